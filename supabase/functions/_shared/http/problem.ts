@@ -1,0 +1,151 @@
+/**
+ * Error answers: one registry of codes, one error class, one way to turn it into a response.
+ *
+ * Shape and meaning follow RFC 9457 (problem details) and RFC 9110 (status codes). What a caller is told
+ * is the registered title and, where it helps, a `detail` written for callers. Causes, messages of
+ * libraries and stack traces stay in our log.
+ *
+ * @module
+ */
+
+/** What a code means to the caller. */
+export interface ProblemKind {
+  /** HTTP status, RFC 9110 section 15. */
+  readonly status: number;
+  /** One short sentence, the same for every occurrence. */
+  readonly title: string;
+  /** Headers that belong to the code; a thrown `Problem` may override them. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Every error code that a caller of Gatelink can meet. The list is public (docs/errors.md): a code keeps
+ * its meaning for ever.
+ *
+ * 400 is for what cannot be read (not JSON), 422 for what can be read but breaks a rule of the API, 409
+ * for what the present state of a resource forbids.
+ */
+export const PROBLEMS = {
+  invalid_json: { status: 400, title: "The body is not valid JSON." },
+  signature_missing: {
+    status: 401,
+    title: "The request is not signed.",
+    headers: { "www-authenticate": "X-Hub-Signature-256" },
+  },
+  signature_invalid: {
+    status: 401,
+    title: "The signature does not match the body.",
+    headers: { "www-authenticate": "X-Hub-Signature-256" },
+  },
+  unauthorized: {
+    status: 401,
+    title: "A valid API key is needed.",
+    headers: { "www-authenticate": 'ApiKey realm="gatelink"' },
+  },
+  forbidden: { status: 403, title: "This key or role may not do that." },
+  verify_token_mismatch: { status: 403, title: "The verify token does not match." },
+  not_found: { status: 404, title: "There is nothing at this address." },
+  method_not_allowed: { status: 405, title: "This method is not supported here." },
+  conflict: { status: 409, title: "The present state of the resource forbids that." },
+  window_closed: {
+    status: 409,
+    title: "The 24-hour customer service window is closed: only a template can be sent.",
+  },
+  opted_out: { status: 409, title: "The recipient does not want messages." },
+  payload_too_large: { status: 413, title: "The body is too large." },
+  unsupported_media_type: { status: 415, title: "The body must be application/json." },
+  invalid_request: { status: 422, title: "The request breaks a rule of this API." },
+  rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
+  config_invalid: { status: 500, title: "This installation is not configured completely." },
+  internal_error: { status: 500, title: "Something went wrong on our side." },
+  disabled_by_environment: {
+    status: 503,
+    title: "This feature is switched off by the operator.",
+    headers: { "retry-after": "60" },
+  },
+  database_unavailable: {
+    status: 503,
+    title: "The database cannot be reached.",
+    headers: { "retry-after": "5" },
+  },
+  overloaded: {
+    status: 503,
+    title: "More work is waiting than can be taken on.",
+    headers: { "retry-after": "2" },
+  },
+} as const satisfies Record<string, ProblemKind>;
+
+/** A registered error code. */
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Options of a {@linkcode Problem}. */
+export interface ProblemOptions {
+  /** A sentence for the caller about this occurrence. No personal data, no internals. */
+  detail?: string;
+  /** Headers of the answer, lower-case names, over those of the code. */
+  headers?: Record<string, string>;
+  /** Members added to the JSON answer, such as the list of invalid fields. */
+  extensions?: Record<string, unknown>;
+  /** What led to it; goes to the log only. */
+  cause?: unknown;
+}
+
+/**
+ * An error with an answer. Throw it anywhere below a handler; `serve` turns it into the response.
+ *
+ * @example
+ * ```ts
+ * throw new Problem("invalid_request", { detail: "`to` must be a phone number in E.164 form." });
+ * ```
+ */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly detail: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly extensions: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ProblemCode, options: ProblemOptions = {}) {
+    const kind: ProblemKind = PROBLEMS[code];
+    super(
+      options.detail ?? kind.title,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.status = kind.status;
+    this.detail = options.detail;
+    this.headers = { ...kind.headers, ...options.headers };
+    this.extensions = options.extensions;
+  }
+}
+
+/** The stable identifier of a code, used as RFC 9457's `type`. It is a name, not a page to fetch. */
+export function problemType(code: ProblemCode): string {
+  return `urn:gatelink:problem:${code}`;
+}
+
+/**
+ * The answer for a problem: `application/problem+json` with
+ * `{type, title, status, code, request_id, detail?, …extensions}`, never cached.
+ */
+export function problemResponse(problem: Problem, requestId: string): Response {
+  const body = {
+    ...problem.extensions,
+    type: problemType(problem.code),
+    title: PROBLEMS[problem.code].title,
+    status: problem.status,
+    code: problem.code,
+    request_id: requestId,
+    detail: problem.detail,
+  };
+  return new Response(JSON.stringify(body), {
+    status: problem.status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      "x-request-id": requestId,
+      ...problem.headers,
+    },
+  });
+}
