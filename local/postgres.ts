@@ -76,7 +76,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   linkLibraries(home);
   const { dataDir } = options;
   const as = runAs([join(home, "bin", "postgres"), dataDir]);
-  await stopLeftover(home, dataDir, as);
+  await stopLeftover(dataDir);
   if (!exists(dataDir)) await initialise(home, as, options);
   const major = readText(join(dataDir, "PG_VERSION"))?.trim();
   if (major !== MAJOR) {
@@ -221,8 +221,11 @@ async function initialise(home: string, as: RunAs, options: PostgresOptions): Pr
   await Deno.rename(making, options.dataDir);
 }
 
-/** Stops a server that a killed run left behind on this folder; a stale postmaster.pid is Postgres's own affair. */
-async function stopLeftover(home: string, dataDir: string, as: RunAs): Promise<void> {
+/**
+ * Stops a server that a killed run left behind on this folder. Only for who holds the folder alone.
+ * @throws StackError when it does not stop.
+ */
+export async function stopLeftover(dataDir: string): Promise<void> {
   const pidFile = join(dataDir, "postmaster.pid");
   const pid = Number(readText(pidFile)?.split("\n")[0] ?? NaN);
   if (!Number.isInteger(pid) || pid <= 0) return;
@@ -231,6 +234,8 @@ async function stopLeftover(home: string, dataDir: string, as: RunAs): Promise<v
     await Deno.remove(pidFile);
     return;
   }
+  const home = postgresHome();
+  const as = runAs([join(home, "bin", "pg_ctl"), dataDir]);
   for (const mode of ["fast", "immediate"]) {
     const { success } = await command(as, join(home, "bin", "pg_ctl"), [
       "stop",
