@@ -1,0 +1,214 @@
+import { assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { hideValue, lastFour, redactText, redactValue } from "./redact.ts";
+
+const cases: [string, string, string][] = [
+  ["E.164", "to +491701234567 now", "to +…4567 now"],
+  ["spaces, brackets, dashes", "call +1 (646) 670-4359.", "call +…4359."],
+  ["no separators, glued to letters", "wa491701234567x", "wa…4567x"],
+  ["percent-encoded", "text=%2B49%20170%20123%204567", "text=%2B…4567"],
+  ["Arabic-Indic digits", "٠١٢٣٤٥٦٧٨٩", "…٦٧٨٩"],
+  ["no-break spaces", "+49\u00a0170\u00a01234567", "+…4567"],
+  ["IPv4 address", "from 192.168.100.200", "from …0200"],
+  ["six digits stay", "line 123456", "line 123456"],
+  ["uuid stays", "id 01927f5e-1234-7890-8123-456789012345", "id 01927f5e-1234-7890-8123-456789012345"],
+  ["instant stays", "at 2026-11-21T21:23:26.123Z", "at 2026-11-21T21:23:26.123Z"],
+  ["trace id stays", "0af7651916cd43dd8448eb211c80319c", "0af7651916cd43dd8448eb211c80319c"],
+  ["32 digits are no trace id", "12345678901234567890123456789012", "…9012"],
+  ["e-mail", "ada.lovelace@example.com wrote", "….com wrote"],
+  ["bearer", "Authorization: Bearer abc.def", "Authorization: Bearer [redacted]"],
+  [
+    "publishable and secret keys",
+    "sb_secret_a-B9 sb_publishable_x",
+    "sb_secret_[redacted] sb_publishable_[redacted]",
+  ],
+  ["webhook secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw=", "whsec_[redacted]"],
+  ["webhook signature", "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "v1,[redacted]"],
+  ["hub signature", "sha256=0af7651916cd43dd", "sha256=[redacted]"],
+  ["JWT", "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl", "[redacted]"],
+  ["Graph token", "EAAJB0ZCxk1234567890abcdef", "[redacted]"],
+  ["link token", "hi [ref:abcdefghijklmnop]", "hi [ref:…]"],
+  ["message id", "wamid.HBgLMTY0NjcwNDM1OTUVAgARGBI1RjQyNUE3NEYxMzAzMzQ5MkEA", "wamid.…MzQ5MkEA"],
+  ["URL with user info", "postgresql://admin:hunter2@db:5432/x", "postgresql://[redacted]@db:5432/x"],
+  ["password with an @", "https://u:p@ss@host/x", "https://[redacted]@host/x"],
+  ["URL with query", "GET https://a.example/x?access=1&b=2 ok", "GET https://a.example/x?… ok"],
+  ["assignment", "verify_token=hunter2, next", "verify_token=[redacted], next"],
+  ["JSON in text", '{"password":"a b","x":1}', '{"password":[redacted],"x":1}'],
+  ["npm path is no e-mail", "node_modules/.deno/zod@4.6.7/index.js", "node_modules/.deno/zod@4.6.7/index.js"],
+];
+
+for (const [label, text, expected] of cases) {
+  Deno.test(`redactText(): ${label}`, () => assertEquals(redactText(text), expected));
+}
+
+/** A phone number as people write it: digits of some script, separators between some of them. */
+const phones = fc.record({
+  digits: fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 7, maxLength: 15 }),
+  zero: fc.constantFrom("0", "٠", "०", "０"),
+  separators: fc.array(fc.constantFrom("", " ", "-", ".", "(", ") ", "\u00a0", "\u2011", "/", "%20"), {
+    minLength: 15,
+    maxLength: 15,
+  }),
+  plus: fc.constantFrom("", "+", "00", "tel:", "%2B"),
+}).map(({ digits, zero, separators, plus }) =>
+  plus +
+  digits.map((digit, i) =>
+    String.fromCodePoint(zero.codePointAt(0)! + digit) + (i + 1 < digits.length ? separators[i] : "")
+  ).join("")
+);
+
+/** Longest run of digits once everything that may separate the digits of one number is gone. */
+function longestRun(text: string): number {
+  const runs = text.replace(/%[0-9a-f]{2}|[\s().\-\u2011\/]/gi, "").match(/\p{Nd}+/gu) ?? [];
+  return Math.max(0, ...runs.map((run) => [...run].length));
+}
+
+Deno.test("redactText(): no phone number passes, whatever stands around it", () => {
+  const words = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) =>
+    text.replace(/[\p{Nd}%.()\-\/\s]/gu, "")
+  );
+  fc.assert(
+    fc.property(words, phones, words, (before, phone, after) => {
+      const safe = redactText(`${before}|${phone}|${after}`);
+      assertEquals(longestRun(safe) < 7, true, safe);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+const alphabet = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"];
+const random = fc.string({ unit: fc.constantFrom(...alphabet), minLength: 20, maxLength: 60 });
+const secretForms = fc.tuple(
+  fc.constantFrom(
+    (s: string) => `Bearer ${s}`,
+    (s: string) => `sb_secret_${s}`,
+    (s: string) => `whsec_${s}`,
+    (s: string) => `EAA${s}`,
+    (s: string) => `[ref:${s}]`,
+    (s: string) => `access_token=${s}`,
+    (s: string) => `{"secret": "${s}"}`,
+    (s: string) => `https://h.example/cb?code=${s}`,
+    (s: string) => `postgres://u:${s}@h/db`,
+  ),
+  random,
+);
+
+Deno.test("redactText(): no secret in a known form passes", () => {
+  fc.assert(
+    fc.property(fc.string({ maxLength: 30 }), secretForms, (before, [form, secret]) => {
+      assertEquals(redactText(`${before} ${form(secret)} end`).includes(secret), false);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+Deno.test("redactText(): a registered value never passes, whatever it looks like", () => {
+  fc.assert(fc.property(random, fc.string(), fc.string(), (secret, before, after) => {
+    hideValue(secret);
+    assertEquals(redactText(before + secret + after).includes(secret), false);
+  }));
+});
+
+Deno.test("redactText(): takes linear time on hostile text", () => {
+  const started = performance.now();
+  for (const part of ["a", "1 ", "a.", "a@", "x://", "@", "%20", "1-a", "wamid."]) {
+    redactText(part.repeat(4000));
+  }
+  assertEquals(performance.now() - started < 2000, true);
+});
+
+Deno.test("redactValue(): field names decide", () => {
+  assertEquals(
+    redactValue({
+      phone: "+491701234567",
+      waId: 491701234567,
+      bsuid: "US.13491208655302741918",
+      "client-ip": "2001:db8::1:abcd",
+      username: "ada",
+      body: "hello there",
+      raw: { from: "491701234567" },
+      api_key: "k",
+      "X-Hub-Signature-256": "sha256=00",
+      accessToken: ["a"],
+      flag_key: "wa_router.enabled",
+      took_ms: 12345678,
+      rows: 999_999,
+      from: 491701234567,
+    }),
+    {
+      phone: "…4567",
+      waId: "…4567",
+      bsuid: "…1918",
+      "client-ip": "…abcd",
+      username: "…",
+      body: "[11 characters]",
+      raw: "[object]",
+      api_key: "[redacted]",
+      "X-Hub-Signature-256": "[redacted]",
+      accessToken: "[redacted]",
+      flag_key: "wa_router.enabled",
+      took_ms: 12345678,
+      rows: 999_999,
+      from: "…4567",
+    },
+  );
+});
+
+Deno.test("redactValue(): any value, keys included, gives safe JSON and never throws", () => {
+  const values = fc.anything({
+    withBigInt: true,
+    withDate: true,
+    withMap: true,
+    withSet: true,
+    withTypedArray: true,
+    withNullPrototype: true,
+    withObjectString: true,
+    values: [phones, fc.boolean(), fc.integer({ min: 1e6 }), fc.constant(Symbol("x"))],
+    key: fc.oneof(phones, fc.string()),
+  });
+  fc.assert(
+    fc.property(values, (value) => {
+      const json = JSON.stringify(redactValue({ value }));
+      const strings = json.replace(/\d{4}-\d\d-\d\dT[\d:.]{12}Z|\[\d+ (?:bytes|characters|more)\]/g, "");
+      for (const text of strings.matchAll(/"(?:[^"\\]|\\.)*"/g)) {
+        assertEquals(longestRun(JSON.parse(text[0])) < 7, true, text[0]);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("redactValue(): errors with causes, cycles, getters that throw, exotic values", () => {
+  const inner = new Error("call 491701234567 failed", { cause: new Error("root +491701234568") });
+  const safe = JSON.stringify(redactValue({ error: inner }));
+  assertNotMatch(safe, /49170/);
+  assertStringIncludes(safe, "redact_test.ts");
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  assertStringIncludes(JSON.stringify(redactValue(cycle)), "[deep]");
+  const trap = {
+    get x() {
+      throw new Error("no");
+    },
+  };
+  assertEquals(redactValue({ trap, f: () => 1, date: new Date(NaN) }), {
+    trap: "[unreadable]",
+    f: "[function]",
+    date: "[date]",
+  });
+});
+
+Deno.test("redactValue(): long texts are cut, and a secret at the cut does not show", () => {
+  const secret = "Zx9".repeat(20);
+  hideValue(secret);
+  for (let length = 7940; length <= 8000; length++) {
+    const safe = redactValue("Bearer b ".repeat(900).slice(0, length).padEnd(length, " ") + secret) as string;
+    assertEquals(safe.includes("Zx9"), false);
+  }
+  assertEquals((redactValue("a ".repeat(5000)) as string).length < 2100, true);
+});
+
+Deno.test("lastFour() counts characters, not code units", () => {
+  assertEquals(lastFour("ab🦎🦎🦎🦎"), "…🦎🦎🦎🦎");
+  assertEquals(lastFour("1234"), "…");
+});
