@@ -1,0 +1,39 @@
+/** The people and keys that reach the database, as the Data API presents them. */
+import type { Sql, TransactionSql } from "postgres";
+
+/** Who asks: a database role, and the user id of the token when somebody is signed in. */
+export interface Caller {
+  role: "anon" | "authenticated" | "service_role";
+  sub?: string;
+}
+
+export const ANON: Caller = { role: "anon" };
+export const SERVICE: Caller = { role: "service_role" };
+
+/** A new user of Supabase Auth; in the team when a team role is given, else a stranger. */
+export async function signedIn(sql: Sql, teamRole?: "viewer" | "operator" | "admin"): Promise<Caller> {
+  const sub = crypto.randomUUID();
+  await sql`insert into auth.users (id, email) values (${sub}, ${`${sub}@example.com`})`;
+  if (teamRole) await sql`insert into public.team_members (user_id, role) values (${sub}, ${teamRole})`;
+  return { role: "authenticated", sub };
+}
+
+/** Runs statements in one transaction as the Data API would for this caller, and commits. */
+export function as<T>(sql: Sql, caller: Caller, run: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  return sql.begin(async (sql) => {
+    await sql`select set_config('request.jwt.claims', ${JSON.stringify(caller)}, true)`;
+    await sql.unsafe(`set local role ${caller.role}`);
+    return await run(sql);
+  }) as Promise<T>;
+}
+
+/** The SQLSTATE with which something is refused; undefined when it went through. */
+export async function refusal(run: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await run;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined) throw error;
+    return code;
+  }
+}
