@@ -1,0 +1,179 @@
+/**
+ * The environment: every variable that a function reads, what it is for, and its checked value.
+ *
+ * A function asks just for the variables it needs (`env("WHATSAPP_APP_SECRET")`), when it needs them, so
+ * a webhook does not fail for want of an access token. Each variable is parsed once a process.
+ *
+ * Failure policy: closed. A variable that is missing or malformed is named in the log together with what
+ * it is for, and the request is answered `config_invalid` (500); the value itself is never printed.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { Problem } from "../http/problem.ts";
+import { log } from "../log/log.ts";
+import { hideValue } from "../log/redact.ts";
+
+interface Variable {
+  /** Completes "It is needed to …" for whoever runs this installation. */
+  readonly purpose: string;
+  /** From the text of the variable (undefined when unset or blank) to its value. */
+  readonly schema: z.ZodType<unknown, string | undefined>;
+  /** Values that must never be printed. */
+  readonly secret?: boolean;
+  /** Read in place of this one while a project still has the former name. */
+  readonly former?: { readonly name: string; readonly toText: (text: string) => string };
+}
+
+const text = z.string("it is not set");
+const list = text.transform((value) =>
+  value.split(",").map((part) => part.trim()).filter((part) => part !== "")
+)
+  .pipe(z.array(z.string()).min(1, "it holds no value"));
+
+/** Name -> key, as Supabase injects its API keys since 2026. */
+const keys = text.transform((value, context): unknown => {
+  try {
+    return JSON.parse(value);
+  } catch {
+    context.addIssue({ code: "custom", message: "it is not JSON" });
+    return z.NEVER;
+  }
+}).pipe(
+  z.record(z.string(), z.string().min(1, "a key is empty"), "it is not an object of name and key")
+    .refine((value) => Object.keys(value).length > 0, "it holds no key"),
+);
+
+const url = text.transform((value) => value.replace(/\/+$/, "")).pipe(
+  z.url({ protocol: /^https?$/, error: "it is not an http(s) URL" }),
+);
+
+const host = z.string().toLowerCase().regex(
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/,
+  "it is not a host name",
+);
+
+const token = z.string().toLowerCase().regex(/^[a-z0-9!#$%&'*+.^_|~-]+$/, "it is not a header name");
+
+const VARIABLES = {
+  SUPABASE_URL: { purpose: "reach the project's Data API (Supabase injects it)", schema: url },
+  SUPABASE_SECRET_KEYS: {
+    purpose: "call the Data API and to know callers with a secret key (Supabase injects it)",
+    schema: keys,
+    secret: true,
+    former: {
+      name: "SUPABASE_SERVICE_ROLE_KEY",
+      toText: (key: string) => JSON.stringify({ service_role: key }),
+    },
+  },
+  SUPABASE_PUBLISHABLE_KEYS: {
+    purpose: "know callers with a publishable key (Supabase injects it)",
+    schema: keys,
+    secret: true,
+    former: { name: "SUPABASE_ANON_KEY", toText: (key: string) => JSON.stringify({ anon: key }) },
+  },
+  WHATSAPP_APP_SECRET: {
+    purpose: "verify the signature of Meta's webhooks; several, comma-separated, while rotating",
+    schema: list,
+    secret: true,
+  },
+  WHATSAPP_VERIFY_TOKEN: {
+    purpose: "answer Meta's handshake when the webhook is registered",
+    schema: text,
+    secret: true,
+  },
+  WHATSAPP_ACCESS_TOKEN: { purpose: "send messages through the Graph API", schema: text, secret: true },
+  WHATSAPP_GRAPH_URL: {
+    purpose: "send messages somewhere else than to Meta's current Graph API",
+    // v26.0 is the newest version that Meta served in autumn 2026; Meta keeps a version for two years.
+    schema: z.string().default("https://graph.facebook.com/v26.0").pipe(url),
+  },
+  LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: host.optional() },
+  CLIENT_IP_HEADER: {
+    purpose: "know a visitor's address: the header that your proxy sets and nobody can forge",
+    schema: token.optional(),
+  },
+  DEPLOY_ENVIRONMENT: { purpose: "tell installations apart", schema: z.string().default("production") },
+  GATELINK_VERSION: { purpose: "tell which version is deployed", schema: z.string().default("unversioned") },
+} as const satisfies Record<string, Variable>;
+
+/** Name of a variable that Gatelink reads. */
+export type VariableName = keyof typeof VARIABLES;
+
+/** Names and types of the checked values. */
+export type Env = { readonly [Name in VariableName]: z.output<(typeof VARIABLES)[Name]["schema"]> };
+
+/** A variable that is missing or malformed. Holds no value, so it may be shown. */
+export interface ConfigFault {
+  readonly variable: VariableName;
+  /** What is wrong with it, such as "it is not set". */
+  readonly fault: string;
+  /** What it is needed for. */
+  readonly purpose: string;
+}
+
+const known = new Map<VariableName, unknown>();
+
+/**
+ * The checked values of these variables.
+ *
+ * @throws {Problem} `config_invalid` when one is missing or malformed; the log names each.
+ * @example
+ * ```ts
+ * const { WHATSAPP_APP_SECRET } = env("WHATSAPP_APP_SECRET"); // string[]
+ * ```
+ */
+export function env<Name extends VariableName>(...names: Name[]): Pick<Env, Name> {
+  const faults: ConfigFault[] = [];
+  const values: Partial<Record<VariableName, unknown>> = {};
+  for (const name of names) {
+    const fault = known.has(name) ? undefined : read(name);
+    if (fault !== undefined) faults.push(fault);
+    values[name] = known.get(name);
+  }
+  if (faults.length > 0) {
+    for (const { variable, fault, purpose } of faults) {
+      log.error(
+        `The environment variable ${variable} cannot be used: ${fault}. It is needed to ${purpose}.`,
+        {
+          variable,
+        },
+      );
+    }
+    throw new Problem("config_invalid");
+  }
+  return values as Pick<Env, Name>;
+}
+
+/** What is wrong with these variables; empty when all can be used. Prints nothing. */
+export function configFaults(...names: VariableName[]): ConfigFault[] {
+  return names.flatMap((name) => known.has(name) ? [] : read(name) ?? []);
+}
+
+/** Forgets what was read, for tests that change the environment. */
+export function forgetEnv(): void {
+  known.clear();
+}
+
+/** Reads, checks and remembers one variable; gives the fault when there is one. */
+function read(name: VariableName): ConfigFault | undefined {
+  const { schema, purpose, secret, former }: Variable = VARIABLES[name];
+  const formerText = former && variable(former.name);
+  const result = schema.safeParse(variable(name) ?? (formerText && former?.toText(formerText)));
+  if (!result.success) {
+    const fault = [...new Set(result.error.issues.map((issue) => issue.message))].join("; ");
+    return { variable: name, fault, purpose };
+  }
+  if (secret) { for (const value of texts(result.data)) hideValue(value); }
+  known.set(name, result.data);
+}
+
+/** The text of a variable; blank counts as unset. */
+function variable(name: string): string | undefined {
+  return Deno.env.get(name)?.trim() || undefined;
+}
+
+function texts(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  return Object.values(value as Record<string, string> | string[]);
+}
