@@ -1,0 +1,154 @@
+/**
+ * What each function is asked once it runs, and the answer that shows that it works. The first probe of a function
+ * is the one whose time is taken.
+ *
+ * Requests have the path that the hosted runtime hands over: `/wa-webhook`, without `/functions/v1`.
+ */
+import { createHmac } from "node:crypto";
+
+/** The project that functions are started in; what the local stack writes into stack.json. */
+export interface Project {
+  /** Data API and Auth, as SUPABASE_URL. */
+  url: string;
+  dbUrl: string;
+  publishableKey: string;
+  secretKey: string;
+  whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
+}
+
+export interface Probe {
+  what: string;
+  /** Method, query, headers and body; the path is the function's. */
+  request(project: Project): { query?: string; init?: RequestInit };
+  /** Expected status. */
+  status: number;
+  /** Expected beginning of `content-type`. */
+  type: string;
+  /** Expected body, exactly (text), or as fields that the JSON answer must have. @default any */
+  body?: string | Record<string, unknown>;
+}
+
+const PROBLEM = "application/problem+json";
+
+const HEALTH: Probe = {
+  what: "answers with the database's health",
+  request: () => ({}),
+  status: 200,
+  type: "application/json",
+  body: { status: "ok" },
+};
+
+const NEEDS_KEY: Probe = {
+  what: "refuses a caller without a key",
+  request: () => ({ init: { method: "POST", body: "{}" } }),
+  status: 401,
+  type: PROBLEM,
+  body: { code: "unauthorized" },
+};
+
+/** By function. A function without probes fails the check. */
+export const PROBES: Record<string, Probe[]> = {
+  "health": [HEALTH],
+  "wa-webhook": [
+    {
+      what: "answers Meta's handshake",
+      request: ({ whatsapp }) => ({
+        query: `?hub.mode=subscribe&hub.verify_token=${encodeURIComponent(whatsapp.verifyToken)}` +
+          "&hub.challenge=1158201444",
+      }),
+      status: 200,
+      type: "text/plain",
+      body: "1158201444",
+    },
+    {
+      what: "refuses a body that is not signed",
+      request: () => ({ init: { method: "POST", body: "{}" } }),
+      status: 401,
+      type: PROBLEM,
+    },
+    {
+      what: "stores a signed message",
+      request: ({ whatsapp }) => signed(whatsapp, message(whatsapp.phoneNumberId)),
+      status: 200,
+      type: "application/json",
+      body: { received: 1, stored: 1, duplicates: 0 },
+    },
+  ],
+  "wa-router": [NEEDS_KEY, {
+    what: "routes what waits",
+    request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),
+    status: 200,
+    type: "application/json",
+  }],
+  "wa-send": [NEEDS_KEY, {
+    what: "names what is wrong with a message",
+    request: ({ secretKey }) => ({
+      init: {
+        method: "POST",
+        headers: { apikey: secretKey, "content-type": "application/json" },
+        body: JSON.stringify({ to: "16505550199", type: "text" }),
+      },
+    }),
+    status: 422,
+    type: PROBLEM,
+  }],
+};
+
+/** Puts one probe to a function at `origin` and returns what is wrong with the answer, nothing when all is well. */
+export async function ask(
+  probe: Probe,
+  slug: string,
+  origin: string,
+  project: Project,
+): Promise<string | undefined> {
+  const { query = "", init } = probe.request(project);
+  const response = await fetch(`${origin}/${slug}${query}`, { ...init, signal: AbortSignal.timeout(20_000) });
+  const text = await response.text();
+  const type = response.headers.get("content-type") ?? "";
+  const got = `${response.status} ${type} ${text.slice(0, 500)}`;
+  if (response.status !== probe.status) return `status is not ${probe.status}: ${got}`;
+  if (!type.startsWith(probe.type)) return `content-type is not ${probe.type}: ${got}`;
+  if (typeof probe.body === "string") {
+    return text === probe.body ? undefined : `body is not ${probe.body}: ${got}`;
+  }
+  const json = JSON.parse(text);
+  for (const [key, value] of Object.entries(probe.body ?? {})) {
+    if (json[key] !== value) return `${key} is not ${JSON.stringify(value)}: ${got}`;
+  }
+}
+
+/** A text message as Meta sends it, with an id that no earlier run has used. */
+function message(phoneNumberId: string): string {
+  return JSON.stringify({
+    object: "whatsapp_business_account",
+    entry: [{
+      id: "102290129340398",
+      changes: [{
+        field: "messages",
+        value: {
+          messaging_product: "whatsapp",
+          metadata: { display_phone_number: "15550100", phone_number_id: phoneNumberId },
+          contacts: [{ profile: { name: "Deploy check" }, wa_id: "16505550199" }],
+          messages: [{
+            from: "16505550199",
+            id: `wamid.${crypto.randomUUID()}`,
+            timestamp: String(Math.floor(Date.now() / 1000)),
+            type: "text",
+            text: { body: "Hello" },
+          }],
+        },
+      }],
+    }],
+  });
+}
+
+function signed({ appSecret }: Project["whatsapp"], body: string): { init: RequestInit } {
+  const signature = createHmac("sha256", appSecret).update(body).digest("hex");
+  return {
+    init: {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-hub-signature-256": `sha256=${signature}` },
+      body,
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/** The local stack as the project that deployed functions talk to: real Postgres, Data API and Auth. */
+import { join } from "node:path";
+import { ROOT } from "../../local/paths.ts";
+import { freePort } from "../../local/postgres.ts";
+import type { Project } from "./probe.ts";
+
+const START_TIMEOUT_MS = 120_000;
+
+/** Runs `use` with a new local stack; nothing of it remains. */
+export async function withStack<T>(use: (project: Project) => Promise<T>): Promise<T> {
+  const data = await Deno.makeTempDir({ prefix: "gatelink-stack-" });
+  await Deno.chmod(data, 0o755);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["task", "start", "--port", String(freePort()), "--data", data],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let printed = "";
+  const reading = (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) printed += text;
+  })();
+  let ended = false;
+  child.status.then(() => ended = true);
+  try {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    let project: Project | undefined;
+    while (!project && !ended && Date.now() < deadline) {
+      await new Promise((done) => setTimeout(done, 100));
+      project = await ready(join(data, "stack.json"));
+    }
+    if (!project) throw new Error(`the local stack did not start:\n${printed}`);
+    return await use(project);
+  } finally {
+    if (!ended) child.kill("SIGINT");
+    await Promise.all([child.status, reading]);
+    await Deno.remove(data, { recursive: true });
+  }
+}
+
+async function ready(path: string): Promise<Project | undefined> {
+  try {
+    const project: Project = JSON.parse(await Deno.readTextFile(path));
+    const response = await fetch(`${project.url}/functions/v1/health`, {
+      signal: AbortSignal.timeout(5_000),
+    });
+    await response.body?.cancel();
+    return response.ok ? project : undefined;
+  } catch {
+    // Not written yet, or nobody listens yet.
+    return undefined;
+  }
+}

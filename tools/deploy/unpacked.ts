@@ -1,0 +1,93 @@
+/**
+ * An upload laid out on disk as Supabase's bundler sees it: the uploaded files and nothing else of the repository.
+ * Type-checked there, and its bundle estimated.
+ */
+import { dirname, join, normalize } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
+import { DENO_ENV, type Ended, run } from "../programs.ts";
+import type { Upload } from "./management_api.ts";
+
+/** Most bytes of a bundle that Supabase makes itself (https://supabase.com/docs/guides/functions/limits). */
+export const MAX_BUNDLE_BYTES = 5_000_000;
+
+/** Where an upload lies on disk. */
+export interface Unpacked {
+  slug: string;
+  /** Folder that holds the uploaded files. */
+  dir: string;
+  /** index.ts */
+  entry: string;
+  /** Flags for Deno with which it sees what the hosted runtime sees. */
+  flags: string[];
+}
+
+/** Writes the files of an upload into a new folder under `parent`. */
+export async function unpack(upload: Upload, parent: string): Promise<Unpacked> {
+  const { slug, metadata, files } = upload;
+  const dir = join(parent, slug);
+  for (const [path, content] of files) {
+    const target = join(dir, path);
+    if (normalize(target) !== target || !target.startsWith(dir)) {
+      throw new Error(`${slug} uploads ${path}, which lies outside of the project`);
+    }
+    await Deno.mkdir(dirname(target), { recursive: true });
+    await Deno.writeFile(target, content);
+  }
+  const config = metadata.import_map_path
+    ? [`--config=${join(dir, metadata.import_map_path)}`]
+    : ["--no-config"];
+  return {
+    slug,
+    dir,
+    entry: join(dir, metadata.entrypoint_path),
+    // The lock file is not uploaded, and the bundler makes no node_modules whatever deno.json says.
+    flags: [...config, "--no-lock", "--node-modules-dir=none"],
+  };
+}
+
+/** Type-checks it and fetches its packages. Returns what the compiler said, nothing when all is well. */
+export async function typeCheck(unpacked: Unpacked, deno: string): Promise<string | undefined> {
+  const { code, stdout, stderr } = await inside(unpacked, deno, ["check", ...unpacked.flags, unpacked.entry]);
+  return code === 0 ? undefined : (stdout + stderr).replaceAll(`file://${unpacked.dir}/`, "").trim();
+}
+
+/**
+ * Estimates the bundle that Supabase makes: the modules, and every file of each npm package that they reach,
+ * compressed with brotli, as edge-runtime does. Right within some per cent; far from the limit that is enough.
+ */
+export async function bundleBytes(unpacked: Unpacked, deno: string): Promise<number> {
+  const graph = JSON.parse(
+    (await inside(unpacked, deno, ["info", "--json", ...unpacked.flags, unpacked.entry])).stdout,
+  );
+  const { npmCache } = JSON.parse((await inside(unpacked, deno, ["info", "--json"])).stdout);
+  const contents: Uint8Array[] = [];
+  for (const { local } of graph.modules) if (local) contents.push(await Deno.readFile(local));
+  const packages: { name: string; version: string }[] = Object.values(graph.npmPackages ?? {});
+  for await (const registry of Deno.readDir(npmCache)) {
+    for (const { name, version } of packages) {
+      const folder = join(npmCache, registry.name, name, version);
+      for await (const file of filesOf(folder)) contents.push(await Deno.readFile(file));
+    }
+  }
+  const all = new Uint8Array(await new Blob(contents as BlobPart[]).arrayBuffer());
+  return brotliCompressSync(all, { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } }).byteLength;
+}
+
+function inside(unpacked: Unpacked, deno: string, args: string[]): Promise<Ended> {
+  return run(deno, args, { cwd: unpacked.dir, env: DENO_ENV });
+}
+
+async function* filesOf(folder: string): AsyncGenerator<string> {
+  let entries;
+  try {
+    entries = await Array.fromAsync(Deno.readDir(folder));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory) yield* filesOf(path);
+    else if (entry.isFile) yield path;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * `deno task lint:sql`: the migrations as squawk sees them (locks, time limits, types), and the database that they
+ * make as Supabase's advisors see it (RLS, search paths, indexes), on a fresh Postgres.
+ */
+import { join } from "node:path";
+import postgres from "postgres";
+import { bootstrap } from "../local/bootstrap.ts";
+import { listMigrations, migrate } from "../local/migrate.ts";
+import { MIGRATIONS, ROOT } from "../local/paths.ts";
+import { freePort, startPostgres } from "../local/postgres.ts";
+import { npx, SQUAWK, SUPABASE } from "./programs.ts";
+import { type Finding, main } from "./report.ts";
+
+/**
+ * Every exception, and why. Rules: https://squawkhq.com/docs/rules. The advisors need none.
+ */
+export const EXCEPTIONS: { rule: string; where: "forward" | "reverse"; why: string }[] = [
+  {
+    rule: "prefer-bigint-over-int",
+    where: "forward",
+    why:
+      "Ids are uuid or bigint; int holds what has a small bound of its own (attempts, priorities, seconds).",
+  },
+  {
+    rule: "prefer-bigint-over-smallint",
+    where: "forward",
+    why: "As for int: ranks, minutes of a day, HTTP statuses.",
+  },
+  {
+    rule: "ban-drop-table",
+    where: "reverse",
+    why:
+      "The way back takes away what its migration made; it runs by hand, after the code that reads it is gone.",
+  },
+  { rule: "ban-drop-column", where: "reverse", why: "As for tables." },
+];
+
+/** What squawk finds in the forward or the reverse migrations. */
+export async function squawk(
+  where: "forward" | "reverse",
+  folder: string = join(MIGRATIONS, where === "reverse" ? "reverse" : "."),
+): Promise<Finding> {
+  const files = listMigrations(folder).map(({ path }) => path);
+  const exceptions = EXCEPTIONS.filter((exception) => exception.where === where).map(({ rule }) => rule);
+  const { code, stdout, stderr } = await npx(SQUAWK, [
+    "--pg-version=17.0",
+    // `supabase db push` and local/migrate.ts run each file in one transaction, psql -1 each reverse.
+    "--assume-in-transaction",
+    "--reporter=gcc",
+    `--exclude=${exceptions.join(",")}`,
+    ...files,
+  ], { cwd: ROOT });
+  return {
+    ok: code === 0,
+    what: `squawk: ${files.length} ${where} migrations`,
+    detail: code === 0 ? "" : stdout + stderr,
+  };
+}
+
+/** What `supabase db advisors` finds at warning or above in the migrated database. */
+export async function advisors(url: string): Promise<Finding> {
+  const { code, stdout, stderr } = await npx(
+    SUPABASE,
+    ["db", "advisors", `--remote=${url}`, "--level=warn", "--fail-on=warn"],
+    { env: { SUPABASE_NO_UPDATE_NOTIFIER: "1", SUPABASE_TELEMETRY_DISABLED: "1", NO_COLOR: "1" } },
+  );
+  return { ok: code === 0, what: "supabase db advisors", detail: code === 0 ? "" : stdout + stderr };
+}
+
+/** Runs `use` with the address of a new database on which every migration has run; nothing of it remains. */
+export async function withMigratedDatabase<T>(use: (url: string) => Promise<T>): Promise<T> {
+  const dir = await Deno.makeTempDir({ prefix: "gatelink-lint-" });
+  // Postgres may have to run as another user than this one, and has to get to its folder.
+  await Deno.chmod(dir, 0o755);
+  const server = await startPostgres({
+    dataDir: join(dir, "postgres"),
+    password: crypto.randomUUID(),
+    port: freePort(),
+    durable: false,
+  });
+  try {
+    const sql = postgres(server.url, { max: 2, onnotice: () => {} });
+    try {
+      await bootstrap(sql);
+      await migrate(sql);
+    } finally {
+      await sql.end();
+    }
+    return await use(server.url);
+  } finally {
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+if (import.meta.main) {
+  await main({
+    name: "lint:sql",
+    description: "Lint the migrations with squawk and the migrated database with supabase db advisors.",
+    run: async (say) => {
+      say(await squawk("forward"));
+      say(await squawk("reverse"));
+      say(await withMigratedDatabase(advisors));
+    },
+  });
+}

@@ -1,0 +1,83 @@
+/**
+ * The programs of others that the checks run, at exact versions, and how they are run.
+ *
+ * They come from npm through `npx`, which picks the package made for this machine and keeps it in npm's cache.
+ */
+
+/** The CLI that deploys: `functions deploy`, `db push`, `db advisors`. */
+export const SUPABASE = "supabase@3.1.0";
+/** Linter for migrations. */
+export const SQUAWK = "squawk-cli@2.66.0";
+/** The Deno of Supabase's hosted Edge Functions (edge-runtime, "Deno 2.1 compatible", TypeScript 5.6). */
+export const DENO_HOSTED = "2.1.4";
+
+/** What a program that ended left behind. */
+export interface Ended {
+  /** Exit code; 128 + n after signal n. */
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  /** Added to (or, with `clearEnv`, in place of) the environment of this process. */
+  env?: Record<string, string>;
+  clearEnv?: boolean;
+  /** Print what it says while it runs, besides collecting it. @default false */
+  echo?: boolean;
+}
+
+/** Runs a program to its end. A program that is not there throws; one that fails does not. */
+export async function run(program: string, args: string[], options: RunOptions = {}): Promise<Ended> {
+  const { echo = false, ...rest } = options;
+  const child = new Deno.Command(program, { args, ...rest, stdin: "null", stdout: "piped", stderr: "piped" })
+    .spawn();
+  const [stdout, stderr, status] = await Promise.all([
+    collect(child.stdout, echo ? Deno.stdout : undefined),
+    collect(child.stderr, echo ? Deno.stderr : undefined),
+    child.status,
+  ]);
+  return { code: status.code, stdout, stderr };
+}
+
+/** Runs the program of an npm package: `npx(SUPABASE, ["--version"])`. */
+export function npx(spec: string, args: string[], options: RunOptions = {}): Promise<Ended> {
+  // npm's own notices are not the program's words.
+  return run("npx", ["--yes", "--loglevel=error", spec, ...args], options);
+}
+
+/**
+ * Paths of the two Deno binaries that edge code has to work on: the hosted one and the one that runs this.
+ * The hosted one is asked for its own path, so that a timed start is that of Deno alone, without npx.
+ */
+export async function denos(): Promise<{ version: string; path: string; hosted: boolean }[]> {
+  const spec = `deno@${DENO_HOSTED}`;
+  const { code, stdout, stderr } = await npx(spec, [
+    "eval",
+    "--no-config",
+    "--no-lock",
+    "console.log(Deno.execPath())",
+  ]);
+  if (code !== 0) throw new Error(`npx ${spec} failed: ${stderr.trim()}`);
+  return [
+    { version: DENO_HOSTED, path: stdout.trim(), hosted: true },
+    { version: Deno.version.deno, path: Deno.execPath(), hosted: false },
+  ];
+}
+
+/** 2.1.4 does not look at the system's certificates by itself, which machines behind a proxy need. */
+export const DENO_ENV: Record<string, string> = { DENO_TLS_CA_STORE: "system,mozilla", NO_COLOR: "1" };
+
+async function collect(
+  stream: ReadableStream<Uint8Array>,
+  echo?: { writeSync(bytes: Uint8Array): number },
+): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of stream) {
+    text += decoder.decode(bytes, { stream: true });
+    echo?.writeSync(bytes);
+  }
+  return text + decoder.decode();
+}
