@@ -1,0 +1,124 @@
+/**
+ * Conditions made into functions, once a load of the configuration.
+ *
+ * @module
+ */
+import { type Condition, ConditionError, pathOf } from "./condition.ts";
+import type { MessageFacts } from "./facts.ts";
+import { compilePattern, PatternError } from "./regex.ts";
+import { fold, holdsWord, normalise, type TextView, viewOf } from "./text.ts";
+import { inWindow } from "./time.ts";
+
+/** What a condition may ask beside the message. */
+export interface Moment {
+  readonly now: Date;
+}
+
+/** A compiled condition: pure, and quick enough for every message. */
+export type Predicate = (message: MessageFacts, moment: Moment) => boolean;
+
+/**
+ * Compiles a checked condition.
+ *
+ * A fact that the message lacks (a body, a choice, a referral, a phone) makes the condition that asks for it false,
+ * and so a `not` around it true.
+ *
+ * @throws {ConditionError} when a regular expression is wrong or too large.
+ */
+export function compile(condition: Condition): Promise<Predicate> {
+  return compileAt(condition, []);
+}
+
+async function compileAt(condition: Condition, path: PropertyKey[]): Promise<Predicate> {
+  switch (condition.type) {
+    case "default":
+      return () => true;
+    case "any":
+      if (condition.of === undefined) return () => true;
+      return anyOf(await compileAll(condition.of, path));
+    case "all": {
+      const tests = await compileAll(condition.of, path);
+      return (m, at) => tests.every((test) => test(m, at));
+    }
+    case "not": {
+      const test = await compileAt(condition.of, [...path, "of"]);
+      return (m, at) => !test(m, at);
+    }
+    case "message_type":
+      return among(condition.in, (m) => m.type);
+    case "text":
+      return await compileText(condition, path);
+    case "choice":
+      return among(condition.ids, (m) => m.choice);
+    case "number":
+      return among(condition.ids, (m) => m.number_id);
+    case "link_token":
+      return (m) => (m.token !== undefined) === condition.present;
+    case "referral": {
+      const { source_id, source_type, ctwa } = condition;
+      return ({ referral }) =>
+        referral !== undefined &&
+        (source_id === undefined || referral.source_id === source_id) &&
+        (source_type === undefined || referral.source_type === source_type) &&
+        (ctwa === undefined || (referral.ctwa_clid !== undefined) === ctwa);
+    }
+    case "contacts":
+      return anyOf([
+        among(condition.ids ?? [], (m) => m.contact.id),
+        among(condition.phones ?? [], (m) => m.contact.phone?.replace(/\D/g, "")),
+      ]);
+    case "time": {
+      const inside = inWindow(condition);
+      return (_, at) => inside(at.now);
+    }
+  }
+}
+
+function compileAll(conditions: Condition[], path: PropertyKey[]): Promise<Predicate[]> {
+  return Promise.all(conditions.map((c, index) => compileAt(c, [...path, "of", index])));
+}
+
+function anyOf(tests: Predicate[]): Predicate {
+  return (m, at) => tests.some((test) => test(m, at));
+}
+
+function among(values: string[], factOf: (message: MessageFacts) => string | undefined): Predicate {
+  const set = new Set(values);
+  return (m) => {
+    const fact = factOf(m);
+    return fact !== undefined && set.has(fact);
+  };
+}
+
+async function compileText(
+  condition: Extract<Condition, { type: "text" }>,
+  path: PropertyKey[],
+): Promise<Predicate> {
+  const { match, case_sensitive: caseSensitive } = condition;
+  if (match === "regex") {
+    const tests = await Promise.all(condition.values.map(async (value, index) => {
+      try {
+        return await compilePattern(value, { caseSensitive });
+      } catch (error) {
+        if (!(error instanceof PatternError)) throw error;
+        const at = pathOf([...path, "values", index]);
+        throw new ConditionError([{ path: at, message: error.message }], { cause: error });
+      }
+    }));
+    return (m) => {
+      const view = viewOf(m);
+      return view !== undefined && tests.some((test) => test(view.exact));
+    };
+  }
+  const values = condition.values.map((value) => caseSensitive ? normalise(value) : fold(normalise(value)));
+  const textOf = (view: TextView) => caseSensitive ? view.exact : view.folded;
+  const holds = {
+    exact: (text: string, value: string) => text === value,
+    prefix: (text: string, value: string) => text.startsWith(value),
+    keywords: holdsWord,
+  }[match];
+  return (m) => {
+    const view = viewOf(m);
+    return view !== undefined && values.some((value) => holds(textOf(view), value));
+  };
+}

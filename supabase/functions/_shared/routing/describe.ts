@@ -1,0 +1,71 @@
+/**
+ * Conditions in words, for explanations.
+ *
+ * @module
+ */
+import type { Condition } from "./condition.ts";
+import { DAYS } from "./time.ts";
+
+/** Longest description, in characters. */
+export const MAX_DESCRIPTION = 160;
+
+/**
+ * One short English phrase. It names what a person of the team wrote (words, ids of buttons), and never a contact or
+ * a phone number: explanations are kept and shown.
+ */
+export function describe(condition: Condition): string {
+  const words = phrase(condition);
+  const characters = Array.from(words);
+  return characters.length <= MAX_DESCRIPTION
+    ? words
+    : characters.slice(0, MAX_DESCRIPTION - 1).join("") + "…";
+}
+
+function phrase(condition: Condition): string {
+  switch (condition.type) {
+    case "any":
+      return condition.of === undefined ? "any message" : joined(condition.of, " or ");
+    case "all":
+      return joined(condition.of, " and ");
+    case "not":
+      return `not ${joined([condition.of], "")}`;
+    case "default":
+      return "no other route";
+    case "message_type":
+      return `type is ${oneOf(condition.in)}`;
+    case "text": {
+      const how = { exact: "is", prefix: "starts with", keywords: "has", regex: "matches" }[condition.match];
+      return `text ${how} ${oneOf(condition.values)}`;
+    }
+    case "choice":
+      return `choice is ${oneOf(condition.ids)}`;
+    case "number":
+      return `business number is ${oneOf(condition.ids)}`;
+    case "link_token":
+      return condition.present ? "has a link token" : "has no link token";
+    case "referral": {
+      const { source_id, source_type, ctwa } = condition;
+      const parts = ["from an ad or post"];
+      if (source_type !== undefined) parts.push(`type "${source_type}"`);
+      if (source_id !== undefined) parts.push(`id "${source_id}"`);
+      if (ctwa !== undefined) parts.push(`${ctwa ? "with" : "without"} click id`);
+      return parts.join(", ");
+    }
+    case "contacts":
+      return `contact is in a list of ${(condition.ids?.length ?? 0) + (condition.phones?.length ?? 0)}`;
+    case "time": {
+      const days = condition.days.length === DAYS.length ? "every day" : condition.days.join(", ");
+      return `time is ${days} ${condition.from}-${condition.to} ${condition.zone}`;
+    }
+  }
+}
+
+function joined(conditions: Condition[], by: string): string {
+  const phrases = conditions.map(phrase);
+  return phrases.length === 1 && by !== "" ? phrases[0] : `(${phrases.join(by)})`;
+}
+
+function oneOf(values: string[]): string {
+  const shown = values.slice(0, 3).map((value) => `"${value}"`).join(" or ");
+  return values.length > 3 ? `${shown} or ${values.length - 3} more` : shown;
+}

@@ -1,0 +1,142 @@
+/**
+ * Which route takes a message, and why.
+ *
+ * @module
+ */
+import type { MessageFacts } from "./facts.ts";
+import type { CompiledRoute } from "./routes.ts";
+
+/** What a decision depends on beside routes and message. */
+export interface RoutingContext {
+  readonly now: Date;
+  /** The route that this conversation stays with, as the last decision said. */
+  readonly sticky?: { readonly routeId: string; readonly until: Date };
+  /** Whether a route's flag is on for this contact. Asked at most once a route. */
+  readonly flagOn: (flagKey: string, contactId: string) => boolean;
+}
+
+/** What was found at one route. */
+export interface Finding {
+  readonly route: string;
+  readonly name: string;
+  readonly matched: boolean;
+  readonly why: string;
+}
+
+/** The outcome for one message, ready to be stored: plain JSON, no personal data. */
+export interface Decision {
+  readonly routeId: string | null;
+  readonly destinationIds: readonly string[];
+  readonly reason: "matched" | "sticky" | "default" | "no_match";
+  /** ISO time until which the conversation stays with this route; absent when the route is not sticky. */
+  readonly stickyUntil?: string;
+  /** Whose message: the last four digits of the phone at most, absent when no phone is known. */
+  readonly contact?: string;
+  /** In the order asked; at most {@link MAX_FINDINGS}, the route taken always among them. */
+  readonly explanation: readonly Finding[];
+  /** Findings left out of `explanation`. */
+  readonly omitted?: number;
+}
+
+/** Most findings kept in one explanation. */
+export const MAX_FINDINGS = 50;
+
+/**
+ * Decides which route takes a message: the first one, in the order of `compileRoutes`, that is active, whose flag is
+ * on for the contact, that has a destination and whose condition holds. A message goes to one route; a route of mode
+ * `all` fans out to its destinations.
+ *
+ * A conversation that is sticky goes to its route without asking the condition, as long as that route could take a
+ * message at all; each message renews the time. Pure: same input, same decision.
+ *
+ * Failure policy: a condition that throws counts as not met and is named in the explanation. One bad route must not
+ * hold up a conversation for ever.
+ */
+export function match(
+  routes: readonly CompiledRoute[],
+  message: MessageFacts,
+  context: RoutingContext,
+): Decision {
+  const flags = new Map<CompiledRoute, boolean>();
+  const flagOn = (route: CompiledRoute): boolean => {
+    if (route.flagKey === undefined) return true;
+    let on = flags.get(route);
+    if (on === undefined) {
+      on = context.flagOn(route.flagKey, message.contact.id);
+      flags.set(route, on);
+    }
+    return on;
+  };
+  /** Why a route cannot take any message now; undefined when it can. */
+  const closed = (route: CompiledRoute): string | undefined => {
+    if (!route.active) return "inactive";
+    if (!flagOn(route)) return `flag off: ${route.flagKey}`;
+    if (route.destinationIds.length === 0) return "no destination";
+    if (route.test === undefined) return `invalid condition: ${route.description}`;
+  };
+
+  const { sticky, now } = context;
+  if (sticky !== undefined && sticky.until > now) {
+    const route = routes.find((route) => route.id === sticky.routeId);
+    if (route !== undefined && closed(route) === undefined) {
+      const first = finding(route, true, `sticky until ${sticky.until.toISOString()}`);
+      const rest = routes.filter((other) => other !== route).map((other) =>
+        finding(other, false, "not reached")
+      );
+      return decide(route, "sticky", [first, ...rest], message, now);
+    }
+  }
+
+  const findings: Finding[] = [];
+  let taken: CompiledRoute | undefined;
+  for (const route of routes) {
+    if (taken !== undefined) {
+      findings.push(finding(route, false, "not reached"));
+      continue;
+    }
+    const why = closed(route);
+    if (why !== undefined) {
+      findings.push(finding(route, false, why));
+      continue;
+    }
+    let holds = false, told = `condition: ${route.description}`;
+    try {
+      holds = route.test!(message, { now });
+    } catch {
+      told = `condition failed: ${route.description}`;
+    }
+    findings.push(finding(route, holds, told));
+    if (holds) taken = route;
+  }
+  return decide(taken, taken?.isDefault ? "default" : "matched", findings, message, now);
+}
+
+function finding(route: CompiledRoute, matched: boolean, why: string): Finding {
+  return { route: route.id, name: route.name, matched, why };
+}
+
+function decide(
+  route: CompiledRoute | undefined,
+  reason: Decision["reason"],
+  findings: Finding[],
+  message: MessageFacts,
+  now: Date,
+): Decision {
+  const minutes = route?.stickyMinutes;
+  const lastFour = /^\+?\d{4,}(\d{4})$/.exec(message.contact.phone ?? "")?.[1];
+  // The route taken is kept even when it stands beyond the cut.
+  const kept = findings.slice(0, MAX_FINDINGS);
+  const at = findings.findIndex((f) => f.matched);
+  if (at >= MAX_FINDINGS) kept[MAX_FINDINGS - 1] = findings[at];
+  return {
+    routeId: route?.id ?? null,
+    destinationIds: route?.destinationIds ?? [],
+    reason: route === undefined ? "no_match" : reason,
+    ...(minutes === undefined
+      ? {}
+      : { stickyUntil: new Date(now.getTime() + minutes * 60_000).toISOString() }),
+    ...(lastFour === undefined ? {} : { contact: `…${lastFour}` }),
+    explanation: kept,
+    ...(findings.length > kept.length ? { omitted: findings.length - kept.length } : {}),
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Stored routes made ready for matching, once a load of the configuration.
+ *
+ * @module
+ */
+import { compile, type Predicate } from "./compile.ts";
+import { ConditionError, parseCondition } from "./condition.ts";
+import { describe } from "./describe.ts";
+
+/** A route as the configuration holds it. */
+export interface RouteRow {
+  /** uuid v7, so ids sort by creation. */
+  readonly id: string;
+  readonly name: string;
+  /** Smaller comes first. */
+  readonly priority: number;
+  readonly condition: unknown;
+  readonly mode: "first" | "all";
+  readonly destination_ids: readonly string[];
+  readonly flag_key?: string | null;
+  readonly sticky_minutes?: number | null;
+  /** @default {true} */
+  readonly active?: boolean;
+}
+
+/** A route that `match` can ask. */
+export interface CompiledRoute {
+  readonly id: string;
+  readonly name: string;
+  readonly active: boolean;
+  /** One destination (`first`: the first one named) or all of them. */
+  readonly destinationIds: readonly string[];
+  readonly flagKey?: string;
+  readonly stickyMinutes?: number;
+  /** Whether the whole condition is `default`. */
+  readonly isDefault: boolean;
+  /** The condition in words, or what is wrong with it. */
+  readonly description: string;
+  /** Undefined when the stored condition cannot be used. */
+  readonly test?: Predicate;
+}
+
+/**
+ * Compiles routes and puts them in the order in which they are asked: by priority, then by creation, and routes whose
+ * whole condition is `default` after all others, so that a fallback never hides a route added later.
+ *
+ * Failure policy: a route with a condition that cannot be used (stored by hand, or by a version that knew more) fails
+ * closed alone. It matches nothing, explanations say why, and the other routes go on.
+ */
+export async function compileRoutes(rows: readonly RouteRow[]): Promise<CompiledRoute[]> {
+  const compiled = await Promise.all(rows.map(async (row) => ({ row, route: await compileRoute(row) })));
+  compiled.sort((a, b) =>
+    Number(a.route.isDefault) - Number(b.route.isDefault) ||
+    a.row.priority - b.row.priority ||
+    (a.row.id < b.row.id ? -1 : 1)
+  );
+  return compiled.map(({ route }) => route);
+}
+
+async function compileRoute(row: RouteRow): Promise<CompiledRoute> {
+  const route = {
+    id: row.id,
+    name: row.name,
+    active: row.active ?? true,
+    destinationIds: row.mode === "first"
+      ? row.destination_ids.slice(0, 1)
+      : [...new Set(row.destination_ids)],
+    ...(row.flag_key ? { flagKey: row.flag_key } : {}),
+    ...(row.sticky_minutes ? { stickyMinutes: row.sticky_minutes } : {}),
+  };
+  try {
+    const condition = parseCondition(row.condition);
+    return {
+      ...route,
+      isDefault: condition.type === "default",
+      description: describe(condition),
+      test: await compile(condition),
+    };
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    return { ...route, isDefault: false, description: error.message.slice(0, 160) };
+  }
+}

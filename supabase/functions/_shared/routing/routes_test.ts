@@ -1,0 +1,57 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { compileRoutes } from "./routes.ts";
+import { route } from "./testing.ts";
+
+const idsOf = async (rows: Parameters<typeof compileRoutes>[0]) =>
+  (await compileRoutes(rows)).map((r) => r.id);
+
+Deno.test("compileRoutes() orders by priority, then creation, and default routes last", async () => {
+  const fallback = { type: "default" };
+  assertEquals(
+    await idsOf([
+      route({ id: "d1", priority: 1, condition: fallback }),
+      route({ id: "c", priority: 300 }),
+      route({ id: "d0", priority: 0, condition: fallback }),
+      route({ id: "b", priority: 100 }),
+      route({ id: "a", priority: 100 }),
+      route({ id: "z", priority: -5 }),
+      // Only a whole condition makes a fallback: inside another one, "default" is just "always".
+      route({ id: "e", priority: 50, condition: { type: "all", of: [fallback] } }),
+    ]),
+    ["z", "e", "a", "b", "c", "d0", "d1"],
+  );
+});
+
+Deno.test("compileRoutes() does not depend on the order of the rows", async () => {
+  const rows = fc.uniqueArray(
+    fc.record({ id: fc.uuid(), priority: fc.integer({ min: 0, max: 3 }), fallback: fc.boolean() }),
+    { selector: (row) => row.id, maxLength: 12 },
+  );
+  await fc.assert(fc.asyncProperty(rows, async (rows) => {
+    const made = rows.map(({ fallback, ...row }) =>
+      route({ ...row, condition: { type: fallback ? "default" : "any" } })
+    );
+    assertEquals(await idsOf(made), await idsOf(made.toReversed()));
+  }));
+});
+
+Deno.test("compileRoutes() keeps the destinations that the mode asks for", async () => {
+  const [first, all, none] = await compileRoutes([
+    route({ id: "a", mode: "first", destination_ids: ["x", "y"] }),
+    route({ id: "b", mode: "all", destination_ids: ["x", "y", "x"] }),
+    route({ id: "c", mode: "first", destination_ids: [] }),
+  ]);
+  assertEquals([first, all, none].map((r) => r.destinationIds), [["x"], ["x", "y"], []]);
+});
+
+Deno.test("compileRoutes() closes a route whose condition cannot be used, and only that one", async () => {
+  const [good, unknown, pattern] = await compileRoutes([
+    route({ id: "a" }),
+    route({ id: "b", condition: { type: "sentiment" } }),
+    route({ id: "c", condition: { type: "text", match: "regex", value: "(" } }),
+  ]);
+  assertEquals([good, unknown, pattern].map((r) => r.test !== undefined), [true, false, false]);
+  assertEquals(unknown.description.startsWith("type: must be one of any, "), true);
+  assertEquals(pattern.description, "values[0]: is not a regular expression of RE2: missing closing ): `(`");
+});

@@ -1,0 +1,97 @@
+/**
+ * How text is compared: what looks the same to a person is the same, and a keyword is a whole word in any script.
+ *
+ * @module
+ */
+import type { MessageFacts } from "./facts.ts";
+
+/**
+ * Text beyond this many UTF-16 units is not looked at. WhatsApp's own limit for a text message is 4,096; the bound
+ * keeps the cost of a condition known whatever arrives.
+ */
+export const MAX_TEXT = 4096;
+
+// Zero-width and bidirectional marks that keyboards and copy-paste add unseen, and the two variation selectors that
+// make "❤" and "❤️" different strings. Joiners (U+200C, U+200D) stay: they change words in Persian and in Indic scripts.
+const UNSEEN = /[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufe0e\ufe0f\ufeff]/gu;
+
+/** One form for what looks alike: NFKC, unseen marks removed, runs of white space made one space, ends trimmed. */
+export function normalise(text: string): string {
+  // Cut before, for the cost of what follows, and after: NFKC makes up to 18 units of one (U+FDFA).
+  const plain = text.slice(0, MAX_TEXT).normalize("NFKC").replace(UNSEEN, "").replace(/\s+/gu, " ");
+  return plain.slice(0, MAX_TEXT).trim();
+}
+
+/**
+ * Drops the difference of upper and lower case from normalised text. Upper case is the target because it also unites
+ * "ß" with "ss" and the two small sigmas; the Turkish "İ" is reduced to "I" first, so that "İPTAL" equals "iptal".
+ */
+export function fold(normalised: string): string {
+  return normalised.toLowerCase().replaceAll("i\u0307", "i").toUpperCase().normalize("NFKC");
+}
+
+/** A message's body in the two forms that conditions compare. */
+export interface TextView {
+  readonly exact: string;
+  readonly folded: string;
+}
+
+const views = new WeakMap<MessageFacts, TextView>();
+
+/** The view of a message's body, made once a message; undefined when it has no body. */
+export function viewOf(message: MessageFacts): TextView | undefined {
+  if (message.body === undefined) return undefined;
+  let view = views.get(message);
+  if (view === undefined) {
+    const exact = normalise(message.body);
+    view = { exact, folded: fold(exact) };
+    views.set(message, view);
+  }
+  return view;
+}
+
+const WORD = /[\p{L}\p{M}\p{N}]/u;
+/** Scripts written without spaces between words. */
+const UNSPACED = /[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmr}\p{scx=Mymr}]/u;
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** Positions at which the dictionary of the platform ends a word: only asked inside scripts without spaces. */
+function dictionaryBreaks(text: string): Set<number> {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "word" });
+  const breaks = new Set<number>([text.length]);
+  for (const segment of segmenter.segment(text)) breaks.add(segment.index);
+  return breaks;
+}
+
+/** The character that ends just before `position`, whole even outside the basic plane. */
+function before(text: string, position: number): string {
+  const low = text.charCodeAt(position - 1);
+  const pair = low >= 0xdc00 && low <= 0xdfff && position > 1;
+  return text.slice(position - (pair ? 2 : 1), position);
+}
+
+/**
+ * Whether `text` holds `keyword` as whole words. Both in the same form (see `normalise`, `fold`).
+ *
+ * A word is a run of letters, marks and digits, so `*stop*`, `_stop_` and "stop!" hold "stop", and "stopped" does not.
+ * Inside Chinese, Japanese, Thai, Lao, Khmer and Burmese, which write no spaces, the platform's dictionary says where
+ * words end (Intl.Segmenter): 東京都 holds 東京, not 京都. A keyword of several words is one phrase.
+ */
+export function holdsWord(text: string, keyword: string): boolean {
+  let breaks: Set<number> | undefined;
+  const isEdge = (position: number): boolean => {
+    if (position === 0 || position === text.length) return true;
+    const left = before(text, position);
+    const right = String.fromCodePoint(text.codePointAt(position)!);
+    if (!WORD.test(left) || !WORD.test(right)) return true;
+    const leftUnspaced = UNSPACED.test(left), rightUnspaced = UNSPACED.test(right);
+    if (leftUnspaced !== rightUnspaced) return !/\p{M}/u.test(right); // a mark belongs to the letter before it
+    return leftUnspaced && (breaks ??= dictionaryBreaks(text)).has(position);
+  };
+  if (keyword === "") return false;
+  for (let at = text.indexOf(keyword); at !== -1; at = text.indexOf(keyword, at + 1)) {
+    if (isEdge(at) && isEdge(at + keyword.length)) return true;
+  }
+  return false;
+}
