@@ -66,8 +66,14 @@ export async function denos(): Promise<{ version: string; path: string; hosted: 
   ];
 }
 
-/** 2.1.4 does not look at the system's certificates by itself, which machines behind a proxy need. */
-export const DENO_ENV: Record<string, string> = { DENO_TLS_CA_STORE: "system,mozilla", NO_COLOR: "1" };
+/** For every Deno that a check starts. */
+export const DENO_ENV: Record<string, string> = {
+  // 2.1.4 does not look at the system's certificates by itself, which machines behind a proxy need.
+  DENO_TLS_CA_STORE: "system,mozilla",
+  NO_COLOR: "1",
+  // Errors of the checked code, without the stack of Deno itself.
+  RUST_LIB_BACKTRACE: "0",
+};
 
 async function collect(
   stream: ReadableStream<Uint8Array>,

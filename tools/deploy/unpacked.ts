@@ -47,7 +47,12 @@ export async function unpack(upload: Upload, parent: string): Promise<Unpacked> 
 
 /** Type-checks it and fetches its packages. Returns what the compiler said, nothing when all is well. */
 export async function typeCheck(unpacked: Unpacked, deno: string): Promise<string | undefined> {
-  const { code, stdout, stderr } = await inside(unpacked, deno, ["check", ...unpacked.flags, unpacked.entry]);
+  const { code, stdout, stderr } = await inside(unpacked, deno, [
+    "check",
+    "--quiet",
+    ...unpacked.flags,
+    unpacked.entry,
+  ]);
   return code === 0 ? undefined : (stdout + stderr).replaceAll(`file://${unpacked.dir}/`, "").trim();
 }
 

@@ -1,0 +1,81 @@
+/** `deno task check`: what can be said about the repository without running it. */
+import { join } from "node:path";
+import { ROOT } from "../local/paths.ts";
+import { leaks } from "./leaks.ts";
+import { DENO_ENV, denos, run } from "./programs.ts";
+import { type Finding, main } from "./report.ts";
+
+/** Runs Deno in the root of the repository; what it says becomes the detail of a failure. */
+async function deno(path: string, what: string, args: string[]): Promise<Finding> {
+  const { code, stdout, stderr } = await run(path, args, { cwd: ROOT, env: DENO_ENV });
+  return { ok: code === 0, what, detail: code === 0 ? "" : stdout + stderr };
+}
+
+/** Files that git has or would take, relative to the root. */
+async function files(...patterns: string[]): Promise<string[]> {
+  const args = [
+    "ls-files",
+    "-z",
+    "--cached",
+    "--others",
+    "--exclude-standard",
+    "--deduplicate",
+    "--",
+    ...patterns,
+  ];
+  const { code, stdout, stderr } = await run("git", args, { cwd: ROOT });
+  if (code !== 0) throw new Error(`git ls-files failed: ${stderr}`);
+  const names = stdout.split("\0").filter((name) => name !== "");
+  // Deleted, and not yet committed as such.
+  const here = await Promise.all(
+    names.map((name) => Deno.stat(join(ROOT, name)).then(() => true, () => false)),
+  );
+  return names.filter((_, index) => here[index]);
+}
+
+/** Modules that are deployed: also those that no function reaches yet, but no tests. */
+async function deployed(): Promise<string[]> {
+  return (await files("supabase/functions")).filter((path) => /\.ts$/.test(path) && !/_test\.ts$/.test(path));
+}
+
+async function noLeaks(): Promise<Finding> {
+  const names = await files();
+  const found: string[] = [];
+  for (const name of names) {
+    const text = await Deno.readTextFile(join(ROOT, name));
+    for (const { line, what } of leaks(name, text)) found.push(`${name}:${line}: ${what}`);
+  }
+  return {
+    ok: found.length === 0,
+    what: `no secrets, no work left over: ${names.length} files`,
+    detail: found.join("\n"),
+  };
+}
+
+if (import.meta.main) {
+  await main({
+    name: "check",
+    description: "Check format, lint, types under the current and the hosted Deno, and look for secrets.",
+    run: async (say) => {
+      const versions = await denos();
+      const hosted = versions.find(({ hosted }) => hosted)!;
+      const current = versions.find(({ hosted }) => !hosted)!;
+      say(await deno(current.path, "format", ["fmt", "--check"]));
+      say(await deno(current.path, "lint", ["lint"]));
+      say(await deno(current.path, `types under deno ${current.version}`, ["check", "--quiet", "."]));
+      const modules = await deployed();
+      say(
+        await deno(
+          hosted.path,
+          `types under deno ${hosted.version}: ${modules.length} modules of supabase/functions`,
+          [
+            // It can't read today's lock file, and must not touch node_modules.
+            ...["check", "--quiet", "--config=deno.json", "--no-lock", "--node-modules-dir=none"],
+            ...modules,
+          ],
+        ),
+      );
+      say(await noLeaks());
+    },
+  });
+}
