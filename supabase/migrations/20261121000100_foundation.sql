@@ -75,6 +75,7 @@ grant execute on function private.has_role(text) to authenticated, service_role;
 
 create policy team_members_read on public.team_members for select to authenticated
   using ((select private.has_role('viewer')));
+comment on policy team_members_read on public.team_members is 'The team sees who is in it.';
 
 -- Inside a definer function current_user is its owner; the setting "role" still says who asked.
 create function private.caller() returns text

@@ -79,8 +79,10 @@ revoke all on public.settings, public.settings_history from anon, authenticated,
 grant select on public.settings, public.settings_history to authenticated, service_role;
 create policy settings_read on public.settings for select to authenticated
   using ((select private.has_role('viewer')));
+comment on policy settings_read on public.settings is 'The whole team reads settings: nothing in them is secret.';
 create policy settings_history_read on public.settings_history for select to authenticated
   using ((select private.has_role('viewer')));
+comment on policy settings_history_read on public.settings_history is 'The whole team reads who changed what and why.';
 
 -- Writing -----------------------------------------------------------------------------------------
 
@@ -122,15 +124,19 @@ revoke execute on function private.record_setting() from public, anon, authentic
 
 create trigger stamp before insert or update on public.settings
   for each row execute function private.stamp_setting();
+comment on trigger stamp on public.settings is 'Version, time and author of each write.';
 create trigger record after insert or update or delete on public.settings
   for each row execute function private.record_setting();
+comment on trigger record on public.settings is 'A row of history for each write.';
 create trigger bump_config_revision after insert or update or delete on public.settings
   for each statement execute function private.bump_config_revision();
--- A truncate would leave no history.
+comment on trigger bump_config_revision on public.settings is 'Tells the functions at the edge to read the configuration again.';
 create trigger refuse_truncate before truncate on public.settings
   for each statement execute function private.refuse_change();
+comment on trigger refuse_truncate on public.settings is 'A truncate would leave no history: delete instead.';
 create trigger append_only before update or delete or truncate on public.settings_history
   for each statement execute function private.refuse_change();
+comment on trigger append_only on public.settings_history is 'Nobody rewrites history.';
 
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null

@@ -1,0 +1,17 @@
+do $$
+declare
+  v_name text;
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    for v_name in select name from private.clock_jobs() loop
+      execute format('select cron.unschedule(jobid) from cron.job where jobname = %L', v_name);
+    end loop;
+  end if;
+end $$;
+drop function public.status();
+drop function public.reconcile();
+drop function private.call_function(text);
+drop function private.schedule_clock();
+drop function private.clock_jobs();
+drop function private.purge(timestamptz, integer);
+drop function public.load_config(bigint);
