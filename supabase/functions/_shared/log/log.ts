@@ -81,8 +81,11 @@ export function createLogger(options: LoggerOptions = {}): Logger {
       const head = { ts: new Date(at).toISOString(), level, msg: redactText(msg) };
       const tail = suppressed > 0 ? { suppressed } : {};
       const rest = redactValue({ ...bound, ...fields }) as Fields;
-      let line = JSON.stringify({ ...rest, ...head, ...tail });
-      if (line.length > MAX_LINE) line = JSON.stringify({ ...shorten(rest), ...head, ...tail, cut: true });
+      // The head twice: first in the line, and not to be overwritten by a field.
+      let line = JSON.stringify({ ...head, ...rest, ...head, ...tail });
+      if (line.length > MAX_LINE) {
+        line = JSON.stringify({ ...head, ...shorten(rest), ...head, ...tail, cut: true });
+      }
       sink(line, level);
     } catch {
       // Nothing to be done about a console that fails, and no request may suffer from it.

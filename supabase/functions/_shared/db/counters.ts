@@ -1,0 +1,91 @@
+/**
+ * Counters of what happened, for people to look at: gathered in memory, sent in groups.
+ *
+ * Failure policy: open. A count that cannot be sent is kept and sent with the next; a process that dies
+ * takes its last seconds of counts with it. Nothing that must be exact is counted here.
+ *
+ * @module
+ */
+import { configFaults } from "../config/env.ts";
+import { waitUntil } from "../http/background.ts";
+import { log } from "../log/log.ts";
+import { rpc } from "./client.ts";
+
+/** One group's worth of one counter. */
+export interface Count {
+  readonly name: string;
+  readonly label: string;
+  readonly n: number;
+}
+
+/** Counters in memory; see {@linkcode createCounters}. */
+export interface Counters {
+  /** Adds `n` to the counter `name` under `label`. Both are constants of the code, never data. */
+  count(name: string, label?: string, n?: number): void;
+  /** Sends what has been gathered. Never rejects. */
+  flush(): Promise<void>;
+}
+
+/** Options of {@linkcode createCounters}. */
+export interface CountersOptions {
+  /** Takes one group; a rejection keeps the group for the next time. */
+  send(counts: Count[]): Promise<unknown>;
+  /** Milliseconds from the first count of a group until it is sent. @default {2000} */
+  delayMs?: number;
+  /** Distinct counters held; further ones are dropped until the next group is sent. @default {500} */
+  maxKeys?: number;
+}
+
+/** Counters of their own; the functions share {@linkcode count}. */
+export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: CountersOptions): Counters {
+  let gathered = new Map<string, Count>();
+  let scheduled = false;
+  let sending: Promise<void> | undefined;
+
+  function count(name: string, label = "", n = 1): void {
+    const key = `${name}\n${label}`;
+    const before = gathered.get(key)?.n;
+    if (before === undefined && gathered.size >= maxKeys) return;
+    gathered.set(key, { name, label, n: (before ?? 0) + n });
+    if (scheduled) return;
+    scheduled = true;
+    waitUntil(delay(delayMs).then(flush));
+  }
+
+  async function flush(): Promise<void> {
+    scheduled = false;
+    await sending;
+    if (gathered.size === 0) return;
+    const group = gathered;
+    gathered = new Map();
+    sending = send([...group.values()]).then(() => {}, (error) => {
+      log.warn("counts could not be sent and are kept", { error });
+      for (const { name, label, n } of group.values()) count(name, label, n);
+    });
+    await sending;
+  }
+
+  return { count, flush };
+}
+
+const shared = createCounters({
+  send(counts) {
+    // A process that has no database (a deployment check, a unit test) has nobody to tell.
+    if (configFaults("SUPABASE_URL", "SUPABASE_SECRET_KEYS").length > 0) return Promise.resolve();
+    return rpc("add_counts", { p_counts: counts });
+  },
+});
+
+/** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
+export const count: Counters["count"] = shared.count;
+
+/** Sends this process's counts now; for whoever stops it. Never rejects. */
+export const flushCounts: Counters["flush"] = shared.flush;
+
+// The platform says when it is about to end the process, though not always.
+globalThis.addEventListener("beforeunload", () => waitUntil(flushCounts()));
+
+/** Waits without keeping the process alive. */
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, ms)));
+}

@@ -1,0 +1,86 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import fc from "fast-check";
+import { Problem } from "./problem.ts";
+import { readBody, readJson } from "./body.ts";
+
+function post(body: BodyInit | null, headers: Record<string, string> = {}): Request {
+  return new Request("http://localhost/", { method: "POST", body, headers });
+}
+
+/** A body without a length, in these pieces; tells whether it was cancelled and how far it was read. */
+function streamed(pieces: Uint8Array[]) {
+  const state = { cancelled: false, pulled: 0 };
+  const stream = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (state.pulled === pieces.length) controller.close();
+      else controller.enqueue(pieces[state.pulled++]);
+    },
+    cancel() {
+      state.cancelled = true;
+    },
+  }, { highWaterMark: 0 });
+  return { state, request: post(stream) };
+}
+
+const tooLarge = (promise: Promise<unknown>) =>
+  assertRejects(() => promise, Problem).then((problem: Problem) =>
+    assertEquals(problem.code, "payload_too_large")
+  );
+
+Deno.test("readBody() gives the bytes as they came, in whatever pieces, up to the limit and no further", async () => {
+  await fc.assert(fc.asyncProperty(
+    fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 8 }),
+    fc.integer({ min: -2, max: 2 }),
+    async (pieces, slack) => {
+      const whole = pieces.flatMap((piece) => [...piece]);
+      const limit = Math.max(0, whole.length + slack);
+      const filled = pieces.filter((piece) => piece.length > 0);
+      const bodies = [
+        streamed(filled).request,
+        post(Uint8Array.from(whole)),
+        post(Uint8Array.from(whole), { "content-length": String(whole.length) }),
+      ];
+      for (const request of bodies) {
+        if (whole.length > limit) await tooLarge(readBody(request, limit));
+        else assertEquals([...await readBody(request, limit)], whole);
+      }
+    },
+  ));
+});
+
+Deno.test("readBody() refuses a declared length without reading", async () => {
+  const request = post("small", { "content-length": "1000000" });
+  await tooLarge(readBody(request, 100));
+  assertEquals(request.bodyUsed, false);
+});
+
+Deno.test("readBody() is not taken in by a length that says too little", async () => {
+  await tooLarge(readBody(post("x".repeat(200), { "content-length": "5" }), 100));
+});
+
+Deno.test("readBody() stops reading an endless body once it is too long", async () => {
+  const { state, request } = streamed(Array.from({ length: 1000 }, () => new Uint8Array(1024)));
+  await tooLarge(readBody(request, 4096));
+  assertEquals(state, { cancelled: true, pulled: 5 });
+});
+
+Deno.test("readBody() of a request without a body is empty", async () => {
+  assertEquals((await readBody(new Request("http://localhost/"), 10)).length, 0);
+  assertEquals((await readBody(post(null), 10)).length, 0);
+});
+
+Deno.test("readBody() tells a caller who went away from a fault of ours", async () => {
+  const broken = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.error(new Error("connection reset")),
+  });
+  const problem = await assertRejects(() => readBody(post(broken), 10), Problem);
+  assertEquals(problem.code, "body_incomplete");
+});
+
+Deno.test("readJson() parses UTF-8 and refuses the rest", async () => {
+  assertEquals(await readJson(post('{"a":"é🦎"}'), 100), { a: "é🦎" });
+  for (const body of ["", "{", "undefined", new Uint8Array([0x22, 0xff, 0x22])]) {
+    const problem = await assertRejects(() => readJson(post(body), 100), Problem);
+    assertEquals(problem.code, "invalid_json");
+  }
+});

@@ -1,0 +1,150 @@
+/**
+ * What every function is wrapped in: request id, context, error answers, refusal counters.
+ *
+ * Hot: this runs for every webhook, so what a request may not need (a logger, the trace) is made when
+ * it is first asked for.
+ *
+ * @module
+ */
+import { count } from "../db/counters.ts";
+import { log, type Logger } from "../log/log.ts";
+import { Problem, problemResponse } from "./problem.ts";
+
+/** What a handler knows about the request besides the request itself. */
+export interface Context {
+  /** Name of the function, such as "wa-webhook". */
+  readonly fn: string;
+  /** Caller's `x-request-id` when it is a sane one, else a new uuid. Stands in the answer and each log line. */
+  readonly requestId: string;
+  /** W3C `traceparent` of the caller, to be handed on; undefined when absent or malformed. */
+  readonly traceparent: string | undefined;
+  /** Logger whose lines carry function, request id and trace. */
+  readonly log: Logger;
+}
+
+/** Answers a request, or throws a {@linkcode Problem}. */
+export type Handler = (request: Request, context: Context) => Response | Promise<Response>;
+
+/** HTTP methods that a function can offer. */
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
+
+/** The shape the platform serves: `export default serve(…)`. */
+export interface Served {
+  fetch(request: Request): Promise<Response>;
+}
+
+/**
+ * Wraps one handler, or one a method, into what the platform serves.
+ *
+ * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
+ * - Each refusal is counted under `<function>_refused` and the problem's code.
+ * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
+ *
+ * @example
+ * ```ts
+ * export default serve("wa-webhook", { GET: handshake, POST: intake });
+ * ```
+ */
+export function serve(fn: string, handlers: Handler | Partial<Record<Method, Handler>>): Served {
+  const counter = `${fn.replaceAll("-", "_")}_refused`;
+  const pick = typeof handlers === "function" ? () => handlers : picker(handlers);
+
+  async function fetch(request: Request): Promise<Response> {
+    const context = new RequestContext(fn, request.headers);
+    try {
+      return stamped(await pick(request.method)(request, context), context.requestId);
+    } catch (error) {
+      const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
+      count(counter, problem.code);
+      report(problem, context);
+      const response = problemResponse(problem, context.requestId);
+      return request.method === "HEAD" ? new Response(null, response) : response;
+    }
+  }
+
+  return { fetch };
+}
+
+function picker(handlers: Partial<Record<Method, Handler>>): (method: string) => Handler {
+  const byMethod = new Map(Object.entries(handlers));
+  const { GET } = handlers;
+  if (GET !== undefined && !byMethod.has("HEAD")) {
+    byMethod.set("HEAD", async (request, context) => {
+      const response = await GET(request, context);
+      await response.body?.cancel();
+      return new Response(null, response);
+    });
+  }
+  const allow = [...byMethod.keys()].sort().join(", ");
+  return (method) => {
+    const handler = byMethod.get(method);
+    if (handler === undefined) throw new Problem("method_not_allowed", { headers: { allow } });
+    return handler;
+  };
+}
+
+/** Puts the request id on an answer; one whose headers cannot be changed (from `fetch`) is copied. */
+function stamped(response: Response, requestId: string): Response {
+  try {
+    response.headers.set("x-request-id", requestId);
+    return response;
+  } catch {
+    const copy = new Response(response.body, response);
+    copy.headers.set("x-request-id", requestId);
+    return copy;
+  }
+}
+
+/** Failures of ours are logged with their cause; refusals of callers are counted only, for they can be many. */
+function report(problem: Problem, context: Context): void {
+  if (problem.code === "internal_error") {
+    context.log.error("the handler failed", { error: problem.cause });
+  } else if (problem.status >= 500) {
+    context.log.warn(`answered ${problem.code}`, {
+      code: problem.code,
+      detail: problem.detail,
+      error: problem.cause,
+    });
+  } else {
+    context.log.debug(`refused ${problem.code}`, {
+      code: problem.code,
+      detail: problem.detail,
+      error: problem.cause,
+    });
+  }
+}
+
+class RequestContext implements Context {
+  readonly fn: string;
+  readonly #headers: Headers;
+  #requestId: string | undefined;
+  #log: Logger | undefined;
+
+  constructor(fn: string, headers: Headers) {
+    this.fn = fn;
+    this.#headers = headers;
+  }
+
+  get requestId(): string {
+    if (this.#requestId === undefined) {
+      const given = this.#headers.get("x-request-id");
+      this.#requestId = given !== null && /^[\w.:-]{8,128}$/.test(given) ? given : crypto.randomUUID();
+    }
+    return this.#requestId;
+  }
+
+  get traceparent(): string | undefined {
+    const given = this.#headers.get("traceparent");
+    return given !== null && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given)
+      ? given
+      : undefined;
+  }
+
+  get log(): Logger {
+    return this.#log ??= log.with({
+      function: this.fn,
+      request_id: this.requestId,
+      trace_id: this.traceparent?.slice(3, 35),
+    });
+  }
+}
