@@ -1,0 +1,81 @@
+/**
+ * At least one row for each table, so that migrations and their reverses are tried on data.
+ *
+ * In an order that foreign keys allow. The rows are those of the migration that makes the table: what a later one
+ * adds to it has to get along with them. An empty text: the rows come by trigger from the tables before.
+ */
+export const FILL: Record<string, string> = {
+  "public.team_members": `
+    insert into auth.users (id, email) values ('00000000-0000-7000-8000-000000000001', 'admin@example.com')
+      on conflict do nothing;
+    insert into public.team_members (user_id, role, approvals) values
+      ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
+  "private.config_revision": "", // its one row comes with it
+
+  "public.settings": `
+    insert into public.settings (key, value, metadata) values
+      ('deeplinks.enabled', 'true', '{"rollout_percentage": 12.5, "target_user_ids": ["u1"], "launched_at": null}'),
+      ('greeting', 'Willkommen 🦎', '{}')`,
+  "public.settings_history": "", // by trigger of settings
+
+  "public.wa_numbers": `
+    insert into public.wa_numbers (id, display_number) values ('106540352242922', '15550783881')`,
+  "public.contacts": `
+    insert into public.contacts (id, name) values
+      ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');
+    update public.contacts set merged_into = '00000000-0000-7000-8000-0000000000c1'
+      where id = '00000000-0000-7000-8000-0000000000c2'`,
+  "public.contact_identities": `
+    insert into public.contact_identities (contact_id, kind, value, valid_to) values
+      ('00000000-0000-7000-8000-0000000000c1', 'phone', '16505551234', null),
+      ('00000000-0000-7000-8000-0000000000c1', 'bsuid', 'US.13491208655302741918', now())`,
+  "public.conversations": `
+    insert into public.conversations (id, number_id, contact_id, last_inbound_at) values
+      ('00000000-0000-7000-8000-0000000000a1', '106540352242922', '00000000-0000-7000-8000-0000000000c1', now())`,
+  "public.webhook_events": `
+    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw) values
+      ('m:106540352242922:wamid.1:text', 'messages', 'message', '106540352242922', null),
+      ('x:00', 'unknown', 'other', null, '{"a": 1}')`,
+  "public.messages": `
+    insert into public.messages (id, conversation_id, direction, provider_id, type, text, native, status) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000a1', 'in', 'wamid.1', 'text', 'hi',
+        '{"type": "text"}', 'received'),
+      ('00000000-0000-7000-8000-0000000000e2', '00000000-0000-7000-8000-0000000000a1', 'out', 'wamid.2', 'text', 'hello',
+        '{"type": "text"}', 'sent')`,
+
+  "public.destination_allowlist": `
+    insert into public.destination_allowlist (pattern, purpose) values ('*.example.com', 'forward')`,
+  "public.destinations": `
+    insert into public.destinations (id, name, url) values
+      ('00000000-0000-7000-8000-0000000000d1', 'demo', 'https://hooks.example.com/in')`,
+  "private.destination_secrets": `
+    insert into private.destination_secrets (destination_id, secret) values
+      ('00000000-0000-7000-8000-0000000000d1', 'whsec_' || encode(sha256('demo'), 'base64'))`,
+  "public.routes": `
+    insert into public.routes (id, name, condition) values
+      ('00000000-0000-7000-8000-0000000000b1', 'everything', '{"type": "any"}')`,
+  "public.route_destinations": `
+    insert into public.route_destinations (route_id, destination_id, position) values
+      ('00000000-0000-7000-8000-0000000000b1', '00000000-0000-7000-8000-0000000000d1', 0)`,
+  "public.routing_decisions": `
+    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, revision) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000b1', 'everything', 'matched',
+        '{00000000-0000-7000-8000-0000000000d1}', 1)`,
+  "public.deliveries": `
+    insert into public.deliveries (id, message_id, destination_id, conversation_id, seq) values
+      ('00000000-0000-7000-8000-0000000000f1', '00000000-0000-7000-8000-0000000000e1',
+        '00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000a1', 1)`,
+  "public.delivery_attempts": `
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms) values
+      ('00000000-0000-7000-8000-0000000000f1', 1, 'retry', 503, 12)`,
+  "private.delivery_lanes": `
+    insert into private.delivery_lanes (destination_id, conversation_id, due_at) values
+      ('00000000-0000-7000-8000-0000000000d1', '00000000-0000-7000-8000-0000000000a1', now())`,
+  "public.outbound_messages": `
+    insert into public.outbound_messages (conversation_id, number_id, message_id, payload, idempotency_key) values
+      ('00000000-0000-7000-8000-0000000000a1', '106540352242922', '00000000-0000-7000-8000-0000000000e2',
+        '{"type": "text", "text": {"body": "hello"}}', 'order-1')`,
+  "private.outbound_lanes": `
+    insert into private.outbound_lanes (conversation_id, number_id, due_at) values
+      ('00000000-0000-7000-8000-0000000000a1', '106540352242922', now())`,
+};
