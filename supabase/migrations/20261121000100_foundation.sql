@@ -84,8 +84,8 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.caller() is
   'The database role that asked, also inside SECURITY DEFINER functions: anon, authenticated, service_role, or the role that connected.';
-revoke execute on function private.caller() from public, anon;
-grant execute on function private.caller() to authenticated, service_role;
+revoke execute on function private.caller() from public, anon, authenticated;
+grant execute on function private.caller() to service_role;
 
 create function private.actor() returns text
 language sql stable set search_path = '' as $$
@@ -93,7 +93,7 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.actor() is
   'Who is written down as the author of a change: the id of the signed-in user, else the database role.';
-revoke execute on function private.actor() from public, anon;
+revoke execute on function private.actor() from public, anon, authenticated;
 grant execute on function private.actor() to service_role;
 
 -- Failure policy: closed. Only the owner, roles that have service_role's rights, and team members of

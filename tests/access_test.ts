@@ -1,0 +1,279 @@
+/**
+ * Who may do what, on Postgres itself: anon, a signed-in stranger, viewer, operator, admin, service_role.
+ *
+ * Two lists say what is open, READERS and PEOPLES_FUNCTIONS. Everything else is closed, so a new table or function
+ * that nobody wrote down here has to refuse everybody but service_role.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Sql, TransactionSql } from "postgres";
+import { bootstrap } from "../local/bootstrap.ts";
+import { migrate } from "../local/migrate.ts";
+import { catalogDifferences, readCatalog } from "./catalog.ts";
+import { FILL } from "./fill.ts";
+import { ANON, as, type Caller, refusal, SERVICE, signedIn } from "./support/callers.ts";
+import { databaseTest } from "./support/database.ts";
+import { testDatabase } from "./support/postgres.ts";
+
+const TEAM = ["viewer", "operator", "admin"] as const;
+type TeamRole = typeof TEAM[number];
+
+/** The lowest team role that sees the rows of a table. A table that is not here shows its rows to service_role only. */
+const READERS: Record<string, TeamRole> = {
+  "public.team_members": "viewer",
+  "public.settings": "viewer",
+  "public.settings_history": "viewer",
+  "public.wa_numbers": "viewer",
+  "public.conversations": "viewer",
+  "public.destination_allowlist": "viewer",
+  "public.destinations": "viewer",
+  "public.routes": "viewer",
+  "public.route_destinations": "viewer",
+  "public.routing_decisions": "viewer",
+  "public.deliveries": "viewer",
+  // Names, phone numbers and what people wrote.
+  "public.contacts": "operator",
+  "public.contact_identities": "operator",
+  "public.webhook_events": "operator",
+  "public.messages": "operator",
+  "public.delivery_attempts": "operator",
+  "public.outbound_messages": "operator",
+};
+
+/**
+ * What a signed-in person may execute, with the lowest team role that it serves and why it is open at all. All but
+ * has_role are SECURITY DEFINER so that people need no right to write tables, and refuse others in their first line.
+ */
+const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: string }> = {
+  "private.has_role(text)": {
+    role: "anybody",
+    why:
+      "Policies run as the caller and call it. It tells the caller only about the caller, and is not exposed.",
+  },
+  "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
+  "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },
+  "set_setting(text,text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
+  "allow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
+  "disallow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
+  "add_destination(text,text,jsonb)": { role: "operator", why: "Operators connect services." },
+  "set_destination_state(text,text)": { role: "operator", why: "Operators pause and resume services." },
+  "rotate_destination_secret(text,integer)": { role: "operator", why: "Operators rotate secrets." },
+  "add_route(text[],jsonb,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
+  "remove_route(uuid)": { role: "operator", why: "Operators keep the routes." },
+  "retry_deliveries(uuid[])": { role: "operator", why: "Operators handle dead letters." },
+  "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle dead letters." },
+  "status()": { role: "viewer", why: "The team sees how the queues stand." },
+};
+
+/** Tables of which even service_role may not write the rows: it has functions for that. */
+const CLOSED_TO_SERVICE = [
+  "public.team_members",
+  "public.settings",
+  "public.settings_history",
+  "private.config_revision",
+];
+
+interface Cast {
+  anon: Caller;
+  stranger: Caller;
+  /** A token without a subject. */
+  nobody: Caller;
+  viewer: Caller;
+  operator: Caller;
+  admin: Caller;
+}
+
+/** A database with rows in each table, and the people who come to it. */
+function accessTest(name: string, test: (sql: Sql, cast: Cast) => Promise<void>): void {
+  databaseTest(name, async (sql) => {
+    for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
+    await test(sql, {
+      anon: ANON,
+      stranger: await signedIn(sql),
+      nobody: { role: "authenticated" },
+      viewer: await signedIn(sql, "viewer"),
+      operator: await signedIn(sql, "operator"),
+      admin: await signedIn(sql, "admin"),
+    });
+  });
+}
+
+/** Whether somebody has this role or a higher one. */
+const includes = (who: string, role: TeamRole) => {
+  const [has, needs] = [TEAM.indexOf(who as TeamRole), TEAM.indexOf(role)];
+  return has >= needs;
+};
+
+const names = async (sql: Sql, query: string): Promise<string[]> =>
+  (await sql.unsafe(query)).map((row) => row.name);
+
+const TABLES = `
+  select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1`;
+
+class Undo extends Error {}
+
+/** As `as`, and takes everything back afterwards. */
+async function attempt(sql: Sql, caller: Caller, statement: string): Promise<string | undefined> {
+  const tried = as(sql, caller, async (sql: TransactionSql) => {
+    await sql.unsafe(statement);
+    throw new Undo();
+  });
+  try {
+    return await refusal(tried);
+  } catch (error) {
+    if (error instanceof Undo) return undefined;
+    throw error;
+  }
+}
+
+accessTest("each table shows its rows to whom it should, and to nobody else", async (sql, cast) => {
+  const tables = await names(sql, TABLES);
+  assertEquals(Object.keys(READERS).filter((table) => !tables.includes(table)), [], "no such table");
+  for (const table of tables) {
+    const count = async (sql: Sql | TransactionSql) =>
+      (await sql.unsafe(`select count(*)::int as n from ${table}`))[0].n as number;
+    const all = await count(sql);
+    assert(all > 0, `${table} has no rows, so that nobody could see any`);
+    for (const [who, caller] of Object.entries(cast)) {
+      let seen = 0;
+      const code = await refusal(as(sql, caller, async (sql) => seen = await count(sql)));
+      const may = table in READERS && includes(who, READERS[table]);
+      assertEquals(seen, may ? all : 0, `${who} sees ${seen} of ${all} rows of ${table}`);
+      // Beyond policies: no grant at all for those who can never see a row.
+      if (who === "anon" || !(table in READERS)) {
+        assertEquals(code, "42501", `${who} may select from ${table}`);
+      }
+    }
+    if (table.startsWith("public.")) {
+      assertEquals(await as(sql, SERVICE, count), all, `service_role does not see all of ${table}`);
+    }
+  }
+});
+
+/** One attempt at each way to change a table, none of which gets as far as a constraint. */
+const writes = (table: string, column: string) => [
+  `insert into ${table} default values`,
+  `update ${table} set ${column} = ${column}`,
+  `delete from ${table}`,
+  `truncate ${table} cascade`,
+  `select from ${table} for update`,
+];
+
+accessTest("nobody writes a table: people have functions for that", async (sql, cast) => {
+  for (const table of await names(sql, TABLES)) {
+    const [{ column }] = await sql`
+      select quote_ident(attname) as column from pg_attribute
+      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attidentity = '' and attgenerated = ''
+      order by attnum limit 1`;
+    const closed: [string, Caller][] = Object.entries(cast);
+    if (CLOSED_TO_SERVICE.includes(table)) closed.push(["service_role", SERVICE]);
+    for (const [who, caller] of closed) {
+      for (const write of writes(table, column)) {
+        assertEquals(await attempt(sql, caller, write), "42501", `${who}: ${write}`);
+      }
+    }
+  }
+});
+
+accessTest("no grant lets people write, not even one that a trigger or a policy would stop", async (sql) => {
+  const grants = `
+    select format('%s may %s on %s', r.role, p.privilege, c.oid::regclass) as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace,
+      unnest(array['anon', 'authenticated']) r(role),
+      unnest(array['insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p(privilege)
+    where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and (has_table_privilege(r.role, c.oid, p.privilege)
+        or p.privilege in ('insert', 'update', 'references') and has_any_column_privilege(r.role, c.oid, p.privilege))
+    union all
+    select format('%s may use %s', r.role, c.oid::regclass)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace, unnest(array['anon', 'authenticated']) r(role)
+    where n.nspname in ('public', 'private') and c.relkind = 'S'
+      and has_sequence_privilege(r.role, c.oid, 'usage, select, update')
+    union all
+    select format('%s may create in %s', r.role, n.nspname)
+    from pg_namespace n, unnest(array['anon', 'authenticated', 'service_role']) r(role)
+    where n.nspname in ('public', 'private') and has_schema_privilege(r.role, n.oid, 'create')
+    union all
+    select 'anon may use private' where has_schema_privilege('anon', 'private', 'usage')`;
+  assertEquals(await names(sql, grants), []);
+});
+
+accessTest("policies name the role authenticated, and views keep the caller's rights", async (sql) => {
+  const loose = `
+    select format('%I of %s', polname, polrelid::regclass) as name from pg_policy
+    where polroles <> array['authenticated'::regrole::oid]
+    union all
+    select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'private') and c.relkind in ('v', 'm')
+      and not coalesce('security_invoker=true' = any (c.reloptions), false)`;
+  assertEquals(await names(sql, loose), []);
+});
+
+const executable = (role: string) => `
+  select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+  where n.nspname in ('public', 'private') and has_function_privilege('${role}', p.oid, 'execute') order by 1`;
+
+accessTest("anon executes nothing, a signed-in person what is listed with a reason", async (sql) => {
+  assertEquals(await names(sql, executable("anon")), []);
+  assertEquals(await names(sql, executable("authenticated")), Object.keys(PEOPLES_FUNCTIONS).sort());
+  assertEquals(Object.entries(PEOPLES_FUNCTIONS).filter(([, { why }]) => !why.endsWith(".")), []);
+});
+
+accessTest(
+  "each function for people refuses those below its role, whatever they give it",
+  async (sql, cast) => {
+    for (const [signature, { role }] of Object.entries(PEOPLES_FUNCTIONS)) {
+      if (role === "anybody") continue;
+      const [{ call }] = await sql`
+      select format('select %s(%s)', p.oid::regproc, (
+        select string_agg('null::' || format_type(t, null), ', ' order by i)
+        from unnest(p.proargtypes) with ordinality as a(t, i))) as call
+      from pg_proc p where p.oid = ${signature}::regprocedure`;
+      for (const [who, caller] of [...Object.entries(cast), ["service_role", SERVICE] as [string, Caller]]) {
+        const allowed = who === "service_role" || includes(who, role);
+        assertEquals(await attempt(sql, caller, call) !== "42501", allowed, `${who}: ${call}`);
+      }
+    }
+  },
+);
+
+accessTest(
+  "functions that run as their owner are for people or triggers, and one helper of theirs",
+  async (sql) => {
+    const definers = await names(
+      sql,
+      `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private') and p.prosecdef and p.prorettype <> 'trigger'::regtype order by 1`,
+    );
+    const open = new Set(Object.keys(PEOPLES_FUNCTIONS));
+    assertEquals(definers.filter((name) => !open.has(name)), ["private.require_role(text)"]);
+  },
+);
+
+accessTest(
+  "a role of the team cannot be claimed by token, only be had",
+  async (sql, { stranger, viewer }) => {
+    const claims = { app_metadata: { role: "admin" }, user_metadata: { role: "admin" }, team_role: "admin" };
+    for (const caller of [stranger, viewer]) {
+      const forged = { ...caller, ...claims } as Caller;
+      assertEquals(await attempt(sql, forged, "select public.set_setting('a', '1', null, 0)"), "42501");
+    }
+  },
+);
+
+Deno.test("a project whose default rights give anon everything ends up with the same rights", async () => {
+  const [fresh, older] = [await testDatabase(), await testDatabase({ empty: true })];
+  try {
+    await bootstrap(older.sql);
+    for (const kind of ["tables", "functions", "sequences"]) {
+      await older.sql.unsafe(
+        `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role`,
+      );
+    }
+    await migrate(older.sql);
+    assertEquals(catalogDifferences(await readCatalog(fresh.sql), await readCatalog(older.sql)), []);
+  } finally {
+    await fresh.drop();
+    await older.drop();
+  }
+});
