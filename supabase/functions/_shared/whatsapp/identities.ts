@@ -1,0 +1,176 @@
+/**
+ * Who an update is about: phone number, business-scoped user id (BSUID), its parent, username, name.
+ *
+ * Source: Meta, "Business-scoped user IDs" and "System messages webhook reference", and its changelog of
+ * 2026-08-11 (developers.facebook.com/documentation/business-messaging/whatsapp/): phone numbers may be
+ * missing, a BSUID looks like `US.13491208655302741918`, and a change of number or BSUID arrives as a
+ * `system` message. Numbers are kept exactly as Meta gives them: the spellings of Argentine and Mexican
+ * mobiles differ from what people dial, and Meta's is the one that works.
+ *
+ * @module
+ */
+import { id, isObject, type JsonObject, list, object, text } from "./json.ts";
+
+/** The ids of the customer; absent ones are undefined. */
+export interface Person {
+  phone?: string;
+  bsuid?: string;
+  parent_bsuid?: string;
+  username?: string;
+  name?: string;
+}
+
+/** What a change of identity adds: the ids above are the new ones, these are what they replace. */
+export interface PreviousIds {
+  prev_phone?: string;
+  prev_bsuid?: string;
+}
+
+/**
+ * The `contacts` list of a webhook value, which describes the people that the value's items name by
+ * number or BSUID.
+ */
+export class Contacts {
+  readonly #all: readonly unknown[];
+  readonly #taken = new Set<unknown>();
+  #index: Map<string, JsonObject> | undefined;
+
+  /** @param contacts The value's `contacts` member, whatever it is. */
+  constructor(contacts: unknown) {
+    this.#all = list(contacts) ?? [];
+  }
+
+  /**
+   * Completes the ids that an item itself gives with its entry in the list. An item without any id is
+   * about the only person listed, if there is one. An entry that contradicts the item (another number or
+   * another BSUID) is somebody else's.
+   */
+  complete(ids: Person): Person {
+    const entry = this.#find(ids);
+    if (entry === undefined) return ids;
+    if (isFullyKnown(entry)) this.#taken.add(entry);
+    const profile = object(entry.profile);
+    return {
+      phone: ids.phone ?? id(entry.wa_id),
+      bsuid: ids.bsuid ?? id(entry.user_id),
+      parent_bsuid: ids.parent_bsuid ?? id(entry.parent_user_id),
+      username: id(profile?.username),
+      name: text(profile?.name),
+    };
+  }
+
+  /** The entries that no item took up, or that say more than a {@linkcode Person} can hold. */
+  get left(): unknown[] {
+    return this.#all.filter((entry) => !this.#taken.has(entry));
+  }
+
+  #find({ phone, bsuid }: Person): JsonObject | undefined {
+    if (phone === undefined && bsuid === undefined) {
+      return this.#all.length === 1 ? object(this.#all[0]) : undefined;
+    }
+    const index = this.#index ??= indexed(this.#all);
+    const entry = (bsuid === undefined ? undefined : index.get(bsuid)) ??
+      (phone === undefined ? undefined : index.get(phone));
+    if (entry === undefined) return undefined;
+    return agrees(phone, id(entry.wa_id)) && agrees(bsuid, id(entry.user_id)) ? entry : undefined;
+  }
+}
+
+/** The sender that a message names. */
+export function senderIds(message: JsonObject): Person {
+  return {
+    phone: id(message.from),
+    bsuid: id(message.from_user_id),
+    parent_bsuid: id(message.from_parent_user_id),
+  };
+}
+
+/** The customer that an echo (a message sent by the business elsewhere) went to. */
+export function receiverIds(echo: JsonObject): Person {
+  return { phone: id(echo.to), bsuid: id(echo.to_user_id), parent_bsuid: id(echo.to_parent_user_id) };
+}
+
+/** The customer that a status is about: in a group the participant, since `recipient_id` is the group. */
+export function recipientIds(status: JsonObject): Person {
+  return {
+    phone: id(status.recipient_participant_id) ??
+      (status.recipient_type === "group" ? undefined : id(status.recipient_id)),
+    bsuid: id(status.recipient_participant_user_id) ?? id(status.recipient_user_id),
+    // Meta's pages name the parent both ways.
+    parent_bsuid: id(status.recipient_participant_parent_user_id) ?? id(status.recipient_parent_user_id) ??
+      id(status.parent_recipient_user_id),
+  };
+}
+
+/**
+ * The change that a `system` message reports, or undefined when it reports none.
+ *
+ * Its `from` is the number before the change. Until August 2026 a changed BSUID was told in words only
+ * ("… changed from OLD to NEW"), since then in `previous_user_id`.
+ */
+export function systemChange(message: JsonObject): Person & PreviousIds | undefined {
+  const system = object(message.system);
+  const kind = text(system?.type);
+  if (system === undefined || kind === undefined || !/^(?:user|customer)_changed_/.test(kind)) {
+    return undefined;
+  }
+  const before = senderIds(message);
+  const phone = id(system.wa_id) ?? id(system.new_wa_id); // new_wa_id before API v12
+  const bsuid = id(system.user_id);
+  const previousPhone = id(system.customer) ?? before.phone; // customer before API v12
+  const previousBsuid = id(system.previous_user_id) ?? before.bsuid ?? bsuidBefore(text(system.body), bsuid);
+  return {
+    phone: phone ?? before.phone,
+    bsuid: bsuid ?? before.bsuid,
+    parent_bsuid: id(system.parent_user_id) ?? before.parent_bsuid,
+    prev_phone: phone !== undefined && phone !== previousPhone ? previousPhone : undefined,
+    prev_bsuid: bsuid !== undefined && bsuid !== previousBsuid ? previousBsuid : undefined,
+  };
+}
+
+/** One item of a `user_id_update` list. */
+export function userIdUpdate(item: JsonObject): Person & PreviousIds {
+  const bsuid = object(item.user_id);
+  const current = id(bsuid?.current);
+  const previous = id(bsuid?.previous);
+  return {
+    phone: id(item.wa_id),
+    bsuid: current,
+    parent_bsuid: id(object(item.parent_user_id)?.current),
+    prev_bsuid: previous === current ? undefined : previous,
+  };
+}
+
+/** `OLD` of "… changed from OLD to NEW", for this very NEW. */
+function bsuidBefore(body: string | undefined, bsuid: string | undefined): string | undefined {
+  if (body === undefined || bsuid === undefined) return undefined;
+  const match = /\bfrom ([A-Z]{2}\.[A-Za-z0-9.]{1,200}) to (\S+)$/.exec(body);
+  return match?.[2] === bsuid ? match[1] : undefined;
+}
+
+function indexed(entries: readonly unknown[]): Map<string, JsonObject> {
+  const index = new Map<string, JsonObject>();
+  for (const entry of entries) {
+    if (!isObject(entry)) continue;
+    for (const key of [id(entry.wa_id), id(entry.user_id)]) {
+      if (key !== undefined && !index.has(key)) index.set(key, entry);
+    }
+  }
+  return index;
+}
+
+function agrees(a: string | undefined, b: string | undefined): boolean {
+  return a === undefined || b === undefined || a === b;
+}
+
+const CONTACT_MEMBERS = new Set(["wa_id", "user_id", "parent_user_id", "profile"]);
+const PROFILE_MEMBERS = new Set(["name", "username"]);
+
+function isFullyKnown(entry: JsonObject): boolean {
+  for (const key in entry) if (!CONTACT_MEMBERS.has(key)) return false;
+  const profile = entry.profile;
+  if (profile === undefined) return true;
+  if (!isObject(profile)) return false;
+  for (const key in profile) if (!PROFILE_MEMBERS.has(key)) return false;
+  return true;
+}

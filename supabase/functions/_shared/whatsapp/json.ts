@@ -1,0 +1,174 @@
+/**
+ * From bytes to JSON values that Postgres will take, with nothing lost silently.
+ *
+ * One refused value would refuse the whole batch it travels in, and Meta would send that batch again for
+ * days. So what `jsonb` and `text` cannot hold is replaced here, visibly:
+ *
+ * - NUL characters and lone surrogates become U+FFFD;
+ * - what is nested deeper than {@linkcode MAX_DEPTH} becomes U+FFFD (serialising it would overflow a stack,
+ *   ours or Postgres');
+ * - numbers that a double cannot hold exactly or at all become the text that was sent.
+ *
+ * @module
+ */
+
+/** Levels of nesting kept below an item; Meta's deepest documented message has about 8. */
+export const MAX_DEPTH = 64;
+
+/** The member that says what was replaced in an object: a list of {@linkcode Alteration}. */
+export const ALTERED = "_altered";
+
+/** Why something was replaced. */
+export type Alteration = "nul" | "surrogate" | "depth" | "number";
+
+/** A JSON object whose members are not known. */
+export type JsonObject = Record<string, unknown>;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const REPLACEMENT = "\uFFFD";
+
+/**
+ * Numbers that may not survive `JSON.parse`: 16 digits and more, or an exponent. It may match inside a
+ * text too, which only costs time.
+ */
+const RISKY_NUMBER = /[:,[]\s*-?(?:[\d.]{16}|[\d.]{1,15}[eE])/;
+
+/**
+ * Parses a body.
+ *
+ * @throws {TypeError} if `bytes` are not UTF-8.
+ * @throws {SyntaxError} if they are not JSON.
+ */
+export function decode(bytes: Uint8Array): unknown {
+  const text = utf8.decode(bytes);
+  const value: unknown = JSON.parse(text);
+  if (!RISKY_NUMBER.test(text)) return value;
+  try {
+    return JSON.parse(text, exactNumber);
+  } catch {
+    return value; // Valid JSON, but nested too deep for a reviver, which unlike the parser recurses.
+  }
+}
+
+/** Keeps the digits of a number that a double would change: `source` is what stood in the text. */
+function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== "number" || context?.source === undefined) return value;
+  return survives(value, context.source) ? value : context.source;
+}
+
+/**
+ * Whether `value` says what `source` said. Fractions may lose digits beyond the 17th, which say nothing
+ * about a place or a price; whole numbers may be ids.
+ */
+function survives(value: number, source: string): boolean {
+  if (!Number.isFinite(value)) return false;
+  if (Number.isSafeInteger(value)) return value !== 0 || !/^-?[\d.]*[1-9]/.test(source);
+  return !Number.isInteger(value) || String(value) === source || significantDigits(source) <= 15;
+}
+
+function significantDigits(source: string): number {
+  return source.replace(/[eE].*/, "").replace(/\D/g, "").replace(/^0+|0+$/g, "").length;
+}
+
+/** Whether Postgres can hold `value` as it is. */
+export function isStorable(value: unknown, depth = 0): boolean {
+  if (typeof value === "string") return isStorableText(value);
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  if (depth >= MAX_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (!isStorable(item, depth + 1)) return false;
+    return true;
+  }
+  for (const key in value) {
+    if (!isStorableText(key) || !isStorable((value as JsonObject)[key], depth + 1)) return false;
+  }
+  return true;
+}
+
+/**
+ * A copy of `value` that Postgres can hold. An object (not a list or a text, which have no room for it)
+ * tells under {@linkcode ALTERED} what was replaced anywhere in it.
+ */
+export function toStorable(value: unknown): unknown {
+  const altered = new Set<Alteration>();
+  const copy = scrub(value, 0, altered);
+  return isObject(copy) && altered.size > 0 ? { ...copy, [ALTERED]: [...altered].sort() } : copy;
+}
+
+function scrub(value: unknown, depth: number, altered: Set<Alteration>): unknown {
+  if (typeof value === "string") return scrubText(value, altered);
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    altered.add("number");
+    return String(value);
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) {
+    altered.add("depth");
+    return REPLACEMENT;
+  }
+  if (Array.isArray(value)) return value.map((item) => scrub(item, depth + 1, altered));
+  // fromEntries defines members, so a member named __proto__ stays a member.
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      scrubText(key, altered),
+      scrub(member, depth + 1, altered),
+    ]),
+  );
+}
+
+function isStorableText(text: string): boolean {
+  return text.isWellFormed() && !text.includes("\0");
+}
+
+function scrubText(text: string, altered: Set<Alteration>): string {
+  let result = text;
+  if (!result.isWellFormed()) {
+    altered.add("surrogate");
+    result = result.toWellFormed();
+  }
+  if (result.includes("\0")) {
+    altered.add("nul");
+    result = result.replaceAll("\0", REPLACEMENT);
+  }
+  return result;
+}
+
+/** Whether `value` is a JSON object: neither null nor a list. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** `value` if it is an object, else undefined. */
+export function object(value: unknown): JsonObject | undefined {
+  return isObject(value) ? value : undefined;
+}
+
+/** `value` if it is a list with something in it, else undefined. */
+export function list(value: unknown): unknown[] | undefined {
+  return Array.isArray(value) && value.length > 0 ? value : undefined;
+}
+
+/** `value` as text: a non-empty text, or the digits of a number; else undefined. */
+export function text(value: unknown): string | undefined {
+  if (typeof value === "string") return value === "" ? undefined : value;
+  return typeof value === "number" ? String(value) : undefined;
+}
+
+/**
+ * `value` as an identifier: like {@linkcode text}, at most 256 characters. Longer ones are no ids of
+ * Meta's and would not fit an index entry; they stay in the raw form only.
+ */
+export function id(value: unknown): string | undefined {
+  const result = text(value);
+  return result !== undefined && result.length <= 256 ? result : undefined;
+}
+
+/** Meta's time: Unix seconds as text or number -> ISO 8601. Absurd ones (not in 2000..2099) are undefined. */
+export function time(value: unknown): string | undefined {
+  const seconds = typeof value === "number" || typeof value === "string" && /^\d{1,12}$/.test(value)
+    ? Number(value)
+    : NaN;
+  if (!(seconds >= 946_684_800 && seconds < 4_102_444_800)) return undefined;
+  return new Date(Math.floor(seconds) * 1000).toISOString();
+}

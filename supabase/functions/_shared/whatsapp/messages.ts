@@ -1,0 +1,80 @@
+/**
+ * What a message says, whatever its type: for routing, and to show it.
+ *
+ * Source: Meta, "messages webhook reference" and its page for each type
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages).
+ * Unknown types give an empty content, never an error.
+ *
+ * @module
+ */
+import { id, isObject, type JsonObject, object, text } from "./json.ts";
+
+/** The content of a message, apart from who sent it. */
+export interface Content {
+  /** Text that a person wrote or chose: body, caption, title of the button or row, reaction emoji. */
+  body?: string;
+  /** Id of the chosen button or list row, payload of the quick reply, answer to a permission request. */
+  choice?: string;
+  /** The message that this one answers. */
+  reply_to?: string;
+  /** The first deep-link token in `body`. */
+  token?: string;
+  /** The ad or post that the person came from (click to WhatsApp). */
+  referral?: JsonObject;
+  forwarded?: boolean;
+}
+
+/** `[ref:…]` in a text carries 16 characters of lower-case base32: the token of a link's visit. */
+const LINK_TOKEN = /\[ref:([a-z2-7]{16})\]/;
+
+/** Reads the content of a message or echo. */
+export function contentOf(message: JsonObject): Content {
+  const type = text(message.type);
+  const part = type === undefined ? undefined : object(message[type]);
+  const said = part === undefined ? undefined : wordsOf(type as string, part);
+  const context = object(message.context);
+  const token = said?.body === undefined ? undefined : LINK_TOKEN.exec(said.body)?.[1];
+  return {
+    body: said?.body,
+    choice: said?.choice,
+    reply_to: id(context?.id),
+    token,
+    referral: object(message.referral),
+    forwarded: context?.forwarded === true || context?.frequently_forwarded === true ? true : undefined,
+  };
+}
+
+/** `part` is the member of the message that is named like its type. */
+function wordsOf(type: string, part: JsonObject): Pick<Content, "body" | "choice"> {
+  switch (type) {
+    case "text":
+      return { body: text(part.body) };
+    case "button": // a quick reply of a template
+      return { body: text(part.text), choice: text(part.payload) };
+    case "interactive":
+      return interactive(part);
+    case "reaction": // none, or an empty one, takes the reaction back
+      return { body: text(part.emoji) };
+    case "order":
+      return { body: text(part.text) };
+    case "edit": { // the message as it reads now
+      const edited = object(part.message);
+      const inner = text(edited?.type);
+      const innerPart = inner === undefined || inner === "edit" ? undefined : object(edited?.[inner]);
+      return innerPart === undefined ? {} : wordsOf(inner as string, innerPart);
+    }
+    case "system": // WhatsApp's words, not the person's
+      return {};
+    default: // image, video, document, and media yet to come
+      return { body: text(part.caption) };
+  }
+}
+
+function interactive(part: JsonObject): Pick<Content, "body" | "choice"> {
+  for (const reply of [part.button_reply, part.list_reply]) {
+    if (isObject(reply)) return { body: text(reply.title), choice: text(reply.id) };
+  }
+  const flow = object(part.nfm_reply);
+  if (flow !== undefined) return { body: text(flow.body), choice: text(flow.name) };
+  return { choice: text(object(part.call_permission_reply)?.response) };
+}

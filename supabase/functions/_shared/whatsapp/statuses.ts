@@ -1,0 +1,40 @@
+/**
+ * What became of a message of ours: the `statuses` list.
+ *
+ * Source: Meta, "Status messages webhook reference"
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status).
+ *
+ * @module
+ */
+import { id, type JsonObject, object, text } from "./json.ts";
+
+/** How far each status is along. They arrive in any order, and a message's status never goes back. */
+export const STATUS_RANK: Readonly<Record<string, number>> = {
+  sent: 1,
+  delivered: 2,
+  read: 3,
+  played: 4,
+  failed: 5,
+  deleted: 6,
+};
+
+/** The fields of a status. */
+export interface StatusFields {
+  status?: string;
+  /** Rank by {@linkcode STATUS_RANK}; absent for a status that is not known. */
+  rank?: number;
+  pricing?: JsonObject;
+  /** `biz_opaque_callback_data` of the send request. */
+  callback?: string;
+}
+
+/** Reads a status. */
+export function statusOf(item: JsonObject): StatusFields {
+  const status = id(item.status);
+  return {
+    status,
+    rank: status !== undefined && Object.hasOwn(STATUS_RANK, status) ? STATUS_RANK[status] : undefined,
+    pricing: object(item.pricing),
+    callback: text(item.biz_opaque_callback_data),
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * The one shape in which everything that Meta tells goes on, and how each kind of item becomes it.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { id, isObject, type JsonObject, list, text, time, toStorable } from "./json.ts";
+import {
+  type Contacts,
+  type Person,
+  type PreviousIds,
+  receiverIds,
+  recipientIds,
+  senderIds,
+  systemChange,
+  userIdUpdate,
+} from "./identities.ts";
+import { type Content, contentOf } from "./messages.ts";
+import { type StatusFields, statusOf } from "./statuses.ts";
+
+/** What an update is about. Only a `message` is routed. */
+export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
+
+/**
+ * One update, flat, as the SQL function `ingest_updates` takes it. Members that do not apply are absent
+ * (or undefined, which JSON leaves out).
+ *
+ * The ids of a {@linkcode Person} are the customer's: the sender of a message, the receiver of an echo or
+ * of what a status is about; after a change of identity the new ones.
+ */
+export interface Update extends Person, PreviousIds, Content, StatusFields {
+  /**
+   * The same for each repetition of an update and for nothing else:
+   * `m:<number_id>:<wamid>:<type>` for a message or echo,
+   * `s:<number_id>:<wamid>:<status>:<timestamp>[:<participant>]` for a status,
+   * `x:<sha256>` of the entry's id, the field and the item for all else, and where an id is missing.
+   */
+  key: string;
+  /** Meta's name of the webhook field; `unknown` where the body has no such shape. */
+  field: string;
+  kind: UpdateKind;
+  /** The business number: Meta's `phone_number_id`. */
+  number_id?: string;
+  /** The business number as people dial it. */
+  number_display?: string;
+  /** Meta's time, ISO 8601; absent when missing or absurd. */
+  at?: string;
+  /** The message's id; for a status that of the message it is about. */
+  wamid?: string;
+  /** The message's type. */
+  type?: string;
+  /** The person wants no more marketing messages, or wants them again. */
+  opt?: "out" | "in";
+  /** Meta's `errors` list, where there is one. */
+  error?: unknown[];
+  /** Meta's own object for this update: the message, the status, or the whole `change.value`. */
+  raw: unknown;
+}
+
+/** The field of what has no webhook shape. */
+export const UNKNOWN_FIELD = "unknown";
+
+/** What the items of a list are. */
+export type ItemKind = UpdateKind | "preference";
+
+/** Where an item stands. */
+export interface Place {
+  entryId: string;
+  field: string;
+  numberId?: string;
+  numberDisplay?: string;
+  contacts: Contacts;
+  /** Whether the body holds something that Postgres would refuse. */
+  dirty: boolean;
+}
+
+/** The update for one item of a list. */
+export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update {
+  if (!isObject(item)) return other(place, item);
+  const raw = clean(item, place) as JsonObject;
+  switch (kind) {
+    case "message":
+      return messageUpdate("message", raw, place, senderIds(raw));
+    case "echo":
+      return messageUpdate("echo", raw, place, receiverIds(raw));
+    case "status":
+      return statusUpdate(raw, place);
+    case "identity":
+      return {
+        ...other(place, raw, raw.timestamp),
+        kind: "identity",
+        ...completed(userIdUpdate(raw), place),
+      };
+    case "preference":
+      return {
+        ...other(place, raw, raw.timestamp),
+        ...completed({ phone: id(raw.wa_id), bsuid: id(raw.user_id) }, place),
+        opt: optOf(raw),
+      };
+    case "other":
+      return other(place, raw, raw.timestamp);
+  }
+}
+
+function messageUpdate(kind: "message" | "echo", raw: JsonObject, place: Place, ids: Person): Update {
+  const wamid = id(raw.id);
+  const type = id(raw.type);
+  return {
+    key: keyOf("m", [place.numberId, wamid, type], raw, place),
+    field: place.field,
+    kind,
+    number_id: place.numberId,
+    number_display: place.numberDisplay,
+    at: time(raw.timestamp),
+    ...completed(type === "system" && kind === "message" ? systemChange(raw) ?? ids : ids, place),
+    wamid,
+    type,
+    ...contentOf(raw),
+    error: list(raw.errors),
+    raw,
+  };
+}
+
+function statusUpdate(raw: JsonObject, place: Place): Update {
+  const wamid = id(raw.id);
+  const fields = statusOf(raw);
+  const participant = id(raw.recipient_participant_id) ?? id(raw.recipient_participant_user_id);
+  const parts = [place.numberId, wamid, fields.status, id(raw.timestamp)];
+  return {
+    key: keyOf("s", participant === undefined ? parts : [...parts, participant], raw, place),
+    field: place.field,
+    kind: "status",
+    number_id: place.numberId,
+    number_display: place.numberDisplay,
+    at: time(raw.timestamp),
+    ...completed(recipientIds(raw), place),
+    wamid,
+    ...fields,
+    error: list(raw.errors),
+    raw,
+  };
+}
+
+/**
+ * An update that is kept without being understood. `at` is its time in Meta's form: that of its entry where
+ * it has none of its own, so that two equal changes at different times are two updates.
+ */
+export function other(place: Place, item: unknown, at?: unknown): Update {
+  const raw = clean(item, place);
+  return {
+    key: hashKey(raw, place, at),
+    field: place.field,
+    kind: "other",
+    number_id: place.numberId,
+    number_display: place.numberDisplay,
+    at: time(at),
+    raw,
+  };
+}
+
+function completed(ids: Person & PreviousIds, place: Place): Person & PreviousIds {
+  const { prev_phone, prev_bsuid } = ids;
+  return { ...place.contacts.complete(ids), prev_phone, prev_bsuid };
+}
+
+/** What a `user_preferences` item says about marketing messages. */
+function optOf(item: JsonObject): Update["opt"] {
+  if (item.category !== undefined && item.category !== "marketing_messages") return undefined;
+  if (item.value === "stop") return "out";
+  return item.value === "resume" || item.value === "signup" ? "in" : undefined;
+}
+
+/** A key of ids where all of them are there (and fit an index entry), else of the content. */
+function keyOf(prefix: string, parts: (string | undefined)[], raw: unknown, place: Place): string {
+  if (parts.includes(undefined)) return hashKey(raw, place);
+  const key = `${prefix}:${parts.join(":")}`;
+  return key.length <= 512 ? key : hashKey(raw, place);
+}
+
+function hashKey(raw: unknown, place: Place, at?: unknown): string {
+  const source = JSON.stringify([place.entryId, place.field, raw, text(at)]);
+  return `x:${createHash("sha256").update(source).digest("hex")}`;
+}
+
+/** What is kept of `item`: itself, or what Postgres can hold of it. */
+export function clean(item: unknown, place: Place): unknown {
+  return place.dirty ? toStorable(item) : item;
+}
+
+/** The update for a signed body that is not JSON: its beginning, for inspection. */
+export function unreadable(bytes: Uint8Array, maxBytes = 8192): Update {
+  return {
+    key: `x:${createHash("sha256").update(bytes).digest("hex")}`,
+    field: "invalid_json",
+    kind: "other",
+    raw: toStorable({ text: new TextDecoder().decode(bytes.subarray(0, maxBytes)), bytes: bytes.length }),
+  };
+}

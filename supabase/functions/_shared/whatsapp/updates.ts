@@ -1,0 +1,188 @@
+/**
+ * Meta's webhook bodies, taken apart: one `Update` for each thing that happened.
+ *
+ * Source: Meta, "messages webhook reference" and the references of the other fields
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference). A POST holds up
+ * to 1,000 updates over several `entry`, `changes` and lists.
+ *
+ * Two rules make it lenient and complete:
+ *
+ * 1. A list is understood only under the field that Meta documents it for. A `messages` list under
+ *    `standby` or `history` is not a message to answer, so its change stays whole, as one update of kind
+ *    `other`. So does every change that is not known.
+ * 2. What stands beside the items that were understood is kept: with the item where there is only one
+ *    (`raw._rest`, by level: value, change, entry, body), else as an update of kind `other` of its own.
+ *
+ * Members of ours in `raw` begin with an underscore: `_rest`, and `_altered` (see json.ts).
+ *
+ * @module
+ */
+import { Contacts } from "./identities.ts";
+import { id, isObject, isStorable, type JsonObject, list, object, text } from "./json.ts";
+import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
+
+export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
+
+const OBJECT = "whatsapp_business_account";
+
+/** The lists of updates that each field may hold. */
+const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
+  messages: { messages: "message", statuses: "status" },
+  smb_message_echoes: { message_echoes: "echo" },
+  user_id_update: { user_id_update: "identity" },
+  calls: { calls: "other", statuses: "other" },
+  user_preferences: { user_preferences: "preference" },
+  smb_app_state_sync: { state_sync: "other" },
+};
+
+/** For a change that does not name its field. */
+const ANY_LIST: Readonly<Record<string, ItemKind>> = {
+  ...LISTS.messages,
+  ...LISTS.smb_message_echoes,
+  ...LISTS.user_id_update,
+};
+
+/**
+ * Takes a webhook body apart. Never throws, loses nothing, and gives at least one update: what is not a
+ * WhatsApp webhook is one update of field `unknown`.
+ *
+ * @param body Any JSON value, see `decode` in json.ts.
+ */
+export function parse(body: unknown): Update[] {
+  const dirty = !isStorable(body);
+  const entries = isObject(body) && (body.object === undefined || body.object === OBJECT)
+    ? list(body.entry)
+    : undefined;
+  const updates: Update[] = [];
+  const nowhere: Place = { entryId: "", field: UNKNOWN_FIELD, contacts: NO_CONTACTS, dirty };
+  if (entries === undefined) {
+    updates.push(other(nowhere, body));
+    return updates;
+  }
+  for (const entry of entries) parseEntry(updates, entry, nowhere);
+  keepRest(updates, 0, "body", restOf(body as JsonObject, BODY_MEMBERS), nowhere);
+  return updates;
+}
+
+const NO_CONTACTS = new Contacts(undefined);
+const BODY_MEMBERS = new Set(["object", "entry"]);
+const ENTRY_MEMBERS = new Set(["id", "time", "changes"]);
+const CHANGE_MEMBERS = new Set(["field", "value"]);
+const METADATA_MEMBERS = new Set(["phone_number_id", "display_phone_number"]);
+
+function parseEntry(updates: Update[], entry: unknown, nowhere: Place): void {
+  const changes = isObject(entry) ? list(entry.changes) : undefined;
+  if (!isObject(entry) || changes === undefined) {
+    updates.push(other(nowhere, entry, isObject(entry) ? entry.time : undefined));
+    return;
+  }
+  const from = updates.length;
+  const place = { ...nowhere, entryId: text(entry.id) ?? "" };
+  for (const change of changes) parseChange(updates, change, entry.time, place);
+  keepRest(updates, from, "entry", restOf(entry, ENTRY_MEMBERS), place);
+}
+
+function parseChange(updates: Update[], change: unknown, entryTime: unknown, entryPlace: Place): void {
+  if (!isObject(change)) {
+    updates.push(other(entryPlace, change, entryTime));
+    return;
+  }
+  const from = updates.length;
+  const named = id(clean(change.field, entryPlace));
+  if (named === undefined && change.field !== undefined) {
+    updates.push(other(entryPlace, change, entryTime));
+    return;
+  }
+  const field = named ?? UNKNOWN_FIELD;
+  const lists = named === undefined ? ANY_LIST : Object.hasOwn(LISTS, field) ? LISTS[field] : undefined;
+  const value = object(change.value);
+  const metadata = object(clean(value?.metadata, entryPlace));
+  const place: Place = {
+    ...entryPlace,
+    field,
+    numberId: id(metadata?.phone_number_id),
+    numberDisplay: id(metadata?.display_phone_number),
+    contacts: new Contacts(clean(value?.contacts, entryPlace)),
+  };
+  if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
+  if (updates.length === from) {
+    updates.push(other(place, change.value === undefined ? change : change.value, entryTime));
+    if (change.value === undefined) return;
+  }
+  keepRest(updates, from, "change", restOf(change, CHANGE_MEMBERS), place);
+}
+
+function parseLists(
+  updates: Update[],
+  value: JsonObject,
+  lists: Readonly<Record<string, ItemKind>>,
+  place: Place,
+): void {
+  const from = updates.length;
+  for (const name in lists) {
+    for (const item of list(value[name]) ?? []) updates.push(itemUpdate(lists[name], item, place));
+  }
+  if (updates.length === from) return;
+  const only = updates.length === from + 1 ? updates[from] : undefined;
+  if (only?.kind === "other") {
+    only.raw = clean(value, place);
+    return;
+  }
+  const rest = valueRest(value, lists, place.contacts);
+  // Errors beside a single item are about it.
+  if (only !== undefined && only.error === undefined && rest?.errors !== undefined) {
+    only.error = list(clean(rest.errors, place));
+  }
+  keepRest(updates, from, "value", rest, place);
+}
+
+/** The members of `source` that are not among `known`, if any holds something. */
+function restOf(source: JsonObject, known: ReadonlySet<string>): JsonObject | undefined {
+  let rest: JsonObject | undefined;
+  for (const key in source) {
+    if (!known.has(key) && !isEmpty(source[key])) {
+      (rest ??= Object.create(null) as JsonObject)[key] = source[key];
+    }
+  }
+  return rest;
+}
+
+function valueRest(
+  value: JsonObject,
+  lists: Readonly<Record<string, ItemKind>>,
+  contacts: Contacts,
+): JsonObject | undefined {
+  let rest: JsonObject | undefined;
+  for (const key in value) {
+    const left = key === "messaging_product" || Object.hasOwn(lists, key) && Array.isArray(value[key])
+      ? undefined
+      : key === "metadata" && isObject(value.metadata)
+      ? restOf(value.metadata, METADATA_MEMBERS)
+      : key === "contacts" && Array.isArray(value.contacts)
+      ? contacts.left
+      : value[key];
+    if (!isEmpty(left)) (rest ??= Object.create(null) as JsonObject)[key] = left;
+  }
+  return rest;
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || Array.isArray(value) && value.length === 0;
+}
+
+/** Keeps what stands beside the updates made since `from`: with the only one, or as one of its own. */
+function keepRest(
+  updates: Update[],
+  from: number,
+  level: "value" | "change" | "entry" | "body",
+  rest: JsonObject | undefined,
+  place: Place,
+): void {
+  if (rest === undefined) return;
+  const only = updates.length === from + 1 ? updates[from] : undefined;
+  if (only === undefined || !isObject(only.raw)) {
+    updates.push(other(place, rest));
+    return;
+  }
+  only.raw = { ...only.raw, _rest: { ...object(only.raw._rest), [level]: clean(rest, place) } };
+}
