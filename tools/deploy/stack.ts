@@ -6,8 +6,8 @@ import type { Project } from "./probe.ts";
 
 const START_TIMEOUT_MS = 120_000;
 
-/** Runs `use` with a new local stack; nothing of it remains. */
-export async function withStack<T>(use: (project: Project) => Promise<T>): Promise<T> {
+/** Runs `use` with a new local stack and the path of its stack.json; nothing of it remains. */
+export async function withStack<T>(use: (project: Project, stackFile: string) => Promise<T>): Promise<T> {
   const data = await Deno.makeTempDir({ prefix: "gatelink-stack-" });
   await Deno.chmod(data, 0o755);
   const child = new Deno.Command(Deno.execPath(), {
@@ -25,13 +25,14 @@ export async function withStack<T>(use: (project: Project) => Promise<T>): Promi
   child.status.then(() => ended = true);
   try {
     const deadline = Date.now() + START_TIMEOUT_MS;
+    const stackFile = join(data, "stack.json");
     let project: Project | undefined;
     while (!project && !ended && Date.now() < deadline) {
       await new Promise((done) => setTimeout(done, 100));
-      project = await ready(join(data, "stack.json"));
+      project = await ready(stackFile);
     }
     if (!project) throw new Error(`the local stack did not start:\n${printed}`);
-    return await use(project);
+    return await use(project, stackFile);
   } finally {
     if (!ended) child.kill("SIGINT");
     await Promise.all([child.status, reading]);
