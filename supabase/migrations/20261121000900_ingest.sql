@@ -166,10 +166,9 @@ create type private.inbound_update as (
   ord integer, key text, field text, kind text, number_id text, number_display text, at timestamptz,
   phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
   wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb,
-  contact_id uuid, conversation_id uuid
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb
 );
-comment on type private.inbound_update is 'One update as the intake works on it: what _shared/whatsapp/updates.ts makes, its place in the batch, and what was found for it.';
+comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.';
 
 create function private.apply_statuses(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -218,210 +217,145 @@ comment on function private.apply_statuses(private.inbound_update[]) is 'Moves o
 revoke execute on function private.apply_statuses(private.inbound_update[]) from public, anon, authenticated;
 grant execute on function private.apply_statuses(private.inbound_update[]) to service_role;
 
-create function private.assign_contacts(p_updates private.inbound_update[]) returns private.inbound_update[]
-language plpgsql set search_path = '' as $$
+-- These functions run for every message, and their plans may have been made while the tables were empty. "limit 1"
+-- keeps each look-up a probe of its index, whatever the statistics say at that moment; the settings keep it generic.
+create function private.find_contacts(p_updates private.inbound_update[], p_strict boolean) returns uuid[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 declare
-  v_updates private.inbound_update[];
-  v_missing integer;
-  v_row record;
-  v_contact uuid;
+  v_contacts uuid[];
 begin
-  -- The common case in one statement: known people whose ids, and name, are as we know them.
-  select array_agg((u.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
-      u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-      u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.raw, known.contact_id, null)::private.inbound_update
-      order by u.ord),
-    count(*) filter (where known.contact_id is null)
-  into v_updates, v_missing
-  from unnest(p_updates) u
+  select array_agg(case
+      when not p_strict then coalesce(bsuid.contact_id, phone.contact_id, parent.contact_id, handle.contact_id)
+      when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
+        and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
+        and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
+    end order by u.ordinality)
+  into v_contacts
+  from unnest(p_updates) with ordinality as u
   left join lateral (
-    select c.id as contact_id
-    from (select coalesce(
-      (select i.contact_id from public.contact_identities i
-        where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null),
-      (select i.contact_id from public.contact_identities i
-        where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null)) as id) holder
-    join public.contacts c on c.id = holder.id
-    where u.prev_phone is null and u.prev_bsuid is null
-      and (u.name is null or c.name = u.name)
-      and (u.bsuid is null or (u.phone is null and u.bsuid is not null) or exists (
-        select from public.contact_identities i where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid
-          and i.valid_to is null and i.contact_id = c.id))
-      and (u.parent_bsuid is null or exists (
-        select from public.contact_identities i where i.channel = 'whatsapp' and i.kind = 'parent_bsuid'
-          and i.value = u.parent_bsuid and i.valid_to is null and i.contact_id = c.id))
-      and (u.username is null or exists (
-        select from public.contact_identities i where i.channel = 'whatsapp' and i.kind = 'username'
-          and i.value = u.username and i.valid_to is null and i.contact_id = c.id))
-  ) known on true;
-  if v_missing = 0 then
-    return v_updates;
-  end if;
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null limit 1) phone on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null limit 1) bsuid on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'parent_bsuid' and i.value = u.parent_bsuid and i.valid_to is null limit 1) parent on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'username' and i.value = u.username and i.valid_to is null limit 1) handle on true
+  left join lateral (
+    select p.id, p.name from public.contacts p
+    where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
+  return v_contacts;
+end $$;
+comment on function private.find_contacts(private.inbound_update[], boolean) is 'The contact of each update, in its place; null where nobody is found. Strict: only where every id and the name are as we know them and no change is announced.';
+revoke execute on function private.find_contacts(private.inbound_update[], boolean) from public, anon, authenticated;
+grant execute on function private.find_contacts(private.inbound_update[], boolean) to service_role;
 
-  perform private.lock_contacts();
-  -- Newcomers whose only id is given once are made together; all else, one by one, in the order of the batch.
-  with newcomers as (
-    select (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name, u.phone, u.bsuid, u.parent_bsuid,
-      u.username, min(u.at) as at, private.uuid_v7() as id
-    from unnest(v_updates) u
-    where u.contact_id is null and u.prev_phone is null and u.prev_bsuid is null and u.phone is not null
-    group by u.phone, u.bsuid, u.parent_bsuid, u.username
-  ), alone as (
-    select n.* from newcomers n
-    where not exists (
-        select from public.contact_identities i where i.channel = 'whatsapp' and i.valid_to is null and (
-          (i.kind = 'phone' and i.value = n.phone) or (i.kind = 'bsuid' and i.value = n.bsuid)
-          or (i.kind = 'parent_bsuid' and i.value = n.parent_bsuid) or (i.kind = 'username' and i.value = n.username)))
-      and not exists (
-        select from unnest(v_updates) o
-        where (o.phone, o.bsuid, o.parent_bsuid, o.username) is distinct from (n.phone, n.bsuid, n.parent_bsuid, n.username)
-          and (o.phone = n.phone or o.bsuid = n.bsuid or o.parent_bsuid = n.parent_bsuid or o.username = n.username
-            or o.prev_phone = n.phone or o.prev_bsuid = n.bsuid))
+create function private.make_newcomers(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan as $$
+begin
+  with people as (
+    select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
+      coalesce(min(u.at), now()) as at,
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
+    from unnest(p_updates) u
+    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+  ), ids as (
+    select p.id, k.kind, k.value, p.at, k.previous, count(*) over (partition by k.kind, k.value) as claims
+    from people p
+    cross join lateral (values
+      ('phone', p.phone, false), ('bsuid', p.bsuid, false), ('parent_bsuid', p.parent_bsuid, false),
+      ('username', p.username, false), ('phone', p.prev_phone, true), ('bsuid', p.prev_bsuid, true)) as k (kind, value, previous)
+    where k.value is not null
+  ), plain as (
+    select ids.id from ids
+    left join lateral (
+      select k.id from public.contact_identities k
+      where k.channel = 'whatsapp' and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+    group by ids.id
+    having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
-    insert into public.contacts (id, channel, name) select id, 'whatsapp', name from alone
+    insert into public.contacts (id, channel, name)
+    select p.id, 'whatsapp', p.name from people p join plain on plain.id = p.id
   )
   insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  select a.id, 'whatsapp', k.kind, k.value, coalesce(a.at, now())
-  from alone a
-  cross join lateral (values ('phone', a.phone), ('bsuid', a.bsuid), ('parent_bsuid', a.parent_bsuid), ('username', a.username))
-    as k (kind, value)
-  where k.value is not null;
+  select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+end $$;
+comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
+revoke execute on function private.make_newcomers(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.make_newcomers(private.inbound_update[]) to service_role;
 
+create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_contacts uuid[] := private.find_contacts(p_updates, true);
+  v_row record;
+begin
+  if array_position(v_contacts, null) is null then
+    return v_contacts;
+  end if;
+  perform private.lock_contacts();
+  perform private.make_newcomers(p_updates);
+  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  v_contacts := private.find_contacts(p_updates, true);
   for v_row in
     select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
-      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name, array_agg(u.ord) as ords
-    from unnest(v_updates) u
-    where u.contact_id is null
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
+    from unnest(p_updates) with ordinality as u
+    where v_contacts[u.ordinality] is null
       and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
     group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
     order by min(u.ord)
   loop
-    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
+    perform private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
       v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
   end loop;
-  -- Asked at the end, since a later row of the batch may have merged what an earlier one found.
-  select array_agg((u.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
-      u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-      u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.raw,
-      coalesce(
-        private.identity_holder('whatsapp', 'bsuid', u.bsuid), private.identity_holder('whatsapp', 'phone', u.phone),
-        private.identity_holder('whatsapp', 'parent_bsuid', u.parent_bsuid),
-        private.identity_holder('whatsapp', 'username', u.username),
-        private.identity_holder('whatsapp', 'bsuid', u.prev_bsuid), private.identity_holder('whatsapp', 'phone', u.prev_phone)),
-      null)::private.inbound_update order by u.ord)
-  into v_updates from unnest(v_updates) u;
-  return v_updates;
+  -- Asked at the end, since a later one may have merged or moved what an earlier one found.
+  return private.find_contacts(p_updates, false);
 end $$;
-comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update that names a person.';
+comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
 revoke execute on function private.assign_contacts(private.inbound_update[]) from public, anon, authenticated;
 grant execute on function private.assign_contacts(private.inbound_update[]) to service_role;
 
-create function public.ingest_updates(p_updates jsonb) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-  v_all private.inbound_update[];
-  v_new private.inbound_update[];
-  v_people private.inbound_update[];
-  v_new_ords integer[];
-  v_anonymous uuid;
-  v_outcomes text;
-begin
-  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
-    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.raw, null, null)::private.inbound_update order by e.ord)
-  into v_all
-  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
-  cross join lateral jsonb_to_record(e.item) as u (
-    key text, field text, kind text, number_id text, number_display text, at timestamptz,
-    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
-    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb);
-  if v_all is null then
-    return '{"outcomes": ""}';
-  end if;
-
-  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
-  with first_of_key as (
-    select distinct on (u.key) u.* from unnest(v_all) u order by u.key, u.ord
-  ), stored as (
-    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
-    select u.key, coalesce(u.field, 'unknown'), u.kind, u.number_id,
-      case when u.kind in ('message', 'echo') and u.number_id is not null then null else u.raw end
-    from first_of_key u order by u.key
-    on conflict (provider, dedupe_key) do nothing
-    returning dedupe_key
-  )
-  select array_agg(u.ord) into v_new_ords
-  from stored join first_of_key u on u.key = stored.dedupe_key;
-
-  select array_agg(u order by u.ord) into v_new from unnest(v_all) u where u.ord = any (v_new_ords);
-  select string_agg(case when u.ord = any (v_new_ords) then 's' else 'd' end, '' order by u.ord)
-  into v_outcomes from unnest(v_all) u;
-  perform public.add_counts(jsonb_build_array(
-    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
-  if v_new is null then
-    return jsonb_build_object('outcomes', v_outcomes);
-  end if;
-
-  select array_agg(u order by u.ord) into v_people from unnest(v_new) u
-  where u.kind <> 'status' and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
-    or u.kind in ('message', 'echo');
-  if v_people is not null then
-    v_people := private.assign_contacts(v_people);
-    -- A message that names nobody is kept all the same, under a contact of its own.
-    if exists (select from unnest(v_people) u where u.contact_id is null and u.kind in ('message', 'echo')) then
-      insert into public.contacts (channel) values ('whatsapp') returning id into v_anonymous;
-    end if;
-    perform private.store_messages(v_people, v_anonymous);
-  end if;
-  if exists (select from unnest(v_new) u where u.kind = 'status') then
-    perform private.apply_statuses(v_new);
-  end if;
-  return jsonb_build_object('outcomes', v_outcomes);
-end $$;
-comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
-revoke execute on function public.ingest_updates(jsonb) from public, anon, authenticated;
-grant execute on function public.ingest_updates(jsonb) to service_role;
-
-create function private.store_messages(p_updates private.inbound_update[], p_anonymous uuid) returns void
-language plpgsql set search_path = '' as $$
+create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
 begin
   insert into public.wa_numbers (id, display_number)
   select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
-  where u.number_id is not null and u.kind in ('message', 'echo')
-    and not exists (select from public.wa_numbers n where n.id = u.number_id)
+  where not exists (select from public.wa_numbers n where n.id = u.number_id)
   order by u.number_id
   on conflict (id) do nothing;
 
   insert into public.conversations (number_id, contact_id)
-  select distinct u.number_id, coalesce(u.contact_id, p_anonymous) from unnest(p_updates) u
-  where u.number_id is not null and u.kind in ('message', 'echo')
-    and not exists (
-      select from public.conversations c
-      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = u.contact_id)
+  select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+  where (
+    select c.id from public.conversations c
+    where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1) is null
   order by 1, 2
   on conflict (channel, number_id, contact_id) do nothing;
 
   -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
   -- so messages.seq, given below, is the order in which they are acknowledged.
   perform from public.conversations c
-  where c.id in (
-    select c2.id from unnest(p_updates) u join public.conversations c2
-      on c2.channel = 'whatsapp' and c2.number_id = u.number_id and c2.contact_id = coalesce(u.contact_id, p_anonymous)
-    where u.kind in ('message', 'echo'))
+  where c.id = any (array(
+    select (
+      select k.id from public.conversations k
+      where k.channel = 'whatsapp' and k.number_id = u.number_id and k.contact_id = p_contacts[u.ordinality] limit 1)
+    from unnest(p_updates) with ordinality as u))
   order by c.id for update;
 
   with placed as (
-    select u.*, c.id as conversation, c.contact_id as contact
-    from unnest(p_updates) u
-    join public.conversations c
-      on c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = coalesce(u.contact_id, p_anonymous)
-    where u.kind in ('message', 'echo')
+    select u.*, c.id as conversation
+    from unnest(p_updates) with ordinality as u
+    cross join lateral (
+      select k.id from public.conversations k
+      where k.channel = 'whatsapp' and k.number_id = u.number_id and k.contact_id = p_contacts[u.ordinality] limit 1) c
   ), stored as (
     insert into public.messages (
       conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
@@ -440,21 +374,105 @@ begin
   from (
     select p.conversation,
       bool_or(p.kind = 'message') as inbound,
-      -- Meta's clock opens the window, never beyond ours.
-      max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type <> 'system') as inbound_at
+      -- The provider's clock opens the window, never beyond ours.
+      max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
     from placed p group by p.conversation
   ) latest
   where c.id = latest.conversation;
+end $$;
+comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.';
+revoke execute on function private.store_messages(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.store_messages(private.inbound_update[], uuid[]) to service_role;
 
+create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
   update public.conversations c
   set opted_out_at = case when latest.opt = 'out' then latest.at end
   from (
-    select distinct on (u.contact_id, u.number_id) u.contact_id, u.number_id, u.opt, coalesce(u.at, v_now) as at
-    from unnest(p_updates) u where u.opt is not null
-    order by u.contact_id, u.number_id, u.at desc nulls last, u.ord desc
+    select distinct on (p_contacts[u.ordinality], u.number_id)
+      p_contacts[u.ordinality] as contact_id, u.number_id, u.opt, coalesce(u.at, now()) as at
+    from unnest(p_updates) with ordinality as u where u.opt is not null
+    order by p_contacts[u.ordinality], u.number_id, u.at desc nulls last, u.ord desc
   ) latest
   where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
 end $$;
-comment on function private.store_messages(private.inbound_update[], uuid) is 'Numbers, conversations and messages of a batch whose contacts are known; p_anonymous takes what names nobody. Opt-outs too.';
-revoke execute on function private.store_messages(private.inbound_update[], uuid) from public, anon, authenticated;
-grant execute on function private.store_messages(private.inbound_update[], uuid) to service_role;
+comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
+revoke execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) to service_role;
+
+create function public.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan as $$
+declare
+  v_all private.inbound_update[];
+  v_new private.inbound_update[];
+  v_messages private.inbound_update[];
+  v_others private.inbound_update[];
+  v_contacts uuid[];
+  v_nobody uuid;
+  v_outcomes text;
+begin
+  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
+    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.raw)::private.inbound_update order by e.ord)
+  into v_all
+  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
+  cross join lateral jsonb_to_record(e.item) as u (
+    key text, field text, kind text, number_id text, number_display text, at timestamptz,
+    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
+    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb);
+  if v_all is null then
+    return '{"outcomes": ""}';
+  end if;
+
+  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  with first_of_key as (
+    select distinct on (u.key) u.ord, u.key, u.field, u.kind, u.number_id, u.raw from unnest(v_all) u order by u.key, u.ord
+  ), stored as (
+    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
+    select f.key, coalesce(f.field, 'unknown'), f.kind, f.number_id,
+      case when f.kind in ('message', 'echo') and f.number_id is not null then null else f.raw end
+    from first_of_key f order by f.key
+    on conflict (provider, dedupe_key) do nothing
+    returning dedupe_key
+  ), new_ones as (
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key
+  )
+  select array_agg(u order by u.ord) filter (where n.ord is not null),
+    string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
+  into v_new, v_outcomes
+  from unnest(v_all) u left join new_ones n on n.ord = u.ord;
+
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
+  if v_new is null then
+    return jsonb_build_object('outcomes', v_outcomes);
+  end if;
+
+  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.number_id is not null),
+    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other')
+      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null)
+  into v_messages, v_others
+  from unnest(v_new) u;
+  if v_messages is not null then
+    v_contacts := private.assign_contacts(v_messages);
+    if array_position(v_contacts, null) is not null then
+      -- Messages that name nobody are kept all the same, under a contact of their own.
+      insert into public.contacts (channel) values ('whatsapp') returning id into v_nobody;
+      v_contacts := array_replace(v_contacts, null, v_nobody);
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+  end if;
+  perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $$;
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
+revoke execute on function public.ingest_updates(jsonb) from public, anon, authenticated;
+grant execute on function public.ingest_updates(jsonb) to service_role;
