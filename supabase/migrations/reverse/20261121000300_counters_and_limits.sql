@@ -1,0 +1,15 @@
+-- The way back from 20261121000300_counters_and_limits.sql. The counts are lost; limits begin anew.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.schema_version();
+
+drop function private.purge_rate_limits(timestamptz);
+drop function public.take_rate(text, numeric, integer, integer);
+drop function private.take_rate(text, numeric, integer, integer, timestamptz);
+drop table public.rate_limits;
+drop function private.gcra(timestamptz, timestamptz, numeric, integer, integer);
+
+drop function public.add_counts(jsonb);
+drop table public.counters;
