@@ -18,6 +18,11 @@ export const FILL: Record<string, string> = {
       ('greeting', 'Willkommen 🦎', '{}')`,
   "public.settings_history": "", // by trigger of settings
 
+  "public.counters": `
+    insert into public.counters (name, label, slot, value) values ('wa_webhook_refused', 'signature_invalid', 3, 7)`,
+  "public.rate_limits": `
+    insert into public.rate_limits (key, tat, allowed) values ('send:1', now(), true)`,
+
   "public.wa_numbers": `
     insert into public.wa_numbers (id, display_number) values ('106540352242922', '15550783881')`,
   "public.contacts": `
