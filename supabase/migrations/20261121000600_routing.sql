@@ -121,7 +121,7 @@ comment on column public.routes.id is 'UUID v7: also the order of routes of one 
 comment on column public.routes.name is 'What explanations call it.';
 comment on column public.routes.priority is 'Smaller comes first.';
 comment on column public.routes.condition is 'Typed condition, checked by the functions'' schema when written through them.';
-comment on column public.routes.mode is 'first: to the first destination that is active; all: to each of them.';
+comment on column public.routes.mode is 'first: to the first of its destinations; all: to each of them.';
 comment on column public.routes.flag_key is 'The route counts only where this flag is on for the contact; null for always.';
 comment on column public.routes.sticky_minutes is 'Keeps the conversation with this route for so long after each match; null for not.';
 comment on column public.routes.active is 'A route that is not active matches nothing.';
@@ -173,6 +173,7 @@ create table public.routing_decisions (
   route_name text,
   reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match')),
   destination_ids uuid[] not null default '{}',
+  contact text check (length(contact) <= 8),
   explanation jsonb not null default '[]',
   revision bigint not null,
   decided_at timestamptz not null default now()
@@ -183,7 +184,8 @@ comment on column public.routing_decisions.route_id is 'The route that took it; 
 comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
 comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), or no_match.';
 comment on column public.routing_decisions.destination_ids is 'Where it was sent.';
-comment on column public.routing_decisions.explanation is 'A list of {route, matched, why}, in the order asked.';
+comment on column public.routing_decisions.contact is 'The contact, redacted: the last four digits of the number at most.';
+comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order asked.';
 comment on column public.routing_decisions.revision is 'Revision of the configuration that decided.';
 comment on column public.routing_decisions.decided_at is 'When.';
 create index routing_decisions_route_idx on public.routing_decisions (route_id) where route_id is not null;

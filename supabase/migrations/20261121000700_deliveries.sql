@@ -152,11 +152,11 @@ begin
   order by id for update;
 
   with decided as (
-    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, explanation, revision)
-    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.explanation, p_revision
+    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, contact, explanation, revision)
+    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.contact, d.explanation, p_revision
     from jsonb_array_elements(p_conversations) c
     cross join jsonb_to_recordset(c -> 'decisions') as d (
-      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], explanation jsonb)
+      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], contact text, explanation jsonb)
     join public.messages m on m.id = d.message_id
     left join public.routes r on r.id = d.route_id
     on conflict (message_id) do nothing
@@ -193,7 +193,7 @@ begin
 
   return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
 end $$;
-comment on function public.record_decisions(bigint, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.';
+comment on function public.record_decisions(bigint, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.';
 revoke execute on function public.record_decisions(bigint, jsonb) from public, anon, authenticated;
 grant execute on function public.record_decisions(bigint, jsonb) to service_role;
 
@@ -227,7 +227,7 @@ grant execute on function private.release_lane(uuid, uuid) to service_role;
 
 create function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
 returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_limit integer := p_limit;
   v_empty uuid[];
@@ -306,7 +306,7 @@ comment on function private.claim_lanes(public.destinations, integer, integer, t
 revoke execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) from public, anon, authenticated;
 grant execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) to service_role;
 
-create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_now timestamptz) returns jsonb
+create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_destination public.destinations;
@@ -314,17 +314,15 @@ declare
   v_all jsonb := '[]';
   v_used jsonb := '[]';
   v_left integer := p_limit;
-  v_ready bigint;
+  -- No destination takes more than half of the caller's places, so that one that hangs leaves room for the others.
+  v_most integer := (p_limit + (select coalesce(sum(value::integer), 0) from jsonb_each_text(p_busy))) / 2;
 begin
-  select count(*) into v_ready from public.destinations d
-  where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
-    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
 
   for v_destination in
     select * from public.destinations d
     where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
       and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
-    order by d.id
+    order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
     -- What is limited is decided under the row's lock; everything else need not wait for anybody.
@@ -338,9 +336,8 @@ begin
         where id = v_destination.id;
       end if;
     end if;
-    -- A fair share for each destination, so that a slow one cannot take all places.
-    v_claimed := private.claim_lanes(v_destination, greatest(1, (v_left / greatest(v_ready, 1))::integer), p_lease_seconds, p_now);
-    v_ready := v_ready - 1;
+    v_claimed := private.claim_lanes(v_destination,
+      least(v_left, v_most - coalesce((p_busy ->> v_destination.id::text)::integer, 0)), p_lease_seconds, p_now);
     if jsonb_array_length(v_claimed) > 0 then
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
@@ -365,17 +362,17 @@ begin
     ) next
     where d.state = 'active'));
 end $$;
-comment on function private.claim_deliveries(integer, integer, timestamptz) is 'claim_deliveries with the time given.';
-revoke execute on function private.claim_deliveries(integer, integer, timestamptz) from public, anon, authenticated;
-grant execute on function private.claim_deliveries(integer, integer, timestamptz) to service_role;
+comment on function private.claim_deliveries(integer, integer, jsonb, timestamptz) is 'claim_deliveries with the time given.';
+revoke execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) to service_role;
 
-create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60) returns jsonb
+create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
 language sql set search_path = '' as $$
-  select private.claim_deliveries(p_limit, p_lease_seconds, clock_timestamp())
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
 $$;
-comment on function public.claim_deliveries(integer, integer) is 'Leases up to p_limit due lanes and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
-revoke execute on function public.claim_deliveries(integer, integer) from public, anon, authenticated;
-grant execute on function public.claim_deliveries(integer, integer) to service_role;
+comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+revoke execute on function public.claim_deliveries(integer, integer, jsonb) from public, anon, authenticated;
+grant execute on function public.claim_deliveries(integer, integer, jsonb) to service_role;
 
 -- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour.
 create function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_now timestamptz) returns void

@@ -75,7 +75,8 @@ create function private.clock_jobs() returns table (name text, every_seconds int
 language sql immutable set search_path = '' as $$
   values
     ('gatelink_drain', 10, 'http', 'wa-router'),
-    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())')
+    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())')
 $$;
 comment on function private.clock_jobs() is 'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key.';
 revoke execute on function private.clock_jobs() from public, anon, authenticated;

@@ -1,8 +1,8 @@
 drop function public.drop_deliveries(uuid[], text);
 drop function public.retry_deliveries(uuid[]);
 drop function private.settle_circuit(uuid, integer, boolean, timestamptz);
-drop function public.claim_deliveries(integer, integer);
-drop function private.claim_deliveries(integer, integer, timestamptz);
+drop function public.claim_deliveries(integer, integer, jsonb);
+drop function private.claim_deliveries(integer, integer, jsonb, timestamptz);
 drop function private.claim_lanes(public.destinations, integer, integer, timestamptz);
 drop function private.release_lane(uuid, uuid);
 drop function private.default_retry_seconds();

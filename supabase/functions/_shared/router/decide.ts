@@ -1,0 +1,168 @@
+/**
+ * The first step of routing: what to do with each waiting message. Reads, decides purely, writes.
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import { evaluate, type Flag } from "../flags/evaluate.ts";
+import { match } from "../routing/match.ts";
+import type { CompiledRoute } from "../routing/routes.ts";
+import type { Referral } from "../routing/facts.ts";
+import type { Round } from "./pump.ts";
+
+/** The flag that routing stands under. */
+export const ROUTER_FLAG = "wa_router.enabled";
+
+/** Conversations of a round, and messages of each: what one call carries with ease. */
+const CONVERSATIONS = 200;
+const MESSAGES_EACH = 20;
+
+/** What a round decides by. */
+export interface Rules {
+  /** Revision of the configuration that the rest comes from. */
+  readonly revision: number;
+  readonly flags: ReadonlyMap<string, Flag>;
+  readonly routes: readonly CompiledRoute[];
+}
+
+/** A message as `claim_unrouted` gives it. */
+interface Waiting {
+  id: string;
+  seq: number;
+  type: string;
+  text: string | null;
+  choice: string | null;
+  referral: Referral | null;
+  link_token: string | null;
+  created_at: string;
+}
+
+/** A conversation as `claim_unrouted` gives it. */
+export interface WaitingConversation {
+  id: string;
+  number_id: string;
+  contact_id: string;
+  phone: string | null;
+  sticky_route_id: string | null;
+  sticky_until: string | null;
+  messages: Waiting[];
+}
+
+/** What `record_decisions` takes for one conversation. */
+export interface DecidedConversation {
+  id: string;
+  /** The router's flag is off for this contact: nothing was decided, ask again when the configuration changes. */
+  held: boolean;
+  through_seq: number | null;
+  sticky_route_id: string | null;
+  sticky_until: string | null;
+  decisions: {
+    message_id: string;
+    route_id: string | null;
+    route_name: string | null;
+    reason: string;
+    destination_ids: readonly string[];
+    contact: string | null;
+    explanation: unknown;
+  }[];
+}
+
+/** What {@linkcode createDecider} needs. */
+export interface DeciderDeps {
+  rpc: Rpc;
+  rules(): Promise<Rules>;
+  killed(feature: string): boolean;
+  now(): Date;
+  /** Told how many messages were decided and how many deliveries that made. */
+  onDecided(decided: number, deliveries: number): void;
+}
+
+/**
+ * A round that decides about the conversations that wait longest.
+ *
+ * Failure policy: with the kill switch set or the flag off for everybody nothing is even claimed, so what waits keeps
+ * its order and is routed once the flag is on. A contact for whom the flag is off is held back alone.
+ */
+export function createDecider(deps: DeciderDeps): () => Promise<Round> {
+  return async () => {
+    if (deps.killed(ROUTER_FLAG)) return { more: false };
+    const rules = await deps.rules();
+    if (isOffForAll(rules.flags)) return { more: false };
+    const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
+      p_revision: rules.revision,
+      p_conversations: CONVERSATIONS,
+      p_each: MESSAGES_EACH,
+    });
+    if (waiting.length === 0) return { more: false };
+    const now = deps.now();
+    const decided = waiting.map((conversation) => decide(conversation, rules, now));
+    const { decided: messages, deliveries } = await deps.rpc<{ decided: number; deliveries: number }>(
+      "record_decisions",
+      { p_revision: rules.revision, p_conversations: decided },
+    );
+    deps.onDecided(messages, deliveries);
+    // A full conversation or a full round may have left something behind.
+    const more = waiting.length === CONVERSATIONS || waiting.some((c) => c.messages.length === MESSAGES_EACH);
+    return { more };
+  };
+}
+
+function isOffForAll(flags: Rules["flags"]): boolean {
+  const flag = flags.get(ROUTER_FLAG);
+  return !flag?.on || flag.threshold === null || (flag.threshold === 0 && flag.targets.size === 0);
+}
+
+/** Decides about all that a conversation has waiting, in order. Pure. */
+export function decide(conversation: WaitingConversation, rules: Rules, now: Date): DecidedConversation {
+  const { contact_id } = conversation;
+  let { sticky_route_id, sticky_until } = conversation;
+  const decisions: DecidedConversation["decisions"] = [];
+  const held = !evaluate(rules.flags, ROUTER_FLAG, contact_id).value;
+  if (held) {
+    return { id: conversation.id, held, through_seq: null, sticky_route_id, sticky_until, decisions };
+  }
+  const contact = {
+    id: contact_id,
+    ...(conversation.phone === null ? {} : { phone: conversation.phone }),
+  };
+  for (const message of conversation.messages) {
+    const decision = match(rules.routes, {
+      id: message.id,
+      type: message.type,
+      number_id: conversation.number_id,
+      contact,
+      at: message.created_at,
+      ...(message.text === null ? {} : { body: message.text }),
+      ...(message.choice === null ? {} : { choice: message.choice }),
+      ...(message.referral === null ? {} : { referral: message.referral }),
+      ...(message.link_token === null ? {} : { token: message.link_token }),
+    }, {
+      now,
+      flagOn: (key, id) => evaluate(rules.flags, key, id).value,
+      ...(sticky_route_id === null || sticky_until === null
+        ? {}
+        : { sticky: { routeId: sticky_route_id, until: new Date(sticky_until) } }),
+    });
+    if (decision.routeId !== null) {
+      sticky_route_id = decision.stickyUntil === undefined ? null : decision.routeId;
+      sticky_until = decision.stickyUntil ?? null;
+    }
+    decisions.push({
+      message_id: message.id,
+      route_id: decision.routeId,
+      route_name: decision.explanation.find((finding) => finding.matched)?.name ?? null,
+      reason: decision.reason,
+      destination_ids: decision.destinationIds,
+      contact: decision.contact ?? null,
+      explanation: decision.explanation,
+    });
+  }
+  return {
+    id: conversation.id,
+    held,
+    through_seq: conversation.messages.at(-1)?.seq ?? null,
+    sticky_route_id,
+    sticky_until,
+    decisions,
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * The second step of routing: claimed deliveries go out, side by side across conversations, and are settled in groups.
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import { groupCommit } from "../db/group_commit.ts";
+import { deliver, type DeliveryResult, type DeliveryWorld } from "../forward/deliver.ts";
+import { next, SCHEDULE } from "../forward/retry.ts";
+import { type Round, roundOf } from "./pump.ts";
+
+/** Deliveries under way at once in one isolate. */
+const CONCURRENCY = 64;
+/** Longer than the longest timeout a destination may have (30 s), so that no lease ends under a delivery. */
+const LEASE_SECONDS = 60;
+
+/** A delivery as `claim_deliveries` gives it. */
+interface Claimed {
+  delivery_id: string;
+  lease: string;
+  attempt: number;
+  destination_id: string;
+  message: { sent_at: string | null; created_at: string; [key: string]: unknown };
+  conversation: { id: string; number_id: string };
+  contact: { id: string; name: string | null; identities: Record<string, string> };
+}
+
+interface ClaimedDestination {
+  id: string;
+  name: string;
+  url: string;
+  timeout_ms: number;
+  retry_seconds: number[] | null;
+  secrets: string[];
+}
+
+interface Claim {
+  deliveries: Claimed[];
+  destinations: ClaimedDestination[];
+  next_due_ms: number | null;
+}
+
+/** A reply as `settle_deliveries` takes it. */
+export interface Reply {
+  /** Graph-shaped message, without recipient. */
+  message: Record<string, unknown>;
+  /** Whom it goes to. */
+  to: string;
+  /** Its words, for people who read the conversation. */
+  text?: string;
+}
+
+/** What `settle_deliveries` takes for one attempt. */
+interface Settlement {
+  delivery_id: string;
+  lease: string;
+  outcome: "delivered" | "retry" | "dead";
+  status?: number;
+  latency_ms: number;
+  error?: string;
+  answer?: string;
+  retry_after_ms?: number;
+  replies?: Reply[];
+}
+
+/** What {@linkcode createForwarder} needs. */
+export interface ForwarderDeps {
+  rpc: Rpc;
+  /** Whether anything may be forwarded now. */
+  enabled(): Promise<boolean>;
+  world(): Promise<DeliveryWorld>;
+  /** Checks a service's replies to a contact; those that cannot be sent are left out and reported by it. */
+  checkReplies(
+    replies: readonly Record<string, unknown>[],
+    identities: Record<string, string>,
+    deliveryId: string,
+  ): Reply[];
+  /** Told of each settled group. */
+  onSettled(outcomes: { outcome: string; destination: string }[], replies: number): void;
+  onError(message: string, error: unknown): void;
+  random(): number;
+}
+
+/** A round that claims what is due and starts it. */
+export function createForwarder(
+  deps: ForwarderDeps,
+): (track: (work: Promise<unknown>) => void) => Promise<Round> {
+  const busy = new Map<string, number>();
+  let underWay = 0;
+
+  const settle = groupCommit<Settlement & { destination: string }, null>({
+    maxItems: 256,
+    maxQueued: 4096,
+    inFlight: 2,
+    commit: async (items) => {
+      const { replies } = await deps.rpc<{ replies: number }>("settle_deliveries", {
+        p_results: items.map(({ destination: _, ...settlement }) => settlement),
+      });
+      deps.onSettled(items, replies);
+      return items.map(() => null);
+    },
+  });
+
+  async function attempt(
+    claimed: Claimed,
+    destination: ClaimedDestination,
+    world: DeliveryWorld,
+  ): Promise<void> {
+    try {
+      const result = await deliver(world, {
+        id: claimed.delivery_id,
+        url: destination.url,
+        secrets: destination.secrets,
+        timeoutMs: destination.timeout_ms,
+        event: eventOf(claimed),
+      });
+      const replies = result.replies === undefined
+        ? []
+        : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);
+      await settle({ ...settlement(claimed, destination, result, replies), destination: destination.name });
+    } catch (error) {
+      // The lease ends by itself and the delivery is made again under the same webhook-id.
+      deps.onError("a delivery could not be settled", error);
+    } finally {
+      occupy(destination.id, -1);
+    }
+  }
+
+  function occupy(destination: string, by: 1 | -1): void {
+    underWay += by;
+    const now = (busy.get(destination) ?? 0) + by;
+    if (now === 0) busy.delete(destination);
+    else busy.set(destination, now);
+  }
+
+  function settlement(
+    { delivery_id, lease, attempt }: Claimed,
+    { retry_seconds }: ClaimedDestination,
+    result: DeliveryResult,
+    replies: Reply[],
+  ): Settlement {
+    const base = {
+      delivery_id,
+      lease,
+      latency_ms: result.latencyMs,
+      ...(result.status === undefined ? {} : { status: result.status }),
+      ...(result.answer === undefined ? {} : { answer: result.answer }),
+    };
+    if (result.ok) return { ...base, outcome: "delivered", ...(replies.length > 0 ? { replies } : {}) };
+    const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE);
+    const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
+    return after.outcome === "retry"
+      ? { ...base, error, outcome: "retry", retry_after_ms: after.afterMs }
+      : { ...base, error: `${error} (${after.why})`, outcome: "dead" };
+  }
+
+  return async (track) => {
+    const free = CONCURRENCY - underWay;
+    // Claims in bulk: a claim for each place that becomes free would cost a call a delivery.
+    if (free < CONCURRENCY / 4 || !await deps.enabled()) return { more: false };
+    const world = await deps.world();
+    const claim = await deps.rpc<Claim>("claim_deliveries", {
+      p_limit: free,
+      p_lease_seconds: LEASE_SECONDS,
+      p_busy: Object.fromEntries(busy),
+    });
+    const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
+    for (const claimed of claim.deliveries) {
+      occupy(claimed.destination_id, 1);
+      track(attempt(claimed, destinations.get(claimed.destination_id)!, world));
+    }
+    return roundOf(claim.next_due_ms, underWay > 0);
+  };
+}
+
+/** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
+function eventOf({ message, conversation, contact }: Claimed) {
+  const { created_at, sent_at, native, ...rest } = message;
+  return {
+    type: "message.received",
+    timestamp: sent_at ?? created_at,
+    data: {
+      message: { ...rest, sent_at, received_at: created_at, native },
+      conversation,
+      contact: { id: contact.id, name: contact.name, ...contact.identities },
+    },
+  };
+}

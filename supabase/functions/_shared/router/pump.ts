@@ -1,0 +1,111 @@
+/**
+ * A loop that works while there is work: poked when something may wait, one round at a time, idle otherwise.
+ *
+ * @module
+ */
+
+/** What a round found. */
+export interface Round {
+  /** Whether the next round may find more at once. */
+  more: boolean;
+  /** Milliseconds until something that was found is due; absent when nothing is. */
+  nextDueMs?: number;
+}
+
+/** Wait before what is due, but could not be claimed, is asked for again: another isolate may hold it. */
+const HELD_ELSEWHERE_MS = 200;
+
+/**
+ * The outcome of a claim: when the next one makes sense.
+ *
+ * What was due and was not claimed waits for a place of ours (the end of tracked work is the sign) or is in the hands
+ * of another isolate (asked for again a little later).
+ */
+export function roundOf(nextDueMs: number | null, underWay: boolean): Round {
+  if (nextDueMs === null || (nextDueMs <= 0 && underWay)) return { more: false };
+  return { more: false, nextDueMs: nextDueMs <= 0 ? HELD_ELSEWHERE_MS : nextDueMs };
+}
+
+/** Options of {@linkcode createPump}. */
+export interface PumpOptions {
+  /**
+   * Claims and starts work; resolves when the next round may begin. Work that goes on after that is handed to
+   * `track`, whose end starts another round.
+   */
+  round(track: (work: Promise<unknown>) => void): Promise<Round>;
+  /** Longest wait for something that is not yet due, in milliseconds; what is due later is left to the clock. */
+  lingerMs: number;
+  /** Told of a round that failed. The loop stops then: the next poke, or the clock, starts it again. */
+  onError(error: unknown): void;
+}
+
+/** A loop of rounds. */
+export interface Pump {
+  /** Something may wait. Cheap: during a round it only makes that round be followed by another. */
+  poke(): void;
+  /** Resolves when no round runs, no tracked work goes on and nothing is waited for. */
+  idle(): Promise<void>;
+}
+
+/** Makes a {@linkcode Pump}. */
+export function createPump({ round, lingerMs, onError }: PumpOptions): Pump {
+  let running = false;
+  let again = false;
+  let tracked = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let waiting: (() => void)[] = [];
+
+  function poke(): void {
+    if (running) again = true;
+    else void run();
+  }
+
+  function track(work: Promise<unknown>): void {
+    tracked++;
+    const done = () => {
+      tracked--;
+      poke();
+    };
+    work.then(done, done);
+  }
+
+  async function run(): Promise<void> {
+    running = true;
+    clearTimeout(timer);
+    timer = undefined;
+    let nextDueMs: number | undefined;
+    try {
+      do {
+        again = false;
+        const found = await round(track);
+        nextDueMs = found.nextDueMs;
+        if (found.more) again = true;
+      } while (again);
+    } catch (error) {
+      nextDueMs = undefined;
+      onError(error);
+    }
+    running = false;
+    if (nextDueMs !== undefined && nextDueMs <= lingerMs) {
+      timer = setTimeout(() => {
+        timer = undefined;
+        poke();
+      }, Math.max(nextDueMs, 1));
+    }
+    settle();
+  }
+
+  function settle(): void {
+    if (running || tracked > 0 || timer !== undefined) return;
+    const resolve = waiting;
+    waiting = [];
+    for (const each of resolve) each();
+  }
+
+  function idle(): Promise<void> {
+    if (!running && tracked === 0 && timer === undefined) return Promise.resolve();
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  return { poke, idle };
+}

@@ -1,0 +1,110 @@
+/**
+ * Routing as a whole: decide, forward, send, each a loop that wakes the next.
+ *
+ * @module
+ */
+import { createDecider, type DeciderDeps, ROUTER_FLAG } from "./decide.ts";
+import { createForwarder, type ForwarderDeps } from "./forward.ts";
+import { createPump } from "./pump.ts";
+import { createSender, SEND_FLAG, type SenderDeps } from "./send.ts";
+
+/**
+ * How long an isolate stays up for something that is soon due. The clock comes every 10 seconds, and what is due
+ * later than that is its business.
+ */
+const LINGER_MS = 10_000;
+
+/** What {@linkcode createRouting} needs: what its three steps need, and someone to count and to tell. */
+export interface RoutingDeps
+  extends
+    Omit<DeciderDeps, "onDecided">,
+    Omit<ForwarderDeps, "onSettled" | "onError" | "enabled">,
+    Omit<SenderDeps, "onSettled" | "onError" | "enabled"> {
+  /** Whether a feature's flag lets it run for anybody at all and its kill switch does too. */
+  enabled(feature: string): Promise<boolean>;
+  count(name: string, label: string, n?: number): void;
+  onError(message: string, error: unknown): void;
+}
+
+/**
+ * Routing of one isolate. Each call wakes what it names and gives a promise that resolves when all that can be done
+ * now is done; callers at the same time share it, so that thousands of webhooks a second cost one.
+ */
+export interface Routing {
+  /** New messages wait. */
+  decide(): Promise<void>;
+  /** Outbound messages wait. */
+  send(): Promise<void>;
+  /** Anything may wait, as far as the caller knows: the clock's call. */
+  drain(): Promise<void>;
+}
+
+/** Composes the three steps. */
+export function createRouting(deps: RoutingDeps): Routing {
+  const { count } = deps;
+  const failed = (step: string) => (error: unknown) =>
+    deps.onError(`${step} stopped; the clock starts it again`, error);
+
+  const sender = createPump({
+    lingerMs: LINGER_MS,
+    onError: failed("sending"),
+    round: createSender({
+      ...deps,
+      enabled: () => deps.enabled(SEND_FLAG),
+      onSettled: (outcomes) => {
+        for (const { outcome } of outcomes) count("outbound", outcome);
+      },
+    }),
+  });
+  const forwarder = createPump({
+    lingerMs: LINGER_MS,
+    onError: failed("forwarding"),
+    round: createForwarder({
+      ...deps,
+      enabled: () => deps.enabled(ROUTER_FLAG),
+      onSettled: (outcomes, replies) => {
+        for (const { outcome } of outcomes) count("delivery_attempts", outcome);
+        if (replies > 0) sender.poke();
+      },
+    }),
+  });
+  const decider = createPump({
+    lingerMs: LINGER_MS,
+    onError: failed("deciding"),
+    round: createDecider({
+      ...deps,
+      onDecided: (messages, deliveries) => {
+        count("messages_routed", "decided", messages);
+        if (deliveries > 0) forwarder.poke();
+      },
+    }),
+  });
+
+  let idle: Promise<void> | undefined;
+  function untilIdle(): Promise<void> {
+    return idle ??= (async () => {
+      // One step may wake the next while we wait, so they are asked in their order.
+      await decider.idle();
+      await forwarder.idle();
+      await sender.idle();
+      idle = undefined;
+    })();
+  }
+
+  return {
+    decide: () => {
+      decider.poke();
+      return untilIdle();
+    },
+    send: () => {
+      sender.poke();
+      return untilIdle();
+    },
+    drain: () => {
+      decider.poke();
+      forwarder.poke();
+      sender.poke();
+      return untilIdle();
+    },
+  };
+}

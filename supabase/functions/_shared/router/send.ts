@@ -1,0 +1,85 @@
+/**
+ * The outbound queue: what the database lets go now, within the pace of pair and number, goes to the provider.
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import { groupCommit } from "../db/group_commit.ts";
+import { type Round, roundOf } from "./pump.ts";
+
+/** The flag that sending stands under. */
+export const SEND_FLAG = "wa_send.enabled";
+
+const CONCURRENCY = 32;
+/** Longer than the provider is waited for. */
+const LEASE_SECONDS = 60;
+
+/** An outbound message as `claim_outbound` gives it. */
+export interface ClaimedMessage {
+  id: string;
+  lease: string;
+  attempt: number;
+  number_id: string;
+  to: string;
+  /** Graph-shaped, without recipient. */
+  message: Record<string, unknown>;
+}
+
+/** What became of it. */
+export type Sent =
+  | { outcome: "sent"; provider_id: string }
+  | { outcome: "retry"; error: unknown; retry_after_ms: number; throttled?: "number" }
+  | { outcome: "failed"; error: unknown };
+
+/** What {@linkcode createSender} needs. */
+export interface SenderDeps {
+  rpc: Rpc;
+  enabled(): Promise<boolean>;
+  /** Sends one message; never throws. */
+  send(message: ClaimedMessage): Promise<Sent>;
+  onSettled(outcomes: Sent[]): void;
+  onError(message: string, error: unknown): void;
+}
+
+/** A round that claims what may go now and sends it. */
+export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>) => void) => Promise<Round> {
+  let underWay = 0;
+
+  const settle = groupCommit<Sent & { id: string; lease: string }, null>({
+    maxItems: 256,
+    maxQueued: 4096,
+    commit: async (items) => {
+      await deps.rpc("settle_outbound", { p_results: items });
+      deps.onSettled(items);
+      return items.map(() => null);
+    },
+  });
+
+  async function attempt(message: ClaimedMessage): Promise<void> {
+    try {
+      await settle({ id: message.id, lease: message.lease, ...await deps.send(message) });
+    } catch (error) {
+      // The lease ends by itself. It is sent again then, unless a status has told meanwhile that it went.
+      deps.onError("an outbound message could not be settled", error);
+    } finally {
+      underWay--;
+    }
+  }
+
+  return async (track) => {
+    const free = CONCURRENCY - underWay;
+    if (free <= 0 || !await deps.enabled()) return { more: false };
+    const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
+      "claim_outbound",
+      {
+        p_limit: free,
+        p_lease_seconds: LEASE_SECONDS,
+      },
+    );
+    for (const message of claim.messages) {
+      underWay++;
+      track(attempt(message));
+    }
+    return roundOf(claim.next_due_ms, underWay > 0);
+  };
+}
