@@ -1,0 +1,94 @@
+/** The Graph API's errors: the shape of their answers, and those that can be asked for. */
+import type { Json } from "./model.ts";
+
+/** An error as the Graph API knows it. Source: Meta's error code reference for the Cloud API. */
+export interface GraphError {
+  /** HTTP status of the answer. */
+  status: number;
+  code: number;
+  title: string;
+  details?: string;
+  /** Seconds, as Retry-After. */
+  retryAfter?: number;
+}
+
+/** What a send can be made to do instead of succeeding. */
+export interface Fault {
+  /** For people: what happens. */
+  label: string;
+  /**
+   * `answer`: the call is answered with the error. `status`: the call succeeds and a `failed` status follows.
+   * `silence`: no answer comes. `lost`: no answer comes although the message was taken.
+   */
+  how: "answer" | "status" | "silence" | "lost";
+  error?: GraphError;
+}
+
+export const RATE_LIMIT: GraphError = {
+  status: 429,
+  code: 130429,
+  title: "Rate limit hit",
+  details:
+    "Message failed to send because there were too many messages sent from this phone number in a short " +
+    "period of time.",
+};
+
+export const PAIR_LIMIT: GraphError = {
+  status: 400,
+  code: 131056,
+  title: "(Business Account, Consumer Account) pair rate limit hit",
+  details:
+    "Message failed to send because there were too many messages sent from this phone number to the same " +
+    "phone number in a short period of time.",
+};
+
+export const WINDOW_CLOSED: GraphError = {
+  status: 400,
+  code: 131047,
+  title: "Re-engagement message",
+  details:
+    "Message failed to send because more than 24 hours have passed since the customer last replied to this " +
+    "number.",
+};
+
+const UNDELIVERABLE: GraphError = {
+  status: 400,
+  code: 131026,
+  title: "Message undeliverable",
+  details: "Message Undeliverable.",
+};
+
+/** What can be asked for by name, in the order in which the page offers it. */
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  "131056": { label: "131056: too many to this person", how: "answer", error: PAIR_LIMIT },
+  "130429": { label: "130429: too many from this number", how: "answer", error: RATE_LIMIT },
+  "131047": { label: "131047: 24-hour window closed", how: "answer", error: WINDOW_CLOSED },
+  "131026": { label: "131026: undeliverable, told by status", how: "status", error: UNDELIVERABLE },
+  "500": {
+    label: "500: unknown error",
+    how: "answer",
+    error: { status: 500, code: 131000, title: "Something went wrong" },
+  },
+  "503": {
+    label: "503: service unavailable, Retry-After 1 s",
+    how: "answer",
+    error: { status: 503, code: 2, title: "Service temporarily unavailable", retryAfter: 1 },
+  },
+  timeout: { label: "Time-out: never answered", how: "silence" },
+  answer_lost: { label: "Answer lost: taken, never answered", how: "lost" },
+};
+
+/** An error answer: `{"error":{message,type,code,error_data?,fbtrace_id}}`. */
+export function errorResponse(error: GraphError, trace: string): Response {
+  const body: Json = {
+    error: {
+      message: error.code < 1000 ? error.title : `(#${error.code}) ${error.title}`,
+      type: "OAuthException",
+      code: error.code,
+      ...(error.details && { error_data: { messaging_product: "whatsapp", details: error.details } }),
+      fbtrace_id: trace,
+    },
+  };
+  const headers: HeadersInit = error.retryAfter ? { "retry-after": String(error.retryAfter) } : {};
+  return Response.json(body, { status: error.status, headers });
+}

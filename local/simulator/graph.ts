@@ -1,0 +1,200 @@
+/** The Graph API as far as a business that sends messages needs it, with its limits and its errors. */
+import { errorResponse, FAULTS, type GraphError, PAIR_LIMIT, RATE_LIMIT, WINDOW_CLOSED } from "./faults.ts";
+import type { CallView, Clock, Contact, Json, Settings } from "./model.ts";
+import { faultOf } from "./outgoing.ts";
+import { Pace } from "./pace.ts";
+import type { Random } from "./random.ts";
+
+/** A file that a message can point to by its id. */
+export interface MediaFile {
+  bytes: Uint8Array<ArrayBuffer>;
+  mimeType: string;
+  /** SHA-256 of the bytes, base64, as webhooks give it. */
+  sha256: string;
+  filename: string;
+}
+
+/** What {@link GraphApi} needs. */
+export interface GraphOptions {
+  accessToken: string;
+  phoneNumberId: string;
+  clock: Clock;
+  random: Random;
+  /** Read at each call. `faultNext` is counted down. */
+  settings: Settings;
+  media: ReadonlyMap<string, MediaFile>;
+  /** Where a media id's bytes are. */
+  mediaUrl(id: string): string;
+  /** Whom `to` or `recipient` means, or why nobody. */
+  recipient(body: Json): Contact | string;
+  /** When this contact last wrote, in milliseconds; undefined for never. */
+  lastWrote(contact: Contact): number | undefined;
+  /** Takes a message and returns its wamid, or undefined when the queue is full. `failure` makes it fail later. */
+  accept(contact: Contact, body: Json, failure?: GraphError): string | undefined;
+  /** Marks a user's message as read. False when there is none of this id. */
+  markRead(messageId: string, typing: boolean): boolean;
+  onCall(call: CallView): void;
+}
+
+const WINDOW_MS = 24 * 3_600_000;
+/** A call that is not to be answered is held this long, longer than any client should wait. */
+const SILENCE_MS = 60_000;
+
+/** What a call comes to: a JSON answer, an error, or no answer. */
+type Outcome = Json | GraphError | "silence";
+
+/** Answers `POST /{version}/{phone_number_id}/messages` and `GET /{version}/{media_id}`. */
+export class GraphApi {
+  #options: GraphOptions;
+  #calls = 0;
+  #silent = new Set<() => void>();
+  #number = new Pace(1000 / 80, 80);
+  #pair = new Pace(6_000, 45);
+
+  constructor(options: GraphOptions) {
+    this.#options = options;
+  }
+
+  /** Answers one request; its path may have anything in front of `/{version}/…`. */
+  async handle(request: Request): Promise<Response> {
+    const { onCall, clock, random } = this.#options;
+    const at = clock.now();
+    const [, id, edge] = /\/v\d+\.\d+\/([^/]+)(?:\/([^/]+))?$/.exec(new URL(request.url).pathname) ?? [];
+    const what: string[] = edge === "messages" ? [] : [request.method, edge ?? "media"];
+    const outcome = await this.#decide(request, id, edge, what);
+    let answer: Response;
+    if (outcome === "silence") {
+      onCall({ id: ++this.#calls, at, what: what.join(" "), status: 0, detail: "no answer given" });
+      await this.#silence(request.signal);
+      return new Response(null, { status: 504 });
+    } else if (isError(outcome)) {
+      answer = errorResponse(
+        outcome,
+        random.string(11, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+      );
+    } else {
+      answer = Response.json(outcome);
+    }
+    const detail = isError(outcome) ? `${outcome.code} ${outcome.details ?? outcome.title}` : undefined;
+    onCall({ id: ++this.#calls, at, what: what.join(" "), status: answer.status, detail });
+    return answer;
+  }
+
+  /** Lets go of the calls that are not answered. */
+  stop(): void {
+    for (const release of this.#silent) release();
+  }
+
+  async #decide(
+    request: Request,
+    id: string | undefined,
+    edge: string | undefined,
+    what: string[],
+  ): Promise<Outcome> {
+    const { accessToken, phoneNumberId, media, mediaUrl } = this.#options;
+    if (request.headers.get("authorization") !== `Bearer ${accessToken}`) {
+      return { status: 401, code: 190, title: "Invalid OAuth access token - Cannot parse access token" };
+    }
+    const file = media.get(id ?? "");
+    if (request.method === "GET" && file && !edge) {
+      const { mimeType: mime_type, sha256, bytes } = file;
+      return {
+        messaging_product: "whatsapp",
+        url: mediaUrl(id!),
+        mime_type,
+        sha256,
+        file_size: bytes.length,
+        id,
+      };
+    }
+    if (request.method !== "POST" || id !== phoneNumberId || edge !== "messages") {
+      return invalid(
+        `Unsupported request. Object with ID '${id}' does not exist or does not support this operation`,
+      );
+    }
+    const body = await request.json().catch(() => undefined);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) {
+      return invalid("The body is not JSON");
+    }
+    return this.#send(body as Json, what);
+  }
+
+  #send(body: Json, what: string[]): Outcome {
+    const { settings, accept, recipient, clock, lastWrote } = this.#options;
+    if (body.status === "read") return this.#read(body, what);
+    what.push(String(body.type ?? "text"));
+    const wrong = faultOf(body);
+    if (wrong) return { status: 400, code: 131009, title: "Parameter value is not valid", details: wrong };
+    const contact = recipient(body);
+    if (typeof contact === "string") return invalid(contact);
+    what.push("to", contact.name);
+
+    const fault = this.#nextFault();
+    if (fault?.how === "answer") return fault.error!;
+    if (fault?.how === "silence") return "silence";
+    if (settings.enforceLimits) {
+      const now = clock.now();
+      if (body.type !== "template" && now - (lastWrote(contact) ?? -Infinity) > WINDOW_MS) {
+        return WINDOW_CLOSED;
+      }
+      if (!this.#pair.allows(contact.id, now)) return PAIR_LIMIT;
+      if (!this.#number.allows("number", now)) return RATE_LIMIT;
+    }
+    const wamid = accept(contact, body, fault?.error);
+    if (!wamid) return RATE_LIMIT;
+    if (fault?.how === "lost") return "silence";
+    return {
+      messaging_product: "whatsapp",
+      contacts: [{
+        input: body.to ?? body.recipient,
+        ...(contact.phone && { wa_id: contact.phone }),
+        ...(contact.bsuid && { user_id: contact.bsuid }),
+      }],
+      messages: [{ id: wamid, ...(body.type === "template" && { message_status: "accepted" }) }],
+    };
+  }
+
+  #read(body: Json, what: string[]): Outcome {
+    what.push("read receipt");
+    const known = this.#options.markRead(String(body.message_id), body.typing_indicator !== undefined);
+    return known
+      ? { success: true }
+      : invalid(`Message ${body.message_id} is not one that this number received`);
+  }
+
+  #nextFault() {
+    const { settings, random } = this.#options;
+    const fault = FAULTS[settings.fault ?? ""];
+    if (!fault) return undefined;
+    if (settings.faultNext > 0) {
+      settings.faultNext--;
+      return fault;
+    }
+    return random.chance(settings.faultRate) ? fault : undefined;
+  }
+
+  /** Waits until the caller hangs up, or long enough. */
+  async #silence(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    await new Promise<void>((done) => {
+      const timer = clock.setTimeout(end, SILENCE_MS);
+      const silent = this.#silent;
+      function end() {
+        silent.delete(end);
+        clock.clearTimeout(timer);
+        signal.removeEventListener("abort", end);
+        done();
+      }
+      silent.add(end);
+      signal.addEventListener("abort", end);
+    });
+  }
+}
+
+function invalid(details: string): GraphError {
+  return { status: 400, code: 100, title: "Invalid parameter", details };
+}
+
+function isError(outcome: Json | GraphError): outcome is GraphError {
+  return typeof outcome.code === "number";
+}

@@ -1,0 +1,219 @@
+/**
+ * The simulator over HTTP: the chat page, what it needs, and the Graph API that the stack's functions call. For the
+ * local stack only: it answers nobody but this machine.
+ *
+ * | path | |
+ * |---|---|
+ * | `/simulator/` | the page |
+ * | `GET /simulator/outbox` | what "Meta" received: `{messages: [{wamid, to, type, payload, time, status}], receipts}` |
+ * | `POST /simulator/graph/{version}/{phone_number_id}/messages` | the Graph API, also `GET …/{version}/{media_id}` |
+ * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
+ * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
+ * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
+ * | `GET, POST /simulator/api/settings` | some of Settings -> all of them |
+ * | `POST /simulator/api/retry` | tries at once what waits |
+ * | `POST /simulator/api/handshake` | -> `{ok, status, detail}` |
+ */
+import { FAULTS } from "./faults.ts";
+import { type MetaOptions, MetaSimulator } from "./meta.ts";
+import type { ContactInput } from "./people.ts";
+import { CALM, type Json, type Settings, type SimulatorEvent, type UserMessage } from "./model.ts";
+import { loadSamples } from "./samples.ts";
+
+/** A running simulator. */
+export interface Simulator {
+  /** Answers everything under `/simulator`; 404 for other paths. */
+  fetch(request: Request): Promise<Response>;
+  /** Meta itself, for tests and the seed. */
+  meta: MetaSimulator;
+  /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
+  stop(): void;
+}
+
+const PAGE: Record<string, string> = {
+  "": "text/html; charset=utf-8",
+  "style.css": "text/css; charset=utf-8",
+  "app.js": "text/javascript; charset=utf-8",
+  "content.js": "text/javascript; charset=utf-8",
+  "dialogs.js": "text/javascript; charset=utf-8",
+  "bubbles.js": "text/javascript; charset=utf-8",
+  "meta_panel.js": "text/javascript; charset=utf-8",
+  "dom.js": "text/javascript; charset=utf-8",
+  "icon.svg": "image/svg+xml",
+};
+/** Whom a newcomer finds: a phone number, a username besides, and a username alone. Numbers are set aside for fiction. */
+const PEOPLE: ContactInput[] = [
+  { name: "Amina Diallo", phone: "447700900123" },
+  { name: "Daniel Costa", phone: "12025550143", username: "danielcosta" },
+  { name: "Yuki", username: "yuki.bakes" },
+];
+const SHOW_MESSAGES = 1_000;
+const MAX_BODY = 1_000_000;
+const MAX_STREAMS = 32;
+const HEARTBEAT_MS = 15_000;
+
+/** Starts a simulator. It sends nothing before somebody writes, save what an earlier run left unacknowledged. */
+export function createSimulator(options: MetaOptions): Simulator {
+  const media = loadSamples();
+  const meta = new MetaSimulator({ media, ...options });
+  const streams = new Set<() => void>();
+  if (meta.contacts.length === 0) { for (const person of PEOPLE) meta.addContact(person); }
+
+  function events(): Response {
+    if (streams.size >= MAX_STREAMS) {
+      return Response.json({ error: "too many pages are open" }, { status: 503 });
+    }
+    const utf8 = new TextEncoder();
+    let end = () => {};
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        const tell = (event: SimulatorEvent | Json) =>
+          controller.enqueue(utf8.encode(`data: ${JSON.stringify(event)}\n\n`));
+        const unlisten = meta.listen(tell);
+        const heartbeat = setInterval(
+          () => controller.enqueue(utf8.encode(": still here\n\n")),
+          HEARTBEAT_MS,
+        );
+        end = () => {
+          unlisten();
+          clearInterval(heartbeat);
+          streams.delete(end);
+          try {
+            controller.close();
+          } catch {
+            // The reader has gone: closed already.
+          }
+        };
+        streams.add(end);
+        tell(state());
+      },
+      cancel: () => end(),
+    });
+    return new Response(body, {
+      headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+    });
+  }
+
+  const state = (): Json => ({
+    type: "state",
+    business: options.displayNumber,
+    contacts: meta.contacts,
+    messages: meta.messages.slice(-SHOW_MESSAGES),
+    posts: meta.posts,
+    calls: meta.calls,
+    settings: meta.settings,
+    calm: CALM,
+    faults: Object.entries(FAULTS).map(([code, { label }]) => ({ code, label })),
+    samples: [...media].map(([id, { filename, mimeType }]) => ({ id, filename, mimeType })),
+  });
+
+  const api: Record<string, (body: Json) => unknown> = {
+    "GET outbox": () => meta.outbox,
+    "GET api/settings": () => meta.settings,
+    "POST api/settings": (change) => meta.configure(change as Partial<Settings>),
+    "POST api/contacts": ({ id, ...contact }) =>
+      typeof id === "string"
+        ? meta.changeContact(id, contact as Partial<ContactInput>)
+        : meta.addContact(contact as unknown as ContactInput),
+    "POST api/send": ({ contact, message }) => ({
+      wamid: meta.userSends(String(contact), message as UserMessage | string),
+    }),
+    "POST api/read": ({ contact }) => (meta.userReads(String(contact)), {}),
+    "POST api/retry": () => (meta.retryNow(), {}),
+    "POST api/handshake": () => meta.handshake(),
+  };
+
+  async function answer(request: Request): Promise<Response> {
+    const path = new URL(request.url).pathname;
+    if (path === "/simulator") {
+      return new Response(null, { status: 308, headers: { location: "/simulator/" } });
+    }
+    const rest = path.slice("/simulator/".length);
+    if (!path.startsWith("/simulator/")) return notFound();
+    if (rest.startsWith("graph/")) return meta.graph(request);
+    if (request.method === "GET" && rest === "api/events") return events();
+    if (request.method === "GET" && rest.startsWith("media/")) {
+      return file(media.get(rest.slice("media/".length)));
+    }
+    if (request.method === "GET" && Object.hasOwn(PAGE, rest)) return await page(rest);
+    const handle = api[`${request.method} ${rest}`];
+    if (!handle) return notFound();
+    try {
+      return Response.json(await handle(request.method === "POST" ? await readJson(request) : {}));
+    } catch (error) {
+      // A RangeError is a sentence for the caller; anything else is a fault of ours and not theirs to read.
+      if (error instanceof RangeError) return Response.json({ error: error.message }, { status: 400 });
+      throw error;
+    }
+  }
+
+  return {
+    fetch: (request) => isLocal(request) ? answer(request) : Promise.resolve(refused()),
+    meta,
+    stop() {
+      meta.stop();
+      for (const end of streams) end();
+    },
+  };
+}
+
+/**
+ * Whether a request was made on this machine and not by a foreign page in its browser (a cross-site request, or DNS
+ * rebinding, which shows in the host). Fails closed. A foreign page cannot send JSON without asking first, and it is
+ * never told yes; see {@link readJson}.
+ */
+function isLocal(request: Request): boolean {
+  const local = (url: string) => /^(127\.0\.0\.1|localhost|\[::1\])$/.test(new URL(url).hostname);
+  const origin = request.headers.get("origin");
+  const foreign = request.headers.get("sec-fetch-site") === "cross-site" &&
+    request.headers.get("sec-fetch-mode") !== "navigate";
+  return local(request.url) && !foreign && (origin === null || (URL.canParse(origin) && local(origin)));
+}
+
+async function readJson(request: Request): Promise<Json> {
+  if (!request.headers.get("content-type")?.startsWith("application/json")) {
+    throw new RangeError("content-type must be application/json");
+  }
+  const text = await request.text();
+  if (text.length > MAX_BODY) throw new RangeError(`at most ${MAX_BODY} characters`);
+  let body: unknown;
+  try {
+    body = JSON.parse(text || "{}");
+  } catch {
+    throw new RangeError("the body is not JSON");
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new RangeError("the body is not an object");
+  }
+  return body as Json;
+}
+
+/** A part of the page, read each time so that a change shows on reload. */
+async function page(name: string): Promise<Response> {
+  const bytes = await Deno.readFile(new URL(`./page/${name || "index.html"}`, import.meta.url));
+  return new Response(bytes, {
+    headers: {
+      "content-type": PAGE[name],
+      "cache-control": "no-cache",
+      "x-content-type-options": "nosniff",
+      "referrer-policy": "no-referrer",
+      // Images may come from anywhere, since a business may send the address of one; code may not.
+      "content-security-policy":
+        "default-src 'self'; img-src 'self' data: https: http:; base-uri 'none'; form-action 'none'; " +
+        "frame-ancestors 'none'",
+    },
+  });
+}
+
+function file(found: { bytes: Uint8Array<ArrayBuffer>; mimeType: string } | undefined): Response {
+  return found ? new Response(found.bytes, { headers: { "content-type": found.mimeType } }) : notFound();
+}
+
+function notFound(): Response {
+  return Response.json({ error: "not found" }, { status: 404 });
+}
+
+function refused(): Response {
+  return Response.json({ error: "the simulator answers this machine only" }, { status: 403 });
+}

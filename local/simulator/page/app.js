@@ -1,0 +1,329 @@
+/** The page: keeps the state that the simulator tells, and turns what is clicked into what people do. */
+import { Conversation } from "./bubbles.js";
+import { ICONS, snippetOf } from "./content.js";
+import { askChoice, askPerson } from "./dialogs.js";
+import { $, api, clock, complain, h, icon, openBeside } from "./dom.js";
+import { showCall, showMeta, showPost, showSettings, startMeta } from "./meta_panel.js";
+
+const EMOJI = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
+const PLACES = {
+  latitude: -1.9536,
+  longitude: 30.0926,
+  name: "Kigali Convention Centre",
+  address: "KG 2 Roundabout, Kigali",
+};
+const CARD = [{
+  name: { formatted_name: "Grace Uwase", first_name: "Grace", last_name: "Uwase" },
+  phones: [{ phone: "+1 202-555-0143", type: "CELL" }],
+}];
+const AD = {
+  source_url: "https://fb.me/example-ad",
+  source_id: "120200000000000001",
+  source_type: "ad",
+  headline: "Fresh bread, brought to your door",
+  body: "Order on WhatsApp",
+  media_type: "image",
+  image_url: "https://example.com/ad.jpg",
+};
+
+const contacts = new Map();
+const messages = new Map();
+const unread = new Map();
+const typing = new Map();
+let samples = [];
+let current = localStorage.getItem("person");
+let replyTo = null;
+
+const conversation = new Conversation({ log: $("log"), list: $("messages"), empty: $("empty") }, {
+  media: (id) => samples.some((sample) => sample.id === id) ? `media/${id}` : undefined,
+  tap: (reply, to) =>
+    send({
+      ...(reply === "location" ? { type: "location", location: PLACES } : reply),
+      context: { id: to.wamid },
+    }),
+  choose: async (message) => {
+    const reply = await askChoice(message.message.interactive);
+    if (reply) send({ ...reply, context: { id: message.wamid } });
+  },
+  menu: openBubbleMenu,
+});
+
+// ---- what the simulator tells ----
+
+const handlers = {
+  state(state) {
+    samples = state.samples;
+    $("business").textContent = `+${state.business}`;
+    contacts.clear();
+    messages.clear();
+    for (const contact of state.contacts) contacts.set(contact.id, contact);
+    for (const message of state.messages) messages.set(message.wamid, message);
+    showMeta(state);
+    open(contacts.has(current) ? current : state.contacts[0]?.id);
+  },
+  contact({ contact }) {
+    contacts.set(contact.id, contact);
+    if (!current) open(contact.id);
+    else drawPeople();
+    if (contact.id === current) drawOwner();
+  },
+  message({ message }) {
+    const isNew = !messages.has(message.wamid);
+    messages.set(message.wamid, message);
+    if (message.from === "business") stopTyping(message.contact);
+    if (message.contact === current) {
+      conversation.put(message);
+      if (message.from === "business" && message.progress === "delivered") look();
+    } else if (isNew && message.from === "business") {
+      unread.set(message.contact, (unread.get(message.contact) ?? 0) + 1);
+    }
+    drawPeople();
+  },
+  post: ({ post }) => showPost(post),
+  call: ({ call }) => showCall(call),
+  settings: ({ settings }) => showSettings(settings),
+  typing({ contact, until }) {
+    clearTimeout(typing.get(contact));
+    typing.set(contact, setTimeout(() => stopTyping(contact), until - Date.now()));
+    if (contact === current) conversation.typing(true);
+  },
+};
+
+function listen() {
+  const events = new EventSource("api/events");
+  const tell = (tone, words) => {
+    $("dot").className = `dot ${tone}`;
+    $("link").textContent = words;
+  };
+  events.onopen = () => tell("good", "Connected");
+  events.onerror = () => tell("bad", "The stack does not answer");
+  events.onmessage = ({ data }) => {
+    const event = JSON.parse(data);
+    handlers[event.type]?.(event);
+  };
+}
+
+function stopTyping(contact) {
+  clearTimeout(typing.get(contact));
+  typing.delete(contact);
+  if (contact === current) conversation.typing(false);
+}
+
+/** The chat is in view: what the business wrote counts as read, unless the page is in the background. */
+function look() {
+  if (current && document.visibilityState === "visible") api("read", { contact: current }).catch(complain);
+}
+
+// ---- people ----
+
+function open(id) {
+  current = id ?? null;
+  if (current) localStorage.setItem("person", current);
+  unread.delete(current);
+  quote(null);
+  drawOwner();
+  conversation.show([...messages.values()].filter(({ contact }) => contact === current));
+  conversation.typing(typing.has(current));
+  drawPeople();
+  look();
+}
+
+function identity({ phone, username }) {
+  return [phone ? `+${phone}` : "number hidden", username && `@${username}`].filter(Boolean).join(" · ");
+}
+
+function drawOwner() {
+  const contact = contacts.get(current);
+  $("owner").textContent = contact ? `${contact.name}’s phone` : "Nobody’s phone";
+  $("identity").textContent = contact ? identity(contact) : "Make a person to begin";
+  $("edit-person").hidden = !contact;
+  for (const element of $("composer").elements) element.disabled = !contact;
+}
+
+function drawPeople() {
+  const last = new Map();
+  for (const message of messages.values()) last.set(message.contact, message);
+  const newest = (id) => last.get(id)?.at ?? 0;
+  const order = [...contacts.values()].sort((a, b) => newest(b.id) - newest(a.id));
+  const focused = document.activeElement?.dataset?.person;
+  $("people").replaceChildren(...order.map((contact) => {
+    const message = last.get(contact.id);
+    const waiting = unread.get(contact.id);
+    return h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          "data-person": contact.id,
+          "aria-current": contact.id === current && "true",
+          onclick: () => (open(contact.id), view("chat")),
+        },
+        h(
+          "span",
+          { class: `avatar tone-${[...contacts.keys()].indexOf(contact.id) % 6}`, "aria-hidden": "true" },
+          initials(contact.name),
+        ),
+        h(
+          "span",
+          { class: "who" },
+          h("strong", {}, contact.name),
+          h("span", { class: "quiet" }, message ? snippetOf(message.message) : identity(contact)),
+        ),
+        h(
+          "span",
+          { class: "side" },
+          message && h("time", { class: "quiet" }, clock(message.at)),
+          waiting && h("span", { class: "count", "aria-label": `${waiting} unread` }, waiting),
+        ),
+      ),
+    );
+  }));
+  if (focused) $("people").querySelector(`[data-person="${focused}"]`)?.focus();
+  const all = [...unread.values()].reduce((sum, count) => sum + count, 0);
+  $("unread").hidden = all === 0;
+  $("unread").textContent = String(all);
+}
+
+function initials(name) {
+  const letters = name.replace(/^\+/, "").split(/\s+/).map((word) => [...word][0]);
+  return (letters.length > 1 ? letters[0] + letters.at(-1) : letters[0] ?? "?").toUpperCase();
+}
+
+async function editPerson(contact) {
+  const saved = await askPerson(contact);
+  if (!saved) return;
+  contacts.set(saved.id, saved);
+  open(saved.id);
+  view("chat");
+  $("text").focus();
+}
+
+// ---- what people do ----
+
+async function send(message) {
+  try {
+    await api("send", { contact: current, message });
+  } catch (error) {
+    complain(error);
+  }
+}
+
+async function sendText() {
+  const body = $("text").value.trim();
+  if (!body || !current) return;
+  const context = replyTo && { context: { id: replyTo.wamid } };
+  $("text").value = "";
+  grow();
+  quote(null);
+  await send({ type: "text", text: { body }, ...context });
+}
+
+function quote(message) {
+  replyTo = message;
+  $("quote").hidden = !message;
+  $("quote-text").textContent = message ? snippetOf(message.message) : "";
+  if (message) $("text").focus();
+}
+
+const attachments = {
+  photo: () => media("image", "image/jpeg"),
+  document: () => media("document", "application/pdf"),
+  sticker: () => media("sticker", "image/webp"),
+  location: () => ({ type: "location", location: PLACES }),
+  contact: () => ({ type: "contacts", contacts: CARD }),
+  ad: () => ({
+    type: "text",
+    text: { body: "Hello! I saw your ad. Can I get more info?" },
+    referral: { ...AD, ctwa_clid: `ARA${crypto.randomUUID().replaceAll("-", "")}` },
+  }),
+};
+
+function media(type, mimeType) {
+  const { id, filename } = samples.find((sample) => sample.mimeType === mimeType);
+  return { type, [type]: { id, ...(type === "document" && { filename }) } };
+}
+
+function openBubbleMenu(message, button) {
+  const menu = $("bubble-menu");
+  const react = (emoji) => {
+    menu.hidePopover();
+    send({ type: "reaction", reaction: { message_id: message.wamid, emoji } });
+  };
+  menu.replaceChildren(
+    ...EMOJI.map((emoji) =>
+      h("button", {
+        type: "button",
+        class: "emoji",
+        "aria-label": `React ${emoji}`,
+        onclick: () => react(emoji),
+      }, emoji)
+    ),
+    h("button", {
+      type: "button",
+      class: "icon",
+      "aria-label": "Take the reaction back",
+      title: "Take the reaction back",
+      onclick: () => react(""),
+    }, icon("m7 7 10 10M17 7 7 17", 20)),
+    h("button", {
+      type: "button",
+      class: "icon",
+      "aria-label": "Reply",
+      title: "Reply",
+      onclick: () => (menu.hidePopover(), quote(message)),
+    }, icon("M9 7 4 12l5 5M4 12h10a6 6 0 0 1 6 6v1", 20)),
+  );
+  openBeside(menu, button);
+}
+
+/** As many lines as there are, up to five. */
+function grow() {
+  $("text").style.height = "auto";
+  $("text").style.height = `${Math.min($("text").scrollHeight, 120)}px`;
+}
+
+function view(name) {
+  document.body.dataset.view = name;
+  for (const button of document.querySelectorAll(".views button")) {
+    if (button.dataset.view === name) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+  }
+  if (name === "chat") $("log").scrollTop = $("log").scrollHeight;
+}
+
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sendText();
+});
+$("text").addEventListener("input", grow);
+$("text").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  sendText();
+});
+$("quote-drop").addEventListener("click", () => quote(null));
+$("new-person").addEventListener("click", () => editPerson());
+$("edit-person").addEventListener("click", () => editPerson(contacts.get(current)));
+$("attach").addEventListener("click", () => openBeside($("attach-menu"), $("attach")));
+$("attach-menu").addEventListener(
+  "toggle",
+  ({ newState }) => $("attach").setAttribute("aria-expanded", String(newState === "open")),
+);
+$("attach-menu").addEventListener("click", ({ target }) => {
+  const make = attachments[target.closest("[data-attach]")?.dataset.attach];
+  if (!make) return;
+  $("attach-menu").hidePopover();
+  send(make());
+});
+for (const [what, path] of Object.entries({ ...ICONS, photo: ICONS.image, contact: ICONS.person })) {
+  $("attach-menu").querySelector(`[data-attach=${what}]`)?.prepend(icon(path, 20));
+}
+for (const button of document.querySelectorAll(".views button")) {
+  button.addEventListener("click", () => view(button.dataset.view));
+}
+document.addEventListener("visibilitychange", look);
+startMeta();
+drawOwner();
+listen();

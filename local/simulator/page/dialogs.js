@@ -1,0 +1,79 @@
+/** The two questions the page asks: who a person is, and which row of a list it shall be. */
+import { $, api, h } from "./dom.js";
+
+/** Asks for a new person, or for a change of one. Resolves with the contact, or undefined when cancelled. */
+export function askPerson(contact) {
+  const dialog = $("person");
+  const form = $("person-form");
+  form.reset();
+  $("person-error").textContent = "";
+  $("person-title").textContent = contact ? `Change ${contact.name}` : "New person";
+  $("phone-hint").textContent = contact?.phone
+    ? "With country code. The business is told of a new number by a system message."
+    : "With country code. Leave it empty for a person who hides it from businesses.";
+  $("bsuid-hint").textContent = contact?.bsuid
+    ? "The business is told of a new one by a system message and a user_id_update."
+    : "Made for you where one is needed.";
+  for (const name of ["name", "phone", "username", "bsuid"]) {
+    form.elements[name].value = contact?.[name] ?? "";
+  }
+  return new Promise((resolve) => {
+    let saved;
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const given = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+      // An untouched user id is left to the simulator, which makes a new one with a new phone number.
+      if (given.bsuid === (contact?.bsuid ?? "")) delete given.bsuid;
+      try {
+        saved = await api("contacts", { ...given, ...(contact && { id: contact.id }) });
+        dialog.close();
+      } catch (error) {
+        $("person-error").textContent = error.message;
+      }
+    };
+    $("person-cancel").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(saved);
+    dialog.showModal();
+  });
+}
+
+/** Asks for a row of an interactive list. Resolves with the `list_reply` message, or undefined when cancelled. */
+export function askChoice({ action, header }) {
+  const dialog = $("choices");
+  const form = $("choices-form");
+  $("choices-title").textContent = header?.text ?? action.button;
+  const rows = action.sections.flatMap(({ rows }) => rows);
+  $("choices-rows").replaceChildren(...action.sections.map(({ title, rows: own }) =>
+    h(
+      "fieldset",
+      {},
+      h("legend", { class: title ? null : "hidden" }, title ?? action.button),
+      own.map((row) =>
+        h(
+          "label",
+          { class: "choice" },
+          h("input", { type: "radio", name: "row", value: rows.indexOf(row), required: true }),
+          h(
+            "span",
+            {},
+            h("strong", {}, row.title),
+            row.description && h("span", { class: "quiet block" }, row.description),
+          ),
+        )
+      ),
+    )
+  ));
+  return new Promise((resolve) => {
+    let reply;
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      const { id, title, description } = rows[Number(new FormData(form).get("row"))];
+      const list_reply = { id, title, ...(description && { description }) };
+      reply = { type: "interactive", interactive: { type: "list_reply", list_reply } };
+      dialog.close();
+    };
+    $("choices-cancel").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(reply);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,183 @@
+/** The side that Meta sees: webhooks with their answers, calls of the Graph API, and what is made to go wrong. */
+import { $, api, clock, complain, h } from "./dom.js";
+
+const SHOW = 100;
+const STORM = { batch: 50, duplicateRate: 0.3, shuffleRate: 0.5, delayMs: 500 };
+let calm = {};
+
+/** Fills the panel from the state that the simulator tells first. */
+export function showMeta(state) {
+  calm = state.calm;
+  const select = $("trouble").elements.fault;
+  select.replaceChildren(
+    h("option", { value: "" }, "nothing"),
+    ...state.faults.map(({ code, label }) => h("option", { value: code }, label)),
+  );
+  $("posts").replaceChildren();
+  $("calls").replaceChildren();
+  for (const post of state.posts) showPost(post);
+  for (const call of state.calls) showCall(call);
+  showSettings(state.settings);
+}
+
+/** Adds a webhook POST, or brings it up to date; open details stay open. */
+export function showPost(post) {
+  $("no-posts").hidden = true;
+  const id = `post-${post.id}`;
+  const last = post.attempts.at(-1);
+  const [tone, label] = post.state === "acknowledged"
+    ? ["good", "200"]
+    : last
+    ? [post.state === "given up" ? "bad" : "warn", last.status ?? "none"]
+    : ["wait", "…"];
+  const state =
+    { acknowledged: "acknowledged", waiting: last ? "will be tried again" : "on its way" }[post.state] ??
+      "given up";
+  const details = h(
+    "details",
+    { id, "data-state": post.state },
+    h(
+      "summary",
+      {},
+      h("span", { class: `badge ${tone}` }, String(label)),
+      h(
+        "span",
+        { class: "main" },
+        post.summary,
+        post.tries > 1 && h("span", { class: "quiet" }, ` · ${post.tries} tries`),
+      ),
+      h("time", { class: "quiet" }, clock(post.at, true)),
+    ),
+    h("p", { class: "quiet" }, `POST ${post.id}, ${state}`),
+    h(
+      "ol",
+      { class: "tries" },
+      post.attempts.map((one) =>
+        h("li", {}, `${clock(one.at, true)}  ${one.status ?? one.error} after ${Math.round(one.ms)} ms`)
+      ),
+    ),
+    h("pre", { tabindex: "0", "aria-label": "Body" }, pretty(post.body)),
+  );
+  place($("posts"), id, details);
+  const waiting = $("posts").querySelectorAll("[data-state=waiting]").length;
+  $("waiting").hidden = waiting === 0;
+  $("waiting").textContent = `${waiting}`;
+  $("waiting").setAttribute("aria-label", `${waiting} waiting`);
+}
+
+/** Adds a call of the Graph API. */
+export function showCall(call) {
+  $("no-calls").hidden = true;
+  const tone = call.status >= 200 && call.status < 300 ? "good" : "bad";
+  const row = h(
+    "div",
+    { id: `call-${call.id}`, class: "row" },
+    h("span", { class: `badge ${tone}` }, call.status === 0 ? "none" : String(call.status)),
+    h("span", { class: "main" }, call.what, call.detail && h("span", { class: "quiet block" }, call.detail)),
+    h("time", { class: "quiet" }, clock(call.at, true)),
+  );
+  place($("calls"), `call-${call.id}`, row);
+}
+
+/** Puts the settings into the form. */
+export function showSettings(settings) {
+  const form = $("trouble");
+  for (const [name, value] of Object.entries(settings)) {
+    const field = form.elements[name];
+    // What is being typed is not overwritten.
+    if (!field || (field === document.activeElement && field.type === "number")) continue;
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = value ?? "";
+    const output = field.parentElement.querySelector("output");
+    if (output) output.textContent = `${Math.round(value * 100)} %`;
+  }
+  const { batch, duplicateRate, shuffleRate, delayMs, enforceLimits, fault, faultNext, faultRate } = settings;
+  const on = batch > 1 || duplicateRate > 0 || shuffleRate > 0 || delayMs > 0 || enforceLimits ||
+    (fault && (faultNext > 0 || faultRate > 0));
+  $("trouble-on").hidden = !on;
+}
+
+/** Makes the panel's controls work. */
+export function startMeta() {
+  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const select = (tab) => {
+    for (const one of tabs) {
+      one.setAttribute("aria-selected", String(one === tab));
+      one.tabIndex = one === tab ? 0 : -1;
+      $(one.getAttribute("aria-controls")).hidden = one !== tab;
+    }
+  };
+  tabs.forEach((tab, index) => {
+    tab.addEventListener("click", () => select(tab));
+    tab.addEventListener("keydown", ({ key }) => {
+      const next = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: tabs.length - 1 }[key];
+      if (next === undefined) return;
+      const target = tabs.at(next % tabs.length);
+      select(target);
+      target.focus();
+    });
+  });
+
+  $("handshake").addEventListener("click", async () => {
+    const result = $("handshake-result");
+    result.textContent = "Asking…";
+    const { ok, status, detail } = await api("handshake").catch((error) => ({
+      ok: false,
+      detail: error.message,
+    }));
+    result.textContent = `${ok ? "Handshake works." : "Handshake failed."} ${detail}${
+      status ? ` (${status}).` : "."
+    }`;
+  });
+  $("retry").addEventListener("click", () => api("retry").catch(complain));
+
+  const form = $("trouble");
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", ({ target }) => {
+    const output = target.parentElement.querySelector("output");
+    if (output) output.textContent = `${Math.round(target.value * 100)} %`;
+  });
+  form.addEventListener("change", ({ target }) => {
+    if (!target.name || !target.reportValidity()) return;
+    const number = target.type === "number" || target.type === "range";
+    const value = target.type === "checkbox"
+      ? target.checked
+      : number
+      ? Number(target.value)
+      : target.value || null;
+    configure({ [target.name]: value }, "Saved.");
+  });
+  $("calm").addEventListener("click", () => configure(calm, "All is calm."));
+  $("storm").addEventListener("click", () => configure(STORM, "Batches, duplicates, disorder, delay."));
+}
+
+async function configure(change, said) {
+  try {
+    showSettings(await api("settings", change));
+    $("trouble-result").textContent = said;
+  } catch (error) {
+    $("trouble-result").textContent = error.message;
+  }
+}
+
+/** Newest first; the place and the open state of one that is known are kept. */
+function place(list, id, element) {
+  const known = $(id);
+  if (known) {
+    const focused = known.contains(document.activeElement);
+    element.open = known.open;
+    known.replaceWith(element);
+    if (focused) element.querySelector("summary").focus();
+    return;
+  }
+  list.prepend(h("li", {}, element));
+  while (list.children.length > SHOW) list.lastElementChild.remove();
+}
+
+function pretty(body) {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2);
+  } catch {
+    return body;
+  }
+}

@@ -1,0 +1,98 @@
+/** The people on the simulated network and how a business may address them. */
+import { z } from "zod";
+import type { Contact } from "./model.ts";
+import type { Random } from "./random.ts";
+import { KEEP, type Store } from "./store.ts";
+
+/** What is given about a person. */
+export type ContactInput = Partial<Omit<Contact, "id">> & { name: string };
+
+const INPUT = z.strictObject({
+  id: z.string(),
+  name: z.string().trim().min(1).max(100),
+  phone: z.string().transform(digits).optional(),
+  bsuid: z.string().trim().max(150).optional(),
+  parentBsuid: z.string().trim().max(150).optional(),
+  username: z.string().trim().max(35).transform((name) => name.replace(/^@/, "")).optional(),
+});
+
+/** Adds, changes and finds contacts. A RangeError says what is wrong with one, or taken. */
+export class People {
+  #store: Store;
+  #random: Random;
+
+  constructor(store: Store, random: Random) {
+    this.#store = store;
+    this.#random = random;
+  }
+
+  get all(): Contact[] {
+    return [...this.#store.contacts.values()];
+  }
+
+  get(id: string): Contact {
+    const contact = this.#store.contacts.get(id);
+    if (!contact) throw new RangeError(`no contact ${id}`);
+    return contact;
+  }
+
+  /** Without a phone number, or with a username, a business-scoped user id is made unless one is given. */
+  add(input: ContactInput): Contact {
+    if (this.#store.contacts.size >= KEEP.contacts) throw new RangeError(`at most ${KEEP.contacts} contacts`);
+    return this.#put({ ...input, id: this.#random.string(8, "0123456789abcdefghjkmnpqrstvwxyz") });
+  }
+
+  /** A person with a user id gets a new one with a new phone number, as at Meta. */
+  change(id: string, change: Partial<ContactInput>): Contact {
+    const before = this.get(id);
+    const moved = before.phone && change.phone && digits(change.phone) !== before.phone;
+    const bsuid = change.bsuid ?? (moved && before.bsuid ? this.#newBsuid() : before.bsuid);
+    return this.#put({ ...before, ...change, bsuid, id });
+  }
+
+  /** Whom `to` (a phone number, however written) or `recipient` (a user id) of a Graph API call means. */
+  find(to: unknown, recipient: unknown): Contact | undefined {
+    const phone = digits(String(to ?? ""));
+    return this.all.find((one) =>
+      (phone !== "" && one.phone === phone) || (one.bsuid !== undefined && one.bsuid === recipient)
+    );
+  }
+
+  #put(input: ContactInput & { id: string }): Contact {
+    const parsed = INPUT.safeParse(input);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new RangeError(`${issue.path.join(".") || "contact"}: ${issue.message}`);
+    }
+    const { id, name } = parsed.data;
+    const phone = parsed.data.phone || undefined;
+    const username = parsed.data.username || undefined;
+    const parentBsuid = parsed.data.parentBsuid || undefined;
+    const bsuid = parsed.data.bsuid || (phone && !username ? undefined : this.#newBsuid());
+    if (phone !== undefined && !isPhone(phone)) {
+      throw new RangeError("a phone number has 7 to 15 digits and begins with the country code");
+    }
+    const taken = this.all.find((one) =>
+      one.id !== id &&
+      ((phone !== undefined && one.phone === phone) || (bsuid !== undefined && one.bsuid === bsuid))
+    );
+    if (taken) throw new RangeError(`${taken.name} has this number or user id already`);
+    const contact: Contact = { id, name, phone, bsuid, parentBsuid, username };
+    this.#store.putContact(contact);
+    return contact;
+  }
+
+  #newBsuid(): string {
+    return `US.${this.#random.string(20, "123456789")}`;
+  }
+}
+
+/** The digits of a phone number. */
+export function digits(phone: string): string {
+  return phone.replace(/\D/g, "");
+}
+
+/** Whether these digits can be a phone number in international form. */
+export function isPhone(digits: string): boolean {
+  return /^[1-9]\d{6,14}$/.test(digits);
+}

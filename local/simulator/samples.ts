@@ -1,0 +1,19 @@
+/** The files that the page can send: small ones of our own. */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import type { MediaFile } from "./graph.ts";
+
+const FILES = [
+  { id: "900000000000001", filename: "harbour.jpg", mimeType: "image/jpeg" },
+  { id: "900000000000002", filename: "receipt.pdf", mimeType: "application/pdf" },
+  { id: "900000000000003", filename: "smile.webp", mimeType: "image/webp" },
+];
+
+/** The samples by media id. */
+export function loadSamples(): ReadonlyMap<string, MediaFile> {
+  return new Map(FILES.map(({ id, filename, mimeType }) => {
+    const bytes = Deno.readFileSync(new URL(`./samples/${filename}`, import.meta.url));
+    const sha256 = Buffer.from(createHash("sha256").update(bytes).digest()).toString("base64");
+    return [id, { bytes, mimeType, sha256, filename }];
+  }));
+}

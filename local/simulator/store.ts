@@ -1,0 +1,131 @@
+/** The simulator's memory: bounded, and written to a JSONL file so that conversations survive a restart. */
+import { dirname } from "node:path";
+import type { ChatMessage, Contact, Progress, Receipt, Update } from "./model.ts";
+
+/** Most that is kept of each; the oldest message or receipt makes room for the newest. */
+export const KEEP = Object.freeze({ contacts: 1_000, messages: 10_000, receipts: 1_000 });
+
+const RANK: Record<Progress, number> = { sent: 1, delivered: 2, read: 3, failed: 4 };
+
+type Line =
+  | { is: "contact"; contact: Contact }
+  | { is: "message"; message: ChatMessage }
+  | { is: "receipt"; receipt: Receipt }
+  | { is: "update"; update: Update }
+  | { is: "acknowledged"; n: number };
+
+/**
+ * Contacts, messages, receipts, and the updates that the business has not acknowledged. Each change is one line,
+ * appended before the method returns; a line says how a thing is now, so the last one about it counts.
+ */
+export class Store {
+  readonly contacts = new Map<string, Contact>();
+  /** By wamid, oldest first. */
+  readonly messages = new Map<string, ChatMessage>();
+  readonly receipts: Receipt[] = [];
+  /** What is still to be acknowledged, by its number. */
+  readonly open = new Map<number, Update>();
+  #file: string | undefined;
+  #lines = 0;
+  #lastN = 0;
+
+  /** @param file Where to keep it all; without, it is forgotten at the end. A line that was cut off is skipped. */
+  constructor(file?: string) {
+    this.#file = file;
+    if (!file) return;
+    Deno.mkdirSync(dirname(file), { recursive: true });
+    for (const line of readLines(file)) this.#apply(line);
+    this.#compact();
+  }
+
+  /** A number for a new update. */
+  nextN(): number {
+    return ++this.#lastN;
+  }
+
+  putContact(contact: Contact): void {
+    this.#put({ is: "contact", contact });
+  }
+
+  putMessage(message: ChatMessage): void {
+    this.#put({ is: "message", message });
+  }
+
+  putReceipt(receipt: Receipt): void {
+    this.#put({ is: "receipt", receipt });
+  }
+
+  putUpdate(update: Update): void {
+    this.#put({ is: "update", update });
+  }
+
+  acknowledge(n: number): void {
+    this.#put({ is: "acknowledged", n });
+  }
+
+  /** Moves a message on, never back. Returns it if it moved. */
+  progress(wamid: string, progress: Progress): ChatMessage | undefined {
+    const before = this.messages.get(wamid);
+    if (!before || RANK[progress] <= RANK[before.progress]) return undefined;
+    const message = { ...before, progress };
+    this.putMessage(message);
+    return message;
+  }
+
+  #put(line: Line): void {
+    this.#apply(line);
+    if (!this.#file) return;
+    Deno.writeTextFileSync(this.#file, `${JSON.stringify(line)}\n`, { append: true });
+    const live = this.contacts.size + this.messages.size + this.receipts.length + this.open.size;
+    if (++this.#lines > 4 * live + 10_000) this.#compact();
+  }
+
+  #apply(line: Line): void {
+    if (line.is === "contact") this.contacts.set(line.contact.id, line.contact);
+    if (line.is === "message") {
+      this.messages.set(line.message.wamid, line.message);
+      if (this.messages.size > KEEP.messages) this.messages.delete(this.messages.keys().next().value!);
+    }
+    if (line.is === "receipt" && this.receipts.push(line.receipt) > KEEP.receipts) this.receipts.shift();
+    if (line.is === "update") {
+      this.open.set(line.update.n, line.update);
+      this.#lastN = Math.max(this.#lastN, line.update.n);
+    }
+    if (line.is === "acknowledged") {
+      this.open.delete(line.n);
+      this.#lastN = Math.max(this.#lastN, line.n);
+    }
+  }
+
+  /** Writes the file anew with what still counts, beside the old one and then in its place. */
+  #compact(): void {
+    const lines: Line[] = [
+      // First, so that it hands on the counter and closes nothing that follows.
+      { is: "acknowledged", n: this.#lastN },
+      ...[...this.contacts.values()].map((contact): Line => ({ is: "contact", contact })),
+      ...[...this.messages.values()].map((message): Line => ({ is: "message", message })),
+      ...this.receipts.map((receipt): Line => ({ is: "receipt", receipt })),
+      ...[...this.open.values()].map((update): Line => ({ is: "update", update })),
+    ];
+    Deno.writeTextFileSync(`${this.#file}.new`, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    Deno.renameSync(`${this.#file}.new`, this.#file!);
+    this.#lines = lines.length;
+  }
+}
+
+function readLines(file: string): Line[] {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+  return text.split("\n").flatMap((line) => {
+    try {
+      return [JSON.parse(line) as Line];
+    } catch {
+      return [];
+    }
+  });
+}
