@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- Who writes to whom: business numbers, people with their identities over time, and conversations.
 
 -- ---------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- What came in and went out: every webhook update once, and the messages of each conversation in order.
 
 -- ---------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- Where messages may go: the allowlist, the services (destinations), the routes to them, and what was decided.
 
 -- ---------------------------------------------------------------------------

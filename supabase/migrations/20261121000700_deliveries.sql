@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- The queue to the services. A lane is the queue of one conversation to one destination: it is leased as a
 -- whole, so order within a conversation holds by construction while conversations run side by side.
 

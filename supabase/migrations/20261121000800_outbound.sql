@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- What goes out: the queue to the provider, paced for each pair and number in the database, so that neither a
 -- restart nor a second isolate can exceed it; and the settling of deliveries, whose answers may hold replies.
 

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- The intake: a batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
 
 -- ---------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 -- Running it: the configuration as the functions read it, the clock's jobs, the purge, and the proofs.
 
 -- ---------------------------------------------------------------------------

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 drop function public.remove_route(uuid);
 drop function public.add_route(text[], jsonb, integer, jsonb);
 drop function public.rotate_destination_secret(text, integer);

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 drop function public.drop_deliveries(uuid[], text);
 drop function public.retry_deliveries(uuid[]);
 drop function private.settle_circuit(uuid, integer, boolean, timestamptz);

@@ -1,3 +1,6 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
 drop function public.ingest_updates(jsonb);
 drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
 drop function private.store_messages(private.inbound_update[], uuid[]);
