@@ -7,16 +7,11 @@
  * secret. Meta signs the bytes that it sends (non-ASCII characters escaped as lower-case `\uXXXX`), so the
  * raw bytes must be checked: parsing and serialising again changes them.
  *
- * node:crypto rather than WebCrypto: it is synchronous, so a request costs no turn of the event loop.
- * Measured for a 1.2 KB body: 6 us against 9 us (64 at once) or 38 us (one at a time) on Deno 2.9, 9 us
- * against 10 us or 42 us on Deno 2.1.
- *
  * @module
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { hmacSha256, sameDigest } from "./hmac.ts";
 
 const PREFIX = "sha256=";
-const DIGEST_BYTES = 32;
 
 /**
  * Whether `header` signs `bytes` with one of `secrets`.
@@ -28,23 +23,22 @@ const DIGEST_BYTES = 32;
  * Failure policy: fail closed. A missing or malformed header, or an empty list of secrets, is false.
  *
  * @param bytes The body exactly as it came over the wire.
- * @param header The value of `X-Hub-Signature-256`.
+ * @param header The value of `X-Hub-Signature-256`: `sha256=` and 64 digits of lower-case hex.
  * @param secrets The app secrets that are valid now.
  */
 export function verify(bytes: Uint8Array, header: string | null, secrets: readonly string[]): boolean {
-  const claimed = header === null ? undefined : parseSignature(header);
-  if (claimed === undefined) return false;
+  if (header === null || !header.startsWith(PREFIX)) return false;
+  const claimed = header.slice(PREFIX.length);
   let valid = false;
   for (const secret of secrets) {
-    const actual = createHmac("sha256", secret).update(bytes).digest();
-    if (timingSafeEqual(actual, claimed)) valid = true;
+    if (sameDigest(hmacSha256(secret, bytes), claimed)) valid = true;
   }
   return valid;
 }
 
 /** The header's value for `bytes`: what Meta sends, for the simulator, the replay tool and tests. */
 export function sign(bytes: Uint8Array, secret: string): string {
-  return PREFIX + createHmac("sha256", secret).update(bytes).digest("hex");
+  return PREFIX + hmacSha256(secret, bytes);
 }
 
 /**
@@ -64,28 +58,8 @@ export function challengeOf(query: URLSearchParams, verifyToken: string): string
   return challenge;
 }
 
-/** Equality of two texts in a time that depends on neither their content nor their lengths. */
+/** Equality of two texts in a time that tells neither their content nor their lengths. */
 function sameText(a: string, b: string): boolean {
-  const digest = (text: string) => createHmac("sha256", "gatelink").update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
-}
-
-/** The 32 bytes that a well-formed header names. */
-function parseSignature(header: string): Uint8Array | undefined {
-  if (header.length !== PREFIX.length + 2 * DIGEST_BYTES || !header.startsWith(PREFIX)) return undefined;
-  const bytes = new Uint8Array(DIGEST_BYTES);
-  for (let i = 0; i < DIGEST_BYTES; i++) {
-    const high = hexDigit(header.charCodeAt(PREFIX.length + 2 * i));
-    const low = hexDigit(header.charCodeAt(PREFIX.length + 2 * i + 1));
-    if (high < 0 || low < 0) return undefined;
-    bytes[i] = high * 16 + low;
-  }
-  return bytes;
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48; // 0-9
-  if (code >= 97 && code <= 102) return code - 87; // a-f
-  if (code >= 65 && code <= 70) return code - 55; // A-F
-  return -1;
+  const digest = (text: string) => hmacSha256("", new TextEncoder().encode(text));
+  return sameDigest(digest(a), digest(b));
 }

@@ -10,7 +10,6 @@ Deno.test("verify() accepts the signature of RFC 4231's second case", () => {
   const body = bytes("what do ya want for nothing?");
   assertEquals(sign(body, "Jefe"), header);
   assertEquals(verify(body, header, ["Jefe"]), true);
-  assertEquals(verify(body, header.toUpperCase().replace("SHA256", "sha256"), ["Jefe"]), true);
 });
 
 Deno.test("verify() accepts any of several secrets, and no other", () => {
@@ -40,6 +39,7 @@ Deno.test("verify() refuses a malformed header", () => {
     good + "0",
     " " + good,
     good.replace("sha256", "sha1"),
+    good.toUpperCase(),
     good.slice(0, -1) + "g",
     good.slice(0, -2) + "é0",
     `${good},${good}`,

@@ -217,6 +217,16 @@ Deno.test("unreadable() keeps the beginning of a body, whatever its bytes", () =
   assertEquals(kept, text.slice(0, 8192));
 });
 
+Deno.test("parse() replaces half of a surrogate pair, and the message says so", () => {
+  const body = `{"entry":[{"changes":[{"field":"messages","value":{"messages":[
+    {"id":"wamid.1","type":"text","text":{"body":"half \\ud83d a tulip"}},{"id":"wamid.2","type":"text"}
+  ]}}]}]}`;
+  const [first, second] = parse(decode(new TextEncoder().encode(body)));
+  assertEquals(first.body, "half \ufffd a tulip");
+  assertEquals((first.raw as Record<string, unknown>)._altered, ["surrogate"]);
+  assertEquals(second.raw, { id: "wamid.2", type: "text" });
+});
+
 Deno.test("parse() cuts what is nested too deep anywhere in a body", () => {
   let deep: unknown = "bottom";
   for (let i = 0; i < 5 * MAX_DEPTH; i++) deep = { deep };

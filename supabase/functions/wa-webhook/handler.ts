@@ -1,0 +1,129 @@
+/**
+ * Takes Meta's webhooks: verifies, takes apart, stores, answers. It decides nothing about routes; a new
+ * message waits to be routed.
+ *
+ * Gates, in this order: kill switch, signature, size, shape. Every refusal has its own code and counter.
+ *
+ * Hot path: 10,000 webhooks a second on less than a core. So a POST parses no URL, runs no schema, and
+ * makes no promise but those of reading the body and of the commit.
+ *
+ * @module
+ */
+import { readBody } from "../_shared/http/body.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Handler } from "../_shared/http/serve.ts";
+import { decode } from "../_shared/whatsapp/json.ts";
+import { challengeOf, verify } from "../_shared/whatsapp/signature.ts";
+import { parse, unreadable, type Update } from "../_shared/whatsapp/updates.ts";
+import type { Ingest } from "./ingest.ts";
+
+/** Meta sends at most 3 MB; the margin is for what a proxy may add. */
+export const MAX_BODY_BYTES = 3.5 * 1024 * 1024;
+
+/** What the handler needs. Values that may change while a worker lives are functions. */
+export interface WebhookDeps {
+  /** Whether the operator has switched the intake off. Meta keeps what is answered 503. */
+  killed(): boolean;
+  /** The app secrets that are valid now. */
+  appSecrets(): readonly string[];
+  /** The token of Meta's handshake. */
+  verifyToken(): string;
+  ingest: Ingest;
+  /** Routes what waits to be routed. Called once at a time. */
+  drain(): Promise<unknown>;
+  /** Lets work go on after the answer. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** The handlers of GET (Meta's handshake) and POST (a webhook). */
+export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler } {
+  const drain = oneAtATime(() => deps.drain());
+
+  function handshake(request: Request): Response {
+    if (deps.killed()) throw new Problem("disabled_by_environment");
+    const challenge = challengeOf(new URL(request.url).searchParams, deps.verifyToken());
+    if (challenge === undefined) throw new Problem("verify_token_mismatch");
+    // As text, so that a browser which is led here runs nothing that the query holds.
+    return new Response(challenge, {
+      headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
+    });
+  }
+
+  /**
+   * Failure policy: nothing is acknowledged that is not committed. Whatever goes wrong is answered with an
+   * error, and Meta, which keeps a webhook for days, sends it again.
+   */
+  async function intake(request: Request): Promise<Response> {
+    if (deps.killed()) throw new Problem("disabled_by_environment");
+    const signature = request.headers.get("x-hub-signature-256");
+    if (signature === null) throw new Problem("signature_missing");
+    const bytes = await readBody(request, MAX_BODY_BYTES);
+    if (!verify(bytes, signature, deps.appSecrets())) throw new Problem("signature_invalid");
+
+    let body: unknown;
+    try {
+      body = decode(bytes);
+    } catch (cause) {
+      // Signed by Meta and yet not JSON: somebody will want to see it. It is stored, not acknowledged.
+      await deps.ingest({ updates: [unreadable(bytes)], bytes: bytes.length });
+      throw new Problem("invalid_json", { cause });
+    }
+    const updates = parse(body);
+    const outcomes = await deps.ingest({ updates, bytes: bytes.length });
+    if (isRoutable(updates, outcomes)) {
+      const routing = drain();
+      if (routing !== undefined) deps.waitUntil(routing);
+    }
+    return answer(outcomes);
+  }
+
+  return { GET: handshake, POST: intake };
+}
+
+/** Whether a message is new. */
+function isRoutable(updates: Update[], outcomes: string): boolean {
+  for (let i = 0; i < updates.length; i++) {
+    if (updates[i].kind === "message" && outcomes[i] === "s") return true;
+  }
+  return false;
+}
+
+const JSON_HEADERS = { "content-type": "application/json" };
+
+function answer(outcomes: string): Response {
+  let stored = 0;
+  for (let i = 0; i < outcomes.length; i++) if (outcomes[i] === "s") stored++;
+  const received = outcomes.length;
+  return new Response(`{"received":${received},"stored":${stored},"duplicates":${received - stored}}`, {
+    headers: JSON_HEADERS,
+  });
+}
+
+/**
+ * Runs `work` once at a time: a call during a run gives undefined and makes that run start over when it is
+ * through, so what the call was about is not missed.
+ */
+function oneAtATime(work: () => Promise<unknown>): () => Promise<void> | undefined {
+  let running = false;
+  let again = false;
+
+  async function run(): Promise<void> {
+    try {
+      do {
+        again = false;
+        await work();
+      } while (again);
+    } finally {
+      running = false;
+    }
+  }
+
+  return () => {
+    if (running) {
+      again = true;
+      return undefined;
+    }
+    running = true;
+    return run();
+  };
+}

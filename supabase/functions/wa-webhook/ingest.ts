@@ -1,0 +1,68 @@
+/**
+ * The way of a webhook's updates into the database: in groups, each webhook answered for itself.
+ *
+ * @module
+ */
+import type { Rpc } from "../_shared/db/client.ts";
+import { groupCommit } from "../_shared/db/group_commit.ts";
+import type { Update } from "../_shared/whatsapp/updates.ts";
+
+/** What one webhook told. */
+export interface Delivery {
+  readonly updates: Update[];
+  /** Size of the body that they came in. */
+  readonly bytes: number;
+}
+
+/**
+ * Stores the updates of one webhook and resolves after the commit, with one character an update in their
+ * order: `s` stored, `d` duplicate.
+ *
+ * Rejects with `Problem` `database_unavailable` or `overloaded`, or with what the database refused them for.
+ * Nothing is stored then; a webhook is stored whole or not at all.
+ */
+export type Ingest = (delivery: Delivery) => Promise<string>;
+
+/** Limits of a group and of the queue; the defaults suit a worker with 256 MB. */
+export interface IngestOptions {
+  /** Updates of a group; a webhook that holds more goes alone. @default {512} */
+  maxUpdates?: number;
+  /** Bytes of bodies in a group. @default {4 MiB} */
+  maxBytes?: number;
+  /** Webhooks that wait; further ones are answered 503, and Meta sends them again. @default {5000} */
+  maxQueued?: number;
+  /** Bytes of bodies that wait. @default {48 MiB} */
+  maxQueuedBytes?: number;
+  /** Groups under way at once. @default {2} */
+  inFlight?: number;
+}
+
+/** An {@linkcode Ingest} that calls `ingest_updates` through `rpc`. */
+export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
+  const { maxUpdates = 512, maxBytes = 4 << 20, maxQueued = 5000, maxQueuedBytes = 48 << 20, inFlight = 2 } =
+    options;
+  // One measure for both limits: an update weighs at least its share of a full group.
+  const weight = Math.ceil(maxBytes / maxUpdates);
+
+  async function commit(deliveries: Delivery[]): Promise<string[]> {
+    const updates = deliveries.length === 1
+      ? deliveries[0].updates
+      : deliveries.flatMap((delivery) => delivery.updates);
+    const { outcomes } = await rpc<{ outcomes: string }>("ingest_updates", { p_updates: updates });
+    if (outcomes.length !== updates.length) {
+      throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
+    }
+    let from = 0;
+    return deliveries.map((delivery) => outcomes.slice(from, from += delivery.updates.length));
+  }
+
+  return groupCommit({
+    commit,
+    maxItems: maxUpdates,
+    maxQueued,
+    inFlight,
+    size: (delivery) => Math.max(delivery.bytes, delivery.updates.length * weight),
+    maxBytes,
+    maxQueuedBytes,
+  });
+}
