@@ -28,7 +28,7 @@ export interface CompiledRoute {
   readonly id: string;
   readonly name: string;
   readonly active: boolean;
-  /** One destination (`first`: the first one named) or all of them. */
+  /** One destination or all of them, as the route's mode says. */
   readonly destinationIds: readonly string[];
   readonly flagKey?: string;
   readonly stickyMinutes?: number;
@@ -46,9 +46,17 @@ export interface CompiledRoute {
  *
  * Failure policy: a route with a condition that cannot be used (stored by hand, or by a version that knew more) fails
  * closed alone. It matches nothing, explanations say why, and the other routes go on.
+ *
+ * @param paused Ids of destinations that a person paused. Mode `first` means the first destination that is not; when
+ * all are, the first one, whose queue then waits.
  */
-export async function compileRoutes(rows: readonly RouteRow[]): Promise<CompiledRoute[]> {
-  const compiled = await Promise.all(rows.map(async (row) => ({ row, route: await compileRoute(row) })));
+export async function compileRoutes(
+  rows: readonly RouteRow[],
+  paused: ReadonlySet<string> = new Set(),
+): Promise<CompiledRoute[]> {
+  const compiled = await Promise.all(
+    rows.map(async (row) => ({ row, route: await compileRoute(row, paused) })),
+  );
   compiled.sort((a, b) =>
     Number(a.route.isDefault) - Number(b.route.isDefault) ||
     a.row.priority - b.row.priority ||
@@ -57,14 +65,14 @@ export async function compileRoutes(rows: readonly RouteRow[]): Promise<Compiled
   return compiled.map(({ route }) => route);
 }
 
-async function compileRoute(row: RouteRow): Promise<CompiledRoute> {
+async function compileRoute(row: RouteRow, paused: ReadonlySet<string>): Promise<CompiledRoute> {
+  const all = [...new Set(row.destination_ids)];
+  const first = all.filter((id) => !paused.has(id)).concat(all).slice(0, 1);
   const route = {
     id: row.id,
     name: row.name,
     active: row.active ?? true,
-    destinationIds: row.mode === "first"
-      ? row.destination_ids.slice(0, 1)
-      : [...new Set(row.destination_ids)],
+    destinationIds: row.mode === "first" ? first : all,
     ...(row.flag_key ? { flagKey: row.flag_key } : {}),
     ...(row.sticky_minutes ? { stickyMinutes: row.sticky_minutes } : {}),
   };

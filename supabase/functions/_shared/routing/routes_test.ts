@@ -45,6 +45,17 @@ Deno.test("compileRoutes() keeps the destinations that the mode asks for", async
   assertEquals([first, all, none].map((r) => r.destinationIds), [["x"], ["x", "y"], []]);
 });
 
+Deno.test("compileRoutes() passes over paused destinations in mode first, unless all are", async () => {
+  const rows = [
+    route({ id: "a", mode: "first", destination_ids: ["x", "y"] }),
+    route({ id: "b", mode: "all", destination_ids: ["x", "y"] }),
+  ];
+  const idsWith = async (...paused: string[]) =>
+    (await compileRoutes(rows, new Set(paused))).map((r) => r.destinationIds);
+  assertEquals(await idsWith("x"), [["y"], ["x", "y"]]);
+  assertEquals(await idsWith("x", "y"), [["x"], ["x", "y"]]);
+});
+
 Deno.test("compileRoutes() closes a route whose condition cannot be used, and only that one", async () => {
   const [good, unknown, pattern] = await compileRoutes([
     route({ id: "a" }),

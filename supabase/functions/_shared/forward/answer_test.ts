@@ -1,0 +1,110 @@
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_READ, MAX_REPLIES, readBody } from "./answer.ts";
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const JSON_TYPE = "application/json; charset=utf-8";
+const found = (json: unknown, type: string | null = JSON_TYPE) =>
+  findReplies({ bytes: bytesOf(typeof json === "string" ? json : JSON.stringify(json)), cut: false }, type);
+
+Deno.test("readBody() reads up to its limit, in whatever pieces it comes, and cancels the rest", async () => {
+  for (
+    const [length, cut] of [[0, false], [5, false], [MAX_READ, false], [MAX_READ + 1, true], [
+      10 * MAX_READ,
+      true,
+    ]] as const
+  ) {
+    for (const piece of [1000, 65536, 10 * MAX_READ]) {
+      let sent = 0, cancelled = false;
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (sent >= length) return controller.close();
+          const chunk = new Uint8Array(Math.min(piece, length - sent)).map((_, i) => (sent + i) % 251);
+          sent += chunk.length;
+          controller.enqueue(chunk);
+        },
+        cancel: () => {
+          cancelled = true;
+        },
+      });
+      const read = await readBody(body);
+      assertEquals([read.bytes.length, read.cut], [Math.min(length, MAX_READ), cut]);
+      assertEquals(read.bytes.every((byte, i) => byte === i % 251), true);
+      assertEquals(cancelled || !cut, true);
+    }
+  }
+  assertEquals(await readBody(null), { bytes: new Uint8Array(), cut: false });
+});
+
+Deno.test("keptText(): whole characters, at most MAX_KEPT bytes, no NUL", () => {
+  assertEquals(keptText(bytesOf("a\u0000b")), "a\ufffdb");
+  assertEquals(keptText(new Uint8Array([0xff, 0x61])), "\ufffda");
+  fc.assert(fc.property(fc.nat(3), fc.constantFrom("é", "€", "😀"), (offset, character) => {
+    const text = "x".repeat(offset) + character.repeat(MAX_KEPT);
+    const kept = keptText(bytesOf(text));
+    assertEquals(text.startsWith(kept), true);
+    const bytes = bytesOf(kept).length;
+    assertEquals(bytes <= MAX_KEPT && bytes > MAX_KEPT - 4, true);
+  }));
+});
+
+Deno.test("findReplies(): what counts as replies", () => {
+  const text = { type: "text", text: { body: "hi" } };
+  const nested = (depth: number): unknown => depth === 0 ? 1 : { a: nested(depth - 1) };
+  const cases: [name: string, json: unknown, type: string | null, expected: unknown][] = [
+    ["replies", { replies: [text] }, JSON_TYPE, { replies: [text] }],
+    ["as many as allowed", { replies: Array(MAX_REPLIES).fill(text) }, JSON_TYPE, {
+      replies: Array(MAX_REPLIES).fill(text),
+    }],
+    ["an empty list", { replies: [] }, JSON_TYPE, { replies: [] }],
+    ["beside other keys", { ok: true, replies: [text] }, "application/vnd.acme+json", { replies: [text] }],
+    ["after a byte order mark", "\ufeff" + JSON.stringify({ replies: [text] }), JSON_TYPE, {
+      replies: [text],
+    }],
+    ["no replies", { ok: true }, JSON_TYPE, undefined],
+    ["no object", [text], JSON_TYPE, undefined],
+    ["null", null, JSON_TYPE, undefined],
+    ["nothing", "", JSON_TYPE, undefined],
+    ["another type", { replies: [text] }, "text/plain", undefined],
+    ["a type that only begins alike", { replies: [text] }, "application/jsonp", undefined],
+    ["no type", { replies: [text] }, null, undefined],
+    ["not JSON", "ok", JSON_TYPE, { ignored: "not_json" }],
+    ["no list", { replies: text }, JSON_TYPE, { ignored: "not_a_list" }],
+    ["replies: null", { replies: null }, JSON_TYPE, { ignored: "not_a_list" }],
+    ["too many", { replies: Array(MAX_REPLIES + 1).fill(text) }, JSON_TYPE, { ignored: "too_many" }],
+    ["one is no object", { replies: [text, "hi"] }, JSON_TYPE, { ignored: "not_objects" }],
+    ["one is a list", { replies: [[]] }, JSON_TYPE, { ignored: "not_objects" }],
+    ["as deep as allowed", { replies: [nested(MAX_DEPTH)] }, JSON_TYPE, { replies: [nested(MAX_DEPTH)] }],
+    ["too deep", { replies: [nested(MAX_DEPTH + 1)] }, JSON_TYPE, { ignored: "too_deep" }],
+    ["far too deep", `{"replies":[{"a":${"[".repeat(30000)}${"]".repeat(30000)}}]}`, JSON_TYPE, {
+      ignored: "too_deep",
+    }],
+    ["NUL and half a pair", '{"replies":[{"a\\u0000":"b\\u0000\\ud83d","c":["\\udc00"]}]}', JSON_TYPE, {
+      replies: [{ "a\ufffd": "b\ufffd\ufffd", c: ["\ufffd"] }],
+    }],
+    ["__proto__ is a key like others", '{"replies":[{"__proto__":{"x":1}}]}', JSON_TYPE, {
+      replies: [JSON.parse('{"__proto__":{"x":1}}')],
+    }],
+  ];
+  for (const [name, json, type, expected] of cases) assertEquals(found(json, type), expected, name);
+  assertEquals(findReplies({ bytes: bytesOf('{"replies":['), cut: true }, JSON_TYPE), {
+    ignored: "answer_too_long",
+  });
+});
+
+Deno.test("findReplies() never throws, and what it gives fits jsonb", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.jsonValue({ stringUnit: "binary" }), fc.object())), (replies) => {
+      const out = found({ replies });
+      if (out === undefined || !("replies" in out)) return;
+      JSON.parse(JSON.stringify(out.replies), (key, value) => {
+        for (const text of [key, value]) {
+          if (typeof text === "string") {
+            assertEquals([text.isWellFormed(), text.includes("\u0000")], [true, false]);
+          }
+        }
+        return value;
+      });
+    }),
+  );
+});

@@ -1,0 +1,191 @@
+/**
+ * One attempt to bring a message to a destination.
+ *
+ * @module
+ */
+import { orAborted } from "./abort.ts";
+import type { Resolution } from "./addresses.ts";
+import { type Allowlist, permit } from "./allowlist.ts";
+import { findReplies, keptText, readBody, type Replies } from "./answer.ts";
+import { parseRetryAfter } from "./retry.ts";
+import { sign, SigningError } from "./sign.ts";
+
+/** What goes out as the body (Standard Webhooks). */
+export interface WebhookEvent {
+  /** For example `message.received`. */
+  readonly type: string;
+  /** ISO time of what happened, the same at each attempt. */
+  readonly timestamp: string;
+  readonly data: unknown;
+}
+
+/** One attempt. */
+export interface DeliveryRequest {
+  /** `webhook-id`: unique to message and destination, the same at each attempt. */
+  readonly id: string;
+  readonly url: string;
+  readonly secrets: readonly string[];
+  readonly event: WebhookEvent;
+  /** For all of it, from the DNS question to the end of the answer. @default {15000} */
+  readonly timeoutMs?: number;
+  /** W3C trace context, passed on. */
+  readonly traceparent?: string;
+}
+
+/** What the attempt needs of the world. */
+export interface DeliveryWorld {
+  readonly fetch: typeof fetch;
+  readonly resolve: (host: string) => Promise<Resolution>;
+  readonly allowlist: Allowlist;
+  /** Whether loopback destinations may be called: the setting `forward.allow_loopback` of a local stack. */
+  readonly allowLoopback: boolean;
+  /** Milliseconds since 1970. @default {Date.now} */
+  readonly now?: () => number;
+}
+
+/** Why an attempt failed. Stored and shown: a fixed word each, never the text of an error, which may hold a URL. */
+export type DeliveryError =
+  /** The allowlist refuses the URL; nothing was sent. */
+  | "not_permitted"
+  /** The request could not be made or signed; nothing was sent. */
+  | "unsendable"
+  /** The host has no address, or DNS did not answer; nothing was sent. */
+  | "dns"
+  /** The host leads to an address that is not public; nothing was sent. */
+  | "address"
+  | "timeout"
+  /** TLS failed: a certificate that is not valid for the host, or a server that speaks none. */
+  | "tls"
+  /** No connection. */
+  | "connect"
+  /** The connection broke, or what came was no HTTP. */
+  | "connection"
+  /** A 3xx answer. Redirects are never followed: their target was never allowed. */
+  | "redirect"
+  /** Any other answer but 2xx. */
+  | "status";
+
+/** How the attempt ended. `ok` is any 2xx answer that arrived whole, or up to the limit of what is read. */
+export interface DeliveryResult {
+  readonly ok: boolean;
+  readonly latencyMs: number;
+  /** HTTP status, absent when there was no answer. */
+  readonly status?: number;
+  /** The answer as text, cut. Absent when there was none. */
+  readonly answer?: string;
+  readonly error?: DeliveryError;
+  /** More about `error`, in our own words. */
+  readonly detail?: string;
+  /** What the answer's Retry-After asks for. */
+  readonly retryAfterMs?: number;
+  /** Messages to send back, unchecked, from a 2xx answer. */
+  readonly replies?: readonly Record<string, unknown>[];
+  /** Why the answer's replies are not used. */
+  readonly repliesIgnored?: Extract<Replies, { ignored: unknown }>["ignored"];
+}
+
+/** Time for one attempt where a destination says nothing else, in milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 15_000;
+
+const USER_AGENT = "Gatelink-Webhooks/1";
+
+/**
+ * Posts a signed event to a destination.
+ *
+ * Asks the allowlist and DNS just before, follows no redirect, and ends after `timeoutMs` whatever the other side
+ * does. It never throws: every failure is a result, so that one bad destination cannot stop a round of deliveries.
+ */
+export async function deliver(world: DeliveryWorld, request: DeliveryRequest): Promise<DeliveryResult> {
+  const { now = Date.now } = world;
+  const started = performance.now();
+  const end = (result: Omit<DeliveryResult, "latencyMs">): DeliveryResult => ({
+    ...result,
+    latencyMs: Math.round(performance.now() - started),
+  });
+
+  const permission = permit(request.url, world.allowlist, { allowLoopback: world.allowLoopback });
+  if (!permission.ok) {
+    return end({
+      ok: false,
+      error: "not_permitted",
+      detail: `${permission.code}: the URL ${permission.why}`,
+    });
+  }
+  const init = await prepare(request, now()).catch((error) =>
+    // The text of any other error could quote a header.
+    error instanceof SigningError ? error.message : "the event or a header is malformed"
+  );
+  if (typeof init === "string") return end({ ok: false, error: "unsendable", detail: init });
+
+  const { timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), timeoutMs);
+  const { signal } = controller;
+  let status: number | undefined;
+  try {
+    if (!permission.loopback) {
+      const resolution = await orAborted(world.resolve(permission.url.hostname), signal);
+      if (!resolution.ok) return end({ ok: false, error: resolution.code, detail: resolution.why });
+    }
+    const response = await world.fetch(permission.url, {
+      ...init,
+      method: "POST",
+      redirect: "manual",
+      signal,
+    });
+    status = response.status;
+    const read = await readBody(response.body);
+    const answered = { status, answer: keptText(read.bytes) };
+    if (response.ok) {
+      const found = findReplies(read, response.headers.get("content-type"));
+      if (found === undefined) return end({ ok: true, ...answered });
+      if ("ignored" in found) return end({ ok: true, ...answered, repliesIgnored: found.ignored });
+      return end({ ok: true, ...answered, replies: found.replies });
+    }
+    const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), now());
+    return end({
+      ok: false,
+      ...answered,
+      error: status >= 300 && status < 400 ? "redirect" : "status",
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  } catch (error) {
+    const answered = status === undefined ? {} : { status };
+    if (signal.aborted) {
+      return end({
+        ok: false,
+        ...answered,
+        error: "timeout",
+        detail: `no whole answer within ${timeoutMs} ms`,
+      });
+    }
+    return end({ ok: false, ...answered, error: status === undefined ? causeOf(error) : "connection" });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Body and headers of an attempt made at `now`, in milliseconds since 1970. */
+async function prepare(request: DeliveryRequest, now: number): Promise<{ body: string; headers: Headers }> {
+  const { id, secrets, traceparent } = request;
+  const body = JSON.stringify(request.event);
+  const timestamp = Math.floor(now / 1000);
+  const headers = new Headers({
+    "content-type": "application/json",
+    "user-agent": USER_AGENT,
+    "webhook-id": id,
+    "webhook-timestamp": String(timestamp),
+    "webhook-signature": await sign({ id, timestamp, body, secrets }),
+  });
+  if (traceparent !== undefined) headers.set("traceparent", traceparent);
+  return { body, headers };
+}
+
+/** Which of our words fits an error of fetch. Deno says it in text only: the message, or that of the cause. */
+function causeOf(error: unknown): DeliveryError {
+  const said = error instanceof Error ? `${error.message} ${error.cause ?? ""}` : "";
+  if (/certificate|tls handshake|HandshakeFailure|corrupt message/i.test(said)) return "tls";
+  if (/dns error/.test(said)) return "dns";
+  if (/\(Connect\)/.test(said)) return "connect";
+  return "connection";
+}

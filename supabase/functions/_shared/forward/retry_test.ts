@@ -1,0 +1,91 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { type Failure, JITTER, MAX_RETRY_AFTER_MS, next, parseRetryAfter, SCHEDULE } from "./retry.ts";
+
+const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
+const MIDDLE = 0.5; // no jitter
+
+Deno.test("next(): the schedule of 8 attempts over about 28 hours", () => {
+  const waits = [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 10 * HOUR];
+  waits.forEach((afterMs, i) => assertEquals(next(i + 1, {}, MIDDLE), { outcome: "retry", afterMs }));
+  assertEquals(next(8, {}, MIDDLE), { outcome: "dead", why: "attempts_exhausted" });
+  assertEquals(next(9, {}, MIDDLE), { outcome: "dead", why: "attempts_exhausted" });
+  assertEquals(SCHEDULE.reduce((sum, s) => sum + s) / 3600, 27 + 35 / 60 + 5 / 3600);
+});
+
+Deno.test("next(): table of failures", () => {
+  const retry = (afterMs: number) => ({ outcome: "retry" as const, afterMs });
+  const cases: [name: string, attempt: number, failure: Failure, random: number, expected: unknown][] = [
+    ["no answer", 1, {}, MIDDLE, retry(5000)],
+    ["least jitter", 1, {}, 0, retry(4000)],
+    ["most jitter", 1, {}, 0.999999999, retry(6000)],
+    ["400", 1, { status: 400 }, MIDDLE, retry(5000)],
+    ["401", 1, { status: 401 }, MIDDLE, retry(5000)],
+    ["404", 1, { status: 404 }, MIDDLE, retry(5000)],
+    ["301", 1, { status: 301 }, MIDDLE, retry(5000)],
+    ["500", 2, { status: 500 }, MIDDLE, retry(5 * MINUTE)],
+    ["410 is dead at once", 1, { status: 410 }, MIDDLE, { outcome: "dead", why: "gone" }],
+    ["410 with Retry-After too", 1, { status: 410, retryAfterMs: 1 }, MIDDLE, {
+      outcome: "dead",
+      why: "gone",
+    }],
+    ["Retry-After lengthens", 1, { status: 429, retryAfterMs: 60_000 }, MIDDLE, retry(60_000)],
+    ["Retry-After never shortens", 2, { status: 429, retryAfterMs: 1000 }, MIDDLE, retry(5 * MINUTE)],
+    ["Retry-After is clamped", 1, { status: 503, retryAfterMs: 999 * HOUR }, MIDDLE, retry(10 * HOUR)],
+    ["Retry-After adds no attempt", 8, { status: 503, retryAfterMs: 1000 }, MIDDLE, {
+      outcome: "dead",
+      why: "attempts_exhausted",
+    }],
+  ];
+  for (const [name, attempt, failure, random, expected] of cases) {
+    assertEquals(next(attempt, failure, random), expected, name);
+  }
+});
+
+Deno.test("next(): a destination's own schedule", () => {
+  assertEquals(next(1, {}, MIDDLE, [1]), { outcome: "retry", afterMs: 1000 });
+  assertEquals(next(2, {}, MIDDLE, [1]), { outcome: "dead", why: "attempts_exhausted" });
+  assertEquals(next(1, {}, MIDDLE, [0]), { outcome: "retry", afterMs: 0 });
+});
+
+Deno.test("next(): waits stay within the jitter and the clamp, and end after 8 attempts", () => {
+  const failure = fc.record({
+    status: fc.integer({ min: 300, max: 599 }).filter((status) => status !== 410),
+    retryAfterMs: fc.nat({ max: 2 ** 31 }),
+  }, { requiredKeys: [] });
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 20 }),
+    failure,
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    (attempt, failure, random) => {
+      const decided = next(attempt, failure, random);
+      assertEquals(decided.outcome, attempt <= 7 ? "retry" : "dead");
+      if (decided.outcome === "dead") return;
+      const base = SCHEDULE[attempt - 1] * SECOND;
+      const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+      assert(decided.afterMs >= Math.max(base * (1 - JITTER), asked));
+      assert(decided.afterMs <= Math.max(base * (1 + JITTER), asked));
+    },
+  ));
+});
+
+Deno.test("parseRetryAfter() reads both forms", () => {
+  const now = Date.parse("2026-03-02T10:00:00Z");
+  const cases: [header: string | null, ms: number | undefined][] = [
+    [null, undefined],
+    ["", undefined],
+    ["0", 0],
+    ["120", 120_000],
+    [" 120 ", 120_000],
+    ["-1", undefined],
+    ["1.5", undefined],
+    ["99999999999", undefined],
+    ["soon", undefined],
+    ["2026-03-02T10:01:00Z", undefined],
+    ["Mon, 02 Mar 2026 10:01:00 GMT", 60_000],
+    ["Mon, 02 Mar 2026 09:00:00 GMT", 0],
+    ["Monday, 02-Mar-26 10:01:00 GMT", 60_000],
+    ["Mon, 99 Mar 2026 10:01:00 GMT", undefined],
+  ];
+  for (const [header, ms] of cases) assertEquals(parseRetryAfter(header, now), ms, String(header));
+});
