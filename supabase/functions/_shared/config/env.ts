@@ -145,8 +145,11 @@ export function env<Name extends VariableName>(...names: Name[]): Pick<Env, Name
   return values as Pick<Env, Name>;
 }
 
+/** Every variable that Gatelink reads. */
+export const VARIABLE_NAMES = Object.keys(VARIABLES) as readonly VariableName[];
+
 /** What is wrong with these variables; empty when all can be used. Prints nothing. */
-export function configFaults(...names: VariableName[]): ConfigFault[] {
+export function configFaults(...names: readonly VariableName[]): ConfigFault[] {
   return names.flatMap((name) => known.has(name) ? [] : read(name) ?? []);
 }
 

@@ -69,6 +69,11 @@ export const PROBLEMS = {
     title: "The database cannot be reached.",
     headers: { "retry-after": "5" },
   },
+  schema_outdated: {
+    status: 503,
+    title: "The database lacks migrations that this version needs.",
+    headers: { "retry-after": "30" },
+  },
   overloaded: {
     status: 503,
     title: "More work is waiting than can be taken on.",

@@ -1,0 +1,90 @@
+/**
+ * The key gate: who calls, by the project's own API keys.
+ *
+ * Supabase's `sb_…` keys travel in the `apikey` header; clients of a standard that knows bearer tokens
+ * only (OpenFeature's OFREP) may send one as such where the function says so.
+ *
+ * Failure policy: closed. No key, an unknown key, or no keys to compare with: nobody gets in.
+ *
+ * @module
+ */
+import { env } from "../config/env.ts";
+import { Problem } from "../http/problem.ts";
+
+/** A key that a caller has shown. */
+export interface ApiKey {
+  /** A secret key is held by services of the team, a publishable one by anybody with the app. */
+  kind: "secret" | "publishable";
+  /** Its name in the project, such as "default". Fit for logs and rate limits. */
+  name: string;
+}
+
+/** Options of {@linkcode requireKey}. */
+export interface KeyOptions {
+  /** "secret" refuses publishable keys. @default {"secret"} */
+  kind?: "secret" | "any";
+  /** Takes a key as `Authorization: Bearer` too. @default {false} */
+  bearer?: boolean;
+}
+
+/**
+ * The key with which a request was made.
+ *
+ * @throws {Problem} `unauthorized` without a valid key, `forbidden` for a publishable key where a secret
+ * one is needed, `config_invalid` when the project's keys are not in the environment.
+ */
+export function requireKey(headers: Headers, { kind = "secret", bearer = false }: KeyOptions = {}): ApiKey {
+  const shown = shownKey(headers, bearer);
+  const { SUPABASE_SECRET_KEYS } = env("SUPABASE_SECRET_KEYS");
+  const secret = shown === undefined ? undefined : findKey(SUPABASE_SECRET_KEYS, shown);
+  if (secret !== undefined) return { kind: "secret", name: secret };
+  // Without publishable keys (a deployment that has none) only secret ones let anybody in.
+  const publishable = shown === undefined ? undefined : findKey(publishableKeys(kind), shown);
+  if (publishable === undefined) {
+    throw new Problem("unauthorized", {
+      headers: bearer ? { "www-authenticate": 'Bearer realm="gatelink", ApiKey realm="gatelink"' } : {},
+    });
+  }
+  if (kind === "secret") throw new Problem("forbidden", { detail: "A secret key is needed here." });
+  return { kind: "publishable", name: publishable };
+}
+
+/** The key that a request shows, not yet compared with anything. */
+function shownKey(headers: Headers, bearer: boolean): string | undefined {
+  const apikey = headers.get("apikey");
+  if (apikey !== null && apikey !== "") return apikey;
+  if (!bearer) return undefined;
+  return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+}
+
+/** The publishable keys; where they decide nothing but the wording of a refusal they may be missing. */
+function publishableKeys(kind: "secret" | "any"): Readonly<Record<string, string>> {
+  try {
+    return env("SUPABASE_PUBLISHABLE_KEYS").SUPABASE_PUBLISHABLE_KEYS;
+  } catch (error) {
+    if (kind === "any") throw error;
+    return {};
+  }
+}
+
+/** Name of the key among these that equals `shown`. Every key is compared whole, whatever came before. */
+function findKey(keys: Readonly<Record<string, string>>, shown: string): string | undefined {
+  const bytes = utf8.encode(shown);
+  let found: string | undefined;
+  for (const [name, key] of Object.entries(keys)) {
+    if (equalBytes(utf8.encode(key), bytes)) found = name;
+  }
+  return found;
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * Whether two texts or digests are equal, in a time that tells nothing about where they differ. (It tells
+ * the length of the one that the caller sent, which the caller knows.)
+ */
+export function equalBytes(expected: Uint8Array, shown: Uint8Array): boolean {
+  let difference = expected.length ^ shown.length;
+  for (let i = 0; i < shown.length; i++) difference |= shown[i] ^ expected[i % (expected.length || 1)];
+  return difference === 0;
+}

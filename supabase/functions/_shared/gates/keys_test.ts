@@ -1,0 +1,111 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { forgetEnv } from "../config/env.ts";
+import { Problem } from "../http/problem.ts";
+import { equalBytes, type KeyOptions, requireKey } from "./keys.ts";
+
+const ENV: Record<string, string> = {
+  SUPABASE_SECRET_KEYS: '{"default":"sb_secret_one","worker":"sb_secret_two"}',
+  SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_one"}',
+};
+
+function withKeys<T>(values: Record<string, string>, run: () => T): T {
+  const names = [...Object.keys(ENV), "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ANON_KEY"];
+  const before = names.map((name) => [name, Deno.env.get(name)] as const);
+  const { error } = console;
+  console.error = () => {};
+  for (const name of names) {
+    values[name] === undefined ? Deno.env.delete(name) : Deno.env.set(name, values[name]);
+  }
+  forgetEnv();
+  try {
+    return run();
+  } finally {
+    console.error = error;
+    for (const [name, value] of before) {
+      value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+    }
+    forgetEnv();
+  }
+}
+
+const cases: [string, Record<string, string>, KeyOptions, string][] = [
+  ["secret key", { apikey: "sb_secret_one" }, {}, "secret default"],
+  ["another secret key, by name", { apikey: "sb_secret_two" }, {}, "secret worker"],
+  ["secret key where any will do", { apikey: "sb_secret_two" }, { kind: "any" }, "secret worker"],
+  [
+    "publishable key where any will do",
+    { apikey: "sb_publishable_one" },
+    { kind: "any" },
+    "publishable default",
+  ],
+  ["publishable key where a secret one is needed", { apikey: "sb_publishable_one" }, {}, "forbidden"],
+  ["no key", {}, {}, "unauthorized"],
+  ["no key where any will do", {}, { kind: "any" }, "unauthorized"],
+  ["empty key", { apikey: "" }, { kind: "any" }, "unauthorized"],
+  ["unknown key", { apikey: "sb_secret_three" }, { kind: "any" }, "unauthorized"],
+  ["start of a key", { apikey: "sb_secret_on" }, {}, "unauthorized"],
+  ["key and more", { apikey: "sb_secret_one1" }, {}, "unauthorized"],
+  ["name of a key", { apikey: "default" }, {}, "unauthorized"],
+  ["bearer where it is not taken", { authorization: "Bearer sb_secret_one" }, {}, "unauthorized"],
+  ["bearer where it is taken", { authorization: "Bearer sb_secret_one" }, { bearer: true }, "secret default"],
+  ["another scheme", { authorization: "Basic sb_secret_one" }, { bearer: true }, "unauthorized"],
+];
+for (const [label, headers, options, expected] of cases) {
+  Deno.test(`requireKey(): ${label} -> ${expected}`, () => {
+    withKeys(ENV, () => {
+      let outcome: string;
+      try {
+        const { kind, name } = requireKey(new Headers(headers), options);
+        outcome = `${kind} ${name}`;
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        outcome = error.code;
+      }
+      assertEquals(outcome, expected);
+    });
+  });
+}
+
+Deno.test("requireKey(): without keys in the environment nobody gets in", () => {
+  withKeys({}, () => {
+    const problem = assertThrows(() => requireKey(new Headers({ apikey: "undefined" })), Problem);
+    assertEquals(problem.code, "config_invalid");
+  });
+});
+
+Deno.test("requireKey(): secret keys work where no publishable ones are configured", () => {
+  withKeys({ SUPABASE_SECRET_KEYS: ENV.SUPABASE_SECRET_KEYS }, () => {
+    assertEquals(requireKey(new Headers({ apikey: "sb_secret_one" })).kind, "secret");
+    assertEquals(assertThrows(() => requireKey(new Headers({ apikey: "x" })), Problem).code, "unauthorized");
+  });
+});
+
+Deno.test("requireKey(): legacy keys are known by their value", () => {
+  withKeys({ SUPABASE_SERVICE_ROLE_KEY: "eyJ.service", SUPABASE_ANON_KEY: "eyJ.anon" }, () => {
+    assertEquals(requireKey(new Headers({ apikey: "eyJ.service" })), {
+      kind: "secret",
+      name: "service_role",
+    });
+    assertEquals(requireKey(new Headers({ apikey: "eyJ.anon" }), { kind: "any" }).kind, "publishable");
+  });
+});
+
+Deno.test("equalBytes() is true for equal bytes and nothing else", () => {
+  const bytes = fc.uint8Array({ maxLength: 40 });
+  fc.assert(fc.property(bytes, bytes, (a, b) => {
+    assertEquals(equalBytes(a, a.slice()), true);
+    assertEquals(
+      equalBytes(a, b),
+      a.length === b.length && a.every((byte: number, i: number) => byte === b[i]),
+    );
+  }));
+});
+
+Deno.test("equalBytes(): repetitions and parts of the expected bytes are not equal to them", () => {
+  const expected = new Uint8Array([1, 2]);
+  for (const shown of [[], [1], [1, 2, 1], [1, 2, 1, 2], [2, 1]]) {
+    assertEquals(equalBytes(expected, new Uint8Array(shown)), false);
+  }
+  assertEquals(equalBytes(new Uint8Array(), new Uint8Array([0])), false);
+});

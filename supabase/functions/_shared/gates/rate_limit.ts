@@ -1,0 +1,109 @@
+/**
+ * The rate gate for callers: GCRA in Postgres (`take_rate`), so that all isolates share a limit, with the
+ * `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers.
+ *
+ * (Limits on work, such as sends to one contact, are decided in SQL in the same round trip as the work.)
+ *
+ * Failure policy: open. A limiter that is away or broken lets the request pass, logged and counted: it
+ * protects from too much, and must not be what loses a message.
+ *
+ * @module
+ */
+import { type Rpc, rpc } from "../db/client.ts";
+import { count } from "../db/counters.ts";
+import { Problem } from "../http/problem.ts";
+import { log } from "../log/log.ts";
+
+/** A limit: on average `perSecond`, at once up to `burst`. */
+export interface Limit {
+  /** Name of the policy, shown to callers: a word such as "send". */
+  readonly name: string;
+  /** Takes that become free each second, for ever. Above 0; 0.5 is one every two seconds. */
+  readonly perSecond: number;
+  /** Takes that may come at once after a rest. At least 1. */
+  readonly burst: number;
+}
+
+/** How a take went. */
+export interface Taken {
+  readonly allowed: boolean;
+  /** `RateLimit-Policy` and `RateLimit` for the answer; none when the limiter could not be asked. */
+  readonly headers: Record<string, string>;
+  /** Milliseconds until the same take would be allowed: 0 when allowed, null when it is above the burst. */
+  readonly retryAfterMs: number | null;
+}
+
+/** What `take_rate` gives. */
+interface TakeRate {
+  allowed: boolean;
+  limit: number;
+  remaining: number;
+  reset_ms: number;
+  retry_after_ms: number | null;
+}
+
+const TIMEOUT_MS = 1000;
+
+/**
+ * Takes `cost` from a limit, all of it or nothing. Never rejects.
+ *
+ * @param subject Whose limit it is: an id or a key's name, never a phone number or an address.
+ */
+export async function take(limit: Limit, subject: string, cost = 1, call: Rpc = rpc): Promise<Taken> {
+  const { name, perSecond, burst } = limit;
+  const args = { p_key: `${name}:${subject}`, p_rate: perSecond, p_burst: burst, p_cost: cost };
+  try {
+    const taken = await call<TakeRate>("take_rate", args, { timeoutMs: TIMEOUT_MS });
+    return { allowed: taken.allowed, headers: fields(limit, taken), retryAfterMs: taken.retry_after_ms };
+  } catch (error) {
+    count("rate_limit_unavailable", name);
+    log.warn("the rate limiter could not be asked: the request passes", { limit: name, error });
+    return { allowed: true, headers: {}, retryAfterMs: 0 };
+  }
+}
+
+/**
+ * Takes from a limit or refuses the request.
+ *
+ * @returns The headers to put on the answer.
+ * @throws {Problem} `rate_limited` with the same headers and `Retry-After`; `invalid_request` when the
+ * cost is above the burst, for waiting would not help.
+ */
+export async function requireRate(
+  limit: Limit,
+  subject: string,
+  cost = 1,
+  call: Rpc = rpc,
+): Promise<Record<string, string>> {
+  const { allowed, headers, retryAfterMs } = await take(limit, subject, cost, call);
+  if (allowed) return headers;
+  if (retryAfterMs === null) {
+    throw new Problem("invalid_request", { headers, detail: `At most ${limit.burst} at once are accepted.` });
+  }
+  throw new Problem("rate_limited", {
+    headers: { ...headers, "retry-after": seconds(Math.max(1, retryAfterMs)) },
+    extensions: { "violated-policies": [limit.name] },
+  });
+}
+
+/**
+ * With GCRA the quota `q` is the burst and the window `w` the time in which an empty one fills up. `r` is
+ * what could be taken at once now, and `t` the time until that grows by one (the draft wants it no later
+ * than `Retry-After`).
+ */
+function fields(
+  { name, perSecond, burst }: Limit,
+  { remaining, reset_ms }: TakeRate,
+): Record<string, string> {
+  const eachMs = 1000 / perSecond;
+  const nextMs = Math.max(0, reset_ms - (burst - remaining - 1) * eachMs);
+  return {
+    "ratelimit-policy": `"${name}";q=${burst};w=${seconds(Math.max(1, burst * eachMs))}`,
+    "ratelimit": `"${name}";r=${remaining};t=${seconds(remaining < burst ? nextMs : 0)}`,
+  };
+}
+
+/** Whole seconds, rounded up: who waits that long has waited long enough. */
+function seconds(ms: number): string {
+  return String(Math.ceil(ms / 1000));
+}

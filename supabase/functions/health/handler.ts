@@ -1,0 +1,62 @@
+/**
+ * Can this installation serve, and what is it? For deployment checks, load balancers and people.
+ *
+ * Answers without a key: it names versions, switches and variables, never a value of one.
+ *
+ * @module
+ */
+import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared/config/env.ts";
+import { killSwitches } from "../_shared/config/kill_switch.ts";
+import { cached } from "../_shared/db/cache.ts";
+import { type Rpc, rpc } from "../_shared/db/client.ts";
+import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Handler } from "../_shared/http/serve.ts";
+
+/** The variables without which nothing works. The others are needed by one function each. */
+const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
+
+/**
+ * Handler of `GET /functions/v1/health`.
+ *
+ * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
+ *   "database":{"needs","has"}}`; degraded when a variable of some function is missing. `has` is null
+ *   where nobody keeps a record of migrations.
+ * - 503 `database_unavailable`, or `schema_outdated` when migrations are missing; 500 `config_invalid`
+ *   when the database's address or key is. The problem carries the same members but `status`.
+ *
+ * The database is asked at most once a second a process, however many ask.
+ */
+export function health(call: Rpc = rpc): Handler {
+  const schema = cached<{ has: string | null } | { problem: unknown }>({
+    ttlMs: 1000,
+    load: () =>
+      call<string | null>("schema_version", {}, { timeoutMs: 2000 })
+        .then((has) => ({ has }), (problem) => ({ problem })),
+  });
+
+  return async () => {
+    const faults = configFaults(...VARIABLE_NAMES);
+    const about = {
+      version: env("GATELINK_VERSION").GATELINK_VERSION,
+      environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
+      kill_switches: killSwitches(),
+      config: faults,
+    };
+    if (faults.some(({ variable }) => VITAL.includes(variable))) {
+      throw new Problem("config_invalid", { extensions: about });
+    }
+    const found = await schema.get();
+    if ("problem" in found) {
+      throw new Problem("database_unavailable", { extensions: about, cause: found.problem });
+    }
+    const database = { needs: SCHEMA_VERSION, has: found.has };
+    // Versions are timestamps of one length, so they compare as text.
+    if (found.has !== null && found.has < SCHEMA_VERSION) {
+      throw new Problem("schema_outdated", { extensions: { ...about, database } });
+    }
+    return Response.json({ status: faults.length === 0 ? "ok" : "degraded", ...about, database }, {
+      headers: { "cache-control": "no-store" },
+    });
+  };
+}

@@ -1,0 +1,115 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { forgetEnv, VARIABLE_NAMES } from "../_shared/config/env.ts";
+import { DbError, type Rpc } from "../_shared/db/client.ts";
+import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import { serve } from "../_shared/http/serve.ts";
+import { health } from "./handler.ts";
+
+const COMPLETE: Record<string, string> = {
+  SUPABASE_URL: "http://127.0.0.1:9",
+  SUPABASE_SECRET_KEYS: '{"default":"sb_secret_health"}',
+  SUPABASE_PUBLISHABLE_KEYS: '{"default":"sb_publishable_health"}',
+  WHATSAPP_APP_SECRET: "app-secret-value",
+  WHATSAPP_VERIFY_TOKEN: "verify-token-value",
+  WHATSAPP_ACCESS_TOKEN: "access-token-value",
+  GATELINK_VERSION: "1.2.3",
+  DEPLOY_ENVIRONMENT: "staging",
+};
+
+/** Asks the function with exactly this environment, over a database that gives or throws this. */
+async function ask(values: Record<string, string>, database: unknown, times = 1) {
+  const names = [...VARIABLE_NAMES, "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ANON_KEY", "WA_SEND_ENABLED"];
+  const before = names.map((name) => [name, Deno.env.get(name)] as const);
+  const { warn, error } = console;
+  console.warn = console.error = () => {};
+  for (const name of names) {
+    values[name] === undefined ? Deno.env.delete(name) : Deno.env.set(name, values[name]);
+  }
+  forgetEnv();
+  try {
+    let calls = 0;
+    const call: Rpc = <T>() => {
+      calls++;
+      return database instanceof Error ? Promise.reject(database) : Promise.resolve(database as T);
+    };
+    const { fetch } = serve("health", { GET: health(call) });
+    const answers = await Promise.all(
+      Array.from({ length: times }, () => fetch(new Request("http://localhost/functions/v1/health"))),
+    );
+    const response = answers[0];
+    const text = await response.text();
+    assertEquals(/value|sb_/.test(text), false, "no value of a variable is shown");
+    return { response, body: JSON.parse(text), calls };
+  } finally {
+    Object.assign(console, { warn, error });
+    for (const [name, value] of before) {
+      value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+    }
+    forgetEnv();
+  }
+}
+
+Deno.test("health: 200 with version, environment, switches and schema when it can serve", async () => {
+  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "false" }, SCHEMA_VERSION);
+  assertEquals(response.status, 200);
+  assertEquals(response.headers.get("cache-control"), "no-store");
+  assertEquals(body, {
+    status: "ok",
+    version: "1.2.3",
+    environment: "staging",
+    kill_switches: { WA_SEND_ENABLED: false },
+    config: [],
+    database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION },
+  });
+});
+
+Deno.test("health: 200 degraded, naming what a function lacks", async () => {
+  const { SUPABASE_URL, SUPABASE_SECRET_KEYS, SUPABASE_PUBLISHABLE_KEYS } = COMPLETE;
+  const { response, body } = await ask(
+    { SUPABASE_URL, SUPABASE_SECRET_KEYS, SUPABASE_PUBLISHABLE_KEYS },
+    SCHEMA_VERSION,
+  );
+  assertEquals([response.status, body.status], [200, "degraded"]);
+  assertEquals(body.config.map(({ variable }: { variable: string }) => variable), [
+    "WHATSAPP_APP_SECRET",
+    "WHATSAPP_VERIFY_TOKEN",
+    "WHATSAPP_ACCESS_TOKEN",
+  ]);
+  for (const { purpose } of body.config) assertMatch(purpose, /^[a-z]/);
+});
+
+Deno.test("health: a database ahead of the code is fine, and so is one without a record", async () => {
+  for (const has of ["20991231235959", null]) {
+    const { response, body } = await ask(COMPLETE, has);
+    assertEquals([response.status, body.database.has], [200, has]);
+  }
+});
+
+Deno.test("health: 503 when migrations are missing, with both versions", async () => {
+  const { response, body } = await ask(COMPLETE, "20200101000000");
+  assertEquals([response.status, body.code, body.database.has], [503, "schema_outdated", "20200101000000"]);
+});
+
+Deno.test("health: 503 with the reason when the database is away or older than this check", async () => {
+  for (
+    const error of [
+      new Problem("database_unavailable"),
+      new DbError("schema_version", "PGRST202", "no function"),
+    ]
+  ) {
+    const { response, body } = await ask(COMPLETE, error);
+    assertEquals([response.status, body.code, body.version], [503, "database_unavailable", "1.2.3"]);
+    assertEquals(response.headers.get("content-type"), "application/problem+json");
+  }
+});
+
+Deno.test("health: 500 naming the variables without which nothing works", async () => {
+  const { response, body, calls } = await ask({}, SCHEMA_VERSION);
+  assertEquals([response.status, body.code, calls], [500, "config_invalid", 0]);
+  assertEquals(body.config[0].variable, "SUPABASE_URL");
+});
+
+Deno.test("health: many who ask at once cost the database one question", async () => {
+  assertEquals((await ask(COMPLETE, SCHEMA_VERSION, 50)).calls, 1);
+});
