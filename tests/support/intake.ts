@@ -1,0 +1,59 @@
+/** Updates as `_shared/whatsapp` makes them, and the SQL functions that take them, for tests of the database. */
+import type { Sql } from "postgres";
+
+/** A part of an update; what is left out gets a value that differs from all others where it must. */
+export type Partial = Record<string, unknown>;
+
+let serial = 0;
+
+/** An inbound text message. */
+export function message(changes: Partial = {}): Partial {
+  const n = ++serial;
+  const wamid = `wamid.${n}`;
+  return {
+    key: `m:1:${wamid}:text`,
+    field: "messages",
+    kind: "message",
+    number_id: "1",
+    wamid,
+    type: "text",
+    body: `message ${n}`,
+    phone: "4915100000001",
+    raw: { id: wamid },
+    at: new Date().toISOString(),
+    ...changes,
+  };
+}
+
+const RANKS = { sent: 1, delivered: 2, read: 3, played: 4, failed: 5, deleted: 6 };
+
+/** A status of an outbound message. */
+export function status(wamid: string, name: keyof typeof RANKS, changes: Partial = {}): Partial {
+  return {
+    key: `s:1:${wamid}:${name}:${++serial}`,
+    field: "messages",
+    kind: "status",
+    number_id: "1",
+    wamid,
+    status: name,
+    rank: RANKS[name],
+    raw: {},
+    at: new Date(Date.UTC(2026, 10, 21) + serial * 1000).toISOString(),
+    ...changes,
+  };
+}
+
+/** Stores updates in one call; one character each: s stored, d duplicate. */
+export async function ingest(sql: Sql, ...updates: Partial[]): Promise<string> {
+  const [row] = await sql<{ outcomes: string }[]>`
+    select public.ingest_updates(${sql.json(updates as never)}) ->> 'outcomes' as outcomes`;
+  return row.outcomes;
+}
+
+/** Whether the database proves that nothing was lost; the failed checks otherwise. */
+export async function lost(sql: Sql): Promise<unknown[]> {
+  const [{ checks }] = await sql<
+    { checks: { ok: boolean }[] }[]
+  >`select public.reconcile() -> 'checks' as checks`;
+  return checks.filter((check) => !check.ok);
+}
