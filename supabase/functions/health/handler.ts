@@ -8,7 +8,7 @@
 import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { cached } from "../_shared/db/cache.ts";
-import { type Rpc, rpc } from "../_shared/db/client.ts";
+import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
@@ -23,7 +23,7 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  *   "database":{"needs","has"}}`; degraded when a variable of some function is missing. `has` is null
  *   where nobody keeps a record of migrations.
  * - 503 `database_unavailable`, or `schema_outdated` when migrations are missing; 500 `config_invalid`
- *   when the database's address or key is. The problem carries the same members but `status`.
+ *   when the database's address or key is missing or refused. The problem carries the same members but `status`.
  *
  * The database is asked at most once a second a process, however many ask.
  */
@@ -47,9 +47,7 @@ export function health(call: Rpc = rpc): Handler {
       throw new Problem("config_invalid", { extensions: about });
     }
     const found = await schema.get();
-    if ("problem" in found) {
-      throw new Problem("database_unavailable", { extensions: about, cause: found.problem });
-    }
+    if ("problem" in found) throw unavailable(found.problem, about);
     const database = { needs: SCHEMA_VERSION, has: found.has };
     // Versions are timestamps of one length, so they compare as text.
     if (found.has !== null && found.has < SCHEMA_VERSION) {
@@ -59,4 +57,21 @@ export function health(call: Rpc = rpc): Handler {
       headers: { "cache-control": "no-store" },
     });
   };
+}
+
+/** Why the database gave no version, told apart as far as an operator can do something about it. */
+function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
+  if (cause instanceof DbError && cause.code === "PGRST202") {
+    const database = { needs: SCHEMA_VERSION, has: null };
+    return new Problem("schema_outdated", { extensions: { ...about, database }, cause });
+  }
+  if (cause instanceof DbError && (cause.status === 401 || cause.status === 403)) {
+    const fault = {
+      variable: "SUPABASE_SECRET_KEYS",
+      fault: "the Data API refuses it",
+      purpose: "call the Data API",
+    };
+    return new Problem("config_invalid", { extensions: { ...about, config: [fault] }, cause });
+  }
+  return new Problem("database_unavailable", { extensions: about, cause });
 }

@@ -91,18 +91,19 @@ Deno.test("health: 503 when migrations are missing, with both versions", async (
   assertEquals([response.status, body.code, body.database.has], [503, "schema_outdated", "20200101000000"]);
 });
 
-Deno.test("health: 503 with the reason when the database is away or older than this check", async () => {
-  for (
-    const error of [
-      new Problem("database_unavailable"),
-      new DbError("schema_version", "PGRST202", "no function"),
-    ]
-  ) {
+const away: [string, Error, number, string][] = [
+  ["away", new Problem("database_unavailable"), 503, "database_unavailable"],
+  ["failing", new DbError("schema_version", "XX000", "oops"), 503, "database_unavailable"],
+  ["without our functions", new DbError("schema_version", "PGRST202", "no function"), 503, "schema_outdated"],
+  ["refusing the key", new DbError("schema_version", "", "no", { status: 401 }), 500, "config_invalid"],
+];
+for (const [label, error, status, code] of away) {
+  Deno.test(`health: a database ${label} -> ${status} ${code}`, async () => {
     const { response, body } = await ask(COMPLETE, error);
-    assertEquals([response.status, body.code, body.version], [503, "database_unavailable", "1.2.3"]);
+    assertEquals([response.status, body.code, body.version], [status, code, "1.2.3"]);
     assertEquals(response.headers.get("content-type"), "application/problem+json");
-  }
-});
+  });
+}
 
 Deno.test("health: 500 naming the variables without which nothing works", async () => {
   const { response, body, calls } = await ask({}, SCHEMA_VERSION);

@@ -25,12 +25,20 @@ export class DbError extends Error {
   readonly detail: string | undefined;
   /** Name of the function called. */
   readonly fn: string;
+  /** HTTP status of the Data API's answer, 0 when it gave none. */
+  readonly status: number;
 
-  constructor(fn: string, code: string, message: string, detail?: string) {
+  constructor(
+    fn: string,
+    code: string,
+    message: string,
+    { detail, status = 0 }: { detail?: string; status?: number } = {},
+  ) {
     super(message);
     this.fn = fn;
     this.code = code;
     this.detail = detail;
+    this.status = status;
   }
 }
 
@@ -110,7 +118,8 @@ function failure(fn: string, status: number, text: string): DbError | Problem {
   const body = json(text) as { code?: unknown; message?: unknown; details?: unknown } | undefined;
   const code = typeof body?.code === "string" && KNOWN_CODE.test(body.code) ? body.code : "";
   const message = typeof body?.message === "string" ? body.message : `HTTP ${status}: ${text.slice(0, 500)}`;
-  const error = new DbError(fn, code, message, typeof body?.details === "string" ? body.details : undefined);
+  const detail = typeof body?.details === "string" ? body.details : undefined;
+  const error = new DbError(fn, code, message, { detail, status });
   // A gateway that refuses our key cannot be told apart from one that has not yet heard of a new key.
   const outage = code === "" ? status >= 500 || status === 429 || status === 408 : OUTAGE.test(code);
   return outage ? new Problem("database_unavailable", { cause: error }) : error;
