@@ -2,9 +2,10 @@
  * The way to the database: one function in SQL, called over the project's Data API (PostgREST) with the
  * secret key. The only place that speaks to the Data API.
  *
- * It is `fetch` and no supabase-js: that library adds to each call a serialiser with a replacer (three
- * times slower on our bodies), adds 40 ms to the start of a fresh process, and gives up the HTTP status of
- * a failure, by which an outage is told from a fault. What it would save us is ten lines.
+ * It is `fetch` and no supabase-js: for what we call, that library takes twice the CPU (0.4 ms instead of
+ * 0.2 for a body of 60 KB: it serialises with a replacer and builds each request anew), adds 40 ms to the
+ * start of a fresh process, and blurs a failed connection into an error without a code. What it would save
+ * us is ten lines.
  *
  * Failure policy: an outage (network, time-out, 5xx of a gateway, a server that is starting, stopping or
  * full) is a `Problem` database_unavailable, so that callers are told to come back. A fault of the call
