@@ -45,9 +45,9 @@ for (const { name, url, allow, ok, code, loopback } of table.urls as UrlCase[]) 
 }
 
 const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
-const domain = fc.tuple(label, fc.constantFrom("com", "co.uk", "example", "de")).map((parts) =>
-  parts.join(".")
-);
+// Five letters from q on: no public suffix looks so, while "it.com" and "co.de" are such.
+const domain = fc.tuple(fc.stringMatching(/^q[a-z]{4,8}$/), fc.constantFrom("com", "co.uk", "example", "de"))
+  .map((parts) => parts.join("."));
 
 Deno.test("permit(): a wildcard takes each name below its host and no other", async () => {
   await fc.assert(
