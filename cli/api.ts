@@ -1,0 +1,99 @@
+/** The stack's Data API, with the secret key: the only place of the command line that knows supabase-js. */
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import { CliError, type ErrorCode } from "./errors.ts";
+import type { Stack } from "./stack.ts";
+
+const TIMEOUT_MS = 30_000;
+
+/** Rows asked for at once; also the most that a Supabase project answers by default. */
+export const PAGE = 1000;
+
+/** The tables of a stack, read, and its functions in SQL, called. */
+export interface Api {
+  readonly stack: Stack;
+  /** Calls a function in SQL. `T` is what the caller trusts it to give. */
+  rpc<T>(name: string, args?: Record<string, unknown>): Promise<T>;
+  /** Runs a query and gives its rows. */
+  rows<T>(query: (client: SupabaseClient) => PromiseLike<Answer>): Promise<T[]>;
+}
+
+interface Answer {
+  data: unknown;
+  error: { message: string; code?: string; hint?: string | null; details?: unknown } | null;
+  status: number;
+}
+
+/** The API of a stack. Nothing is asked yet. */
+export function connect(stack: Stack): Api {
+  const client = createClient(stack.url, stack.secretKey, {
+    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
+    global: {
+      fetch: (input, init) =>
+        fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) }),
+    },
+  });
+  const settle = async <T>(asked: PromiseLike<Answer>): Promise<T> => {
+    const { data, error, status } = await asked;
+    if (error) throw failure(stack, error, status);
+    return data as T;
+  };
+  return {
+    stack,
+    rpc: (name, args = {}) => settle(client.rpc(name, args)),
+    rows: (query) => settle(query(client)),
+  };
+}
+
+/** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a person's input can cause. */
+const CODES: Record<string, ErrorCode> = {
+  GL403: "forbidden",
+  GL404: "not_found",
+  GL409: "conflict",
+  GL422: "invalid",
+  "42501": "forbidden",
+  "23505": "conflict",
+};
+
+/** The error that an answer of the Data API stands for. */
+export function failure(stack: Stack, error: NonNullable<Answer["error"]>, status: number): CliError {
+  const code = error.code ?? "";
+  if (status === 401) {
+    return new CliError(
+      "unauthorized",
+      `${stack.url} does not accept the key of ${stack.from}.`,
+      "It must be a secret key of this very project (sb_secret_…, Project Settings > API Keys).",
+    );
+  }
+  if (code === "PGRST202" || code === "PGRST205") {
+    return new CliError(
+      "refused",
+      `The database at ${stack.url} does not know what this command needs: ${error.message}`,
+      "It lacks migrations: supabase db push (docs/deploy.md), or start the local stack anew.",
+    );
+  }
+  // PostgREST gives an error of the database a code of five characters. Without one it did not come that far.
+  if (!/^([0-9A-Z]{5}|PGRST\d{3})$/.test(code) || /^PGRST00/.test(code)) {
+    return new CliError(
+      "stack_unreachable",
+      `${stack.url} (from ${stack.from}) does not answer: ${
+        status === 0 ? reason(error.message) : `HTTP ${status}`
+      }`,
+      stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
+    );
+  }
+  const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");
+  return new CliError(kind, sentence(error.message), error.hint ?? undefined);
+}
+
+/** What fetch says, without the names of its classes. */
+function reason(message: string): string {
+  return message.replace(/^(TypeError|FetchError|AbortError|TimeoutError): /, "").replace(
+    /^error sending request .*?: /,
+    "",
+  );
+}
+
+function sentence(message: string): string {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

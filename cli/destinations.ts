@@ -1,0 +1,181 @@
+/** `gatelink destinations`: the services that get messages. */
+import type { Command } from "commander";
+import { type Destination, listDestinations } from "./config.ts";
+import { type Cell, facts, table } from "./output.ts";
+import type { Run } from "./session.ts";
+import { testDestination } from "./test_destination.ts";
+import { destinationName, durations, durationWithin, positive, secret, whole } from "./values.ts";
+
+interface AddOptions {
+  timeout?: number;
+  rate?: number;
+  burst?: number;
+  retry?: number[];
+  secret?: string;
+}
+
+/** Adds the group to the program. */
+export function destinations(program: Command, run: Run): void {
+  const group = program.command("destinations").description("services that get messages");
+
+  group.command("add").description("add a service; prints its signing secret, which is not shown again")
+    .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
+    .argument("<url>", "where messages are posted; its host must be on the allowlist")
+    .option(
+      "--timeout <time>",
+      "longest wait for an answer, 100ms to 30s (default: 15s)",
+      durationWithin(100, 30_000, "100ms to 30s"),
+    )
+    .option("--rate <n>", "deliveries a second at most (default: no limit)", positive)
+    .option("--burst <n>", "deliveries that may go at once within the rate (default: 10)", whole(1, 100_000))
+    .option(
+      "--retry <times>",
+      "waits between attempts, such as 5s,1m,1h (default: 8 attempts over 28 hours)",
+      durations,
+    )
+    .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: a new one)", secret)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink destinations add demo http://127.0.0.1:9999/hook        (local stack)
+  gatelink destinations add orders https://hooks.example.com/whatsapp --timeout 5s --rate 20
+  gatelink destinations add night https://hooks.example.com/night --retry 5s,1m,1h`,
+    )
+    .action((name: string, url: string, options: AddOptions) =>
+      run(async (session) => {
+        const api = await session.api();
+        const added = await api.rpc<{ id: string; name: string; url: string; state: string; secret: string }>(
+          "add_destination",
+          {
+            p_name: name,
+            p_url: url,
+            p_options: {
+              timeout_ms: options.timeout,
+              rate_per_second: options.rate,
+              rate_burst: options.burst,
+              retry_seconds: options.retry?.map((ms) => ms / 1000),
+              secret: options.secret,
+            },
+          },
+        );
+        const text = facts({ name: added.name, url: added.url, secret: added.secret }) + `
+
+Give the secret to the service: it checks each delivery's signature with it (Standard Webhooks).
+It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"type":"any"}'`;
+        return { document: added, text };
+      })
+    );
+
+  group.command("list").description("the services and what they are set to")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink destinations list`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const rows = await listDestinations(await session.api());
+        return {
+          document: rows,
+          text: table(
+            ["name", "state", "url", "timeout", "rate", "retry"],
+            rows.map((row) => [
+              row.name,
+              stateOf(row),
+              row.url,
+              `${row.timeout_ms / 1000} s`,
+              row.rate_per_second === null ? null : `${row.rate_per_second}/s, burst ${row.rate_burst}`,
+              row.retry_seconds === null
+                ? "default"
+                : row.retry_seconds.map((seconds) => `${seconds}s`).join(","),
+            ]),
+            "No service yet: gatelink destinations add NAME URL",
+          ),
+        };
+      })
+    );
+
+  group.command("test").description("send a signed test event (type gatelink.test) from this machine")
+    .argument("<name>", "the destination")
+    .option(
+      "--secret <whsec>",
+      "its signing secret (default: read from the database, where stack.json has its address)",
+      secret,
+    )
+    .addHelpText(
+      "after",
+      `
+It is sent as a message would be: same signature, allowlist, address check and timeout. Exit code 1 when the
+service does not answer 2xx.
+
+Examples:
+  gatelink destinations test demo
+  gatelink destinations test orders --secret whsec_…`,
+    )
+    .action((name: string, options: { secret?: string }) =>
+      run((session) => testDestination(session, name, options.secret))
+    );
+
+  for (
+    const [verb, state, told] of [
+      ["pause", "paused", "is paused: its queue waits. Resume it: gatelink destinations resume"],
+      ["resume", "active", "is active, and its circuit closed."],
+    ] as const
+  ) {
+    group.command(verb)
+      .description(
+        verb === "pause"
+          ? "stop deliveries to a service; its queue is kept"
+          : "deliver again; closes the circuit too",
+      )
+      .argument("<name>", "the destination")
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink destinations ${verb} orders`,
+      )
+      .action((name: string) =>
+        run(async (session) => {
+          const document = await (await session.api()).rpc("set_destination_state", {
+            p_name: name,
+            p_state: state,
+          });
+          return { document, text: `${name} ${told}${verb === "pause" ? ` ${name}` : ""}` };
+        })
+      );
+  }
+
+  group.command("rotate-secret").description(
+    "make a new signing secret; the old one signs too for the overlap",
+  )
+    .argument("<name>", "the destination")
+    .option("--overlap <hours>", "hours for which both sign", whole(0, 24 * 30), 24)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink destinations rotate-secret orders --overlap 48`,
+    )
+    .action((name: string, options: { overlap: number }) =>
+      run(async (session) => {
+        const rotated = await (await session.api()).rpc<
+          { name: string; secret: string; old_secret_signs_until: string }
+        >(
+          "rotate_destination_secret",
+          { p_name: name, p_overlap_hours: options.overlap },
+        );
+        const text =
+          facts({ name, secret: rotated.secret, "old one signs until": rotated.old_secret_signs_until }) +
+          "\n\nGive the new secret to the service before then. It is not shown again.";
+        return { document: rotated, text };
+      })
+    );
+}
+
+function stateOf({ state, circuit_open_until }: Destination): Cell {
+  if (state === "paused") return ["yellow", "paused"];
+  return circuit_open_until === null ? ["green", "active"] : ["red", "circuit open"];
+}

@@ -1,0 +1,75 @@
+/** How results look: tables and colours for people. */
+
+const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
+
+/** Text in a style, where colours are shown: on a terminal, unless NO_COLOR is set (https://no-color.org). */
+export function paint(style: keyof typeof STYLES, text: string): string {
+  const shown = !Deno.noColor && Deno.stdout.isTerminal();
+  return shown ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+}
+
+/** A cell of a table: a value, or a text and its style. Null and undefined are shown as a dash. */
+export type Cell = string | number | boolean | null | undefined | [style: keyof typeof STYLES, text: string];
+
+/** A green `good` or a red `bad`. */
+export function verdict(ok: boolean, good = "ok", bad = "FAILED"): Cell {
+  return ok ? ["green", good] : ["red", bad];
+}
+
+/**
+ * Rows under a heading, in columns, numbers to the right; for no rows the sentence `empty`.
+ *
+ * @example
+ * ```ts
+ * table(["name", "n"], [["demo", 3]], "Nothing yet.");
+ * ```
+ */
+export function table(heading: string[], rows: Cell[][], empty = ""): string {
+  if (rows.length === 0) return empty;
+  const widths = heading.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => textOf(row[column]).length))
+  );
+  const line = (cells: Cell[]) =>
+    cells.map((cell, column) => {
+      const text = textOf(cell);
+      const space = " ".repeat(widths[column] - text.length);
+      if (typeof cell === "number") return space + text;
+      return (Array.isArray(cell) ? paint(cell[0], text) : text) + space;
+    }).join("  ").trimEnd();
+  return [line(heading.map((title) => ["bold", title])), ...rows.map(line)].join("\n");
+}
+
+/** Names and values, one a line. */
+export function facts(values: Record<string, Cell>): string {
+  const width = Math.max(...Object.keys(values).map((name) => name.length));
+  return Object.entries(values).map(([name, value]) => `${name.padEnd(width)}  ${textOf(value)}`).join("\n");
+}
+
+/** `1 file`, `2 files`. */
+export function counted(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+/** Seconds as people say them: 45 s, 12 min, 3 h, 2 d. */
+export function age(seconds: number | null): string {
+  if (seconds === null) return "-";
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+/** A time of the database as `2026-11-21 14:05:09Z`. */
+export function time(iso: string | null): string {
+  return iso === null ? "-" : new Date(iso).toISOString().replace("T", " ").replace(/\.\d+/, "");
+}
+
+/** Text on one line and without control characters: what comes from outside must not steer the terminal. */
+export function clean(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+}
+
+function textOf(cell: Cell): string {
+  if (cell === null || cell === undefined || cell === "") return "-";
+  return clean(Array.isArray(cell) ? cell[1] : String(cell));
+}

@@ -1,0 +1,42 @@
+/** The commands of `gatelink`, put together. */
+import { Command } from "commander";
+import { allowlist } from "./allowlist.ts";
+import { dead } from "./dead.ts";
+import { destinations } from "./destinations.ts";
+import { operations } from "./operations.ts";
+import { replay } from "./replay.ts";
+import { routes } from "./routes.ts";
+import type { Run } from "./session.ts";
+
+const HELP = `
+Which stack: the file named by GATELINK_STACK (a stack.json), else .gatelink/stack.json of the local
+stack, else SUPABASE_URL and SUPABASE_SECRET_KEY.
+
+Exit codes:
+  0  well
+  1  done, but what was checked is not well, or only a part was done
+  2  wrong arguments
+  3  no stack, or it does not answer
+  4  refused by the stack
+  5  unexpected
+
+First steps:
+  gatelink status
+  gatelink allowlist add hooks.example.com --for forward
+  gatelink destinations add orders https://hooks.example.com/whatsapp
+  gatelink routes add --to orders --when '{"type":"any"}'`;
+
+/** The whole command line; `run` does the work of the command that is chosen. */
+export function program(run: Run): Command {
+  const gatelink = new Command("gatelink")
+    .description("Work with a Gatelink stack: services, routes, replays, proofs.")
+    .option(
+      "--json",
+      "print one JSON document on stdout and nothing else; of an error {error: {code, message, hint}}",
+    )
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError()
+    .addHelpText("after", HELP);
+  for (const add of [allowlist, destinations, routes, replay, dead, operations]) add(gatelink, run);
+  return gatelink;
+}

@@ -1,0 +1,44 @@
+/** `deno run -A cli/reference.ts` writes docs/cli.md from the commands' own help. */
+import type { Command } from "commander";
+import { join, ROOT } from "../local/paths.ts";
+import { program } from "./program.ts";
+
+/** Where the reference is. */
+export const REFERENCE: string = join(ROOT, "docs", "cli.md");
+
+const INTRODUCTION = `# The command line
+
+Made from the commands' own \`--help\` by \`deno run -A cli/reference.ts\`; a test holds the two together.
+
+\`deno task gatelink …\`, or \`npx -y deno@2.9.6 task gatelink …\` where only Node is installed. Each command takes
+\`--json\` and \`--help\`. With \`--json\` there is exactly one JSON document on stdout, for an error
+\`{"error": {"code", "message", "hint"}}\`, where \`code\` is one of \`usage\`, \`stack_not_found\`,
+\`stack_unreachable\`, \`unauthorized\`, \`forbidden\`, \`not_found\`, \`conflict\`, \`invalid\`, \`refused\`,
+\`unexpected\`. Without it errors go to stderr. Colours are for terminals only; \`NO_COLOR\` takes them away.
+
+`;
+
+/** The text of docs/cli.md. */
+export function reference(): string {
+  const gatelink = program(() => Promise.resolve());
+  return [INTRODUCTION.trim(), ...sections(gatelink, "gatelink")].join("\n\n") + "\n";
+}
+
+/** A section for the program itself and for each command; a group's own help only lists its commands. */
+function sections(command: Command, path: string): string[] {
+  const isGroup = command.commands.length > 0 && command.parent !== null;
+  const own = isGroup ? [] : [`## ${path}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``];
+  return [...own, ...command.commands.flatMap((inner) => sections(inner, `${path} ${inner.name()}`))];
+}
+
+/** The help as `--help` prints it on a wide terminal, without what is the same for each command. */
+function helpOf(command: Command): string {
+  let text = "";
+  command.helpOption(false).helpCommand(false)
+    .configureHelp({ showGlobalOptions: false, helpWidth: 100 })
+    .configureOutput({ writeOut: (part) => text += part, getOutHasColors: () => false })
+    .outputHelp();
+  return text.trim();
+}
+
+if (import.meta.main) await Deno.writeTextFile(REFERENCE, reference());

@@ -1,0 +1,65 @@
+/** Which Gatelink the command line talks to. */
+import { z } from "zod";
+import { CliError } from "./errors.ts";
+
+const STACK = z.object({
+  url: z.url({ protocol: /^https?$/ }),
+  secretKey: z.string().min(1),
+  dbUrl: z.string().optional(),
+  whatsapp: z.object({ appSecret: z.string(), phoneNumberId: z.string() }).partial().optional(),
+});
+
+/** What is known of a stack. The local stack writes it to stack.json; of a hosted project the first two are set. */
+export interface Stack extends z.infer<typeof STACK> {
+  /** Where it was found: a path, or the names of variables. */
+  from: string;
+}
+
+/** File of the local stack, when it was started with its default folder. */
+export const DEFAULT_FILE = ".gatelink/stack.json";
+
+const HOW = `Start the local stack (deno task start), name its file in GATELINK_STACK, ` +
+  `or set SUPABASE_URL and SUPABASE_SECRET_KEY.`;
+
+/**
+ * The stack of this environment: the file named by GATELINK_STACK, else .gatelink/stack.json, else SUPABASE_URL and
+ * SUPABASE_SECRET_KEY.
+ * @throws {CliError} stack_not_found
+ */
+export async function findStack(env: (name: string) => string | undefined = Deno.env.get): Promise<Stack> {
+  const named = env("GATELINK_STACK");
+  if (named) {
+    const stack = await readStack(named);
+    if (stack) return stack;
+    throw new CliError("stack_not_found", `GATELINK_STACK names ${named}, and there is no such file.`, HOW);
+  }
+  const local = await readStack(DEFAULT_FILE);
+  if (local) return local;
+  const url = env("SUPABASE_URL"), secretKey = env("SUPABASE_SECRET_KEY");
+  if (!url || !secretKey) throw new CliError("stack_not_found", "There is no stack to talk to.", HOW);
+  return parse({ url, secretKey }, "SUPABASE_URL and SUPABASE_SECRET_KEY");
+}
+
+async function readStack(path: string): Promise<Stack | undefined> {
+  let text;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new CliError("stack_not_found", `${path} cannot be read: ${(error as Error).message}`, HOW);
+  }
+  let json;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    throw new CliError("stack_not_found", `${path} is not JSON.`, HOW);
+  }
+  return parse(json, path);
+}
+
+function parse(json: unknown, from: string): Stack {
+  const result = STACK.safeParse(json);
+  if (result.success) return { ...result.data, url: result.data.url.replace(/\/+$/, ""), from };
+  const [issue] = result.error.issues;
+  throw new CliError("stack_not_found", `${from}: ${issue.path.join(".")} is wrong: ${issue.message}`, HOW);
+}
