@@ -65,7 +65,7 @@ export class GraphApi {
     let answer: Response;
     if (outcome === "silence") {
       onCall({ id: ++this.#calls, at, what: what.join(" "), status: 0, detail: "no answer given" });
-      await this.#silence(request.signal);
+      await this.#silence();
       return new Response(null, { status: 504 });
     } else if (isError(outcome)) {
       answer = errorResponse(
@@ -173,20 +173,17 @@ export class GraphApi {
     return random.chance(settings.faultRate) ? fault : undefined;
   }
 
-  /** Waits until the caller hangs up, or long enough. */
-  async #silence(signal: AbortSignal): Promise<void> {
+  /** Waits longer than any caller should, or until the end of the simulator. */
+  async #silence(): Promise<void> {
     const { clock } = this.#options;
     await new Promise<void>((done) => {
-      const timer = clock.setTimeout(end, SILENCE_MS);
-      const silent = this.#silent;
-      function end() {
-        silent.delete(end);
+      const end = () => {
+        this.#silent.delete(end);
         clock.clearTimeout(timer);
-        signal.removeEventListener("abort", end);
         done();
-      }
-      silent.add(end);
-      signal.addEventListener("abort", end);
+      };
+      const timer = clock.setTimeout(end, SILENCE_MS);
+      this.#silent.add(end);
     });
   }
 }

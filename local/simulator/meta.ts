@@ -220,7 +220,7 @@ export class MetaSimulator {
   userSends(contact: Contact | string, message: UserMessage | string): string {
     const sender = this.#people.get(typeof contact === "string" ? contact : contact.id);
     const native = typeof message === "string" ? { type: "text", text: { body: message } } : message;
-    if (typeof native.type !== "string" || typeof native[native.type] !== "object") {
+    if (typeof native?.type !== "string" || typeof (native[native.type] ?? "") !== "object") {
       throw new RangeError("a message has a type and an object of that name");
     }
     if (!this.#sender.hasRoom(1)) throw new RangeError("too many webhooks wait already");

@@ -31,16 +31,12 @@ export interface Simulator {
   stop(): void;
 }
 
-const PAGE: Record<string, string> = {
-  "": "text/html; charset=utf-8",
-  "style.css": "text/css; charset=utf-8",
-  "app.js": "text/javascript; charset=utf-8",
-  "content.js": "text/javascript; charset=utf-8",
-  "dialogs.js": "text/javascript; charset=utf-8",
-  "bubbles.js": "text/javascript; charset=utf-8",
-  "meta_panel.js": "text/javascript; charset=utf-8",
-  "dom.js": "text/javascript; charset=utf-8",
-  "icon.svg": "image/svg+xml",
+const FOLDER = new URL("./page/", import.meta.url);
+const TYPES: Record<string, string> = {
+  html: "text/html; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  svg: "image/svg+xml",
 };
 /** Whom a newcomer finds: a phone number, a username besides, and a username alone. Numbers are set aside for fiction. */
 const PEOPLE: ContactInput[] = [
@@ -57,6 +53,7 @@ const HEARTBEAT_MS = 15_000;
 export function createSimulator(options: MetaOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
+  const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
   const streams = new Set<() => void>();
   if (meta.contacts.length === 0) { for (const person of PEOPLE) meta.addContact(person); }
 
@@ -133,10 +130,10 @@ export function createSimulator(options: MetaOptions): Simulator {
     if (!path.startsWith("/simulator/")) return notFound();
     if (rest.startsWith("graph/")) return meta.graph(request);
     if (request.method === "GET" && rest === "api/events") return events();
-    if (request.method === "GET" && rest.startsWith("media/")) {
-      return file(media.get(rest.slice("media/".length)));
-    }
-    if (request.method === "GET" && Object.hasOwn(PAGE, rest)) return await page(rest);
+    const read = request.method === "GET" || request.method === "HEAD";
+    if (read && rest.startsWith("media/")) return file(media.get(rest.slice("media/".length)));
+    const part = rest || "index.html";
+    if (read && files.has(part)) return await page(part);
     const handle = api[`${request.method} ${rest}`];
     if (!handle) return notFound();
     try {
@@ -191,10 +188,10 @@ async function readJson(request: Request): Promise<Json> {
 
 /** A part of the page, read each time so that a change shows on reload. */
 async function page(name: string): Promise<Response> {
-  const bytes = await Deno.readFile(new URL(`./page/${name || "index.html"}`, import.meta.url));
+  const bytes = await Deno.readFile(new URL(name, FOLDER));
   return new Response(bytes, {
     headers: {
-      "content-type": PAGE[name],
+      "content-type": TYPES[name.split(".").at(-1)!],
       "cache-control": "no-cache",
       "x-content-type-options": "nosniff",
       "referrer-policy": "no-referrer",

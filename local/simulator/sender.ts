@@ -167,7 +167,7 @@ export class WebhookSender {
   #queue(copy: Copy, afterMs: number): void {
     const due = this.#options.clock.now() + afterMs;
     const gather = this.#options.settings.batch > 1;
-    this.#waiting.add(gather ? Math.ceil(due / GATHER_MS) * GATHER_MS : due, copy);
+    this.#waiting.add(gather ? (Math.floor(due / GATHER_MS) + 1) * GATHER_MS : due, copy);
   }
 
   #pump(): void {

@@ -1,0 +1,163 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { createSimulator, type Simulator } from "./mod.ts";
+import { OPTIONS } from "./testing.ts";
+
+const ORIGIN = "http://127.0.0.1:54321";
+
+/** Runs a test on a simulator whose webhook always answers 200. */
+async function withSimulator(test: (simulator: Simulator) => Promise<void>): Promise<void> {
+  const receive: typeof fetch = () => Promise.resolve(new Response(null, { status: 200 }));
+  const simulator = createSimulator({ ...OPTIONS, webhookUrl: `${ORIGIN}/hook`, fetch: receive });
+  try {
+    await test(simulator);
+  } finally {
+    simulator.stop();
+  }
+}
+
+const get = (simulator: Simulator, path: string, headers: HeadersInit = {}) =>
+  simulator.fetch(new Request(`${ORIGIN}${path}`, { headers }));
+
+const post = (simulator: Simulator, path: string, body: unknown, headers: HeadersInit = {}) =>
+  simulator.fetch(
+    new Request(`${ORIGIN}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    }),
+  );
+
+Deno.test("createSimulator: every file that the page names is served, with a type and a policy", async () => {
+  await withSimulator(async (simulator) => {
+    const found = new Set<string>();
+    const wanted = [""];
+    for (let name = wanted.pop(); name !== undefined; name = wanted.pop()) {
+      if (found.has(name)) continue;
+      found.add(name);
+      const response = await get(simulator, `/simulator/${name}`);
+      assertEquals(response.status, 200, name);
+      const type = response.headers.get("content-type")!;
+      const text = await response.text();
+      assertMatch(response.headers.get("content-security-policy")!, /default-src 'self'/);
+      if (type.startsWith("text/html")) {
+        assert(!/<script>|<style>| on\w+=| style=/.test(text), "nothing inline");
+        for (const [, link] of text.matchAll(/(?:src|href)="([^"]+)"/g)) {
+          if (link !== "outbox") wanted.push(link);
+        }
+      }
+      if (type.startsWith("text/css")) {
+        for (const [, link] of text.matchAll(/@import "(.+?)"/g)) wanted.push(link);
+      }
+      if (type.startsWith("text/javascript")) {
+        for (const [, link] of text.matchAll(/from "\.\/(.+?)"/g)) wanted.push(link);
+      }
+    }
+    for (const { name } of Deno.readDirSync(new URL("./page", import.meta.url))) {
+      assert(found.has(name) || name === "index.html", `${name} is used`);
+    }
+    assertEquals((await get(simulator, "/simulator")).headers.get("location"), "/simulator/");
+    assertEquals((await get(simulator, "/simulator/mod.ts")).status, 404);
+    assertEquals((await get(simulator, "/simulator/..%2fmod.ts")).status, 404);
+    assertEquals((await get(simulator, "/elsewhere")).status, 404);
+  });
+});
+
+Deno.test("createSimulator: a person writes, the business answers, the outbox lists it", async () => {
+  await withSimulator(async (simulator) => {
+    const contact =
+      await (await post(simulator, "/simulator/api/contacts", { name: "Bo", phone: "4520123456" })).json();
+    const { wamid } =
+      await (await post(simulator, "/simulator/api/send", { contact: contact.id, message: "hi" })).json();
+    assertMatch(wamid, /^wamid\./);
+    await simulator.meta.settled();
+    assertEquals(simulator.meta.acknowledged.map(({ wamid }) => wamid), [wamid]);
+    const answer = await post(
+      simulator,
+      `/simulator/graph/v23.0/${OPTIONS.phoneNumberId}/messages`,
+      { messaging_product: "whatsapp", to: contact.phone, type: "text", text: { body: "hello" } },
+      { authorization: `Bearer ${OPTIONS.accessToken}` },
+    );
+    const [{ id }] = (await answer.json()).messages;
+    const outbox = await (await get(simulator, "/simulator/outbox")).json();
+    assertEquals(
+      outbox.messages.map(({ wamid, to, type }: Record<string, string>) => ({ wamid, to, type })),
+      [
+        { wamid: id, to: contact.phone, type: "text" },
+      ],
+    );
+    assertEquals(outbox.receipts, []);
+  });
+});
+
+Deno.test("createSimulator: a refusal is a 400 with a sentence", async () => {
+  await withSimulator(async (simulator) => {
+    for (
+      const [path, body, sentence] of [
+        ["contacts", { name: "" }, /name/],
+        ["contacts", { name: 5 }, /name/],
+        ["send", { contact: "nobody", message: "hi" }, /no contact nobody/],
+        ["send", { contact: simulator.meta.contacts[0].id, message: null }, /a message has a type/],
+        ["settings", { batch: -1 }, /batch/],
+        ["settings", "[]", /not an object/],
+        ["settings", "{", /not JSON/],
+      ] as const
+    ) {
+      const response = await post(simulator, `/simulator/api/${path}`, body);
+      assertEquals(response.status, 400, path);
+      assertMatch((await response.json()).error, sentence);
+    }
+  });
+});
+
+Deno.test("createSimulator: only this machine, and no foreign page, is answered", async () => {
+  await withSimulator(async (simulator) => {
+    const foreign = await simulator.fetch(new Request("http://rebound.example/simulator/outbox"));
+    assertEquals(foreign.status, 403);
+    assertEquals((await get(simulator, "/simulator/outbox", { origin: "https://evil.example" })).status, 403);
+    assertEquals((await get(simulator, "/simulator/outbox", { origin: "null" })).status, 403);
+    assertEquals((await get(simulator, "/simulator/outbox", { "sec-fetch-site": "cross-site" })).status, 403);
+    const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+    assertEquals((await get(simulator, "/simulator/", link)).status, 200);
+    assertEquals((await get(simulator, "/simulator/outbox", { origin: ORIGIN })).status, 200);
+    // A form of a foreign page can send text without asking first, so text is not taken.
+    const form = { "content-type": "text/plain" };
+    const sent = await post(simulator, "/simulator/api/settings", { batch: 2 }, form);
+    assertEquals([sent.status, simulator.meta.settings.batch], [400, 1]);
+  });
+});
+
+Deno.test("createSimulator: events begin with the state and tell what happens next, until the end", async () => {
+  await withSimulator(async (simulator) => {
+    const response = await get(simulator, "/simulator/api/events");
+    assertEquals(response.headers.get("content-type"), "text/event-stream");
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+    const next = async () => JSON.parse((await reader.read()).value!.slice("data: ".length));
+    const state = await next();
+    assertEquals([state.type, state.business, state.contacts.length], ["state", OPTIONS.displayNumber, 3]);
+    const wamid = simulator.meta.userSends(simulator.meta.contacts[0], "hi");
+    const told = await next();
+    assertEquals([told.type, told.message.wamid, told.message.progress], ["message", wamid, "sent"]);
+    let last = told;
+    while (last.message?.progress !== "delivered") last = await next();
+    simulator.stop();
+    let done = false;
+    while (!done) ({ done } = await reader.read());
+  });
+});
+
+Deno.test("createSimulator: media can be looked up and fetched by the id that the webhook gave", async () => {
+  await withSimulator(async (simulator) => {
+    simulator.meta.userSends(simulator.meta.contacts[0], { type: "image", image: { id: "900000000000001" } });
+    const { image } = simulator.meta.messages[0].message as { image: Record<string, string> };
+    const graph = await get(simulator, `/simulator/graph/v23.0/${image.id}`, {
+      authorization: `Bearer ${OPTIONS.accessToken}`,
+    });
+    const { url, mime_type, sha256, file_size } = await graph.json();
+    assertEquals([url, mime_type, sha256], [image.url, image.mime_type, image.sha256]);
+    const file = await simulator.fetch(new Request(url));
+    const bytes = await file.arrayBuffer();
+    assertEquals([bytes.byteLength, file.headers.get("content-type")], [file_size, "image/jpeg"]);
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    assertEquals(btoa(String.fromCharCode(...hash)), sha256);
+  });
+});
