@@ -29,7 +29,7 @@ export interface WebhookDeps {
   /** The token of Meta's handshake. */
   verifyToken(): string;
   ingest: Ingest;
-  /** Routes what waits to be routed. Called once at a time. */
+  /** Routes what waits to be routed. Called for each webhook with a new message, so calls must share their work. */
   drain(): Promise<unknown>;
   /** Lets work go on after the answer. */
   waitUntil(work: Promise<unknown>): void;
@@ -37,8 +37,6 @@ export interface WebhookDeps {
 
 /** The handlers of GET (Meta's handshake) and POST (a webhook). */
 export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler } {
-  const drain = oneAtATime(() => deps.drain());
-
   function handshake(request: Request): Response {
     if (deps.killed()) throw new Problem("disabled_by_environment");
     const challenge = challengeOf(new URL(request.url).searchParams, deps.verifyToken());
@@ -70,10 +68,7 @@ export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler 
     }
     const updates = parse(body);
     const outcomes = await deps.ingest({ updates, bytes: bytes.length });
-    if (isRoutable(updates, outcomes)) {
-      const routing = drain();
-      if (routing !== undefined) deps.waitUntil(routing);
-    }
+    if (isRoutable(updates, outcomes)) deps.waitUntil(deps.drain());
     return answer(outcomes);
   }
 
@@ -97,33 +92,4 @@ function answer(outcomes: string): Response {
   return new Response(`{"received":${received},"stored":${stored},"duplicates":${received - stored}}`, {
     headers: JSON_HEADERS,
   });
-}
-
-/**
- * Runs `work` once at a time: a call during a run gives undefined and makes that run start over when it is
- * through, so what the call was about is not missed.
- */
-function oneAtATime(work: () => Promise<unknown>): () => Promise<void> | undefined {
-  let running = false;
-  let again = false;
-
-  async function run(): Promise<void> {
-    try {
-      do {
-        again = false;
-        await work();
-      } while (again);
-    } finally {
-      running = false;
-    }
-  }
-
-  return () => {
-    if (running) {
-      again = true;
-      return undefined;
-    }
-    running = true;
-    return run();
-  };
 }

@@ -1,0 +1,125 @@
+/**
+ * What a failed send means: wait and go on, try again, or give up.
+ *
+ * Source: Meta, "Error codes" and "Throughput"
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes): Meta asks to
+ * decide by `code`, not by subcode, title or HTTP status; after error 131056 to wait 4^X seconds, X being 0
+ * at first and 1 more after each failure.
+ *
+ * @module
+ */
+
+/**
+ * - `throttle`: the message is fine, the pace is not. Nothing else of its `scope` should go meanwhile.
+ * - `retry`: Meta's trouble, or an unknown outcome. The same request may succeed later.
+ * - `final`: the same request will fail again.
+ */
+export type FailureKind = "throttle" | "retry" | "final";
+
+/** Whose pace is too high: that of the business number, or of the number with this one person. */
+export type ThrottleScope = "number" | "pair";
+
+/** Why a message was not sent. Holds no token and no personal data of ours, so it may be stored and logged. */
+export interface SendFailure {
+  readonly ok: false;
+  readonly kind: FailureKind;
+  /** Meta's error code; `timeout` and `network` where no answer came, `unreadable` where it was none of Meta's. */
+  readonly code: number | "timeout" | "network" | "unreadable";
+  /** HTTP status; absent where no answer came. */
+  readonly status?: number;
+  /** Meta's words, or ours, cut. */
+  readonly message: string;
+  /** Meta's explanation of this very case, cut. */
+  readonly details?: string;
+  /** Milliseconds that the answer asked to wait. */
+  readonly retryAfterMs?: number;
+  /** For `throttle`. */
+  readonly scope?: ThrottleScope;
+}
+
+const THROTTLED: ReadonlyMap<number, ThrottleScope> = new Map([
+  [4, "number"], // the app made too many calls
+  [17, "number"], // the user behind the token did
+  [613, "number"], // calls of this kind are too many
+  [80007, "number"], // the WhatsApp Business Account did
+  [130429, "number"], // throughput of the number
+  [131048, "number"], // the number is restricted: too many messages blocked or flagged as spam
+  [133016, "number"], // too many registrations
+  [131056, "pair"], // number and person
+]);
+
+const RETRIED: ReadonlySet<number> = new Set([
+  1, // "invalid request or possible server error"
+  2, // temporary, overloaded
+  131000, // something went wrong
+  131016, // service unavailable
+  131053, // the media could not be fetched or uploaded
+  131057, // the account is in maintenance mode
+  133004, // server temporarily unavailable
+]);
+
+/** What Meta's error body says, as far as it decides. */
+export interface GraphError {
+  readonly code: number;
+  /** Graph's own word that the error will pass. */
+  readonly isTransient?: boolean;
+}
+
+/**
+ * Classifies an answer that is no success.
+ *
+ * Failure policy: what is not known is judged by its HTTP status, and 4xx is final: a request that Meta
+ * refuses for a reason we do not know would be refused again and would hold up its conversation.
+ *
+ * @param error Meta's error; undefined when the body held none.
+ * @param status HTTP status of the answer.
+ */
+export function classify(
+  error: GraphError | undefined,
+  status: number,
+): { kind: FailureKind; scope?: ThrottleScope } {
+  const scope = error === undefined ? undefined : THROTTLED.get(error.code);
+  if (scope !== undefined) return { kind: "throttle", scope };
+  if (error !== undefined && (RETRIED.has(error.code) || error.isTransient === true)) {
+    return { kind: "retry" };
+  }
+  if (status === 429) return { kind: "throttle", scope: "number" };
+  // 3xx and 2xx without Meta's shape: something stands in between.
+  return { kind: status >= 500 || status === 408 || status < 400 ? "retry" : "final" };
+}
+
+/** Attempts at one message, over about half an hour. */
+export const MAX_SEND_ATTEMPTS = 8;
+
+const BASE_MS = 1000;
+const FACTOR = 4;
+const LONGEST_MS = 15 * 60 * 1000;
+const JITTER = 0.2;
+
+/** The longest wait that an answer can ask for, in milliseconds. */
+export const MAX_RETRY_AFTER_MS = 60 * 60 * 1000;
+
+/** What to do after a failed attempt. */
+export type NextSend =
+  | { readonly outcome: "retry"; readonly afterMs: number }
+  | { readonly outcome: "failed"; readonly why: "final" | "attempts_exhausted" };
+
+/**
+ * When a message is sent again: after 1 s, 4 s, 16 s, … (at most 15 min), each +-20 %, and never before the
+ * answer's Retry-After allows.
+ *
+ * @param attempt Attempts made, from 1.
+ * @param random In [0, 1); injected so that the policy is pure.
+ */
+export function nextSendAttempt(
+  attempt: number,
+  failure: Pick<SendFailure, "kind" | "retryAfterMs">,
+  random: number = Math.random(),
+): NextSend {
+  if (failure.kind === "final") return { outcome: "failed", why: "final" };
+  if (attempt >= MAX_SEND_ATTEMPTS) return { outcome: "failed", why: "attempts_exhausted" };
+  const backoff = Math.min(BASE_MS * FACTOR ** (attempt - 1), LONGEST_MS) *
+    (1 - JITTER + 2 * JITTER * random);
+  const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+  return { outcome: "retry", afterMs: Math.round(Math.max(backoff, asked)) };
+}

@@ -1,0 +1,130 @@
+/**
+ * Sends one message through Meta's Graph API: `POST /{phone_number_id}/messages`.
+ *
+ * Source: Meta, "Messages API" (developers.facebook.com/documentation/business-messaging/whatsapp/reference/
+ * whatsapp-business-phone-number/message-api) and "Typing indicators".
+ *
+ * @module
+ */
+import { readBody } from "../forward/answer.ts";
+import { parseRetryAfter } from "../forward/retry.ts";
+import { classify, type SendFailure } from "./errors.ts";
+import { id, type JsonObject, object, text } from "./json.ts";
+import type { OutboundMessage } from "./outbound.ts";
+import { isBsuid } from "./recipients.ts";
+
+/** Whom to send as, and where. */
+export interface GraphAccount {
+  /** Base URL with version, such as `https://graph.facebook.com/v26.0`. */
+  readonly graphUrl: string;
+  readonly token: string;
+  readonly phoneNumberId: string;
+  /** Longest wait for the answer. @default {15_000} */
+  readonly timeoutMs?: number;
+}
+
+/** One message to send. */
+export interface OutboundRequest {
+  /** Our id of it: comes back in every status as `biz_opaque_callback_data`. */
+  readonly id: string;
+  /** Phone number or BSUID of the person. */
+  readonly to: string;
+  readonly message: OutboundMessage;
+}
+
+/** Meta took the message. `wamid` is absent for a read receipt, which has none. */
+export interface SendSuccess {
+  readonly ok: true;
+  readonly wamid?: string;
+}
+
+/** Outcome of {@linkcode send}. */
+export type SendResult = SendSuccess | SendFailure;
+
+const MAX_WORDS = 500;
+
+/**
+ * Sends a message. Never throws.
+ *
+ * Failure policy: without an answer the outcome is unknown, and the failure is a `retry`: Meta may have
+ * taken the message, and a repetition may reach the person twice. A status that comes meanwhile tells by
+ * its callback data that it went, and the queue then drops the repetition. A success whose body cannot be
+ * read is a success: repeating it would be certain to reach the person twice.
+ */
+export async function send(
+  fetch: (url: string, init: RequestInit) => Promise<Response>,
+  account: GraphAccount,
+  request: OutboundRequest,
+): Promise<SendResult> {
+  const { graphUrl, token, phoneNumberId, timeoutMs = 15_000 } = account;
+  let response: Response;
+  try {
+    response = await fetch(`${graphUrl}/${encodeURIComponent(phoneNumberId)}/messages`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: JSON.stringify(graphBody(request)),
+      // The token goes to Meta and to nobody that an answer points to.
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  } catch (error) {
+    return withoutAnswer(error, timeoutMs);
+  }
+  const body = await answerOf(response);
+  if (response.ok && body?.error === undefined) {
+    const [first] = Array.isArray(body?.messages) ? body.messages : [];
+    return { ok: true, wamid: id(object(first)?.id) };
+  }
+  return refusal(response, object(body?.error), token);
+}
+
+/** The body that Meta takes: our message with its envelope and recipient. */
+export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
+  if (message.type === "read") {
+    const { type: _, ...receipt } = message;
+    return { messaging_product: "whatsapp", status: "read", ...receipt };
+  }
+  return {
+    messaging_product: "whatsapp",
+    recipient_type: "individual",
+    // A BSUID under `to` is answered with 200 and reaches nobody.
+    ...(isBsuid(to) ? { recipient: to } : { to }),
+    ...message,
+    biz_opaque_callback_data: id,
+  };
+}
+
+function withoutAnswer(error: unknown, timeoutMs: number): SendFailure {
+  const late = error instanceof DOMException &&
+    (error.name === "TimeoutError" || error.name === "AbortError");
+  return late
+    ? { ok: false, kind: "retry", code: "timeout", message: `no answer within ${timeoutMs} ms` }
+    : { ok: false, kind: "retry", code: "network", message: "no connection, or it broke" };
+}
+
+function refusal(response: Response, error: JsonObject | undefined, token: string): SendFailure {
+  const code = typeof error?.code === "number" ? error.code : undefined;
+  const known = code === undefined ? undefined : { code, isTransient: error?.is_transient === true };
+  const words = (value: unknown) => text(value)?.replaceAll(token, "…").slice(0, MAX_WORDS);
+  const details = words(object(error?.error_data)?.details);
+  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), Date.now());
+  return {
+    ok: false,
+    ...classify(known, response.status),
+    code: code ?? "unreadable",
+    status: response.status,
+    message: words(error?.message) ?? `HTTP ${response.status} without an error of Meta's`,
+    ...(details === undefined ? {} : { details }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+/** The answer's JSON object, of at most 64 KB; undefined when it is none or breaks off. */
+async function answerOf(response: Response): Promise<JsonObject | undefined> {
+  try {
+    const { bytes } = await readBody(response.body);
+    return object(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,186 @@
+import { assert, assertEquals } from "@std/assert";
+import type { SendFailure } from "./errors.ts";
+import { type GraphAccount, graphBody, type OutboundRequest, send, type SendResult } from "./graph.ts";
+
+const TOKEN = "EAAtest0000000000";
+const MESSAGE = { type: "text", text: { body: "Hello" } } as const;
+const REQUEST: OutboundRequest = {
+  id: "0198f3a0-0000-7000-8000-000000000001",
+  to: "12025550123",
+  message: MESSAGE,
+};
+
+interface Seen {
+  method: string;
+  path: string;
+  authorization: string | null;
+  body: unknown;
+}
+
+/** Sends to a server that answers with `answer`. */
+async function sendTo(
+  answer: (request: Request) => Response | Promise<Response>,
+  options: { request?: OutboundRequest; timeoutMs?: number } = {},
+): Promise<{ result: SendResult; seen: Seen[] }> {
+  const seen: Seen[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const { method, headers, url } = request;
+    seen.push({
+      method,
+      path: new URL(url).pathname,
+      authorization: headers.get("authorization"),
+      body: await request.json(),
+    });
+    return await answer(request);
+  });
+  const account: GraphAccount = {
+    graphUrl: `http://127.0.0.1:${server.addr.port}/v26.0`,
+    token: TOKEN,
+    phoneNumberId: "301245600017789",
+    timeoutMs: options.timeoutMs ?? 5000,
+  };
+  try {
+    return { result: await send(fetch, account, options.request ?? REQUEST), seen };
+  } finally {
+    await server.shutdown();
+  }
+}
+
+function failure(result: SendResult): SendFailure {
+  if (result.ok) throw new Error("it was sent");
+  return result;
+}
+
+const graphError = (code: number, more = {}) => ({
+  error: {
+    message: `(#${code}) Something`,
+    type: "OAuthException",
+    code,
+    error_data: { details: "More" },
+    ...more,
+  },
+});
+
+Deno.test("send() posts to the number's messages, with token and our id, and gives the wamid", async () => {
+  const answer = {
+    messaging_product: "whatsapp",
+    contacts: [{ input: "1", wa_id: "1" }],
+    messages: [{ id: "wamid.NEW" }],
+  };
+  const { result, seen } = await sendTo(() => Response.json(answer));
+  assertEquals(result, { ok: true, wamid: "wamid.NEW" });
+  assertEquals(seen, [{
+    method: "POST",
+    path: "/v26.0/301245600017789/messages",
+    authorization: `Bearer ${TOKEN}`,
+    body: {
+      messaging_product: "whatsapp",
+      recipient_type: "individual",
+      to: "12025550123",
+      type: "text",
+      text: { body: "Hello" },
+      biz_opaque_callback_data: REQUEST.id,
+    },
+  }]);
+});
+
+Deno.test("graphBody() puts a BSUID under recipient, where it reaches somebody", () => {
+  const body = graphBody({ ...REQUEST, to: "US.13491208655302741918" });
+  assertEquals([body.to, body.recipient], [undefined, "US.13491208655302741918"]);
+});
+
+Deno.test("graphBody() makes a read receipt as Meta wants it", () => {
+  const message = { type: "read", message_id: "wamid.1", typing_indicator: { type: "text" } } as const;
+  assertEquals(graphBody({ ...REQUEST, message }), {
+    messaging_product: "whatsapp",
+    status: "read",
+    message_id: "wamid.1",
+    typing_indicator: { type: "text" },
+  });
+});
+
+Deno.test("send() takes a read receipt's success, which has no wamid", async () => {
+  const { result } = await sendTo(() => Response.json({ success: true }));
+  assertEquals(result, { ok: true, wamid: undefined });
+});
+
+Deno.test("send() tells Meta's error with its kind and Retry-After", async () => {
+  const headers = { "retry-after": "7" };
+  const throttled = await sendTo(() => Response.json(graphError(131056), { status: 400, headers }));
+  assertEquals(throttled.result, {
+    ok: false,
+    kind: "throttle",
+    scope: "pair",
+    code: 131056,
+    status: 400,
+    message: "(#131056) Something",
+    details: "More",
+    retryAfterMs: 7000,
+  });
+  const kinds: [number, number, string][] = [[130429, 429, "throttle"], [131000, 500, "retry"], [
+    131047,
+    400,
+    "final",
+  ]];
+  for (const [code, status, kind] of kinds) {
+    const { result } = await sendTo(() => Response.json(graphError(code), { status }));
+    const failed = failure(result);
+    assertEquals([failed.kind, failed.code, failed.status], [kind, code, status]);
+  }
+});
+
+Deno.test("send() retries what is not Meta's: a gateway's page, a redirect, an answer with an error and 200", async () => {
+  const odd: [() => Response, number | string][] = [
+    [() => new Response("<h1>Bad gateway</h1>", { status: 502 }), "unreadable"],
+    [
+      () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/steal" } }),
+      "unreadable",
+    ],
+    [() => Response.json(graphError(2)), 2],
+  ];
+  for (const [answer, code] of odd) {
+    const { result, seen } = await sendTo(answer);
+    const failed = failure(result);
+    assertEquals([failed.kind, failed.code], ["retry", code]);
+    assertEquals(seen.length, 1);
+  }
+});
+
+Deno.test("send() takes a success that it cannot read for a success, lest the person gets it twice", async () => {
+  const endless = () => {
+    const chunk = new TextEncoder().encode(" ".repeat(16 * 1024));
+    return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }));
+  };
+  for (
+    const answer of [() => new Response("ok"), () => new Response(null), () => Response.json([]), endless]
+  ) {
+    const { result } = await sendTo(answer);
+    assertEquals(result, { ok: true, wamid: undefined });
+  }
+});
+
+Deno.test("send() retries when no answer comes in time, or no connection", async () => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => release = resolve);
+  const late = sendTo(async () => {
+    await held;
+    return new Response();
+  }, { timeoutMs: 50 });
+  setTimeout(release, 150);
+  const { result } = await late;
+  assertEquals(result, { ok: false, kind: "retry", code: "timeout", message: "no answer within 50 ms" });
+
+  const nobody = { graphUrl: "http://127.0.0.1:1/v26.0", token: TOKEN, phoneNumberId: "1" };
+  const refused = failure(await send(fetch, nobody, REQUEST));
+  assertEquals([refused.kind, refused.code], ["retry", "network"]);
+});
+
+Deno.test("send() keeps the token out of what it tells", async () => {
+  const words = `Error validating ${TOKEN}. ${"x".repeat(1000)}`;
+  const error = graphError(190, { message: words, error_data: { details: words } });
+  const { result } = await sendTo(() => Response.json(error, { status: 401 }));
+  const failed = failure(result);
+  assertEquals(failed.kind, "final");
+  assert(!JSON.stringify(failed).includes(TOKEN));
+  assert(failed.message.length <= 500);
+});

@@ -1,0 +1,169 @@
+/**
+ * Messages to send, Graph-shaped, checked before they are queued: a shape that Meta would refuse is told to
+ * the caller at once, with the place.
+ *
+ * Source of shapes and limits: Meta, "Messages API" and the page of each type
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/messages/…, read in 2026). Where Meta
+ * documents no limit there is none here, and members that we do not know go to Meta as they are: Meta adds
+ * some each month. Lengths count characters, not UTF-16 units.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { isStorable, type JsonObject, object, text } from "./json.ts";
+import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
+
+const context = z.looseObject({ message_id: words(1024) });
+
+/** Members of every type but the read receipt. */
+const common = { context: context.optional() };
+
+const location = z.looseObject({
+  latitude: degrees(90),
+  longitude: degrees(180),
+  name: z.string().optional(),
+  address: z.string().optional(),
+});
+
+function degrees(limit: number) {
+  // Meta's examples give them as text as well.
+  return z.preprocess(
+    (value) => typeof value === "string" && value.trim() !== "" ? Number(value) : value,
+    z.number(`must be degrees between -${limit} and ${limit}`).min(-limit).max(limit),
+  );
+}
+
+const contact = z.looseObject({
+  name: z.looseObject({ formatted_name: z.string().min(1) }),
+  phones: z.array(z.looseObject({ phone: z.string().optional(), wa_id: z.string().optional() })).optional(),
+  emails: z.array(z.looseObject({ email: z.string().optional() })).optional(),
+  urls: z.array(z.looseObject({ url: z.string().optional() })).optional(),
+  addresses: z.array(z.looseObject({})).optional(),
+  org: z.looseObject({}).optional(),
+  birthday: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, "must be YYYY-MM-DD").optional(),
+});
+
+const template = z.looseObject({
+  name: words(512),
+  language: z.looseObject({ code: words(16) }),
+  components: z.array(z.looseObject({
+    type: z.string().min(1),
+    parameters: z.array(z.looseObject({ type: z.string().min(1) })).optional(),
+  })).optional(),
+});
+
+/** Every type that can be sent, by its `type`. */
+export const outboundSchema = z.discriminatedUnion("type", [
+  z.looseObject({
+    ...common,
+    type: z.literal("text"),
+    text: z.looseObject({ body: words(4096), preview_url: z.boolean().optional() }),
+  }),
+  z.looseObject({ ...common, type: z.literal("template"), template }),
+  z.looseObject({ ...common, type: z.literal("interactive"), interactive: interactiveSchema }),
+  z.looseObject({ ...common, type: z.literal("image"), image: mediaOf({ caption: words(1024).optional() }) }),
+  z.looseObject({ ...common, type: z.literal("video"), video: mediaOf({ caption: words(1024).optional() }) }),
+  z.looseObject({ ...common, type: z.literal("audio"), audio: mediaOf({ voice: z.boolean().optional() }) }),
+  z.looseObject({
+    ...common,
+    type: z.literal("document"),
+    document: mediaOf({ caption: words(1024).optional(), filename: words(240).optional() }),
+  }),
+  z.looseObject({ ...common, type: z.literal("sticker"), sticker: mediaOf({}) }),
+  z.looseObject({ ...common, type: z.literal("location"), location }),
+  z.looseObject({ ...common, type: z.literal("contacts"), contacts: z.array(contact).min(1).max(257) }),
+  z.looseObject({
+    ...common,
+    type: z.literal("reaction"),
+    // An empty emoji takes the reaction back.
+    reaction: z.looseObject({ message_id: words(1024), emoji: z.string().max(64) }),
+  }),
+  z.object({
+    type: z.literal("read"),
+    message_id: words(1024),
+    typing_indicator: z.object({ type: z.literal("text") }).optional(),
+  }),
+], {
+  error: (issue) => issue.code === "invalid_union" ? "is no type of message that can be sent" : undefined,
+});
+
+/** A checked message without its envelope and recipient. */
+export type OutboundMessage = z.output<typeof outboundSchema>;
+
+/** The envelope of a Graph request and what wa-send adds to it: not part of the message. */
+const ENVELOPE = [
+  "messaging_product",
+  "recipient_type",
+  "to",
+  "recipient",
+  "from",
+  "idempotency_key",
+  "fallback",
+  "biz_opaque_callback_data",
+];
+
+/** What is wrong, and where: `interactive.action.buttons.0.reply.title`. */
+export interface Issue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** A checked value, or what is wrong with it. */
+export type Checked<T> = { readonly ok: true; readonly value: T } | {
+  readonly ok: false;
+  readonly issues: readonly Issue[];
+};
+
+/**
+ * Checks a Graph-shaped message. The envelope may be there and is left out. A read receipt may come as
+ * Meta writes it (`{"status":"read","message_id":…,"typing_indicator":{"type":"text"}}`) or as
+ * `{"type":"read","message_id":…}`.
+ */
+export function checkMessage(input: unknown): Checked<OutboundMessage> {
+  const source = object(input);
+  if (source === undefined) return { ok: false, issues: [{ path: "", message: "must be a JSON object" }] };
+  const message: JsonObject = Object.fromEntries(
+    Object.entries(source).filter(([name]) => !ENVELOPE.includes(name)),
+  );
+  if (message.type === undefined && message.status === "read") {
+    delete message.status;
+    message.type = "read";
+  }
+  const checked = check(outboundSchema, message);
+  if (checked.ok && !isStorable(checked.value)) {
+    const what = "holds a NUL character, half a surrogate pair, or nests too deep";
+    return { ok: false, issues: [{ path: "", message: what }] };
+  }
+  return checked;
+}
+
+/** Checks any value by a schema, with issues as callers are told them. */
+export function check<T>(schema: z.ZodType<T>, value: unknown): Checked<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return { ok: true, value: result.data };
+  const issues = result.error.issues.slice(0, 20).map(({ path, message }) => ({
+    path: path.join("."),
+    message,
+  }));
+  return { ok: false, issues };
+}
+
+/** The words of a message, for people who read the conversation; undefined when it has none. */
+export function wordsOf(message: OutboundMessage): string | undefined {
+  switch (message.type) {
+    case "text":
+      return message.text.body;
+    case "interactive":
+      return text(object(message.interactive.body)?.text);
+    case "image":
+    case "video":
+    case "document":
+      return text(object(message[message.type])?.caption);
+    case "reaction":
+      return text(message.reaction.emoji);
+    case "template":
+      return `[${message.template.name}]`;
+    default:
+      return undefined;
+  }
+}

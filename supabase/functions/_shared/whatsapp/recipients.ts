@@ -1,0 +1,63 @@
+/**
+ * Whom a message goes to.
+ *
+ * Source: Meta, "Business-scoped user IDs" and "Phone numbers"
+ * (developers.facebook.com/documentation/business-messaging/whatsapp/): a phone number goes under `to`, a
+ * BSUID under `recipient`, and `to` wins where both are given. A BSUID under `to` is answered with 200 and
+ * reaches nobody (chatwoot/chatwoot#15150), so it is moved.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { text } from "./json.ts";
+
+/** Whom to send to: `to` is the phone number where there is one, else the BSUID. */
+export interface Recipient {
+  readonly to: string;
+  /** Digits with country code. */
+  readonly phone?: string;
+  readonly bsuid?: string;
+}
+
+/** ISO country code, a dot, `ENT.` for the parent of several businesses, up to 128 letters and digits. */
+const BSUID = /^[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}$/;
+
+/** Whether `value` looks like a BSUID or parent BSUID. */
+export function isBsuid(value: string): boolean {
+  return BSUID.test(value);
+}
+
+/**
+ * The digits of a phone number as people write it: `+1 (202) 555-0123` -> `12025550123`. Undefined when it
+ * is none. Nothing is added or fixed up.
+ */
+export function phoneDigits(value: string): string | undefined {
+  const digits = value.replace(/^\+/, "").replace(/[\s().-]/g, "");
+  return /^[1-9]\d{5,14}$/.test(digits) ? digits : undefined;
+}
+
+const toText = z.preprocess((value) => typeof value === "number" ? text(value) : value, z.string().trim());
+
+/** `to` and `recipient` of a Graph-shaped message, as a {@linkcode Recipient}. */
+export const recipientSchema = z.object({
+  to: toText.optional(),
+  recipient: toText.optional(),
+  recipient_type: z.literal("individual", "only individual recipients can be sent to").optional(),
+}).transform(({ to, recipient }, context): Recipient => {
+  const issue = (path: string, message: string) => {
+    context.addIssue({ code: "custom", path: [path], message });
+    return z.NEVER;
+  };
+  if (to === undefined && recipient === undefined) return issue("to", "`to` or `recipient` is needed");
+  const bsuids = [recipient, to].filter((value) => value !== undefined).filter(isBsuid);
+  if (recipient !== undefined && !isBsuid(recipient)) {
+    return issue("recipient", "must be a business-scoped user id such as US.13491208655302741918");
+  }
+  const bsuid = bsuids[0];
+  if (to === undefined || isBsuid(to)) return { to: bsuid, bsuid };
+  const phone = phoneDigits(to);
+  if (phone === undefined) {
+    return issue("to", "must be a phone number with country code, or a business-scoped user id");
+  }
+  return bsuid === undefined ? { to: phone, phone } : { to: phone, phone, bsuid };
+});

@@ -1,0 +1,66 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { check } from "./outbound.ts";
+import { isBsuid, phoneDigits, recipientSchema } from "./recipients.ts";
+
+const BSUID = "US.13491208655302741918";
+const PARENT = "US.ENT.11815799212886844830";
+
+Deno.test("phoneDigits() takes the digits of what people write, and adds none", () => {
+  const cases: [string, string | undefined][] = [
+    ["12025550123", "12025550123"],
+    ["+1 (202) 555-0123", "12025550123"],
+    ["+5491155550123", "5491155550123"],
+    ["541155550123", "541155550123"],
+    ["0049301234567", undefined],
+    ["12345", undefined],
+    ["1234567890123456", undefined],
+    ["+", undefined],
+    ["", undefined],
+    ["1202555O123", undefined],
+    ["1+2025550123", undefined],
+    [BSUID, undefined],
+  ];
+  for (const [value, digits] of cases) assertEquals(phoneDigits(value), digits, value);
+});
+
+Deno.test("isBsuid() knows a BSUID and its parent", () => {
+  for (const value of [BSUID, PARENT, "BR.a1"]) assert(isBsuid(value), value);
+  for (const value of ["us.1", "USA.1", "US.", "US.1 ", "US.x.1", "12025550123", `US.${"1".repeat(129)}`]) {
+    assert(!isBsuid(value), value);
+  }
+});
+
+Deno.test("recipientSchema puts each id where Meta wants it", () => {
+  const cases: [Record<string, unknown>, Record<string, unknown> | string[]][] = [
+    [{ to: "+1 202 555 0123" }, { to: "12025550123", phone: "12025550123" }],
+    [{ to: 12025550123 }, { to: "12025550123", phone: "12025550123" }],
+    [{ recipient: BSUID }, { to: BSUID, bsuid: BSUID }],
+    [{ to: BSUID }, { to: BSUID, bsuid: BSUID }],
+    [{ to: "12025550123", recipient: PARENT }, { to: "12025550123", phone: "12025550123", bsuid: PARENT }],
+    [{ to: "12025550123", recipient_type: "individual" }, { to: "12025550123", phone: "12025550123" }],
+    [{ to: "12025550123", recipient_type: "group" }, ["recipient_type"]],
+    [{}, ["to"]],
+    [{ to: "Nora" }, ["to"]],
+    [{ to: "" }, ["to"]],
+    [{ to: null }, ["to"]],
+    [{ recipient: "12025550123" }, ["recipient"]],
+    [{ to: "12025550123", recipient: "Nora" }, ["recipient"]],
+  ];
+  for (const [input, expected] of cases) {
+    const checked = check(recipientSchema, input);
+    assertEquals(
+      checked.ok ? checked.value : checked.issues.map(({ path }) => path),
+      expected,
+      JSON.stringify(input),
+    );
+  }
+});
+
+Deno.test("recipientSchema never throws", () => {
+  const member = fc.oneof(fc.jsonValue(), fc.constantFrom(BSUID, "12025550123"));
+  fc.assert(fc.property(member, member, member, (to, recipient, recipient_type) => {
+    const checked = check(recipientSchema, { to, recipient, recipient_type });
+    assert(checked.ok ? checked.value.to !== "" : checked.issues.length > 0);
+  }));
+});
