@@ -29,7 +29,7 @@ export interface WebhookDeps {
   /** The token of Meta's handshake. */
   verifyToken(): string;
   ingest: Ingest;
-  /** Routes what waits to be routed. Called for each webhook with a new message, so calls must share their work. */
+  /** Routes what waits to be routed. Called for each webhook with a new message, so calls at the same time share a promise. */
   drain(): Promise<unknown>;
   /** Lets work go on after the answer. */
   waitUntil(work: Promise<unknown>): void;
@@ -37,6 +37,13 @@ export interface WebhookDeps {
 
 /** The handlers of GET (Meta's handshake) and POST (a webhook). */
 export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler } {
+  let routing: Promise<unknown> | undefined;
+  /** One promise for all webhooks of a busy time: one for each would pile up until the work rests. */
+  function route(): void {
+    const now = deps.drain();
+    if (now !== routing) deps.waitUntil(routing = now);
+  }
+
   function handshake(request: Request): Response {
     if (deps.killed()) throw new Problem("disabled_by_environment");
     const challenge = challengeOf(new URL(request.url).searchParams, deps.verifyToken());
@@ -68,7 +75,7 @@ export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler 
     }
     const updates = parse(body);
     const outcomes = await deps.ingest({ updates, bytes: bytes.length });
-    if (isRoutable(updates, outcomes)) deps.waitUntil(deps.drain());
+    if (isRoutable(updates, outcomes)) route();
     return answer(outcomes);
   }
 

@@ -90,3 +90,9 @@ export function evaluate(
   if (targetingId === "") return KEY_MISSING;
   return bucket(flag.salt, targetingId) < flag.threshold ? SPLIT_ON : SPLIT_OFF;
 }
+
+/** Whether a flag is on for anybody at all; when not, there is no need to ask for each. */
+export function onForAnybody(flags: ReadonlyMap<string, Flag>, key: string): boolean {
+  const flag = flags.get(key);
+  return flag?.on === true && flag.threshold !== null && (flag.threshold > 0 || flag.targets.size > 0);
+}

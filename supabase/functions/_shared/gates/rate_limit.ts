@@ -34,7 +34,7 @@ export interface Taken {
 }
 
 /** What `take_rate` gives. */
-interface TakeRate {
+export interface TakeRate {
   allowed: boolean;
   limit: number;
   remaining: number;
@@ -54,7 +54,7 @@ export async function take(limit: Limit, subject: string, cost = 1, call: Rpc = 
   const args = { p_key: `${name}:${subject}`, p_rate: perSecond, p_burst: burst, p_cost: cost };
   try {
     const taken = await call<TakeRate>("take_rate", args, { timeoutMs: TIMEOUT_MS });
-    return { allowed: taken.allowed, headers: fields(limit, taken), retryAfterMs: taken.retry_after_ms };
+    return { allowed: taken.allowed, headers: rateHeaders(limit, taken), retryAfterMs: taken.retry_after_ms };
   } catch (error) {
     count("rate_limit_unavailable", name);
     log.warn("the rate limiter could not be asked: the request passes", { limit: name, error });
@@ -91,7 +91,7 @@ export async function requireRate(
  * what could be taken at once now, and `t` the time until that grows by one (the draft wants it no later
  * than `Retry-After`).
  */
-function fields(
+export function rateHeaders(
   { name, perSecond, burst }: Limit,
   { remaining, reset_ms }: TakeRate,
 ): Record<string, string> {

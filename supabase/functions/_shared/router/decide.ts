@@ -4,7 +4,7 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
-import { evaluate, type Flag } from "../flags/evaluate.ts";
+import { evaluate, type Flag, onForAnybody } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { Referral } from "../routing/facts.ts";
@@ -87,7 +87,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   return async () => {
     if (deps.killed(ROUTER_FLAG)) return { more: false };
     const rules = await deps.rules();
-    if (isOffForAll(rules.flags)) return { more: false };
+    if (!onForAnybody(rules.flags, ROUTER_FLAG)) return { more: false };
     const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
       p_revision: rules.revision,
       p_conversations: CONVERSATIONS,
@@ -105,11 +105,6 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
     const more = waiting.length === CONVERSATIONS || waiting.some((c) => c.messages.length === MESSAGES_EACH);
     return { more };
   };
-}
-
-function isOffForAll(flags: Rules["flags"]): boolean {
-  const flag = flags.get(ROUTER_FLAG);
-  return !flag?.on || flag.threshold === null || (flag.threshold === 0 && flag.targets.size === 0);
 }
 
 /** Decides about all that a conversation has waiting, in order. Pure. */

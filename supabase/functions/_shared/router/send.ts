@@ -27,7 +27,7 @@ export interface ClaimedMessage {
 
 /** What became of it. */
 export type Sent =
-  | { outcome: "sent"; provider_id: string }
+  | { outcome: "sent"; provider_id: string | null }
   | { outcome: "retry"; error: unknown; retry_after_ms: number; throttled?: "number" }
   | { outcome: "failed"; error: unknown };
 

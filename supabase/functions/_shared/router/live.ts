@@ -1,0 +1,126 @@
+/**
+ * Routing with everything real: the database, the network, the environment. The composition that `wa-webhook`,
+ * `wa-router` and `wa-send` share; one an isolate.
+ *
+ * @module
+ */
+import { configFaults, env } from "../config/env.ts";
+import { killed } from "../config/kill_switch.ts";
+import { rpc } from "../db/client.ts";
+import { type Config, loadConfig } from "../db/config.ts";
+import { count } from "../db/counters.ts";
+import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
+import { rememberResolutions, resolvePublic } from "../forward/addresses.ts";
+import { type Allowlist, compileAllowlist } from "../forward/allowlist.ts";
+import { log } from "../log/log.ts";
+import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
+import { nextSendAttempt } from "../whatsapp/errors.ts";
+import { send } from "../whatsapp/graph.ts";
+import { checkMessage, type OutboundMessage, wordsOf } from "../whatsapp/outbound.ts";
+import type { Reply } from "./forward.ts";
+import { createRouting, type Routing } from "./routing.ts";
+import { type ClaimedMessage, SEND_FLAG, type Sent } from "./send.ts";
+
+/** What a configuration means to routing, worked out once for each revision. */
+interface Meaning {
+  flags: ReadonlyMap<string, Flag>;
+  routes: CompiledRoute[];
+  allowlist: Allowlist;
+  allowLoopback: boolean;
+}
+
+const meanings = new WeakMap<Config, Promise<Meaning>>();
+
+async function meaningOf(config: Config): Promise<Meaning> {
+  let meaning = meanings.get(config);
+  if (meaning === undefined) {
+    meaning = (async () => ({
+      flags: prepareFlags(config.settings),
+      routes: await compileRoutes(config.routes),
+      allowlist: await compileAllowlist(
+        config.allowlist.filter(({ purpose }) => purpose === "forward").map(({ pattern }) => pattern),
+      ),
+      allowLoopback: isLocalStack() &&
+        config.settings.some(({ key, value }) => key === "forward.allow_loopback" && value === "true"),
+    }))();
+    meanings.set(config, meaning);
+  }
+  return await meaning;
+}
+
+/** The setting that allows loopback destinations is obeyed on a local stack alone, whatever a database says. */
+function isLocalStack(): boolean {
+  const { hostname } = new URL(env("SUPABASE_URL").SUPABASE_URL);
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+const resolve = rememberResolutions((host) => resolvePublic(host));
+
+/** Routing of this isolate. */
+export const routing: Routing = createRouting({
+  rpc,
+  killed,
+  count,
+  now: () => new Date(),
+  random: Math.random,
+  rules: async () => {
+    const config = await loadConfig();
+    return { revision: config.revision, ...await meaningOf(config) };
+  },
+  enabled: async (feature) => {
+    if (killed(feature)) return false;
+    if (feature === SEND_FLAG && configFaults("WHATSAPP_ACCESS_TOKEN").length > 0) {
+      log.error("messages wait: WHATSAPP_ACCESS_TOKEN is not set", { feature });
+      return false;
+    }
+    return onForAnybody((await meaningOf(await loadConfig())).flags, feature);
+  },
+  world: async () => ({ fetch, resolve, ...await meaningOf(await loadConfig()) }),
+  checkReplies,
+  send: sendOne,
+  onError: (message, error) => log.warn(message, { error }),
+});
+
+/**
+ * A service's replies as they are queued. They go to the person who wrote, whatever they say: a service must not
+ * reach others through the answer to a delivery.
+ *
+ * Failure policy: a reply that Meta would refuse is left out, counted and told; the delivery itself succeeded.
+ */
+function checkReplies(
+  replies: readonly Record<string, unknown>[],
+  identities: Record<string, string>,
+  deliveryId: string,
+): Reply[] {
+  const to = identities.phone ?? identities.bsuid ?? identities.parent_bsuid;
+  return replies.flatMap((reply, index) => {
+    const checked = checkMessage(reply);
+    if (checked.ok && to !== undefined) {
+      return [{ to, message: checked.value, text: wordsOf(checked.value) }];
+    }
+    count("replies_refused", checked.ok ? "nobody" : "invalid");
+    log.warn("a reply of a service cannot be sent", {
+      delivery_id: deliveryId,
+      reply: index,
+      issues: checked.ok ? "the person has no id that can be written to" : checked.issues,
+    });
+    return [];
+  });
+}
+
+async function sendOne({ id, to, number_id, message, attempt }: ClaimedMessage): Promise<Sent> {
+  const { WHATSAPP_ACCESS_TOKEN, WHATSAPP_GRAPH_URL } = env("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_GRAPH_URL");
+  const account = { graphUrl: WHATSAPP_GRAPH_URL, token: WHATSAPP_ACCESS_TOKEN, phoneNumberId: number_id };
+  const result = await send(fetch, account, { id, to, message: message as OutboundMessage });
+  if (result.ok) return { outcome: "sent", provider_id: result.wamid ?? null };
+  count("outbound_errors", String(result.code));
+  const { ok: _, retryAfterMs: __, ...error } = result;
+  const next = nextSendAttempt(attempt, result);
+  if (next.outcome === "failed") return { outcome: "failed", error: { ...error, given_up: next.why } };
+  return {
+    outcome: "retry",
+    error,
+    retry_after_ms: next.afterMs,
+    ...(result.scope === "number" ? { throttled: "number" } : {}),
+  };
+}
