@@ -177,6 +177,7 @@ comment on column private.config_revision.revision is
   'Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a number again that stood for something else.';
 alter table private.config_revision enable row level security;
 revoke all on private.config_revision from anon, authenticated, service_role, public;
+grant select on private.config_revision to service_role;
 insert into private.config_revision default values;
 
 create function private.bump_config_revision() returns trigger
