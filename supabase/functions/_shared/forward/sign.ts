@@ -1,8 +1,8 @@
 /**
  * Signatures by Standard Webhooks: `v1,` and the base64 HMAC-SHA-256 of "id.timestamp.body".
  *
- * WebCrypto with keys kept ready, because the reference library hashes in JavaScript, about ten times slower on a
- * body of 130 KB. The library is the oracle in the tests.
+ * WebCrypto with keys kept ready, because the reference library hashes in JavaScript, several times slower on a long
+ * body. The library is the oracle in the tests.
  *
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  * @module
