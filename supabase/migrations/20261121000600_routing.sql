@@ -124,7 +124,7 @@ comment on column public.routes.id is 'UUID v7: also the order of routes of one 
 comment on column public.routes.name is 'What explanations call it.';
 comment on column public.routes.priority is 'Smaller comes first.';
 comment on column public.routes.condition is 'Typed condition, checked by the functions'' schema when written through them.';
-comment on column public.routes.mode is 'first: to the first of its destinations; all: to each of them.';
+comment on column public.routes.mode is 'first: to the first of its destinations that is not paused; all: to each of them.';
 comment on column public.routes.flag_key is 'The route counts only where this flag is on for the contact; null for always.';
 comment on column public.routes.sticky_minutes is 'Keeps the conversation with this route for so long after each match; null for not.';
 comment on column public.routes.active is 'A route that is not active matches nothing.';

@@ -36,7 +36,10 @@ async function meaningOf(config: Config): Promise<Meaning> {
   if (meaning === undefined) {
     meaning = (async () => ({
       flags: prepareFlags(config.settings),
-      routes: await compileRoutes(config.routes),
+      routes: await compileRoutes(
+        config.routes,
+        new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
+      ),
       allowlist: await compileAllowlist(
         config.allowlist.filter(({ purpose }) => purpose === "forward").map(({ pattern }) => pattern),
       ),
@@ -44,6 +47,8 @@ async function meaningOf(config: Config): Promise<Meaning> {
         config.settings.some(({ key, value }) => key === "forward.allow_loopback" && value === "true"),
     }))();
     meanings.set(config, meaning);
+    // A library that could not be loaded this time may be there the next.
+    meaning.catch(() => meanings.delete(config));
   }
   return await meaning;
 }
