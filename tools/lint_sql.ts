@@ -2,12 +2,10 @@
  * `deno task lint:sql`: the migrations as squawk sees them (locks, time limits, types), and the database that they
  * make as Supabase's advisors see it (RLS, search paths, indexes), on a fresh Postgres.
  */
-import { join } from "node:path";
-import postgres from "postgres";
-import { bootstrap } from "../local/bootstrap.ts";
-import { listMigrations, migrate } from "../local/migrate.ts";
+import { join, relative } from "node:path";
+import { listMigrations } from "../local/migrate.ts";
 import { MIGRATIONS, ROOT } from "../local/paths.ts";
-import { freePort, startPostgres } from "../local/postgres.ts";
+import { onDatabase, startTestCluster, TEMPLATE } from "../tests/support/cluster.ts";
 import { npx, SQUAWK, SUPABASE } from "./programs.ts";
 import { type Finding, main } from "./report.ts";
 
@@ -40,7 +38,7 @@ export async function squawk(
   where: "forward" | "reverse",
   folder: string = join(MIGRATIONS, where === "reverse" ? "reverse" : "."),
 ): Promise<Finding> {
-  const files = listMigrations(folder).map(({ path }) => path);
+  const files = listMigrations(folder).map(({ path }) => relative(ROOT, path));
   const exceptions = EXCEPTIONS.filter((exception) => exception.where === where).map(({ rule }) => rule);
   const { code, stdout, stderr } = await npx(SQUAWK, [
     "--pg-version=17.0",
@@ -53,7 +51,10 @@ export async function squawk(
   return {
     ok: code === 0,
     what: `squawk: ${files.length} ${where} migrations`,
-    detail: code === 0 ? "" : stdout + stderr,
+    // Its lines and columns count from 0, those of editors from 1.
+    detail: code === 0
+      ? ""
+      : stdout.replaceAll(/:(\d+):(\d+): /g, (_, line, column) => `:${+line + 1}:${+column + 1}: `) + stderr,
   };
 }
 
@@ -67,32 +68,6 @@ export async function advisors(url: string): Promise<Finding> {
   return { ok: code === 0, what: "supabase db advisors", detail: code === 0 ? "" : stdout + stderr };
 }
 
-/** Runs `use` with the address of a new database on which every migration has run; nothing of it remains. */
-export async function withMigratedDatabase<T>(use: (url: string) => Promise<T>): Promise<T> {
-  const dir = await Deno.makeTempDir({ prefix: "gatelink-lint-" });
-  // Postgres may have to run as another user than this one, and has to get to its folder.
-  await Deno.chmod(dir, 0o755);
-  const server = await startPostgres({
-    dataDir: join(dir, "postgres"),
-    password: crypto.randomUUID(),
-    port: freePort(),
-    durable: false,
-  });
-  try {
-    const sql = postgres(server.url, { max: 2, onnotice: () => {} });
-    try {
-      await bootstrap(sql);
-      await migrate(sql);
-    } finally {
-      await sql.end();
-    }
-    return await use(server.url);
-  } finally {
-    await server.stop();
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
 if (import.meta.main) {
   await main({
     name: "lint:sql",
@@ -100,7 +75,12 @@ if (import.meta.main) {
     run: async (say) => {
       say(await squawk("forward"));
       say(await squawk("reverse"));
-      say(await withMigratedDatabase(advisors));
+      const cluster = await startTestCluster();
+      try {
+        say(await advisors(onDatabase(cluster.url, TEMPLATE)));
+      } finally {
+        await cluster.stop();
+      }
     },
   });
 }
