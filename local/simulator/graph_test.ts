@@ -76,6 +76,16 @@ Deno.test("GraphApi: without autoRead a message is read when its chat is opened,
   assertEquals(items().map(({ item }) => item.status), ["sent", "delivered", "read"]);
 });
 
+Deno.test("GraphApi: a chat that is opened while the message is being read is read once", async () => {
+  const { send, clock, meta, items, person } = withPerson();
+  meta.listen((event) => {
+    if (event.type === "message" && event.message.progress === "delivered") meta.userReads(person);
+  });
+  await send();
+  await clock.until(meta.settled());
+  assertEquals(items().map(({ item }) => item.status), ["sent", "delivered", "read"]);
+});
+
 Deno.test("GraphApi: a caller without the token or with another number is refused", async () => {
   const { meta } = withPerson();
   const stranger = await callGraph(meta, { to: "447700900123", ...TEXT }, { token: "wrong" });

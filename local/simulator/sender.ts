@@ -223,7 +223,7 @@ export class WebhookSender {
     const event = ++this.#events;
     for (const { update } of post.copies) {
       const fate = this.#fates.get(update.n)!;
-      if (!fate.acknowledged) fate.posts.add(post.view.id);
+      fate.posts.add(post.view.id);
       if (fate.begun === undefined) {
         fate.begun = event;
         onBegun(update);
