@@ -77,8 +77,9 @@ export const PROBES: Record<string, Probe[]> = {
   "wa-router": [NEEDS_KEY, {
     what: "routes what waits",
     request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),
-    status: 200,
+    status: 202,
     type: "application/json",
+    body: { status: "draining" },
   }],
   "wa-send": [NEEDS_KEY, {
     what: "names what is wrong with a message",
