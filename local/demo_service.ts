@@ -8,6 +8,7 @@ import { Webhook } from "standardwebhooks";
 
 /** What Gatelink delivers, as far as this service reads it. */
 interface Delivery {
+  /** `message.received`, or another that this service does not know and answers with nothing. */
   type: string;
   /** ISO time. */
   timestamp: string;
@@ -54,7 +55,7 @@ export function createDemoService(
     if (known) return Response.json({ replies: known });
 
     const delivery: Delivery = JSON.parse(body);
-    const replies = answer(delivery.data);
+    const replies = delivery.type === "message.received" ? answer(delivery.data) : [];
     answers.set(id, replies);
     if (answers.size > REMEMBER) answers.delete(answers.keys().next().value!);
     received.push({ id, at: new Date().toISOString(), delivery, replies });

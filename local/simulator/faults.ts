@@ -8,6 +8,8 @@ export interface GraphError {
   code: number;
   title: string;
   details?: string;
+  /** Whether Meta says that it will pass. */
+  transient?: boolean;
   /** Seconds, as Retry-After. */
   retryAfter?: number;
 }
@@ -72,7 +74,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   "503": {
     label: "503: service unavailable, Retry-After 1 s",
     how: "answer",
-    error: { status: 503, code: 2, title: "Service temporarily unavailable", retryAfter: 1 },
+    error: { status: 503, code: 2, title: "Service temporarily unavailable", transient: true, retryAfter: 1 },
   },
   timeout: { label: "Time-out: never answered", how: "silence" },
   answer_lost: { label: "Answer lost: taken, never answered", how: "lost" },
@@ -85,6 +87,7 @@ export function errorResponse(error: GraphError, trace: string): Response {
       message: error.code < 1000 ? error.title : `(#${error.code}) ${error.title}`,
       type: "OAuthException",
       code: error.code,
+      ...(error.transient && { is_transient: true }),
       ...(error.details && { error_data: { messaging_product: "whatsapp", details: error.details } }),
       fbtrace_id: trace,
     },

@@ -181,7 +181,10 @@ for (const [fault, [status, code]] of Object.entries(ANSWERS)) {
       const error = await errorOf(response);
       assertEquals([response.status, error.code, error.type], [status, code, "OAuthException"]);
       assert(typeof error.fbtrace_id === "string" && typeof error.message === "string");
-      assertEquals(response.headers.get("retry-after"), fault === "503" ? "1" : null);
+      assertEquals(
+        [response.headers.get("retry-after"), error.is_transient],
+        fault === "503" ? ["1", true] : [null, undefined],
+      );
     }
     assertEquals((await send()).status, 200);
     assertEquals(meta.outbox.messages.length, 1);
@@ -279,6 +282,7 @@ Deno.test("GraphApi: a person without a number is addressed by user id; an unkno
   const answer = await (await callGraph(meta, { recipient: hidden.bsuid, ...TEXT })).json();
   assertEquals(answer.contacts, [{ input: hidden.bsuid, user_id: hidden.bsuid }]);
   assertEquals((await callGraph(meta, { recipient: "US.1", ...TEXT })).status, 400);
+  assertEquals((await callGraph(meta, { to: hidden.bsuid, ...TEXT })).status, 400);
   assertEquals((await callGraph(meta, { to: "12025550199", ...TEXT })).status, 200);
   assertEquals(meta.contacts.at(-1)?.phone, "12025550199");
 });

@@ -20,7 +20,7 @@ import {
   type Update,
   type UserMessage,
 } from "./model.ts";
-import { type ContactInput, digits, isPhone, People } from "./people.ts";
+import { type ContactInput, People, phoneOf } from "./people.ts";
 import { Random } from "./random.ts";
 import { type Acknowledged, type RetrySchedule, WebhookSender } from "./sender.ts";
 import { parseSettings } from "./settings.ts";
@@ -304,8 +304,8 @@ export class MetaSimulator {
   #recipient({ to, recipient }: Json): Contact | string {
     const known = this.#people.find(to, recipient);
     if (known) return known;
-    const phone = digits(String(to ?? ""));
-    if (!isPhone(phone)) return "to: not a phone number, and recipient: not a known user id";
+    const phone = phoneOf(to);
+    if (!phone) return "to: not a phone number, and recipient: not a known user id";
     return this.addContact({ name: `+${phone}`, phone });
   }
 

@@ -50,12 +50,10 @@ export class People {
     return this.#put({ ...before, ...change, bsuid, id });
   }
 
-  /** Whom `to` (a phone number, however written) or `recipient` (a user id) of a Graph API call means. */
+  /** Whom `to` (a phone number) or else `recipient` (a user id) of a Graph API call means. */
   find(to: unknown, recipient: unknown): Contact | undefined {
-    const phone = digits(String(to ?? ""));
-    return this.all.find((one) =>
-      (phone !== "" && one.phone === phone) || (one.bsuid !== undefined && one.bsuid === recipient)
-    );
+    const [key, value] = to === undefined ? ["bsuid" as const, recipient] : ["phone" as const, phoneOf(to)];
+    return value === undefined ? undefined : this.all.find((one) => one[key] === value);
   }
 
   #put(input: ContactInput & { id: string }): Contact {
@@ -88,11 +86,17 @@ export class People {
 }
 
 /** The digits of a phone number. */
-export function digits(phone: string): string {
+function digits(phone: string): string {
   return phone.replace(/\D/g, "");
 }
 
+/** The digits of what is meant as a phone number, however it is written; undefined when it is none. */
+export function phoneOf(written: unknown): string | undefined {
+  const text = String(written);
+  return /^\+?[\d\s().-]+$/.test(text) && isPhone(digits(text)) ? digits(text) : undefined;
+}
+
 /** Whether these digits can be a phone number in international form. */
-export function isPhone(digits: string): boolean {
+function isPhone(digits: string): boolean {
   return /^[1-9]\d{6,14}$/.test(digits);
 }
