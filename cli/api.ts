@@ -1,6 +1,6 @@
 /** The stack's Data API, with the secret key: the only place of the command line that knows supabase-js. */
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import { CliError, type ErrorCode } from "./errors.ts";
+import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -29,7 +29,8 @@ export function connect(stack: Stack): Api {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     global: {
       fetch: (input, init) =>
-        fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) }),
+        fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
+          .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error }))),
     },
   });
   const settle = async <T>(asked: PromiseLike<Answer>): Promise<T> => {
@@ -76,21 +77,13 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
     return new CliError(
       "stack_unreachable",
       `${stack.url} (from ${stack.from}) does not answer: ${
-        status === 0 ? reason(error.message) : `HTTP ${status}`
+        status === 0 ? error.message.replace(/^Error: /, "") : `HTTP ${status}`
       }`,
       stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
     );
   }
   const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");
   return new CliError(kind, sentence(error.message), error.hint ?? undefined);
-}
-
-/** What fetch says, without the names of its classes. */
-function reason(message: string): string {
-  return message.replace(/^(TypeError|FetchError|AbortError|TimeoutError): /, "").replace(
-    /^error sending request .*?: /,
-    "",
-  );
 }
 
 function sentence(message: string): string {

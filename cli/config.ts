@@ -1,6 +1,10 @@
 /** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
 import type { Setting } from "../supabase/functions/_shared/flags/evaluate.ts";
-import type { RouteRow } from "../supabase/functions/_shared/routing/routes.ts";
+import {
+  type CompiledRoute,
+  compileRoutes,
+  type RouteRow,
+} from "../supabase/functions/_shared/routing/routes.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
 
@@ -16,6 +20,18 @@ export interface Config {
 /** Reads the configuration in one snapshot. */
 export function loadConfig(api: Api): Promise<Config> {
   return api.rpc("load_config");
+}
+
+/** The routes as the router asks them: in its order, paused destinations passed over. */
+export function routesOf(config: Config): Promise<CompiledRoute[]> {
+  const paused = config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id);
+  return compileRoutes(config.routes, new Set(paused));
+}
+
+/** The names of the destinations, by id. */
+export function namesOf(config: Config): (id: string) => string {
+  const names = new Map(config.destinations.map(({ id, name }) => [id, name]));
+  return (id) => names.get(id) ?? id;
 }
 
 /** A row of the table `destinations`. */

@@ -38,7 +38,7 @@ export function destinations(program: Command, run: Run): void {
       "after",
       `
 Examples:
-  gatelink destinations add demo http://127.0.0.1:9999/hook        (local stack)
+  gatelink destinations add demo http://127.0.0.1:9999/hook
   gatelink destinations add orders https://hooks.example.com/whatsapp --timeout 5s --rate 20
   gatelink destinations add night https://hooks.example.com/night --retry 5s,1m,1h`,
     )
@@ -112,7 +112,7 @@ service does not answer 2xx.
 
 Examples:
   gatelink destinations test demo
-  gatelink destinations test orders --secret whsec_…`,
+  gatelink destinations test orders --secret "$ORDERS_SECRET"`,
     )
     .action((name: string, options: { secret?: string }) =>
       run((session) => testDestination(session, name, options.secret))

@@ -52,3 +52,10 @@ export function told(error: unknown): CliError {
   const hint = error instanceof Error ? error.stack : undefined;
   return new CliError("unexpected", message, hint, { cause: error });
 }
+
+/** Why a fetch failed, in the words of the system: Deno keeps them in the cause, behind the address. */
+export function fetchReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const said = error.cause instanceof Error ? error.cause.message : error.message;
+  return said.replace(/^error sending request for url \(\S*\): (client error \([^)]*\): )?/, "");
+}

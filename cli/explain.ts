@@ -3,10 +3,9 @@ import { z } from "zod";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
 import { ROUTER_FLAG } from "../supabase/functions/_shared/router/decide.ts";
 import { type Finding, match } from "../supabase/functions/_shared/routing/match.ts";
-import { compileRoutes } from "../supabase/functions/_shared/routing/routes.ts";
 import { lastFour } from "../supabase/functions/_shared/log/redact.ts";
 import type { Api } from "./api.ts";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, loadConfig, namesOf, routesOf } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { type Cell, facts, table, time } from "./output.ts";
 import type { Result } from "./session.ts";
@@ -167,7 +166,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
   const conversation = contactId === "" ? undefined : await conversationOf(api, contactId, number);
   const flags = prepareFlags(config.settings);
   const decision = match(
-    await compileRoutes(config.routes),
+    await routesOf(config),
     {
       id: "",
       type,
@@ -232,11 +231,6 @@ async function conversationOf(
     client.from("conversations").select(CONVERSATION).eq("contact_id", contactId).eq("number_id", numberId)
   );
   return conversation;
-}
-
-function namesOf(config: Config): (id: string) => string {
-  const names = new Map(config.destinations.map(({ id, name }) => [id, name]));
-  return (id) => names.get(id) ?? id;
 }
 
 function findingsTable(findings: Finding[] | readonly Finding[]): string {

@@ -13,11 +13,16 @@ export async function main(args: string[]): Promise<number> {
   const print = (document: unknown, text: string) =>
     console.log(json ? JSON.stringify(document, null, 2) : text);
   let code: number = EXIT.ok;
+  let shown = "";
 
   const session: Session = {
     api: async () => connect(await findStack()),
     // For a person who waits; in a log it would be noise.
-    progress: (line) => Deno.stderr.isTerminal() && Deno.stderr.writeSync(encode(`\r\x1b[K${line}`)),
+    progress: (line) => {
+      if (Deno.stderr.isTerminal() && line !== shown) {
+        Deno.stderr.writeSync(encode(`\r\x1b[K${shown = line}`));
+      }
+    },
   };
   const run: Run = async (work) => {
     const result = await work(session).finally(() => session.progress(""));

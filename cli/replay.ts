@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { isAbsolute, join } from "node:path";
 import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
-import { CliError } from "./errors.ts";
+import { CliError, fetchReason } from "./errors.ts";
 import { clean, counted, table, verdict } from "./output.ts";
 import { type LeftOut, recordedSince } from "./recorded.ts";
 import type { Result, Run, Session } from "./session.ts";
@@ -164,6 +164,8 @@ async function post(
       method: "POST",
       headers: { "content-type": "application/json", "x-hub-signature-256": sign(bytes, secret) },
       body: bytes,
+      // What was signed is for this address and no other.
+      redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const text = await response.text();
@@ -172,7 +174,7 @@ async function post(
     if (status === 200) return end({ status, received, stored, duplicates });
     return end({ status, error: clean(code ?? text).slice(0, 200) });
   } catch (error) {
-    return end({ error: (error as Error).message });
+    return end({ error: fetchReason(error) });
   }
 }
 
@@ -193,6 +195,7 @@ function report(url: string, sent: Sent[], left: LeftOut): Result {
     received: sum((one) => one.received),
     stored: sum((one) => one.stored),
     duplicates: sum((one) => one.duplicates),
+    stopped: sent.at(-1)?.status === null,
   };
   const leftOut = Object.entries({
     "was no JSON": left.not_json,
@@ -216,6 +219,7 @@ function report(url: string, sent: Sent[], left: LeftOut): Result {
         "Nothing was stored since then.",
       ),
       ...leftOut,
+      ...(totals.stopped ? ["Stopped: it answers no more. What follows was not sent."] : []),
       `${
         counted(totals.bodies, "body", "bodies")
       } to ${url}: ${failed} failed; ${totals.received} received = ` +

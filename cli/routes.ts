@@ -6,13 +6,12 @@ import {
   ConditionError,
   parseCondition,
 } from "../supabase/functions/_shared/routing/condition.ts";
-import { compileRoutes } from "../supabase/functions/_shared/routing/routes.ts";
 import type { Api } from "./api.ts";
-import { loadConfig } from "./config.ts";
+import { loadConfig, namesOf, routesOf } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { explainMessage, explainTry } from "./explain.ts";
 import { type Cell, facts, table } from "./output.ts";
-import type { Run } from "./session.ts";
+import type { Result, Run } from "./session.ts";
 import { durationWithin, isId, json, several, whole } from "./values.ts";
 
 interface AddOptions {
@@ -58,7 +57,7 @@ export function routes(program: Command, run: Run): void {
     .option("--priority <n>", "smaller comes first", whole(-1_000_000, 1_000_000), 100)
     .option("--name <name>", "what explanations call it (default: made from the destinations)")
     .addOption(
-      new Option("--mode <mode>", "first: to the first destination named; all: to each of them")
+      new Option("--mode <mode>", "first: to the first destination that is not paused; all: to each of them")
         .choices(["first", "all"]).default("first"),
     )
     .option("--flag <key>", "the route counts only where this flag is on for the contact")
@@ -199,20 +198,14 @@ async function checked(when: unknown): Promise<Condition> {
   }
 }
 
-async function list(api: Api) {
+async function list(api: Api): Promise<Result> {
   const config = await loadConfig(api);
-  const names = new Map(config.destinations.map(({ id, name }) => [id, name]));
+  const nameOf = namesOf(config);
   const rows = new Map(config.routes.map((row) => [row.id, row]));
-  const ordered = (await compileRoutes(config.routes)).map((route) => ({
-    ...rows.get(route.id)!,
-    description: route,
-  }));
-  const listed = ordered.map(({ description, destination_ids, ...row }) => ({
-    ...row,
-    description: description.description,
-    valid: description.test !== undefined,
-    destinations: destination_ids.map((id) => names.get(id) ?? id),
-  }));
+  const listed = (await routesOf(config)).map(({ id, description, test }) => {
+    const { destination_ids, ...row } = rows.get(id)!;
+    return { ...row, description, valid: test !== undefined, destinations: destination_ids.map(nameOf) };
+  });
   return {
     document: listed,
     text: table(
@@ -221,8 +214,8 @@ async function list(api: Api) {
         route.active === false ? ["dim", `${route.name} (inactive)`] : route.name,
         route.priority,
         route.valid ? route.description : ["red", `cannot be used: ${route.description}`],
-        route.mode === "all" && route.destinations.length > 1
-          ? `all of ${route.destinations.join(", ")}`
+        route.destinations.length > 1
+          ? `${route.mode} of ${route.destinations.join(", ")}`
           : route.destinations.join(", "),
         route.flag_key,
         route.sticky_minutes ? `${route.sticky_minutes} min` : null,

@@ -27,7 +27,9 @@ export async function testDestination(session: Session, name: string, secret?: s
     allowlist: await compileAllowlist(
       allowlist.filter((entry) => entry.purpose === "forward").map((entry) => entry.pattern),
     ),
-    allowLoopback: settings.some(({ key, value }) => key === "forward.allow_loopback" && value === "true"),
+    // As the router has it: a setting of the local stack alone.
+    allowLoopback: isLoopback(api.stack.url) &&
+      settings.some(({ key, value }) => key === "forward.allow_loopback" && value === "true"),
   };
   const id = crypto.randomUUID();
   const result = await deliver(world, {
@@ -89,6 +91,11 @@ async function storedSecrets(api: Api, name: string): Promise<string[]> {
   } finally {
     await sql.end();
   }
+}
+
+function isLoopback(url: string): boolean {
+  const { hostname } = new URL(url);
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }
 
 const ADVICE: Record<DeliveryError, string> = {
