@@ -4,7 +4,7 @@
  */
 import { getAuthSchemaSql } from "@supabase/lite";
 import type { Sql } from "postgres";
-import { StackError } from "./postgres_binaries.ts";
+import { StackError } from "./stack_error.ts";
 
 /** Oldest major version of Postgres that the migrations run on. */
 export const OLDEST_POSTGRES = 15;

@@ -1,7 +1,7 @@
 /** Applies the migrations of supabase/migrations, and records them as the supabase CLI does. */
 import type { Sql } from "postgres";
 import { join, MIGRATIONS } from "./paths.ts";
-import { StackError } from "./postgres_binaries.ts";
+import { StackError } from "./stack_error.ts";
 import { sqlStatements } from "./sql_statements.ts";
 
 /** One file of supabase/migrations, as `20261121000100_foundation.sql`. */

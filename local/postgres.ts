@@ -6,7 +6,8 @@
  */
 import postgres from "postgres";
 import { join } from "./paths.ts";
-import { linkLibraries, postgresHome, type RunAs, runAs, StackError } from "./postgres_binaries.ts";
+import { linkLibraries, postgresHome, type RunAs, runAs } from "./postgres_binaries.ts";
+import { StackError } from "./stack_error.ts";
 
 export interface PostgresOptions {
   /** Folder for the cluster itself; made when it does not exist. Its parent must exist. */
@@ -122,6 +123,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     pid: () => server.pid,
     stop: async () => {
       stopping = true;
+      server.ref();
       server.kill("SIGINT");
       await watched.catch(() => {});
     },
@@ -141,6 +143,8 @@ export function freePort(): number {
 interface Server {
   pid: number;
   status: Promise<unknown>;
+  /** From now on it keeps the program alive. */
+  ref(): void;
   kill(signal: Deno.Signal): void;
   /** The end of what it logged. */
   words(): string;
@@ -159,6 +163,8 @@ async function launch(
   for (;;) {
     const child = command(as, join(home, "bin", "postgres"), args).spawn();
     const lines: string[] = [];
+    // A server that is left running keeps nobody's program alive.
+    child.unref();
     eachLine(child.stderr, (line) => {
       lines.push(line);
       if (lines.length > 40) lines.shift();
@@ -171,6 +177,7 @@ async function launch(
         return {
           pid: child.pid,
           status: child.status,
+          ref: () => child.ref(),
           kill: (signal) => kill(child, signal),
           words: () => lines.join(" | "),
         };

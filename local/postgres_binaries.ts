@@ -5,11 +5,7 @@
  * it hooks the signals and the exit of the process that loads it.
  */
 import { dirname, fromFileUrl, join } from "./paths.ts";
-
-/** What is wrong with the machine or the user's input, in a sentence for that user: printed without a stack. */
-export class StackError extends Error {
-  override name = "StackError";
-}
+import { StackError } from "./stack_error.ts";
 
 /** Folder with `bin`, `lib` and `share` of the Postgres made for this machine. */
 export function postgresHome(): string {

@@ -2,7 +2,7 @@
  * `deno task test [deno test options and paths]`: all tests, in random order, on one embedded Postgres that is
  * started for the run and gone afterwards. Exit code 0 when all passed.
  */
-import { StackError } from "../local/postgres_binaries.ts";
+import { StackError } from "../local/stack_error.ts";
 import { ROOT } from "../local/paths.ts";
 import { CLUSTER_VARIABLE, startTestCluster } from "./support/cluster.ts";
 

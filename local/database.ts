@@ -1,0 +1,98 @@
+/** The database of a stack: an embedded Postgres in its data folder, or one of the user's own by DATABASE_URL. */
+import postgres, { type Sql } from "postgres";
+import { bootstrap } from "./bootstrap.ts";
+import type { DataFolder } from "./data_folder.ts";
+import { migrate, type Migration } from "./migrate.ts";
+import { join } from "./paths.ts";
+import { freePort, startPostgres } from "./postgres.ts";
+import { StackError } from "./stack_error.ts";
+
+export interface Database {
+  url: string;
+  /** Connections of the supervisor itself, for migrations, seed and clock. */
+  sql: Sql;
+  /** Process id of the embedded server; undefined for the user's own. */
+  pid(): number | undefined;
+  /** Applies what is missing, and returns it. */
+  migrate(): Promise<Migration[]>;
+  /** Closes the connections, and stops the embedded server. */
+  stop(): Promise<void>;
+  /** Rejects when the embedded server can't be kept running; never resolves. */
+  failed: Promise<never>;
+}
+
+export interface DatabaseOptions {
+  folder: DataFolder;
+  /** Preferred TCP port of the embedded server; any free one is taken when it is in use. */
+  port: number;
+  /** Told when the embedded server died and when it is back. */
+  onRestart: (event: "died" | "back") => void;
+}
+
+/** Starts the embedded server. @throws StackError */
+export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOptions): Promise<Database> {
+  const server = await startPostgres({
+    dataDir: join(folder.path, "postgres"),
+    password: folder.keys.dbPassword,
+    port: isFree(port) ? port : freePort(),
+    onRestart,
+  });
+  const database = connect(server.url);
+  return {
+    ...database,
+    pid: server.pid,
+    failed: server.failed,
+    async stop() {
+      await database.stop();
+      await server.stop();
+    },
+  };
+}
+
+/** Connects to the user's own. @throws StackError that says what is wrong with DATABASE_URL. */
+export async function ownDatabase(url: string): Promise<Database> {
+  const wrong = (what: string) => new StackError(`DATABASE_URL can't be used: ${what}`);
+  const host = URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol) && new URL(url).hostname;
+  if (!host) throw wrong("it is not of the form postgresql://user:password@host:5432/database.");
+  if (/\.supabase\.(co|com|in)$/.test(host)) {
+    throw wrong(
+      `${host} is a hosted Supabase project, and the local stack would put an admin and demo content into it. ` +
+        `See docs/deploy.md for how Gatelink gets there.`,
+    );
+  }
+  const database = connect(url);
+  try {
+    await database.sql`select 1`;
+    return database;
+  } catch (error) {
+    await database.stop();
+    const { code, message } = error as { code?: string; message?: string };
+    if (code === "28P01" || code === "28000") throw wrong(`${host} refuses user or password.`);
+    if (code === "3D000") throw wrong(`${message}. Create it first, with createdb.`);
+    throw wrong(`${host} can't be reached (${code ?? message}). Is it running there?`);
+  }
+}
+
+function connect(url: string): Database {
+  const sql = postgres(url, { max: 4, connect_timeout: 10, onnotice: () => {} });
+  return {
+    url,
+    sql,
+    pid: () => undefined,
+    failed: new Promise(() => {}),
+    async migrate() {
+      await bootstrap(sql);
+      return await migrate(sql);
+    },
+    stop: () => sql.end({ timeout: 2 }),
+  };
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}

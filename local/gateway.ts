@@ -1,0 +1,30 @@
+/** The supervisor's own server, on an internal port: everything of the stack that is not a function. */
+import { Problem, problemResponse } from "../supabase/functions/_shared/http/problem.ts";
+
+type Fetch = (request: Request) => Response | Promise<Response>;
+
+export interface Gateway {
+  /** Its address, without a slash at the end. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** Serves by the beginning of the path: `{"/rest/v1": …}`. What is under no path goes to /simulator/ or is 404. */
+export function startGateway(paths: Record<string, Fetch>): Gateway {
+  const routes = Object.entries(paths);
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const path = new URL(request.url).pathname;
+    const route = routes.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`));
+    if (route) return route[1](request);
+    if (path === "/") return new Response(null, { status: 302, headers: { location: "/simulator/" } });
+    return problemResponse(new Problem("not_found"), crypto.randomUUID());
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    async stop() {
+      // Event streams of the simulator's page would last for ever.
+      const late = new Promise((resolve) => setTimeout(resolve, 1_000));
+      await Promise.race([server.shutdown(), late]);
+    },
+  };
+}

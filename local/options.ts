@@ -1,0 +1,68 @@
+/** The command line of `deno task start`. */
+import { parseArgs } from "node:util";
+import { FUNCTIONS, resolve } from "./paths.ts";
+import { StackError } from "./stack_error.ts";
+
+export interface StartOptions {
+  /** Public port on 127.0.0.1. */
+  port: number;
+  /** Data folder. */
+  data: string;
+  /** Begin with empty data. */
+  fresh: boolean;
+  /** Put demo content in. */
+  seed: boolean;
+  /** Folder with a folder per function. */
+  functions: string;
+  help: boolean;
+  /** The user's own Postgres; undefined for the embedded one. */
+  databaseUrl: string | undefined;
+}
+
+export const HELP = `Starts Gatelink on this machine: Postgres, Data API, Auth, functions, clock, simulator.
+
+  deno task start [options]          Ctrl-C stops all of it, the data stays
+
+  --port PORT        where it listens on 127.0.0.1 (54321)
+  --data DIR         where its data lives (.gatelink)
+  --fresh            throw away the data first
+  --no-seed          leave out flags, admin, demo service and demo route
+  --functions DIR    serve other functions than those of supabase/functions
+  --help             this text
+
+Environment:
+  DATABASE_URL       use this Postgres (15 or newer) instead of an embedded one
+  supabase/functions/.env holds secrets for the functions, as on Supabase's own local stack
+`;
+
+/** @throws StackError for an argument that makes no sense. */
+export function parseOptions(args: string[], env: { get(name: string): string | undefined }): StartOptions {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        port: { type: "string", default: "54321" },
+        data: { type: "string", default: ".gatelink" },
+        fresh: { type: "boolean", default: false },
+        seed: { type: "boolean", default: true },
+        functions: { type: "string", default: FUNCTIONS },
+        help: { type: "boolean", short: "h", default: false },
+      },
+      allowNegative: true,
+    }));
+  } catch (error) {
+    throw new StackError(`${(error as Error).message}\n\n${HELP}`);
+  }
+  const port = Number(values.port);
+  if (!/^\d+$/.test(values.port) || port < 1 || port > 65_535) {
+    throw new StackError(`--port takes a number from 1 to 65535, not ${values.port}.`);
+  }
+  const databaseUrl = env.get("DATABASE_URL")?.trim() || undefined;
+  if (values.fresh && databaseUrl !== undefined) {
+    throw new StackError(
+      `--fresh does not empty a database of your own: unset DATABASE_URL, or empty it yourself.`,
+    );
+  }
+  return { ...values, port, functions: resolve(values.functions), databaseUrl };
+}

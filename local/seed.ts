@@ -1,0 +1,96 @@
+/** What a new local stack begins with, so that a first message goes somewhere: see {@link STEPS}. */
+import type { Sql, TransactionSql } from "postgres";
+import type { Keys } from "./data_folder.ts";
+
+export interface SeedOptions {
+  sql: Sql;
+  keys: Keys;
+  /** Address of the stack, without a slash at the end. */
+  url: string;
+  /** Auth and Data API; see local/data_api.ts. */
+  api: { fetch(request: Request): Promise<Response> };
+}
+
+/** Name and path of the destination that leads to the demo service. */
+export const DEMO = { name: "echo", path: "/demo/service" };
+
+/**
+ * Each is done once in the life of a database, so what somebody removes or turns off later stays so.
+ */
+const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promise<unknown>> = {
+  flags: (sql) =>
+    sql`insert into public.settings (key, value, metadata) values
+      ('wa_router.enabled', 'true', '{"rollout_percentage": 100}'),
+      ('wa_send.enabled', 'true', '{"rollout_percentage": 100}')
+      on conflict (key) do nothing`,
+  loopback: async (sql) => {
+    await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
+      on conflict (key) do nothing`;
+    for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'forward')`;
+  },
+  number: (sql, { keys: { whatsapp } }) =>
+    sql`insert into public.wa_numbers (id, display_number)
+      values (${whatsapp.phoneNumberId}, ${whatsapp.displayNumber}) on conflict (id) do nothing`,
+  demo: async (sql, { url }) => {
+    const [taken] = await sql`select from public.destinations where name = ${DEMO.name}`;
+    if (taken) return;
+    await sql`select public.add_destination(${DEMO.name}, ${url + DEMO.path})`;
+    await sql`select public.add_route(${[DEMO.name]}, '{"type": "any"}', 1000,
+      '{"name": "everything else to the demo service"}')`;
+  },
+};
+
+/** The setting that holds the names of the steps that were done. */
+const DONE = "local.seeded";
+
+/** Seeds what was not seeded yet, sees that the admin can sign in, and that the demo destination leads here. */
+export async function seed(options: SeedOptions): Promise<void> {
+  const { sql, url } = options;
+  await sql.begin(async (sql) => {
+    await sql`select set_config('gatelink.reason', 'seed of the local stack', true)`;
+    const [row] = await sql`select value from public.settings where key = ${DONE}`;
+    const done: string[] = row ? row.value.split(",") : [];
+    for (const [name, step] of Object.entries(STEPS)) {
+      if (!done.includes(name)) await step(sql, options);
+    }
+    const names = Object.keys(STEPS).join(",");
+    if (names !== row?.value) {
+      await sql`insert into public.settings (key, value) values (${DONE}, ${names})
+        on conflict (key) do update set value = excluded.value`;
+    }
+    // The stack may listen on another port than last time.
+    await sql`update public.destinations set url = ${url + DEMO.path}
+      where name = ${DEMO.name} and url <> ${url + DEMO.path} and url like ${
+      "http://127.0.0.1:%" + DEMO.path
+    }`;
+  });
+  await seedAdmin(options);
+}
+
+async function seedAdmin({ sql, keys: { admin, publishableKey }, api }: SeedOptions): Promise<void> {
+  const auth = (path: string, email: string) =>
+    api.fetch(
+      new Request(`http://127.0.0.1/auth/v1/${path}`, {
+        method: "POST",
+        headers: { apikey: publishableKey, "content-type": "application/json" },
+        body: JSON.stringify({ email, password: admin.password }),
+      }),
+    );
+  const [known] = await sql`select id from auth.users where email = ${admin.email}`;
+  if (!known) await checked(auth("signup", admin.email));
+  else if (!(await auth("token?grant_type=password", admin.email)).ok) {
+    // A database that another data folder's keys made: give its admin this folder's password.
+    const other = `${crypto.randomUUID()}@example.com`;
+    await checked(auth("signup", other));
+    await sql`update auth.users set encrypted_password =
+      (select encrypted_password from auth.users where email = ${other}) where email = ${admin.email}`;
+    await sql`delete from auth.users where email = ${other}`;
+  }
+  await sql`insert into public.team_members (user_id, role)
+    select id, 'admin' from auth.users where email = ${admin.email} on conflict do nothing`;
+}
+
+async function checked(answer: Promise<Response>): Promise<void> {
+  const response = await answer;
+  if (!response.ok) throw new Error(`Auth answered ${response.status}: ${await response.text()}`);
+}

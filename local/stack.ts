@@ -1,0 +1,192 @@
+/** One local stack: all of its parts, started in order, watched, stopped in order. */
+import type { Sql } from "postgres";
+import { startClock } from "./clock.ts";
+import { createDataApi } from "./data_api.ts";
+import { openDataFolder, type StackFile } from "./data_folder.ts";
+import { embeddedDatabase, ownDatabase } from "./database.ts";
+import { createDemoService } from "./demo_service.ts";
+import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
+import { portInUse, startFunctionsHost } from "./functions_process.ts";
+import { startGateway } from "./gateway.ts";
+import type { StartOptions } from "./options.ts";
+import { join } from "./paths.ts";
+import { DEMO, seed } from "./seed.ts";
+import { createSimulator } from "./simulator/mod.ts";
+import { StackError } from "./stack_error.ts";
+
+export interface Stack {
+  /** What stack.json holds. */
+  file: StackFile;
+  /** Stops everything, work in hand first. */
+  stop(): Promise<void>;
+  /** Rejects when a part can't be kept running; never resolves. */
+  failed: Promise<never>;
+}
+
+/** How long the functions may take until health answers 200, in milliseconds. */
+const HEALTHY_WITHIN_MS = 60_000;
+/** How long the functions host of a killed run may take to notice, in milliseconds. */
+const LEFTOVER_MS = 5_000;
+
+/**
+ * Starts a stack and resolves when it serves.
+ * @param say Told of each step, for the user.
+ * @throws StackError when it can't; what was started is stopped.
+ */
+export async function startStack(options: StartOptions, say: (line: string) => void): Promise<Stack> {
+  // Undone in reverse, at a stop and when a later step fails.
+  const undo: (() => unknown)[] = [];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    return { ...await start(options, say, undo), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  options: StartOptions,
+  say: (line: string) => void,
+  undo: (() => unknown)[],
+): Promise<Omit<Stack, "stop">> {
+  const { port } = options;
+  const url = `http://127.0.0.1:${port}`;
+  const folder = await openDataFolder(options.data, { fresh: options.fresh });
+  undo.push(() => folder.release());
+  const { keys } = folder;
+  await requireFreePort(port, folder.left?.pids?.functions);
+  const secrets = userSecrets(options.functions);
+
+  let lost = () => {};
+  const onRestart = (event: "died" | "back") => {
+    say(event === "died" ? "Postgres died; starting it again." : "Postgres is back.");
+    if (event === "died") lost();
+    else announce();
+  };
+  say(options.databaseUrl ? "Connecting to DATABASE_URL" : "Starting Postgres");
+  const database = options.databaseUrl
+    ? await ownDatabase(options.databaseUrl)
+    : await embeddedDatabase({ folder, port: port + 1, onRestart });
+  undo.push(() => database.stop());
+  const applied = await database.migrate();
+  if (applied.length > 0) say(`Applied ${applied.length} migrations`);
+
+  const api = createDataApi({ dbUrl: database.url, ...keys });
+  undo.push(() => api.close());
+  lost = api.lost;
+  if (options.seed) await seed({ sql: database.sql, keys, url, api });
+
+  const whatsapp = whatsappAccount(keys, secrets);
+  const simulator = createSimulator({
+    ...whatsapp,
+    webhookUrl: `${url}/functions/v1/wa-webhook`,
+    dataFile: join(folder.path, "simulator.jsonl"),
+  });
+  undo.push(() => simulator.stop());
+  const gateway = startGateway({
+    "/rest/v1": api.fetch,
+    "/auth/v1": api.fetch,
+    "/simulator": simulator.fetch,
+    [DEMO.path]: demo(database.sql),
+  });
+  undo.push(() => gateway.stop());
+
+  const host = startFunctionsHost({
+    host: { port, functions: options.functions, upstream: gateway.url },
+    env: functionsEnvironment({ keys, whatsapp, apiUrl: gateway.url, dbUrl: database.url, secrets }),
+    onRestart: () => {
+      say("The functions host died; started it again.");
+      announce();
+    },
+  });
+  undo.push(() => host.stop());
+  await Promise.race([healthy(url), host.failed, database.failed]);
+  const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
+  undo.push(() => clock.stop());
+
+  const file = (): StackFile => ({
+    url,
+    dbUrl: database.url,
+    publishableKey: keys.publishableKey,
+    secretKey: keys.secretKey,
+    admin: keys.admin,
+    whatsapp: {
+      appSecret: whatsapp.appSecret,
+      verifyToken: whatsapp.verifyToken,
+      phoneNumberId: whatsapp.phoneNumberId,
+    },
+    pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
+  });
+  const announce = () => folder.announce(file());
+  announce();
+  return { file: file(), failed: Promise.race([host.failed, database.failed]) };
+}
+
+/** The host of a killed run ends by itself; one that hangs in a function does not, and is ended. */
+async function requireFreePort(port: number, leftover: number | undefined): Promise<void> {
+  const deadline = Date.now() + (leftover === undefined ? 0 : LEFTOVER_MS);
+  let killed = false;
+  for (;;) {
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return;
+    } catch (error) {
+      if (error instanceof Deno.errors.PermissionDenied) {
+        throw new StackError(`Port ${port} is for root alone. Choose one above 1023 with --port.`);
+      }
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+    if (Date.now() > deadline) {
+      if (leftover === undefined || killed || !isFunctionsHost(leftover)) throw portInUse(port);
+      Deno.kill(leftover, "SIGKILL");
+      killed = true;
+    }
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+/** Whether a process is a functions host, and not another that got its number. */
+function isFunctionsHost(pid: number): boolean {
+  try {
+    const { stdout } = new Deno.Command("ps", { args: ["-o", "args=", "-p", String(pid)] }).outputSync();
+    return new TextDecoder().decode(stdout).includes("functions_host.ts");
+  } catch {
+    return false;
+  }
+}
+
+async function healthy(url: string): Promise<void> {
+  const deadline = Date.now() + HEALTHY_WITHIN_MS;
+  let last = "nothing";
+  while (Date.now() < deadline) {
+    try {
+      const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+      last = `${response.status} ${(await response.text()).slice(0, 500)}`;
+      if (response.ok) return;
+    } catch (error) {
+      last = String(error);
+    }
+    await new Promise((done) => setTimeout(done, 25));
+  }
+  throw new StackError(`${url}/functions/v1/health did not answer 200. Its last answer: ${last}`);
+}
+
+/** The demo service, with the secrets of its destination as they are in the database now. */
+function demo(sql: Sql): (request: Request) => Promise<Response> {
+  let secrets: string[] = [];
+  let readAt = -Infinity;
+  const serve = createDemoService({ secrets: () => secrets });
+  return async (request) => {
+    if (performance.now() - readAt > 1_000) {
+      readAt = performance.now();
+      const rows = await sql<{ secret: string }[]>`
+        select s.secret from private.destination_secrets s join public.destinations d on d.id = s.destination_id
+        where d.name = ${DEMO.name}`;
+      secrets = rows.map((row) => row.secret);
+    }
+    return await serve(request);
+  };
+}

@@ -1,0 +1,81 @@
+/** `deno task start`: a whole Gatelink on this machine until Ctrl-C. See local/options.ts for its options. */
+import { log } from "../supabase/functions/_shared/log/log.ts";
+import { HELP, parseOptions } from "./options.ts";
+import { join } from "./paths.ts";
+import { type Stack, startStack } from "./stack.ts";
+import { StackError } from "./stack_error.ts";
+
+function welcome({ file }: Stack, data: string, ms: number): string {
+  const { url, dbUrl, admin } = file;
+  return `
+Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stays in ${data}.
+
+  Simulator      ${url}/simulator/
+  Functions      ${url}/functions/v1/
+  Data API       ${url}/rest/v1/
+  Auth           ${url}/auth/v1/             ${admin.email} / ${admin.password}
+  Database       ${dbUrl.replace(/:[^:@/]*@/, ":…@")}
+  Keys           ${join(data, "stack.json")}
+
+Try it: open the simulator, choose a contact and write to it. The demo service answers.
+Then send messages to a service of your own:
+
+  deno task gatelink destinations add mine http://127.0.0.1:9999/hook
+  deno task gatelink routes add --to mine --when '{"type":"any"}'
+  deno task gatelink status
+`;
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(Deno.args, Deno.env);
+  if (options.help) {
+    console.log(HELP);
+    return 0;
+  }
+  survive();
+  // Whatever is written holds keys or messages.
+  if (Deno.build.os !== "windows") Deno.umask(0o077);
+  const asked = Promise.withResolvers<"stop">();
+  let stack: Stack | undefined;
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT", "SIGBREAK"] : [
+    "SIGINT",
+    "SIGTERM",
+    "SIGHUP",
+  ];
+  for (const signal of signals) Deno.addSignalListener(signal, () => asked.resolve("stop"));
+
+  const began = performance.now();
+  const starting = startStack(options, (line) => console.log(line));
+  try {
+    const first = await Promise.race([starting, asked.promise]);
+    stack = await starting;
+    if (first !== "stop") {
+      console.log(welcome(stack, options.data, performance.now() - began));
+      await Promise.race([asked.promise, stack.failed]);
+    }
+    console.log("Stopping");
+    return 0;
+  } finally {
+    await stack?.stop();
+  }
+}
+
+/** The database driver throws in timers when a connection breaks at the wrong moment; the stack lives on. */
+function survive(): void {
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    log.error("unexpected error in the stack", { error: event.error });
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unexpected rejection in the stack", { error: event.reason });
+  });
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  if (error instanceof StackError) console.error(`\n${error.message}`);
+  else console.error("\nThe local stack failed by a fault of its own:", error);
+  Deno.exit(1);
+}
