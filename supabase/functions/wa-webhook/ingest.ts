@@ -33,13 +33,13 @@ export interface IngestOptions {
   maxQueued?: number;
   /** Bytes of bodies that wait. @default {48 MiB} */
   maxQueuedBytes?: number;
-  /** Groups under way at once. @default {2} */
+  /** Groups under way at once. @default {1} */
   inFlight?: number;
 }
 
 /** An {@linkcode Ingest} that calls `ingest_updates` through `rpc`. */
 export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
-  const { maxUpdates = 512, maxBytes = 4 << 20, maxQueued = 5000, maxQueuedBytes = 48 << 20, inFlight = 2 } =
+  const { maxUpdates = 512, maxBytes = 4 << 20, maxQueued = 5000, maxQueuedBytes = 48 << 20, inFlight = 1 } =
     options;
   // One measure for both limits: an update weighs at least its share of a full group.
   const weight = Math.ceil(maxBytes / maxUpdates);

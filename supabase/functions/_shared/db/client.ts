@@ -17,28 +17,23 @@
 import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
 
-/** The database refused the call: bad data, a broken rule, a missing function. */
+/**
+ * The database refused the call: bad data, a broken rule, a missing function. It is logged, so it holds nothing that
+ * quotes data.
+ */
 export class DbError extends Error {
   override readonly name = "DbError";
   /** SQLSTATE such as "23505", or PostgREST's own such as "PGRST202"; "" when it gave none. */
   readonly code: string;
-  /** What Postgres added to the message. */
-  readonly detail: string | undefined;
   /** Name of the function called. */
   readonly fn: string;
   /** HTTP status of the Data API's answer, 0 when it gave none. */
   readonly status: number;
 
-  constructor(
-    fn: string,
-    code: string,
-    message: string,
-    { detail, status = 0 }: { detail?: string; status?: number } = {},
-  ) {
+  constructor(fn: string, code: string, message: string, status = 0) {
     super(message);
     this.fn = fn;
     this.code = code;
-    this.detail = detail;
     this.status = status;
   }
 }
@@ -111,16 +106,18 @@ const UNDONE = /^(40001|40P01|55P03)$/;
  */
 const OUTAGE = /^(08...|53...|57P..|58...|57014|25006|PGRST00[0-3])$/;
 
+/** Data exceptions (22) and broken constraints (23), whose messages quote the data: people's words and numbers. */
+const QUOTING = /^2[23]...$/;
+
 /** What the Data API's codes look like; anything else in `code` comes from a server in between. */
 const KNOWN_CODE = /^([0-9A-Z]{5}|PGRST\d{3}|PGRSTX\d{2})$/;
 
 /** The error that an answer stands for. */
 function failure(fn: string, status: number, text: string): DbError | Problem {
-  const body = json(text) as { code?: unknown; message?: unknown; details?: unknown } | undefined;
+  const body = json(text) as { code?: unknown; message?: unknown } | undefined;
   const code = typeof body?.code === "string" && KNOWN_CODE.test(body.code) ? body.code : "";
-  const message = typeof body?.message === "string" ? body.message : `HTTP ${status}: ${text.slice(0, 500)}`;
-  const detail = typeof body?.details === "string" ? body.details : undefined;
-  const error = new DbError(fn, code, message, { detail, status });
+  const said = typeof body?.message === "string" ? body.message : `HTTP ${status}: ${text.slice(0, 500)}`;
+  const error = new DbError(fn, code, QUOTING.test(code) ? "the data was refused" : said, status);
   // A gateway that refuses our key cannot be told apart from one that has not yet heard of a new key.
   const outage = code === "" ? status >= 500 || status === 429 || status === 408 : OUTAGE.test(code);
   return outage ? new Problem("database_unavailable", { cause: error }) : error;
