@@ -7,6 +7,7 @@
 import postgres from "postgres";
 import { join } from "./paths.ts";
 import { linkLibraries, postgresHome, type RunAs, runAs } from "./postgres_binaries.ts";
+import { describeProcess, isRunning } from "./processes.ts";
 import { StackError } from "./stack_error.ts";
 
 export interface PostgresOptions {
@@ -256,15 +257,7 @@ export async function stopLeftover(dataDir: string): Promise<void> {
 }
 
 function isPostgres(pid: number): boolean {
-  if (Deno.build.os === "windows") {
-    const { stdout } = new Deno.Command("tasklist", { args: ["/FI", `PID eq ${pid}`, "/NH"] }).outputSync();
-    return new TextDecoder().decode(stdout).includes("postgres");
-  }
-  const cmdline = readText(`/proc/${pid}/cmdline`);
-  if (cmdline !== undefined) return cmdline.includes("postgres");
-  if (Deno.build.os === "linux") return false;
-  const { stdout } = new Deno.Command("ps", { args: ["-o", "comm=", "-p", String(pid)] }).outputSync();
-  return new TextDecoder().decode(stdout).includes("postgres");
+  return isRunning(pid) && /postgres/.test(describeProcess(pid)?.args ?? "");
 }
 
 /** Turns what Postgres said into what the user can do. */

@@ -10,6 +10,7 @@ import { portInUse, startFunctionsHost } from "./functions_process.ts";
 import { startGateway } from "./gateway.ts";
 import type { StartOptions } from "./options.ts";
 import { join } from "./paths.ts";
+import { describeProcess } from "./processes.ts";
 import { DEMO, seed } from "./seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
 import { StackError } from "./stack_error.ts";
@@ -140,21 +141,13 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }
     if (Date.now() > deadline) {
-      if (leftover === undefined || killed || !isFunctionsHost(leftover)) throw portInUse(port);
+      if (
+        leftover === undefined || killed || !/functions_host\.ts/.test(describeProcess(leftover)?.args ?? "")
+      ) throw portInUse(port);
       Deno.kill(leftover, "SIGKILL");
       killed = true;
     }
     await new Promise((done) => setTimeout(done, 50));
-  }
-}
-
-/** Whether a process is a functions host, and not another that got its number. */
-function isFunctionsHost(pid: number): boolean {
-  try {
-    const { stdout } = new Deno.Command("ps", { args: ["-o", "args=", "-p", String(pid)] }).outputSync();
-    return new TextDecoder().decode(stdout).includes("functions_host.ts");
-  } catch {
-    return false;
   }
 }
 

@@ -1,5 +1,6 @@
 /** `deno task start`: a whole Gatelink on this machine until Ctrl-C. See local/options.ts for its options. */
 import { log } from "../supabase/functions/_shared/log/log.ts";
+import { launcherGone } from "./launchers.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { join } from "./paths.ts";
 import { type Stack, startStack } from "./stack.ts";
@@ -43,6 +44,7 @@ async function main(): Promise<number> {
     "SIGHUP",
   ];
   for (const signal of signals) Deno.addSignalListener(signal, () => asked.resolve("stop"));
+  launcherGone().then(() => asked.resolve("stop"));
 
   const began = performance.now();
   const starting = startStack(options, (line) => console.log(line));
