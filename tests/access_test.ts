@@ -31,6 +31,12 @@ const READERS: Record<string, TeamRole> = {
   "public.route_destinations": "viewer",
   "public.routing_decisions": "viewer",
   "public.deliveries": "viewer",
+  "public.links": "viewer",
+  "public.orphan_visits": "viewer",
+  "public.click_counts": "viewer",
+  "public.click_days": "viewer",
+  "public.attributions": "viewer",
+  "public.clicks": "operator",
   // Names, phone numbers and what people wrote.
   "public.contacts": "operator",
   "public.contact_identities": "operator",
@@ -49,6 +55,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "anybody",
     why:
       "Policies run as the caller and call it. It tells the caller only about the caller, and is not exposed.",
+  },
+  "team_role()": {
+    role: "anybody",
+    why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
   },
   "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
   "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },

@@ -83,4 +83,28 @@ export const FILL: Record<string, string> = {
   "private.outbound_lanes": `
     insert into private.outbound_lanes (conversation_id, number_id, due_at) values
       ('00000000-0000-7000-8000-0000000000a1', '106540352242922', now())`,
+
+  "public.links": `
+    insert into public.links (code, external_id, request_hash, default_url, tags, utm) values
+      ('demo2345', 'poster-1', 'h', 'https://www.example.com/', '{poster}', '{"campaign": "spring"}')`,
+  "private.link_passwords": `
+    insert into private.link_passwords (code, hash) values ('demo2345', 'scrypt$16384$8$5$c2FsdA==$a2V5')`,
+  "private.visitor_keys": `insert into private.visitor_keys (day) values ('2026-11-21')`,
+  "public.orphan_visits":
+    `insert into public.orphan_visits (day, code, visits) values ('2026-11-21', 'dem02345', 3)`,
+  "public.clicks": `
+    insert into public.clicks (code, at, verdict, target, platform, token) values
+      ('demo2345', now(), 'human', 'whatsapp', 'ios', 'abcdefgh234567ab')`,
+  "public.click_counts": `
+    insert into public.click_counts (code, day, slot, human) values ('demo2345', '2026-11-21', 3, 1)`,
+  "public.click_days": `
+    insert into public.click_days values ('demo2345', '2026-11-20', 1, 0, 0, 0, 1, '{"ios": 1}', '{}', '{}', '{"web": 1}')`,
+  "private.click_batches":
+    `insert into private.click_batches (id) values ('00000000-0000-4000-8000-000000000001')`,
+  "public.attributions": `
+    insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch) values
+      ('00000000-0000-7000-8000-0000000000e1', '00000000-0000-7000-8000-0000000000c1', 'demo2345', 'abcdefgh234567ab',
+        'exact', 'first', true)`,
+  "private.unknown_tokens": `
+    insert into private.unknown_tokens (message_id) values ('00000000-0000-7000-8000-0000000000e1')`,
 };

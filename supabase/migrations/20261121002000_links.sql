@@ -1,0 +1,317 @@
+-- Deep links: what they are, how the functions at the edge read them, and how an isolate learns what changed.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- ---------------------------------------------------------------------------
+-- links
+-- ---------------------------------------------------------------------------
+-- The code is the key: it is what visits, clicks and attributions name, it never changes, and a row is never
+-- removed, so a code is never given to another link. In "C" collation, which compares bytes and nothing else.
+create table public.links (
+  code text collate "C" primary key
+    constraint links_code_form check (code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+  external_id text constraint links_external_id_length check (length(external_id) between 1 and 200),
+  request_hash text not null,
+  default_url text,
+  targets jsonb not null default '[]' constraint links_targets_array check (jsonb_typeof(targets) = 'array'),
+  whatsapp jsonb constraint links_whatsapp_object check (jsonb_typeof(whatsapp) = 'object'),
+  starts_at timestamptz,
+  expires_at timestamptz,
+  expired_url text,
+  max_uses integer constraint links_max_uses_positive check (max_uses > 0),
+  uses integer not null default 0,
+  taken integer not null default 0,
+  utm jsonb not null default '{}' constraint links_utm_object check (jsonb_typeof(utm) = 'object'),
+  campaign text generated always as (utm ->> 'campaign') stored,
+  pass_query boolean not null default false,
+  tags text[] not null default '{}',
+  flag_key text constraint links_flag_key_filled check (flag_key <> ''),
+  preview jsonb constraint links_preview_object check (jsonb_typeof(preview) = 'object'),
+  fingerprint boolean not null default false,
+  state text not null default 'active' constraint links_state_known
+    check (state in ('active', 'disabled', 'blocked', 'deleted')),
+  version integer not null default 1,
+  changed_in xid8 not null default pg_current_xact_id(),
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null default private.actor(),
+  updated_at timestamptz not null default clock_timestamp(),
+  updated_by text not null default private.actor(),
+  constraint links_lead_somewhere check (default_url is not null or whatsapp is not null)
+) with (fillfactor = 90);
+comment on table public.links is 'Links. Where one leads is decided for each visit by _shared/links; every address in here passed the allowlist when it was written and passes it again at each visit.';
+comment on column public.links.code is 'The last part of the address, lower case. Never changes and is never used again.';
+comment on column public.links.external_id is 'The caller''s own id of it: creating it again answers this link. Unique among those not deleted.';
+comment on column public.links.request_hash is 'Hash of the request that made it, to tell a repetition from another request under the same external id.';
+comment on column public.links.default_url is 'Where a visit goes that no target takes, and every visit while the link''s flag is off.';
+comment on column public.links.targets is 'Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.';
+comment on column public.links.whatsapp is 'Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.';
+comment on column public.links.starts_at is 'Not before; null for no limit.';
+comment on column public.links.expires_at is 'Not from here on; null for no limit.';
+comment on column public.links.expired_url is 'Where a visit goes while the link cannot be used, instead of an error.';
+comment on column public.links.max_uses is 'Human visits that go through at most; null for no limit.';
+comment on column public.links.uses is 'Uses taken so far. Counted only where max_uses is set.';
+comment on column public.links.taken is 'How many the last take was granted: how the one statement that takes tells its caller.';
+comment on column public.links.utm is 'Campaign parameters added to web targets: any of source, medium, campaign, term, content.';
+comment on column public.links.campaign is 'utm.campaign, for lists and routes.';
+comment on column public.links.pass_query is 'Whether the parameters of a visit are handed on to a web target.';
+comment on column public.links.tags is 'Words of the team''s, for lists and routes.';
+comment on column public.links.flag_key is 'A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to default_url.';
+comment on column public.links.preview is 'What a messenger shows of the link: any of title, description, image.';
+comment on column public.links.fingerprint is 'Whether an app''s first open may be matched by network and device, which is a guess.';
+comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again).';
+comment on column public.links.version is 'Grows with each change made by people.';
+comment on column public.links.changed_in is 'Transaction that last changed it: how isolates learn what to forget, see refresh_links.';
+comment on column public.links.created_at is 'When it was made.';
+comment on column public.links.created_by is 'Who made it: a user id, or the name of a key or role.';
+comment on column public.links.updated_at is 'When it was last changed.';
+comment on column public.links.updated_by is 'Who last changed it.';
+create unique index links_external_id_idx on public.links (external_id) where state <> 'deleted' and external_id is not null;
+comment on index public.links_external_id_idx is 'Makes creating idempotent; a deleted link gives its external id free.';
+create index links_changed_idx on public.links (changed_in);
+comment on index public.links_changed_idx is 'What changed since an isolate last asked.';
+create index links_newest_idx on public.links (created_at, code);
+comment on index public.links_newest_idx is 'Lists, newest first, page by page.';
+create index links_tags_idx on public.links using gin (tags);
+comment on index public.links_tags_idx is 'Lists by tag.';
+create index links_campaign_idx on public.links (campaign, created_at) where campaign is not null;
+comment on index public.links_campaign_idx is 'Lists by campaign.';
+alter table public.links enable row level security;
+revoke all on public.links from public, anon, authenticated;
+grant select on public.links to authenticated;
+grant select, insert, update on public.links to service_role;
+create policy "team reads links" on public.links for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads links" on public.links is 'Every role may see the links; passwords are elsewhere.';
+
+-- Not at a change of uses or taken: an isolate need not read a link again because somebody visited it.
+create function private.mark_link_changed() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  new.changed_in := pg_current_xact_id();
+  return new;
+end $$;
+comment on function private.mark_link_changed() is 'Trigger, before an update of anything that decides about a visit: sets changed_in.';
+revoke execute on function private.mark_link_changed() from public, anon, authenticated;
+create trigger links_changed
+  before update of default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query,
+    flag_key, preview, fingerprint, state, version on public.links
+  for each row execute function private.mark_link_changed();
+comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand.';
+
+create table private.link_passwords (
+  code text collate "C" primary key references public.links (code) on delete cascade,
+  hash text not null
+);
+comment on table private.link_passwords is 'Passwords of links, hashed. Never given to an isolate but to check one attempt.';
+comment on column private.link_passwords.code is 'The link.';
+comment on column private.link_passwords.hash is 'scrypt$N$r$p$salt$key, the last two in base64.';
+alter table private.link_passwords enable row level security;
+revoke all on private.link_passwords from public, anon, authenticated;
+grant select, insert, update, delete on private.link_passwords to service_role;
+
+-- ---------------------------------------------------------------------------
+-- Codes
+-- ---------------------------------------------------------------------------
+create function private.reserved_link_codes() returns text[]
+language sql immutable set search_path = '' as $$
+  select array[
+    'admin', 'api', 'app', 'apps', 'assets', 'auth', 'bulk', 'claim', 'deeplinks', 'diagnostics', 'export', 'favicon',
+    'flags', 'functions', 'health', 'import', 'index', 'l', 'link', 'links', 'login', 'logout', 'metrics', 'new', 'null',
+    'qr', 'rest', 'robots', 'simulator', 'sitemap', 'static', 'stats', 'status', 'storage', 'undefined', 'wa-router',
+    'wa-send', 'wa-webhook', 'well-known', 'www']
+$$;
+comment on function private.reserved_link_codes() is 'Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.';
+revoke execute on function private.reserved_link_codes() from public, anon, authenticated;
+grant execute on function private.reserved_link_codes() to service_role;
+
+-- 31 letters and digits without 0, 1, i, l, o: about 8.5 * 10^11 codes. Two bytes a character leave no bias to speak of.
+create function private.new_link_code() returns text
+language sql volatile set search_path = '' as $$
+  select string_agg(
+    substr('23456789abcdefghjkmnpqrstuvwxyz', (get_byte(r.bytes, 2 * i) * 256 + get_byte(r.bytes, 2 * i + 1)) % 31 + 1, 1),
+    '')
+  from (select sha256(uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 7) i
+$$;
+comment on function private.new_link_code() is 'A random code of 8 characters without look-alikes, from the server''s strong random source. It may be taken: the caller looks.';
+revoke execute on function private.new_link_code() from public, anon, authenticated;
+grant execute on function private.new_link_code() to service_role;
+
+-- ---------------------------------------------------------------------------
+-- Visitors, without their addresses
+-- ---------------------------------------------------------------------------
+create table private.visitor_keys (
+  day date primary key,
+  key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
+);
+comment on table private.visitor_keys is 'Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash stood for.';
+comment on column private.visitor_keys.day is 'The day (UTC).';
+comment on column private.visitor_keys.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
+alter table private.visitor_keys enable row level security;
+revoke all on private.visitor_keys from public, anon, authenticated;
+grant select, insert, delete on private.visitor_keys to service_role;
+
+create table public.orphan_visits (
+  day date not null,
+  code text collate "C" not null,
+  visits bigint not null,
+  constraint orphan_visits_pkey primary key (day, code)
+) with (fillfactor = 70);
+comment on table public.orphan_visits is 'Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the empty one.';
+comment on constraint orphan_visits_pkey on public.orphan_visits is 'One count a day and code.';
+comment on column public.orphan_visits.day is 'The day (UTC).';
+comment on column public.orphan_visits.code is 'The code asked for.';
+comment on column public.orphan_visits.visits is 'How often.';
+alter table public.orphan_visits enable row level security;
+revoke all on public.orphan_visits from public, anon, authenticated;
+grant select on public.orphan_visits to authenticated;
+grant select, insert, update, delete on public.orphan_visits to service_role;
+create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads orphan visits" on public.orphan_visits is 'Holds no personal data: every role may read.';
+
+-- ---------------------------------------------------------------------------
+-- What the functions at the edge read
+-- ---------------------------------------------------------------------------
+-- What stands at its default is left out: an isolate keeps thousands of these.
+create function public.get_links(p_codes text[]) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+    'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
+    'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
+    'expires_at', (extract(epoch from l.expires_at) * 1000)::bigint,
+    'expired_url', l.expired_url, 'max_uses', l.max_uses,
+    'used_up', case when l.uses >= l.max_uses then true end,
+    'utm', nullif(l.utm, '{}'), 'pass_query', nullif(l.pass_query, false),
+    'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
+    'state', nullif(l.state, 'active'),
+    'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
+  from public.links l
+  where l.code = any (p_codes)
+$$;
+comment on function public.get_links(text[]) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. For secret keys.';
+revoke execute on function public.get_links(text[]) from public, anon, authenticated;
+grant execute on function public.get_links(text[]) to service_role;
+
+-- A transaction that was still running when p_since was given has at least that number, so nothing is missed
+-- however long it runs; what was told already may be told again. Numbers that are too large for this server (a
+-- restored backup) make the caller begin anew. Almost always nothing has changed, which the planner cannot know:
+-- without the setting it would read all links to find that out.
+create function public.refresh_links(p_since text default null) returns jsonb
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_answer jsonb;
+begin
+  -- The next day's key is there before midnight.
+  if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
+    insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
+  end if;
+  select jsonb_build_object(
+    'since', pg_snapshot_xmin(pg_current_snapshot())::text,
+    'changed', case
+      when p_since is null or p_since::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then null
+      else (
+        select case when count(*) <= 1000 then coalesce(jsonb_agg(c.code), '[]') end
+        from (select l.code from public.links l where l.changed_in >= p_since::xid8 limit 1001) c) end,
+    'numbers', (
+      select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
+      from public.wa_numbers n where n.display_number ~ '[0-9]'),
+    'visitor_keys', (
+      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1))
+  into v_answer;
+  return v_answer;
+end $$;
+comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
+revoke execute on function public.refresh_links(text) from public, anon, authenticated;
+grant execute on function public.refresh_links(text) to service_role;
+
+-- ---------------------------------------------------------------------------
+-- Visits of what is not there, and guesses at passwords
+-- ---------------------------------------------------------------------------
+create function public.record_orphans(p_visits jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_limited jsonb;
+begin
+  insert into public.orphan_visits as o (day, code, visits)
+  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  from (
+    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    from (
+      select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
+      group by v.code) w
+    cross join lateral (
+      select exists (select from public.orphan_visits x where x.day = v_day and x.code = w.code) as known) k
+  ) e
+  group by 2
+  order by 2
+  on conflict on constraint orphan_visits_pkey do update set visits = o.visits + excluded.visits;
+
+  -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
+  select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
+  from (
+    select v.client, least(count(distinct v.code), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    where v.client is not null group by v.client order by v.client) c
+  cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
+  where not t.allowed;
+  return coalesce(v_limited, '[]');
+end $$;
+comment on function public.record_orphans(jsonb) is 'Counts visits of unknown codes [{code, client}] and takes each from its client''s limit (bursts of 20, then one in 5 seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to refuse, [{client, retry_after_ms}]. For secret keys.';
+revoke execute on function public.record_orphans(jsonb) from public, anon, authenticated;
+grant execute on function public.record_orphans(jsonb) to service_role;
+
+-- Failure policy: closed. The hash leaves the database only for an attempt that both limits allow.
+create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_hash text;
+  v_retry bigint := 0;
+begin
+  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
+  if v_hash is null then
+    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
+  end if;
+  if p_client is not null then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
+  end if;
+  if v_retry = 0 then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
+  end if;
+  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
+    'hash', case when v_retry = 0 then v_hash end);
+end $$;
+comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link. For secret keys.';
+revoke execute on function public.take_password_attempt(text, text) from public, anon, authenticated;
+grant execute on function public.take_password_attempt(text, text) to service_role;
+
+-- ---------------------------------------------------------------------------
+-- Limited uses
+-- ---------------------------------------------------------------------------
+-- One statement takes: the row's lock puts concurrent takes in order, each reads what the one before left. In the
+-- order of codes, so that two batches wait instead of deadlocking.
+create function public.take_uses(p_wanted jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_row record;
+  v_granted integer;
+  v_answer jsonb := '{}';
+begin
+  for v_row in select w.key collate "C" as code, w.value::integer as n from jsonb_each_text(p_wanted) w order by 1 loop
+    update public.links l
+    set taken = greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n))),
+      uses = l.uses + greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n)))
+    where l.code = v_row.code
+    returning l.taken into v_granted;
+    v_answer := v_answer || jsonb_build_object(v_row.code, coalesce(v_granted, 0));
+  end loop;
+  return v_answer;
+end $$;
+comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how many}, and answers how many of them were granted, {code: n}: never more than max_uses over all time. For secret keys.';
+revoke execute on function public.take_uses(jsonb) from public, anon, authenticated;
+grant execute on function public.take_uses(jsonb) to service_role;
