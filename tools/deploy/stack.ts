@@ -1,7 +1,6 @@
 /** The local stack as the project that deployed functions talk to: real Postgres, Data API and Auth. */
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
 import type { Project } from "./probe.ts";
 
 const START_TIMEOUT_MS = 120_000;
@@ -11,8 +10,10 @@ export async function withStack<T>(use: (project: Project, stackFile: string) =>
   const data = await Deno.makeTempDir({ prefix: "gatelink-stack-" });
   await Deno.chmod(data, 0o755);
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", "start", "--port", String(freePort()), "--data", data],
+    args: ["task", "start", "--port", String(freePorts()), "--data", data],
     cwd: ROOT,
+    // Never the database of whoever runs this.
+    env: { DATABASE_URL: "" },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
@@ -37,6 +38,19 @@ export async function withStack<T>(use: (project: Project, stackFile: string) =>
     if (!ended) child.kill("SIGINT");
     await Promise.all([child.status, reading]);
     await Deno.remove(data, { recursive: true });
+  }
+}
+
+/** A port that is free together with the next one, where the stack puts Postgres. */
+function freePorts(): number {
+  for (;;) {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port: listener.addr.port + 1 }).close();
+      return listener.addr.port;
+    } catch {
+      // Taken, or past the last one.
+    }
   }
 }
 
