@@ -5,7 +5,7 @@
  * @module
  */
 import type { ApiKey } from "../_shared/gates/keys.ts";
-import { type Limit, rateHeaders, type TakeRate } from "../_shared/gates/rate_limit.ts";
+import { type Limit, rateHeaders, refused, type TakeRate } from "../_shared/gates/rate_limit.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
@@ -73,6 +73,9 @@ export function createHandler(deps: SendDeps): { POST: Handler } {
         limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
       });
       const headers = queued.rate === null ? {} : rateHeaders(limit, queued.rate);
+      if (queued.error === "rate_limited" && queued.rate !== null) {
+        throw refused(limit, headers, queued.rate.retry_after_ms);
+      }
       if (queued.error !== undefined) {
         const { window_closed_at } = queued;
         throw new Problem(queued.error, {

@@ -77,10 +77,27 @@ export async function requireRate(
 ): Promise<Record<string, string>> {
   const { allowed, headers, retryAfterMs } = await take(limit, subject, cost, call);
   if (allowed) return headers;
+  throw refused(limit, headers, retryAfterMs);
+}
+
+/**
+ * The answer to a take that was not allowed: `rate_limited` with `Retry-After`, or `invalid_request` when the cost is
+ * above the burst (`retryAfterMs` null).
+ *
+ * @param headers As {@linkcode rateHeaders} gives them.
+ */
+export function refused(
+  limit: Limit,
+  headers: Record<string, string>,
+  retryAfterMs: number | null,
+): Problem {
   if (retryAfterMs === null) {
-    throw new Problem("invalid_request", { headers, detail: `At most ${limit.burst} at once are accepted.` });
+    return new Problem("invalid_request", {
+      headers,
+      detail: `At most ${limit.burst} at once are accepted.`,
+    });
   }
-  throw new Problem("rate_limited", {
+  return new Problem("rate_limited", {
     headers: { ...headers, "retry-after": seconds(Math.max(1, retryAfterMs)) },
     extensions: { "violated-policies": [limit.name] },
   });
