@@ -1,0 +1,723 @@
+/**
+ * wa-send from the request to the ticks: the deployed function on a real database, with the simulator's Graph API for
+ * Meta's.
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Sql } from "postgres";
+import type { Contact } from "../local/simulator/model.ts";
+import { MAX_BODY_BYTES } from "../supabase/functions/wa-send/handler.ts";
+import { type Edge, edgeTest, KEYS, NUMBER, until } from "./support/edge.ts";
+
+const TEMPLATE = { type: "template", template: { name: "order_update", language: { code: "en" } } };
+const text = (body: string) => ({ type: "text", text: { body } });
+
+/** A person who has just written, so that the window is open. */
+async function writer({ meta, says }: Edge, phone = "12025550123"): Promise<Contact> {
+  const person = meta.addContact({ name: `Person ${phone.slice(-4)}`, phone });
+  await says(person, "hi");
+  return person;
+}
+
+/** Queues a message that must be taken, and gives its id. */
+async function queued(edge: Edge, message: Record<string, unknown>): Promise<string> {
+  const { status, body } = await edge.send(message);
+  assertEquals([status, body.status], [202, "queued"], JSON.stringify(body));
+  return body.id;
+}
+
+interface Row {
+  state: string;
+  attempt: number;
+  error: Record<string, unknown> | null;
+  status: string | null;
+  provider_id: string | null;
+}
+
+async function rowOf(sql: Sql, id: string): Promise<Row> {
+  const [row] = await sql<Row[]>`
+    select o.state, o.attempt, o.error, m.status, m.provider_id
+    from public.outbound_messages o left join public.messages m on m.id = o.message_id where o.id = ${id}`;
+  return { ...row };
+}
+
+/** Waits until so many attempts at a message have failed and it waits for the next. */
+async function failedAttempts({ sql }: Edge, id: string, attempts: number): Promise<Row> {
+  return await until(`${attempts} failed attempts`, async () => {
+    const row = await rowOf(sql, id);
+    return row.state === "queued" && row.attempt === attempts ? row : undefined;
+  });
+}
+
+/** What Meta got, by its words. */
+const received = ({ meta }: Edge) =>
+  meta.outbox.messages.map(({ payload }) => (payload.text as { body: string } | undefined)?.body);
+
+edgeTest(
+  "wa-send: each type of message reaches Meta as it was given, and its ticks come back",
+  async (edge) => {
+    const { sql, meta, settled } = edge;
+    const person = await writer(edge);
+    const inbound = await edge.says(person, "react to this");
+    const media = { link: "https://files.example.com/a" };
+    const messages: Record<string, unknown>[] = [
+      { type: "text", text: { body: "Hello 🌷", preview_url: true } },
+      { ...text("as an answer"), context: { message_id: inbound } },
+      TEMPLATE,
+      {
+        type: "interactive",
+        interactive: {
+          type: "button",
+          body: { text: "Sure?" },
+          action: { buttons: [{ type: "reply", reply: { id: "y", title: "Yes" } }] },
+        },
+      },
+      {
+        type: "interactive",
+        interactive: {
+          type: "list",
+          body: { text: "Which?" },
+          action: {
+            button: "Choose",
+            sections: [{ rows: [{ id: "1", title: "One", description: "first" }] }],
+          },
+        },
+      },
+      {
+        type: "interactive",
+        interactive: {
+          type: "cta_url",
+          body: { text: "See" },
+          action: { name: "cta_url", parameters: { display_text: "Open", url: "https://example.com/" } },
+        },
+      },
+      {
+        type: "interactive",
+        interactive: {
+          type: "flow",
+          body: { text: "Fill in" },
+          action: {
+            name: "flow",
+            parameters: { flow_message_version: "3", flow_cta: "Start", flow_id: "1234567890" },
+          },
+        },
+      },
+      { type: "image", image: { ...media, caption: "a picture" } },
+      { type: "video", video: media },
+      { type: "audio", audio: { id: "1166846181421424", voice: true } },
+      { type: "document", document: { ...media, filename: "bill.pdf", caption: "your bill" } },
+      { type: "sticker", sticker: { id: "1166846181421425" } },
+      { type: "location", location: { latitude: 52.52, longitude: 13.405, name: "Berlin" } },
+      {
+        type: "contacts",
+        contacts: [{ name: { formatted_name: "Ada" }, phones: [{ phone: "+12025550199" }] }],
+      },
+      { type: "reaction", reaction: { message_id: inbound, emoji: "👍" } },
+    ];
+    const ids: string[] = [];
+    for (const message of messages) ids.push(await queued(edge, { to: person.phone, ...message }));
+    await settled();
+    await meta.settled();
+    assertEquals(
+      meta.outbox.messages.map(({ payload }) => payload),
+      messages.map((message, i) => ({
+        messaging_product: "whatsapp",
+        recipient_type: "individual",
+        to: person.phone,
+        ...message,
+        biz_opaque_callback_data: ids[i],
+      })),
+    );
+    const wamids = meta.outbox.messages.map(({ wamid }) => wamid);
+    for (const [i, id] of ids.entries()) {
+      assertEquals(await rowOf(sql, id), {
+        state: "sent",
+        attempt: 1,
+        error: null,
+        status: "delivered",
+        provider_id: wamids[i],
+      }, JSON.stringify(messages[i]));
+    }
+    meta.userReads(person);
+    await meta.settled();
+    const rows = await sql<{ status: string; text: string | null }[]>`
+    select status, text from public.messages where direction = 'out' order by seq`;
+    assertEquals([...new Set(rows.map(({ status }) => status))], ["read"]);
+    assertEquals(rows.map((row) => row.text), [
+      "Hello 🌷",
+      "as an answer",
+      "[order_update]",
+      "Sure?",
+      "Which?",
+      "See",
+      "Fill in",
+      "a picture",
+      null,
+      null,
+      "your bill",
+      null,
+      null,
+      null,
+      "👍",
+    ]);
+  },
+);
+
+edgeTest(
+  "wa-send: a read receipt, with typing indicator, is sent for the message that it names",
+  async (edge) => {
+    const { meta, sql, says, settled } = edge;
+    const person = await writer(edge);
+    const wamid = await says(person, "anybody there?");
+    const asMetaWritesIt = {
+      messaging_product: "whatsapp",
+      status: "read",
+      message_id: wamid,
+      typing_indicator: { type: "text" },
+    };
+    const id = await queued(edge, asMetaWritesIt);
+    await settled();
+    assertEquals(meta.outbox.receipts.map(({ message_id, typing }) => ({ message_id, typing })), [
+      { message_id: wamid, typing: true },
+    ]);
+    assertEquals(await rowOf(sql, id), {
+      state: "sent",
+      attempt: 1,
+      error: null,
+      status: null,
+      provider_id: null,
+    });
+    const unknown = await edge.send({ type: "read", message_id: "wamid.nobody" });
+    assertEquals([unknown.status, unknown.body.code], [404, "unknown_message"]);
+  },
+);
+
+edgeTest(
+  "wa-send: one person however the number is written; a user id goes under `recipient`",
+  async (edge) => {
+    const { meta, sql, says, settled } = edge;
+    const person = await writer(edge);
+    const hidden = meta.addContact({
+      name: "Yuki",
+      username: "yuki.bakes",
+      bsuid: "US.13491208655302741918",
+    });
+    await says(hidden, "hi");
+    await queued(edge, { to: "+1 (202) 555-0123", ...text("by number") });
+    await queued(edge, { to: hidden.bsuid, ...text("under to") });
+    await queued(edge, { recipient: hidden.bsuid, ...text("under recipient") });
+    await settled();
+    assertEquals(
+      meta.outbox.messages.map(({ payload }) => [payload.to, payload.recipient]),
+      [[person.phone, undefined], [undefined, hidden.bsuid], [undefined, hidden.bsuid]],
+    );
+    const [{ conversations }] = await sql`select count(*)::int as conversations from public.conversations`;
+    assertEquals(conversations, 2);
+  },
+);
+
+edgeTest("wa-send: what Meta would refuse is refused with the place, and nothing is kept", async (edge) => {
+  const { sql, send, call } = edge;
+  const to = (await writer(edge)).phone;
+  const buttons = (titles: string[]) => ({
+    type: "interactive",
+    interactive: {
+      type: "button",
+      body: { text: "?" },
+      action: { buttons: titles.map((title, id) => ({ type: "reply", reply: { id: `${id}`, title } })) },
+    },
+  });
+  const cases: [body: unknown, ...paths: string[]][] = [
+    [null, "", ""],
+    [[], "", ""],
+    [{ to, type: "carrier_pigeon" }, "type"],
+    [{ to, type: "text" }, "text"],
+    [{ to, ...text("") }, "text.body"],
+    [{ to, ...text("x".repeat(4097)) }, "text.body"],
+    [{ to, ...text("\u0000") }, ""],
+    [{ to, type: "image", image: {} }, "image"],
+    [{ to, type: "image", image: { id: "1", link: "https://a.example/b" } }, "image"],
+    [{ to, type: "location", location: { latitude: 91, longitude: 0 } }, "location.latitude"],
+    [{ to, ...buttons(["a", "b", "c", "d"]) }, "interactive.action.buttons"],
+    [{ to, ...buttons(["a", "a title that is too long"]) }, "interactive.action.buttons.1.reply.title"],
+    [{ ...text("nobody") }, "to"],
+    [{ to: "not a number", ...text("hi") }, "to"],
+    [{ recipient: "12025550123", ...text("hi") }, "recipient"],
+    [{ to, recipient_type: "group", ...text("hi") }, "recipient_type"],
+    [{ to, from: "+1 202", ...text("hi") }, "from"],
+    [{ to, idempotency_key: "no spaces", ...text("hi") }, "idempotency_key"],
+    [{ to, idempotency_key: "", ...text("hi") }, "idempotency_key"],
+    [{ to, fallback: text("no template"), ...text("hi") }, "fallback.type"],
+    [{ to, fallback: { type: "template" }, ...text("hi") }, "fallback.template"],
+    [{ to: "x", ...text("") }, "text.body", "to"],
+  ];
+  for (const [body, ...paths] of cases) {
+    const answer = await send(body);
+    assertEquals([answer.status, answer.body.code], [422, "invalid_request"], JSON.stringify(body));
+    const issues: { path: string; message: string }[] = answer.body.issues;
+    assertEquals([...new Set(issues.map(({ path }) => path))], [...new Set(paths)], JSON.stringify(body));
+    assert(issues.every(({ message }) => message !== ""));
+    assertEquals(answer.headers.get("content-type"), "application/problem+json");
+  }
+  const headers = { apikey: KEYS.secretKey };
+  const broken = await call("wa-send", { headers, body: "{not json" });
+  assertEquals([broken.status, broken.body.code], [400, "invalid_json"]);
+  const large = await call("wa-send", { headers, body: " ".repeat(MAX_BODY_BYTES + 1) });
+  assertEquals([large.status, large.body.code], [413, "payload_too_large"]);
+  const get = await call("wa-send", { method: "GET", headers });
+  assertEquals([get.status, get.body.code, get.headers.get("allow")], [405, "method_not_allowed", "POST"]);
+  assertEquals((await sql`select count(*)::int as n from public.outbound_messages`)[0].n, 0);
+});
+
+edgeTest(
+  "wa-send: only a secret key opens, and it is asked for before the body is read",
+  async ({ send, sql }) => {
+    const refusals: [HeadersInit, number, string][] = [
+      [{}, 401, "unauthorized"],
+      [{ apikey: "" }, 401, "unauthorized"],
+      [{ apikey: `${KEYS.secretKey}x` }, 401, "unauthorized"],
+      [{ authorization: `Bearer ${KEYS.secretKey}` }, 401, "unauthorized"],
+      [{ apikey: KEYS.publishableKey }, 403, "forbidden"],
+    ];
+    for (const [headers, status, code] of refusals) {
+      const answer = await send("{not json", headers);
+      assertEquals([answer.status, answer.body.code], [status, code], JSON.stringify(headers));
+    }
+    const unauthorized = await send({}, {});
+    assertMatch(unauthorized.headers.get("www-authenticate") ?? "", /^ApiKey /);
+    assertEquals((await sql`select count(*)::int as n from public.rate_limits`)[0].n, 0);
+  },
+);
+
+edgeTest(
+  "wa-send: outside of the 24 hours only a template goes, or the one that was given instead",
+  async (edge) => {
+    const { sql, send, meta, set, settled } = edge;
+    const { phone: to } = await writer(edge);
+    await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
+    const closed = await send({ to, ...text("too late") });
+    assertEquals([closed.status, closed.body.code], [409, "window_closed"]);
+    const ago = Date.now() - Date.parse(closed.body.window_closed_at);
+    assert(Math.abs(ago - 3_600_000) < 60_000, closed.body.window_closed_at);
+    const stranger = await send({ to: "12025550177", ...text("never wrote") });
+    assertEquals([stranger.status, stranger.body.code], [409, "window_closed"]);
+    assert(!("window_closed_at" in stranger.body));
+
+    await queued(edge, { to, ...TEMPLATE });
+    const own = await send({ to, ...text("too late"), fallback: TEMPLATE });
+    assertEquals([own.status, own.body.used_fallback], [202, true]);
+    const reminder = { type: "template", template: { name: "write_to_us", language: { code: "en" } } };
+    await set({ "wa_send.window_fallback": JSON.stringify(reminder) });
+    const general = await send({ to, ...text("too late") });
+    assertEquals([general.status, general.body.used_fallback], [202, true]);
+    await settled();
+    assertEquals(
+      meta.outbox.messages.map(({ payload }) => (payload.template as { name: string }).name),
+      ["order_update", "order_update", "write_to_us"],
+    );
+
+    await edge.says(meta.contacts[0], "here I am");
+    const open = await send({ to, ...text("welcome back"), fallback: TEMPLATE });
+    assertEquals([open.status, open.body.used_fallback], [202, undefined]);
+    await settled();
+    assertEquals(received(edge).at(-1), "welcome back");
+  },
+);
+
+edgeTest(
+  "wa-send: who opted out gets nothing, until they write again: then answers, but no templates",
+  async (edge) => {
+    const { sql, send, hook, says, meta, settled } = edge;
+    const person = await writer(edge);
+    const preference = (value: string) =>
+      hook({
+        object: "whatsapp_business_account",
+        entry: [{
+          id: "1",
+          changes: [{
+            field: "user_preferences",
+            value: {
+              messaging_product: "whatsapp",
+              metadata: { display_phone_number: NUMBER.display, phone_number_id: NUMBER.id },
+              contacts: [{ profile: { name: person.name }, wa_id: person.phone }],
+              user_preferences: [{
+                wa_id: person.phone,
+                detail: "User requested to stop marketing messages",
+                category: "marketing_messages",
+                value,
+                timestamp: Math.floor(Date.now() / 1000),
+              }],
+            },
+          }],
+        }],
+      });
+    assertEquals((await preference("stop")).status, 200);
+    // Meta counts in seconds: the wish is as old as the words before it.
+    await sql`update public.conversations set last_inbound_at = opted_out_at - interval '1 second'`;
+    const codes = async () =>
+      (await Promise.all([text("hi"), TEMPLATE].map((message) => send({ to: person.phone, ...message }))))
+        .map(({ status, body }) => body.code ?? status);
+    assertEquals(await codes(), ["opted_out", "opted_out"]);
+    await sql`update public.conversations set opted_out_at = opted_out_at - interval '1 minute'`;
+    await says(person, "a question");
+    assertEquals(await codes(), [202, "opted_out"]);
+    assertEquals((await preference("resume")).status, 200);
+    assertEquals(await codes(), [202, 202]);
+    await settled();
+    assertEquals(meta.outbox.messages.length, 3);
+  },
+);
+
+edgeTest("wa-send: the same key is the same message, whenever and however often it comes", async (edge) => {
+  const { send, meta, settled } = edge;
+  const { phone: to } = await writer(edge);
+  const message = { to, idempotency_key: "order-17:shipped", ...text("shipped") };
+  const answers = await Promise.all(Array.from({ length: 6 }, () => send(message)));
+  assertEquals(answers.map(({ status }) => status), Array(6).fill(202));
+  assertEquals(new Set(answers.map(({ body }) => body.id)).size, 1);
+  await settled();
+  const later = await send(message);
+  assertEquals([later.status, later.body], [202, { id: answers[0].body.id, status: "sent" }]);
+  const other = await send({ ...message, ...text("not the same") });
+  assertEquals([other.status, other.body.code], [409, "idempotency_conflict"]);
+  await settled();
+  assertEquals(received(edge), ["shipped"]);
+  assertEquals(meta.calls.length, 1);
+});
+
+edgeTest("wa-send: a key that asks too fast is told its limit and when to come back", async (edge) => {
+  const { send, set, settled } = edge;
+  const { phone: to } = await writer(edge);
+  await set({ "wa_send.rate_per_second": "0.1" });
+  const first = await send({ to, ...text("1") });
+  assertEquals(first.status, 202);
+  assertEquals(first.headers.get("ratelimit-policy"), '"send";q=1;w=10');
+  assertEquals(first.headers.get("ratelimit"), '"send";r=0;t=10');
+  const second = await send({ to, ...text("2") });
+  assertEquals([second.status, second.body.code], [429, "rate_limited"]);
+  assertEquals(second.headers.get("retry-after"), "10");
+  assertEquals(second.headers.get("ratelimit"), '"send";r=0;t=10');
+  assertEquals(second.body["violated-policies"], ["send"]);
+  await settled();
+  assertEquals(received(edge), ["1"]);
+});
+
+edgeTest(
+  "wa-send: the environment's switches stop taking and sending, and what was taken waits",
+  async (edge) => {
+    const { send, sql, meta, settled } = edge;
+    const { phone: to } = await writer(edge);
+    for (const name of ["WA_SEND_ENABLED", "FEATURE_ENABLED"]) {
+      const taken = await send({ to, ...text(`before ${name}`) });
+      await settled();
+      meta.configure({ fault: "503", faultNext: 1 });
+      const waiting = (await send({ to, ...text(`during ${name}`) })).body.id;
+      Deno.env.set(name, "false");
+      try {
+        const answer = await send({ to, ...text("refused") });
+        assertEquals([answer.status, answer.body.code], [503, "disabled_by_environment"]);
+        assert(Number(answer.headers.get("retry-after")) > 0);
+        await failedAttempts(edge, waiting, 1);
+        await edge.hurry();
+        await settled();
+        assertEquals((await rowOf(sql, waiting)).state, "queued");
+        assertEquals((await rowOf(sql, taken.body.id)).state, "sent");
+      } finally {
+        Deno.env.delete(name);
+      }
+      await settled();
+      assertEquals((await rowOf(sql, waiting)).state, "sent");
+    }
+  },
+);
+
+edgeTest("wa-send: off without its flag, and for each person whom it leaves out", async (edge) => {
+  const { send, sql, set, reread, settled } = edge;
+  const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
+  await sql`delete from public.settings where key = 'wa_send.enabled'`;
+  reread();
+  const off = await send({ to: a, ...text("hi") });
+  assertEquals([off.status, off.body.code], [403, "feature_off"]);
+  const [{ contact_id }] = await sql`select contact_id from public.contact_identities where value = ${a!}`;
+  await set({
+    "wa_send.enabled": { value: "true", metadata: { rollout_percentage: 0, target_user_ids: [contact_id] } },
+  });
+  const answers = await Promise.all([a, b].map((to) => send({ to, ...text("hi") })));
+  assertEquals(answers.map(({ status }) => status), [202, 403]);
+  await settled();
+  assertEquals(received(edge), ["hi"]);
+});
+
+edgeTest("wa-send: which number sends is the person's, the only one, or has to be said", async (edge) => {
+  const { send, sql } = edge;
+  const { phone: to } = await writer(edge);
+  const codes = async (...messages: Record<string, unknown>[]) =>
+    (await Promise.all(messages.map((message) => send({ ...TEMPLATE, ...message }))))
+      .map(({ status, body }) => body.code ?? status);
+  assertEquals(await codes({ to: "12025550177" }, { to, from: "999" }), [202, "unknown_number"]);
+  await sql`insert into public.wa_numbers (id) values ('999')`;
+  assertEquals(await codes({ to: "12025550178" }, { to }, { to: "12025550178", from: NUMBER.id }), [
+    "from_required",
+    202,
+    202,
+  ]);
+});
+
+edgeTest("wa-send: fifty requests at once to fifty people are each answered for themselves", async (edge) => {
+  const { send, meta, settled, says } = edge;
+  const people = Array.from(
+    { length: 50 },
+    (_, i) => meta.addContact({ name: `${i}`, phone: `120255502${10 + i}` }),
+  );
+  for (const person of people.slice(0, 40)) meta.userSends(person, "hi");
+  await says(people[0], "hi again");
+  const answers = await Promise.all(people.map(({ phone, name }) => send({ to: phone, ...text(name) })));
+  assertEquals(answers.map(({ status }) => status), [...Array(40).fill(202), ...Array(10).fill(409)]);
+  await settled();
+  assertEquals(received(edge).toSorted(), people.slice(0, 40).map(({ name }) => name).toSorted());
+  for (const { payload, to } of meta.outbox.messages) {
+    assertEquals(people.find(({ phone }) => phone === to)?.name, (payload.text as { body: string }).body);
+  }
+});
+
+edgeTest("wa-send: 131056: the pair rests and keeps its order, others go on", async (edge) => {
+  const { meta, sql, hurry, settled } = edge;
+  const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
+  meta.configure({ fault: "131056", faultNext: 1 });
+  const first = await queued(edge, { to: a, ...text("a1") });
+  assertEquals((await failedAttempts(edge, first, 1)).error, {
+    kind: "throttle",
+    scope: "pair",
+    code: 131056,
+    status: 400,
+    message: "(#131056) (Business Account, Consumer Account) pair rate limit hit",
+    details: "Message failed to send because there were too many messages sent from this phone number to " +
+      "the same phone number in a short period of time.",
+  });
+  const second = await queued(edge, { to: a, ...text("a2") });
+  const other = await queued(edge, { to: b, ...text("b") });
+  await until("b was sent", async () => (await rowOf(sql, other)).state === "sent");
+  assertEquals((await rowOf(sql, second)).attempt, 0);
+  await hurry();
+  await settled();
+  assertEquals(received(edge), ["b", "a1", "a2"]);
+});
+
+edgeTest("wa-send: 130429: the whole number rests, then order is as it was", async (edge) => {
+  const { meta, sql, hurry, settled } = edge;
+  const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
+  meta.configure({ fault: "130429", faultNext: 1 });
+  const first = await queued(edge, { to: a, ...text("a1") });
+  await failedAttempts(edge, first, 1);
+  const [{ rests }] = await sql`select send_tat > now() + interval '0.5 s' as rests from public.wa_numbers`;
+  assertEquals(rests, true);
+  const second = await queued(edge, { to: a, ...text("a2") });
+  const other = await queued(edge, { to: b, ...text("b") });
+  assertEquals([(await rowOf(sql, other)).attempt, (await rowOf(sql, second)).attempt], [0, 0]);
+  await hurry();
+  await settled();
+  assertEquals(received(edge).filter((body) => body !== "b"), ["a1", "a2"]);
+  assertEquals(meta.calls.length, 4);
+});
+
+edgeTest("wa-send: 131047: final, with Meta's reason on the row, and what follows goes on", async (edge) => {
+  const { meta, sql, settled } = edge;
+  const { phone: to } = await writer(edge);
+  meta.configure({ fault: "131047", faultNext: 1 });
+  const failed = await queued(edge, { to, ...text("1") });
+  const next = await queued(edge, { to, ...text("2") });
+  await settled();
+  const row = await rowOf(sql, failed);
+  assertEquals([row.state, row.attempt, row.status], ["failed", 1, "failed"]);
+  assertEquals([row.error?.code, row.error?.kind, row.error?.given_up], [131047, "final", "final"]);
+  assertMatch(String(row.error?.details), /24 hours/);
+  const [{ error }] = await sql`select error from public.messages where id = ${failed}`;
+  assertEquals(error, row.error);
+  assertEquals((await rowOf(sql, next)).state, "sent");
+});
+
+edgeTest("wa-send: 131026 by status: taken by Meta, and failed in the end", async (edge) => {
+  const { meta, sql, settled } = edge;
+  const { phone: to } = await writer(edge);
+  meta.configure({ fault: "131026", faultNext: 1 });
+  const id = await queued(edge, { to, ...text("1") });
+  await settled();
+  await meta.settled();
+  const row = await rowOf(sql, id);
+  assertEquals([row.state, row.status], ["sent", "failed"]);
+  const [{ error }] = await sql`select error from public.messages where id = ${id}`;
+  assertEquals([error.length, error[0].code, error[0].title], [1, 131026, "Message undeliverable"]);
+});
+
+edgeTest(
+  "wa-send: 5xx: sent again until it goes, not before Retry-After, and given up after eight times",
+  async (edge) => {
+    const { meta, sql, hurry, settled } = edge;
+    const { phone: to } = await writer(edge);
+    meta.configure({ fault: "503", faultNext: 2 });
+    const id = await queued(edge, { to, ...text("in the end") });
+    for (const attempt of [1, 2]) {
+      await failedAttempts(edge, id, attempt);
+      const [{ waits }] = await sql`
+      select extract(epoch from next_attempt_at - updated_at)::float8 as waits from public.outbound_messages`;
+      assert(waits >= 1 && waits < 4.9, `${waits} s`);
+      await hurry();
+      // A call that wakes the queue, as the clock's does.
+      edge.call("wa-router", { headers: { apikey: KEYS.secretKey } });
+    }
+    await until("sent", async () => (await rowOf(sql, id)).state === "sent");
+    await settled();
+    assertEquals([received(edge), meta.calls.length], [["in the end"], 3]);
+
+    meta.configure({ fault: "500", faultNext: 100 });
+    const hopeless = await queued(edge, { to, ...text("never") });
+    await failedAttempts(edge, hopeless, 1);
+    await sql`update public.outbound_messages set attempt = 7 where id = ${hopeless}`;
+    await hurry();
+    await settled();
+    const row = await rowOf(sql, hopeless);
+    assertEquals([row.state, row.attempt, row.error?.given_up], ["failed", 8, "attempts_exhausted"]);
+  },
+);
+
+edgeTest("wa-send: a connection that breaks is tried again", async (edge) => {
+  const { sql, hurry, settled } = edge;
+  const { phone: to } = await writer(edge);
+  const graphUrl = Deno.env.get("WHATSAPP_GRAPH_URL")!;
+  const nobody = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response());
+  const { forgetEnv } = await import("../supabase/functions/_shared/config/env.ts");
+  await nobody.shutdown();
+  Deno.env.set("WHATSAPP_GRAPH_URL", `http://127.0.0.1:${nobody.addr.port}/v26.0`);
+  forgetEnv();
+  let id: string;
+  try {
+    id = await queued(edge, { to, ...text("later") });
+    assertEquals((await failedAttempts(edge, id, 1)).error?.code, "network");
+  } finally {
+    Deno.env.set("WHATSAPP_GRAPH_URL", graphUrl);
+    forgetEnv();
+  }
+  await hurry();
+  await settled();
+  assertEquals([received(edge), (await rowOf(sql, id)).state], [["later"], "sent"]);
+});
+
+edgeTest("wa-send: without an access token messages are taken and wait for it", async (edge) => {
+  const { sql, settled } = edge;
+  const { phone: to } = await writer(edge);
+  const { forgetEnv } = await import("../supabase/functions/_shared/config/env.ts");
+  Deno.env.delete("WHATSAPP_ACCESS_TOKEN");
+  forgetEnv();
+  let id: string;
+  try {
+    id = await queued(edge, { to, ...text("patience") });
+    await settled();
+    assertEquals((await rowOf(sql, id)).attempt, 0);
+  } finally {
+    Deno.env.set("WHATSAPP_ACCESS_TOKEN", KEYS.accessToken);
+    forgetEnv();
+  }
+  await settled();
+  assertEquals((await rowOf(sql, id)).state, "sent");
+});
+
+/** Lets the time that the Graph API has for its answer, 15 s, be a fifth of one. */
+async function impatient(run: () => Promise<void>): Promise<void> {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms === 15_000 ? 200 : ms);
+  try {
+    await run();
+  } finally {
+    AbortSignal.timeout = timeout;
+  }
+}
+
+edgeTest("wa-send: no answer: sent again", (edge) =>
+  impatient(async () => {
+    const { meta, sql, hurry, settled } = edge;
+    const { phone: to } = await writer(edge);
+    meta.configure({ fault: "timeout", faultNext: 1 });
+    const id = await queued(edge, { to, ...text("hello?") });
+    assertEquals((await failedAttempts(edge, id, 1)).error?.code, "timeout");
+    await hurry();
+    await settled();
+    assertEquals([received(edge), (await rowOf(sql, id)).attempt], [["hello?"], 2]);
+  }));
+
+edgeTest(
+  "wa-send: no answer, but a status that says it went: not sent again, and the next one goes",
+  (edge) =>
+    impatient(async () => {
+      const { meta, sql, settled } = edge;
+      const { phone: to } = await writer(edge);
+      meta.configure({ fault: "answer_lost", faultNext: 1 });
+      const id = await queued(edge, { to, ...text("once") });
+      const next = await queued(edge, { to, ...text("after it") });
+      await settled();
+      await meta.settled();
+      const [{ wamid }] = meta.outbox.messages;
+      assertEquals(
+        await rowOf(sql, id).then(({ state, attempt, status, provider_id }) => ({
+          state,
+          attempt,
+          status,
+          provider_id,
+        })),
+        { state: "sent", attempt: 1, status: "delivered", provider_id: wamid },
+      );
+      assertEquals((await rowOf(sql, next)).state, "sent");
+      assertEquals(received(edge), ["once", "after it"]);
+    }),
+);
+
+edgeTest("wa-send: statuses that come in any order move a message forward only", async (edge) => {
+  const { meta, sql, hook, settled } = edge;
+  const { phone: to } = await writer(edge);
+  meta.configure({ statusDelayMs: 60_000 });
+  const id = await queued(edge, { to, ...text("hi") });
+  await settled();
+  assertEquals((await rowOf(sql, id)).status, "accepted");
+  const [{ wamid }] = meta.outbox.messages;
+  const now = Math.floor(Date.now() / 1000);
+  const tell = (status: string, at: number) =>
+    hook({
+      object: "whatsapp_business_account",
+      entry: [{
+        id: "1",
+        changes: [{
+          field: "messages",
+          value: {
+            messaging_product: "whatsapp",
+            metadata: { display_phone_number: NUMBER.display, phone_number_id: NUMBER.id },
+            statuses: [{ id: wamid, status, timestamp: String(now + at), recipient_id: to }],
+          },
+        }],
+      }],
+    });
+  const seen: (string | null)[] = [];
+  for (const [status, at] of [["delivered", 2], ["sent", 1], ["read", 3], ["delivered", 2]] as const) {
+    assertEquals((await tell(status, at)).status, 200);
+    seen.push((await rowOf(sql, id)).status);
+  }
+  assertEquals(seen, ["delivered", "delivered", "read", "read"]);
+  const [{ status_at }] = await sql`select status_at from public.messages where id = ${id}`;
+  assertEquals(
+    Object.entries(status_at as Record<string, string>).map(([status, at]) => [
+      status,
+      Date.parse(at) / 1000 - now,
+    ]).toSorted(),
+    [["delivered", 2], ["read", 3], ["sent", 1]],
+  );
+});
+
+edgeTest("wa-send: a pair gets its burst at once and then no more than its pace", async (edge) => {
+  const { meta, sql, settled } = edge;
+  const { phone: to } = await writer(edge);
+  await sql`update public.wa_numbers set pair_burst = 2, pair_seconds = 0.15`;
+  const at: number[] = [];
+  const unlisten = meta.listen((event) => event.type === "call" && at.push(performance.now()));
+  await Promise.all(["1", "2", "3", "4"].map((body) => queued(edge, { to, ...text(body) })));
+  await settled();
+  unlisten();
+  assertEquals(received(edge).length, 4);
+  assert(at[3] - at[0] >= 290, `${at.map((time) => Math.round(time - at[0]))} ms`);
+});

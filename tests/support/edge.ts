@@ -1,0 +1,201 @@
+/**
+ * The functions as they are deployed, each by its `index.ts`, in this process: on a real database through the real
+ * Data API, with the simulator for Meta. Each test gets a database and a Meta of its own.
+ */
+import { assert, fail } from "@std/assert";
+import type { JSONValue, Sql } from "postgres";
+import { createDataApi, type DataApi } from "../../local/data_api.ts";
+import { MetaSimulator } from "../../local/simulator/meta.ts";
+import type { Contact, Settings } from "../../local/simulator/model.ts";
+import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
+import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { advance } from "./monotonic_clock.ts";
+import { testDatabase } from "./postgres.ts";
+
+/** What the functions know each other, Meta and their callers by. */
+export const KEYS = {
+  appSecret: "app-secret-of-the-test",
+  verifyToken: "verify-token-of-the-test",
+  accessToken: "access-token-of-the-test",
+  secretKey: "sb_secret_test",
+  publishableKey: "sb_publishable_test",
+} as const;
+
+/** The business number, by its id at Meta and as people see it. */
+export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
+
+type Function = "wa-webhook" | "wa-router" | "wa-send" | "health";
+const NAMES: readonly Function[] = ["wa-webhook", "wa-router", "wa-send", "health"];
+
+/** An answer, read. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // deno-lint-ignore no-explicit-any
+  body: any;
+}
+
+/** What a test gets. */
+export interface Edge {
+  sql: Sql;
+  /** Where the functions, the Data API and Meta are served. */
+  url: string;
+  meta: MetaSimulator;
+  /** Calls a function. A body that is no string is sent as JSON. */
+  call(name: Function, init?: { method?: string; headers?: HeadersInit; body?: unknown }): Promise<Answer>;
+  /** `POST wa-send` with a secret key. */
+  send(message: unknown, headers?: HeadersInit): Promise<Answer>;
+  /** `POST wa-webhook` with a body, signed by Meta's secret. */
+  hook(body: unknown): Promise<Answer>;
+  /** A person writes, and Meta's webhook has been answered when this resolves. */
+  says(person: Contact, message: Parameters<MetaSimulator["userSends"]>[1]): Promise<string>;
+  /** Writes settings, and lets the functions see them. */
+  set(settings: Record<string, string | { value: string; metadata: JSONValue }>): Promise<void>;
+  /** Lets the time pass that the functions may use what they remember of the configuration. */
+  reread(): void;
+  /** Makes due now what waits for its time: retries, paces, circuits. */
+  hurry(): Promise<void>;
+  /** Resolves when everything that can be routed and sent now is. */
+  settled(): Promise<void>;
+}
+
+let serving: { api: DataApi; meta: MetaSimulator } | undefined;
+
+const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+  const { api, meta } = serving ?? fail("a request came outside of a test");
+  const { pathname } = new URL(request.url);
+  const [, , , name] = pathname.split("/");
+  if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
+  return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
+});
+const url = `http://127.0.0.1:${server.addr.port}`;
+addEventListener("unload", () => void server.shutdown());
+
+for (
+  const [name, value] of Object.entries({
+    SUPABASE_URL: url,
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.secretKey }),
+    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: KEYS.publishableKey }),
+    WHATSAPP_APP_SECRET: KEYS.appSecret,
+    WHATSAPP_VERIFY_TOKEN: KEYS.verifyToken,
+    WHATSAPP_ACCESS_TOKEN: KEYS.accessToken,
+    WHATSAPP_GRAPH_URL: `${url}/graph/v26.0`,
+  })
+) Deno.env.set(name, value);
+
+const functions = Object.fromEntries(
+  await Promise.all(NAMES.map(async (name) => [
+    name,
+    (await import(`../../supabase/functions/${name}/index.ts`)).default,
+  ])),
+) as Record<Function, { fetch(request: Request): Promise<Response> }>;
+const { routing } = await import("../../supabase/functions/_shared/router/live.ts");
+
+/** Registers a test that has the functions with routing and sending on and destinations on this machine allowed. */
+export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const database = await testDatabase();
+    const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });
+    const meta = newMeta({ statusDelayMs: 0, autoRead: false });
+    serving = { api, meta };
+    const edge = edgeOf(database.sql, meta);
+    try {
+      await database.sql`
+        insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
+      await database.sql`
+        insert into public.destination_allowlist (pattern, purpose) values ('127.0.0.1', 'forward')`;
+      await edge.set({
+        "wa_router.enabled": "true",
+        "wa_send.enabled": "true",
+        "forward.allow_loopback": "true",
+      });
+      await test(edge);
+    } finally {
+      // Nothing that is due later shall be waited for.
+      Deno.env.set("FEATURE_ENABLED", "false");
+      meta.stop();
+      await edge.settled();
+      Deno.env.delete("FEATURE_ENABLED");
+      await flushCounts();
+      serving = undefined;
+      await api.close();
+      await database.drop();
+    }
+  });
+}
+
+function newMeta(settings: Partial<Settings>): MetaSimulator {
+  return new MetaSimulator({
+    ...KEYS,
+    webhookUrl: `${url}/functions/v1/wa-webhook`,
+    phoneNumberId: NUMBER.id,
+    displayNumber: NUMBER.display,
+    settings,
+    retry: { firstMs: 20 },
+  });
+}
+
+function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
+  const call: Edge["call"] = async (name, { method = "POST", headers, body } = {}) => {
+    const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    const response = await fetch(`${url}/functions/v1/${name}`, { method, headers, body: text });
+    const answer = await response.text();
+    const json = /\bjson\b/.test(response.headers.get("content-type") ?? "");
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: json ? JSON.parse(answer) : answer,
+    };
+  };
+  const reread = () => advance(3001);
+  return {
+    sql,
+    url,
+    meta,
+    call,
+    reread,
+    send: (body, headers = { apikey: KEYS.secretKey }) => call("wa-send", { headers, body }),
+    hook: (body) => {
+      const text = JSON.stringify(body);
+      const signature = sign(new TextEncoder().encode(text), KEYS.appSecret);
+      return call("wa-webhook", { headers: { "x-hub-signature-256": signature }, body: text });
+    },
+    says: async (person, message) => {
+      const wamid = meta.userSends(person, message);
+      await meta.settled();
+      return wamid;
+    },
+    set: async (settings) => {
+      for (const [key, given] of Object.entries(settings)) {
+        const { value, metadata } = typeof given === "string" ? { value: given, metadata: {} } : given;
+        await sql`
+          insert into public.settings (key, value, metadata) values (${key}, ${value}, ${sql.json(metadata)})
+          on conflict (key) do update set value = excluded.value, metadata = excluded.metadata`;
+      }
+      reread();
+    },
+    hurry: async () => {
+      await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;
+      await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
+      await sql`update public.destinations set circuit_open_until = now() where circuit_open_until is not null`;
+      await sql`update public.outbound_messages set next_attempt_at = now() where state = 'queued'`;
+      await sql`
+        update private.outbound_lanes set due_at = now(), pair_tat = null where due_at is not null and lease is null`;
+      await sql`update public.wa_numbers set send_tat = null`;
+    },
+    settled: async () => {
+      await routing.drain();
+    },
+  };
+}
+
+/** Waits until `check` gives something; fails with `what` after ten seconds. */
+export async function until<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const found = await check();
+    if (found) return found;
+    assert(Date.now() < deadline, `not within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
