@@ -4,7 +4,8 @@
  */
 import { App, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
-import { DatabaseFault, isOutage, OUTAGE_ANSWER } from "./data_api_errors.ts";
+import { DatabaseFault, isOutage, OUTAGE_ANSWER, OUTAGE_HEADER } from "./data_api_errors.ts";
+import { createRpcPath } from "./rpc.ts";
 
 export interface DataApiOptions {
   /** Database with roles and schema auth (local/bootstrap.ts), as a user that may become the three roles. */
@@ -57,17 +58,17 @@ export function createDataApi(options: DataApiOptions): DataApi {
     close: () => session.close(),
     async fetch(request) {
       if (performance.now() < pausedUntil) return OUTAGE_ANSWER();
-      const { app, gone } = session;
-      const response = await Promise.race([app.fetch(request), gone]);
+      const { app, rpc, gone } = session;
+      const answer = rpc.fetch(request).then((answer) =>
+        answer instanceof Response ? answer : app.fetch(answer)
+      );
+      const response = await Promise.race([answer, gone]);
       if (response === undefined) return OUTAGE_ANSWER();
       if (response.headers.has(OUTAGE_HEADER) && app === session.app) lost();
       return response;
     },
   };
 }
-
-/** Marks an answer for us: the database was not to be reached. */
-const OUTAGE_HEADER = "x-database-outage";
 
 function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
   const connection = createPostgresConnection({
@@ -102,13 +103,19 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
       drivers: { cache, email: new InMemoryEmailDriver() },
     },
   });
+  const rpc = createRpcPath(options);
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
   return {
     app,
+    rpc,
     gone,
-    close: () => connection.close(),
+    close: async () => {
+      await connection.close();
+      await rpc.close();
+    },
     cut(): void {
       resolve(undefined);
+      rpc.cut();
       connection.driver.end({ timeout: 0 }).catch(() => {});
     },
   };

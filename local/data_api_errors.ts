@@ -35,6 +35,24 @@ const STATUS: Record<string, number> = {
   "XX": 500,
 };
 
+/** Single codes that differ from their class. */
+const STATUS_OF: Record<string, number> = {
+  "23503": 409,
+  "23505": 409,
+  "25006": 405,
+  "42501": 403,
+  "42883": 404,
+  "42P01": 404,
+  "P0001": 400,
+};
+
+/** An error of Postgres as PostgREST answers it. */
+export function errorAnswer(error: unknown): Response {
+  const { code = "", message, detail = null, hint = null } = error as DbError;
+  const status = STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
+  return Response.json({ code, message, details: detail, hint }, { status });
+}
+
 /** Those that lite answers as PostgREST does. */
 const KNOWN_TO_LITE = /^(PGRST|PT|42|22|21|23502$|23503$|23505$|25006$)/;
 
@@ -44,6 +62,15 @@ export function isOutage(error: unknown): boolean {
   return typeof code === "string" &&
     /^(08...|57P0[123]|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|NOTFOUND|HOSTUNREACH))$/
       .test(code);
+}
+
+/** Marks an answer for local/data_api.ts: the database was not to be reached. */
+export const OUTAGE_HEADER = "x-database-outage";
+
+/** The answer with that mark. */
+export function noticed(answer: Response): Response {
+  answer.headers.set(OUTAGE_HEADER, "1");
+  return answer;
 }
 
 /** PostgREST's answer when it has no connection. */
@@ -74,7 +101,7 @@ export class DatabaseFault extends Error {
     const code = original?.code;
     if (isOutage(original)) this.#answer(503, OUTAGE, headers);
     else if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !KNOWN_TO_LITE.test(code)) {
-      const status = code === "P0001" ? 400 : STATUS[code.slice(0, 2)] ?? 400;
+      const status = STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
       const { message, detail = null, hint = null } = original;
       this.#answer(status, { code, message, details: detail, hint }, headers);
     }

@@ -185,7 +185,7 @@ function explain(error: unknown, path: string): unknown {
   if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
     return new StackError(`${path} is a file. Give --data a folder.`);
   }
-  if (/os error (1|13|30)\b|denied|Read-only/.test(error.message)) {
+  if (error instanceof Deno.errors.NotFound || /os error (1|13|30)\b|denied|Read-only/.test(error.message)) {
     return new StackError(`${path} can't be written: ${error.message}. Give --data a folder of your own.`);
   }
   return error;

@@ -262,7 +262,7 @@ function isPostgres(pid: number): boolean {
 
 /** Turns what Postgres said into what the user can do. */
 function explain(words: string, dataDir: string, port: number): string {
-  if (/No space left on device|disk full/i.test(words)) {
+  if (/No space left on device|disk full|Check free disk space/i.test(words)) {
     return `There is no free disk space for ${dataDir}. Free some, or give --data a folder on another disk.`;
   }
   if (/Address already in use|could not bind/i.test(words)) {

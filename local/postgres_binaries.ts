@@ -79,6 +79,8 @@ export function runAs(paths: string[]): RunAs {
       "--clear-groups",
       `--inh-caps=+${capability}`,
       `--ambient-caps=+${capability}`,
+      // Else access(2), by which Postgres looks at its own program, does not count the capability.
+      "--securebits=+no_setuid_fixup",
     ];
     if (runs([...prefix, "ls", closed])) return { user, prefix };
   }

@@ -96,7 +96,11 @@ function listen() {
     $("link").textContent = words;
   };
   events.onopen = () => tell("good", "Connected");
-  events.onerror = () => tell("bad", "The stack does not answer");
+  events.onerror = () => {
+    tell("bad", "The stack does not answer");
+    // The browser itself tries again when the connection broke, but not after an answer such as 503.
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+  };
   events.onmessage = ({ data }) => {
     const event = JSON.parse(data);
     handlers[event.type]?.(event);

@@ -1,0 +1,118 @@
+/**
+ * Calls of functions with the secret key, straight to Postgres: the path that every function at the edge takes, for
+ * each webhook and each delivery. @supabase/lite would parse the body, print it again and send five statements where
+ * one does. It is done as PostgREST does it: the body goes to Postgres as it came, and Postgres takes it apart.
+ *
+ * Whatever is not plainly such a call (another key, headers that change the answer, a function or an argument that is
+ * not known) is left to lite.
+ */
+import postgres from "postgres";
+import { errorAnswer, isOutage, noticed, OUTAGE_ANSWER } from "./data_api_errors.ts";
+
+export interface RpcOptions {
+  dbUrl: string;
+  secretKey: string;
+  /** Connections to the database. @default 10 */
+  connections?: number;
+}
+
+export interface RpcPath {
+  /** The answer; or, where this is not its business, the request to hand on: the one given may have been read. */
+  fetch(request: Request): Promise<Response | Request>;
+  close(): Promise<void>;
+  /** Drops the connections: the database is gone. */
+  cut(): void;
+}
+
+const PREFIX = "/rest/v1/rpc/";
+const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
+
+/** Serves calls with the secret key on connections that are service_role throughout. */
+export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions): RpcPath {
+  const sql = postgres(dbUrl, {
+    max: connections,
+    connect_timeout: 5,
+    onnotice: () => {},
+    connection: { role: "service_role", options: `-c request.jwt.claims={"role":"service_role"}` },
+    // Text in, text out: nothing here looks into JSON.
+    types: { json: text(114), jsonb: text(3802) },
+  });
+  const statements = new Map<string, string>();
+
+  /** The statement that calls a function with these arguments; undefined when there is none that takes them. */
+  async function statementOf(name: string, given: string[]): Promise<string | undefined> {
+    const signature = [name, ...given].join(" ");
+    const known = statements.get(signature);
+    if (known !== undefined) return known;
+    const [found] = await sql<
+      { returns_set: boolean; names: string[]; types: string[] }[]
+    >`
+      select p.proretset as returns_set, args.names, args.types
+      from pg_proc p
+      cross join lateral (
+        select coalesce(array_agg(a.name), '{}') as names, coalesce(array_agg(format_type(a.type, null)), '{}') as types
+        from unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) as a (name, type)
+      ) args
+      where p.pronamespace = 'public'::regnamespace and p.proname = ${name}
+        and args.names @> ${given}::text[] and p.pronargs - p.pronargdefaults <= ${given.length}
+      limit 1`;
+    if (found === undefined) return undefined;
+    const columns = found.names.map((arg, i) => ({ arg, type: found.types[i] })).filter(({ arg }) =>
+      given.includes(arg)
+    );
+    const call = `public."${name}"(${columns.map(({ arg }) => `"${arg}" => x."${arg}"`).join(", ")})`;
+    const from = columns.length === 0
+      ? ""
+      : ` from json_to_record($1::json) as x (${
+        columns.map(({ arg, type }) => `"${arg}" ${type}`).join(", ")
+      })`;
+    const statement = found.returns_set
+      ? `select coalesce(json_agg(r), '[]')::text as body from (select (${call}).*${from}) r`
+      : `select to_json(${call})::text as body${from}`;
+    statements.set(signature, statement);
+    return statement;
+  }
+
+  return {
+    close: () => sql.end({ timeout: 1 }),
+    cut: () => void sql.end({ timeout: 0 }).catch(() => {}),
+    async fetch(request) {
+      const at = request.url.indexOf(PREFIX, 8);
+      if (at < 0 || request.method !== "POST" || request.headers.get("apikey") !== secretKey) {
+        return request;
+      }
+      const name = request.url.slice(at + PREFIX.length);
+      if (
+        !/^[a-z_][a-z0-9_]*$/.test(name) || request.headers.has("prefer") ||
+        request.headers.has("authorization")
+      ) {
+        return request;
+      }
+      const body = await request.text();
+      const unread = () => new Request(request.url, { method: "POST", headers: request.headers, body });
+      let given: string[];
+      try {
+        given = Object.keys(JSON.parse(body));
+      } catch {
+        return unread();
+      }
+      try {
+        const statement = await statementOf(name, given.sort());
+        if (statement === undefined) return unread();
+        const [row] = await sql.unsafe<{ body: string | null }[]>(
+          statement,
+          given.length === 0 ? [] : [body],
+          { prepare: true },
+        );
+        return new Response(row?.body ?? "null", { headers: JSON_HEADERS });
+      } catch (error) {
+        if (isOutage(error)) return noticed(OUTAGE_ANSWER());
+        // What is known of the function may be what was wrong.
+        statements.clear();
+        return errorAnswer(error);
+      }
+    },
+  };
+}
+
+const text = (oid: number) => ({ to: oid, from: [oid], serialize: String, parse: String });
