@@ -4,6 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import type { Json } from "../../local/simulator/model.ts";
 import { createSimulator, type Simulator } from "../../local/simulator/mod.ts";
 import { callGraph, itemsOf, OPTIONS } from "../../local/simulator/testing.ts";
+import { startStack } from "../support/stack.ts";
 import { browserTest } from "./chromium.ts";
 import { seriousFaults, watch } from "./page.ts";
 
@@ -302,6 +303,66 @@ browserTest("simulator page: a reload and another tab show the same", async (bro
     await other.close();
   });
 });
+
+browserTest(
+  "simulator page: says when the stack does not answer, and comes back when it does",
+  async (browser) => {
+    await withPage(browser, async ({ page, simulator }) => {
+      await page.getByText("Connected", { exact: true }).waitFor();
+      await page.route("**/api/events", (route) => route.fulfill({ status: 503 }));
+      await page.reload();
+      await page.getByText("The stack does not answer").waitFor();
+      await page.unroute("**/api/events");
+      await page.getByText("Connected", { exact: true }).waitFor();
+      simulator.meta.userSends(simulator.meta.contacts[0], "Still here");
+      await ticks(page, "Still here", "Delivered to the webhook");
+    });
+  },
+);
+
+browserTest(
+  "simulator page on the stack: what people say comes back from the demo service",
+  async (browser) => {
+    const stack = await startStack();
+    try {
+      const page = await browser.newPage();
+      const { errors, foreign } = watch(page, stack.url);
+      await page.goto(`${stack.url}/simulator/`);
+      await page.getByRole("button", { name: "Test handshake" }).click();
+      await page.getByText("Handshake works.").waitFor();
+
+      await say(page, "Good morning");
+      await ticks(page, "Good morning", "Delivered to the webhook");
+      await ticks(page, "You said: Good morning", "Read");
+      await say(page, "menu");
+      await page.getByRole("button", { name: "Opening hours" }).click();
+      await ticks(page, "You chose: Opening hours", "Read");
+      await say(page, "list");
+      await page.getByRole("button", { name: "Show the bread" }).click();
+      await page.getByRole("radio", { name: /Brioche/ }).check();
+      await page.getByRole("dialog").getByRole("button", { name: "Send" }).click();
+      await ticks(page, "You chose: Brioche", "Read");
+      await page.getByRole("button", { name: "Attach" }).click();
+      await page.getByRole("button", { name: "Photo" }).click();
+      await ticks(page, "Nice picture!", "Read");
+
+      // Whoever hides the number is answered just the same.
+      await page.getByRole("button", { name: /^Yuki/ }).click();
+      await say(page, "hello");
+      await ticks(page, "Hello Yuki!", "Read");
+
+      const outbox = await (await fetch(`${stack.url}/simulator/outbox`)).json();
+      assertEquals(outbox.messages.map(({ type }: { type: string }) => type), [
+        ...["text", "interactive", "text", "interactive", "text", "text", "text"],
+      ]);
+      assertEquals(errors, []);
+      assertEquals(foreign, []);
+      await page.close();
+    } finally {
+      await stack.stop();
+    }
+  },
+);
 
 for (const colorScheme of ["light", "dark"] as const) {
   for (
