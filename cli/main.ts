@@ -31,19 +31,19 @@ export async function main(args: string[]): Promise<number> {
   };
 
   const gatelink = program(run);
-  // Commander prints what is asked for on stdout; what it says of wrong arguments is told below.
-  let said = "";
-  const settings = {
-    writeOut: (text: string) => print({ help: text }, text.trimEnd()),
-    writeErr: (text: string) => said += text,
-  };
+  // Commander writes in pieces: help to the one, what is wrong with the arguments to the other.
+  let help = "", wrong = "";
+  const settings = { writeOut: (text: string) => help += text, writeErr: (text: string) => wrong += text };
   everyCommand(gatelink, (command) => command.exitOverride().configureOutput(settings));
   try {
     await gatelink.parseAsync(args, { from: "user" });
     return code;
   } catch (error) {
-    const problem = error instanceof CommanderError ? usage(error, said) : told(error);
-    if (problem === undefined) return EXIT.ok;
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      print({ help }, help.trimEnd());
+      return EXIT.ok;
+    }
+    const problem = error instanceof CommanderError ? usage(error, wrong) : told(error);
     const { message, hint } = problem;
     if (json) print({ error: { code: problem.code, message, hint } }, "");
     else console.error(`${paint("red", "Error:")} ${message}${hint ? `\n${hint}` : ""}`);
@@ -51,10 +51,9 @@ export async function main(args: string[]): Promise<number> {
   }
 }
 
-/** What commander found wrong with the arguments; undefined after it printed the help that was asked for. */
-function usage(error: CommanderError, said: string): CliError | undefined {
-  if (error.exitCode === 0) return undefined;
-  if (error.code === "commander.help") return new CliError("usage", "A command is missing.", said.trimEnd());
+/** What commander found wrong with the arguments. */
+function usage(error: CommanderError, wrong: string): CliError {
+  if (error.code === "commander.help") return new CliError("usage", "A command is missing.", wrong.trimEnd());
   const message = error.message.replace(/^error: /, "");
   return new CliError(
     "usage",

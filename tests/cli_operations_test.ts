@@ -13,20 +13,35 @@ import {
   unique,
 } from "./support/cli.ts";
 
+Deno.test("gatelink status: what waits, each service, counters", async () => {
+  const name = unique("status");
+  await document(`destinations add ${name} ${service}/${name}`);
+  await document(`destinations pause ${name}`);
+  const status = await document("status");
+  assertEquals(status.stack, stack.url);
+  assertEquals(status.destinations.find((one: { name: string }) => one.name === name).state, "paused");
+
+  await stored(`wamid.${name}`, "x");
+  const { code, out } = await gatelink("status");
+  assertEquals(code, 0);
+  assertMatch(out, new RegExp(`\n${name} +paused +0`));
+  assertMatch(out, /\n1 conversation waits for the router, the oldest for \d+ s/);
+  assertMatch(out, /\nwebhook_updates +received +\d+/);
+});
+
 Deno.test("gatelink reconcile: exit code 0 when all adds up, 1 when something is missing", async () => {
   assertEquals((await document("reconcile")).ok, true);
   // A delivery that nobody decided.
   const message = await stored(`wamid.${unique("reconcile")}`, "x");
   const [{ id }] = await sql`
     insert into public.deliveries (message_id, destination_id, conversation_id, seq, state)
-    values (${message.id}, ${await destination(
-    unique("reconcile"),
-  )}, ${message.conversation}, 1, 'delivered') returning id`;
+    values (${message.id}, ${await destination(unique("reconcile"))}, ${message.conversation}, 1, 'delivered')
+    returning id`;
   try {
-    const { code, out } = await gatelink(["reconcile"]);
+    const { code, out } = await gatelink("reconcile");
     assertEquals(code, 1);
-    assertMatch(out, /FAILED +deliveries = destinations decided +\d+ +\d+/);
-    const json = await gatelink(["reconcile", "--json"]);
+    assertMatch(out, /\nFAILED +deliveries = destinations decided +\d+ +\d+\n/);
+    const json = await gatelink("reconcile --json");
     assertEquals([json.code, json.json().ok], [1, false]);
   } finally {
     await sql`delete from public.deliveries where id = ${id}`;
@@ -45,60 +60,34 @@ Deno.test("gatelink dead: list, retry, drop", async (t) => {
       where message_id = ${message.id} returning id`;
     ids.push(id);
   }
-  const state = async (id: string) =>
+  const row = async (id: string) =>
     (await sql`select state, dropped_reason from public.deliveries where id = ${id}`)[0];
 
   await t.step("list, of one destination", async () => {
-    const { deliveries, more } = await document<
-      { deliveries: { id: string; destination: string; last_error: string }[]; more: boolean }
-    >(
-      ...["dead", "list", "--destination", name, "--limit", "2"],
-    );
-    assertEquals([deliveries.length, more, deliveries[0].destination, deliveries[0].last_error], [
-      2,
-      true,
-      name,
-      "status: 500",
-    ]);
-    assertMatch(
-      (await gatelink(["dead", "list", "--destination", name])).out,
-      new RegExp(`${ids[0]} +${name}[^]*status: 500`),
-    );
-    await fails(["dead", "list", "--destination", "nobody"], 4, "not_found", /nobody/);
+    const { deliveries, more } = await document(`dead list --destination ${name} --limit 2`);
+    assertEquals([deliveries.length, more], [2, true]);
+    assertEquals([deliveries[0].destination, deliveries[0].last_error], [name, "status: 500"]);
+    const { out } = await gatelink(`dead list --destination ${name}`);
+    assertMatch(out, new RegExp(`\n${ids[0]} +${name} +.*status: 500`));
+    await fails("dead list --destination nobody", 4, "not_found", /nobody/);
   });
   await t.step("retry one by its id; once more is exit code 1", async () => {
-    assertEquals(await document("dead", "retry", ids[0]), { retried: 1, not_dead: 0 });
-    assertEquals((await state(ids[0])).state, "pending");
-    const again = await gatelink(["dead", "retry", ids[0], ids[0], crypto.randomUUID()]);
+    assertEquals(await document(`dead retry ${ids[0]}`), { retried: 1, not_dead: 0 });
+    assertEquals((await row(ids[0])).state, "pending");
+    const again = await gatelink(`dead retry ${ids[0]} ${ids[0]} ${crypto.randomUUID()}`);
     assertEquals([again.code, again.out], [
       1,
       "0 deliveries retried; 2 others not: no dead delivery of that id.\n",
     ]);
   });
   await t.step("drop one, with the reason", async () => {
-    assertEquals(await document("dead", "drop", ids[1], "--reason", "moved"), { dropped: 1, not_dead: 0 });
-    assertMatch((await state(ids[1])).dropped_reason, /^moved/);
+    assertEquals(await document(`dead drop ${ids[1]} --reason "moved away"`), { dropped: 1, not_dead: 0 });
+    assertMatch((await row(ids[1])).dropped_reason, /^moved away/);
   });
   await t.step("retry what is left of the destination", async () => {
-    assertEquals(await document("dead", "retry", "--destination", name), { retried: 1, not_dead: 0 });
-    assertEquals((await gatelink(["dead", "list", "--destination", name])).out, "No delivery is dead.\n");
-    assertEquals(await document("dead", "drop", "--destination", name, "--reason", "none left"), {
-      dropped: 0,
-      not_dead: 0,
-    });
+    assertEquals(await document(`dead retry --destination ${name}`), { retried: 1, not_dead: 0 });
+    assertEquals((await gatelink(`dead list --destination ${name}`)).out, "No delivery is dead.\n");
+    const none = await document(`dead drop --destination ${name} --reason none`);
+    assertEquals(none, { dropped: 0, not_dead: 0 });
   });
-});
-
-Deno.test("gatelink status: what waits, each service, counters", async () => {
-  const name = unique("status");
-  await document("destinations", "add", name, `${service}/${name}`);
-  await document("destinations", "pause", name);
-  const status = await document<
-    { stack: string; destinations: { name: string; state: string }[]; counters: unknown[] }
-  >("status");
-  assertEquals(status.stack, stack.url);
-  assertEquals(status.destinations.find((one) => one.name === name)?.state, "paused");
-  const { code, out } = await gatelink(["status"]);
-  assertEquals(code, 0);
-  assertMatch(out, new RegExp(`${name} +paused +0`));
 });

@@ -9,7 +9,6 @@ import {
   fails,
   folder,
   gatelink,
-  NUMBER,
   PHONE,
   sql,
   stack,
@@ -18,110 +17,99 @@ import {
 } from "./support/cli.ts";
 
 Deno.test("gatelink replay: files and folders, signed, counted; repeated they are duplicates", async (t) => {
-  const prefix = unique("replay");
-  const wamids = [1, 2, 3].map((n) => `wamid.${prefix}-${n}`);
-  for (const [index, wamid] of wamids.entries()) {
-    await written(join(prefix, `${index}.json`), body(wamid, "äöü 😀 \\u00e4"));
+  const name = unique("replay");
+  const dir = join(folder, name);
+  const wamids = [0, 1, 2].map((n) => `wamid.${name}-${n}`);
+  for (const [n, wamid] of wamids.entries()) {
+    await written(`${name}/${n}.json`, body(wamid, "äöü 😀 \\u00e4"));
   }
-  await written(join(prefix, "README.md"), "not a body");
-  const dir = join(folder, prefix);
+  await written(`${name}/README.md`, "not a body");
 
   await t.step("a folder, by name", async () => {
-    const result = await document<
-      { received: number; stored: number; results: { file: string; status: number }[] }
-    >("replay", dir);
-    assertEquals([result.received, result.stored], [3, 3]);
-    assertEquals(result.results.map(({ file, status }) => [file.slice(-6), status]), [["0.json", 200], [
-      "1.json",
-      200,
-    ], ["2.json", 200]]);
-    assertEquals((await sql`select 1 from public.messages where provider_id in ${sql(wamids)}`).length, 3);
+    const result = await document(`replay ${dir}`);
+    assertEquals([result.received, result.stored, result.failed], [3, 3, 0]);
+    assertEquals(
+      result.results.map(({ file, status }: { file: string; status: number }) => [file, status]),
+      [0, 1, 2].map((n) => [join(dir, `${n}.json`), 200]),
+    );
+    const [{ n }] = await sql`select count(*)::int as n from public.messages where provider_id in ${
+      sql(wamids)
+    }`;
+    assertEquals(n, 3);
   });
   await t.step("again, and a file twice", async () => {
-    const { code, out } = await gatelink(["replay", dir, join(dir, "0.json")]);
+    const { code, out } = await gatelink(`replay ${dir} ${dir}/0.json`);
     assertEquals(code, 0);
     assertMatch(out, /4 bodies to http\S+: 0 failed; 4 received = 0 stored \+ 4 duplicates\n$/);
   });
   await t.step("a path is relative to where the user is", async () => {
-    const { code } = await gatelink(["replay", "1.json"], { env: { INIT_CWD: dir } });
-    assertEquals(code, 0);
+    assertEquals((await gatelink("replay 1.json", { env: { INIT_CWD: dir } })).code, 0);
   });
-  await t.step("another secret: exit code 1", async () => {
-    const { code, out } = await gatelink(["replay", dir, "--secret", "wrong"]);
+  await t.step("signed with another secret: exit code 1", async () => {
+    const { code, out } = await gatelink(`replay ${dir} --secret wrong`);
     assertEquals(code, 1);
     assertMatch(out, /401[^]*signature_invalid[^]*3 failed/);
   });
   await t.step("one of them is no JSON: exit code 1, the others are sent", async () => {
-    const broken = await written(`${prefix}-broken.json`, "{");
-    const { code, json } = await gatelink(["replay", broken, join(dir, "0.json"), "--json"]);
-    const { failed, results } = json() as unknown as {
-      failed: number;
-      results: { status: number; error?: string }[];
-    };
-    assertEquals([code, failed, results.map(({ status }) => status)], [1, 1, [400, 200]]);
-    assertEquals(results[0].error, "invalid_json");
+    const broken = await written(`${name}-broken.json`, "{");
+    const { code, json } = await gatelink(`replay ${broken} ${dir}/0.json --json`);
+    const { failed, results } = json();
+    assertEquals([code, failed], [1, 1]);
+    assertEquals([results[0].status, results[0].error, results[1].status], [400, "invalid_json", 200]);
   });
   await t.step(
     "a redirect is not followed, and when nobody answers any more the rest is not sent",
     async () => {
-      let answered = 0;
-      const target = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, () => {
-        answered++;
-        setTimeout(() => target.shutdown());
-        return new Response(null, { status: 307, headers: { location: stack.url, connection: "close" } });
-      });
-      const to = ["--to", `http://127.0.0.1:${target.addr.port}`, "--secret", "theirs", "--json"];
-      const { code, json } = await gatelink(["replay", dir, ...to]);
-      const { stopped, results } = json() as { stopped: boolean; results: { status: number | null }[] };
-      assertEquals([code, answered, stopped, results.map(({ status }) => status)], [1, 1, true, [307, null]]);
+      const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+      const answered = (async () => {
+        using connection = await listener.accept();
+        listener.close();
+        await connection.read(new Uint8Array(65_536));
+        const head = `HTTP/1.1 307 Temporary Redirect\r\nlocation: ${stack.url}\r\nconnection: close\r\n`;
+        await connection.write(new TextEncoder().encode(`${head}content-length: 0\r\n\r\n`));
+      })();
+      const { code, json } = await gatelink(
+        `replay ${dir} --to http://127.0.0.1:${listener.addr.port} --secret theirs --json`,
+      );
+      const { stopped, results } = json();
+      await answered;
+      const statuses = results.map(({ status }: { status: number | null }) => status);
+      assertEquals([code, stopped, statuses], [1, true, [307, null]]);
     },
   );
   await t.step("a folder without any: exit code 2", async () => {
-    await fails(["replay", await Deno.makeTempDir({ dir: folder })], 2, "usage", /no .json file/);
+    await fails(`replay ${await Deno.makeTempDir({ dir: folder })}`, 2, "usage", /no .json file/);
   });
   await t.step(
     "to another address without its secret: exit code 2",
     () =>
-      fails(["replay", dir, "--to", "http://127.0.0.1:9"], 2, "usage", /app secret/, {
+      fails(`replay ${dir} --to ${stack.url}`, 2, "usage", /app secret/, {
         env: { WHATSAPP_APP_SECRET: "" },
       }),
   );
-  await t.step(
-    "to nobody: exit code 3",
-    () =>
-      fails(
-        ["replay", dir, "--to", "http://127.0.0.1:9", "--secret", "s"],
-        3,
-        "stack_unreachable",
-        /does not answer/,
-      ),
-  );
+  await t.step("to nobody: exit code 3", async () => {
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    listener.close();
+    const line = `replay ${dir} --secret s --to http://127.0.0.1:${listener.addr.port}`;
+    await fails(line, 3, "stack_unreachable", /does not answer/);
+  });
 });
 
 Deno.test("gatelink replay --since: what was stored says the same again, here and elsewhere", async (t) => {
   const wamid = `wamid.${unique("since")}`;
-  await document("replay", await written(`${wamid}.json`, body(wamid, "again")));
-  await document(
-    "replay",
-    await written(
-      `${wamid}-other.json`,
-      JSON.stringify({
-        object: "whatsapp_business_account",
-        entry: [{
-          id: "7",
-          time: 1_780_000_000,
-          changes: [{ field: "account_alerts", value: { alert: wamid } }],
-        }],
-      }),
-    ),
-  );
+  await document(`replay ${await written(`${wamid}.json`, body(wamid, "again"))}`);
+  const alert = {
+    object: "whatsapp_business_account",
+    entry: [{
+      id: "7",
+      time: 1_780_000_000,
+      changes: [{ field: "account_alerts", value: { alert: wamid } }],
+    }],
+  };
+  await document(`replay ${await written(`${wamid}-alert.json`, JSON.stringify(alert))}`);
 
   await t.step("here all are duplicates, and what has no id is left out", async () => {
-    const result = await document<{ received: number; stored: number; left_out: { no_id: number } }>(
-      "replay",
-      "--since",
-      "1h",
-    );
+    const result = await document("replay --since 1h");
     assert(result.received > 0 && result.left_out.no_id > 0);
     assertEquals(result.stored, 0);
   });
@@ -137,28 +125,16 @@ Deno.test("gatelink replay --since: what was stored says the same again, here an
         return Response.json({ received: 1, stored: 1, duplicates: 0 });
       },
     );
-    await document(
-      "replay",
-      "--since",
-      "1h",
-      "--to",
-      `http://127.0.0.1:${target.addr.port}`,
-      "--secret",
-      "theirs",
-    );
+    await document(`replay --since 1h --to http://127.0.0.1:${target.addr.port} --secret theirs`);
     const updates = bodies.flatMap((body) => parse(JSON.parse(body)));
     const again = updates.find((update) => update.wamid === wamid)!;
-    assertEquals([again.key, again.body, again.phone, again.name], [
-      `m:${NUMBER}:${wamid}:text`,
-      "again",
-      PHONE,
-      "Nora Feld",
-    ]);
+    assertEquals(again.key, `m:${stack.whatsapp.phoneNumberId}:${wamid}:text`);
+    assertEquals([again.body, again.phone, again.name], ["again", PHONE, "Nora Feld"]);
     assert(
       updates.some(({ field, raw }) => field === "account_alerts" && JSON.stringify(raw).includes(wamid)),
     );
   });
   await t.step("nothing since then", async () => {
-    assertMatch((await gatelink(["replay", "--since", "2999-01-01"])).out, /Nothing was stored since then/);
+    assertMatch((await gatelink("replay --since 2999-01-01")).out, /Nothing was stored since then/);
   });
 });

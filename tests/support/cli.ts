@@ -1,70 +1,92 @@
 /**
- * A stack for a file of tests of the command line (Postgres, Data API, functions), a service that it may deliver to,
- * and `gatelink` as a process of its own.
+ * For tests of the command line: a whole local stack for each file, on a database of its own; a service that it may
+ * deliver to; and `gatelink` as a process of its own.
+ *
+ * The router's flag is off, so that nothing happens to a message but what a test does.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
-import { createDataApi } from "../../local/data_api.ts";
-import { ROOT } from "../../local/paths.ts";
-import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
 import type { JSONValue } from "postgres";
+import { ROOT } from "../../local/paths.ts";
+import { freePort } from "../../local/postgres.ts";
+import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
 import { testDatabase } from "./postgres.ts";
 
-export const NUMBER = "106540352242922";
-export const PHONE = "16505551234";
+const START_TIMEOUT_MS = 60_000;
 
-/** A stack for this file, and a service that it may deliver to. */
-const database = await testDatabase();
+const database = await testDatabase({ empty: true });
 export const { sql } = database;
+/** Folder of the file's own; removed at the end. */
 export const folder = await Deno.makeTempDir({ prefix: "gatelink-cli-" });
-export const file = join(folder, "stack.json");
+/** Where stack.json is. */
+export const file = join(folder, "data", "stack.json");
+/** What it holds. */
 export const stack = {
   url: "",
-  dbUrl: database.url,
-  publishableKey: "sb_publishable_cli_test",
-  secretKey: "sb_secret_cli_test",
-  whatsapp: { appSecret: "app-secret-of-the-test", verifyToken: "v", phoneNumberId: NUMBER },
+  dbUrl: "",
+  publishableKey: "",
+  secretKey: "",
+  whatsapp: { appSecret: "", verifyToken: "", phoneNumberId: "" },
 };
-const stops: (() => Promise<unknown>)[] = [];
 
-/** What the service got, and how it answers by path: `/401` with 401, everything else with 200. */
+/** What the service got. */
 export const received: { path: string; body: string; headers: Headers }[] = [];
-/** Base address of the service. */
+/** Address of the service, which answers by path: `/401` with 401, all else with 200. */
 export let service = "";
 
+/** The person who writes. */
+export const PHONE = "16505551234";
+
+const stops: (() => Promise<unknown>)[] = [];
+
 Deno.test.beforeAll(async () => {
-  const api = createDataApi({ ...stack, jwtSecret: crypto.randomUUID() });
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
-    const { pathname } = new URL(request.url);
-    return pathname === "/functions/v1/wa-webhook" ? webhook.fetch(request) : api.fetch(request);
-  });
-  stack.url = `http://127.0.0.1:${server.addr.port}`;
-  const environment = {
-    SUPABASE_URL: stack.url,
-    SUPABASE_SECRET_KEYS: JSON.stringify({ default: stack.secretKey }),
-    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: stack.publishableKey }),
-    WHATSAPP_APP_SECRET: stack.whatsapp.appSecret,
-    WHATSAPP_VERIFY_TOKEN: stack.whatsapp.verifyToken,
-  };
-  for (const [name, value] of Object.entries(environment)) Deno.env.set(name, value);
-  const webhook = (await import("../../supabase/functions/wa-webhook/index.ts")).default;
   const hook = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
     const path = new URL(request.url).pathname;
     received.push({ path, body: await request.text(), headers: request.headers });
     return new Response(`answer to ${path}`, { status: Number(/^\/(\d{3})$/.exec(path)?.[1] ?? 200) });
   });
+  stops.push(() => hook.shutdown());
   service = `http://127.0.0.1:${hook.addr.port}`;
-  await Deno.writeTextFile(file, JSON.stringify(stack));
-  await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true'), ('wa_router.enabled', 'true')`;
-  await sql`insert into public.destination_allowlist (pattern, purpose) values ('127.0.0.1', 'forward')`;
-  stops.push(() => server.shutdown(), () => hook.shutdown(), () => api.close());
+  await startStack();
+  await sql`update public.settings set value = 'false' where key = 'wa_router.enabled'`;
 });
 
 Deno.test.afterAll(async () => {
-  for (const stop of stops) await stop();
+  for (const stop of stops.reverse()) await stop();
   await database.drop();
   await Deno.remove(folder, { recursive: true });
 });
+
+/** Starts the stack as `deno task start` does, and reads its stack.json. */
+async function startStack(): Promise<void> {
+  await Deno.mkdir(join(folder, "data"));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "local/start.ts", "--port", String(freePort()), "--data", join(folder, "data")],
+    cwd: ROOT,
+    env: { DATABASE_URL: database.url },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  let ended = false;
+  child.status.then(() => ended = true);
+  const said = child.stderr.text();
+  stops.push(async () => {
+    if (!ended) child.kill("SIGINT");
+    await child.status;
+  });
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const text = await Deno.readTextFile(file).catch(() => undefined);
+    if (text !== undefined) {
+      Object.assign(stack, JSON.parse(text));
+      return;
+    }
+    if (ended) throw new Error(`the stack did not start:\n${await said}`);
+    if (Date.now() > deadline) throw new Error("the stack does not start");
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
 
 export interface Ran {
   code: number;
@@ -75,13 +97,20 @@ export interface Ran {
   json(): any;
 }
 
-/** Runs the command line as a process. */
+/** The words of a command line: apart by spaces, kept together by single or double quotes. */
+export function words(line: string): string[] {
+  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, bare]) =>
+    single ?? double ?? bare
+  );
+}
+
+/** Runs `gatelink` with these words, as a process. */
 export async function gatelink(
-  args: string[],
+  line: string,
   options: { env?: Record<string, string>; cwd?: string } = {},
 ): Promise<Ran> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...args],
+    args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...words(line)],
     cwd: options.cwd ?? ROOT,
     env: { GATELINK_STACK: file, NO_COLOR: "", ...options.env },
     stdin: "null",
@@ -91,25 +120,26 @@ export async function gatelink(
 }
 
 /** Runs a command that must go well, with --json, and gives its document. */
-export async function document<T = Record<string, unknown>>(...args: string[]): Promise<T> {
-  const ran = await gatelink([...args, "--json"]);
-  assertEquals([ran.code, ran.err], [0, ""], `gatelink ${args.join(" ")}\n${ran.out}${ran.err}`);
-  return ran.json() as T;
+// deno-lint-ignore no-explicit-any
+export async function document<T = any>(line: string): Promise<T> {
+  const ran = await gatelink(`${line} --json`);
+  assertEquals([ran.code, ran.err], [0, ""], `gatelink ${line}\n${ran.out}${ran.err}`);
+  return ran.json();
 }
 
-/** Runs a command that must fail, as text and with --json: exit code, error code, and that it says what to do next. */
+/** Runs a command that must fail: as text on stderr, and with --json as a document, which says what to do next. */
 export async function fails(
-  args: string[],
+  line: string,
   exit: number,
   code: string,
   said: RegExp,
   options?: Parameters<typeof gatelink>[1],
 ): Promise<void> {
-  const [text, json] = await Promise.all([gatelink(args, options), gatelink([...args, "--json"], options)]);
+  const [text, json] = await Promise.all([gatelink(line, options), gatelink(`${line} --json`, options)]);
   assertEquals([text.code, text.out], [exit, ""], text.err);
   assertMatch(text.err, said);
   assertEquals([json.code, json.err], [exit, ""]);
-  const { error } = json.json() as { error: { code: string; message: string; hint?: string } };
+  const { error } = json.json();
   assertEquals(error.code, code, error.message);
   assert(error.hint, `no hint with: ${error.message}`);
 }
@@ -121,7 +151,7 @@ export function unique(prefix: string): string {
 }
 
 /** A webhook body with one text message. */
-export function body(wamid: string, text: string): string {
+export function body(wamid: string, text: string, phone = PHONE): string {
   return JSON.stringify({
     object: "whatsapp_business_account",
     entry: [{
@@ -130,10 +160,10 @@ export function body(wamid: string, text: string): string {
         field: "messages",
         value: {
           messaging_product: "whatsapp",
-          metadata: { phone_number_id: NUMBER, display_phone_number: "15550783881" },
-          contacts: [{ wa_id: PHONE, profile: { name: "Nora Feld" } }],
+          metadata: { phone_number_id: stack.whatsapp.phoneNumberId, display_phone_number: "15550783881" },
+          contacts: [{ wa_id: phone, profile: { name: "Nora Feld" } }],
           messages: [{
-            from: PHONE,
+            from: phone,
             id: wamid,
             timestamp: String(Math.floor(Date.now() / 1000)),
             type: "text",
@@ -172,6 +202,17 @@ export async function decided(
   await sql`select public.record_decisions(1, ${
     sql.json([{ id: message.conversation, held: false, through_seq: null, decisions }])
   })`;
+}
+
+/** Waits for something that a stack does in its own time. */
+export async function eventually<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined) return found;
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
+    await new Promise((done) => setTimeout(done, 100));
+  }
 }
 
 /** A destination added without the command line, by its id. */
