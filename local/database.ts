@@ -4,7 +4,7 @@ import { bootstrap } from "./bootstrap.ts";
 import type { DataFolder } from "./data_folder.ts";
 import { migrate, type Migration } from "./migrate.ts";
 import { join } from "./paths.ts";
-import { freePort, startPostgres } from "./postgres.ts";
+import { startPostgres } from "./postgres.ts";
 import { StackError } from "./stack_error.ts";
 
 export interface Database {
@@ -23,7 +23,7 @@ export interface Database {
 
 export interface DatabaseOptions {
   folder: DataFolder;
-  /** Preferred TCP port of the embedded server; any free one is taken when it is in use. */
+  /** TCP port wanted for the embedded server; a free one is taken where that is in use. */
   port: number;
   /** Told when the embedded server died and when it is back. */
   onRestart: (event: "died" | "back") => void;
@@ -34,7 +34,7 @@ export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOpti
   const server = await startPostgres({
     dataDir: join(folder.path, "postgres"),
     password: folder.keys.dbPassword,
-    port: isFree(port) ? port : freePort(),
+    port,
     onRestart,
   });
   const database = connect(server.url);
@@ -86,13 +86,4 @@ function connect(url: string): Database {
     },
     stop: () => sql.end({ timeout: 2 }),
   };
-}
-
-function isFree(port: number): boolean {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-    return true;
-  } catch {
-    return false;
-  }
 }

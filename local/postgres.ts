@@ -15,7 +15,7 @@ export interface PostgresOptions {
   dataDir: string;
   /** Password of the superuser `postgres`; one cluster keeps the one it was made with. */
   password: string;
-  /** TCP port on 127.0.0.1. @default a free one */
+  /** TCP port wanted on 127.0.0.1; a free one is taken where that is in use. @default a free one */
   port?: number;
   /**
    * False gives up every guarantee for speed (no fsync, no full page writes), for data that nobody will miss.
@@ -89,7 +89,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
           `Start with --fresh to make a new one (the data is lost), or give another --data.`,
     );
   }
-  const port = options.port ?? freePort();
+  const port = options.port !== undefined && isFree(options.port) ? options.port : freePort();
   const url = `postgresql://postgres:${encodeURIComponent(options.password)}@127.0.0.1:${port}/postgres`;
   const start = () => launch(home, as, options, port, url);
 
@@ -138,6 +138,15 @@ export function freePort(): number {
     return listener.addr.port;
   } finally {
     listener.close();
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -14,9 +14,9 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Simulator      ${url}/simulator/
   Functions      ${url}/functions/v1/
   Data API       ${url}/rest/v1/
-  Auth           ${url}/auth/v1/             ${admin.email} / ${admin.password}
+  Auth           ${url}/auth/v1/             sign in as ${admin.email}
   Database       ${dbUrl.replace(/:[^:@/]*@/, ":…@")}
-  Keys           ${join(data, "stack.json")}
+  Passwords      ${join(data, "stack.json")}, keys too
 
 Try it: open the simulator, choose a contact and write to it. The demo service answers.
 Then send messages to a service of your own:
