@@ -31,15 +31,16 @@ comment on policy counters_read on public.counters is 'The team sees the counter
 
 -- Ordered, so that two sessions that share a slot take its rows in the same order and cannot deadlock.
 create function public.add_counts(p_counts jsonb) returns void
-language sql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' as $$
+begin
   insert into public.counters as c (name, label, slot, value)
   select i.name, coalesce(i.label, ''), pg_backend_pid() % 16, sum(i.n)
   from jsonb_to_recordset(p_counts) as i (name text, label text, n bigint)
   where i.n > 0
   group by i.name, coalesce(i.label, '')
   order by 1, 2
-  on conflict on constraint counters_pkey do update set value = c.value + excluded.value
-$$;
+  on conflict on constraint counters_pkey do update set value = c.value + excluded.value;
+end $$;
 comment on function public.add_counts(jsonb) is
   'Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For secret keys.';
 revoke execute on function public.add_counts(jsonb) from public, anon, authenticated;

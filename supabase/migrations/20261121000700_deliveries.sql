@@ -111,7 +111,9 @@ grant select, insert, update, delete on private.delivery_lanes to service_role;
 -- Decide
 -- ---------------------------------------------------------------------------
 create function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
   select coalesce(jsonb_agg(item order by since), '[]')
   from (
     select c.unrouted_since as since, jsonb_build_object(
@@ -137,8 +139,8 @@ language sql stable set search_path = '' as $$
         order by m.seq limit p_each
       ) m
     ) waiting
-  ) items
-$$;
+  ) items);
+end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Leaves out conversations held back at this configuration revision.';
 revoke execute on function public.claim_unrouted(bigint, integer, integer) from public, anon, authenticated;
 grant execute on function public.claim_unrouted(bigint, integer, integer) to service_role;
@@ -215,15 +217,16 @@ grant execute on function private.default_retry_seconds() to service_role;
 -- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
 -- committed between the two would never be woken.
 create function private.release_lane(p_destination_id uuid, p_conversation_id uuid) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+begin
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
     where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
       and d.state in ('pending', 'leased')
     order by d.seq limit 1)
-  where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id
-$$;
+  where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
+end $$;
 comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
 revoke execute on function private.release_lane(uuid, uuid) from public, anon, authenticated;
 grant execute on function private.release_lane(uuid, uuid) to service_role;

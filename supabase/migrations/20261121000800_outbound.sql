@@ -81,23 +81,26 @@ grant select, insert, update, delete on private.outbound_lanes to service_role;
 
 -- When the pair's next message conforms to GCRA.
 create function private.pair_allows_at(p_tat timestamptz, p_number_id text) returns timestamptz
-language sql stable set search_path = '' as $$
-  select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
-  from public.wa_numbers n where n.id = p_number_id
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
+    from public.wa_numbers n where n.id = p_number_id);
+end $$;
 comment on function private.pair_allows_at(timestamptz, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
 revoke execute on function private.pair_allows_at(timestamptz, text) from public, anon, authenticated;
 grant execute on function private.pair_allows_at(timestamptz, text) to service_role;
 
 create function private.release_outbound_lane(p_conversation_id uuid) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+begin
   update private.outbound_lanes l
   set lease = null, due_at = (
     select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.number_id)) from public.outbound_messages o
     where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
     order by o.id limit 1)
-  where l.conversation_id = p_conversation_id
-$$;
+  where l.conversation_id = p_conversation_id;
+end $$;
 comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
 revoke execute on function private.release_outbound_lane(uuid) from public, anon, authenticated;
 grant execute on function private.release_outbound_lane(uuid) to service_role;

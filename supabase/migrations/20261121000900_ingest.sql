@@ -6,11 +6,15 @@ set local statement_timeout = '60s';
 -- ---------------------------------------------------------------------------
 -- Who is it? Identities, their changes, and merges
 -- ---------------------------------------------------------------------------
+-- plpgsql, here and in what follows, also for one statement: it keeps the plan, where a function in SQL is planned anew
+-- at each call.
 create function private.identity_holder(p_channel text, p_kind text, p_value text) returns uuid
-language sql stable set search_path = '' as $$
-  select i.contact_id from public.contact_identities i
-  where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null
-$$;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select i.contact_id from public.contact_identities i
+    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
+end $$;
 comment on function private.identity_holder(text, text, text) is 'Who is known by this id now; null when nobody is.';
 revoke execute on function private.identity_holder(text, text, text) from public, anon, authenticated;
 grant execute on function private.identity_holder(text, text, text) to service_role;
@@ -323,42 +327,48 @@ comment on function private.assign_contacts(private.inbound_update[]) is 'Finds,
 revoke execute on function private.assign_contacts(private.inbound_update[]) from public, anon, authenticated;
 grant execute on function private.assign_contacts(private.inbound_update[]) to service_role;
 
+create function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) returns uuid[]
+language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+  return array(
+    select (
+      select c.id from public.conversations c
+      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1)
+    from unnest(p_updates) with ordinality as u
+    order by u.ordinality);
+end $$;
+comment on function private.find_conversations(private.inbound_update[], uuid[]) is 'The conversation of each update, in its place; null where there is none yet.';
+revoke execute on function private.find_conversations(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.find_conversations(private.inbound_update[], uuid[]) to service_role;
+
 create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
+  v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
 begin
-  insert into public.wa_numbers (id, display_number)
-  select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
-  where not exists (select from public.wa_numbers n where n.id = u.number_id)
-  order by u.number_id
-  on conflict (id) do nothing;
-
-  insert into public.conversations (number_id, contact_id)
-  select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
-  where (
-    select c.id from public.conversations c
-    where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1) is null
-  order by 1, 2
-  on conflict (channel, number_id, contact_id) do nothing;
+  if array_position(v_conversations, null) is not null then
+    insert into public.wa_numbers (id, display_number)
+    select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
+    order by u.number_id
+    on conflict (id) do nothing;
+    insert into public.conversations (number_id, contact_id)
+    select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    where v_conversations[u.ordinality] is null
+    order by 1, 2
+    on conflict (channel, number_id, contact_id) do nothing;
+    v_conversations := private.find_conversations(p_updates, p_contacts);
+  end if;
 
   -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
   -- so messages.seq, given below, is the order in which they are acknowledged.
-  perform from public.conversations c
-  where c.id = any (array(
-    select (
-      select k.id from public.conversations k
-      where k.channel = 'whatsapp' and k.number_id = u.number_id and k.contact_id = p_contacts[u.ordinality] limit 1)
-    from unnest(p_updates) with ordinality as u))
-  order by c.id for update;
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
-    select u.*, c.id as conversation
+    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.at, u.ord,
+      v_conversations[u.ordinality] as conversation
     from unnest(p_updates) with ordinality as u
-    cross join lateral (
-      select k.id from public.conversations k
-      where k.channel = 'whatsapp' and k.number_id = u.number_id and k.contact_id = p_contacts[u.ordinality] limit 1) c
   ), stored as (
     insert into public.messages (
       conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,

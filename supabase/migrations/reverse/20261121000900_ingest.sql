@@ -4,6 +4,7 @@ set local statement_timeout = '60s';
 drop function public.ingest_updates(jsonb);
 drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
 drop function private.store_messages(private.inbound_update[], uuid[]);
+drop function private.find_conversations(private.inbound_update[], uuid[]);
 drop function private.assign_contacts(private.inbound_update[]);
 drop function private.make_newcomers(private.inbound_update[]);
 drop function private.find_contacts(private.inbound_update[], boolean);
