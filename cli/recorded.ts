@@ -3,7 +3,8 @@
  * body. Sent to a Gatelink that has them they are duplicates, sent to another one they are stored as they were here.
  *
  * What Meta gives an id (messages, echoes, statuses) has the same dedupe key again. The rest was told apart by its
- * whole surroundings, of which the WhatsApp account and the time of sending are not kept: it is stored under a new key.
+ * whole surroundings, of which the WhatsApp account and the time of sending are not kept: it is stored under a new
+ * key, the same at each replay.
  */
 import { systemChange } from "../supabase/functions/_shared/whatsapp/identities.ts";
 import type { Api } from "./api.ts";
@@ -207,8 +208,8 @@ function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | unde
     ...valueRest,
   };
   const entry = {
-    id: "replay",
-    // Tells equal events of different times apart, and is the same at each replay.
+    // Keeps events apart that say the same, and is the same at each replay.
+    id: event.dedupe_key,
     time: Math.floor(Date.parse(event.received_at) / 1000),
     ...rest.entry,
     changes: [{ field: event.field === "unknown" ? undefined : event.field, value, ...rest.change }],

@@ -82,3 +82,38 @@ Deno.test("bodiesOf(): what each fixture stored is stored again the same, under 
     });
   }
 });
+
+Deno.test("bodiesOf(): events that say the same stay apart, and a replay of a replay adds nothing", () => {
+  const event = {
+    field: "account_update",
+    kind: "other",
+    number_id: null,
+    raw: { event: "X" },
+    received_at: "2026-11-21T10:00:00Z",
+  } as const;
+  const events = ["x:1", "x:2"].map((dedupe_key) => ({ ...event, dedupe_key }));
+  const keys = () => {
+    const left: LeftOut = { not_json: 0, no_message: 0, no_id: 0 };
+    return bodiesOf(events, new Map(), new Map(), false, left).flatMap(parse).map(({ key }) => key);
+  };
+  assertEquals(new Set(keys()).size, 2);
+  assertEquals(keys(), keys());
+});
+
+Deno.test("bodiesOf(): leaves out what cannot be sent, or must not be sent to where it came from", () => {
+  const event = {
+    field: "messages",
+    kind: "message",
+    number_id: "1",
+    raw: null,
+    received_at: "2026-11-21T10:00:00Z",
+  } as const;
+  const events: StoredEvent[] = [
+    { ...event, dedupe_key: "m:1:wamid.gone:text" },
+    { ...event, dedupe_key: "x:1", field: "invalid_json", kind: "other", raw: { text: "{", bytes: 1 } },
+    { ...event, dedupe_key: "x:2", field: "security", kind: "other", raw: {} },
+  ];
+  const left: LeftOut = { not_json: 0, no_message: 0, no_id: 0 };
+  assertEquals(bodiesOf(events, new Map(), new Map(), true, left), []);
+  assertEquals(left, { not_json: 1, no_message: 1, no_id: 1 });
+});
