@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname, join, normalize, relative } from "node:path";
 import postgres from "postgres";
 import { ROOT } from "../local/paths.ts";
-import { withStack } from "../tools/deploy/stack.ts";
+import { startStack } from "./support/stack.ts";
 
 interface Document {
   /** Relative to the root. */
@@ -144,29 +144,31 @@ const RUNNABLE: Block[] = DOCUMENTS.flatMap(({ path, text }) =>
 
 Deno.test("documents: what is marked as runnable runs", async (t) => {
   assert(RUNNABLE.length > 0, "no block is marked");
-  await withStack(async (project, stackFile) => {
-    const bin = await Deno.makeTempDir({ prefix: "gatelink-docs-" });
-    await Deno.writeTextFile(join(bin, "deno"), `#!/bin/sh\nexec "${Deno.execPath()}" "$@"\n`, {
-      mode: 0o755,
-    });
-    const sql = postgres(project.dbUrl, { max: 1, onnotice: () => {} });
-    try {
-      for (const { document, language, code } of RUNNABLE) {
-        await t.step(`${document}: ${code.split("\n")[0]}`, async () => {
-          if (language === "sql") return void await sql.unsafe(code);
-          const { success, stdout, stderr } = await new Deno.Command("bash", {
-            args: ["-euo", "pipefail", "-c", code],
-            cwd: ROOT,
-            env: { PATH: `${bin}:${Deno.env.get("PATH")}`, GATELINK_STACK: stackFile, NO_COLOR: "1" },
-            stdin: "null",
-          }).output();
-          const decoder = new TextDecoder();
-          assert(success, `${code}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
-        });
-      }
-    } finally {
-      await sql.end();
-      await Deno.remove(bin, { recursive: true });
+  const stack = await startStack({ env: { DATABASE_URL: "" } });
+  const bin = await Deno.makeTempDir({ prefix: "gatelink-docs-" });
+  await Deno.writeTextFile(join(bin, "deno"), `#!/bin/sh\nexec "${Deno.execPath()}" "$@"\n`, { mode: 0o755 });
+  const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    for (const { document, language, code } of RUNNABLE) {
+      await t.step(`${document}: ${code.split("\n")[0]}`, async () => {
+        if (language === "sql") return void await sql.unsafe(code);
+        const { success, stdout, stderr } = await new Deno.Command("bash", {
+          args: ["-euo", "pipefail", "-c", code],
+          cwd: ROOT,
+          env: {
+            PATH: `${bin}:${Deno.env.get("PATH")}`,
+            GATELINK_STACK: join(stack.dir, "stack.json"),
+            NO_COLOR: "1",
+          },
+          stdin: "null",
+        }).output();
+        const decoder = new TextDecoder();
+        assert(success, `${code}\n${decoder.decode(stdout)}${decoder.decode(stderr)}`);
+      });
     }
-  });
+  } finally {
+    await sql.end();
+    await Deno.remove(bin, { recursive: true });
+    await stack.stop();
+  }
 });

@@ -6,9 +6,9 @@
 import { denos } from "../programs.ts";
 import { type Finding, main } from "../report.ts";
 import { ROOT } from "../../local/paths.ts";
+import { startStack } from "../../tests/support/stack.ts";
 import { ask, PROBES, type Project } from "./probe.ts";
 import { start } from "./process.ts";
-import { withStack } from "./stack.ts";
 import { bundleBytes, MAX_BUNDLE_BYTES, typeCheck, unpack, type Unpacked } from "./unpacked.ts";
 import { MAX_UPLOAD_BYTES, size, upload } from "./upload.ts";
 
@@ -115,9 +115,13 @@ if (import.meta.main) {
         const versions = await denos();
         const startable = await checkUploads(ROOT, into, versions, say);
         const hosted = versions.find(({ hosted }) => hosted)!;
-        await withStack(async (project) => {
-          for (const unpacked of startable) await checkAnswers(unpacked, hosted, project, say);
-        });
+        // Real Postgres and Data API behind the functions, and never the database of whoever runs this.
+        const stack = await startStack({ env: { DATABASE_URL: "" } });
+        try {
+          for (const unpacked of startable) await checkAnswers(unpacked, hosted, stack.stack, say);
+        } finally {
+          await stack.stop();
+        }
       } finally {
         await Deno.remove(into, { recursive: true });
       }
