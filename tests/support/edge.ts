@@ -60,14 +60,26 @@ export interface Edge {
 }
 
 let serving: { api: DataApi; meta: MetaSimulator } | undefined;
+/** Requests that are being answered. */
+let underWay = 0;
 
-const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+  underWay++;
+  try {
+    return await answer(request);
+  } finally {
+    underWay--;
+  }
+});
+
+function answer(request: Request): Promise<Response> {
   const { api, meta } = serving ?? fail("a request came outside of a test");
   const { pathname } = new URL(request.url);
   const [, , , name] = pathname.split("/");
   if (pathname.startsWith("/functions/v1/")) return functions[name as Function].fetch(request);
   return pathname.startsWith("/graph/") ? meta.graph(request) : api.fetch(request);
-});
+}
+
 const url = `http://127.0.0.1:${server.addr.port}`;
 addEventListener("unload", () => void server.shutdown());
 
@@ -117,6 +129,7 @@ export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): voi
       await edge.settled();
       Deno.env.delete("FEATURE_ENABLED");
       await flushCounts();
+      await until("nothing is under way", () => underWay === 0);
       serving = undefined;
       await api.close();
       await database.drop();
