@@ -7,7 +7,7 @@ import { denos } from "../programs.ts";
 import { type Finding, main } from "../report.ts";
 import { ROOT } from "../../local/paths.ts";
 import { startStack } from "../../tests/support/stack.ts";
-import { ask, PROBES, type Project } from "./probe.ts";
+import { ask, type Probe, PROBES, type Project } from "./probe.ts";
 import { start } from "./process.ts";
 import { bundleBytes, MAX_BUNDLE_BYTES, typeCheck, unpack, type Unpacked } from "./unpacked.ts";
 import { MAX_UPLOAD_BYTES, size, upload } from "./upload.ts";
@@ -15,16 +15,17 @@ import { MAX_UPLOAD_BYTES, size, upload } from "./upload.ts";
 /**
  * Limit for the first answer of a fresh process: from the moment that the process is asked for, so with Deno's own
  * start, the reading and compiling of every module, and the first connection to the database, until the whole body
- * has been read. The median of `STARTS` starts counts.
+ * has been read. The median of `STARTS` starts counts, in the best of at most `ROUNDS` rounds.
  */
 export const MAX_FIRST_ANSWER_MS = 300;
 const STARTS = 5;
+const ROUNDS = 3;
 
 type Say = (finding: Finding) => void;
-type Deno2 = { version: string; path: string; hosted: boolean };
+type DenoAt = { version: string; path: string; hosted: boolean };
 
 /** Everything that needs no running project: upload, sizes, types. Returns what can be started. */
-export async function checkUploads(workdir: string, into: string, versions: Deno2[], say: Say) {
+export async function checkUploads(workdir: string, into: string, versions: DenoAt[], say: Say) {
   const { uploads, problems } = await upload(workdir);
   for (const problem of problems) say({ ok: false, what: problem });
   const startable: Unpacked[] = [];
@@ -53,44 +54,56 @@ export async function checkUploads(workdir: string, into: string, versions: Deno
   return startable;
 }
 
-/** Starts one function several times, takes the time of its first answer, and puts all of its probes to it. */
+/** Starts one function, puts all of its probes to it, and takes the time of its first answer. */
 export async function checkAnswers(
   unpacked: Unpacked,
-  deno: Deno2,
+  deno: DenoAt,
   project: Project,
   say: Say,
 ): Promise<void> {
   const { slug } = unpacked;
-  const [first, ...others] = PROBES[slug] ?? [];
-  if (!first) return say({ ok: false, what: `${slug}: has no probe; add one to tools/deploy/probe.ts` });
-  const times: { sinceStart: number; sinceReady: number }[] = [];
-  for (let i = 0; i < STARTS; i++) {
-    const running = await start(unpacked, deno.path, project);
-    let wrong = await ask(first, slug, running.origin, project);
-    const now = performance.now();
-    times.push({ sinceStart: now - running.spawnedAt, sinceReady: now - running.readyAt });
-    const last = i === STARTS - 1 || wrong !== undefined;
-    const findings: Finding[] = last
-      ? [{ ok: wrong === undefined, what: `${slug}: ${first.what}`, detail: wrong }]
-      : [];
-    for (const probe of last && wrong === undefined ? others : []) {
-      wrong = await ask(probe, slug, running.origin, project);
-      findings.push({ ok: wrong === undefined, what: `${slug}: ${probe.what}`, detail: wrong });
-    }
-    const printed = await running.stop();
-    for (const finding of findings) {
-      say(finding.ok ? finding : { ...finding, detail: `${finding.detail}\nIt printed:\n${printed}` });
-    }
-    if (last && wrong !== undefined) return;
+  const probes = PROBES[slug] ?? [];
+  if (probes.length === 0) {
+    say({ ok: false, what: `${slug}: has no probe; add one to tools/deploy/probe.ts` });
   }
-  const sinceStart = median(times.map((time) => time.sinceStart));
-  const sinceReady = median(times.map((time) => time.sinceReady));
-  say({
-    ok: sinceStart <= MAX_FIRST_ANSWER_MS,
-    what: `${slug}: first answer ${sinceStart.toFixed(0)} ms after the start of a fresh process, ` +
+  for (const probe of probes) {
+    const running = await start(unpacked, deno.path, project);
+    const wrong = await ask(probe, slug, running.origin, project);
+    const printed = await running.stop();
+    const detail = wrong && `${wrong}\nIt printed:\n${printed}`;
+    say({ ok: wrong === undefined, what: `${slug}: ${probe.what}`, detail });
+    if (wrong) return;
+  }
+  if (probes.length > 0) say(await firstAnswer(unpacked, deno, project, probes[0]));
+}
+
+async function firstAnswer(
+  unpacked: Unpacked,
+  deno: DenoAt,
+  project: Project,
+  probe: Probe,
+): Promise<Finding> {
+  let sinceStart = Infinity, sinceReady = Infinity;
+  // A machine is busy with something else at times; a function that is slow is so in each round.
+  for (let round = 0; round < ROUNDS && sinceStart > MAX_FIRST_ANSWER_MS; round++) {
+    const times: [number, number][] = [];
+    for (let i = 0; i < STARTS; i++) {
+      const running = await start(unpacked, deno.path, project);
+      await ask(probe, unpacked.slug, running.origin, project);
+      const now = performance.now();
+      times.push([now - running.spawnedAt, now - running.readyAt]);
+      await running.stop();
+    }
+    sinceStart = median(times.map(([time]) => time));
+    sinceReady = median(times.map(([, time]) => time));
+  }
+  const ok = sinceStart <= MAX_FIRST_ANSWER_MS;
+  return {
+    ok,
+    what: `${unpacked.slug}: first answer ${sinceStart.toFixed(0)} ms after the start of a fresh process, ` +
       `${sinceReady.toFixed(0)} ms after it was ready (medians of ${STARTS})`,
-    detail: sinceStart <= MAX_FIRST_ANSWER_MS ? "" : `the limit is ${MAX_FIRST_ANSWER_MS} ms`,
-  });
+    detail: ok ? "" : `the limit is ${MAX_FIRST_ANSWER_MS} ms; this was the last of ${ROUNDS} rounds`,
+  };
 }
 
 /** The middle value; the mean of the two middle ones of an even number. */
