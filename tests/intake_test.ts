@@ -279,3 +279,22 @@ databaseTest(
     assertEquals(await lost(sql), []);
   },
 );
+
+databaseTest(
+  "people: several changes of one person in one batch leave every message with that person",
+  async (sql) => {
+    await ingest(sql, message({ phone: "491" }));
+    await ingest(
+      sql,
+      message({ type: "system", prev_phone: "491", phone: "492" }),
+      message({ phone: "492" }),
+      message({ type: "system", prev_phone: "492", phone: "493" }),
+      message({ phone: "493", bsuid: "DE.1" }),
+    );
+    assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 493"]]);
+    const rows = await sql<
+      { n: number }[]
+    >`select count(*)::int as n from public.messages group by conversation_id`;
+    assertEquals(rows.map((row) => row.n), [5]);
+  },
+);

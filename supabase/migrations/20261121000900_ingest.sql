@@ -226,14 +226,13 @@ grant execute on function private.apply_statuses(private.inbound_update[]) to se
 
 -- These functions run for every message, and their plans may have been made while the tables were empty. "limit 1"
 -- keeps each look-up a probe of its index, whatever the statistics say at that moment; the settings keep it generic.
-create function private.find_contacts(p_updates private.inbound_update[], p_strict boolean) returns uuid[]
+create function private.find_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
 set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
 declare
   v_contacts uuid[];
 begin
   select array_agg(case
-      when not p_strict then coalesce(bsuid.contact_id, phone.contact_id, parent.contact_id, handle.contact_id)
       when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
         and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
         and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
@@ -257,9 +256,9 @@ begin
     where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
   return v_contacts;
 end $$;
-comment on function private.find_contacts(private.inbound_update[], boolean) is 'The contact of each update, in its place; null where nobody is found. Strict: only where every id and the name are as we know them and no change is announced.';
-revoke execute on function private.find_contacts(private.inbound_update[], boolean) from public, anon, authenticated;
-grant execute on function private.find_contacts(private.inbound_update[], boolean) to service_role;
+comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, where every id and the name are as we know them and no change is announced; null elsewhere.';
+revoke execute on function private.find_contacts(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.find_contacts(private.inbound_update[]) to service_role;
 
 create function private.make_newcomers(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan as $$
@@ -298,8 +297,10 @@ grant execute on function private.make_newcomers(private.inbound_update[]) to se
 create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql set search_path = '' as $$
 declare
-  v_contacts uuid[] := private.find_contacts(p_updates, true);
+  v_contacts uuid[] := private.find_contacts(p_updates);
   v_row record;
+  v_place bigint;
+  v_contact uuid;
 begin
   if array_position(v_contacts, null) is null then
     return v_contacts;
@@ -307,21 +308,27 @@ begin
   perform private.lock_contacts();
   perform private.make_newcomers(p_updates);
   -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
-  v_contacts := private.find_contacts(p_updates, true);
+  v_contacts := private.find_contacts(p_updates);
   for v_row in
     select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
-      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
+      array_agg(u.ordinality) as places
     from unnest(p_updates) with ordinality as u
     where v_contacts[u.ordinality] is null
       and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
     group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
     order by min(u.ord)
   loop
-    perform private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
+    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
       v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
+    foreach v_place in array v_row.places loop
+      v_contacts[v_place] := v_contact;
+    end loop;
   end loop;
-  -- Asked at the end, since a later one may have merged or moved what an earlier one found.
-  return private.find_contacts(p_updates, false);
+  -- A later one may have merged what an earlier one found.
+  return array(
+    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
+    from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
 end $$;
 comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
 revoke execute on function private.assign_contacts(private.inbound_update[]) from public, anon, authenticated;

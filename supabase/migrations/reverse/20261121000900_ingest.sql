@@ -7,7 +7,7 @@ drop function private.store_messages(private.inbound_update[], uuid[]);
 drop function private.find_conversations(private.inbound_update[], uuid[]);
 drop function private.assign_contacts(private.inbound_update[]);
 drop function private.make_newcomers(private.inbound_update[]);
-drop function private.find_contacts(private.inbound_update[], boolean);
+drop function private.find_contacts(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
 drop type private.inbound_update;
 drop function private.lock_contacts();
