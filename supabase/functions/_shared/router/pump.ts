@@ -43,7 +43,9 @@ export interface PumpOptions {
 export interface Pump {
   /** Something may wait. Cheap: during a round it only makes that round be followed by another. */
   poke(): void;
-  /** Resolves when no round runs, no tracked work goes on and nothing is waited for. */
+  /** Whether a round runs, tracked work goes on or something is waited for. */
+  busy(): boolean;
+  /** Resolves when the pump is not busy any more. */
   idle(): Promise<void>;
 }
 
@@ -95,17 +97,20 @@ export function createPump({ round, lingerMs, onError }: PumpOptions): Pump {
     settle();
   }
 
+  function busy(): boolean {
+    return running || tracked > 0 || timer !== undefined;
+  }
+
   function settle(): void {
-    if (running || tracked > 0 || timer !== undefined) return;
+    if (busy()) return;
     const resolve = waiting;
     waiting = [];
     for (const each of resolve) each();
   }
 
   function idle(): Promise<void> {
-    if (!running && tracked === 0 && timer === undefined) return Promise.resolve();
-    return new Promise((resolve) => waiting.push(resolve));
+    return busy() ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
   }
 
-  return { poke, idle };
+  return { poke, busy, idle };
 }

@@ -83,10 +83,9 @@ export function createRouting(deps: RoutingDeps): Routing {
   let idle: Promise<void> | undefined;
   function untilIdle(): Promise<void> {
     return idle ??= (async () => {
-      // One step may wake the next while we wait, so they are asked in their order.
-      await decider.idle();
-      await forwarder.idle();
-      await sender.idle();
+      const steps = [decider, forwarder, sender];
+      // While one is waited for, the others may be woken: by it, or by a caller who then shares this promise.
+      for (let step; (step = steps.find((each) => each.busy())) !== undefined;) await step.idle();
       idle = undefined;
     })();
   }

@@ -1,0 +1,153 @@
+import { assertEquals } from "@std/assert";
+import { createRouting, type RoutingDeps } from "./routing.ts";
+import { prepareFlags } from "../flags/evaluate.ts";
+import { compileAllowlist } from "../forward/allowlist.ts";
+
+/** Calls of the database under the test's control: each waits for its answer. */
+async function controlled() {
+  const calls: { name: string; answer(result: unknown): void; fail(error: unknown): void }[] = [];
+  const flags = prepareFlags([
+    { key: "wa_router.enabled", value: "true", metadata: {}, version: 1 },
+    { key: "wa_send.enabled", value: "true", metadata: {}, version: 1 },
+  ]);
+  const allowlist = await compileAllowlist([]);
+  const counted: [string, string, number?][] = [];
+  const told: string[] = [];
+  const deps: RoutingDeps = {
+    rpc: <T>(name: string) =>
+      new Promise<T>((answer, fail) => calls.push({ name, answer: (result) => answer(result as T), fail })),
+    killed: () => false,
+    enabled: () => Promise.resolve(true),
+    rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
+    world: () =>
+      Promise.resolve({
+        fetch: () => Promise.reject(new TypeError("nothing is delivered here")),
+        resolve: () => Promise.resolve({ ok: true, addresses: [] }),
+        allowlist,
+        allowLoopback: false,
+      }),
+    send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
+    checkReplies: () => [],
+    count: (...args) => void counted.push(args),
+    onError: (message) => void told.push(message),
+    now: () => new Date(),
+    random: () => 0.5,
+  };
+  /** Answers the oldest open call of this name, once it is there. */
+  async function answer(name: string, result: unknown): Promise<void> {
+    for (let turns = 0; turns < 100; turns++) {
+      const at = calls.findIndex((call) => call.name === name);
+      if (at >= 0) return calls.splice(at, 1)[0].answer(result);
+      await turn();
+    }
+    throw new Error(`${name} was not called`);
+  }
+  return { routing: createRouting(deps), calls, answer, counted, told };
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+const NOTHING = {
+  claim_unrouted: [],
+  claim_deliveries: { deliveries: [], destinations: [], next_due_ms: null },
+  claim_outbound: { messages: [], next_due_ms: null },
+};
+
+Deno.test("createRouting: drain asks all three steps once and resolves when none has anything", async () => {
+  const { routing, calls, answer } = await controlled();
+  const drained = routing.drain();
+  for (const [name, result] of Object.entries(NOTHING)) await answer(name, result);
+  await drained;
+  assertEquals(calls, []);
+});
+
+Deno.test("createRouting: callers at the same time share a promise", async () => {
+  const { routing, answer } = await controlled();
+  const [a, b] = [routing.decide(), routing.decide()];
+  assertEquals(a === b, true);
+  await answer("claim_unrouted", []);
+  await answer("claim_unrouted", []); // the second call came during the first round
+  await a;
+  const later = routing.decide();
+  assertEquals(later === a, false);
+  await answer("claim_unrouted", []);
+  await later;
+});
+
+Deno.test("createRouting: what wakes a step while a later one is waited for is waited for too", async () => {
+  const { routing, calls, answer } = await controlled();
+  let drained = false;
+  const first = routing.drain().then(() => drained = true);
+  await answer("claim_unrouted", []);
+  await answer("claim_outbound", NOTHING.claim_outbound);
+  await turn();
+  // Only forwarding is under way. A webhook comes in.
+  const second = routing.decide();
+  await answer("claim_deliveries", NOTHING.claim_deliveries);
+  for (let i = 0; i < 5; i++) await turn();
+  assertEquals([drained, calls.map(({ name }) => name)], [false, ["claim_unrouted"]]);
+  await answer("claim_unrouted", []);
+  await Promise.all([first, second]);
+});
+
+Deno.test("createRouting: decisions wake forwarding, replies wake sending, outcomes are counted", async () => {
+  const { routing, calls, answer, counted } = await controlled();
+  const drained = routing.decide();
+  await answer("claim_unrouted", [{
+    id: "c",
+    number_id: "1",
+    contact_id: "p",
+    phone: null,
+    sticky_route_id: null,
+    sticky_until: null,
+    messages: [],
+  }]);
+  await answer("record_decisions", { decided: 1, deliveries: 1 });
+  const delivery = {
+    delivery_id: "d",
+    lease: "l",
+    attempt: 1,
+    destination_id: "s",
+    message: { sent_at: null, created_at: "2026-11-21T00:00:00Z" },
+    conversation: { id: "c", number_id: "1" },
+    contact: { id: "p", name: null, identities: {} },
+  };
+  const destination = {
+    id: "s",
+    name: "service",
+    url: "https://not.allowed.example/",
+    timeout_ms: 100,
+    retry_seconds: null,
+    secrets: [],
+  };
+  await answer("claim_deliveries", {
+    deliveries: [delivery],
+    destinations: [destination],
+    next_due_ms: null,
+  });
+  await answer("settle_deliveries", { replies: 1 });
+  await answer("claim_deliveries", NOTHING.claim_deliveries);
+  await answer("claim_outbound", {
+    messages: [{ id: "o", lease: "l", attempt: 1, number_id: "1", to: "1", message: { type: "text" } }],
+    next_due_ms: null,
+  });
+  await answer("settle_outbound", null);
+  await answer("claim_outbound", NOTHING.claim_outbound);
+  await drained;
+  assertEquals(calls, []);
+  assertEquals(counted, [
+    ["messages_routed", "decided", 1],
+    ["delivery_attempts", "retry"],
+    ["outbound", "sent"],
+  ]);
+});
+
+Deno.test("createRouting: a step that fails is told, and the others go on", async () => {
+  const { routing, calls, answer, told } = await controlled();
+  const drained = routing.drain();
+  await turn();
+  calls.splice(calls.findIndex(({ name }) => name === "claim_deliveries"), 1)[0].fail(new Error("away"));
+  await answer("claim_unrouted", []);
+  await answer("claim_outbound", NOTHING.claim_outbound);
+  await drained;
+  assertEquals(told, ["forwarding stopped; the clock starts it again"]);
+});
