@@ -1,0 +1,53 @@
+/** Messages to send, and what became of them. */
+import { assertEquals } from "@std/assert";
+import type { Sql } from "postgres";
+import type { Contact } from "../../local/simulator/model.ts";
+import { type Edge, until } from "./edge.ts";
+
+/** A template message. */
+export const TEMPLATE = { type: "template", template: { name: "order_update", language: { code: "en" } } };
+/** A text message. */
+export const text = (body: string) => ({ type: "text", text: { body } });
+
+/** A person who has just written, so that the window is open. */
+export async function writer({ meta, says }: Edge, phone = "12025550123"): Promise<Contact> {
+  const person = meta.addContact({ name: `Person ${phone.slice(-4)}`, phone });
+  await says(person, "hi");
+  return person;
+}
+
+/** Queues a message that must be taken, and gives its id. */
+export async function queued(edge: Edge, message: Record<string, unknown>): Promise<string> {
+  const { status, body } = await edge.send(message);
+  assertEquals([status, body.status], [202, "queued"], JSON.stringify(body));
+  return body.id;
+}
+
+/** A queued message and what became of it. */
+export interface Row {
+  state: string;
+  attempt: number;
+  error: Record<string, unknown> | null;
+  status: string | null;
+  provider_id: string | null;
+}
+
+/** Reads a queued message. */
+export async function rowOf(sql: Sql, id: string): Promise<Row> {
+  const [row] = await sql<Row[]>`
+    select o.state, o.attempt, o.error, m.status, m.provider_id
+    from public.outbound_messages o left join public.messages m on m.id = o.message_id where o.id = ${id}`;
+  return { ...row };
+}
+
+/** Waits until so many attempts at a message have failed and it waits for the next. */
+export async function failedAttempts({ sql }: Edge, id: string, attempts: number): Promise<Row> {
+  return await until(`${attempts} failed attempts`, async () => {
+    const row = await rowOf(sql, id);
+    return row.state === "queued" && row.attempt === attempts ? row : undefined;
+  });
+}
+
+/** What Meta got, by its words. */
+export const received = ({ meta }: Edge) =>
+  meta.outbox.messages.map(({ payload }) => (payload.text as { body: string } | undefined)?.body);
