@@ -266,7 +266,7 @@ export async function stopLeftover(dataDir: string): Promise<void> {
 }
 
 function isPostgres(pid: number): boolean {
-  return isRunning(pid) && /postgres/.test(describeProcess(pid)?.args ?? "");
+  return isRunning(pid) && /postgres( -D |\.exe")/.test(describeProcess(pid)?.args ?? "");
 }
 
 /** Turns what Postgres said into what the user can do. */
