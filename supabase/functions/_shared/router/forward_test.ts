@@ -1,0 +1,179 @@
+import { assertEquals } from "@std/assert";
+import type { Rpc } from "../db/client.ts";
+import { compileAllowlist } from "../forward/allowlist.ts";
+import { createForwarder, type ForwarderDeps } from "./forward.ts";
+
+const SECRET = "whsec_" + btoa("a secret of thirty-two bytes ....");
+const allowlist = await compileAllowlist(["hooks.example.com"]);
+
+/** A destination as a claim gives it. */
+const destination = (id: string) => ({
+  id,
+  name: id,
+  url: "https://hooks.example.com/in",
+  timeout_ms: 1000,
+  retry_seconds: null,
+  secrets: [SECRET],
+});
+
+const delivery = (n: number, destination_id = "shop") => ({
+  delivery_id: `d${n}`,
+  lease: `l${n}`,
+  attempt: 1,
+  destination_id,
+  message: { created_at: "2026-11-21T00:00:01Z", sent_at: "2026-11-21T00:00:00Z", text: `${n}`, native: {} },
+  conversation: { id: `c${n}`, number_id: "1" },
+  contact: { id: `p${n}`, name: "Nora", identities: { phone: "12025550123" } },
+});
+
+/** A forwarder whose database gives these claims, and whose service answers as the test says. */
+function forwarder(
+  claims: unknown[],
+  answer: (body: { data: { message: { text: string } } }) => Response | Promise<Response>,
+  deps: Partial<ForwarderDeps> = {},
+) {
+  const calls: [name: string, args: Record<string, unknown>][] = [];
+  const told: string[] = [];
+  const settled: unknown[] = [];
+  const rpc: Rpc = <T>(name: string, args: object = {}) => {
+    calls.push([name, args as Record<string, unknown>]);
+    const claim = () => claims.shift() ?? { deliveries: [], destinations: [], next_due_ms: null };
+    return Promise.resolve((name === "claim_deliveries" ? claim() : { replies: 0 }) as T);
+  };
+  const round = createForwarder({
+    rpc,
+    enabled: () => Promise.resolve(true),
+    world: () =>
+      Promise.resolve({
+        fetch: (_url, init) => Promise.resolve(answer(JSON.parse(String(init?.body)))),
+        resolve: () => Promise.resolve({ ok: true, addresses: ["93.184.216.34"] }),
+        allowlist,
+        allowLoopback: false,
+      }),
+    checkReplies: () => [],
+    onSettled: (outcomes) =>
+      settled.push(...outcomes.map(({ outcome, destination }) => [outcome, destination])),
+    onError: (message) => told.push(message),
+    random: () => 0.5,
+    ...deps,
+  });
+  const works: Promise<unknown>[] = [];
+  return {
+    calls,
+    told,
+    settled,
+    round: () => round((work) => works.push(work)),
+    done: () => Promise.all(works),
+    results: () =>
+      calls.filter(([name]) => name === "settle_deliveries").flatMap(([, { p_results }]) =>
+        p_results as Record<string, unknown>[]
+      ),
+  };
+}
+
+const claimOf = (deliveries: { destination_id: string }[], next_due_ms: number | null = null) => ({
+  deliveries,
+  destinations: [...new Set(deliveries.map(({ destination_id }) => destination_id))].map(destination),
+  next_due_ms,
+});
+
+Deno.test("createForwarder(): each answer becomes one settlement, under the lease of its claim", async () => {
+  const answers: Record<string, () => Response> = {
+    1: () => new Response("fine"),
+    2: () => new Response("no", { status: 503, headers: { "retry-after": "60" } }),
+    3: () => new Response(null, { status: 410 }),
+    4: () => new Response(null, { status: 302, headers: { location: "https://elsewhere.example/" } }),
+    5: () => {
+      throw new TypeError("client error (Connect): refused");
+    },
+  };
+  const { round, done, results, settled } = forwarder(
+    [claimOf([1, 2, 3, 4, 5].map((n) => delivery(n)))],
+    ({ data }) => answers[data.message.text](),
+  );
+  assertEquals(await round(), { more: false });
+  await done();
+  const written = results().map(({ latency_ms, ...rest }) => {
+    assertEquals(typeof latency_ms, "number");
+    return rest;
+  });
+  assertEquals(written.toSorted((a, b) => String(a.delivery_id) < String(b.delivery_id) ? -1 : 1), [
+    { delivery_id: "d1", lease: "l1", status: 200, answer: "fine", outcome: "delivered" },
+    {
+      ...{ delivery_id: "d2", lease: "l2", status: 503, answer: "no" },
+      ...{ error: "status", outcome: "retry", retry_after_ms: 60_000 },
+    },
+    { delivery_id: "d3", lease: "l3", status: 410, answer: "", error: "status (gone)", outcome: "dead" },
+    {
+      ...{ delivery_id: "d4", lease: "l4", status: 302, answer: "" },
+      ...{ error: "redirect", outcome: "retry", retry_after_ms: 5000 },
+    },
+    { delivery_id: "d5", lease: "l5", error: "connect", outcome: "retry", retry_after_ms: 5000 },
+  ]);
+  assertEquals(settled.length, 5);
+});
+
+Deno.test("createForwarder(): only 2xx answers have replies, and they are checked for the writer", async () => {
+  const asked: unknown[] = [];
+  const reply = { type: "text", text: { body: "hi" } };
+  const { round, done, results } = forwarder(
+    [claimOf([delivery(1), delivery(2)])],
+    ({ data }) => Response.json({ replies: [reply] }, { status: data.message.text === "1" ? 200 : 500 }),
+    {
+      checkReplies: (...args) => (asked.push(args), [{ to: "12025550123", message: reply, text: "hi" }]),
+    },
+  );
+  await round();
+  await done();
+  assertEquals(asked, [[[reply], { phone: "12025550123" }, "d1"]]);
+  assertEquals(results().map(({ replies }) => replies).toSorted(), [
+    [{ to: "12025550123", message: reply, text: "hi" }],
+    undefined,
+  ]);
+});
+
+Deno.test("createForwarder(): claims for its free places, in bulk, and says who is busy", async () => {
+  const open: (() => void)[] = [];
+  const many = (from: number, to: number, name: string) =>
+    Array.from({ length: to - from }, (_, i) => delivery(from + i, name));
+  const { round, done, calls } = forwarder(
+    [claimOf([...many(0, 32, "slow"), ...many(32, 42, "shop")], 0), claimOf(many(42, 50, "shop"), 0)],
+    () => new Promise<Response>((resolve) => open.push(() => resolve(new Response()))),
+  );
+  const claims = () => calls.filter(([name]) => name === "claim_deliveries").map(([, args]) => args);
+  // What is due but has no place waits for one: no time is given at which to ask again.
+  assertEquals(await round(), { more: false });
+  assertEquals(await round(), { more: false });
+  assertEquals(await round(), { more: false });
+  assertEquals(claims(), [
+    { p_limit: 64, p_lease_seconds: 60, p_busy: {} },
+    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 } },
+  ]);
+  while (open.length < 50) await new Promise((resolve) => setTimeout(resolve));
+  for (const answer of open) answer();
+  await done();
+  await round();
+  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {} });
+});
+
+Deno.test("createForwarder(): switched off it claims nothing", async () => {
+  const { round, calls } = forwarder([], () => new Response(), { enabled: () => Promise.resolve(false) });
+  assertEquals([await round(), calls], [{ more: false }, []]);
+});
+
+Deno.test("createForwarder(): what cannot be settled is told, and its place is free again", async () => {
+  const claims = [claimOf([delivery(1)])];
+  let asked: unknown;
+  const { round, done, told } = forwarder([], () => new Response(), {
+    rpc: <T>(name: string, args?: object) => {
+      if (name === "settle_deliveries") return Promise.reject(new Error("the database is away"));
+      asked = args;
+      return Promise.resolve((claims.shift() ?? claimOf([])) as T);
+    },
+  });
+  await round();
+  await done();
+  assertEquals(told, ["a delivery could not be settled"]);
+  await round();
+  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {} });
+});

@@ -1,0 +1,86 @@
+import { assertEquals } from "@std/assert";
+import type { Rpc } from "../db/client.ts";
+import { type ClaimedMessage, createSender, type SenderDeps } from "./send.ts";
+
+const message = (n: number): ClaimedMessage => ({
+  id: `o${n}`,
+  lease: `l${n}`,
+  attempt: 1,
+  number_id: "1",
+  to: "12025550123",
+  message: { type: "text", text: { body: `${n}` } },
+});
+
+/** A sender whose database gives these claims. */
+function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
+  const calls: [name: string, args: unknown][] = [];
+  const told: string[] = [];
+  const outcomes: string[] = [];
+  const rpc: Rpc = <T>(name: string, args?: object) => {
+    calls.push([name, args]);
+    const result = name === "claim_outbound" ? { messages: claims.shift() ?? [], next_due_ms: 0 } : null;
+    return Promise.resolve(result as T);
+  };
+  const round = createSender({
+    rpc,
+    enabled: () => Promise.resolve(true),
+    send: ({ id }) => Promise.resolve({ outcome: "sent", provider_id: `wamid.${id}` }),
+    onSettled: (settled) => outcomes.push(...settled.map(({ outcome }) => outcome)),
+    onError: (message) => told.push(message),
+    ...deps,
+  });
+  const works: Promise<unknown>[] = [];
+  return {
+    calls,
+    told,
+    outcomes,
+    round: () => round((work) => works.push(work)),
+    done: () => Promise.all(works),
+  };
+}
+
+Deno.test("createSender(): what goes out is settled under the lease of its claim", async () => {
+  const results = [
+    { outcome: "sent", provider_id: "wamid.1" },
+    { outcome: "retry", error: { code: 130429 }, retry_after_ms: 1000, throttled: "number" },
+    { outcome: "failed", error: { code: 131047 } },
+  ] as const;
+  const { round, done, calls, outcomes } = sender([[message(0), message(1), message(2)]], {
+    send: ({ id }) => Promise.resolve(results[Number(id.slice(1))]),
+  });
+  assertEquals(await round(), { more: false });
+  await done();
+  assertEquals(calls, [
+    ["claim_outbound", { p_limit: 32, p_lease_seconds: 60 }],
+    ["settle_outbound", {
+      p_results: results.map((result, n) => ({ id: `o${n}`, lease: `l${n}`, ...result })),
+    }],
+  ]);
+  assertEquals(outcomes, ["sent", "retry", "failed"]);
+});
+
+Deno.test("createSender(): never more under way than its places", async () => {
+  const open: (() => void)[] = [];
+  const many = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => message(from + i));
+  const { round, done, calls } = sender([many(0, 30), many(30, 32)], {
+    send: () => new Promise((resolve) => open.push(() => resolve({ outcome: "sent", provider_id: null }))),
+  });
+  for (let i = 0; i < 3; i++) await round();
+  assertEquals(calls.map(([, args]) => (args as { p_limit: number }).p_limit), [32, 2]);
+  for (const end of open) end();
+  await done();
+});
+
+Deno.test("createSender(): switched off it claims nothing; what cannot be settled is told", async () => {
+  const off = sender([], { enabled: () => Promise.resolve(false) });
+  assertEquals([await off.round(), off.calls], [{ more: false }, []]);
+  const { round, done, told } = sender([], {
+    rpc: <T>(name: string) =>
+      name === "settle_outbound"
+        ? Promise.reject(new Error("the database is away"))
+        : Promise.resolve({ messages: [message(1)], next_due_ms: null } as T),
+  });
+  await round();
+  await done();
+  assertEquals(told, ["an outbound message could not be settled"]);
+});
