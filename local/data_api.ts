@@ -4,7 +4,7 @@
  */
 import { App, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
-import { DatabaseFault, isOutage, OUTAGE_ANSWER, OUTAGE_HEADER } from "./data_api_errors.ts";
+import { DatabaseFault, isOutage, noticed, OUTAGE_ANSWER, OUTAGE_HEADER } from "./data_api_errors.ts";
 import { createRpcPath } from "./rpc.ts";
 
 export interface DataApiOptions {
@@ -58,11 +58,8 @@ export function createDataApi(options: DataApiOptions): DataApi {
     close: () => session.close(),
     async fetch(request) {
       if (performance.now() < pausedUntil) return OUTAGE_ANSWER();
-      const { app, rpc, gone } = session;
-      const answer = rpc.fetch(request).then((answer) =>
-        answer instanceof Response ? answer : app.fetch(answer)
-      );
-      const response = await Promise.race([answer, gone]);
+      const { app, gone } = session;
+      const response = await Promise.race([session.answer(request), gone]);
       if (response === undefined) return OUTAGE_ANSWER();
       if (response.headers.has(OUTAGE_HEADER) && app === session.app) lost();
       return response;
@@ -86,7 +83,7 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
   const normalize = connection.normalizeDbError.bind(connection);
   Object.assign(connection, {
     normalizeDbError: (error: unknown) =>
-      new DatabaseFault(normalize(error) as Error, isOutage(error) ? { [OUTAGE_HEADER]: "1" } : {}),
+      DatabaseFault.of(normalize(error), isOutage(error) ? { [OUTAGE_HEADER]: "1" } : {}),
   });
   const app = new App({
     connection,
@@ -105,10 +102,17 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
   });
   const rpc = createRpcPath(options);
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
+  let reachable: Promise<boolean> | undefined;
   return {
     app,
-    rpc,
     gone,
+    async answer(request: Request): Promise<Response> {
+      // Where it can't read the schema, lite goes on as if there were no tables.
+      reachable ??= connection.driver`select 1`.then(() => true, () => false);
+      if (!await reachable) return noticed(OUTAGE_ANSWER());
+      const answer = await rpc.fetch(request);
+      return answer instanceof Response ? answer : await app.fetch(answer);
+    },
     close: async () => {
       await connection.close();
       await rpc.close();

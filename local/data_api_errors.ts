@@ -49,8 +49,13 @@ const STATUS_OF: Record<string, number> = {
 /** An error of Postgres as PostgREST answers it. */
 export function errorAnswer(error: unknown): Response {
   const { code = "", message, detail = null, hint = null } = error as DbError;
-  const status = STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
-  return Response.json({ code, message, details: detail, hint }, { status });
+  return Response.json({ code, message, details: detail, hint }, { status: statusOf(code) });
+}
+
+/** `PT` and three digits is how SQL asks for a status. */
+function statusOf(code: string): number {
+  const asked = /^PT([2-5]\d\d)$/.exec(code)?.[1];
+  return asked ? Number(asked) : STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
 }
 
 /** Those that lite answers as PostgREST does. */
@@ -94,16 +99,22 @@ export class DatabaseFault extends Error {
   hint?: string | null;
   #original: DbError;
 
-  constructor(original: DbError, headers: Record<string, string>) {
-    super(original?.message ?? String(original), { cause: original });
+  /** An error of the database in that form; one of lite's own, such as for a table that is not there, as it is. */
+  static of(error: unknown, headers: Record<string, string>): unknown {
+    const code = (error as DbError)?.code ?? "";
+    return isOutage(error) || /^[0-9A-Z]{5}$/.test(code)
+      ? new DatabaseFault(error as DbError, headers)
+      : error;
+  }
+
+  private constructor(original: DbError, headers: Record<string, string>) {
+    super(original.message, { cause: original });
     this.#original = original;
     Object.assign(this, original);
-    const code = original?.code;
+    const { code = "", message, detail = null, hint = null } = original;
     if (isOutage(original)) this.#answer(503, OUTAGE, headers);
-    else if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !KNOWN_TO_LITE.test(code)) {
-      const status = STATUS_OF[code] ?? STATUS[code.slice(0, 2)] ?? 400;
-      const { message, detail = null, hint = null } = original;
-      this.#answer(status, { code, message, details: detail, hint }, headers);
+    else if (!KNOWN_TO_LITE.test(code)) {
+      this.#answer(statusOf(code), { code, message, details: detail, hint }, headers);
     }
   }
 
@@ -115,6 +126,6 @@ export class DatabaseFault extends Error {
 
   /** lite prints every error. Its text may hold values of a row, so the log gets the code alone. */
   [Symbol.for("Deno.customInspect")](): string {
-    return `Data API: the database answered ${this.#original?.code ?? this.#original?.message}`;
+    return `Data API: the database answered ${this.#original.code}`;
   }
 }

@@ -24,6 +24,11 @@ export interface RpcPath {
   cut(): void;
 }
 
+interface Statement {
+  text: string;
+  returnsVoid: boolean;
+}
+
 const PREFIX = "/rest/v1/rpc/";
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
 
@@ -37,17 +42,17 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
     // Text in, text out: nothing here looks into JSON.
     types: { json: text(114), jsonb: text(3802) },
   });
-  const statements = new Map<string, string>();
+  const statements = new Map<string, Statement>();
 
   /** The statement that calls a function with these arguments; undefined when there is none that takes them. */
-  async function statementOf(name: string, given: string[]): Promise<string | undefined> {
+  async function statementOf(name: string, given: string[]): Promise<Statement | undefined> {
     const signature = [name, ...given].join(" ");
     const known = statements.get(signature);
     if (known !== undefined) return known;
     const [found] = await sql<
-      { returns_set: boolean; names: string[]; types: string[] }[]
+      { returns_set: boolean; returns_void: boolean; names: string[]; types: string[] }[]
     >`
-      select p.proretset as returns_set, args.names, args.types
+      select p.proretset as returns_set, p.prorettype = 'void'::regtype as returns_void, args.names, args.types
       from pg_proc p
       cross join lateral (
         select coalesce(array_agg(a.name), '{}') as names, coalesce(array_agg(format_type(a.type, null)), '{}') as types
@@ -63,12 +68,15 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
     const call = `public."${name}"(${columns.map(({ arg }) => `"${arg}" => x."${arg}"`).join(", ")})`;
     const from = columns.length === 0
       ? ""
-      : ` from json_to_record($1::json) as x (${
+      : `json_to_record($1::json) as x (${
         columns.map(({ arg, type }) => `"${arg}" ${type}`).join(", ")
-      })`;
-    const statement = found.returns_set
-      ? `select coalesce(json_agg(r), '[]')::text as body from (select (${call}).*${from}) r`
-      : `select to_json(${call})::text as body${from}`;
+      }) cross join lateral `;
+    const statement = {
+      text: `select ${
+        found.returns_set ? "coalesce(json_agg(r), '[]')" : "to_json(r)"
+      }::text as body from ${from}${call} as r`,
+      returnsVoid: found.returns_void,
+    };
     statements.set(signature, statement);
     return statement;
   }
@@ -100,10 +108,11 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
         const statement = await statementOf(name, given.sort());
         if (statement === undefined) return unread();
         const [row] = await sql.unsafe<{ body: string | null }[]>(
-          statement,
+          statement.text,
           given.length === 0 ? [] : [body],
           { prepare: true },
         );
+        if (statement.returnsVoid) return new Response(null, { status: 204 });
         return new Response(row?.body ?? "null", { headers: JSON_HEADERS });
       } catch (error) {
         if (isOutage(error)) return noticed(OUTAGE_ANSWER());
