@@ -56,7 +56,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     why:
       "Policies run as the caller and call it. It tells the caller only about the caller, and is not exposed.",
   },
-  "team_role()": {
+  "whoami()": {
     role: "anybody",
     why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
   },

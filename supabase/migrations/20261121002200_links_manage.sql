@@ -4,13 +4,14 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-create function public.team_role() returns text
+create function public.whoami() returns jsonb
 language sql stable set search_path = '' as $$
-  select m.role from public.team_members m where m.user_id = (select auth.uid())
+  select jsonb_build_object('user_id', m.user_id, 'role', m.role)
+  from public.team_members m where m.user_id = (select auth.uid())
 $$;
-comment on function public.team_role() is 'The team role of the signed-in user, null for a stranger. How a function at the edge learns what a caller''s token is worth.';
-revoke execute on function public.team_role() from public, anon;
-grant execute on function public.team_role() to authenticated, service_role;
+comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
+revoke execute on function public.whoami() from public, anon;
+grant execute on function public.whoami() to authenticated, service_role;
 
 create function private.link_view(p_link public.links) returns jsonb
 language sql stable set search_path = '' as $$

@@ -11,4 +11,4 @@ drop function public.find_link(text);
 drop function public.create_links(jsonb, text);
 drop function private.link_outcomes(jsonb, text[]);
 drop function private.link_view(public.links);
-drop function public.team_role();
+drop function public.whoami();

@@ -89,6 +89,14 @@ const VARIABLES = {
     schema: z.string().default("https://graph.facebook.com/v26.0").pipe(url),
   },
   LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: host.optional() },
+  LINK_HTML: {
+    purpose: "answer visits of links with pages, where the platform lets HTML through (a custom domain)",
+    schema: z.enum(["true", "false"], "it is neither true nor false").optional(),
+  },
+  COUNTRY_HEADER: {
+    purpose: "know a visitor's country: the header that your proxy sets",
+    schema: z.string().default("cf-ipcountry").pipe(token),
+  },
   CLIENT_IP_HEADER: {
     purpose: "know a visitor's address: the header that your proxy sets and nobody can forge",
     schema: token.optional(),

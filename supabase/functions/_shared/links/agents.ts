@@ -1,0 +1,72 @@
+/**
+ * What a User-Agent says of who visits: the platform, and whether it is a human's browser.
+ *
+ * @module
+ */
+import { isbot, isbotMatch } from "isbot";
+
+/** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
+export type Platform = "ios" | "android" | "windows" | "macos" | "linux" | "other";
+
+/** All platforms, in the order of documents. */
+export const PLATFORMS: readonly Platform[] = ["ios", "android", "windows", "macos", "linux", "other"];
+
+/** Who visits. Only a human's visit counts as a use and is given a token. */
+export type Verdict = "human" | "bot" | "preview" | "prefetch";
+
+/** What is read from a User-Agent. */
+export interface Agent {
+  readonly platform: Platform;
+  readonly verdict: Verdict;
+  /** By what the verdict was reached; absent for a human. */
+  readonly reason?: string;
+  /** Firefox on Android ignores the fallback of an `intent://` address. */
+  readonly firefox: boolean;
+}
+
+/**
+ * Those who fetch a link to show what it is about, most of which isbot knows too, but as bots. Some send it for
+ * several at once: Apple's Messages calls itself "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
+ */
+const PREVIEWS =
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|Viber\/|Line\/.*poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|Mastodon|bluesky|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|Iris\/|Signal\/|NotionEmbedder/i;
+
+const known = new Map<string, Agent>();
+const MAX_KNOWN = 2000;
+
+/** Reads a User-Agent; null and the empty one are a bot's. Remembers the most recent ones: isbot's pattern is long. */
+export function agentOf(userAgent: string | null): Agent {
+  const ua = userAgent ?? "";
+  let agent = known.get(ua);
+  if (agent === undefined) {
+    agent = read(ua);
+    if (known.size >= MAX_KNOWN) known.clear();
+    if (ua.length <= 500) known.set(ua, agent);
+  }
+  return agent;
+}
+
+function read(ua: string): Agent {
+  const platform = platformOf(ua), firefox = ua.includes("Firefox/");
+  const verdict = (verdict: Verdict, reason: string): Agent => ({ platform, firefox, verdict, reason });
+  if (ua === "") return verdict("bot", "no_user_agent");
+  const preview = PREVIEWS.exec(ua)?.[0];
+  if (preview !== undefined) return verdict("preview", word(preview));
+  if (isbot(ua)) return verdict("bot", word(isbotMatch(ua) ?? ""));
+  return { platform, firefox, verdict: "human" };
+}
+
+/** What matched, fit for a column and for people. */
+function word(match: string): string {
+  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, " ").trim().slice(0, 40) || "isbot";
+}
+
+function platformOf(ua: string): Platform {
+  if (/Windows Phone|KAIOS|Tizen|webOS|SMART-TV/i.test(ua)) return "other";
+  if (/\b(?:iPhone|iPad|iPod)\b/.test(ua)) return "ios";
+  if (/\bAndroid\b/.test(ua)) return "android";
+  if (/\bWindows\b/.test(ua)) return "windows";
+  if (/\bMacintosh\b|\bMac OS X\b/.test(ua)) return "macos";
+  if (/\bLinux\b|\bX11\b|\bCrOS\b/.test(ua)) return "linux";
+  return "other";
+}

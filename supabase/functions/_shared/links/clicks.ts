@@ -1,0 +1,124 @@
+/**
+ * Clicks on their way into the database: taken at once, written in groups after the answers.
+ *
+ * Failure policy: a visitor is never refused for the sake of a click. While the database is away clicks wait in
+ * memory, are sent again until they are written, and are written once however often they are sent. When there is no
+ * room left they are dropped and counted. A process that is killed takes with it what is on its way, which is about
+ * what came during one call; one that is asked to stop finishes it (`settled`).
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import { groupCommit } from "../db/group_commit.ts";
+import { Problem } from "../http/problem.ts";
+import type { Verdict } from "./agents.ts";
+
+/** A click as `record_clicks` takes it; what stands at its default is left out. */
+export interface Click {
+  code: string;
+  /** When, in Unix milliseconds. */
+  t: number;
+  /** Verdict. @default {"human"} */
+  v?: Verdict;
+  /** By what the verdict was reached. */
+  r?: string;
+  /** Where it went. @default {"web"} */
+  k?: "web" | "app" | "store" | "whatsapp" | "fallback" | "preview";
+  /** Platform. */
+  p: string;
+  /** Country. */
+  y?: string;
+  /** Referring host. */
+  f?: string;
+  /** Visitor's hash, 16 digits of hex. */
+  h?: string;
+  /** Audience user. */
+  u?: string;
+  /** Token. */
+  o?: string;
+  /** Fingerprint, 16 digits of hex. */
+  g?: string;
+}
+
+/** Options of {@linkcode createClicks}. */
+export interface ClicksOptions {
+  rpc: Rpc;
+  /** Lets work go on after the answer. */
+  waitUntil(work: Promise<unknown>): void;
+  /** Told how many clicks were lost, and why. */
+  onLost(clicks: number, error: unknown): void;
+  /** Told when a group could not be sent and will be sent again. */
+  onDelayed(error: unknown): void;
+  /** Most clicks of a group. @default {4000} */
+  maxItems?: number;
+  /** Most clicks that wait. @default {200_000, about 60 MB} */
+  maxQueued?: number;
+  /** From the first failure of a group until it is given up. @default {10 minutes} */
+  giveUpMs?: number;
+  /** Wait before a group is sent for the nth time, in milliseconds. @default {doubling from 250 to 10,000} */
+  backoffMs?(attempt: number): number;
+}
+
+/** See the module. */
+export interface Clicks {
+  /** Takes a click. Never fails, never waits. */
+  record(click: Click): void;
+  /** Resolves when all that was taken is written or given up. */
+  settled(): Promise<void>;
+  /** Clicks that are not written yet. */
+  waiting(): number;
+}
+
+/** Makes a {@linkcode Clicks}. */
+export function createClicks(options: ClicksOptions): Clicks {
+  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, giveUpMs = 600_000 } =
+    options;
+  const backoffMs = options.backoffMs ?? ((attempt) => Math.min(10_000, 250 * 2 ** attempt));
+  /** Isolates count in slots of their own, so that they do not wait for each other's rows. */
+  const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
+  let waiting = 0;
+  let done: (() => void) | undefined;
+  let whole: Promise<void> = Promise.resolve();
+
+  const write = groupCommit<Click, void>({
+    maxItems,
+    maxQueued,
+    commit: async (clicks) => {
+      const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: clicks };
+      const givenUpAt = performance.now() + giveUpMs;
+      for (let attempt = 0;; attempt++) {
+        try {
+          await rpc("record_clicks", args, { timeoutMs: 30_000 });
+          return clicks.map(() => undefined);
+        } catch (error) {
+          // The same batch again: it is written once, also when only the answer was lost.
+          if (!isOutage(error) || performance.now() > givenUpAt) throw error;
+          onDelayed(error);
+          await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt)));
+        }
+      }
+    },
+  });
+
+  function record(click: Click): void {
+    if (waiting++ === 0) {
+      whole = new Promise((resolve) => done = resolve);
+      // For all that will be written together: a promise for each would cost more than the click.
+      waitUntil(whole);
+    }
+    write(click).then(settle, (error) => {
+      onLost(1, error);
+      settle();
+    });
+  }
+
+  function settle(): void {
+    if (--waiting === 0) done?.();
+  }
+
+  return { record, settled: () => whole, waiting: () => waiting };
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof Problem && error.code === "database_unavailable";
+}

@@ -1,0 +1,206 @@
+/**
+ * A link as an isolate keeps it: small, since there are thousands, and ready to be resolved.
+ *
+ * @module
+ */
+import { compileWhen, type Test, type When } from "./when.ts";
+import { type ChatAddress, chatAddress, checkApp, checkPackage, checkWeb, withParams } from "./urls.ts";
+import type { Rules } from "./rules.ts";
+
+/** A link as `get_links` gives it; what stands at its default is left out. */
+export interface LinkRow {
+  readonly code: string;
+  readonly default_url?: string;
+  readonly targets?: readonly TargetRow[];
+  readonly whatsapp?: ChatRow;
+  /** Unix milliseconds. */
+  readonly starts_at?: number;
+  readonly expires_at?: number;
+  readonly expired_url?: string;
+  readonly max_uses?: number;
+  readonly used_up?: boolean;
+  readonly utm?: Utm;
+  readonly pass_query?: boolean;
+  readonly flag_key?: string;
+  readonly preview?: Preview;
+  readonly fingerprint?: boolean;
+  readonly state?: LinkState;
+  readonly password?: boolean;
+}
+
+/** Whether a link may be used at all. */
+export type LinkState = "active" | "disabled" | "blocked" | "deleted";
+/** Campaign parameters, without their prefix. */
+export type Utm = Partial<Record<"source" | "medium" | "campaign" | "term" | "content", string>>;
+/** What a messenger shows. */
+export interface Preview {
+  readonly title?: string;
+  readonly description?: string;
+  readonly image?: string;
+}
+/** A chat: whose, and what the visitor is to send. */
+export interface ChatRow {
+  readonly phone_number_id: string;
+  readonly text?: string;
+}
+/** An app: its own address, its Android package, and where to go without it. */
+export interface AppRow {
+  readonly url: string;
+  readonly package?: string;
+  readonly fallback?: string;
+}
+/** One rule as it is stored: conditions, and one place. */
+export interface TargetRow {
+  readonly when?: When;
+  readonly url?: string;
+  readonly store?: string;
+  readonly app?: AppRow;
+  readonly whatsapp?: ChatRow;
+}
+
+/** A place that a link leads to. */
+export type Target = WebTarget | AppTarget | ChatTarget;
+
+/** Where the answer to "may a link lead there" is kept, for as long as the rules are the same. */
+abstract class Permitted {
+  #rules: Rules | undefined;
+  #ok = false;
+
+  /** Whether the rules allow this place now. */
+  permitted(rules: Rules): boolean {
+    if (this.#rules !== rules) {
+      this.#ok = this.check(rules);
+      this.#rules = rules;
+    }
+    return this.#ok;
+  }
+
+  protected abstract check(rules: Rules): boolean;
+}
+
+/** A page, or an app's page in a store. */
+export class WebTarget extends Permitted {
+  constructor(readonly kind: "web" | "store", readonly url: string) {
+    super();
+  }
+
+  protected check(rules: Rules): boolean {
+    return checkWeb(this.url, rules).ok;
+  }
+}
+
+/** An app. */
+export class AppTarget extends Permitted {
+  readonly kind = "app";
+  readonly fallback: WebTarget | undefined;
+
+  constructor(readonly url: string, readonly packageName: string | undefined, fallback: string | undefined) {
+    super();
+    this.fallback = fallback === undefined ? undefined : new WebTarget("store", fallback);
+  }
+
+  /** Whether browsers open it like any page: a universal link. */
+  get universal(): boolean {
+    return this.url.startsWith("https:");
+  }
+
+  protected check(rules: Rules): boolean {
+    return checkApp(this.url, rules).ok &&
+      (this.packageName === undefined || checkPackage(this.packageName, rules)) &&
+      (this.fallback === undefined || this.fallback.permitted(rules));
+  }
+}
+
+/** A chat with one of our numbers. */
+export class ChatTarget extends Permitted {
+  readonly kind = "whatsapp";
+  address: ChatAddress | undefined;
+
+  constructor(readonly numberId: string, readonly text: string) {
+    super();
+  }
+
+  protected check(rules: Rules): boolean {
+    const number = rules.numbers[this.numberId];
+    this.address = number === undefined ? undefined : chatAddress(number, this.text, rules.textTemplate);
+    return this.address !== undefined;
+  }
+}
+
+/** One rule, ready. */
+export interface Rule {
+  readonly tests: readonly Test[];
+  /** Percent of the visitors; undefined for all. */
+  readonly weight: number | undefined;
+  readonly target: Target;
+}
+
+/** A link, ready. */
+export class Link {
+  readonly code: string;
+  readonly state: LinkState;
+  readonly startsAt: number;
+  readonly expiresAt: number;
+  readonly limited: boolean;
+  /** Set, too, when the database grants no further use. */
+  usedUp: boolean;
+  readonly password: boolean;
+  readonly flagKey: string | undefined;
+  readonly rules: readonly Rule[];
+  readonly chat: ChatTarget | undefined;
+  readonly web: WebTarget | undefined;
+  readonly expired: WebTarget | undefined;
+  readonly passQuery: boolean;
+  /** Whether a visitor has to be known again: shares, or new against returning. */
+  readonly asksForVisitor: boolean;
+  readonly preview: Preview | undefined;
+  readonly fingerprint: boolean;
+
+  constructor(row: LinkRow) {
+    const web = (kind: "web" | "store", url: string) => new WebTarget(kind, withUtm(url, row.utm));
+    this.code = row.code;
+    this.state = row.state ?? "active";
+    this.startsAt = row.starts_at ?? 0;
+    this.expiresAt = row.expires_at ?? Infinity;
+    this.limited = row.max_uses !== undefined;
+    this.usedUp = row.used_up ?? false;
+    this.password = row.password ?? false;
+    this.flagKey = row.flag_key;
+    this.rules = row.targets === undefined ? NONE : row.targets.flatMap((target) => ruleOf(target, web));
+    this.chat = row.whatsapp && chatOf(row.whatsapp);
+    this.web = row.default_url === undefined ? undefined : web("web", row.default_url);
+    this.expired = row.expired_url === undefined ? undefined : new WebTarget("web", row.expired_url);
+    this.passQuery = row.pass_query ?? false;
+    this.asksForVisitor = this.rules.some(({ weight, tests }) =>
+      weight !== undefined || tests.some(({ name }) => name === "visitor")
+    );
+    this.preview = row.preview;
+    this.fingerprint = row.fingerprint ?? false;
+  }
+}
+
+const NONE: readonly Rule[] = [];
+
+function ruleOf(row: TargetRow, web: (kind: "web" | "store", url: string) => WebTarget): Rule[] {
+  const target = row.url !== undefined
+    ? web("web", row.url)
+    : row.store !== undefined
+    ? web("store", row.store)
+    : row.app !== undefined
+    ? new AppTarget(row.app.url, row.app.package, row.app.fallback)
+    : row.whatsapp !== undefined
+    ? chatOf(row.whatsapp)
+    : undefined;
+  if (target === undefined) return [];
+  const { weight } = row.when ?? {};
+  return [{ tests: compileWhen(row.when ?? {}), weight, target }];
+}
+
+function chatOf({ phone_number_id, text = "" }: ChatRow): ChatTarget {
+  return new ChatTarget(phone_number_id, text);
+}
+
+function withUtm(url: string, utm: Utm | undefined): string {
+  if (utm === undefined) return url;
+  return withParams(url, Object.entries(utm).map(([name, value]) => [`utm_${name}`, value]));
+}

@@ -1,0 +1,66 @@
+/**
+ * The address of a place that was decided on.
+ *
+ * @module
+ */
+import type { AppTarget, Link, Target } from "./link.ts";
+import { intentUrl, withParams, withQuery } from "./urls.ts";
+import type { Visit } from "./visit.ts";
+
+/** Where the browser is sent. */
+export interface Place {
+  readonly kind: Target["kind"];
+  readonly location: string;
+  /** Where to go when the app that `location` opens is not there; only with an app's own scheme. */
+  readonly otherwise?: string;
+}
+
+/** Whether a visit of this place is given a token to bring back. */
+export function wantsToken(target: Target, visit: Visit): boolean {
+  return target.kind !== "web" && visit.verdict === "human";
+}
+
+/**
+ * The address of a target that the rules permit.
+ *
+ * @param token What the visitor brings back; undefined for none.
+ */
+export function placeOf(target: Target, link: Link, visit: Visit, token: string | undefined): Place {
+  switch (target.kind) {
+    case "web":
+      return { kind: "web", location: link.passQuery ? withQuery(target.url, visit.query) : target.url };
+    case "store":
+      return { kind: "store", location: storeUrl(target.url, token) };
+    case "whatsapp": {
+      const { head, tail, plain } = target.address!;
+      return { kind: "whatsapp", location: token === undefined ? plain : head + token + tail };
+    }
+    case "app":
+      return appPlace(target, link, visit, token);
+  }
+}
+
+/** Name under which an app finds the token: in its address, and in Play's install referrer. */
+const TOKEN_PARAM = "gl_token";
+
+function appPlace(target: AppTarget, link: Link, visit: Visit, token: string | undefined): Place {
+  const fallback = target.fallback === undefined ? link.web?.url : storeUrl(target.fallback.url, token);
+  // What is no human's browser opens no app.
+  if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
+    return { kind: "app", location: fallback };
+  }
+  const url = token === undefined ? target.url : withParams(target.url, [[TOKEN_PARAM, token]]);
+  if (visit.platform === "android" && target.packageName !== undefined && !visit.firefox) {
+    return { kind: "app", location: intentUrl(url, target.packageName, fallback) };
+  }
+  return target.universal || fallback === undefined
+    ? { kind: "app", location: url }
+    : { kind: "app", location: url, otherwise: fallback };
+}
+
+/** Google Play hands the parameter `referrer` to the app that is installed from there. */
+function storeUrl(url: string, token: string | undefined): string {
+  return token !== undefined && url.startsWith("https://play.google.com/")
+    ? withParams(url, [["referrer", `${TOKEN_PARAM}=${token}`]])
+    : url;
+}

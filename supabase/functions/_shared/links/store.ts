@@ -1,0 +1,211 @@
+/**
+ * The links and rules as one isolate holds them.
+ *
+ * A link stays in memory until the database says that it changed: one small question every few seconds
+ * (`refresh_links`) keeps all of them right, where a time to live would read each of them again and again.
+ *
+ * Failure policy: while the database is away, what is held is used, however old; a link that is not held cannot be
+ * resolved (`database_unavailable`, 503).
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import type { Config } from "../db/config.ts";
+import { groupCommit } from "../db/group_commit.ts";
+import { Cache } from "./cache.ts";
+import { Link, type LinkRow } from "./link.ts";
+import { readRules, type Rules } from "./rules.ts";
+import type { VisitorKeys } from "./visitors.ts";
+
+/** What a {@linkcode LinkStore} is made of. */
+export interface StoreOptions {
+  rpc: Rpc;
+  loadConfig(): Promise<Config>;
+  /** Lets work go on after the answer. */
+  waitUntil(work: Promise<unknown>): void;
+  /** Told when what is held could not be brought up to date. */
+  onStale(error: unknown, ageMs: number): void;
+  /** Most bytes that links may take, as estimated. @default {48 MiB} */
+  maxBytes?: number;
+  /** Milliseconds of a clock that does not jump. @default {performance.now} */
+  now?(): number;
+}
+
+/** What `refresh_links` gives. */
+interface Refreshed {
+  since: string;
+  changed: string[] | null;
+  numbers: Record<string, string>;
+  visitor_keys: Record<string, string>;
+}
+
+interface Loading {
+  readonly promise: Promise<Link | undefined>;
+  stale: boolean;
+}
+
+/** What is held may be this old before a visit waits for it to be looked at again. */
+const MAX_AGE_MS = 5000;
+/** From this age on it is looked at again in the background, so that no visit waits as long as there are some. */
+const REFRESH_AGE_MS = 2000;
+/** How long until a database that was away is asked again. */
+const RETRY_MS = 1000;
+/** Codes known to be no link's, and for how long. */
+const MAX_MISSING = 2000;
+
+/** A link costs about this beside its texts: objects, map entry, key. Measured with 100,000 plain ones. */
+const LINK_BYTES = 450;
+
+/** See the module. */
+export class LinkStore {
+  readonly #options: StoreOptions;
+  readonly #now: () => number;
+  readonly #links: Cache<Link>;
+  readonly #missing = new Cache<true>(MAX_MISSING);
+  /** Loads under way; one that is marked stale began before its link changed. */
+  readonly #loading = new Map<string, Loading>();
+  readonly #read: (code: string) => Promise<LinkRow | undefined>;
+  #since: string | null = null;
+  #refreshing: Promise<void> | undefined;
+  #refreshedAt = -Infinity;
+  #failedAt = -Infinity;
+  #config: Config | undefined;
+  #numbers = "";
+  #rules: Rules | undefined;
+  #keys: VisitorKeys = {};
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+    this.#links = new Cache(options.maxBytes ?? 48 << 20);
+    this.#read = groupCommit({
+      maxItems: 500,
+      maxQueued: 20_000,
+      inFlight: 2,
+      commit: async (codes: string[]) => {
+        const rows = await options.rpc<LinkRow[]>("get_links", { p_codes: codes });
+        const found = new Map(rows.map((row) => [row.code, row]));
+        return codes.map((code) => found.get(code));
+      },
+    });
+  }
+
+  /** The rules; only after {@linkcode ready}. */
+  get rules(): Rules {
+    return this.#rules!;
+  }
+
+  /** Keys of visitors' hashes; only after {@linkcode ready}. */
+  get keys(): VisitorKeys {
+    return this.#keys;
+  }
+
+  /** How many links are held, and their weight in bytes as estimated. */
+  get held(): { links: number; bytes: number } {
+    return { links: this.#links.size, bytes: this.#links.weight };
+  }
+
+  /**
+   * Sees to it that what is held is no older than 5 s. Undefined when it is so already: then nothing has to be waited
+   * for.
+   */
+  ready(): Promise<void> | undefined {
+    const now = this.#now();
+    const age = now - this.#refreshedAt;
+    if (age < REFRESH_AGE_MS) return undefined;
+    if (age >= MAX_AGE_MS && (this.#rules === undefined || this.#failedAt < this.#refreshedAt)) {
+      return this.#refresh();
+    }
+    // Up to date still, or the database is away: nobody waits for it.
+    if (now - this.#failedAt >= RETRY_MS && this.#refreshing === undefined) {
+      this.#options.waitUntil(this.#refresh());
+    }
+    return undefined;
+  }
+
+  /** The link with this code from memory; null when no link has it, undefined when that has to be asked. */
+  peek(code: string): Link | null | undefined {
+    const link = this.#links.get(code);
+    if (link !== undefined) return link;
+    return this.#missing.get(code) === undefined ? undefined : null;
+  }
+
+  /** The link with this code from the database, undefined when no link has it. One call for all who ask at the time. */
+  load(code: string): Promise<Link | undefined> {
+    const loading = this.#loading.get(code);
+    if (loading !== undefined) return loading.promise;
+    const entry: Loading = { stale: false, promise: this.#load(code, () => entry.stale) };
+    this.#loading.set(code, entry);
+    return entry.promise;
+  }
+
+  async #load(code: string, isStale: () => boolean): Promise<Link | undefined> {
+    try {
+      const row = await this.#read(code);
+      const link = row && new Link(row);
+      // One that changed meanwhile serves those who waited for it, and nobody after.
+      if (isStale()) return link;
+      if (link === undefined) this.#missing.set(code, true);
+      else this.#links.set(code, link, weightOf(row!));
+      return link;
+    } finally {
+      this.#loading.delete(code);
+    }
+  }
+
+  #refresh(): Promise<void> {
+    return this.#refreshing ??= (async () => {
+      // What is held is as old as the question: what changed after that may be missing from the answer.
+      const asked = this.#now();
+      try {
+        const [config, answer] = await Promise.all([
+          this.#options.loadConfig(),
+          this.#options.rpc<Refreshed>("refresh_links", { p_since: this.#since }, { timeoutMs: 4000 }),
+        ]);
+        const numbers = JSON.stringify(answer.numbers);
+        if (config !== this.#config || numbers !== this.#numbers) {
+          this.#rules = await readRules(config, answer.numbers);
+          this.#config = config;
+          this.#numbers = numbers;
+        }
+        this.forget(answer.changed);
+        this.#keys = answer.visitor_keys;
+        this.#since = answer.since;
+        this.#refreshedAt = asked;
+      } catch (error) {
+        this.#failedAt = this.#now();
+        if (this.#rules === undefined) throw error;
+        this.#options.onStale(error, this.#failedAt - this.#refreshedAt);
+      } finally {
+        this.#refreshing = undefined;
+      }
+    })();
+  }
+
+  /** Forgets links that changed; null for all. Whoever changes one calls it, to see the change at once. */
+  forget(codes: readonly string[] | null): void {
+    if (codes === null) {
+      this.#links.clear();
+      this.#missing.clear();
+      for (const entry of this.#loading.values()) entry.stale = true;
+      return;
+    }
+    for (const code of codes) {
+      this.#links.delete(code);
+      this.#missing.delete(code);
+      const loading = this.#loading.get(code);
+      if (loading !== undefined) loading.stale = true;
+    }
+  }
+}
+
+/** About how much memory a link takes, in bytes. */
+function weightOf(row: LinkRow): number {
+  const { default_url = "", expired_url = "", targets, whatsapp, preview, utm } = row;
+  const plain = LINK_BYTES + default_url.length + expired_url.length;
+  if (targets === undefined && whatsapp === undefined && preview === undefined && utm === undefined) {
+    return plain;
+  }
+  // Compiled conditions are closures over what they were made from.
+  return plain + 6 * JSON.stringify([targets, whatsapp, preview, utm]).length;
+}

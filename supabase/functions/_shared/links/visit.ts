@@ -1,0 +1,132 @@
+/**
+ * A visit of a link: what resolving may ask of a request. Read when it is first asked for, since most links ask
+ * little.
+ *
+ * @module
+ */
+import { type Agent, agentOf, type Platform, type Verdict } from "./agents.ts";
+import { preferredLanguage } from "./languages.ts";
+
+/** The facts of one visit. Plain: the same facts, the same decision. */
+export interface Visit {
+  /** When, in Unix milliseconds. */
+  readonly now: number;
+  readonly platform: Platform;
+  readonly firefox: boolean;
+  readonly verdict: Verdict;
+  /** By what the verdict was reached; undefined for a human. */
+  readonly reason: string | undefined;
+  /** Two upper-case letters, where the proxy in front tells. */
+  readonly country: string | undefined;
+  /** The language preferred most, in lower case. */
+  readonly language: string | undefined;
+  /** Host of the page that it came from, in lower case. */
+  readonly referrer: string | undefined;
+  /** Id in the visitor's cookie, or the one about to be given. */
+  readonly visitor: string | undefined;
+  /** Whether the visitor brought the cookie. */
+  readonly returning: boolean;
+  /** The audience user that the link names (`?u=`). */
+  readonly user: string | undefined;
+  /** The query as it came, without the question mark. */
+  readonly query: string;
+  /** First value of a parameter of the query. */
+  param(name: string): string | undefined;
+  /** Whether the link's password was given. */
+  readonly unlocked: boolean;
+}
+
+/** The cookie that keeps a visitor's arm of a test. Set only by links that need it. */
+export const VISITOR_COOKIE = "gl_visitor";
+
+/** What a visit is read from. */
+export interface VisitSource {
+  readonly method: string;
+  readonly headers: { get(name: string): string | null };
+  /** Without the question mark. */
+  readonly query: string;
+  readonly now: number;
+  /** Header that tells the country. */
+  readonly countryHeader: string;
+  readonly unlocked?: boolean;
+}
+
+/** A visit read from a request, each fact when it is first asked for. */
+export class RequestVisit implements Visit {
+  readonly now: number;
+  readonly query: string;
+  readonly verdict: Verdict;
+  readonly reason: string | undefined;
+  readonly unlocked: boolean;
+  readonly returning: boolean;
+  visitor: string | undefined;
+  readonly #headers: VisitSource["headers"];
+  readonly #agent: Agent;
+  readonly #countryHeader: string;
+  #params: URLSearchParams | undefined;
+  #language: string | null | undefined;
+
+  constructor({ method, headers, query, now, countryHeader, unlocked = false }: VisitSource) {
+    this.now = now;
+    this.query = query;
+    this.unlocked = unlocked;
+    this.#headers = headers;
+    this.#countryHeader = countryHeader;
+    this.#agent = agentOf(headers.get("user-agent"));
+    const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-moz");
+    if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) {
+      this.verdict = "prefetch";
+      this.reason = "purpose header";
+    } else if (method === "HEAD") {
+      this.verdict = "preview";
+      this.reason = "head";
+    } else {
+      this.verdict = this.#agent.verdict;
+      this.reason = this.#agent.reason;
+    }
+    const cookie = headers.get("cookie");
+    this.visitor = cookie === null
+      ? undefined
+      : /(?:^|;\s*)gl_visitor=([a-z2-7]{16})(?:;|$)/.exec(cookie)?.[1];
+    this.returning = this.visitor !== undefined;
+  }
+
+  get platform(): Platform {
+    return this.#agent.platform;
+  }
+
+  get firefox(): boolean {
+    return this.#agent.firefox;
+  }
+
+  get country(): string | undefined {
+    const value = this.#headers.get(this.#countryHeader);
+    // Cloudflare says XX for unknown and T1 for Tor.
+    return value !== null && value !== "XX" && /^[A-Z]{2}$/i.test(value) ? value.toUpperCase() : undefined;
+  }
+
+  get language(): string | undefined {
+    if (this.#language === undefined) {
+      this.#language = preferredLanguage(this.#headers.get("accept-language")) ?? null;
+    }
+    return this.#language ?? undefined;
+  }
+
+  get referrer(): string | undefined {
+    const value = this.#headers.get("referer");
+    return value === null
+      ? undefined
+      : /^https?:\/\/([a-z0-9.-]{1,253})(?=[:\/?#]|$)/i.exec(value)?.[1].toLowerCase();
+  }
+
+  get user(): string | undefined {
+    if (this.query === "") return undefined;
+    const user = this.param("u");
+    return user !== undefined && user !== "" && user.length <= 128 ? user : undefined;
+  }
+
+  param(name: string): string | undefined {
+    if (this.query === "") return undefined;
+    return (this.#params ??= new URLSearchParams(this.query)).get(name) ?? undefined;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The answers to visits.
+ *
+ * None may be kept: the next visit may be decided otherwise. The page after the link learns where the visitor came
+ * from as before, and of the link no more than its origin.
+ *
+ * @module
+ */
+import type { Link } from "../_shared/links/link.ts";
+import { type Page, passwordPage } from "../_shared/links/pages.ts";
+import { randomToken } from "../_shared/links/tokens.ts";
+
+const NO_STORE: [string, string] = ["cache-control", "no-store"];
+const REFERRER: [string, string] = ["referrer-policy", "strict-origin-when-cross-origin"];
+const ROBOTS: [string, string] = ["x-robots-tag", "noindex"];
+
+/** Sends the browser on. */
+export function redirect(status: 302 | 303, location: string, cookie?: string): Response {
+  const headers: [string, string][] = [["location", location], NO_STORE, REFERRER];
+  if (cookie !== undefined) headers.push(["set-cookie", cookie]);
+  return new Response(null, { status, headers });
+}
+
+/** The decision as JSON, for apps and for people. */
+export function jsonAnswer(value: unknown, cookie?: string): Response {
+  const headers: [string, string][] = [["content-type", "application/json"], NO_STORE, REFERRER];
+  if (cookie !== undefined) headers.push(["set-cookie", cookie]);
+  return new Response(JSON.stringify(value), { headers });
+}
+
+/** A page. */
+export function page(status: number, make: (nonce: string) => Page, cookie?: string): Response {
+  const { html, policy } = make(randomToken());
+  const headers: [string, string][] = [
+    ["content-type", "text/html; charset=utf-8"],
+    ["content-security-policy", policy],
+    ["x-content-type-options", "nosniff"],
+    NO_STORE,
+    REFERRER,
+    ROBOTS,
+  ];
+  if (cookie !== undefined) headers.push(["set-cookie", cookie]);
+  return new Response(html, { status, headers });
+}
+
+/** Asks for the password. */
+export function passwordForm(wrong: boolean): Response {
+  return page(wrong ? 403 : 401, (nonce) => passwordPage(wrong, nonce));
+}
+
+/** What a link is about, for those whom it is only shown to. */
+export function shown(link: Link, json: boolean, html: boolean, make: (nonce: string) => Page): Response {
+  const { title = "Link", description } = link.preview ?? {};
+  if (json) return jsonAnswer({ code: link.code, kind: "preview", title, description });
+  if (html) return page(200, make);
+  const headers: [string, string][] = [
+    ["content-type", "text/plain; charset=utf-8"],
+    NO_STORE,
+    REFERRER,
+    ROBOTS,
+  ];
+  return new Response([title, description].filter((text) => text !== undefined).join("\n") + "\n", {
+    headers,
+  });
+}

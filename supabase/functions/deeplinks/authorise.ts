@@ -1,0 +1,79 @@
+/**
+ * Who may manage links: holders of a secret key, and members of the team.
+ *
+ * A signed-in user's token is checked by the Data API, which asks the project's Auth what it is worth, hosted and
+ * local alike; the role comes from the table of the team, so that whoever is taken off it is out at once.
+ *
+ * Failure policy: closed.
+ *
+ * @module
+ */
+import { env } from "../_shared/config/env.ts";
+import { createRpc, DbError, type RpcEndpoint } from "../_shared/db/client.ts";
+import { type ApiKey, requireKey } from "../_shared/gates/keys.ts";
+import { Problem } from "../_shared/http/problem.ts";
+
+/** Roles of the team, each with the rights of the ones before. */
+const ROLES = ["viewer", "operator", "admin"] as const;
+/** One of them. */
+export type Role = typeof ROLES[number];
+
+/** Whoever passed: what is written down as the author, `key:<name>` or a user's id. */
+export type Authorise = (headers: Headers, role: Role) => Promise<string>;
+
+/** What `whoami` gives. */
+interface Member {
+  user_id: string;
+  role: Role;
+}
+
+/**
+ * Makes an {@linkcode Authorise}, which throws `unauthorized` without a valid key or token, and `forbidden` for a
+ * publishable key alone and for users without the role.
+ */
+export function createAuthorise(request: RpcEndpoint["fetch"] = globalThis.fetch): Authorise {
+  return async (headers, role) => {
+    const token = bearerOf(headers);
+    const key = keyOf(headers, token);
+    if (key?.kind === "secret") return `key:${key.name}`;
+    if (token === undefined) throw new Problem(key === undefined ? "unauthorized" : "forbidden");
+    const member = await whoIs(token, request);
+    if (member === null || ROLES.indexOf(member.role) < ROLES.indexOf(role)) {
+      throw new Problem("forbidden", { detail: `This needs the team role ${role} or a secret key.` });
+    }
+    return member.user_id;
+  };
+}
+
+function bearerOf(headers: Headers): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+}
+
+/** The key of a request; none is no fault where a user's token is there. */
+function keyOf(headers: Headers, token: string | undefined): ApiKey | undefined {
+  try {
+    return requireKey(headers, { kind: "any", bearer: true });
+  } catch (error) {
+    if (token !== undefined && error instanceof Problem && error.code === "unauthorized") return undefined;
+    throw error;
+  }
+}
+
+async function whoIs(token: string, request: NonNullable<RpcEndpoint["fetch"]>): Promise<Member | null> {
+  const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS } = env("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEYS");
+  const asUser = createRpc({
+    endpoint: () => ({ url: SUPABASE_URL, key: Object.values(SUPABASE_PUBLISHABLE_KEYS)[0] }),
+    fetch: (url, init) =>
+      request(url, {
+        ...init,
+        headers: { ...init.headers as Record<string, string>, authorization: `Bearer ${token}` },
+      }),
+  });
+  try {
+    return await asUser<Member | null>("whoami");
+  } catch (cause) {
+    // A token that is malformed, expired or of another project; and one of nobody, who may not ask.
+    if (cause instanceof DbError) throw new Problem("unauthorized", { cause });
+    throw cause;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The addresses of links and what answers them.
+ *
+ * | address                                 | methods             | for whom                          |
+ * | --------------------------------------- | ------------------- | --------------------------------- |
+ * | `/{code}`                               | GET, HEAD, POST     | visitors; POST brings a password  |
+ * | `/{code}/qr.svg`, `/{code}/qr.png`      | GET, HEAD           | everybody                         |
+ * | `/.well-known/…`                        | GET, HEAD           | Apple and Google                  |
+ * | `/claim`                                | POST                | an app's first open               |
+ * | `/`, `/bulk`, `/{code}`, `/{code}/stats`| GET, POST, PATCH, DELETE | secret keys and the team     |
+ *
+ * All of them below `/functions/v1/deeplinks`, below `/l` (the local stack), or at the root of a link domain.
+ *
+ * @module
+ */
+import { Problem } from "../_shared/http/problem.ts";
+import type { Context, Handler } from "../_shared/http/serve.ts";
+
+/** A request whose address has been taken apart. */
+export interface Call {
+  readonly request: Request;
+  readonly context: Context;
+  /** Without the question mark. */
+  readonly query: string;
+}
+
+type Answer = Response | Promise<Response>;
+
+/** What answers each kind of address. */
+export interface Routes {
+  visit(call: Call, code: string): Answer;
+  unlock(call: Call, code: string): Answer;
+  qr(call: Call, code: string, form: "svg" | "png"): Answer;
+  wellKnown(call: Call, name: string): Answer;
+  claim(call: Call): Answer;
+  create(call: Call): Answer;
+  createMany(call: Call): Answer;
+  list(call: Call): Answer;
+  change(call: Call, code: string): Answer;
+  remove(call: Call, code: string): Answer;
+  stats(call: Call, code: string): Answer;
+}
+
+/** Makes the handler of all addresses. */
+export function createHandler(routes: Routes): Handler {
+  return (request, context) => {
+    const { path, query } = addressOf(request.url);
+    const call: Call = { request, context, query };
+    const { method } = request;
+    const slash = path.indexOf("/", 1);
+    // The way of nearly all requests.
+    if (slash < 0 && path.length > 1 && (method === "GET" || method === "HEAD")) {
+      return routes.visit(call, codeOf(path.slice(1)));
+    }
+    const first = slash < 0 ? path.slice(1) : path.slice(1, slash);
+    const second = slash < 0 ? "" : path.slice(slash + 1);
+    const offered = offer(routes, call, first, second);
+    const answer = offered?.[method];
+    if (offered === undefined) throw new Problem("not_found");
+    if (answer === undefined) {
+      throw new Problem("method_not_allowed", { headers: { allow: Object.keys(offered).sort().join(", ") } });
+    }
+    return method === "HEAD" ? bodiless(answer()) : answer();
+  };
+}
+
+/** What an address offers, by method; undefined when there is nothing. */
+function offer(
+  routes: Routes,
+  call: Call,
+  first: string,
+  second: string,
+): Record<string, () => Answer> | undefined {
+  const readable = (get: () => Answer) => ({ GET: get, HEAD: get });
+  if (first === ".well-known" && second !== "") return readable(() => routes.wellKnown(call, second));
+  if (second === "") {
+    if (first === "") return { GET: () => routes.list(call), POST: () => routes.create(call) };
+    if (first === "bulk") return { POST: () => routes.createMany(call) };
+    if (first === "claim") return { POST: () => routes.claim(call) };
+    const code = codeOf(first);
+    return {
+      ...readable(() => routes.visit(call, code)),
+      POST: () => routes.unlock(call, code),
+      PATCH: () => routes.change(call, code),
+      DELETE: () => routes.remove(call, code),
+    };
+  }
+  const code = codeOf(first);
+  if (second === "stats") return readable(() => routes.stats(call, code));
+  if (second === "qr.svg") return readable(() => routes.qr(call, code, "svg"));
+  if (second === "qr.png") return readable(() => routes.qr(call, code, "png"));
+}
+
+async function bodiless(answer: Answer): Promise<Response> {
+  const response = await answer;
+  await response.body?.cancel();
+  return new Response(null, response);
+}
+
+/** Path below the function's own, with a leading slash and none at the end, and the query. No URL is made for it. */
+export function addressOf(url: string): { path: string; query: string } {
+  const begin = url.indexOf("/", url.indexOf("://") + 3);
+  const mark = url.indexOf("?", begin);
+  let path = mark < 0 ? url.slice(begin) : url.slice(begin, mark);
+  const own = /^(?:\/functions\/v1)?\/deeplinks(?=\/|$)|^\/l(?=\/|$)/.exec(path);
+  if (own !== null) path = path.slice(own[0].length);
+  if (path.endsWith("/")) path = path.slice(0, -1);
+  return { path: path === "" ? "/" : path, query: mark < 0 ? "" : url.slice(mark + 1) };
+}
+
+/** Codes do not depend on case, nor on what a text puts after an address. */
+function codeOf(part: string): string {
+  return part.toLowerCase().replace(/[.,;:!?)\]]+$/, "");
+}

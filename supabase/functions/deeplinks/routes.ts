@@ -1,0 +1,143 @@
+/**
+ * The parts of this function put together, on the real database.
+ *
+ * @module
+ */
+import { env } from "../_shared/config/env.ts";
+import { killed } from "../_shared/config/kill_switch.ts";
+import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
+import { type Config, loadConfig } from "../_shared/db/config.ts";
+import { count } from "../_shared/db/counters.ts";
+import { groupCommit } from "../_shared/db/group_commit.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import { requireRate } from "../_shared/gates/rate_limit.ts";
+import { waitUntil } from "../_shared/http/background.ts";
+import { createClicks } from "../_shared/links/clicks.ts";
+import { createOrphans } from "../_shared/links/orphans.ts";
+import { hashPassword } from "../_shared/links/passwords.ts";
+import { LINKS_FLAG } from "../_shared/links/resolve.ts";
+import { LinkStore } from "../_shared/links/store.ts";
+import { log } from "../_shared/log/log.ts";
+import { type Authorise, createAuthorise } from "./authorise.ts";
+import { createExtras } from "./extras.ts";
+import type { Routes } from "./handler.ts";
+import { createManage } from "./manage.ts";
+import { createVisits, type PasswordAttempt } from "./visits.ts";
+
+/** Claims that a client may try: an app opens for the first time once. */
+const CLAIMS = { name: "link_claim", perSecond: 0.1, burst: 20 };
+
+/** What the routes stand on. */
+export interface Ground {
+  rpc: Rpc;
+  loadConfig(): Promise<Config>;
+  authorise: Authorise;
+  /** Milliseconds of a clock that does not jump. */
+  now(): number;
+}
+
+/** What answers each address; `flush` resolves when all clicks taken so far are written. */
+export function createRoutes(
+  ground: Partial<Ground> = {},
+): Routes & { flush(): Promise<void>; store: LinkStore } {
+  const { rpc = sharedRpc, authorise = createAuthorise() } = ground;
+  const { LINK_DOMAIN, LINK_HTML, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
+    "LINK_DOMAIN",
+    "LINK_HTML",
+    "CLIENT_IP_HEADER",
+    "COUNTRY_HEADER",
+  );
+
+  const store = new LinkStore({
+    rpc,
+    loadConfig: ground.loadConfig ?? loadConfig,
+    waitUntil,
+    now: ground.now,
+    onStale: (error, ageMs) =>
+      log.warn("the links in use are not up to date", { error, age_ms: Math.round(ageMs) }),
+  });
+  const clicks = createClicks({
+    rpc,
+    waitUntil,
+    onLost: (n, error) => {
+      count("clicks_lost", "", n);
+      log.error("a click was lost", { error });
+    },
+    onDelayed: (error) => log.warn("clicks could not be written and will be sent again", { error }),
+  });
+  const orphans = createOrphans({
+    rpc,
+    waitUntil,
+    onError: (error) => log.warn("a visit of an unknown code was not counted", { error }),
+  });
+  // Concurrent visits of limited links take their uses in one call, in the order in which they came.
+  const takeUse = groupCommit<string, boolean>({
+    maxItems: 1000,
+    maxQueued: 10_000,
+    commit: async (codes) => {
+      const wanted: Record<string, number> = {};
+      for (const code of codes) wanted[code] = (wanted[code] ?? 0) + 1;
+      const granted = await rpc<Record<string, number>>("take_uses", { p_wanted: wanted });
+      return codes.map((code) => granted[code]-- > 0);
+    },
+  });
+
+  const ready = async () => {
+    await store.ready();
+    return { rules: store.rules, keys: store.keys };
+  };
+  const visits = createVisits({
+    store,
+    clicks,
+    orphans,
+    takeUse,
+    takePasswordAttempt: (code, client) =>
+      rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
+    killed,
+    requireSecretKey: (headers) => void requireKey(headers),
+    clientIpHeader: CLIENT_IP_HEADER,
+    countryHeader: COUNTRY_HEADER,
+    servesHtml: (request) =>
+      LINK_HTML === undefined
+        ? LINK_DOMAIN !== undefined && new URL(request.url).host === LINK_DOMAIN
+        : LINK_HTML === "true",
+    now: Date.now,
+  });
+
+  /** A link's address: on the link domain, else where the caller found us. */
+  function urlOf(request: Request, code: string): { url: string; qr_url: string } {
+    const { host } = new URL(request.url);
+    // What stands in front of the function speaks http with it; what is not this machine speaks https with the world.
+    const own = (host: string) => `${/^(localhost|127\.|\[::1\])/.test(host) ? "http" : "https"}://${host}`;
+    const functions = `${own(host)}/functions/v1/deeplinks/${code}`;
+    return {
+      url: LINK_DOMAIN === undefined ? functions : `${own(LINK_DOMAIN)}/${code}`,
+      qr_url: `${functions}/qr.svg`,
+    };
+  }
+
+  return {
+    ...createManage({
+      rpc,
+      authorise,
+      rules: async () => (await ready()).rules,
+      forget: (codes) => store.forget(codes),
+      hashPassword,
+      urlOf,
+      killed: () => killed(LINKS_FLAG),
+    }),
+    ...createExtras({
+      rpc,
+      ready,
+      withLink: visits.withLink,
+      urlOf,
+      addressOf: visits.addressOf,
+      limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
+      now: Date.now,
+    }),
+    visit: visits.visit,
+    unlock: visits.unlock,
+    flush: clicks.settled,
+    store,
+  };
+}

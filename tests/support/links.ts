@@ -1,0 +1,195 @@
+/** The function `deeplinks` on a database of its own, through the real Data API, as one isolate would run it. */
+import type { JSONValue, Sql } from "postgres";
+import { createDataApi } from "../../local/data_api.ts";
+import { testDatabase } from "./postgres.ts";
+
+/** Keys of the test's project. */
+export const KEYS = {
+  secretKey: "sb_secret_links_test",
+  publishableKey: "sb_publishable_links_test",
+} as const;
+/** The business number. */
+export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
+/** A phone's browser. */
+export const IPHONE =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
+/** Another phone's. */
+export const ANDROID =
+  "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36";
+/** What WhatsApp reads previews with. */
+export const WHATSAPP = "WhatsApp/2.24.11.79 A";
+
+for (
+  const [name, value] of Object.entries({
+    SUPABASE_URL: "http://links.test",
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.secretKey }),
+    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: KEYS.publishableKey }),
+    CLIENT_IP_HEADER: "x-real-ip",
+  })
+) Deno.env.set(name, value);
+
+const { createRpc } = await import("../../supabase/functions/_shared/db/client.ts");
+const { createConfigLoader } = await import("../../supabase/functions/_shared/db/config.ts");
+const { flushCounts } = await import("../../supabase/functions/_shared/db/counters.ts");
+const { forgetEnv } = await import("../../supabase/functions/_shared/config/env.ts");
+const { serve } = await import("../../supabase/functions/_shared/http/serve.ts");
+const { createAuthorise } = await import("../../supabase/functions/deeplinks/authorise.ts");
+const { createHandler } = await import("../../supabase/functions/deeplinks/handler.ts");
+const { createRoutes } = await import("../../supabase/functions/deeplinks/routes.ts");
+
+/** Options of a request. */
+export interface CallOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  /** Sent as JSON unless it is a string. */
+  body?: unknown;
+  /** Without the secret key. */
+  open?: boolean;
+}
+
+/** An isolate of the function. */
+export interface Isolate {
+  /** Calls an address below the function; management is given the secret key. */
+  // deno-lint-ignore no-explicit-any
+  call(path: string, options?: CallOptions): Promise<{ status: number; headers: Headers; body: any }>;
+  /** A visit of a link, by default from an iPhone, without following it. */
+  visit(code: string, headers?: Record<string, string>, query?: string): Promise<Response>;
+  /** Makes a link and gives its code. */
+  link(body: object): Promise<string>;
+  /** Resolves when all clicks are in the database. */
+  flush(): Promise<void>;
+  /** Lets it look again at what changed. */
+  refresh(): Promise<void>;
+  /** Whether the database answers. */
+  away: boolean;
+  /** How many calls the database got, by name. */
+  calls: Map<string, number>;
+}
+
+/** What a test gets. */
+export interface Links extends Isolate {
+  sql: Sql;
+  /** Another isolate on the same database. */
+  isolate(): Isolate;
+  /** The Data API and Auth. */
+  api(request: Request): Promise<Response>;
+  set(key: string, value: string, metadata?: JSONValue): Promise<void>;
+  /** Puts hosts on the list of where links may lead. */
+  allow(...hosts: string[]): Promise<void>;
+}
+
+/** Registers a test with links switched on, and www.example.com allowed. */
+export function linksTest(
+  name: string,
+  test: (links: Links) => Promise<void>,
+  environment: Record<string, string> = {},
+): void {
+  Deno.test(name, async () => {
+    for (const [key, value] of Object.entries(environment)) Deno.env.set(key, value);
+    forgetEnv();
+    const database = await testDatabase();
+    const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });
+    const { sql } = database;
+    try {
+      await sql`insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
+      await sql`insert into public.settings (key, value) values ('deeplinks.enabled', 'true')`;
+      await sql`insert into public.destination_allowlist (pattern, purpose) values ('www.example.com', 'redirect')`;
+      const fetchApi = (url: string, init: RequestInit) => api.fetch(new Request(url, init));
+      const isolates: Isolate[] = [];
+      const make = () => {
+        const made = isolate(fetchApi);
+        isolates.push(made);
+        return made;
+      };
+      const first = make();
+      await test(Object.assign(first, {
+        sql,
+        isolate: make,
+        api: (request: Request) => api.fetch(request),
+        set: async (key: string, value: string, metadata: JSONValue = {}) => {
+          await sql`insert into public.settings (key, value, metadata) values (${key}, ${value}, ${
+            sql.json(metadata)
+          })
+            on conflict (key) do update set value = excluded.value, metadata = excluded.metadata`;
+          for (const one of isolates) await one.refresh();
+        },
+        allow: async (...hosts: string[]) => {
+          for (const host of hosts) {
+            await sql`insert into public.destination_allowlist (pattern, purpose) values (${host}, 'redirect')`;
+          }
+          for (const one of isolates) await one.refresh();
+        },
+      }));
+      for (const one of isolates) await one.flush();
+    } finally {
+      await flushCounts();
+      await api.close();
+      await database.drop();
+      for (const key of Object.keys(environment)) Deno.env.delete(key);
+      forgetEnv();
+    }
+  });
+}
+
+function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>): Isolate {
+  const calls = new Map<string, number>();
+  let clock = 0;
+  const state = { away: false };
+  const rpc = createRpc({
+    endpoint: () => ({ url: "http://links.test", key: KEYS.secretKey }),
+    fetch: (url, init) => {
+      const name = url.slice(url.lastIndexOf("/") + 1);
+      calls.set(name, (calls.get(name) ?? 0) + 1);
+      return state.away
+        ? Promise.resolve(new Response("no healthy upstream", { status: 503 }))
+        : fetchApi(url, init);
+    },
+  });
+  const loadConfig = createConfigLoader(rpc, () => clock + performance.now());
+  const routes = createRoutes({
+    rpc,
+    loadConfig,
+    authorise: createAuthorise(fetchApi),
+    now: () => clock + performance.now(),
+  });
+  const served = serve("deeplinks", createHandler(routes));
+  const request = (path: string, init: RequestInit) =>
+    served.fetch(new Request(`https://ref.example.co/deeplinks${path}`, init));
+
+  return {
+    calls,
+    get away() {
+      return state.away;
+    },
+    set away(value) {
+      state.away = value;
+    },
+    async call(path, { method = "GET", headers = {}, body, open = false } = {}) {
+      const response = await request(path, {
+        method,
+        headers: { ...(open ? {} : { apikey: KEYS.secretKey }), ...headers },
+        body: body === undefined || typeof body === "string"
+          ? body as string | undefined
+          : JSON.stringify(body),
+      });
+      const json = /\bjson\b/.test(response.headers.get("content-type") ?? "");
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: json ? await response.json() : await response.text(),
+      };
+    },
+    visit: (code, headers = {}, query = "") =>
+      request(`/${code}${query}`, { headers: { "user-agent": IPHONE, ...headers } }),
+    async link(body) {
+      const { status, body: answer } = await this.call("", { method: "POST", body });
+      if (status !== 201) throw new Error(`no link was made: ${status} ${JSON.stringify(answer)}`);
+      return answer.code;
+    },
+    flush: routes.flush,
+    async refresh() {
+      clock += 10_000;
+      await routes.store.ready();
+    },
+  };
+}
