@@ -5,6 +5,7 @@ import { createDataApi } from "./data_api.ts";
 import { openDataFolder, type StackFile } from "./data_folder.ts";
 import { embeddedDatabase, ownDatabase } from "./database.ts";
 import { createDemoService } from "./demo_service.ts";
+import { type Deployment, forgetDeployed, watchDeployment } from "./deployment.ts";
 import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
 import { portInUse, startFunctionsHost } from "./functions_process.ts";
 import { startGateway } from "./gateway.ts";
@@ -58,6 +59,7 @@ async function start(
   const folder = await openDataFolder(options.data, { fresh: options.fresh });
   undo.push(() => folder.release());
   const { keys } = folder;
+  await forgetDeployed(folder.path);
   await requireFreePort(port, folder.left?.pids?.functions);
   const secrets = userSecrets(options.functions);
 
@@ -86,7 +88,6 @@ async function start(
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
   });
-  undo.push(() => simulator.stop());
   const gateway = startGateway({
     "/rest/v1": api.fetch,
     "/auth/v1": api.fetch,
@@ -95,16 +96,39 @@ async function start(
   });
   undo.push(() => gateway.stop());
 
+  const deployed = ({ source, secrets }: Deployment) => ({
+    host: { port, functions: source.functions, upstream: gateway.url },
+    env: functionsEnvironment({
+      keys,
+      whatsapp: whatsappAccount(keys, secrets),
+      apiUrl: gateway.url,
+      dbUrl: database.url,
+      secrets,
+    }),
+    config: source.config,
+  });
+  const own = { functions: options.functions };
   const host = startFunctionsHost({
-    host: { port, functions: options.functions, upstream: gateway.url },
-    env: functionsEnvironment({ keys, whatsapp, apiUrl: gateway.url, dbUrl: database.url, secrets }),
-    onRestart: () => {
-      say("The functions host died; started it again.");
+    ...deployed({ source: own, secrets }),
+    onRestart: (why) => {
+      say(`The functions host ${why === "died" ? "died; started it again." : "was started anew."}`);
       announce();
     },
   });
   undo.push(() => host.stop());
+  // First of these: its event streams to open pages would last for ever.
+  undo.push(() => simulator.stop());
   await Promise.race([healthy(url), host.failed, database.failed]);
+  let renewals = Promise.resolve();
+  const watcher = watchDeployment(
+    { data: folder.path, own },
+    (deployment) => {
+      say(`Secrets or functions changed; serving ${deployment.source.functions}`);
+      renewals = renewals.then(() => host.renew(deployed(deployment)));
+    },
+    (error) => say(error instanceof StackError ? error.message : String(error)),
+  );
+  undo.push(() => (watcher.stop(), renewals));
   const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
   undo.push(() => clock.stop());
 
@@ -119,6 +143,7 @@ async function start(
       verifyToken: whatsapp.verifyToken,
       phoneNumberId: whatsapp.phoneNumberId,
     },
+    functions: options.functions,
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });
   const announce = () => folder.announce(file());

@@ -1,7 +1,7 @@
 /** The local stack as a user meets it: started as a process, broken in every way that is promised to be survived. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import postgres from "postgres";
-import { join } from "../local/paths.ts";
+import { join, ROOT } from "../local/paths.ts";
 import { isRunning } from "../local/processes.ts";
 import { freePort } from "../local/postgres.ts";
 import { clusterUrl, testDatabase } from "./support/postgres.ts";
@@ -242,6 +242,43 @@ Deno.test("functions: work after the answer is finished at a stop", async () => 
   await (await fetch(`${stack.url}/functions/v1/late?file=${file}`)).body?.cancel();
   assertEquals(await stack.stop(), 0);
   assertEquals([await Deno.readTextFile(file), await Deno.readTextFile(last)], ["done", "termination"]);
+});
+
+Deno.test("the simulator is for this machine alone, and an open page does not hold up a stop", async () => {
+  const stack = await startStack();
+  const page = await fetch(`${stack.url}/simulator/api/events`);
+  const reader = page.body!.getReader();
+  assertMatch(new TextDecoder().decode((await reader.read()).value), /^data: /);
+  const client = Deno.createHttpClient({ allowHost: true });
+  // A page of another site whose name was made to lead to this machine.
+  const foreign = await fetch(`${stack.url}/simulator/outbox`, { headers: { host: "example.com" }, client });
+  await foreign.body?.cancel();
+  assertEquals(foreign.status, 403);
+  client.close();
+  const began = performance.now();
+  assertEquals(await stack.stop(), 0);
+  assert(performance.now() - began < 4_500, "less than the time that a stop gives to work in hand");
+  await reader.cancel().catch(() => {});
+});
+
+Deno.test("a stack whose launcher is killed stops by itself", async () => {
+  const dir = await Deno.makeTempDir();
+  await Deno.chmod(dir, 0o755);
+  const data = join(dir, "data");
+  const launcher = new Deno.Command(Deno.execPath(), {
+    args: ["task", "start", "--port", String(freePort()), "--data", data, "--no-seed"],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const { pids } = await eventually(
+    "it is up",
+    () => JSON.parse(Deno.readTextFileSync(join(data, "stack.json"))),
+  );
+  launcher.kill("SIGKILL");
+  await launcher.status;
+  await gone(Object.values(pids));
 });
 
 Deno.test("the functions host killed with -9 is back, with the same address", async () => {
