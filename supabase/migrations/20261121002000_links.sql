@@ -296,7 +296,7 @@ grant execute on function public.take_password_attempt(text, text) to service_ro
 -- One statement takes: the row's lock puts concurrent takes in order, each reads what the one before left. In the
 -- order of codes, so that two batches wait instead of deadlocking.
 create function public.take_uses(p_wanted jsonb) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
   v_row record;
   v_granted integer;

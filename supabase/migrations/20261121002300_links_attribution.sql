@@ -74,7 +74,7 @@ revoke execute on function private.attribution_window(text, integer) from public
 grant execute on function private.attribution_window(text, integer) to service_role;
 
 create function private.attribute_message(p_message public.messages) returns void
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
   v_click public.clicks;
   v_contact uuid;
@@ -141,8 +141,10 @@ create trigger attribute after insert on public.messages for each row
 comment on trigger attribute on public.messages is 'Ties a message to the link or ad that it came from.';
 
 -- Whoever clicked as a known contact (?u= the contact's id) and then writes without the token has edited it away.
+-- Probes of indexes, whatever the statistics say at that moment: the tables that are looked into may be large.
 create function private.attribute_waiting(p_conversations uuid[], p_now timestamptz) returns void
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   perform private.attribute_message(m)
   from public.messages m
@@ -332,7 +334,7 @@ end $$;
 -- An app's first open
 -- ---------------------------------------------------------------------------
 create function public.claim_click(p_token text, p_fingerprints text[] default null) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_click public.clicks;
