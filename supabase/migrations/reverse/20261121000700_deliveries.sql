@@ -1,16 +1,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-drop function public.drop_deliveries(uuid[], text);
-drop function public.retry_deliveries(uuid[]);
-drop function private.settle_circuit(uuid, integer, boolean, timestamptz);
-drop function public.claim_deliveries(integer, integer, jsonb);
-drop function private.claim_deliveries(integer, integer, jsonb, timestamptz);
-drop function private.claim_lanes(public.destinations, integer, integer, timestamptz);
-drop function private.release_lane(uuid, uuid);
-drop function private.default_retry_seconds();
-drop function public.record_decisions(bigint, jsonb);
-drop function public.claim_unrouted(bigint, integer, integer);
 drop table private.delivery_lanes;
 drop table public.delivery_attempts;
 drop table public.deliveries;

@@ -1,14 +1,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-drop function public.settle_outbound(jsonb);
-drop function private.settle_outbound(jsonb, timestamptz);
-drop function public.claim_outbound(integer, integer);
-drop function private.claim_outbound(integer, integer, timestamptz);
-drop function public.settle_deliveries(jsonb);
-drop function private.settle_deliveries(jsonb, timestamptz);
-drop function private.enqueue_message(public.conversations, jsonb, timestamptz);
-drop function private.window_fallback();
 drop function private.release_outbound_lane(uuid);
 drop function private.pair_allows_at(timestamptz, text);
 drop table private.outbound_lanes;

@@ -10,8 +10,3 @@ drop function private.make_newcomers(private.inbound_update[]);
 drop function private.find_contacts(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
 drop type private.inbound_update;
-drop function private.lock_contacts();
-drop function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz);
-drop function private.merge_contacts(uuid, uuid, timestamptz);
-drop function private.hold_identity(uuid, text, text, text, timestamptz);
-drop function private.identity_holder(text, text, text);

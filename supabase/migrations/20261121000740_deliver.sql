@@ -1,0 +1,250 @@
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- The router's second step in SQL: leases on due lanes, within pause, circuit and rate; and dead letters, as people
+-- handle them.
+
+create function private.default_retry_seconds() returns jsonb
+language sql stable set search_path = '' as $$
+  select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
+$$;
+comment on function private.default_retry_seconds() is 'The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.';
+revoke execute on function private.default_retry_seconds() from public, anon, authenticated;
+grant execute on function private.default_retry_seconds() to service_role;
+
+-- A lane is due when its first open delivery is; empty lanes sleep. The caller holds the lane's lock from an
+-- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
+-- committed between the two would never be woken.
+create function private.release_lane(p_destination_id uuid, p_conversation_id uuid) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update private.delivery_lanes l
+  set lease = null, due_at = (
+    select d.next_attempt_at from public.deliveries d
+    where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and d.state in ('pending', 'leased')
+    order by d.seq limit 1)
+  where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
+end $$;
+comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
+revoke execute on function private.release_lane(uuid, uuid) from public, anon, authenticated;
+grant execute on function private.release_lane(uuid, uuid) to service_role;
+
+create function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
+returns jsonb
+language plpgsql set search_path = '' set enable_seqscan = off as $$
+declare
+  v_limit integer := p_limit;
+  v_empty uuid[];
+  v_claimed jsonb;
+begin
+  if p_destination.circuit_open_until is not null then
+    v_limit := 1; -- half open: one delivery probes
+  end if;
+  if p_destination.rate_per_second is not null then
+    -- GCRA: how many more arrivals conform now.
+    v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
+      extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
+  end if;
+  if v_limit <= 0 then
+    return '[]';
+  end if;
+
+  with due as (
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination.id and l.due_at <= p_now
+    order by l.due_at limit v_limit
+    for update skip locked
+  ), heads as (
+    select due.conversation_id, head.id
+    from due
+    left join lateral (
+      select d.id from public.deliveries d
+      where d.destination_id = p_destination.id and d.conversation_id = due.conversation_id
+        and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) head on true
+  ), leased as (
+    update private.delivery_lanes l
+    set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid()
+    from heads
+    where heads.id is not null
+      and l.destination_id = p_destination.id and l.conversation_id = heads.conversation_id
+    returning heads.id as delivery_id, l.lease
+  ), begun as (
+    update public.deliveries d
+    set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
+    from leased where d.id = leased.delivery_id
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+  )
+  select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'message', jsonb_build_object(
+      'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text', m.text, 'choice', m.choice,
+      'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+      'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
+      select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
+      where i.contact_id = p.id and i.valid_to is null))) order by b.seq)
+  into v_empty, v_claimed
+  from begun b
+  join public.messages m on m.id = b.message_id
+  join public.conversations c on c.id = b.conversation_id
+  join public.contacts p on p.id = c.contact_id;
+
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
+  -- delivery may have been committed meanwhile.
+  if v_empty is not null then
+    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_empty) as conversation_id;
+  end if;
+
+  if p_destination.rate_per_second is not null and v_claimed is not null then
+    update public.destinations
+    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now)
+      + make_interval(secs => (jsonb_array_length(v_claimed) / rate_per_second)::double precision)
+    where id = p_destination.id;
+  end if;
+  return coalesce(v_claimed, '[]');
+end $$;
+comment on function private.claim_lanes(public.destinations, integer, integer, timestamptz) is 'Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.';
+revoke execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) from public, anon, authenticated;
+grant execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) to service_role;
+
+create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_destination public.destinations;
+  v_claimed jsonb;
+  v_all jsonb := '[]';
+  v_used jsonb := '[]';
+  v_left integer := p_limit;
+  -- No destination takes more than half of the caller's places, so that one that hangs leaves room for the others.
+  v_most integer := (p_limit + (select coalesce(sum(value::integer), 0) from jsonb_each_text(p_busy))) / 2;
+begin
+
+  for v_destination in
+    select * from public.destinations d
+    where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
+      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
+    order by random() -- so that none is always first when places are few
+  loop
+    exit when v_left <= 0;
+    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
+      select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
+      continue when not found;
+      if v_destination.circuit_open_until is not null then
+        continue when v_destination.circuit_open_until > p_now;
+        -- The probe keeps everybody else out until it is settled or its lease ends.
+        update public.destinations set circuit_open_until = p_now + make_interval(secs => p_lease_seconds)
+        where id = v_destination.id;
+      end if;
+    end if;
+    v_claimed := private.claim_lanes(v_destination,
+      least(v_left, v_most - coalesce((p_busy ->> v_destination.id::text)::integer, 0)), p_lease_seconds, p_now);
+    if jsonb_array_length(v_claimed) > 0 then
+      v_all := v_all || v_claimed;
+      v_left := v_left - jsonb_array_length(v_claimed);
+      v_used := v_used || jsonb_build_object(
+        'id', v_destination.id, 'name', v_destination.name, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
+        'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'secrets', (
+          select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+          where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
+    end if;
+  end loop;
+
+  return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
+    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
+    from public.destinations d
+    cross join lateral (
+      select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
+        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
+      from private.delivery_lanes l
+      where l.destination_id = d.id and l.due_at is not null
+      order by l.due_at limit 1
+    ) next
+    where d.state = 'active'));
+end $$;
+comment on function private.claim_deliveries(integer, integer, jsonb, timestamptz) is 'claim_deliveries with the time given.';
+revoke execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) to service_role;
+
+create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
+language sql set search_path = '' as $$
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
+$$;
+comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+revoke execute on function public.claim_deliveries(integer, integer, jsonb) from public, anon, authenticated;
+grant execute on function public.claim_deliveries(integer, integer, jsonb) to service_role;
+
+-- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour.
+create function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if p_succeeded then
+    update public.destinations
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null
+    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+  elsif p_failures > 0 then
+    update public.destinations
+    set circuit_failures = circuit_failures + p_failures,
+      circuit_trips = circuit_trips + (circuit_failures + p_failures >= 10)::integer,
+      circuit_open_until = case when circuit_failures + p_failures >= 10
+        then p_now + least(interval '1 hour', interval '30 seconds' * power(2, least(circuit_trips, 7))) end
+    where id = p_destination_id;
+  end if;
+end $$;
+comment on function private.settle_circuit(uuid, integer, boolean, timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it.';
+revoke execute on function private.settle_circuit(uuid, integer, boolean, timestamptz) from public, anon, authenticated;
+grant execute on function private.settle_circuit(uuid, integer, boolean, timestamptz) to service_role;
+
+-- ---------------------------------------------------------------------------
+-- Dead letters, as people handle them
+-- ---------------------------------------------------------------------------
+create function public.retry_deliveries(p_ids uuid[]) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  update public.deliveries
+  set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+  where id = any (p_ids) and state = 'dead';
+  get diagnostics v_count = row_count;
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (p_ids) and a.attempt > 0;
+  update private.delivery_lanes l set due_at = least(coalesce(l.due_at, now()), now())
+  from public.deliveries d
+  where d.id = any (p_ids) and d.state = 'pending' and l.lease is null
+    and l.destination_id = d.destination_id and l.conversation_id = d.conversation_id;
+  return v_count;
+end $$;
+comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
+revoke execute on function public.retry_deliveries(uuid[]) from public, anon;
+grant execute on function public.retry_deliveries(uuid[]) to authenticated, service_role;
+
+create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'dropping needs a reason' using errcode = 'GL422';
+  end if;
+  update public.deliveries
+  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function public.drop_deliveries(uuid[], text) is 'Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.';
+revoke execute on function public.drop_deliveries(uuid[], text) from public, anon;
+grant execute on function public.drop_deliveries(uuid[], text) to authenticated, service_role;
