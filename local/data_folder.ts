@@ -37,6 +37,8 @@ export interface StackFile {
   secretKey: string;
   admin: { email: string; password: string };
   whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
+  /** Folder of the functions; its `.env` holds the secrets of this stack. */
+  functions: string;
   /** postgres is absent where the stack runs on a database of the user's own. */
   pids: { supervisor: number; functions: number; postgres?: number };
 }
