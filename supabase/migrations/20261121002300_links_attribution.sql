@@ -205,9 +205,9 @@ comment on function private.message_link(uuid) is 'Where a message came from, {l
 revoke execute on function private.message_link(uuid) from public, anon, authenticated;
 grant execute on function private.message_link(uuid) to service_role;
 
--- As in the migration deliveries, with the link's facts, the words without the token, and the contacts' own clicks.
+-- As in the migration decide, with the link's facts, the words without the token, and the contacts' own clicks.
 create or replace function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 begin
   perform private.attribute_waiting(array(
     select c.id from public.conversations c
@@ -234,8 +234,7 @@ begin
         case when m.link_token is null then m.text else private.without_token(m.text, m.link_token) end, 'choice', m.choice,
         'referral', m.referral, 'link_token', m.link_token,
         'link', (
-          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id),
-        'created_at', m.created_at) order by m.seq), '[]') as messages
+          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
       from (
         select * from public.messages m
         where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
@@ -247,7 +246,7 @@ begin
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
 
--- As in the migration deliveries, with link and attribution beside the message, and the words without the token.
+-- As in the migration deliver, with link and attribution beside the message, and the words without the token.
 create or replace function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
 returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off as $$

@@ -37,7 +37,9 @@ $$;
 comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
 
 create or replace function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
   select coalesce(jsonb_agg(item order by since), '[]')
   from (
     select c.unrouted_since as since, jsonb_build_object(
@@ -63,8 +65,8 @@ language sql stable set search_path = '' as $$
         order by m.seq limit p_each
       ) m
     ) waiting
-  ) items
-$$;
+  ) items);
+end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Leaves out conversations held back at this configuration revision.';
 
 create or replace function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
