@@ -63,7 +63,9 @@ async function start(
   await requireFreePort(port, folder.left?.pids?.functions);
   const secrets = userSecrets(options.functions);
 
+  // Either may be wanted before it can be done.
   let lost = () => {};
+  let announce = () => {};
   const onRestart = (event: "died" | "back") => {
     say(event === "died" ? "Postgres died; starting it again." : "Postgres is back.");
     if (event === "died") lost();
@@ -146,7 +148,7 @@ async function start(
     functions: options.functions,
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });
-  const announce = () => folder.announce(file());
+  announce = () => folder.announce(file());
   announce();
   return { file: file(), failed: Promise.race([host.failed, database.failed]) };
 }
