@@ -9,6 +9,7 @@
 import { count } from "../db/counters.ts";
 import { log, type Logger } from "../log/log.ts";
 import { Problem, problemResponse } from "./problem.ts";
+import { state, STATE_HEADER } from "./state.ts";
 
 /** What a handler knows about the request besides the request itself. */
 export interface Context {
@@ -39,6 +40,7 @@ export interface Served {
  * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
  * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
+ * - A request with the header of {@linkcode state} is answered with that, for secret keys only.
  *
  * @example
  * ```ts
@@ -52,7 +54,10 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
   async function fetch(request: Request): Promise<Response> {
     const context = new RequestContext(fn, request.headers);
     try {
-      return stamped(await pick(request.method)(request, context), context.requestId);
+      const answer = request.headers.has(STATE_HEADER)
+        ? state(fn, request.headers)
+        : pick(request.method)(request, context);
+      return stamped(await answer, context.requestId);
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
       count(counter, problem.code);
