@@ -7,7 +7,7 @@ import type { Rpc } from "../db/client.ts";
 import { evaluate, type Flag, onForAnybody } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
-import type { Referral } from "../routing/facts.ts";
+import type { LinkFacts, Referral } from "../routing/facts.ts";
 import type { Round } from "./pump.ts";
 
 /** The flag that routing stands under. */
@@ -34,6 +34,8 @@ interface Waiting {
   choice: string | null;
   referral: Referral | null;
   link_token: string | null;
+  /** The deep link that it came from. */
+  link: LinkFacts | null;
   created_at: string;
 }
 
@@ -131,6 +133,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
       ...(message.choice === null ? {} : { choice: message.choice }),
       ...(message.referral === null ? {} : { referral: message.referral }),
       ...(message.link_token === null ? {} : { token: message.link_token }),
+      ...(message.link === null ? {} : { link: message.link }),
     }, {
       now,
       flagOn: (key, id) => evaluate(rules.flags, key, id).value,

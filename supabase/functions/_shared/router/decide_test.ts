@@ -40,6 +40,7 @@ function waiting(texts: (string | null)[], changes: Partial<WaitingConversation>
       choice: null,
       referral: null,
       link_token: null,
+      link: null,
       created_at: at(-1),
     })),
     ...changes,

@@ -21,6 +21,9 @@ interface Claimed {
   attempt: number;
   destination_id: string;
   message: { sent_at: string | null; created_at: string; [key: string]: unknown };
+  /** The deep link that the message came from, and how sure that is; null where nothing is known. */
+  link: Record<string, unknown> | null;
+  attribution: Record<string, unknown> | null;
   conversation: { id: string; number_id: string };
   contact: { id: string; name: string | null; identities: Record<string, string> };
 }
@@ -174,13 +177,15 @@ export function createForwarder(
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf({ message, conversation, contact }: Claimed) {
+function eventOf({ message, link, attribution, conversation, contact }: Claimed) {
   const { created_at, sent_at, native, ...rest } = message;
   return {
     type: "message.received",
     timestamp: sent_at ?? created_at,
     data: {
       message: { ...rest, sent_at, received_at: created_at, native },
+      ...(link == null ? {} : { link }),
+      ...(attribution == null ? {} : { attribution }),
       conversation,
       contact: { id: contact.id, name: contact.name, ...contact.identities },
     },

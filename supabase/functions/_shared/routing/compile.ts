@@ -54,6 +54,14 @@ async function compileAt(condition: Condition, path: PropertyKey[]): Promise<Pre
       return among(condition.ids, (m) => m.number_id);
     case "link_token":
       return (m) => (m.token !== undefined) === condition.present;
+    case "link": {
+      const { codes, tags, campaigns } = condition;
+      return ({ link }) =>
+        link !== undefined &&
+        (codes === undefined || codes.includes(link.code)) &&
+        (tags === undefined || tags.some((tag) => link.tags.includes(tag))) &&
+        (campaigns === undefined || (link.campaign !== undefined && campaigns.includes(link.campaign)));
+    }
     case "referral": {
       const { source_id, source_type, ctwa } = condition;
       return ({ referral }) =>

@@ -36,6 +36,8 @@ export type Condition =
   /** Came from an ad or post; what is given must agree. `ctwa`: whether the ad's click id is there. */
   | { type: "referral"; source_id?: string; source_type?: string; ctwa?: boolean }
   | { type: "link_token"; present: boolean }
+  /** Came from a deep link; of each list that is given, one must be the link's. */
+  | { type: "link"; codes?: string[]; tags?: string[]; campaigns?: string[] }
   /** Business numbers by `phone_number_id`. */
   | { type: "number"; ids: string[] }
   /** A contact list: contact ids, or phones as digits with the country code; either is enough. */
@@ -100,6 +102,16 @@ const contacts = z.strictObject({
   phones: listOf(phone).optional(),
 }).refine((c) => c.ids !== undefined || c.phones !== undefined, 'needs "ids" or "phones"');
 
+const link = z.strictObject({
+  type: z.literal("link"),
+  codes: listOf(word.toLowerCase()).optional(),
+  tags: listOf(word).optional(),
+  campaigns: listOf(word).optional(),
+}).refine(
+  (c) => c.codes !== undefined || c.tags !== undefined || c.campaigns !== undefined,
+  'needs "codes", "tags" or "campaigns"',
+);
+
 const time = z.strictObject({
   type: z.literal("time"),
   days: listOf(z.enum(DAYS)).default([...DAYS]),
@@ -118,6 +130,7 @@ const TYPES = [
   "choice",
   "referral",
   "link_token",
+  "link",
   "number",
   "contacts",
   "time",
@@ -138,6 +151,7 @@ const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
     ctwa: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal("link_token"), present: z.boolean() }),
+  link,
   z.strictObject({ type: z.literal("number"), ids: listOf(word) }),
   contacts,
   time,

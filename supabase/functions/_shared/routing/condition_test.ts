@@ -40,6 +40,11 @@ Deno.test("parseCondition() gives the stored form, and describe() says it", () =
       'from an ad or post, type "ad", id "12", with click id',
     ],
     [
+      { type: "link", codes: ["Promo"], tags: ["a"] },
+      { type: "link", codes: ["promo"], tags: ["a"] },
+      'link is "promo" and link\'s tag is "a"',
+    ],
+    [
       { type: "link_token", present: true },
       { type: "link_token", present: true },
       "has a link token",
@@ -116,6 +121,8 @@ Deno.test("parseCondition() says where and what is wrong", () => {
     [{ type: "contacts", ids: ["x"] }, "ids[0]: is not a contact's id"],
     [{ type: "contacts", phones: ["x"] }, "phones[0]: is not a phone number with its country code"],
     [{ type: "contacts", phones: ["12 34"] }, "phones[0]: is not a phone number with its country code"],
+    [{ type: "link" }, 'condition: needs "codes", "tags" or "campaigns"'],
+    [{ type: "link", tags: [] }, "tags: must not be empty"],
     [{ type: "link_token" }, "present: Invalid input: expected boolean, received undefined"],
     [{ type: "time", zone: "Mars/Olympus" }, 'zone: is not a time zone like "Europe/Berlin"'],
     [{ type: "time", from: "9:00", zone: "UTC" }, 'from: is not a time like "09:00"'],

@@ -43,6 +43,14 @@ function phrase(condition: Condition): string {
       return `business number is ${oneOf(condition.ids)}`;
     case "link_token":
       return condition.present ? "has a link token" : "has no link token";
+    case "link": {
+      const { codes, tags, campaigns } = condition;
+      const parts = [];
+      if (codes !== undefined) parts.push(`link is ${oneOf(codes)}`);
+      if (tags !== undefined) parts.push(`link's tag is ${oneOf(tags)}`);
+      if (campaigns !== undefined) parts.push(`link's campaign is ${oneOf(campaigns)}`);
+      return parts.join(" and ");
+    }
     case "referral": {
       const { source_id, source_type, ctwa } = condition;
       const parts = ["from an ad or post"];

@@ -13,6 +13,13 @@ export interface Referral {
   readonly ctwa_clid?: string;
 }
 
+/** The deep link that a message came from. */
+export interface LinkFacts {
+  readonly code: string;
+  readonly tags: readonly string[];
+  readonly campaign?: string;
+}
+
 /** The person who wrote. `phone` is digits with the country code (Meta's `wa_id`), absent for a username-only contact. */
 export interface ContactFacts {
   readonly id: string;
@@ -34,6 +41,7 @@ export interface MessageFacts {
   readonly referral?: Referral;
   /** Link token found in the body. */
   readonly token?: string;
+  readonly link?: LinkFacts;
   /** The business number's `phone_number_id`. */
   readonly number_id: string;
   readonly contact: ContactFacts;
