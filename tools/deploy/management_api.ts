@@ -1,9 +1,11 @@
 /**
- * A stand-in for the part of Supabase's Management API that `supabase functions deploy --use-api` talks to. It
- * takes what the CLI uploads and keeps it, so that the check looks at the very bytes that Supabase would bundle.
+ * A stand-in for the part of Supabase's Management API that `supabase functions deploy --use-api`, `functions list` and
+ * `secrets set | unset | list` talk to. It takes what the CLI uploads and keeps it, so that the check looks at the very
+ * bytes that Supabase would bundle; and it can hand on what was changed, to a project that runs elsewhere.
  *
- * Shapes: https://supabase.com/docs/reference/api (deploy a function, bulk update functions), CLI 3.1.0.
+ * Shapes: https://supabase.com/docs/reference/api (deploy a function, bulk update functions, secrets), CLI 3.1.0.
  */
+import { createHash } from "node:crypto";
 
 /** Path inside the project, as the CLI names it -> content. */
 export type Files = Map<string, Uint8Array>;
@@ -23,6 +25,14 @@ export interface Upload {
   files: Files;
 }
 
+/** What happens to the project behind the stand-in. The CLI is answered when it has happened. */
+export interface Effects {
+  /** Functions go live: of each the newest upload. */
+  deployed?(functions: Upload[]): Promise<void>;
+  /** Secrets are set, or unset (null). */
+  secrets?(changes: Record<string, string | null>): Promise<void>;
+}
+
 /** A stand-in that runs; `close` ends it. */
 export interface ManagementApi {
   /** `http://127.0.0.1:<port>` */
@@ -32,39 +42,98 @@ export interface ManagementApi {
   close(): Promise<void>;
 }
 
+/** Everything that a stand-in knows of its project. */
+interface Project {
+  uploads: Map<string, Upload>;
+  /** Of each function that is live. */
+  live: Map<string, { version: number; updatedAt: number }>;
+  secrets: Map<string, { value: string; updatedAt: Date }>;
+  effects: Effects;
+}
+
 /**
  * Starts the stand-in on a free port of the loopback interface.
  * @param token The access token that callers have to bring; others get a 401, as at Supabase.
+ * @param effects What follows from a change. @default nothing
+ * @param secrets Set from the beginning. @default none
  */
-export function startManagementApi(token: string): ManagementApi {
+export function startManagementApi(
+  token: string,
+  effects: Effects = {},
+  secrets: Record<string, string> = {},
+): ManagementApi {
   const uploads = new Map<string, Upload>();
+  const set = Object.entries(secrets).map(([name, value]) =>
+    [name, { value, updatedAt: new Date() }] as const
+  );
+  const project: Project = { uploads, live: new Map(), secrets: new Map(set), effects };
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    (request) => answer(request, token, uploads),
+    (request) =>
+      answer(request, token, project).catch((error) =>
+        refuse(500, error instanceof Error ? error.message : "")
+      ),
   );
   return { url: `http://127.0.0.1:${server.addr.port}`, uploads, close: () => server.shutdown() };
 }
 
-const PATH = /^\/v1\/projects\/[a-z]{20}\/functions(\/deploy)?$/;
+const PATH = /^\/v1\/projects\/[a-z]{20}\/(functions|functions\/deploy|secrets)$/;
 
-async function answer(request: Request, token: string, uploads: Map<string, Upload>): Promise<Response> {
+async function answer(request: Request, token: string, project: Project): Promise<Response> {
   const url = new URL(request.url);
   if (request.headers.get("authorization") !== `Bearer ${token}`) return refuse(401, "Unauthorized");
-  const path = PATH.exec(url.pathname);
-  // The CLI also looks for a preview branch of this name and goes on without one.
-  if (!path) return refuse(404, "Not found");
-
-  if (request.method === "POST" && path[1]) {
-    const upload = await read(request, url.searchParams.get("slug"));
-    if (typeof upload === "string") return refuse(400, upload);
-    uploads.set(upload.slug, upload);
-    return Response.json(describe(upload), { status: 201 });
+  const path = PATH.exec(url.pathname)?.[1];
+  switch (path && `${request.method} ${path}`) {
+    case "POST functions/deploy": {
+      const upload = await read(request, url.searchParams.get("slug"));
+      if (typeof upload === "string") return refuse(400, upload);
+      project.uploads.set(upload.slug, upload);
+      // With several functions the CLI only bundles each, and one PUT then makes all of them live.
+      if (url.searchParams.get("bundleOnly") !== "true") await goLive(project, [upload.slug]);
+      return Response.json(describe(project, upload.slug), { status: 201 });
+    }
+    case "PUT functions": {
+      const slugs = (await request.json() as { slug: string }[]).map(({ slug }) => slug);
+      const unknown = slugs.find((slug) => !project.uploads.has(slug));
+      if (unknown !== undefined) return refuse(404, `${unknown} was not uploaded`);
+      await goLive(project, slugs);
+      return Response.json({ functions: slugs.map((slug) => describe(project, slug)) });
+    }
+    case "GET functions":
+      return Response.json([...project.live.keys()].map((slug) => describe(project, slug)));
+    case "GET secrets":
+      return Response.json(
+        [...project.secrets].map(([name, { value, updatedAt }]) => ({
+          name,
+          value: createHash("sha256").update(value).digest("hex"),
+          updated_at: updatedAt.toISOString(),
+        })),
+      );
+    case "POST secrets": {
+      const set = await request.json() as { name: string; value: string }[];
+      for (const { name, value } of set) project.secrets.set(name, { value, updatedAt: new Date() });
+      await project.effects.secrets?.(Object.fromEntries(set.map(({ name, value }) => [name, value])));
+      return new Response(null, { status: 201 });
+    }
+    case "DELETE secrets": {
+      const names = await request.json() as string[];
+      for (const name of names) project.secrets.delete(name);
+      await project.effects.secrets?.(Object.fromEntries(names.map((name) => [name, null])));
+      return new Response(null, { status: 200 });
+    }
+    // The CLI also looks for the project and for a preview branch of this name, and goes on without.
+    case undefined:
+      return refuse(404, "Not found");
+    default:
+      return refuse(405, "Method not allowed");
   }
-  const functions = [...uploads.values()].map(describe);
-  if (request.method === "GET" && !path[1]) return Response.json(functions);
-  // With several functions the CLI only bundles each, and this one call then makes all of them live.
-  if (request.method === "PUT" && !path[1]) return Response.json({ functions });
-  return refuse(405, "Method not allowed");
+}
+
+async function goLive({ uploads, live, effects }: Project, slugs: string[]): Promise<void> {
+  for (const slug of slugs) {
+    live.set(slug, { version: (live.get(slug)?.version ?? 0) + 1, updatedAt: Date.now() });
+  }
+  await effects.deployed?.(slugs.map((slug) => uploads.get(slug)!));
 }
 
 async function read(request: Request, slug: string | null): Promise<Upload | string> {
@@ -80,15 +149,17 @@ async function read(request: Request, slug: string | null): Promise<Upload | str
   return { slug, metadata: JSON.parse(metadata), files };
 }
 
-function describe({ slug, metadata }: Upload) {
+function describe({ uploads, live }: Project, slug: string) {
+  const { metadata } = uploads.get(slug)!;
+  const { version, updatedAt } = live.get(slug) ?? { version: 1, updatedAt: 0 };
   return {
     id: "00000000-0000-4000-8000-000000000000",
     slug,
     name: slug,
     status: "ACTIVE",
-    version: 1,
-    created_at: 0,
-    updated_at: 0,
+    version,
+    created_at: updatedAt,
+    updated_at: updatedAt,
     verify_jwt: metadata.verify_jwt ?? true,
     import_map: metadata.import_map_path !== undefined,
     entrypoint_path: metadata.entrypoint_path,

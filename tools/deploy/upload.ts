@@ -3,15 +3,11 @@
  * the CLI said.
  */
 import { join } from "node:path";
-import { npx, SUPABASE } from "../programs.ts";
-import { startManagementApi, type Upload } from "./management_api.ts";
+import type { Upload } from "./management_api.ts";
+import { startStandIn } from "./stand_in.ts";
 
 /** Most bytes that one function may upload: its own modules and the import map. */
 export const MAX_UPLOAD_BYTES = 1_000_000;
-
-/** The CLI asks for an access token and a project of these shapes; the stand-in knows no others. */
-const TOKEN = `sbp_${"0".repeat(40)}`;
-const PROJECT = "gatelinkdeploycheckx";
 
 export interface DeployResult {
   /** By slug, in alphabetical order. */
@@ -25,32 +21,15 @@ export interface DeployResult {
  * @param workdir Folder that holds `supabase/`.
  */
 export async function upload(workdir: string): Promise<DeployResult> {
-  const home = await Deno.makeTempDir({ prefix: "gatelink-deploy-" });
-  const api = startManagementApi(TOKEN);
+  const { api, supabase, close } = await startStandIn();
   try {
-    const profile = join(home, "profile.yaml");
-    // How the CLI is pointed at another Management API; `project_host` is only for printing.
-    await Deno.writeTextFile(
-      profile,
-      `name: loopback\napi_url: ${api.url}\ndashboard_url: ${api.url}\nproject_host: localhost\n`,
-    );
-    const { code, stdout, stderr } = await npx(
-      SUPABASE,
-      ["functions", "deploy", "--use-api", "--yes", `--remote=${PROJECT}`, "--workdir", workdir],
-      {
-        env: {
-          SUPABASE_PROFILE: profile,
-          SUPABASE_ACCESS_TOKEN: TOKEN,
-          // Its own state, so that neither a developer's log-in is used nor anything is left behind.
-          SUPABASE_HOME: home,
-          SUPABASE_NO_KEYRING: "1",
-          SUPABASE_NO_UPDATE_NOTIFIER: "1",
-          SUPABASE_TELEMETRY_DISABLED: "1",
-          SUPABASE_API_MAX_RETRIES: "0",
-          NO_COLOR: "1",
-        },
-      },
-    );
+    const { code, stdout, stderr } = await supabase([
+      "functions",
+      "deploy",
+      "--use-api",
+      "--workdir",
+      workdir,
+    ]);
     const uploads = [...api.uploads.values()].sort((a, b) => a.slug < b.slug ? -1 : 1);
     const problems = complaints(stdout + stderr);
     if (code !== 0) {
@@ -59,8 +38,7 @@ export async function upload(workdir: string): Promise<DeployResult> {
     problems.push(...await unequal(workdir, uploads), ...uploads.flatMap(judge));
     return { uploads, problems };
   } finally {
-    await api.close();
-    await Deno.remove(home, { recursive: true });
+    await close();
   }
 }
 

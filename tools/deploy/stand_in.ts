@@ -1,0 +1,49 @@
+/** The real Supabase CLI, pointed at a stand-in for the Management API instead of at Supabase. */
+import { join } from "node:path";
+import { type Ended, npx, SUPABASE } from "../programs.ts";
+import { type Effects, type ManagementApi, startManagementApi } from "./management_api.ts";
+
+/** The CLI asks for an access token and a project of these shapes; the stand-in knows no others. */
+const TOKEN = `sbp_${"0".repeat(40)}`;
+const PROJECT = "gatelinkdeploycheckx";
+
+/** The CLI and its stand-in. */
+export interface StandIn {
+  api: ManagementApi;
+  /** Runs `supabase <args>` on the stand-in's project; it is asked nothing. */
+  supabase(args: string[]): Promise<Ended>;
+  close(): Promise<void>;
+}
+
+/** Starts a stand-in; parameters as of {@linkcode startManagementApi}. */
+export async function startStandIn(effects?: Effects, secrets?: Record<string, string>): Promise<StandIn> {
+  const home = await Deno.makeTempDir({ prefix: "gatelink-deploy-" });
+  const api = startManagementApi(TOKEN, effects, secrets);
+  const profile = join(home, "profile.yaml");
+  // How the CLI is pointed at another Management API; `project_host` is only for printing.
+  await Deno.writeTextFile(
+    profile,
+    `name: loopback\napi_url: ${api.url}\ndashboard_url: ${api.url}\nproject_host: localhost\n`,
+  );
+  return {
+    api,
+    supabase: (args) =>
+      npx(SUPABASE, [...args, "--yes", `--remote=${PROJECT}`], {
+        env: {
+          SUPABASE_PROFILE: profile,
+          SUPABASE_ACCESS_TOKEN: TOKEN,
+          // Its own state, so that neither a developer's log-in is used nor anything is left behind.
+          SUPABASE_HOME: home,
+          SUPABASE_NO_KEYRING: "1",
+          SUPABASE_NO_UPDATE_NOTIFIER: "1",
+          SUPABASE_TELEMETRY_DISABLED: "1",
+          SUPABASE_API_MAX_RETRIES: "0",
+          NO_COLOR: "1",
+        },
+      }),
+    async close() {
+      await api.close();
+      await Deno.remove(home, { recursive: true });
+    },
+  };
+}
