@@ -5,6 +5,8 @@ import type { Keys } from "./data_folder.ts";
 import { StackError } from "./stack_error.ts";
 
 export interface EnvironmentOptions {
+  /** Public address of the stack, without a slash at the end. */
+  url: string;
   keys: Keys;
   whatsapp: Keys["whatsapp"];
   /** Address of the Data API for the functions. */
@@ -53,13 +55,16 @@ export function whatsappAccount(keys: Keys, secrets: Record<string, string>): Ke
 
 /** Environment of the functions, to be put over this process's own. */
 export function functionsEnvironment(options: EnvironmentOptions): Record<string, string> {
-  const { keys, whatsapp, apiUrl, dbUrl, secrets } = options;
+  const { url, keys, whatsapp, apiUrl, dbUrl, secrets } = options;
   return {
     DEPLOY_ENVIRONMENT: "local",
     WHATSAPP_APP_SECRET: whatsapp.appSecret,
     WHATSAPP_VERIFY_TOKEN: whatsapp.verifyToken,
     WHATSAPP_ACCESS_TOKEN: whatsapp.accessToken,
     WHATSAPP_GRAPH_URL: `${apiUrl}/simulator/graph/v26.0`,
+    // The host adds the caller's address itself, so nobody can forge it.
+    CLIENT_IP_HEADER: "x-forwarded-for",
+    LINK_DOMAIN: `${new URL(url).host}/l`,
     ...secrets,
     SUPABASE_URL: apiUrl,
     SUPABASE_DB_URL: dbUrl,

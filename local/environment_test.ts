@@ -22,6 +22,7 @@ const KEYS: Keys = {
 function environment(secrets: Record<string, string>): Record<string, string> {
   const whatsapp = whatsappAccount(KEYS, secrets);
   return functionsEnvironment({
+    url: "http://127.0.0.1:9",
     keys: KEYS,
     whatsapp,
     apiUrl: "http://127.0.0.1:1",
@@ -42,6 +43,8 @@ Deno.test("functionsEnvironment: what the platform injects, and a Meta of the st
     WHATSAPP_VERIFY_TOKEN: "v",
     WHATSAPP_ACCESS_TOKEN: "t",
     WHATSAPP_GRAPH_URL: "http://127.0.0.1:1/simulator/graph/v26.0",
+    CLIENT_IP_HEADER: "x-forwarded-for",
+    LINK_DOMAIN: "127.0.0.1:9/l",
   });
 });
 

@@ -101,6 +101,7 @@ async function start(
   const deployed = ({ source, secrets }: Deployment) => ({
     host: { port, functions: source.functions, upstream: gateway.url },
     env: functionsEnvironment({
+      url,
       keys,
       whatsapp: whatsappAccount(keys, secrets),
       apiUrl: gateway.url,

@@ -99,7 +99,7 @@ export function createRoutes(
     countryHeader: COUNTRY_HEADER,
     servesHtml: (request) =>
       LINK_HTML === undefined
-        ? LINK_DOMAIN !== undefined && new URL(request.url).host === LINK_DOMAIN
+        ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
         : LINK_HTML === "true",
     now: Date.now,
   });

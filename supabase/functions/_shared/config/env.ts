@@ -48,9 +48,10 @@ const url = text.transform((value) => value.replace(/\/+$/, "")).pipe(
   z.url({ protocol: /^https?$/, error: "it is not an http(s) URL" }),
 );
 
-const host = z.string().toLowerCase().regex(
-  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/,
-  "it is not a host name",
+/** A host, with a path below which links are when not the whole of it is theirs. */
+const domain = z.string().toLowerCase().regex(
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?(?:\/[a-z0-9_-]+)*$/,
+  "it is not a host like go.example.com, with or without a path",
 );
 
 const token = z.string().toLowerCase().regex(/^[a-z0-9!#$%&'*+.^_|~-]+$/, "it is not a header name");
@@ -88,7 +89,7 @@ const VARIABLES = {
     // v26.0 is the newest version that Meta served in autumn 2026; Meta keeps a version for two years.
     schema: z.string().default("https://graph.facebook.com/v26.0").pipe(url),
   },
-  LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: host.optional() },
+  LINK_DOMAIN: { purpose: "print links on a domain of your own", schema: domain.optional() },
   LINK_HTML: {
     purpose: "answer visits of links with pages, where the platform lets HTML through (a custom domain)",
     schema: z.enum(["true", "false"], "it is neither true nor false").optional(),

@@ -36,7 +36,7 @@ Deno.test("env() gives typed values", () => {
     WHATSAPP_APP_SECRET: "first-secret, second-secret,",
     SUPABASE_SECRET_KEYS: '{"default":"sb_secret_a","worker":"sb_secret_b"}',
     SUPABASE_URL: "http://127.0.0.1:54321/",
-    LINK_DOMAIN: "Go.Example.com",
+    LINK_DOMAIN: "Go.Example.com:8443/l",
     CLIENT_IP_HEADER: "CF-Connecting-IP",
   }, () => {
     const values = env(
@@ -50,7 +50,7 @@ Deno.test("env() gives typed values", () => {
       WHATSAPP_APP_SECRET: ["first-secret", "second-secret"],
       SUPABASE_SECRET_KEYS: { default: "sb_secret_a", worker: "sb_secret_b" },
       SUPABASE_URL: "http://127.0.0.1:54321",
-      LINK_DOMAIN: "go.example.com",
+      LINK_DOMAIN: "go.example.com:8443/l",
       CLIENT_IP_HEADER: "cf-connecting-ip",
     });
   });
@@ -91,7 +91,12 @@ const malformed: [VariableName, string, string][] = [
   ["SUPABASE_URL", "project.supabase.co", "it is not an http(s) URL"],
   ["SUPABASE_URL", "ftp://project.supabase.co", "it is not an http(s) URL"],
   ["WHATSAPP_APP_SECRET", " , ", "it holds no value"],
-  ["LINK_DOMAIN", "https://go.example.com/x", "it is not a host name"],
+  [
+    "LINK_DOMAIN",
+    "https://go.example.com",
+    "it is not a host like go.example.com, with or without a path",
+  ],
+  ["LINK_DOMAIN", "go.example.com/", "it is not a host like go.example.com, with or without a path"],
   ["CLIENT_IP_HEADER", "x forwarded for", "it is not a header name"],
 ];
 for (const [variable, text, fault] of malformed) {
