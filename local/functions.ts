@@ -13,16 +13,23 @@ interface Served {
 
 export interface Functions {
   /**
-   * The answer to a request under {@link PREFIX}. Never rejects: what a function throws is logged, and answered 500
-   * as problem+json.
+   * The answer to a request for a function; undefined for any other. Never rejects: what a function throws is logged,
+   * and answered 500 as problem+json.
+   * @param peer Address of the caller.
    */
-  fetch(request: Request, peer: string): Promise<Response>;
+  fetch(request: Request, peer: string): Promise<Response> | undefined;
   /** Loads all of them now, so that the first request need not wait; one that fails is logged. */
   preload(): Promise<void>;
 }
 
 /** Path that functions live under. */
-export const PREFIX = "/functions/v1/";
+const PREFIX = "/functions/v1/";
+
+/**
+ * What a domain for links sends to the function deeplinks (docs/deploy.md), here on the stack's own host. The function
+ * sees the address as it is, and its pages stay pages, since that is a custom domain.
+ */
+const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
 
 /**
  * Names of the functions in a folder, and where they begin: what config.toml beside the folder names, else each folder
@@ -56,10 +63,16 @@ export function serveFunctions(folder: string): Functions {
       const served = found.served ?? await found.load();
       const response = await served.fetch(request);
       if (!(response instanceof Response)) throw new TypeError("the function returned no Response");
-      return request.method === "GET" ? asHosted(response) : response;
+      return response;
     } catch (error) {
       return refusal(name, request, error);
     }
+  }
+
+  /** Without a custom domain the platform serves no web pages: they become plain text. */
+  async function answerWithoutPages(name: string, request: Request): Promise<Response> {
+    const response = await answer(name, request);
+    return request.method === "GET" ? withoutPages(response) : response;
   }
 
   return {
@@ -67,17 +80,21 @@ export function serveFunctions(folder: string): Functions {
       for (const found of functions.values()) await found.load().catch(() => {});
     },
     fetch(request, peer) {
-      // http://127.0.0.1:54321/functions/v1/NAME/rest?query; on the platform the function sees /NAME/rest?query
+      // http://127.0.0.1:54321/functions/v1/NAME/rest?query
       const url = request.url;
       const path = url.indexOf("/", 8);
+      const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
+      if (!link && !url.startsWith(PREFIX, path)) return undefined;
+      // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
+      // than everything else here.
+      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
+      if (link) return answer("deeplinks", request);
       const begin = path + PREFIX.length;
       const length = url.slice(begin).search(/[/?]/);
       const name = length === -1 ? url.slice(begin) : url.slice(begin, begin + length);
-      // Defined on the request at hand: a new Request would move its body through a stream, which costs more than
-      // everything else here.
+      // On the platform the function sees /NAME/rest?query.
       Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + url.slice(begin) });
-      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
-      return answer(name, request);
+      return answerWithoutPages(name, request);
     },
   };
 }
@@ -123,8 +140,7 @@ function refusal(name: string, request: Request, error: unknown): Response {
   return problemResponse(problem, requestId);
 }
 
-/** Without a custom domain the platform serves no web pages: they become plain text. */
-function asHosted(response: Response): Response {
+function withoutPages(response: Response): Response {
   const type = response.headers.get("content-type");
   if (type === null || !/^text\/html\b/i.test(type)) return response;
   const headers = new Headers(response.headers);

@@ -1,14 +1,15 @@
 /**
- * The process that owns the public port: serves the functions itself, and hands everything else to the supervisor
- * (local/start.ts), which starts this process, watches it, and starts it again when it dies.
+ * The process that owns the public port: serves the functions itself, and the paths of a link domain with them, and
+ * hands everything else to the supervisor (local/start.ts), which starts this process, watches it, and starts it again
+ * when it dies.
  *
- * Argument: {@link HostOptions} as JSON. Environment: what the functions see. Standard input: "stop" ends it when its
- * work is done; its end (the supervisor is gone) ends it at once.
+ * Argument: {@link HostOptions} as JSON. Environment: what the functions see. Standard input: "stop", or SIGTERM, ends
+ * it when its work is done; the end of the input (the supervisor is gone) ends it at once.
  */
 import process from "node:process";
 import { Problem, problemResponse } from "../supabase/functions/_shared/http/problem.ts";
 import { log } from "../supabase/functions/_shared/log/log.ts";
-import { PREFIX, serveFunctions } from "./functions.ts";
+import { serveFunctions } from "./functions.ts";
 
 /** What the supervisor tells it. */
 export interface HostOptions {
@@ -48,10 +49,7 @@ function main(options: HostOptions): void {
   try {
     server = Deno.serve(
       { hostname: "127.0.0.1", port: options.port, onListen() {} },
-      (request, { remoteAddr }) =>
-        request.url.startsWith(PREFIX, request.url.indexOf("/", 8))
-          ? functions.fetch(request, remoteAddr.hostname)
-          : pass(request),
+      (request, { remoteAddr }) => functions.fetch(request, remoteAddr.hostname) ?? pass(request),
     );
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
@@ -69,6 +67,7 @@ function main(options: HostOptions): void {
     return exit(0);
   }
 
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", () => void stop());
   (async () => {
     for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
       if (text.startsWith("stop")) await stop();

@@ -157,6 +157,8 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
       `export default { fetch() { Promise.reject(new Error("behind")); setTimeout(() => { throw new Error("later"); });
       EdgeRuntime.waitUntil(Promise.reject(new Error("after"))); return new Response("fine"); } };`,
     exits: `export default { fetch() { Deno.exit(3); } };`,
+    deeplinks: `export default { fetch: (request) => new Response(request.url.replace(/.*?:.*?:\\d+/, ""),
+      { headers: { "content-type": "text/html" } }) };`,
     nothing: `export default { fetch() {} };`,
     broken: `import "./missing.ts"; export default { fetch: () => new Response() };`,
     _shared: `throw new Error("not a function");`,
@@ -193,6 +195,11 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
     const echo = await call("echo", { method: "POST", body: bytes });
     assertEquals([echo.status, await echo.bytes()], [201, bytes]);
 
+    // As on a domain for links, which is a custom one: pages stay pages.
+    for (const path of ["/l/AbC/x?y=z", "/.well-known/a.json"]) {
+      const response = await fetch(stack.url + path);
+      assertEquals([response.headers.get("content-type"), await response.text()], ["text/html", path]);
+    }
     for (const name of ["throws", "exits", "nothing", "broken"]) {
       const response = await call(name);
       assertEquals(response.headers.get("content-type"), "application/problem+json", name);
