@@ -36,6 +36,8 @@ const READERS: Record<string, TeamRole> = {
   "public.click_counts": "viewer",
   "public.click_days": "viewer",
   "public.attributions": "viewer",
+  "public.gate_approvals": "viewer",
+  "public.rollback_events": "viewer",
   "public.clicks": "operator",
   // Names, phone numbers and what people wrote.
   "public.contacts": "operator",
@@ -73,6 +75,13 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "retry_deliveries(uuid[])": { role: "operator", why: "Operators handle dead letters." },
   "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle dead letters." },
   "status()": { role: "viewer", why: "The team sees how the queues stand." },
+  "sign_gate(text,text,text,text,boolean,text)": {
+    role: "anybody",
+    why: "Approvals are independent of the role: it signs for those alone who hold the approval.",
+  },
+  "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
+  "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
+  "record_rollback(jsonb)": { role: "operator", why: "Operators take the ways back." },
 };
 
 /** Tables of which even service_role may not write the rows: it has functions for that. */
@@ -81,6 +90,8 @@ const CLOSED_TO_SERVICE = [
   "public.settings",
   "public.settings_history",
   "private.config_revision",
+  "public.gate_approvals",
+  "public.rollback_events",
 ];
 
 interface Cast {

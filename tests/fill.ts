@@ -107,4 +107,12 @@ export const FILL: Record<string, string> = {
         'exact', 'first', true)`,
   "private.unknown_tokens": `
     insert into private.unknown_tokens (message_id) values ('00000000-0000-7000-8000-0000000000e1')`,
+
+  "public.gate_approvals": `
+    insert into public.gate_approvals (flag_key, gate, role, applies, signed_by, signed_as, signed_with) values
+      ('deeplinks.enabled', 'approval', 'engineering', true, '00000000-0000-4000-8000-000000000002', 'lead@example.com',
+        'session')`,
+  "public.rollback_events": `
+    insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
+      (1, 'deeplinks.enabled', 'error rate of 6 %', true, '[]', 2100, now(), 'service_role')`,
 };
