@@ -58,11 +58,11 @@ comment on function private.apply_statuses(private.inbound_update[]) is 'Moves o
 revoke execute on function private.apply_statuses(private.inbound_update[]) from public, anon, authenticated;
 grant execute on function private.apply_statuses(private.inbound_update[]) to service_role;
 
--- These functions run for every message, and their plans may have been made while the tables were empty. "limit 1"
--- keeps each look-up a probe of its index, whatever the statistics say at that moment; the settings keep it generic.
+-- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
+-- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
+-- calls, that plans are generic and sequential scans the last resort.
 create function private.find_contacts(p_updates private.inbound_update[]) returns uuid[]
-language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' as $$
 declare
   v_contacts uuid[];
 begin
@@ -95,7 +95,7 @@ revoke execute on function private.find_contacts(private.inbound_update[]) from 
 grant execute on function private.find_contacts(private.inbound_update[]) to service_role;
 
 create function private.make_newcomers(p_updates private.inbound_update[]) returns void
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' as $$
 begin
   with people as (
     select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
@@ -169,7 +169,7 @@ revoke execute on function private.assign_contacts(private.inbound_update[]) fro
 grant execute on function private.assign_contacts(private.inbound_update[]) to service_role;
 
 create function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) returns uuid[]
-language plpgsql stable set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' as $$
 begin
   return array(
     select (
@@ -183,8 +183,7 @@ revoke execute on function private.find_conversations(private.inbound_update[], 
 grant execute on function private.find_conversations(private.inbound_update[], uuid[]) to service_role;
 
 create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_hashjoin = off set enable_mergejoin = off set enable_seqscan = off as $$
+language plpgsql set search_path = '' as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
@@ -256,7 +255,7 @@ revoke execute on function private.apply_opt_outs(private.inbound_update[], uuid
 grant execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) to service_role;
 
 create function public.ingest_updates(p_updates jsonb) returns jsonb
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan as $$
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
   v_all private.inbound_update[];
   v_new private.inbound_update[];

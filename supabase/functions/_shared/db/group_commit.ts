@@ -35,6 +35,11 @@ export interface GroupCommitOptions<T, R> {
   maxQueued: number;
   /** Commits under way at once. @default {1} */
   inFlight?: number;
+  /**
+   * So many items must wait for a group to start beside one that is under way. A group of a few costs the database
+   * nearly what a full one does, so it pays to gather; alone, an item never waits. @default {1}
+   */
+  worthBeside?: number;
   /** Size of an item in bytes, or whatever the limits below count. @default {0 for every item} */
   size?(item: T): number;
   /** Most size of a group; an item larger than that goes alone. @default {Infinity} */
@@ -70,8 +75,8 @@ interface Entry<T, R> {
  * ```
  */
 export function groupCommit<T, R>(options: GroupCommitOptions<T, R>): (item: T) => Promise<R> {
-  const { commit, maxItems, maxQueued, inFlight = 1, maxBytes = Infinity, maxQueuedBytes = Infinity } =
-    options;
+  const { commit, maxItems, maxQueued, inFlight = 1, worthBeside = 1 } = options;
+  const { maxBytes = Infinity, maxQueuedBytes = Infinity } = options;
   const size = options.size ?? (() => 0);
   const isItemFault = options.isItemFault ??
     ((error: unknown) => error instanceof DbError && ITEM_FAULT.test(error.code));
@@ -92,16 +97,21 @@ export function groupCommit<T, R>(options: GroupCommitOptions<T, R>): (item: T) 
       queue.push({ item, bytes, resolve, reject });
       queuedBytes += bytes;
       // Not at once: what else comes in this turn of the event loop belongs to the same group.
-      if (!starting && running < inFlight) {
+      if (!starting && mayStart()) {
         starting = true;
         queueMicrotask(start);
       }
     });
   }
 
+  function mayStart(): boolean {
+    const waiting = queue.length - head;
+    return running === 0 ? waiting > 0 : running < inFlight && waiting >= worthBeside;
+  }
+
   function start(): void {
     starting = false;
-    while (running < inFlight && head < queue.length) {
+    while (mayStart()) {
       running++;
       settle(take(), { commits: MAX_COMMITS }).then(() => {
         running--;

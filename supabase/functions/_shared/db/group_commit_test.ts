@@ -47,6 +47,30 @@ Deno.test("groupCommit() puts what comes in one turn into one group", async () =
   assertEquals(await all, ["r1", "r2", "r3"]);
 });
 
+Deno.test("groupCommit() starts a group beside another only when it is worth it, and never leaves an item behind", async () => {
+  const { commit, groups, end } = gated();
+  const store = groupCommit({ commit, maxItems: 100, maxQueued: 100, inFlight: 2, worthBeside: 3 });
+  const first = store(1);
+  await turn();
+  const few = [2, 3].map(store);
+  await turn();
+  assertEquals(groups, [[1]]);
+  few.push(store(4));
+  await turn();
+  assertEquals(groups, [[1], [2, 3, 4]]);
+  const last = store(5);
+  end();
+  await first;
+  await turn();
+  assertEquals(groups.length, 2, "one item waits while a group is under way");
+  end();
+  await Promise.all(few);
+  await turn();
+  assertEquals(groups, [[1], [2, 3, 4], [5]]);
+  end();
+  await last;
+});
+
 Deno.test("groupCommit() keeps maxItems, maxBytes and inFlight; a giant goes alone", async () => {
   const { commit, groups, end } = gated();
   const store = groupCommit({
