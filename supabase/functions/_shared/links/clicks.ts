@@ -9,7 +9,6 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
-import { groupCommit } from "../db/group_commit.ts";
 import { Problem } from "../http/problem.ts";
 import type { Verdict } from "./agents.ts";
 
@@ -53,6 +52,11 @@ export interface ClicksOptions {
   maxItems?: number;
   /** Most clicks that wait. @default {200_000, about 60 MB} */
   maxQueued?: number;
+  /**
+   * From the start of one group to that of the next, at least, in milliseconds: nobody waits for a click, and a larger
+   * group costs less. Also how much a process that is killed loses at most. @default {50}
+   */
+  everyMs?: number;
   /** From the first failure of a group until it is given up. @default {10 minutes} */
   giveUpMs?: number;
   /** Wait before a group is sent for the nth time, in milliseconds. @default {doubling from 250 to 10,000} */
@@ -71,54 +75,62 @@ export interface Clicks {
 
 /** Makes a {@linkcode Clicks}. */
 export function createClicks(options: ClicksOptions): Clicks {
-  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, giveUpMs = 600_000 } =
-    options;
-  const backoffMs = options.backoffMs ?? ((attempt) => Math.min(10_000, 250 * 2 ** attempt));
+  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, everyMs = 50 } = options;
+  const { giveUpMs = 600_000, backoffMs = (attempt) => Math.min(10_000, 250 * 2 ** attempt) } = options;
   /** Isolates count in slots of their own, so that they do not wait for each other's rows. */
   const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
-  let waiting = 0;
-  let done: (() => void) | undefined;
-  let whole: Promise<void> = Promise.resolve();
-
-  const write = groupCommit<Click, void>({
-    maxItems,
-    maxQueued,
-    commit: async (clicks) => {
-      const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: clicks };
-      const givenUpAt = performance.now() + giveUpMs;
-      for (let attempt = 0;; attempt++) {
-        try {
-          await rpc("record_clicks", args, { timeoutMs: 30_000 });
-          return clicks.map(() => undefined);
-        } catch (error) {
-          // The same batch again: it is written once, also when only the answer was lost.
-          if (!isOutage(error) || performance.now() > givenUpAt) throw error;
-          onDelayed(error);
-          await new Promise((resolve) => setTimeout(resolve, backoffMs(attempt)));
-        }
-      }
-    },
-  });
+  let queue: Click[] = [];
+  let sending = 0;
+  let running: Promise<void> | undefined;
 
   function record(click: Click): void {
-    if (waiting++ === 0) {
-      whole = new Promise((resolve) => done = resolve);
-      // For all that will be written together: a promise for each would cost more than the click.
-      waitUntil(whole);
+    if (queue.length >= maxQueued) return onLost(1, new Problem("overloaded"));
+    queue.push(click);
+    if (running === undefined) {
+      running = run();
+      waitUntil(running);
     }
-    write(click).then(settle, (error) => {
-      onLost(1, error);
-      settle();
-    });
   }
 
-  function settle(): void {
-    if (--waiting === 0) done?.();
+  /** Sends group after group until nothing is left. */
+  async function run(): Promise<void> {
+    while (queue.length > 0) {
+      const next = pause(everyMs);
+      const group = queue.length <= maxItems ? queue : queue.slice(0, maxItems);
+      queue = queue.length <= maxItems ? [] : queue.slice(maxItems);
+      sending = group.length;
+      await send(group);
+      sending = 0;
+      if (queue.length < maxItems) await next;
+    }
+    running = undefined;
   }
 
-  return { record, settled: () => whole, waiting: () => waiting };
+  /** Writes a group whole, or in halves when the database refuses it for what is in it; never rejects. */
+  async function send(group: Click[]): Promise<void> {
+    const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: group };
+    const givenUpAt = performance.now() + giveUpMs;
+    for (let attempt = 0;; attempt++) {
+      try {
+        await rpc("record_clicks", args, { timeoutMs: 30_000 });
+        return;
+      } catch (error) {
+        if (!(error instanceof Problem) && group.length > 1) {
+          const half = group.length >> 1;
+          await send(group.slice(0, half));
+          return await send(group.slice(half));
+        }
+        if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(group.length, error);
+        // The same batch again: it is written once, also when only the answer was lost.
+        onDelayed(error);
+        await pause(backoffMs(attempt));
+      }
+    }
+  }
+
+  return { record, settled: () => running ?? Promise.resolve(), waiting: () => queue.length + sending };
 }
 
-function isOutage(error: unknown): boolean {
-  return error instanceof Problem && error.code === "database_unavailable";
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

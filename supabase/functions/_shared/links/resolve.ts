@@ -137,13 +137,14 @@ function go(target: Target | undefined, because: Because): Chosen | undefined {
 }
 
 function flagsOn(link: Link, visit: Visit, rules: Rules, killed: boolean, trace: Trace | undefined): boolean {
-  const id = visit.user ?? visit.visitor;
-  const on = (key: string) => {
-    const { value, reason } = evaluate(rules.flags, key, id, killed);
-    trace?.({ what: `flag ${key}`, holds: value, why: reason });
-    return value;
-  };
-  return on(LINKS_FLAG) && (link.flagKey === undefined || on(link.flagKey));
+  return flagOn(LINKS_FLAG, visit, rules, killed, trace) &&
+    (link.flagKey === undefined || flagOn(link.flagKey, visit, rules, killed, trace));
+}
+
+function flagOn(key: string, visit: Visit, rules: Rules, killed: boolean, trace: Trace | undefined): boolean {
+  const { value, reason } = evaluate(rules.flags, key, visit.user ?? visit.visitor, killed);
+  trace?.({ what: `flag ${key}`, holds: value, why: reason });
+  return value;
 }
 
 /** Whether deciding needs an id that stays with the visitor: shares, and flags that are on for a part. */

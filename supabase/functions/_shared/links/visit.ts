@@ -39,6 +39,8 @@ export interface Visit {
 /** The cookie that keeps a visitor's arm of a test. Set only by links that need it. */
 export const VISITOR_COOKIE = "gl_visitor";
 
+const COOKIE = new RegExp(`(?:^|;\\s*)${VISITOR_COOKIE}=([a-z2-7]{16})(?:;|$)`);
+
 /** What a visit is read from. */
 export interface VisitSource {
   readonly method: string;
@@ -58,13 +60,13 @@ export class RequestVisit implements Visit {
   readonly verdict: Verdict;
   readonly reason: string | undefined;
   readonly unlocked: boolean;
-  readonly returning: boolean;
-  visitor: string | undefined;
   readonly #headers: VisitSource["headers"];
   readonly #agent: Agent;
   readonly #countryHeader: string;
   #params: URLSearchParams | undefined;
   #language: string | null | undefined;
+  #cookie: string | null | undefined;
+  #given: string | undefined;
 
   constructor({ method, headers, query, now, countryHeader, unlocked = false }: VisitSource) {
     this.now = now;
@@ -73,7 +75,7 @@ export class RequestVisit implements Visit {
     this.#headers = headers;
     this.#countryHeader = countryHeader;
     this.#agent = agentOf(headers.get("user-agent"));
-    const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-moz");
+    const purpose = headers.get("sec-purpose") ?? headers.get("purpose");
     if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) {
       this.verdict = "prefetch";
       this.reason = "purpose header";
@@ -84,11 +86,27 @@ export class RequestVisit implements Visit {
       this.verdict = this.#agent.verdict;
       this.reason = this.#agent.reason;
     }
-    const cookie = headers.get("cookie");
-    this.visitor = cookie === null
-      ? undefined
-      : /(?:^|;\s*)gl_visitor=([a-z2-7]{16})(?:;|$)/.exec(cookie)?.[1];
-    this.returning = this.visitor !== undefined;
+  }
+
+  get returning(): boolean {
+    return this.#brought() !== undefined;
+  }
+
+  get visitor(): string | undefined {
+    return this.#brought() ?? this.#given;
+  }
+
+  /** Gives a visitor without a cookie an id. */
+  give(visitor: string): void {
+    this.#given = visitor;
+  }
+
+  #brought(): string | undefined {
+    if (this.#cookie === undefined) {
+      const header = this.#headers.get("cookie");
+      this.#cookie = (header === null ? null : COOKIE.exec(header)?.[1]) ?? null;
+    }
+    return this.#cookie ?? undefined;
   }
 
   get platform(): Platform {
@@ -122,7 +140,7 @@ export class RequestVisit implements Visit {
   get user(): string | undefined {
     if (this.query === "") return undefined;
     const user = this.param("u");
-    return user !== undefined && user !== "" && user.length <= 128 ? user : undefined;
+    return user !== undefined && /^[!-~]{1,128}$/.test(user) ? user : undefined;
   }
 
   param(name: string): string | undefined {

@@ -4,7 +4,7 @@
  * @module
  */
 import ipaddr from "ipaddr.js";
-import { hmacSha256 } from "../whatsapp/hmac.ts";
+import { sha256Hex } from "../whatsapp/hmac.ts";
 
 /** Keys by day, "2026-11-21" to hex, as `refresh_links` gives them. */
 export type VisitorKeys = Readonly<Record<string, string>>;
@@ -25,14 +25,15 @@ export function dayOf(now: number): string {
 }
 
 /**
- * What tells apart those whose parts differ, on one day: 64 bits of HMAC-SHA-256 under the day's key, as 16 digits of
- * hex. Undefined when the day's key is not known: better nobody told apart than an address kept.
+ * What tells apart those whose parts differ, on one day: the first 64 bits of the SHA-256 of the day's key and the
+ * parts, as 16 digits of hex. (HMAC would hash twice to keep others from going on from a hash; nobody can from a
+ * quarter of one.) Undefined when the day's key is not known: better nobody told apart than an address kept.
  */
 export function hashOf(keys: VisitorKeys, now: number, ...parts: string[]): string | undefined {
   const key = keys[dayOf(now)];
   if (key === undefined) return undefined;
-  const { written } = utf8.encodeInto(parts.join("\n"), scratch);
-  return hmacSha256(key, scratch.subarray(0, written)).slice(0, 16);
+  const { written } = utf8.encodeInto(`${key}\n${parts.join("\n")}`, scratch);
+  return sha256Hex(scratch.subarray(0, written)).slice(0, 16);
 }
 
 /**

@@ -17,7 +17,8 @@ const DIGEST = 32;
 /** Of Node 21.7 and Deno 2.2 on; gives hex. */
 const oneShot: ((algorithm: string, data: Uint8Array) => string) | undefined = crypto.hash;
 
-function sha256Hex(data: Uint8Array): string {
+/** The SHA-256 of some bytes as lower-case hex. */
+export function sha256Hex(data: Uint8Array): string {
   return oneShot === undefined
     ? crypto.createHash("sha256").update(data).digest("hex")
     : oneShot("sha256", data);
