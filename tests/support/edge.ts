@@ -55,6 +55,8 @@ export interface Edge {
   reread(): void;
   /** Makes due now what waits for its time: retries, paces, circuits. */
   hurry(): Promise<void>;
+  /** Runs `use` while something in front of the database answers that it is away. */
+  away(use: () => Promise<void>): Promise<void>;
   /** Resolves when everything that can be routed and sent now is. */
   settled(): Promise<void>;
 }
@@ -81,7 +83,8 @@ function answer(request: Request): Promise<Response> {
 }
 
 const url = `http://127.0.0.1:${server.addr.port}`;
-addEventListener("unload", () => void server.shutdown());
+// Nobody asks once the last test has ended.
+server.unref();
 
 for (
   const [name, value] of Object.entries({
@@ -103,38 +106,41 @@ const functions = Object.fromEntries(
 ) as Record<Function, { fetch(request: Request): Promise<Response> }>;
 const { routing } = await import("../../supabase/functions/_shared/router/live.ts");
 
-/** Registers a test that has the functions with routing and sending on and destinations on this machine allowed. */
+/** Registers a test that has the functions; see {@linkcode withEdge}. */
 export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): void {
-  Deno.test(name, async () => {
-    const database = await testDatabase();
-    const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });
-    const meta = newMeta({ statusDelayMs: 0, autoRead: false });
-    serving = { api, meta };
-    const edge = edgeOf(database.sql, meta);
-    try {
-      await database.sql`
-        insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
-      await database.sql`
-        insert into public.destination_allowlist (pattern, purpose) values ('127.0.0.1', 'forward')`;
-      await edge.set({
-        "wa_router.enabled": "true",
-        "wa_send.enabled": "true",
-        "forward.allow_loopback": "true",
-      });
-      await test(edge);
-    } finally {
-      // Nothing that is due later shall be waited for.
-      Deno.env.set("FEATURE_ENABLED", "false");
-      meta.stop();
-      await edge.settled();
-      Deno.env.delete("FEATURE_ENABLED");
-      await flushCounts();
-      await until("nothing is under way", () => underWay === 0);
-      serving = undefined;
-      await api.close();
-      await database.drop();
-    }
-  });
+  Deno.test(name, () => withEdge(test));
+}
+
+/** Runs `use` on the functions with routing and sending on and destinations on this machine allowed. */
+export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void> {
+  const database = await testDatabase();
+  const api = createDataApi({ dbUrl: database.url, jwtSecret: "jwt-secret-of-the-test", ...KEYS });
+  const meta = newMeta({ statusDelayMs: 0, autoRead: false });
+  serving = { api, meta };
+  const edge = edgeOf(database.sql, meta);
+  try {
+    await database.sql`
+      insert into public.wa_numbers (id, display_number) values (${NUMBER.id}, ${NUMBER.display})`;
+    await database.sql`
+      insert into public.destination_allowlist (pattern, purpose) values ('127.0.0.1', 'forward')`;
+    await edge.set({
+      "wa_router.enabled": "true",
+      "wa_send.enabled": "true",
+      "forward.allow_loopback": "true",
+    });
+    await use(edge);
+  } finally {
+    // Nothing that is due later shall be waited for.
+    Deno.env.set("FEATURE_ENABLED", "false");
+    meta.stop();
+    await edge.settled();
+    Deno.env.delete("FEATURE_ENABLED");
+    await flushCounts();
+    await until("nothing is under way", () => underWay === 0);
+    serving = undefined;
+    await api.close();
+    await database.drop();
+  }
 }
 
 function newMeta(settings: Partial<Settings>): MetaSimulator {
@@ -195,6 +201,16 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       await sql`
         update private.outbound_lanes set due_at = now(), pair_tat = null where due_at is not null and lease is null`;
       await sql`update public.wa_numbers set send_tat = null`;
+    },
+    away: async (use) => {
+      const before = serving!;
+      const fetch = () => Promise.resolve(new Response("no healthy upstream", { status: 503 }));
+      serving = { meta, api: { ...before.api, fetch } };
+      try {
+        await use();
+      } finally {
+        serving = before;
+      }
     },
     settled: async () => {
       await routing.drain();
