@@ -14,6 +14,11 @@ export interface SeedOptions {
 /** Name and path of the destination that leads to the demo service. */
 export const DEMO = { name: "echo", path: "/demo/service" };
 
+/** Code of the demo link: it opens a chat with the stack's own number. */
+export const DEMO_LINK = "demo";
+/** Where it leads while chats are off. */
+const DEMO_PAGE = "/simulator/";
+
 /**
  * Each is done once in the life of a database, so what somebody removes or turns off later stays so.
  */
@@ -37,6 +42,21 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
     await sql`select public.add_destination(${DEMO.name}, ${url + DEMO.path})`;
     await sql`select public.add_route(${[DEMO.name]}, '{"type": "any"}', 1000,
       '{"name": "everything else to the demo service"}')`;
+  },
+  links: async (sql, { url, keys: { whatsapp } }) => {
+    await sql`insert into public.settings (key, value, metadata) values
+      ('deeplinks.enabled', 'true', '{"rollout_percentage": 100}'), ('deeplinks.allow_loopback', 'true', '{}')
+      on conflict (key) do nothing`;
+    for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'redirect')`;
+    const link = {
+      code: DEMO_LINK,
+      request_hash: "seed",
+      default_url: url + DEMO_PAGE,
+      whatsapp: { phone_number_id: whatsapp.phoneNumberId, text: "Hello! I come from the demo link." },
+      tags: ["demo"],
+      utm: { source: "demo", campaign: "demo" },
+    };
+    await sql`select public.create_links(${sql.json([link])}, 'seed')`;
   },
 };
 
@@ -62,6 +82,10 @@ export async function seed(options: SeedOptions): Promise<void> {
     await sql`update public.destinations set url = ${url + DEMO.path}
       where name = ${DEMO.name} and url <> ${url + DEMO.path} and url like ${
       "http://127.0.0.1:%" + DEMO.path
+    }`;
+    await sql`update public.links set default_url = ${url + DEMO_PAGE}
+      where code = ${DEMO_LINK} and default_url <> ${url + DEMO_PAGE} and default_url like ${
+      "http://127.0.0.1:%" + DEMO_PAGE
     }`;
   });
   await seedAdmin(options);

@@ -12,6 +12,7 @@ function welcome({ file }: Stack, data: string, ms: number): string {
 Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stays in ${data}.
 
   Simulator      ${url}/simulator/
+  Demo link      ${url}/l/demo
   Functions      ${url}/functions/v1/
   Data API       ${url}/rest/v1/
   Auth           ${url}/auth/v1/             sign in as ${admin.email}
