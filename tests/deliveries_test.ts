@@ -222,6 +222,43 @@ databaseTest(
 );
 
 databaseTest(
+  "circuit: what was under way when it opened does not make its rest longer",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...Array.from({ length: 40 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    const { deliveries } = await claim(sql, 0);
+    assertEquals(deliveries.length, 40);
+    for (let i = 0; i < 40; i += 5) {
+      await settle(sql, 0, deliveries.slice(i, i + 5), "retry", { retry_after_ms: 1000 });
+    }
+    assertEquals((await claim(sql, 29)).deliveries.length, 0);
+    const probe = await claim(sql, 30);
+    assertEquals(probe.deliveries.length, 1);
+    // Nor does one whose function died, and that is settled only now.
+    const late = deliveries.slice(-1).map((one) => ({ ...one, lease: crypto.randomUUID() }));
+    await settle(sql, 31, late, "retry");
+    await settle(sql, 31, probe.deliveries, "retry", { retry_after_ms: 1000 });
+    assertEquals((await claim(sql, 31 + 59)).deliveries.length, 0);
+    assertEquals((await claim(sql, 31 + 60)).deliveries.length, 1);
+  },
+);
+
+databaseTest("circuit: a probe that could not be claimed is not waited for", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message());
+  await route(sql, d);
+  await sql`update public.destinations set circuit_open_until = ${at(0)}, circuit_trips = 1`;
+  const other = await sql.reserve();
+  await other`begin`;
+  await other`select from private.delivery_lanes for update`;
+  assertEquals((await claim(sql, 1)).deliveries, []);
+  await other`rollback`;
+  other.release();
+  assertEquals((await claim(sql, 2)).deliveries.length, 1);
+});
+
+databaseTest(
   "rate: a destination gets no more than its burst and its rate, and loses nothing",
   async (sql) => {
     const d = await destination(sql, "d", { rate_per_second: 10, rate_burst: 5 });

@@ -49,6 +49,7 @@ create table public.destinations (
   circuit_failures integer not null default 0,
   circuit_open_until timestamptz,
   circuit_trips integer not null default 0,
+  circuit_probe uuid,
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -68,6 +69,7 @@ comment on column public.destinations.retry_seconds is 'Waits between attempts; 
 comment on column public.destinations.circuit_failures is 'Failed attempts in a row.';
 comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
 comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';
+comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.';
 comment on column public.destinations.version is 'Grows with each change made by people.';
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
@@ -332,6 +334,7 @@ begin
   set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
     circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
     circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
+    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
     circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
   where id = private.destination_named(p_name)
   returning * into v_row;

@@ -136,14 +136,18 @@ begin
       continue when not found;
       if v_destination.circuit_open_until is not null then
         continue when v_destination.circuit_open_until > p_now;
-        -- The probe keeps everybody else out until it is settled or its lease ends.
-        update public.destinations set circuit_open_until = p_now + make_interval(secs => p_lease_seconds)
-        where id = v_destination.id;
       end if;
     end if;
     v_claimed := private.claim_lanes(v_destination,
       least(v_left, v_most - coalesce((p_busy ->> v_destination.id::text)::integer, 0)), p_lease_seconds, p_now);
     if jsonb_array_length(v_claimed) > 0 then
+      if v_destination.circuit_open_until is not null then
+        -- The probe keeps everybody else out until it is settled or its lease ends.
+        update public.destinations
+        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds),
+          circuit_probe = (v_claimed #>> '{0,lease}')::uuid
+        where id = v_destination.id;
+      end if;
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
       v_used := v_used || jsonb_build_object(
@@ -179,26 +183,35 @@ comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases 
 revoke execute on function public.claim_deliveries(integer, integer, jsonb) from public, anon, authenticated;
 grant execute on function public.claim_deliveries(integer, integer, jsonb) to service_role;
 
--- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour.
-create function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_now timestamptz) returns void
+-- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour. What was
+-- under way when it opened tells nothing new by failing.
+create function private.settle_circuit(
+  p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamptz
+) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_opens boolean;
 begin
   if p_succeeded then
     update public.destinations
-    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
     where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
   elsif p_failures > 0 then
-    update public.destinations
-    set circuit_failures = circuit_failures + p_failures,
-      circuit_trips = circuit_trips + (circuit_failures + p_failures >= 10)::integer,
-      circuit_open_until = case when circuit_failures + p_failures >= 10
-        then p_now + least(interval '1 hour', interval '30 seconds' * power(2, least(circuit_trips, 7))) end
-    where id = p_destination_id;
+    update public.destinations set circuit_failures = circuit_failures + p_failures
+    where id = p_destination_id
+    returning case when circuit_open_until is null then circuit_failures >= 10
+      else circuit_probe = any (p_failed_leases) end into v_opens;
+    if v_opens then
+      update public.destinations
+      set circuit_trips = circuit_trips + 1, circuit_probe = null,
+        circuit_open_until = p_now + least(interval '1 hour', interval '30 seconds' * power(2, least(circuit_trips, 7)))
+      where id = p_destination_id;
+    end if;
   end if;
 end $$;
-comment on function private.settle_circuit(uuid, integer, boolean, timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it.';
-revoke execute on function private.settle_circuit(uuid, integer, boolean, timestamptz) from public, anon, authenticated;
-grant execute on function private.settle_circuit(uuid, integer, boolean, timestamptz) to service_role;
+comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
+revoke execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) from public, anon, authenticated;
+grant execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) to service_role;
 
 -- ---------------------------------------------------------------------------
 -- Dead letters, as people handle them

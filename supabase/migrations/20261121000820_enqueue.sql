@@ -138,11 +138,12 @@ begin
     v_settled := v_settled + 1;
   end loop;
 
-  perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, p_now)
+  perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
     select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
-      bool_or(r.outcome = 'delivered') as succeeded
-    from jsonb_to_recordset(p_results) as r (delivery_id uuid, outcome text)
+      bool_or(r.outcome = 'delivered') as succeeded,
+      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+    from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
   ) per;

@@ -3,7 +3,7 @@ set local statement_timeout = '60s';
 
 drop function public.drop_deliveries(uuid[], text);
 drop function public.retry_deliveries(uuid[]);
-drop function private.settle_circuit(uuid, integer, boolean, timestamptz);
+drop function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz);
 drop function public.claim_deliveries(integer, integer, jsonb);
 drop function private.claim_deliveries(integer, integer, jsonb, timestamptz);
 drop function private.claim_lanes(public.destinations, integer, integer, timestamptz);
