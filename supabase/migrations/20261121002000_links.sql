@@ -173,9 +173,11 @@ comment on policy "team reads orphan visits" on public.orphan_visits is 'Holds n
 -- ---------------------------------------------------------------------------
 -- What the functions at the edge read
 -- ---------------------------------------------------------------------------
--- What stands at its default is left out: an isolate keeps thousands of these.
+-- What stands at its default is left out: an isolate keeps thousands of these. (In plpgsql, which keeps its plan.)
 create function public.get_links(p_codes text[]) returns jsonb
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
   select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
     'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
     'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
@@ -187,8 +189,8 @@ language sql stable set search_path = '' as $$
     'state', nullif(l.state, 'active'),
     'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
   from public.links l
-  where l.code = any (p_codes)
-$$;
+  where l.code = any (p_codes));
+end $$;
 comment on function public.get_links(text[]) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. For secret keys.';
 revoke execute on function public.get_links(text[]) from public, anon, authenticated;
 grant execute on function public.get_links(text[]) to service_role;

@@ -54,7 +54,7 @@ export interface ClicksOptions {
   maxQueued?: number;
   /**
    * From the start of one group to that of the next, at least, in milliseconds: nobody waits for a click, and a larger
-   * group costs less. Also how much a process that is killed loses at most. @default {50}
+   * group costs less. Also how much a process that is killed loses at most. @default {100}
    */
   everyMs?: number;
   /** From the first failure of a group until it is given up. @default {10 minutes} */
@@ -75,7 +75,7 @@ export interface Clicks {
 
 /** Makes a {@linkcode Clicks}. */
 export function createClicks(options: ClicksOptions): Clicks {
-  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, everyMs = 50 } = options;
+  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, everyMs = 100 } = options;
   const { giveUpMs = 600_000, backoffMs = (attempt) => Math.min(10_000, 250 * 2 ** attempt) } = options;
   /** Isolates count in slots of their own, so that they do not wait for each other's rows. */
   const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;

@@ -81,7 +81,6 @@ export class LinkStore {
     this.#read = groupCommit({
       maxItems: 500,
       maxQueued: 20_000,
-      inFlight: 2,
       commit: async (codes: string[]) => {
         const rows = await options.rpc<LinkRow[]>("get_links", { p_codes: codes });
         const found = new Map(rows.map((row) => [row.code, row]));
