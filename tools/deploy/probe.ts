@@ -48,6 +48,7 @@ const NEEDS_KEY: Probe = {
 
 /** By function. A function without probes fails the check. */
 export const PROBES: Record<string, Probe[]> = {
+  "deeplinks": [NEEDS_KEY],
   "health": [HEALTH],
   "wa-webhook": [
     {

@@ -95,7 +95,7 @@ const away: [string, Error, number, string][] = [
   ["away", new Problem("database_unavailable"), 503, "database_unavailable"],
   ["failing", new DbError("schema_version", "XX000", "oops"), 503, "database_unavailable"],
   ["without our functions", new DbError("schema_version", "PGRST202", "no function"), 503, "schema_outdated"],
-  ["refusing the key", new DbError("schema_version", "", "no", { status: 401 }), 500, "config_invalid"],
+  ["refusing the key", new DbError("schema_version", "", "no", 401), 500, "config_invalid"],
 ];
 for (const [label, error, status, code] of away) {
   Deno.test(`health: a database ${label} -> ${status} ${code}`, async () => {
