@@ -23,6 +23,9 @@ export async function main(args: string[]): Promise<number> {
         Deno.stderr.writeSync(encode(`\r\x1b[K${shown = line}`));
       }
     },
+    say: (line) => {
+      if (!json) console.log(line);
+    },
   };
   const run: Run = async (work) => {
     const result = await work(session).finally(() => session.progress(""));

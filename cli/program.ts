@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
 import { dead } from "./dead.ts";
 import { destinations } from "./destinations.ts";
+import { links } from "./links.ts";
 import { operations } from "./operations.ts";
 import { replay } from "./replay.ts";
 import { routes } from "./routes.ts";
@@ -29,7 +30,7 @@ First steps:
 /** The whole command line; `run` does the work of the command that is chosen. */
 export function program(run: Run): Command {
   const gatelink = new Command("gatelink")
-    .description("Work with a Gatelink stack: services, routes, replays, proofs.")
+    .description("Work with a Gatelink stack: services, routes, links, replays, proofs.")
     .option(
       "--json",
       "print one JSON document on stdout and nothing else; of an error {error: {code, message, hint}}",
@@ -37,6 +38,6 @@ export function program(run: Run): Command {
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .addHelpText("after", HELP);
-  for (const add of [allowlist, destinations, routes, replay, dead, operations]) add(gatelink, run);
+  for (const add of [allowlist, destinations, routes, links, replay, dead, operations]) add(gatelink, run);
   return gatelink;
 }

@@ -1,9 +1,10 @@
 /** `gatelink replay`: recorded webhook bodies, signed as Meta signs, posted to a Gatelink. */
 import type { Command } from "commander";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
 import { CliError, fetchReason } from "./errors.ts";
 import { clean, counted, table, verdict } from "./output.ts";
+import { fromHere } from "./paths.ts";
 import { type LeftOut, recordedSince } from "./recorded.ts";
 import type { Result, Run, Session } from "./session.ts";
 import { address, moment } from "./values.ts";
@@ -118,7 +119,7 @@ async function target(session: Session, { to, secret: given, since }: Options) {
 /** The files of these paths, in the order given, those of a folder by name. */
 function filesOf(paths: string[]): Body[] {
   const files = paths.flatMap((path) => {
-    const whole = isAbsolute(path) ? path : join(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+    const whole = fromHere(path);
     try {
       if (!Deno.statSync(whole).isDirectory) return [{ file: path, whole }];
       return [...Deno.readDirSync(whole)].filter((entry) => entry.isFile && entry.name.endsWith(".json"))

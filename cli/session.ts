@@ -15,6 +15,8 @@ export interface Session {
   api(): Promise<Api>;
   /** Says how far long work is, on stderr. */
   progress(line: string): void;
+  /** Prints a line for people before the result: what is about to be done. Nothing with --json. */
+  say(line: string): void;
 }
 
 /** Runs the work of a command and prints its result: what each action of a command calls. */

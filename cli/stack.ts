@@ -6,6 +6,8 @@ const STACK = z.object({
   url: z.url({ protocol: /^https?$/ }),
   secretKey: z.string().min(1),
   dbUrl: z.string().optional(),
+  publishableKey: z.string().optional(),
+  functions: z.string().optional(),
   whatsapp: z.object({ appSecret: z.string(), phoneNumberId: z.string() }).partial().optional(),
 });
 

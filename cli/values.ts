@@ -96,3 +96,46 @@ export function secret(text: string): string {
   if (/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(text)) return text;
   throw new InvalidArgumentError("It is whsec_ and 24 to 64 bytes in base64.");
 }
+
+/** A moment to come: ISO 8601, or how long from now (`30d`). As ISO 8601 in UTC. */
+export function later(text: string): string {
+  if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() + duration(text)).toISOString();
+  const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new InvalidArgumentError("It is a time like 2026-12-24T18:00:00Z, or how long from now, like 30d.");
+  }
+  return date.toISOString();
+}
+
+/** A day like 2026-11-21. */
+export function day(text: string): string {
+  const date = new Date(`${text}T00:00:00Z`);
+  // The 31st of February reads as one of March.
+  if (
+    /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
+  ) return text;
+  throw new InvalidArgumentError("It is a day like 2026-11-21.");
+}
+
+/** `name=value` as a pair; the names are given. */
+export function pair(names: readonly string[]): (text: string) => [name: string, value: string] {
+  return (text) => {
+    const at = text.indexOf("="), name = text.slice(0, at), value = text.slice(at + 1).trim();
+    if (at > 0 && names.includes(name) && value !== "") return [name, value];
+    throw new InvalidArgumentError(`It is name=value, with a name of ${names.join(", ")}.`);
+  };
+}
+
+/** A link's code, also out of its address. */
+export function linkCode(text: string): string {
+  const path = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text).pathname : text;
+  const code = path.replace(/\/+$/, "").split("/").at(-1)!.toLowerCase();
+  if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(code)) return code;
+  throw new InvalidArgumentError("It is a link's code, like spring-24, or its address.");
+}
+
+/** The state of a link. */
+export function linkState(text: string): string {
+  if (/^(active|disabled|blocked)$/.test(text)) return text;
+  throw new InvalidArgumentError("It is active, disabled or blocked.");
+}
