@@ -183,7 +183,7 @@ export function createVisits(deps: VisitDeps) {
     }
     const { target } = decision;
     const token = wantsToken(target, visit) ? randomToken() : undefined;
-    const place = placeOf(target, link, visit, token);
+    const place = placeOf(target, link, visit, store.rules, token);
     record(call, link, visit, decision.outcome === "fallback" ? "fallback" : place.kind, token);
     const cookie = isNew
       ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly`
@@ -251,7 +251,9 @@ export function createVisits(deps: VisitDeps) {
       deps.killed(LINKS_FLAG),
       (finding) => trace.push(finding),
     );
-    const place = "target" in decision ? placeOf(decision.target, link, visit, undefined) : undefined;
+    const place = "target" in decision
+      ? placeOf(decision.target, link, visit, store.rules, undefined)
+      : undefined;
     const { platform, verdict, reason, country, language, referrer, visitor, returning, user } = visit;
     return jsonAnswer({
       code: link.code,

@@ -80,12 +80,19 @@ abstract class Permitted {
 
 /** A page, or an app's page in a store. */
 export class WebTarget extends Permitted {
-  constructor(readonly kind: "web" | "store", readonly url: string) {
+  /** The address as it is stored; what the check makes of it once that has allowed it. */
+  url: string;
+  readonly #stored: string;
+
+  constructor(readonly kind: "web" | "store", stored: string, readonly utm?: Utm) {
     super();
+    this.#stored = this.url = stored;
   }
 
   protected check(rules: Rules): boolean {
-    return checkWeb(this.url, rules).ok;
+    const check = checkWeb(this.#stored, rules);
+    if (check.ok) this.url = this.utm === undefined ? check.url : withUtm(check.url, this.utm);
+    return check.ok;
   }
 }
 
@@ -93,9 +100,12 @@ export class WebTarget extends Permitted {
 export class AppTarget extends Permitted {
   readonly kind = "app";
   readonly fallback: WebTarget | undefined;
+  url: string;
+  readonly #stored: string;
 
-  constructor(readonly url: string, readonly packageName: string | undefined, fallback: string | undefined) {
+  constructor(stored: string, readonly packageName: string | undefined, fallback: string | undefined) {
     super();
+    this.#stored = this.url = stored;
     this.fallback = fallback === undefined ? undefined : new WebTarget("store", fallback);
   }
 
@@ -105,8 +115,9 @@ export class AppTarget extends Permitted {
   }
 
   protected check(rules: Rules): boolean {
-    return checkApp(this.url, rules).ok &&
-      (this.packageName === undefined || checkPackage(this.packageName, rules)) &&
+    const check = checkApp(this.#stored, rules);
+    if (check.ok) this.url = check.url;
+    return check.ok && (this.packageName === undefined || checkPackage(this.packageName, rules)) &&
       (this.fallback === undefined || this.fallback.permitted(rules));
   }
 }
@@ -157,7 +168,7 @@ export class Link {
   readonly fingerprint: boolean;
 
   constructor(row: LinkRow) {
-    const web = (kind: "web" | "store", url: string) => new WebTarget(kind, withUtm(url, row.utm));
+    const web = (kind: "web" | "store", url: string) => new WebTarget(kind, url, row.utm);
     this.code = row.code;
     this.state = row.state ?? "active";
     this.startsAt = row.starts_at ?? 0;
@@ -200,7 +211,6 @@ function chatOf({ phone_number_id, text = "" }: ChatRow): ChatTarget {
   return new ChatTarget(phone_number_id, text);
 }
 
-function withUtm(url: string, utm: Utm | undefined): string {
-  if (utm === undefined) return url;
+function withUtm(url: string, utm: Utm): string {
   return withParams(url, Object.entries(utm).map(([name, value]) => [`utm_${name}`, value]));
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AppTarget, Link, Target } from "./link.ts";
+import type { Rules } from "./rules.ts";
 import { intentUrl, withParams, withQuery } from "./urls.ts";
 import type { Visit } from "./visit.ts";
 
@@ -25,7 +26,13 @@ export function wantsToken(target: Target, visit: Visit): boolean {
  *
  * @param token What the visitor brings back; undefined for none.
  */
-export function placeOf(target: Target, link: Link, visit: Visit, token: string | undefined): Place {
+export function placeOf(
+  target: Target,
+  link: Link,
+  visit: Visit,
+  rules: Rules,
+  token: string | undefined,
+): Place {
   switch (target.kind) {
     case "web":
       return { kind: "web", location: link.passQuery ? withQuery(target.url, visit.query) : target.url };
@@ -36,15 +43,22 @@ export function placeOf(target: Target, link: Link, visit: Visit, token: string 
       return { kind: "whatsapp", location: token === undefined ? plain : head + token + tail };
     }
     case "app":
-      return appPlace(target, link, visit, token);
+      return appPlace(target, link, visit, rules, token);
   }
 }
 
 /** Name under which an app finds the token: in its address, and in Play's install referrer. */
 const TOKEN_PARAM = "gl_token";
 
-function appPlace(target: AppTarget, link: Link, visit: Visit, token: string | undefined): Place {
-  const fallback = target.fallback === undefined ? link.web?.url : storeUrl(target.fallback.url, token);
+function appPlace(
+  target: AppTarget,
+  link: Link,
+  visit: Visit,
+  rules: Rules,
+  token: string | undefined,
+): Place {
+  const web = target.fallback ?? link.web;
+  const fallback = web?.permitted(rules) ? storeUrl(web.url, token) : undefined;
   // What is no human's browser opens no app.
   if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
     return { kind: "app", location: fallback };
