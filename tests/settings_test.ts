@@ -212,6 +212,25 @@ databaseTest("settings that cannot be are refused by name", async (sql) => {
     ),
     ["a", "1", `{"salt": 1}`, "settings_salt"],
     ["a", "1", `{"salt": null}`, "settings_salt"],
+    ...["soon", "5", "[]", `["5"]`, "[-1]", "[null]", "{}", "[1,]", `[${"1,".repeat(20)}1]`].map(
+      (waits): [string, string, string, string] => [
+        "forward.retry_seconds",
+        waits,
+        "{}",
+        "settings_forward_retry_seconds",
+      ],
+    ),
+    ...["1", "[]", "{}", `{"type": "text"}`].map(
+      (message): [string, string, string, string] => [
+        "wa_send.window_fallback",
+        message,
+        "{}",
+        "settings_wa_send_window_fallback",
+      ],
+    ),
+    ...["", "a month", "-1", "1.5"].map(
+      (days): [string, string, string, string] => ["retention.event_days", days, "{}", "settings_retention"],
+    ),
   ];
   for (const [key, value, metadata, constraint] of cases) {
     let refused: unknown;
@@ -225,6 +244,17 @@ databaseTest("settings that cannot be are refused by name", async (sql) => {
   for (const p of ["0", "0.01", "12.340", "25", "99.99", "100", "100.0", "1e1"]) {
     await sql`select public.set_setting(${`at ${p}`}, 'true', ${`{"rollout_percentage": ${p}}`}::text::jsonb, 0)`;
   }
+  for (
+    const [key, value] of [
+      ["forward.retry_seconds", "[0.5, 60 ,7200]"],
+      ["wa_send.window_fallback", `{"type": "template"}`],
+      ["retention.event_days", "90"],
+    ]
+  ) await sql`select public.set_setting(${key}, ${value}, null, 0)`;
+  assertEquals(
+    await refusal(sql`update public.settings set value = 'hello' where key = 'wa_send.window_fallback'`),
+    "22P02",
+  );
   assertEquals(await refusal(sql`update public.settings set metadata = null where key = 'at 0'`), "23502");
   assertEquals(await refusal(sql`update public.settings set key = 'b' where key = 'at 0'`), "23514");
 });

@@ -4,6 +4,11 @@ set local statement_timeout = '60s';
 -- The router's second step in SQL: leases on due lanes, within pause, circuit and rate; and dead letters, as people
 -- handle them.
 
+-- A typing error must be told: a claim that failed for it would stop every delivery.
+alter table public.settings add constraint settings_forward_retry_seconds check (
+  key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$') not valid;
+comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
+
 create function private.default_retry_seconds() returns jsonb
 language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'

@@ -4,6 +4,11 @@ set local statement_timeout = '60s';
 -- Into the outbound queue: window, opt-out and idempotency; and the settling of deliveries, whose answers may hold
 -- replies.
 
+-- A typing error must be told: every settling of a reply after the window would fail for it.
+alter table public.settings add constraint settings_wa_send_window_fallback check (
+  case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end) not valid;
+comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
+
 create function private.window_fallback() returns jsonb
 language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'

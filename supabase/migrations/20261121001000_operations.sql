@@ -40,6 +40,10 @@ grant execute on function public.load_config(bigint) to service_role;
 -- ---------------------------------------------------------------------------
 -- Purge
 -- ---------------------------------------------------------------------------
+alter table public.settings add constraint settings_retention check (
+  key not like 'retention.%' or value ~ '^[0-9]{1,5}$') not valid;
+comment on constraint settings_retention on public.settings is 'Days, a whole number.';
+
 create function private.purge(p_now timestamptz, p_limit integer default 10000) returns jsonb
 language plpgsql set search_path = '' as $$
 declare

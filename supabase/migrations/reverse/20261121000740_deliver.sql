@@ -9,3 +9,4 @@ drop function private.claim_deliveries(integer, integer, jsonb, timestamptz);
 drop function private.claim_lanes(public.destinations, integer, integer, timestamptz);
 drop function private.release_lane(uuid, uuid);
 drop function private.default_retry_seconds();
+alter table public.settings drop constraint settings_forward_retry_seconds;

@@ -18,3 +18,4 @@ drop function private.schedule_clock();
 drop function private.clock_jobs();
 drop function private.purge(timestamptz, integer);
 drop function public.load_config(bigint);
+alter table public.settings drop constraint settings_retention;
