@@ -3,7 +3,8 @@ import postgres, { type Sql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { migrate } from "../../local/migrate.ts";
 import { dirname, join } from "../../local/paths.ts";
-import { type Postgres, startPostgres, stopLeftover } from "../../local/postgres.ts";
+import { type Postgres, startPostgres } from "../../local/postgres.ts";
+import { stopLeftover } from "../../local/postgres_server.ts";
 
 /** Variable that tells a test process where the run's cluster is. */
 export const CLUSTER_VARIABLE = "TEST_POSTGRES_URL";

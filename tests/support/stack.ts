@@ -24,6 +24,8 @@ export interface RunningStack {
   stack: StackFile;
   /** Process ids now: a part that died has a new one. */
   pids(): StackFile["pids"];
+  /** Calls a function of the database with the secret key, through the Data API. */
+  rpc(name: string, args?: unknown): Promise<Response>;
   /** What it printed so far, its functions included. */
   output(): string;
   /** As Ctrl-C does. Resolves with the exit code when it is gone. */
@@ -49,11 +51,8 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
 
 /** As `startStack`, for starts that are expected to fail. */
 export async function tryStack(options: StackOptions = {}): Promise<RunningStack | FailedStart> {
-  const temporary = options.data === undefined
-    ? await Deno.makeTempDir({ prefix: "gatelink-test-stack-" })
-    : "";
-  if (temporary) await Deno.chmod(temporary, 0o755);
-  const dir = options.data ?? join(temporary, "data");
+  const temporary = options.data === undefined ? await temporaryFolder() : undefined;
+  const dir = options.data ?? join(temporary!.path, "data");
   const port = options.port ?? freePort();
   const functions = options.functions === undefined ? [] : ["--functions", options.functions];
   const child = new Deno.Command(Deno.execPath(), {
@@ -76,7 +75,7 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
     for await (const text of stream.pipeThrough(new TextDecoderStream())) output += text;
   };
   const read = Promise.all([collect(child.stdout), collect(child.stderr)]);
-  const remove = () => temporary ? Deno.remove(temporary, { recursive: true }) : Promise.resolve();
+  const remove = async () => await temporary?.[Symbol.asyncDispose]();
   let code: number | undefined;
   const ended = child.status.then((status) => code = status.code);
 
@@ -93,11 +92,19 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
     await remove();
     return { code: code!, output };
   }
+  const url = `http://127.0.0.1:${port}`;
+  const stack = readFile();
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     dir,
-    stack: readFile(),
+    stack,
     pids: () => readFile().pids,
+    rpc: (name, args = {}) =>
+      fetch(`${url}/rest/v1/rpc/${name}`, {
+        method: "POST",
+        headers: { apikey: stack.secretKey, "content-type": "application/json" },
+        body: JSON.stringify(args),
+      }),
     output: () => output,
     async stop() {
       if (code === undefined) child.kill("SIGINT");
@@ -111,4 +118,36 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
       await ended;
     },
   };
+}
+
+/** A folder that Postgres can reach whoever it runs as; removed with what is in it when it is disposed of. */
+export async function temporaryFolder(): Promise<AsyncDisposable & { path: string }> {
+  const path = await Deno.makeTempDir({ prefix: "gatelink-test-" });
+  await Deno.chmod(path, 0o755);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+/** Makes a folder with functions, by name and source of index.ts; `health` comes by itself. */
+export async function functionsFolder(parent: string, sources: Record<string, string>): Promise<string> {
+  const folder = join(parent, "functions");
+  const health = `export default { fetch: () => Response.json({ status: "ok" }) };`;
+  for (const [name, source] of Object.entries({ health, ...sources })) {
+    await Deno.mkdir(join(folder, name), { recursive: true });
+    await Deno.writeTextFile(join(folder, name, "index.ts"), source);
+  }
+  return folder;
+}
+
+/** Asks again until there is an answer, and fails after 20 s. A question that throws has no answer yet. */
+export async function eventually<T>(
+  what: string,
+  ask: () => Promise<T | undefined> | T | undefined,
+): Promise<T> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const answer = await Promise.resolve().then(ask).catch(() => undefined);
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
 }
