@@ -27,7 +27,8 @@ export interface Cached<T> {
    * - Older: asked for anew, and **waited for**, so a change is seen after `ttlMs` and one call at most.
    *   (Serving the old value while a new one loads would show a change only to the caller after next.)
    * - The source fails: the value held, however old it is. While the source stays away nobody waits for
-   *   it: it is asked again every `retryMs`, in the background.
+   *   it: it is asked again every `retryMs`, in the background. A failure older than `ttlMs` says nothing
+   *   about now, so after a pause the first to ask waits again, and what changed meanwhile is seen.
    *
    * @throws What `load` threw, when there is no value to fall back on.
    */
@@ -67,7 +68,7 @@ export function cached<T>(options: CacheOptions<T>): Cached<T> {
   function get(): Promise<T> {
     if (held === undefined) return refresh();
     if (now() - held.at <= ttlMs) return Promise.resolve(held.value);
-    if (failedAt === undefined) return refresh();
+    if (failedAt === undefined || now() - failedAt > ttlMs) return refresh();
     if (now() - failedAt >= retryMs) refresh();
     return Promise.resolve(held.value);
   }

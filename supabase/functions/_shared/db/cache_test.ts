@@ -54,6 +54,19 @@ Deno.test("cached() falls back on the value held, however old, and asks again ev
   assertEquals([await cache.get(), state.loads], [1, 4]);
 });
 
+Deno.test("cached() waits for the source again once its last failure is older than ttlMs", async () => {
+  const { state, cache } = world();
+  await cache.get();
+  state.away = true;
+  state.now += 6000;
+  assertEquals(await cache.get(), 0);
+  // Back, and changed, while nobody asked: whoever asks now must not get what was true before.
+  state.away = false;
+  state.version = 1;
+  state.now += 5001;
+  assertEquals(await cache.get(), 1);
+});
+
 Deno.test("cached() without a value to fall back on throws, and asks again at the next call", async () => {
   const { state, cache } = world();
   state.away = true;
