@@ -4,6 +4,7 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
+import { groupCommit } from "../db/group_commit.ts";
 import { evaluate, type Flag, onForAnybody } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
@@ -77,15 +78,35 @@ export interface DeciderDeps {
   now(): Date;
   /** Told how many messages were decided and how many deliveries that made. */
   onDecided(decided: number, deliveries: number): void;
+  onError(message: string, error: unknown): void;
+}
+
+/** What `record_decisions` answers. */
+interface Recorded {
+  decided: number;
+  deliveries: number;
 }
 
 /**
  * A round that decides about the conversations that wait longest.
  *
  * Failure policy: with the kill switch set or the flag off for everybody nothing is even claimed, so what waits keeps
- * its order and is routed once the flag is on. A contact for whom the flag is off is held back alone.
+ * its order and is routed once the flag is on. A contact for whom the flag is off is held back alone. So is a
+ * conversation whose decisions the database refuses.
  */
 export function createDecider(deps: DeciderDeps): () => Promise<Round> {
+  const record = groupCommit<{ revision: number; conversation: DecidedConversation }, Recorded>({
+    maxItems: CONVERSATIONS,
+    maxQueued: CONVERSATIONS,
+    commit: async (items) => {
+      const recorded = await deps.rpc<Recorded>("record_decisions", {
+        p_revision: items[0].revision,
+        p_conversations: items.map(({ conversation }) => conversation),
+      });
+      return items.map((_, i) => i === 0 ? recorded : { decided: 0, deliveries: 0 });
+    },
+  });
+
   return async () => {
     if (deps.killed(ROUTER_FLAG)) return { more: false };
     const rules = await deps.rules();
@@ -97,15 +118,20 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
     });
     if (waiting.length === 0) return { more: false };
     const now = deps.now();
-    const decided = waiting.map((conversation) => decide(conversation, rules, now));
-    const { decided: messages, deliveries } = await deps.rpc<{ decided: number; deliveries: number }>(
-      "record_decisions",
-      { p_revision: rules.revision, p_conversations: decided },
+    const results = await Promise.allSettled(
+      waiting.map((conversation) =>
+        record({ revision: rules.revision, conversation: decide(conversation, rules, now) })
+      ),
     );
-    deps.onDecided(messages, deliveries);
-    // A full conversation or a full round may have left something behind.
+    const stored = results.filter((result) => result.status === "fulfilled").map(({ value }) => value);
+    const refused = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
+    if (stored.length === 0) throw refused[0];
+    for (const error of refused) deps.onError("the decisions of a conversation were not stored", error);
+    const sum = (of: keyof Recorded) => stored.reduce((total, each) => total + each[of], 0);
+    deps.onDecided(sum("decided"), sum("deliveries"));
+    // A full conversation or a full round may have left something behind. What was refused may be refused again.
     const more = waiting.length === CONVERSATIONS || waiting.some((c) => c.messages.length === MESSAGES_EACH);
-    return { more };
+    return { more: more && refused.length === 0 };
   };
 }
 

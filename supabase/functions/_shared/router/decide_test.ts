@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import type { Rpc } from "../db/client.ts";
+import { DbError, type Rpc } from "../db/client.ts";
 import { evaluate, prepareFlags } from "../flags/evaluate.ts";
+import { Problem } from "../http/problem.ts";
 import { compileRoutes, type RouteRow } from "../routing/routes.ts";
 import { route } from "../routing/testing.ts";
 import {
@@ -267,6 +268,7 @@ Deno.test("createDecider(): with the kill switch or the flag off nothing is even
       killed: (feature) => killed && feature === ROUTER_FLAG,
       now: () => NOW,
       onDecided: () => {},
+      onError: () => {},
     });
     assertEquals([await round(), calls], [{ more: false }, []]);
   }
@@ -287,6 +289,9 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
     killed: () => false,
     now: () => NOW,
     onDecided: (...counts) => told.push(counts),
+    onError: (message, error) => {
+      throw new Error(message, { cause: error });
+    },
   });
   assertEquals([await round(), await round(), await round(), await round()], [
     { more: false },
@@ -299,4 +304,41 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
     ["record_decisions", { p_revision: 7, p_conversations: [decide(waiting(["hi"]), by, NOW)] }],
   ]);
   assertEquals(told, [[1, 1], [1, 1], [1, 1]]);
+});
+
+Deno.test("createDecider(): a conversation that cannot be stored is told and holds up no other", async () => {
+  const by = await rules([REST]);
+  const bad = "c13";
+  const stored: string[] = [];
+  const rpc: Rpc = <T>(name: string, args?: object) => {
+    if (name === "claim_unrouted") {
+      return Promise.resolve(Array.from({ length: 200 }, (_, i) => waiting(["hi"], { id: `c${i}` })) as T);
+    }
+    const ids = (args as { p_conversations: DecidedConversation[] }).p_conversations.map(({ id }) => id);
+    if (ids.includes(bad)) return Promise.reject(new DbError(name, "22P05", "the data was refused"));
+    stored.push(...ids);
+    return Promise.resolve({ decided: ids.length, deliveries: ids.length } as T);
+  };
+  const told: unknown[] = [];
+  const deps = {
+    rpc,
+    rules: () => Promise.resolve(by),
+    killed: () => false,
+    now: () => NOW,
+    onDecided: (...counts: number[]) => told.push(counts),
+    onError: (message: string) => told.push(message),
+  };
+  // Not at once again, though the claim came back full.
+  assertEquals(await createDecider(deps)(), { more: false });
+  assertEquals(stored, Array.from({ length: 200 }, (_, i) => `c${i}`).filter((id) => id !== bad));
+  assertEquals(told, ["the decisions of a conversation were not stored", [199, 199]]);
+
+  const away = createDecider({
+    ...deps,
+    rpc: <T>(name: string) =>
+      name === "claim_unrouted"
+        ? Promise.resolve([waiting(["hi"]), waiting(["hi"], { id: "c2" })] as T)
+        : Promise.reject(new Problem("database_unavailable")),
+  });
+  await assertRejects(() => away(), Problem);
 });

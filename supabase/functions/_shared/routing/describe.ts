@@ -14,10 +14,17 @@ export const MAX_DESCRIPTION = 160;
  * a phone number: explanations are kept and shown.
  */
 export function describe(condition: Condition): string {
-  const words = phrase(condition);
-  const characters = Array.from(words);
+  return shortened(phrase(condition));
+}
+
+/**
+ * Words cut to {@link MAX_DESCRIPTION} characters, whole ones: Postgres takes no half of a surrogate pair, and would
+ * refuse every decision that comes with it.
+ */
+export function shortened(words: string): string {
+  const characters = Array.from(words.toWellFormed());
   return characters.length <= MAX_DESCRIPTION
-    ? words
+    ? characters.join("")
     : characters.slice(0, MAX_DESCRIPTION - 1).join("") + "…";
 }
 

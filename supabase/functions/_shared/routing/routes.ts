@@ -5,7 +5,7 @@
  */
 import { compile, type Predicate } from "./compile.ts";
 import { ConditionError, parseCondition } from "./condition.ts";
-import { describe } from "./describe.ts";
+import { describe, shortened } from "./describe.ts";
 
 /** A route as the configuration holds it. */
 export interface RouteRow {
@@ -86,6 +86,6 @@ async function compileRoute(row: RouteRow, paused: ReadonlySet<string>): Promise
     };
   } catch (error) {
     if (!(error instanceof ConditionError)) throw error;
-    return { ...route, isDefault: false, description: error.message.slice(0, 160) };
+    return { ...route, isDefault: false, description: shortened(error.message) };
   }
 }

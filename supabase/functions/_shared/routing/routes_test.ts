@@ -66,3 +66,19 @@ Deno.test("compileRoutes() closes a route whose condition cannot be used, and on
   assertEquals(unknown.description.startsWith("type: must be one of any, "), true);
   assertEquals(pattern.description, "values[0]: is not a regular expression of RE2: missing closing ): `(`");
 });
+
+Deno.test("compileRoutes() says what is wrong in words that Postgres can store", async () => {
+  // Cut between two characters, not through one, wherever the cut falls.
+  for (let before = 0; before < 4; before++) {
+    const value = `[${"a".repeat(before)}${"😀".repeat(200)}`;
+    const [{ description }] = await compileRoutes([
+      route({ condition: { type: "text", match: "regex", value } }),
+    ]);
+    assertEquals(description.isWellFormed(), true, description);
+    assertEquals(Array.from(description).length, 160);
+  }
+  const [half] = await compileRoutes([
+    route({ condition: { type: "text", match: "regex", value: "\\😀" } }),
+  ]);
+  assertEquals(half.description.isWellFormed(), true, half.description);
+});
