@@ -48,6 +48,7 @@ export function checkApp(url: string, rules: Rules): UrlCheck {
   if (url.length > MAX_URL || !PRINTABLE.test(url) || /[\\"<>`^{|}]/.test(url)) {
     return { ok: false, why: "has spaces or odd characters, or is too long" };
   }
+  if (!URL.canParse(url)) return { ok: false, why: "is not a URL" };
   if (!rules.schemes.has(scheme)) return { ok: false, why: `has the scheme ${scheme}, which is not allowed` };
   return { ok: true, url: scheme + url.slice(scheme.length) };
 }
