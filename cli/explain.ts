@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
 import { ROUTER_FLAG } from "../supabase/functions/_shared/router/decide.ts";
+import type { LinkFacts } from "../supabase/functions/_shared/routing/facts.ts";
 import { type Finding, match } from "../supabase/functions/_shared/routing/match.ts";
 import { lastFour } from "../supabase/functions/_shared/log/redact.ts";
 import type { Api } from "./api.ts";
@@ -144,8 +145,22 @@ const TRY = z.strictObject({
   referral: z.object({ source_id: z.string(), source_type: z.string(), ctwa_clid: z.string() }).partial()
     .optional(),
   token: z.string().optional(),
+  link: z.string().toLowerCase().optional(),
   at: z.iso.datetime({ offset: true }).optional(),
 });
+
+/** What routing would know of a link. @throws {CliError} not_found */
+async function linkFacts(api: Api, code: string): Promise<LinkFacts> {
+  const [found] = await api.rows<{ code: string; tags: string[]; campaign: string | null }>((client) =>
+    client.from("links").select("code,tags,campaign").eq("code", code)
+  );
+  if (!found) throw new CliError("not_found", `There is no link ${code}.`, "gatelink links list shows them.");
+  return {
+    code: found.code,
+    tags: found.tags,
+    ...(found.campaign === null ? {} : { campaign: found.campaign }),
+  };
+}
 
 /** Which route would take a message now, by the configuration as it is. Nothing is stored. */
 export async function explainTry(api: Api, input: unknown): Promise<Result> {
@@ -161,6 +176,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
   const { type, text, choice, number = api.stack.whatsapp?.phoneNumberId ?? "", from, referral, token, at } =
     parsed.data;
   const config = await loadConfig(api);
+  const link = parsed.data.link === undefined ? undefined : await linkFacts(api, parsed.data.link);
   const contactId = parsed.data.contact ?? (from === undefined ? undefined : await contactOf(api, from)) ??
     "";
   const conversation = contactId === "" ? undefined : await conversationOf(api, contactId, number);
@@ -174,6 +190,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
       choice,
       referral,
       token,
+      link,
       number_id: number,
       contact: { id: contactId, phone: from },
       at,

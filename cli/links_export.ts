@@ -58,7 +58,7 @@ with all links; with --out as well, it says how many were written.
 
 Examples:
   gatelink links export --out links.csv
-  gatelink links export --format jsonl --tag poster > poster.jsonl`,
+  gatelink links export --format jsonl --tag poster --out poster.jsonl`,
     )
     .action((options: FilterOptions & { format: Format; out?: string }) =>
       run((session) => exported(session, options))

@@ -79,7 +79,7 @@ Examples:
   gatelink links import links.csv --dry-run
   gatelink links import bitly-export.csv --domain go.example.com --tag from-bitly
   gatelink links import dynamic-links.csv --format firebase
-  gatelink links export --format jsonl | gatelink links import -`,
+  gatelink links import exported.jsonl --new-codes`,
     )
     .action((file: string, options: Options) => run((session) => imported(session, file, options)));
 }

@@ -42,6 +42,7 @@ const CONDITIONS = [
   '{"type":"choice","ids":["buy"]}  id of a button or list row, or a quick reply\'s payload',
   '{"type":"referral","source_type":"ad","source_id":"120211","ctwa":true}  from an ad or post',
   '{"type":"link_token","present":true}  came through one of our links',
+  '{"type":"link","tags":["poster"],"campaigns":["spring"]}  came through such a link; or "codes":["spring-24"]',
   '{"type":"number","ids":["106540352242922"]}  business numbers by phone_number_id',
   '{"type":"contacts","phones":["+16505551234"]}  or "ids":[…] of contacts',
   '{"type":"time","days":["mon","fri"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}  to before from: over midnight',
@@ -152,7 +153,7 @@ Example:
     .argument("[message]", "a message, by our id or by WhatsApp's (wamid…)")
     .option(
       "--try <json>",
-      "a message that nobody sent: type, text, choice, number, from, contact, referral, token, at",
+      "a message that nobody sent: type, text, choice, number, from, contact, referral, token, link (a code), at",
       json,
     )
     .addHelpText(
@@ -164,6 +165,7 @@ Examples:
   gatelink routes explain 01968f00-0000-7000-8000-000000000001
   gatelink routes explain wamid.HBgLMTY0NjcwNDM1OTUVAgASGBQ
   gatelink routes explain --try '{"type":"text","text":"hello"}'
+  gatelink routes explain --try '{"text":"hello","link":"demo"}'
   gatelink routes explain --try '{"text":"hello","from":"16505551234","at":"2026-11-21T22:00:00Z"}'`,
     )
     .action((message: string | undefined, options: { try?: unknown }) =>

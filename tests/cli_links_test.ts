@@ -6,7 +6,6 @@ import {
   document,
   eventually,
   fails,
-  file,
   folder,
   gatelink,
   service,

@@ -111,6 +111,15 @@ Deno.test("gatelink routes explain --try: which route a message would take, and 
     assertEquals((await tried({ text: "night", at: "2026-11-21T23:00:00Z" })).route, night);
     assert((await tried({ text: "night", at: "2026-11-21T12:00:00Z" })).route !== night);
   });
+  await t.step("through a link, by its tags", async () => {
+    const posters = unique("posters");
+    await document(
+      `routes add --name ${posters} --to ${first} --priority -504 --when '{"type":"link","tags":["demo"]}'`,
+    );
+    assertEquals((await tried({ text: "hello", link: "demo" })).route, posters);
+    assert((await tried({ text: "hello" })).route !== posters);
+    await fails(`routes explain --try '{"text":"hello","link":"nobody"}'`, 4, "not_found", /no link nobody/);
+  });
 });
 
 Deno.test("gatelink routes explain: why a message went where it went, and nobody's number", async (t) => {
