@@ -242,6 +242,38 @@ databaseTest("people: a merge takes over what waits to be routed and to be deliv
   assertEquals(await lost(sql), []);
 });
 
+databaseTest("people: what was given up before a merge can still be retried after it", async (sql) => {
+  await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
+  await sql`select public.allow_host('localhost', 'forward')`;
+  const [{ id }] = await sql<{ id: string }[]>`
+    select public.add_destination('d', 'http://localhost/hook') ->> 'id' as id`;
+  await ingest(sql, message({ phone: "491" }));
+  await ingest(sql, message({ phone: undefined, bsuid: "DE.1", body: "given up" }));
+  const [m] = await sql<{ id: string; conversation_id: string; seq: string }[]>`
+    select id, conversation_id, seq from public.messages where text = 'given up'`;
+  await sql`select public.record_decisions(1, ${
+    sql.json([{
+      id: m.conversation_id,
+      held: false,
+      through_seq: Number(m.seq),
+      decisions: [{ message_id: m.id, reason: "matched", destination_ids: [id], explanation: [] }],
+    }])
+  })`;
+  const claim = async () => {
+    const [row] = await sql<{ deliveries: { delivery_id: string; lease: string }[] }[]>`
+      select public.claim_deliveries(10) -> 'deliveries' as deliveries`;
+    return row.deliveries;
+  };
+  const [{ delivery_id, lease }] = await claim();
+  await sql`select public.settle_deliveries(${sql.json([{ delivery_id, lease, outcome: "dead" }])})`;
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
+  assertEquals((await sql`select from public.conversations`).length, 1);
+
+  await sql`select public.retry_deliveries(${[delivery_id]})`;
+  assertEquals(await lost(sql), []);
+  assertEquals((await claim()).map((one) => one.delivery_id), [delivery_id]);
+});
+
 databaseTest("opt-out: written down and taken back, the latest word counts", async (sql) => {
   const preference = (opt: string, second: number) => ({
     key: `x:${opt}${second}`,

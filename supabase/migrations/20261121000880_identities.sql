@@ -60,11 +60,13 @@ begin
     update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
-    -- attempt is fenced off and made again, under the same webhook-id.
+    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
+    -- there may be retried.
     insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
-    select destination_id, v_pair.keep_id, p_at from private.delivery_lanes
-    where conversation_id = v_pair.other_id and due_at is not null
-    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = null;
+    select destination_id, v_pair.keep_id, case when due_at is not null then p_at end from private.delivery_lanes
+    where conversation_id = v_pair.other_id
+    on conflict (destination_id, conversation_id) do update
+      set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
     insert into private.outbound_lanes as l (conversation_id, number_id, due_at, pair_tat)
     select v_pair.keep_id, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
