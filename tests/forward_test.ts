@@ -13,12 +13,12 @@ edgeTest(
     await addDestination(sql, "service", service);
     await addRoute(sql, ["service"]);
     await sql`select public.disallow_host('127.0.0.1', 'forward')`;
-    reread();
+    await reread();
     await says(person(edge), "1");
     await until("refused", async () => (await attempts(sql)).length === 1);
     await set({ "forward.allow_loopback": "false" });
     await sql`select public.allow_host('127.0.0.1', 'forward')`;
-    reread();
+    await reread();
     await hurry();
     await edge.call("wa-router", { headers: { apikey: KEYS.secretKey } });
     await until("refused again", async () => (await attempts(sql)).length === 2);
@@ -40,7 +40,7 @@ edgeTest("redirects are a failure, and lead nowhere", async (edge) => {
   await using target = startService();
   await addDestination(sql, "service", service, { retry_seconds: [0] });
   await addRoute(sql, ["service"]);
-  reread();
+  await reread();
   service.answers(() => new Response(null, { status: 307, headers: { location: target.url } }));
   await says(person(edge), "1");
   await settled();
@@ -59,7 +59,7 @@ edgeTest("paused: a destination's queue waits and then goes in order", async (ed
   await addDestination(sql, "service", service);
   await addRoute(sql, ["service"]);
   await sql`select public.set_destination_state('service', 'paused')`;
-  reread();
+  await reread();
   const nora = person(edge);
   for (const said of ["1", "2", "3"]) await says(nora, said);
   await settled();
@@ -76,7 +76,7 @@ edgeTest(
     await using service = startService();
     await addDestination(sql, "service", service, { retry_seconds: [0.001, 0.001] });
     await addRoute(sql, ["service"]);
-    reread();
+    await reread();
     let broken = true;
     service.answers(({ text }) =>
       new Response("sorry", { status: !broken || text === "fine" ? 200 : text === "gone" ? 410 : 503 })
@@ -111,7 +111,7 @@ edgeTest("rotation: both secrets sign during the overlap, then the new one alone
   await addRoute(sql, ["service"]);
   const [{ second }] = await sql<{ second: string }[]>`
     select public.rotate_destination_secret('service') ->> 'secret' as second`;
-  reread();
+  await reread();
   const nora = person(edge);
   await says(nora, "during");
   await settled();
@@ -138,7 +138,7 @@ edgeTest("a service that hangs is given up in time, and holds up nobody else mea
   await addDestination(sql, "hanging", hanging, { timeout_ms: 30_000 });
   await addDestination(sql, "lively", lively);
   await addRoute(sql, ["hanging", "lively"], { type: "any" }, { mode: "all" });
-  reread();
+  await reread();
   let release = () => {};
   const released = new Promise<void>((resolve) => release = resolve);
   hanging.answers(async () => (await released, new Response()));
@@ -160,7 +160,7 @@ edgeTest("a service that never answers: the attempt ends with the destination's 
   await using service = startService();
   await addDestination(sql, "service", service, { timeout_ms: 100, retry_seconds: [0] });
   await addRoute(sql, ["service"]);
-  reread();
+  await reread();
   let end = () => {};
   const ended = new Promise<void>((resolve) => end = resolve);
   service.answers(async () => (await ended, new Response()));
@@ -180,7 +180,7 @@ edgeTest(
     await using service = startService();
     await addDestination(sql, "service", service);
     await addRoute(sql, ["service"]);
-    reread();
+    await reread();
     service.answers(() => new Response(null, { status: 500 }));
     const people = Array.from({ length: 10 }, (_, i) => person(edge, i));
     for (const one of people.slice(1)) meta.userSends(one, "hi");
@@ -208,7 +208,7 @@ edgeTest("rate: a destination gets no more than its own", async (edge) => {
   await using service = startService();
   await addDestination(sql, "service", service, { rate_per_second: 20, rate_burst: 2 });
   await addRoute(sql, ["service"]);
-  reread();
+  await reread();
   const people = Array.from({ length: 8 }, (_, i) => person(edge, i));
   for (const one of people.slice(1)) meta.userSends(one, "hi");
   await says(people[0], "hi");
@@ -226,7 +226,7 @@ edgeTest(
     await using service = startService();
     await addDestination(sql, "service", service);
     await addRoute(sql, ["service"]);
-    reread();
+    await reread();
     const nora = person(edge, 1), omar = person(edge, 2);
     await says(omar, "hi");
     await settled();

@@ -18,7 +18,7 @@ edgeTest("way of a message: stored, routed, signed, delivered, answered, sent, t
   const route = await addRoute(sql, ["shop"], { type: "text", match: "keywords", value: "order" }, {
     name: "orders",
   });
-  reread();
+  await reread();
   shop.answers(withReplies({ type: "text", text: { body: "On its way" } }));
   const nora = meta.addContact({ name: "Nora", phone: "12025550143", username: "nora", bsuid: "US.42" });
   const wamid = await says(nora, "Where is my order?");
@@ -119,7 +119,7 @@ edgeTest("conditions: each sees its part of the message", async (edge) => {
     await addRoute(sql, ["service"], condition, { name, priority: priority++ });
   }
   await addRoute(sql, ["service"], { type: "default" }, { name: "default", priority: -1 });
-  reread();
+  await reread();
   const carl = person(edge, 3);
   const referral = (changes: Record<string, string>) => ({
     source_url: "https://fb.me/x",
@@ -172,7 +172,7 @@ edgeTest("flag off: stored and answered, nothing routed; on: what waited goes in
   await write(0, 3);
   await settled();
   await sql`delete from public.settings where key = 'wa_router.enabled'`;
-  reread();
+  await reread();
   await write(3, 6);
   await settled();
   assertEquals([service.texts(), await decisions(sql)], [[], []]);
@@ -279,7 +279,7 @@ edgeTest("sticky: a conversation stays with its route for its time, whatever is 
     sticky_minutes: 30,
   });
   await addRoute(sql, ["service"], { type: "default" }, { name: "default" });
-  reread();
+  await reread();
   const [nora, omar] = [person(edge, 1), person(edge, 2)];
   for (const said of ["hello", "sales please", "a question"]) await says(nora, said);
   await says(omar, "a question");
@@ -304,7 +304,7 @@ edgeTest("mode all fans out; a destination that fails holds up its own copy alon
   await addDestination(sql, "crm", crm);
   await addDestination(sql, "archive", archive);
   await addRoute(sql, ["crm", "archive"], { type: "any" }, { mode: "all" });
-  reread();
+  await reread();
   crm.answers(() => new Response("not now", { status: 500 }));
   const nora = person(edge);
   await says(nora, "1");
@@ -327,12 +327,12 @@ edgeTest("mode first: the first destination that is not paused", async (edge) =>
   await addDestination(sql, "main", main);
   await addDestination(sql, "spare", spare);
   await addRoute(sql, ["main", "spare"]);
-  reread();
+  await reread();
   const nora = person(edge);
   await says(nora, "1");
   await settled();
   await sql`select public.set_destination_state('main', 'paused')`;
-  reread();
+  await reread();
   await says(nora, "2");
   await settled();
   assertEquals([main.texts(), spare.texts()], [["1"], ["2"]]);
@@ -345,7 +345,7 @@ edgeTest("no match: kept, told why, counted, and seen by whoever looks", async (
   const route = await addRoute(sql, ["service"], { type: "message_type", in: ["image"] }, {
     name: "pictures",
   });
-  reread();
+  await reread();
   await says(person(edge, 143), "My secret is 4711");
   await settled();
   assertEquals(service.received, []);
@@ -368,7 +368,7 @@ edgeTest("a decision holds nothing that the person said, and of the number its e
   await addRoute(sql, ["service"], { type: "contacts", phones: ["12025559999"] }, { name: "one" });
   await addRoute(sql, ["service"], { type: "contacts", phones: [nora.phone!] }, { name: "two" });
   await addRoute(sql, ["service"], { type: "text", match: "regex", value: "secret" }, { name: "three" });
-  reread();
+  await reread();
   await says(nora, "My secret is 4711");
   await settled();
   const [{ row }] = await sql`select to_jsonb(d)::text as row from public.routing_decisions d`;
@@ -384,7 +384,7 @@ edgeTest("a flip of a setting is seen within five seconds", async (edge) => {
   await addDestination(sql, "service", service);
   await addRoute(sql, ["service"]);
   const nora = person(edge);
-  edge.reread();
+  await edge.reread();
   await says(nora, "on");
   await settled();
   await sql`update public.settings set value = 'false' where key = 'wa_router.enabled'`;
@@ -403,7 +403,7 @@ edgeTest("wa-router: the clock's call routes what waits; others are refused", as
   await using service = startService();
   await addDestination(sql, "service", service);
   await addRoute(sql, ["service"]);
-  reread();
+  await reread();
   const refusals: [{ method?: string; headers?: HeadersInit }, number, string][] = [
     [{}, 401, "unauthorized"],
     [{ headers: { apikey: KEYS.publishableKey } }, 403, "forbidden"],
@@ -438,7 +438,7 @@ edgeTest("a route that cannot be read matches nothing, says so, and stands in no
   });
   await addRoute(sql, ["service"], { type: "of_a_later_version" }, { name: "unknown", priority: 2 });
   await addRoute(sql, ["service"], { type: "any" }, { name: "good", priority: 3 });
-  reread();
+  await reread();
   await says(person(edge), "(");
   await settled();
   const [{ route_name, explanation }] = await decisions(sql);

@@ -5,7 +5,16 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { MAX_BODY_BYTES } from "../supabase/functions/wa-send/handler.ts";
 import { edgeTest, KEYS, NUMBER } from "./support/edge.ts";
-import { failedAttempts, queued, received, rowOf, TEMPLATE, text, writer } from "./support/sending.ts";
+import {
+  failedAttempts,
+  messagesOfEachType,
+  queued,
+  received,
+  rowOf,
+  TEMPLATE,
+  text,
+  writer,
+} from "./support/sending.ts";
 
 edgeTest(
   "wa-send: each type of message reaches Meta as it was given, and its ticks come back",
@@ -13,61 +22,7 @@ edgeTest(
     const { sql, meta, settled } = edge;
     const person = await writer(edge);
     const inbound = await edge.says(person, "react to this");
-    const media = { link: "https://files.example.com/a" };
-    const messages: Record<string, unknown>[] = [
-      { type: "text", text: { body: "Hello 🌷", preview_url: true } },
-      { ...text("as an answer"), context: { message_id: inbound } },
-      TEMPLATE,
-      {
-        type: "interactive",
-        interactive: {
-          type: "button",
-          body: { text: "Sure?" },
-          action: { buttons: [{ type: "reply", reply: { id: "y", title: "Yes" } }] },
-        },
-      },
-      {
-        type: "interactive",
-        interactive: {
-          type: "list",
-          body: { text: "Which?" },
-          action: {
-            button: "Choose",
-            sections: [{ rows: [{ id: "1", title: "One", description: "first" }] }],
-          },
-        },
-      },
-      {
-        type: "interactive",
-        interactive: {
-          type: "cta_url",
-          body: { text: "See" },
-          action: { name: "cta_url", parameters: { display_text: "Open", url: "https://example.com/" } },
-        },
-      },
-      {
-        type: "interactive",
-        interactive: {
-          type: "flow",
-          body: { text: "Fill in" },
-          action: {
-            name: "flow",
-            parameters: { flow_message_version: "3", flow_cta: "Start", flow_id: "1234567890" },
-          },
-        },
-      },
-      { type: "image", image: { ...media, caption: "a picture" } },
-      { type: "video", video: media },
-      { type: "audio", audio: { id: "1166846181421424", voice: true } },
-      { type: "document", document: { ...media, filename: "bill.pdf", caption: "your bill" } },
-      { type: "sticker", sticker: { id: "1166846181421425" } },
-      { type: "location", location: { latitude: 52.52, longitude: 13.405, name: "Berlin" } },
-      {
-        type: "contacts",
-        contacts: [{ name: { formatted_name: "Ada" }, phones: [{ phone: "+12025550199" }] }],
-      },
-      { type: "reaction", reaction: { message_id: inbound, emoji: "👍" } },
-    ];
+    const messages = messagesOfEachType(inbound);
     const ids: string[] = [];
     for (const message of messages) ids.push(await queued(edge, { to: person.phone, ...message }));
     await settled();
@@ -389,7 +344,7 @@ edgeTest("wa-send: off without its flag, and for each person whom it leaves out"
   const { send, sql, set, reread, settled } = edge;
   const { phone: a } = await writer(edge), { phone: b } = await writer(edge, "12025550124");
   await sql`delete from public.settings where key = 'wa_send.enabled'`;
-  reread();
+  await reread();
   const off = await send({ to: a, ...text("hi") });
   assertEquals([off.status, off.body.code], [403, "feature_off"]);
   const [{ contact_id }] = await sql`select contact_id from public.contact_identities where value = ${a!}`;

@@ -7,6 +7,7 @@ import type { JSONValue, Sql } from "postgres";
 import { createDataApi, type DataApi } from "../../local/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";
+import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -52,7 +53,7 @@ export interface Edge {
   /** Writes settings, and lets the functions see them. */
   set(settings: Record<string, string | { value: string; metadata: JSONValue }>): Promise<void>;
   /** Lets the time pass that the functions may use what they remember of the configuration. */
-  reread(): void;
+  reread(): Promise<void>;
   /** Makes due now what waits for its time: retries, paces, circuits. */
   hurry(): Promise<void>;
   /** Runs `use` while something in front of the database answers that it is away. */
@@ -166,7 +167,11 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       body: json ? JSON.parse(answer) : answer,
     };
   };
-  const reread = () => advance(3001);
+  const reread = async () => {
+    // A question that is under way is as old as it was asked: whoever joins it may miss what changed since.
+    await loadConfig().catch(() => {});
+    advance(3001);
+  };
   return {
     sql,
     url,
@@ -191,7 +196,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
           insert into public.settings (key, value, metadata) values (${key}, ${value}, ${sql.json(metadata)})
           on conflict (key) do update set value = excluded.value, metadata = excluded.metadata`;
       }
-      reread();
+      await reread();
     },
     hurry: async () => {
       await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;

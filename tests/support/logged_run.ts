@@ -39,7 +39,7 @@ await withEdge(async (edge) => {
   await sql`
     insert into public.routes (name, condition) values
       ('broken', ${sql.json({ type: "text", match: "regex", value: hide("(a private word") })})`;
-  reread();
+  await reread();
 
   // The way of a message, with services that answer well, badly, and not at all.
   shop.answers(withReplies(text("a reply to you"), { type: "text", text: { body: 7 } }, { type: "nothing" }));
@@ -159,7 +159,7 @@ await withEdge(async (edge) => {
   assertEquals((await hook(update("nobody can verify this"))).status, 500);
   assertEquals((await call("health", { method: "GET" })).body.status, "degraded");
   Deno.env.set("WHATSAPP_APP_SECRET", KEYS.appSecret);
-  reread();
+  await reread();
   await edge.away(async () => {
     assertEquals((await hook(update("the database is away"))).status, 503);
     assertEquals((await send({ to, ...text("the database is away, too") })).status, 503);

@@ -9,6 +9,65 @@ export const TEMPLATE = { type: "template", template: { name: "order_update", la
 /** A text message. */
 export const text = (body: string) => ({ type: "text", text: { body } });
 
+/** A message of each type that has a recipient; some answer a message that came in. */
+export function messagesOfEachType(inbound: string): Record<string, unknown>[] {
+  const media = { link: "https://files.example.com/a" };
+  return [
+    { type: "text", text: { body: "Hello 🌷", preview_url: true } },
+    { ...text("as an answer"), context: { message_id: inbound } },
+    TEMPLATE,
+    {
+      type: "interactive",
+      interactive: {
+        type: "button",
+        body: { text: "Sure?" },
+        action: { buttons: [{ type: "reply", reply: { id: "y", title: "Yes" } }] },
+      },
+    },
+    {
+      type: "interactive",
+      interactive: {
+        type: "list",
+        body: { text: "Which?" },
+        action: {
+          button: "Choose",
+          sections: [{ rows: [{ id: "1", title: "One", description: "first" }] }],
+        },
+      },
+    },
+    {
+      type: "interactive",
+      interactive: {
+        type: "cta_url",
+        body: { text: "See" },
+        action: { name: "cta_url", parameters: { display_text: "Open", url: "https://example.com/" } },
+      },
+    },
+    {
+      type: "interactive",
+      interactive: {
+        type: "flow",
+        body: { text: "Fill in" },
+        action: {
+          name: "flow",
+          parameters: { flow_message_version: "3", flow_cta: "Start", flow_id: "1234567890" },
+        },
+      },
+    },
+    { type: "image", image: { ...media, caption: "a picture" } },
+    { type: "video", video: media },
+    { type: "audio", audio: { id: "1166846181421424", voice: true } },
+    { type: "document", document: { ...media, filename: "bill.pdf", caption: "your bill" } },
+    { type: "sticker", sticker: { id: "1166846181421425" } },
+    { type: "location", location: { latitude: 52.52, longitude: 13.405, name: "Berlin" } },
+    {
+      type: "contacts",
+      contacts: [{ name: { formatted_name: "Ada" }, phones: [{ phone: "+12025550199" }] }],
+    },
+    { type: "reaction", reaction: { message_id: inbound, emoji: "👍" } },
+  ];
+}
+
 /** A person who has just written, so that the window is open. */
 export async function writer({ meta, says }: Edge, phone = "12025550123"): Promise<Contact> {
   const person = meta.addContact({ name: `Person ${phone.slice(-4)}`, phone });
