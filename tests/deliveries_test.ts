@@ -332,6 +332,37 @@ databaseTest(
   },
 );
 
+databaseTest("dead letters: retrying touches nothing but what is dead", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message({ body: "1" }), message({ body: "2" }));
+  await route(sql, d);
+  const first = await claim(sql, 0);
+  await settle(sql, 0, first.deliveries, "dead");
+  const second = await claim(sql, 0);
+  await settle(sql, 0, second.deliveries, "dead");
+  const ids = [...first.deliveries, ...second.deliveries].map(({ delivery_id }) => delivery_id);
+  const now = async () =>
+    (await sql<{ claim: Claim }[]>`select public.claim_deliveries(10) as claim`)[0].claim.deliveries;
+
+  assertEquals((await sql`select public.retry_deliveries(${ids.slice(0, 1)}) as n`)[0].n, 1);
+  const [again] = await now();
+  await sql`select public.settle_deliveries(${
+    sql.json([{
+      delivery_id: again.delivery_id,
+      lease: again.lease,
+      outcome: "retry",
+      retry_after_ms: 60_000,
+    }])
+  })`;
+  // The first waits for its time again, and keeps its place and its attempts; the second comes after it.
+  assertEquals((await sql`select public.retry_deliveries(${ids}) as n`)[0].n, 1);
+  assertEquals(await now(), []);
+  const attempts = await sql<{ attempt: number }[]>`
+    select attempt from public.delivery_attempts where delivery_id = ${ids[0]} order by at`;
+  assertEquals(attempts.map((row) => row.attempt), [-1, 1]);
+  assertEquals(await lost(sql), []);
+});
+
 databaseTest(
   "replies: queued in the same settle, once each, and not for a result that is fenced off",
   async (sql) => {

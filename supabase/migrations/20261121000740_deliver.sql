@@ -224,25 +224,29 @@ grant execute on function private.settle_circuit(uuid, integer, boolean, uuid[],
 create function public.retry_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_count integer;
+  v_ids uuid[];
 begin
   perform private.require_role('operator');
   perform from private.delivery_lanes l
   join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
   where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
-  update public.deliveries
-  set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
-  where id = any (p_ids) and state = 'dead';
-  get diagnostics v_count = row_count;
+  with retried as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    where id = any (p_ids) and state = 'dead'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from retried;
   -- The attempts start over; what the earlier ones met stays readable under negative numbers.
   update public.delivery_attempts a
   set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
-  where a.delivery_id = any (p_ids) and a.attempt > 0;
-  update private.delivery_lanes l set due_at = least(coalesce(l.due_at, now()), now())
-  from public.deliveries d
-  where d.id = any (p_ids) and d.state = 'pending' and l.lease is null
-    and l.destination_id = d.destination_id and l.conversation_id = d.conversation_id;
-  return v_count;
+  where a.delivery_id = any (v_ids) and a.attempt > 0;
+  -- A lane that is leased is released, and woken, by who works on it.
+  perform private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
+  return cardinality(v_ids);
 end $$;
 comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
 revoke execute on function public.retry_deliveries(uuid[]) from public, anon;
