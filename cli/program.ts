@@ -6,6 +6,7 @@ import { destinations } from "./destinations.ts";
 import { links } from "./links.ts";
 import { operations } from "./operations.ts";
 import { replay } from "./replay.ts";
+import { rollback } from "./rollback.ts";
 import { routes } from "./routes.ts";
 import type { Run } from "./session.ts";
 
@@ -38,6 +39,8 @@ export function program(run: Run): Command {
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .addHelpText("after", HELP);
-  for (const add of [allowlist, destinations, routes, links, replay, dead, operations]) add(gatelink, run);
+  for (const add of [allowlist, destinations, routes, links, replay, dead, rollback, operations]) {
+    add(gatelink, run);
+  }
   return gatelink;
 }

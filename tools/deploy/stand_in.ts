@@ -10,6 +10,10 @@ const PROJECT = "gatelinkdeploycheckx";
 /** The CLI and its stand-in. */
 export interface StandIn {
   api: ManagementApi;
+  /** Reference of its project. */
+  ref: string;
+  /** Environment with which the CLI talks to it, and leaves nothing behind. */
+  env: Record<string, string>;
   /** Runs `supabase <args>` on the stand-in's project; it is asked nothing. */
   supabase(args: string[]): Promise<Ended>;
   close(): Promise<void>;
@@ -25,22 +29,22 @@ export async function startStandIn(effects?: Effects, secrets?: Record<string, s
     profile,
     `name: loopback\napi_url: ${api.url}\ndashboard_url: ${api.url}\nproject_host: localhost\n`,
   );
+  const env = {
+    SUPABASE_PROFILE: profile,
+    SUPABASE_ACCESS_TOKEN: TOKEN,
+    // Its own state, so that neither a developer's log-in is used nor anything is left behind.
+    SUPABASE_HOME: home,
+    SUPABASE_NO_KEYRING: "1",
+    SUPABASE_NO_UPDATE_NOTIFIER: "1",
+    SUPABASE_TELEMETRY_DISABLED: "1",
+    SUPABASE_API_MAX_RETRIES: "0",
+    NO_COLOR: "1",
+  };
   return {
     api,
-    supabase: (args) =>
-      npx(SUPABASE, [...args, "--yes", `--remote=${PROJECT}`], {
-        env: {
-          SUPABASE_PROFILE: profile,
-          SUPABASE_ACCESS_TOKEN: TOKEN,
-          // Its own state, so that neither a developer's log-in is used nor anything is left behind.
-          SUPABASE_HOME: home,
-          SUPABASE_NO_KEYRING: "1",
-          SUPABASE_NO_UPDATE_NOTIFIER: "1",
-          SUPABASE_TELEMETRY_DISABLED: "1",
-          SUPABASE_API_MAX_RETRIES: "0",
-          NO_COLOR: "1",
-        },
-      }),
+    ref: PROJECT,
+    env,
+    supabase: (args) => npx(SUPABASE, [...args, "--yes", `--remote=${PROJECT}`], { env }),
     async close() {
       await api.close();
       await Deno.remove(home, { recursive: true });

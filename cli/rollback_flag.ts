@@ -1,0 +1,87 @@
+/** Way back 1: a flag off, in the database, seen by every function. */
+import type { Api } from "./api.ts";
+import { loadConfig } from "./config.ts";
+import { CliError } from "./errors.ts";
+import { awaited, untilAll } from "./functions_state.ts";
+import { irreversible, refuseInVain } from "./irreversible.ts";
+import type { Session } from "./session.ts";
+import type { WayBack } from "./way_back.ts";
+
+/** Warm functions read the configuration again after at most 5 s; the rest is for a busy machine. */
+const SEEN_WITHIN_MS = 15_000;
+/** Others may be writing the flag; off wins in the end. */
+const ATTEMPTS = 5;
+
+export interface FlagOptions {
+  why: string;
+  anyway?: boolean;
+  /** Folder of the migrations. @default those of this checkout */
+  migrations?: string;
+}
+
+/** What of {@linkcode irreversible} is about a flag and has been applied. */
+export async function appliedIrreversible(api: Api, flag: string, migrations?: string) {
+  const steps = (await irreversible(migrations)).filter((step) => step.flag === flag || step.flag === "all");
+  if (steps.length === 0) return [];
+  const newest = await api.rpc<string | null>("schema_version");
+  return steps.filter(({ version }) => newest === null || version <= newest);
+}
+
+/** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more */
+export async function flagWayBack(session: Session, flag: string, options: FlagOptions): Promise<WayBack> {
+  const api = await session.api();
+  const { settings } = await loadConfig(api);
+  if (!settings.some(({ key }) => key === flag)) {
+    throw new CliError("not_found", `There is no flag ${flag}.`, "gatelink flags list shows them.");
+  }
+  refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
+  let revision = 0;
+  return {
+    level: 1,
+    target: flag,
+    reason: options.why,
+    forward: `On again: gatelink flags set ${flag} on --why "…"`,
+    steps: [
+      {
+        what: `set ${flag} to off`,
+        run: async () => {
+          const said = await turnOff(api, flag, options.why);
+          revision = (await loadConfig(api)).revision;
+          return said;
+        },
+      },
+      {
+        what: "ask each function until it goes by that",
+        run: async () =>
+          awaited(
+            await untilAll(
+              api.stack,
+              flag,
+              ({ config_revision, flag }) => flag.on === false && (config_revision ?? 0) >= revision,
+              SEEN_WITHIN_MS,
+            ),
+          ),
+      },
+    ],
+  };
+}
+
+async function turnOff(api: Api, flag: string, why: string): Promise<string> {
+  for (let attempt = 1;; attempt++) {
+    const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
+    if (setting === undefined) return "it is not there any more, which is off";
+    if (setting.value === "false") return "it was off already";
+    try {
+      const { version } = await api.rpc<{ version: number }>("set_setting", {
+        p_key: flag,
+        p_value: "false",
+        p_metadata: null,
+        p_expected_version: setting.version,
+        p_reason: why,
+      });
+      return `version ${version}`;
+    } catch (error) {
+      if (!(error instanceof CliError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
