@@ -62,6 +62,8 @@ export interface Isolate {
   refresh(): Promise<void>;
   /** Whether the database answers. */
   away: boolean;
+  /** Loses the answer to the next call of this function, after the database has done its work. */
+  loseAnswer(name: string): void;
   /** How many calls the database got, by name. */
   calls: Map<string, number>;
 }
@@ -134,7 +136,7 @@ export function linksTest(
 function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>): Isolate {
   const calls = new Map<string, number>();
   let clock = 0;
-  const state = { away: false };
+  const state: { away: boolean; lose?: string } = { away: false };
   const rpc = createRpc({
     endpoint: () => ({ url: "http://links.test", key: KEYS.secretKey }),
     fetch: (url, init) => {
@@ -158,6 +160,7 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
 
   return {
     calls,
+    loseAnswer: (name) => void (state.lose = name),
     get away() {
       return state.away;
     },

@@ -92,7 +92,7 @@ export function createVisits(deps: VisitDeps) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(refusedFor / 1000)) } });
     }
     const link = store.peek(code);
-    if (link === undefined && !CODE.test(code)) return found(call, code, null, then);
+    if (link === undefined && !CODE.test(code)) return found(call, code, undefined, then);
     if (link === undefined) return store.load(code).then((link) => found(call, code, link, then));
     return found(call, code, link, then);
   }
@@ -104,9 +104,9 @@ export function createVisits(deps: VisitDeps) {
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response> {
     if (link != null) return then(link);
-    const network = networkOf(addressOf(call.request) ?? "");
-    const client = network && hashOf(store.keys, deps.now(), "client", network);
-    orphans.visited(code, network, client);
+    // A code that is known to be nobody's costs nothing more: a misprint has many visitors, and teaches nobody anything.
+    const network = link === null ? undefined : networkOf(addressOf(call.request) ?? "");
+    orphans.visited(code, network, network && hashOf(store.keys, deps.now(), "client", network));
     throw new Problem("link_not_found");
   }
 

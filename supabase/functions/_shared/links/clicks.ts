@@ -94,6 +94,7 @@ export function createClicks(options: ClicksOptions): Clicks {
 
   /** Sends group after group until nothing is left. */
   async function run(): Promise<void> {
+    await undefined; // what else comes in this turn of the event loop belongs to the same group
     while (queue.length > 0) {
       const next = pause(everyMs);
       const group = queue.length <= maxItems ? queue : queue.slice(0, maxItems);

@@ -112,9 +112,8 @@ export class LinkStore {
     const now = this.#now();
     const age = now - this.#refreshedAt;
     if (age < REFRESH_AGE_MS) return undefined;
-    if (age >= MAX_AGE_MS && (this.#rules === undefined || this.#failedAt < this.#refreshedAt)) {
-      return this.#refresh();
-    }
+    const failing = this.#failedAt > this.#refreshedAt && now - this.#failedAt < MAX_AGE_MS;
+    if (age >= MAX_AGE_MS && (this.#rules === undefined || !failing)) return this.#refresh();
     // Up to date still, or the database is away: nobody waits for it.
     if (now - this.#failedAt >= RETRY_MS && this.#refreshing === undefined) {
       this.#options.waitUntil(this.#refresh());
