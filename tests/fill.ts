@@ -108,6 +108,35 @@ export const FILL: Record<string, string> = {
   "private.unknown_tokens": `
     insert into private.unknown_tokens (message_id) values ('00000000-0000-7000-8000-0000000000e1')`,
 
+  "public.segments": `insert into public.segments (key, description) values ('beta', 'who asked for it')`,
+  "public.segment_members":
+    `insert into public.segment_members (segment_key, subject_id) values ('beta', 'u1')`,
+  "public.segment_history": "", // by trigger of segment_members
+  "public.flag_evaluations": `
+    insert into public.flag_evaluations (flag_key, first_at, last_at) values ('deeplinks.enabled', now(), now())`,
+  "public.flag_metrics": `
+    insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le) values
+      ('deeplinks.enabled', '2026-11-21 10:00Z', 'on', 10, 1, 9, 450, array_fill(9, array[27]))`,
+  "public.rollouts": `
+    insert into public.rollouts (id, flag_key, plan) values
+      ('00000000-0000-7000-8000-000000000b01', 'deeplinks.enabled', 'custom')`,
+  "public.rollout_stages": `
+    insert into public.rollout_stages (rollout_id, position, name, percentage, hold_minutes, min_samples, advance_when,
+      roll_back_when) values
+      ('00000000-0000-7000-8000-000000000b01', 1, 'everybody', 100, 60, 100, '{}', '{"error_rate_above": 0.01}')`,
+  "public.rollout_events": `
+    insert into public.rollout_events (id, rollout_id, at, kind, stage, message, rollout_version) values
+      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0, 'made', 1)`,
+  "public.notification_endpoints": `
+    insert into public.notification_endpoints (id, name, kind, host, events) values
+      ('00000000-0000-7000-8000-000000000b03', 'incidents', 'slack', 'hooks.example.com', '{paged}')`,
+  "private.notification_addresses": `
+    insert into private.notification_addresses (endpoint_id, url, secret) values
+      ('00000000-0000-7000-8000-000000000b03', 'https://hooks.example.com/in', 'whsec_' || encode(sha256('demo'), 'base64'))`,
+  "public.notifications": `
+    insert into public.notifications (endpoint_id, event_id, payload, next_attempt_at) values
+      ('00000000-0000-7000-8000-000000000b03', '00000000-0000-7000-8000-000000000b02', '{"text": "made"}', now())`,
+
   "public.gate_approvals": `
     insert into public.gate_approvals (flag_key, gate, role, applies, signed_by, signed_as, signed_with) values
       ('deeplinks.enabled', 'approval', 'engineering', true, '00000000-0000-4000-8000-000000000002', 'lead@example.com',

@@ -1,7 +1,12 @@
 /** Flags in SQL and in TypeScript: the same answers, bit by bit. */
 import { assertEquals } from "@std/assert";
 import { bucket } from "../supabase/functions/_shared/flags/bucket.ts";
-import { evaluate, prepareFlags, type Setting } from "../supabase/functions/_shared/flags/evaluate.ts";
+import {
+  evaluate,
+  prepareFlags,
+  type Segments,
+  type Setting,
+} from "../supabase/functions/_shared/flags/evaluate.ts";
 import { murmur3 } from "../supabase/functions/_shared/flags/murmur3.ts";
 import { databaseTest } from "./support/database.ts";
 
@@ -69,22 +74,37 @@ databaseTest("flag_bucket() spreads ids evenly", async (sql) => {
 
 databaseTest("evaluate_flag() decides as evaluate() does, on what load_config gives", async (sql) => {
   const ids = ["", ...Array.from({ length: 60 }, () => text(1 + below(20)))];
+  const segments: Record<string, string[]> = {};
+  for (let i = 0; i < 5; i++) segments[`s${i}`] = ids.filter((id) => id !== "" && below(8) === 0);
   const flags = Array.from({ length: 300 }, (_, i) => {
     const metadata: Record<string, unknown> = { launched_at: null };
     if (below(4)) metadata.rollout_percentage = [0, 100, below(10_001) / 100, below(10_001) / 100][below(4)];
     if (below(2)) metadata.target_user_ids = ids.filter(() => below(10) === 0);
     if (below(3) === 0) metadata.salt = text(below(10));
+    if (below(4) === 0) metadata.target_segments = Object.keys(segments).filter(() => below(2));
+    // By number for now: some lead in circles, some nowhere.
+    if (below(4) === 0) metadata.prerequisites = Array.from({ length: 1 + below(2) }, () => below(330));
     return { key: `${text(3)}${i}`, value: ["true", "true", "true", "false", "on"][below(5)], metadata };
   });
+  for (const { metadata } of flags) {
+    const needed = metadata.prerequisites as number[] | undefined;
+    if (needed) metadata.prerequisites = needed.map((i) => flags[i]?.key ?? "no such flag");
+  }
+  await sql`insert into public.segments (key) select * from unnest(${Object.keys(segments)}::text[])`;
+  for (const [key, members] of Object.entries(segments)) {
+    await sql`insert into public.segment_members (segment_key, subject_id)
+      select ${key}, id from unnest(${[...new Set(members)]}::text[]) id`;
+  }
   await sql`
     insert into public.settings (key, value, metadata)
     select * from jsonb_to_recordset(${
     JSON.stringify(flags)
   }::text::jsonb) as f(key text, value text, metadata jsonb)`;
-  const [{ settings }] = await sql<{ settings: Setting[] }[]>`select private.config_settings() as settings`;
-  assertEquals(settings.length, flags.length);
+  const [{ config }] = await sql<{ config: { settings: Setting[]; segments: Segments } }[]>`
+    select public.load_config() as config`;
+  assertEquals(config.settings.length, flags.length);
 
-  const prepared = prepareFlags(settings);
+  const prepared = prepareFlags(config.settings, config.segments);
   const expected = [...flags.map((flag) => flag.key), "no such flag"].flatMap((key) =>
     ids.map((id) => ({ key, id, ...evaluate(prepared, key, id) }))
   );

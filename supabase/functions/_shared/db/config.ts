@@ -37,6 +37,8 @@ const destination = z.object({ id: z.string(), name: z.string(), url: z.string()
 
 const allowed = z.object({ pattern: z.string(), purpose: z.string() });
 
+const segments = z.record(z.string(), z.array(z.string()));
+
 /** A row of `settings`. A flag is on when its value is exactly "true". */
 export type Setting = z.output<typeof setting>;
 /** A row of `routes` with its destinations; the condition is checked by `routing`. */
@@ -54,6 +56,8 @@ export interface Config {
   /** Grows with each change of what is in here. */
   readonly revision: number;
   readonly settings: readonly Setting[];
+  /** Ids of the members of each segment. */
+  readonly segments: Readonly<Record<string, readonly string[]>>;
   readonly routes: readonly Route[];
   readonly destinations: readonly Destination[];
   readonly allowlist: readonly AllowedHost[];
@@ -64,6 +68,8 @@ const answer = z.union([
   z.object({
     revision: z.number(),
     settings: z.array(z.unknown()),
+    // A database that does not know them yet has none.
+    segments: segments.default({}),
     routes: z.array(z.unknown()),
     destinations: z.array(z.unknown()),
     allowlist: z.array(z.unknown()),
@@ -107,6 +113,7 @@ function read(data: Exclude<z.output<typeof answer>, { unchanged: true }>): Conf
   return {
     revision: data.revision,
     settings: rows("setting", setting, data.settings),
+    segments: data.segments,
     routes: rows("route", route, data.routes),
     destinations: rows("destination", destination, data.destinations),
     allowlist: rows("allowlist entry", allowed, data.allowlist),

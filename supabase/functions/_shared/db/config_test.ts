@@ -6,6 +6,7 @@ import { createConfigLoader } from "./config.ts";
 const FULL = {
   revision: 7,
   settings: [{ key: "wa_router.enabled", value: "true", metadata: { rollout_percentage: 10 }, version: 2 }],
+  segments: { beta: ["c1", "c2"] },
   routes: [{
     id: "r1",
     name: "all",
@@ -46,6 +47,11 @@ Deno.test("loadConfig() gives the whole configuration in one call", async () => 
   const { state, load } = world();
   assertEquals(await load(), FULL as unknown as Awaited<ReturnType<typeof load>>);
   assertEquals(state.calls, [{ name: "load_config", p_revision: null }]);
+});
+
+Deno.test("loadConfig() takes a database without segments for one that has none", async () => {
+  const { segments: _, ...before } = FULL;
+  assertEquals((await world(() => before).load()).segments, {});
 });
 
 Deno.test("loadConfig() asks with its revision, and an unchanged one stays the same object", async () => {

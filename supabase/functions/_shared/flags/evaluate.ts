@@ -5,18 +5,29 @@ export interface Setting {
   key: string;
   /** A flag is on when this is exactly `"true"`. */
   value: string;
-  /** For flags: `rollout_percentage` (0 to 100, steps of 0.01), `target_user_ids` (strings), `salt`. */
+  /**
+   * For flags: `rollout_percentage` (0 to 100, steps of 0.01), `target_user_ids`, `target_segments` and `prerequisites`
+   * (strings), `salt`.
+   */
   metadata: Readonly<Record<string, unknown>>;
   version: number;
 }
 
+/** Segments as `load_config` gives them: the members' ids by the segment's key. */
+export type Segments = Readonly<Record<string, readonly string[]>>;
+
 /** A setting, read once into what evaluation needs. */
 export interface Flag {
-  on: boolean;
-  targets: ReadonlySet<string>;
+  readonly key: string;
+  readonly on: boolean;
+  readonly targets: ReadonlySet<string>;
+  /** Members of the segments that it targets. */
+  readonly segments: readonly ReadonlySet<string>[];
+  /** Flags that have to be on for the same id. */
+  readonly prerequisites: readonly Flag[];
   /** How many of the buckets are on, 0 to 10000; null when the metadata cannot be understood. */
-  threshold: number | null;
-  salt: string;
+  readonly threshold: number | null;
+  readonly salt: string;
 }
 
 /** The answer to "is this on for this id", with OpenFeature's names for the reason. */
@@ -37,62 +48,119 @@ const NOT_FOUND: Evaluation = { value: false, reason: "ERROR", errorCode: "FLAG_
 const KEY_MISSING: Evaluation = { value: false, reason: "ERROR", errorCode: "TARGETING_KEY_MISSING" };
 const UNREADABLE: Evaluation = { value: false, reason: "ERROR", errorCode: "PARSE_ERROR" };
 
+/** Stands for a prerequisite that is missing, or that would lead back to the flag that needs it. */
+const NEVER: Flag = {
+  key: "",
+  on: false,
+  targets: new Set(),
+  segments: [],
+  prerequisites: [],
+  threshold: 0,
+  salt: "",
+};
+
 /** Reads settings into flags, once for each load of the configuration. */
-export function prepareFlags(settings: Iterable<Setting>): ReadonlyMap<string, Flag> {
+export function prepareFlags(
+  settings: Iterable<Setting>,
+  segments: Segments = {},
+): ReadonlyMap<string, Flag> {
+  const byKey = new Map<string, Setting>();
+  for (const setting of settings) byKey.set(setting.key, setting);
+  const members = new Map(Object.entries(segments).map(([key, ids]) => [key, new Set(ids)]));
   const flags = new Map<string, Flag>();
-  for (const { key, value, metadata } of settings) {
-    const { target_user_ids: targets, salt } = metadata;
-    flags.set(key, {
-      on: value === "true",
-      targets: new Set(Array.isArray(targets) ? targets : []),
+  /** Flags under way: one of them as a prerequisite closes a circle. */
+  const asked = new Set<string>();
+
+  function prepare(key: string): Flag {
+    const known = flags.get(key);
+    if (known !== undefined) return known;
+    const setting = byKey.get(key);
+    if (setting === undefined || asked.has(key)) return NEVER;
+    asked.add(key);
+    const { metadata } = setting;
+    const flag: Flag = {
+      key,
+      on: setting.value === "true",
+      targets: new Set(strings(metadata.target_user_ids)),
+      segments: strings(metadata.target_segments).flatMap((segment) => members.get(segment) ?? []),
+      prerequisites: strings(metadata.prerequisites).map(prepare),
       threshold: threshold(metadata),
-      salt: typeof salt === "string" ? salt : key,
-    });
+      salt: typeof metadata.salt === "string" ? metadata.salt : key,
+    };
+    asked.delete(key);
+    flags.set(key, flag);
+    return flag;
   }
+
+  for (const key of byKey.keys()) prepare(key);
   return flags;
 }
 
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
 /**
- * A flag that is "true" and says nothing else is on for everybody: whoever typed it meant on. With
- * `target_user_ids` present, be it empty, and no percentage it is on only for these: taking the last
- * tester off the list must not open the feature to everybody.
+ * A flag that is "true" and says nothing else is on for everybody: whoever typed it meant on. With targets present, be
+ * it an empty list, and no percentage it is on only for these: taking the last tester off the list must not open the
+ * feature to everybody.
  */
-function threshold({ rollout_percentage: percentage, target_user_ids: targets }: Setting["metadata"]) {
-  if (percentage === undefined) return targets === undefined ? BUCKETS : 0;
+function threshold(
+  { rollout_percentage: percentage, target_user_ids, target_segments }: Setting["metadata"],
+) {
+  if (percentage === undefined) {
+    return target_user_ids === undefined && target_segments === undefined ? BUCKETS : 0;
+  }
   if (typeof percentage !== "number" || !(percentage >= 0 && percentage <= 100)) return null;
   return Math.round(percentage * 100);
 }
 
+/** Says of each flag whether its kill switch in the environment is set. */
+export type Killed = (key: string) => boolean;
+
 /**
- * Whether a flag is on for an id, and why. Order: kill switch, off, target id, percentage. The same as
- * `private.evaluate_flag` in SQL, which knows no kill switch.
+ * Whether a flag is on for an id, and why. Order: kill switch, off, prerequisites, target id, segment, percentage. The
+ * same as `private.evaluate_flag` in SQL, which knows no kill switch.
  *
- * Failure policy: closed. An unknown flag, metadata that cannot be understood, and a percentage strictly
- * between 0 and 100 with nobody to apply it to, are off, never a random draw.
+ * Failure policy: closed. An unknown flag, metadata that cannot be understood, a prerequisite that is not on for
+ * whatever reason, and a percentage strictly between 0 and 100 with nobody to apply it to, are off, never a random draw.
  *
  * @param targetingId whom to decide for; empty is the same as missing
- * @param killed the feature's kill switch in the environment
+ * @param killed the feature's kill switch in the environment; as a function it is asked for the prerequisites too
  */
 export function evaluate(
   flags: ReadonlyMap<string, Flag>,
   key: string,
   targetingId = "",
-  killed = false,
+  killed: boolean | Killed = false,
 ): Evaluation {
-  if (killed) return DISABLED;
+  if (killed === true) return DISABLED;
   const flag = flags.get(key);
   if (flag === undefined) return NOT_FOUND;
-  if (!flag.on) return DISABLED;
-  if (targetingId !== "" && flag.targets.has(targetingId)) return TARGETING_MATCH;
+  return decide(flag, targetingId, killed);
+}
+
+function decide(flag: Flag, id: string, killed: false | Killed): Evaluation {
+  if (!flag.on || (killed !== false && killed(flag.key))) return DISABLED;
+  for (const needed of flag.prerequisites) {
+    if (!decide(needed, id, killed).value) return DISABLED;
+  }
+  if (id !== "" && (flag.targets.has(id) || isIn(flag.segments, id))) return TARGETING_MATCH;
   if (flag.threshold === null) return UNREADABLE;
   if (flag.threshold === BUCKETS) return STATIC_ON;
   if (flag.threshold === 0) return STATIC_OFF;
-  if (targetingId === "") return KEY_MISSING;
-  return bucket(flag.salt, targetingId) < flag.threshold ? SPLIT_ON : SPLIT_OFF;
+  if (id === "") return KEY_MISSING;
+  return bucket(flag.salt, id) < flag.threshold ? SPLIT_ON : SPLIT_OFF;
 }
 
-/** Whether a flag is on for anybody at all; when not, there is no need to ask for each. */
+function isIn(segments: Flag["segments"], id: string): boolean {
+  for (const segment of segments) if (segment.has(id)) return true;
+  return false;
+}
+
+/** Whether a flag may be on for anybody at all; when not, there is no need to ask for each. */
 export function onForAnybody(flags: ReadonlyMap<string, Flag>, key: string): boolean {
   const flag = flags.get(key);
-  return flag?.on === true && flag.threshold !== null && (flag.threshold > 0 || flag.targets.size > 0);
+  if (flag?.on !== true || flag.threshold === null) return false;
+  return flag.threshold > 0 || flag.targets.size > 0 || flag.segments.some((segment) => segment.size > 0);
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { bucket, BUCKETS } from "./bucket.ts";
-import { evaluate, type Evaluation, prepareFlags, type Setting } from "./evaluate.ts";
+import { evaluate, type Evaluation, onForAnybody, prepareFlags, type Setting } from "./evaluate.ts";
 import { murmur3 } from "./murmur3.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -85,6 +85,75 @@ Deno.test("evaluate() decides in order: kill switch, off, target id, percentage"
     const actual = evaluate(prepareFlags([setting]), "x.enabled", id, killed);
     assertEquals(actual, expected, `${JSON.stringify(setting)} for ${id}, killed ${killed}`);
   }
+});
+
+Deno.test("evaluate() is on for members of a flag's segments, and of no others", () => {
+  const segments = { beta: ["b1", "b2"], team: ["t1"], empty: [] };
+  const flags = prepareFlags([
+    {
+      ...flag("true", { target_segments: ["beta", "empty", "gone"], rollout_percentage: 0 }),
+      key: "a.enabled",
+    },
+    { ...flag("true", { target_segments: ["team"] }), key: "b.enabled" },
+    { ...flag("false", { target_segments: ["team"] }), key: "c.enabled" },
+    { ...flag("true", { target_segments: ["gone"] }), key: "d.enabled" },
+    { ...flag("true", { target_segments: ["team", 7, null] }), key: "e.enabled" },
+  ], segments);
+  const on = (key: string) => ["b1", "b2", "t1", "x", ""].filter((id) => evaluate(flags, key, id).value);
+  assertEquals(on("a.enabled"), ["b1", "b2"]);
+  assertEquals(on("b.enabled"), ["t1"]);
+  assertEquals(on("c.enabled"), []);
+  assertEquals(on("d.enabled"), []);
+  assertEquals(on("e.enabled"), ["t1"]);
+  assertEquals(evaluate(flags, "a.enabled", "b1").reason, "TARGETING_MATCH");
+  assertEquals(["a", "b", "c", "d"].map((key) => onForAnybody(flags, `${key}.enabled`)), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+});
+
+Deno.test("evaluate() is off where a prerequisite is not on for the same id, whatever the reason", () => {
+  const make = (key: string, value: string, metadata: Record<string, unknown> = {}) => ({
+    key: `${key}.enabled`,
+    value,
+    metadata: {
+      ...metadata,
+      ...(metadata.needs ? { prerequisites: (metadata.needs as string[]).map((k) => `${k}.enabled`) } : {}),
+    },
+    version: 1,
+  });
+  const flags = prepareFlags([
+    make("base", "true", { target_user_ids: ["u1"], rollout_percentage: 0 }),
+    make("top", "true", { needs: ["base"] }),
+    make("far", "true", { needs: ["top"], target_user_ids: ["u1", "u2"] }),
+    make("off", "false"),
+    make("needs_off", "true", { needs: ["base", "off"] }),
+    make("needs_gone", "true", { needs: ["gone"] }),
+    make("half", "true", { rollout_percentage: 50 }),
+    make("needs_half", "true", { needs: ["half"] }),
+    // Circles, and what leads into one.
+    make("self", "true", { needs: ["self"] }),
+    make("a", "true", { needs: ["b"] }),
+    make("b", "true", { needs: ["c"] }),
+    make("c", "true", { needs: ["a"] }),
+    make("into", "true", { needs: ["c"] }),
+  ]);
+  const answer = (key: string, id?: string, killed?: (key: string) => boolean) => {
+    const { value, reason } = evaluate(flags, `${key}.enabled`, id, killed);
+    return `${value} ${reason}`;
+  };
+  assertEquals(answer("top", "u1"), "true STATIC");
+  assertEquals(answer("top", "u2"), "false DISABLED");
+  assertEquals(answer("far", "u1"), "true TARGETING_MATCH");
+  assertEquals(answer("far", "u2"), "false DISABLED");
+  for (const key of ["needs_off", "needs_gone", "self", "a", "b", "c", "into"]) {
+    assertEquals(answer(key, "u1"), "false DISABLED", key);
+  }
+  assertEquals(answer("needs_half"), "false DISABLED"); // nobody to ask the half for
+  assertEquals(answer("top", "u1", (key) => key === "base.enabled"), "false DISABLED");
+  assertEquals(answer("base", "u1", (key) => key === "top.enabled"), "true TARGETING_MATCH");
 });
 
 Deno.test("evaluate() is off for a flag that nobody made", () => {

@@ -1,0 +1,46 @@
+-- The way back from 20261121003700_rollout_clock.sql.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+do $$
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    perform cron.unschedule(j.jobid) from cron.job j
+    where j.jobname in ('gatelink_flag_schedules', 'gatelink_guard', 'gatelink_notify', 'gatelink_purge_flag_metrics');
+  end if;
+end $$;
+
+create or replace function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
+language sql set search_path = '' as $$
+  select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
+$$;
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number, and answers {messages: [{id, lease, attempt, number_id, to, message}], next_due_ms}.';
+
+create or replace function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text)
+language sql immutable set search_path = '' as $$
+  values
+    ('gatelink_drain', 10, 'http', 'wa-router'),
+    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
+    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
+    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())')
+$$;
+
+create or replace function private.schedule_clock() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_job record;
+  v_count integer := 0;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
+    return 0;
+  end if;
+  for v_job in select * from private.clock_jobs() loop
+    execute format('select cron.schedule(%L, %L, %L)', v_job.name,
+      case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds' else '0 * * * *' end,
+      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $$;
