@@ -95,7 +95,7 @@ Deno.test("documents: every file and folder of this repository that they name is
   const missing: string[] = [];
   for (const { path, text } of DOCUMENTS) {
     const names = text.matchAll(
-      /(?<![\w/.-])((?:supabase|docs|local|cli|tests|tools|\.ci)\/[\w.\/-]*\w\/?)(?![\w<*{$…-])/g,
+      /(?<![\w/.@-])((?:supabase|docs|local|cli|tests|tools|\.ci)\/[\w.\/-]*\w\/?)(?![\w<*{$…-])/g,
     );
     for (const [, name] of names) {
       // A pattern for a name, such as x_test.ts or YYYYMMDDHHMMSS_subject.sql, names no file.
