@@ -32,11 +32,12 @@ export function qrSvg(text: string, options: QrOptions = {}): string {
 /**
  * A QR code as PNG (RFC 2083): two colours, one bit a pixel.
  *
- * @param scale Pixels a module.
+ * @param wide Its width in pixels at most, where that leaves a module one: each is a whole number of pixels wide.
  */
-export async function qrPng(text: string, scale: number, options: QrOptions = {}): Promise<Bytes> {
+export async function qrPng(text: string, wide: number, options: QrOptions = {}): Promise<Bytes> {
   const { rows, size } = matrix(text, options);
   const { dark = "#000000", light = "#ffffff" } = options;
+  const scale = Math.max(1, Math.floor(wide / size));
   const width = size * scale, stride = Math.ceil(width / 8) + 1;
   const pixels = new Uint8Array(stride * width); // each line begins with its filter: 0, none
   rows.forEach((row, y) => {

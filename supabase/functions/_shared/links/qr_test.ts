@@ -6,8 +6,14 @@ import { qrPng, qrSvg } from "./qr.ts";
 const URL_TEXT = "https://go.example.com/demo2345";
 
 Deno.test("qrPng(): a PNG whose pixels are the code's modules, in its colours", async () => {
-  const png = await qrPng(URL_TEXT, 3, { level: "H", dark: "#0b5fff", light: "#fffff0", margin: 2 });
   const { data, size } = encode(URL_TEXT, { ecc: "H", border: 2 });
+  // As wide as asked for, less what would be a part of a module.
+  const png = await qrPng(URL_TEXT, size * 4 - 1, {
+    level: "H",
+    dark: "#0b5fff",
+    light: "#fffff0",
+    margin: 2,
+  });
   const view = new DataView(png.buffer);
   assertEquals([...png.slice(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const chunks = new Map<string, Uint8Array>();
