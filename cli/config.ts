@@ -15,6 +15,8 @@ export interface Config {
   routes: RouteRow[];
   destinations: { id: string; name: string; url: string; state: "active" | "paused" }[];
   allowlist: { pattern: string; purpose: "forward" | "redirect" }[];
+  /** Named lists of targeting ids. */
+  segments: Record<string, string[]>;
 }
 
 /** Reads the configuration in one snapshot. */

@@ -121,7 +121,7 @@ async function findMessage(api: Api, message: string): Promise<Message> {
 /** Why a message has no decision. */
 function waiting(message: Message, contactId: string, config: Config): string {
   if (message.direction === "out") return "it goes out: only what comes in is routed";
-  return evaluate(prepareFlags(config.settings), ROUTER_FLAG, contactId).value
+  return evaluate(prepareFlags(config.settings, config.segments), ROUTER_FLAG, contactId).value
     ? "it waits for the router"
     : `it waits: ${ROUTER_FLAG} is off for this contact`;
 }
@@ -180,7 +180,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
   const contactId = parsed.data.contact ?? (from === undefined ? undefined : await contactOf(api, from)) ??
     "";
   const conversation = contactId === "" ? undefined : await conversationOf(api, contactId, number);
-  const flags = prepareFlags(config.settings);
+  const flags = prepareFlags(config.settings, config.segments);
   const decision = match(
     await routesOf(config),
     {

@@ -61,7 +61,7 @@ export async function state(
     flag: {
       key,
       killed: killed(key),
-      on: config === undefined ? null : onForAnybody(prepareFlags(config.settings), key),
+      on: config === undefined ? null : onForAnybody(prepareFlags(config.settings, config.segments), key),
     },
   };
   return Response.json(said, { headers: { "cache-control": "no-store" } });

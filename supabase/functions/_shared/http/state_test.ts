@@ -14,6 +14,7 @@ const CONFIG: Config = {
   routes: [],
   destinations: [],
   allowlist: [],
+  segments: {},
 };
 
 const ENVIRONMENT = {

@@ -65,7 +65,7 @@ export async function readRules(config: Config, numbers: Rules["numbers"]): Prom
   );
   const template = settings.get("deeplinks.text_template");
   return {
-    flags: prepareFlags(config.settings),
+    flags: prepareFlags(config.settings, config.segments),
     allowlist: await compileAllowlist(hosts),
     allowLoopback: settings.get("deeplinks.allow_loopback") === "true",
     schemes: readSchemes(settings.get("deeplinks.app_schemes")),

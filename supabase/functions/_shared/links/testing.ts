@@ -44,6 +44,7 @@ export async function rulesOf(settings: Record<string, string> = {}): Promise<Ru
       pattern,
       purpose: "redirect",
     })),
+    segments: {},
   }, { "1065": "12025550100" });
 }
 

@@ -35,7 +35,7 @@ async function meaningOf(config: Config): Promise<Meaning> {
   let meaning = meanings.get(config);
   if (meaning === undefined) {
     meaning = (async () => ({
-      flags: prepareFlags(config.settings),
+      flags: prepareFlags(config.settings, config.segments),
       routes: await compileRoutes(
         config.routes,
         new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
