@@ -7,12 +7,15 @@ import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryResult, type DeliveryWorld } from "../forward/deliver.ts";
 import { next, SCHEDULE } from "../forward/retry.ts";
+import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
 /** Deliveries under way at once in one isolate. */
 const CONCURRENCY = 64;
 /** Longer than the longest timeout a destination may have (30 s), so that no lease ends under a delivery. */
 const LEASE_SECONDS = 60;
+/** How long a settlement is tried when the database is away: within the lease of the slowest delivery. */
+const SETTLE_MS = 20_000;
 
 /** A delivery as `claim_deliveries` gives it. */
 interface Claimed {
@@ -120,7 +123,8 @@ export function createForwarder(
       const replies = result.replies === undefined
         ? []
         : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);
-      await settle({ ...settlement(claimed, destination, result, replies), destination: destination.name });
+      const settled = { ...settlement(claimed, destination, result, replies), destination: destination.name };
+      await insist(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself and the delivery is made again under the same webhook-id.
       deps.onError("a delivery could not be settled", error);

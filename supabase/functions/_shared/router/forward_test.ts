@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { Rpc } from "../db/client.ts";
 import { compileAllowlist } from "../forward/allowlist.ts";
+import { Problem } from "../http/problem.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 
 const SECRET = "whsec_" + btoa("a secret of thirty-two bytes ....");
@@ -176,4 +177,22 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   assertEquals(told, ["a delivery could not be settled"]);
   await round();
   assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {} });
+});
+
+Deno.test("createForwarder(): what a service took is written down though the database is away for a moment", async () => {
+  let away = 2, received = 0;
+  const outcomes: unknown[] = [];
+  const { round, done, told } = forwarder([], () => (received++, new Response()), {
+    rpc: <T>(name: string, args: object = {}) => {
+      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]) as T);
+      if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
+      outcomes.push(
+        ...(args as { p_results: { outcome: string }[] }).p_results.map(({ outcome }) => outcome),
+      );
+      return Promise.resolve({ replies: 0 } as T);
+    },
+  });
+  await round();
+  await done();
+  assertEquals([received, outcomes, told], [1, ["delivered"], []]);
 });

@@ -5,14 +5,17 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
+import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
 /** The flag that sending stands under. */
 export const SEND_FLAG = "wa_send.enabled";
 
 const CONCURRENCY = 32;
-/** Longer than the provider is waited for. */
+/** Longer than the provider is waited for (15 s). */
 const LEASE_SECONDS = 60;
+/** How long a settlement is tried when the database is away: within the lease. */
+const SETTLE_MS = 35_000;
 
 /** An outbound message as `claim_outbound` gives it. */
 export interface ClaimedMessage {
@@ -57,7 +60,8 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
 
   async function attempt(message: ClaimedMessage): Promise<void> {
     try {
-      await settle({ id: message.id, lease: message.lease, ...await deps.send(message) });
+      const settled = { id: message.id, lease: message.lease, ...await deps.send(message) };
+      await insist(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself. It is sent again then, unless a status has told meanwhile that it went.
       deps.onError("an outbound message could not be settled", error);

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Rpc } from "../db/client.ts";
+import { Problem } from "../http/problem.ts";
 import { type ClaimedMessage, createSender, type SenderDeps } from "./send.ts";
 
 const message = (n: number): ClaimedMessage => ({
@@ -83,4 +84,27 @@ Deno.test("createSender(): switched off it claims nothing; what cannot be settle
   await round();
   await done();
   assertEquals(told, ["an outbound message could not be settled"]);
+});
+
+Deno.test("createSender(): what went out is written down though the database is away for a moment", async () => {
+  let away = 2;
+  const settled: unknown[] = [];
+  let sent = 0;
+  const { round, done, told } = sender([], {
+    send: () => Promise.resolve({ outcome: "sent", provider_id: `wamid.${++sent}` }),
+    rpc: <T>(name: string, args?: object) => {
+      if (name === "claim_outbound") {
+        return Promise.resolve({ messages: [message(1)], next_due_ms: null } as T);
+      }
+      if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
+      settled.push(args);
+      return Promise.resolve(null as T);
+    },
+  });
+  await round();
+  await done();
+  assertEquals([sent, told], [1, []]);
+  assertEquals(settled, [
+    { p_results: [{ id: "o1", lease: "l1", outcome: "sent", provider_id: "wamid.1" }] },
+  ]);
 });
