@@ -185,7 +185,8 @@ comment on function private.click_groups(text, timestamptz, timestamptz, text, i
 revoke execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) from public, anon, authenticated;
 grant execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) to service_role;
 
--- A day that is rolled up is read from there, any other from the clicks themselves.
+-- A day without slots is read from its roll-up. One with slots counts them on top of what was rolled up before (nothing,
+-- but for clicks that came late), and reads the rest from the clicks themselves.
 create function private.link_days(p_code text, p_from date, p_to date) returns table (
   day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint,
   platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
@@ -195,7 +196,8 @@ language sql stable set search_path = '' as $$
   where d.code = p_code and d.day between p_from and p_to
     and not exists (select from public.click_counts n where n.code = d.code and n.day = d.day)
   union all
-  select n.day, n.human, n.bot, n.preview, n.prefetch, (
+  select n.day, n.human + coalesce(d.human, 0), n.bot + coalesce(d.bot, 0), n.preview + coalesce(d.preview, 0),
+    n.prefetch + coalesce(d.prefetch, 0), (
       select count(distinct c.visitor) from public.clicks c
       where c.code = p_code and c.at >= b.starts and c.at < b.ends and c.verdict = 'human'),
     private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
@@ -204,6 +206,7 @@ language sql stable set search_path = '' as $$
     select n.day, sum(n.human)::bigint as human, sum(n.bot)::bigint as bot, sum(n.preview)::bigint as preview,
       sum(n.prefetch)::bigint as prefetch
     from public.click_counts n where n.code = p_code and n.day between p_from and p_to group by n.day) n
+  left join public.click_days d on d.code = p_code and d.day = n.day
   cross join lateral (
     select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
 $$;
@@ -223,7 +226,7 @@ grant execute on function private.add_up(jsonb[]) to service_role;
 -- ---------------------------------------------------------------------------
 -- Roll-up and purge
 -- ---------------------------------------------------------------------------
--- From the clicks themselves, so doing it again gives the same; a click that comes late makes its day be done again.
+-- Slots are taken away as they are added, so nothing counts twice; a click that comes late makes its day be done again.
 create function private.roll_up_clicks(p_now timestamptz, p_limit integer default 20000) returns bigint
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -234,16 +237,22 @@ begin
     select distinct n.code, n.day from public.click_counts n
     where n.day < v_today order by n.day, n.code limit p_limit
   ), gone as (
-    delete from public.click_counts n using over where n.code = over.code and n.day = over.day returning 1
+    -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
+    delete from public.click_counts n using over where n.code = over.code and n.day = over.day
+    returning n.code, n.day, n.human, n.bot, n.preview, n.prefetch
   ), summed as (
     insert into public.click_days as d (
       code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
-    select over.code, over.day, s.human, s.bot, s.preview, s.prefetch, s.visitors, s.platforms, s.countries, s.referrers, s.targets
-    from over cross join lateral private.link_days(over.code, over.day, over.day) s
+    select g.code, g.day, g.human, g.bot, g.preview, g.prefetch, s.visitors, s.platforms, s.countries, s.referrers, s.targets
+    from (
+      select gone.code, gone.day, sum(gone.human)::bigint as human, sum(gone.bot)::bigint as bot,
+        sum(gone.preview)::bigint as preview, sum(gone.prefetch)::bigint as prefetch
+      from gone group by gone.code, gone.day) g
+    cross join lateral private.link_days(g.code, g.day, g.day) s
     on conflict on constraint click_days_pkey do update
-      set human = excluded.human, bot = excluded.bot, preview = excluded.preview, prefetch = excluded.prefetch,
-        visitors = excluded.visitors, platforms = excluded.platforms, countries = excluded.countries,
-        referrers = excluded.referrers, targets = excluded.targets
+      set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
+        prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
+        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
     returning 1
   )
   select count(*) into v_count from summed;
