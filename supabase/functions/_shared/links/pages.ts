@@ -40,8 +40,10 @@ function page(title: string, head: string, body: string, nonce: string, form = f
       `<title>${
         escapeHtml(title)
       }</title>${head}<style nonce="${nonce}">${STYLE}</style></head><body>${body}</body></html>`,
+    // Browsers hold the redirect after a form to form-action too, and a link leads to hosts and apps of all kinds: the
+    // page with a form names none. It posts to where it is, and nothing that is put in can add another form.
     policy: `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; base-uri 'none'; ` +
-      `form-action ${form ? "'self'" : "'none'"}; frame-ancestors 'none'`,
+      `${form ? "" : "form-action 'none'; "}frame-ancestors 'none'`,
   };
 }
 

@@ -1,0 +1,314 @@
+/** Links in Chromium, with the user agents of phones and desktops: every kind of target ends where it should. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import postgres from "postgres";
+import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
+import { readQr } from "../support/qr.ts";
+import { eventually, type RunningStack, startStack } from "../support/stack.ts";
+import { browserTest } from "./chromium.ts";
+import { seriousFaults } from "./page.ts";
+
+const IPHONE = devices["iPhone 15"];
+const PIXEL = devices["Pixel 7"];
+const WINDOWS = devices["Desktop Edge"];
+const MAC = devices["Desktop Safari"];
+const FIREFOX_ANDROID = {
+  ...PIXEL,
+  userAgent: "Mozilla/5.0 (Android 15; Mobile; rv:132.0) Gecko/132.0 Firefox/132.0",
+};
+const WHATSAPP = { userAgent: "WhatsApp/2.24.20.78 A" };
+
+const EXAMPLE = "https://www.example.com";
+const APP_STORE = "https://apps.apple.com/app/id1234567890";
+const PLAY = "https://play.google.com/store/apps/details?id=com.example.app";
+
+/** A stack on which links may lead to these places. */
+async function withStack(test: (stack: RunningStack) => Promise<void>): Promise<void> {
+  const stack = await startStack();
+  const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+  try {
+    for (const url of [EXAMPLE, APP_STORE, PLAY]) {
+      await sql`select public.allow_host(${new URL(url).host}, 'redirect')`;
+    }
+    const apps = {
+      android: [{ package: "com.example.app", sha256: [Array(32).fill("AB").join(":")] }],
+    };
+    await sql`insert into public.settings (key, value) values
+      ('deeplinks.app_schemes', 'exapp'), ('deeplinks.apps', ${JSON.stringify(apps)}),
+      ('spring.enabled', 'false')`;
+    // All of it is known once the last of it is.
+    await eventually("the settings are known", async () => {
+      const file = await fetch(`${stack.url}/.well-known/assetlinks.json`);
+      return (await file.json()).length === 1 || undefined;
+    });
+    await test(stack);
+  } finally {
+    await sql.end();
+    await stack.stop();
+  }
+}
+
+/** Makes a link and gives its address. */
+async function link(stack: RunningStack, body: object): Promise<string> {
+  const response = await fetch(`${stack.url}/functions/v1/deeplinks`, {
+    method: "POST",
+    headers: { apikey: stack.stack.secretKey },
+    body: JSON.stringify(body),
+  });
+  const made = await response.json();
+  assertEquals(response.status, 201, JSON.stringify(made));
+  return made.url;
+}
+
+/**
+ * A page on a device, for which the web beyond this machine is one page that says hello. Below Playwright, whose own
+ * interception does not see where a redirect leads.
+ */
+async function on(
+  browser: Browser,
+  device: BrowserContextOptions,
+  test: (page: Page) => Promise<void>,
+): Promise<void> {
+  const { defaultBrowserType: _, ...options } = device as typeof IPHONE;
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const network = await context.newCDPSession(page);
+  network.on("Fetch.requestPaused", ({ requestId }) => {
+    const responseHeaders = [{ name: "content-type", value: "text/html" }];
+    network.send("Fetch.fulfillRequest", {
+      requestId,
+      responseCode: 200,
+      responseHeaders,
+      body: btoa("<h1>hello</h1>"),
+    })
+      .catch(() => {});
+  });
+  await network.send("Fetch.enable", { patterns: [{ urlPattern: "https://*" }] });
+  try {
+    await test(page);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Where a visit ends. */
+async function endOf(browser: Browser, device: BrowserContextOptions, url: string): Promise<string> {
+  let end = "";
+  await on(browser, device, async (page) => {
+    await page.goto(url);
+    end = page.url();
+  });
+  return end;
+}
+
+/** The address that a link hands to the system instead of the browser: Chromium on a desktop follows no intent. */
+async function handedOn(
+  browser: Browser,
+  device: BrowserContextOptions,
+  url: string,
+): Promise<string | undefined> {
+  let location: string | undefined;
+  await on(browser, device, async (page) => {
+    page.on("response", (response) => location ??= response.headers().location);
+    await page.goto(url).catch(() => {});
+  });
+  return location;
+}
+
+browserTest(
+  "links: pages, stores, apps and chats, by the device that visits",
+  (browser) =>
+    withStack(async (stack) => {
+      const app = { url: `${EXAMPLE}/product/7`, package: "com.example.app", fallback: PLAY };
+      const everywhere = await link(stack, {
+        default_url: `${EXAMPLE}/`,
+        utm: { campaign: "spring" },
+        targets: [
+          { when: { platform: "ios" }, store: APP_STORE },
+          { when: { platform: "android" }, app },
+          { when: { platform: "windows" }, url: `${EXAMPLE}/windows` },
+        ],
+      });
+      assertEquals(await endOf(browser, IPHONE, everywhere), `${APP_STORE}?utm_campaign=spring`);
+      assertEquals(await endOf(browser, WINDOWS, everywhere), `${EXAMPLE}/windows?utm_campaign=spring`);
+      assertEquals(await endOf(browser, MAC, everywhere), `${EXAMPLE}/?utm_campaign=spring`);
+
+      const intent = (await handedOn(browser, PIXEL, everywhere))!;
+      const [, path, extras] = /^intent:\/\/(.*)#Intent;(.*);end$/.exec(intent)!;
+      const parts = Object.fromEntries(extras.split(";").map((part) => part.split("=", 2)));
+      assertMatch(path, /^www\.example\.com\/product\/7\?gl_token=[a-z2-7]{16}$/);
+      assertEquals([parts.scheme, parts.package], ["https", "com.example.app"]);
+      // Without the app the token goes through the store: Play hands it to the app that is installed from there.
+      const token = path.slice(-16);
+      assertEquals(
+        decodeURIComponent(parts["S.browser_fallback_url"]),
+        `${PLAY}&referrer=gl_token%3D${token}`,
+      );
+      // Firefox does not know what to do with the fallback of an intent, and opens an app by its universal link.
+      assertMatch(
+        await endOf(browser, FIREFOX_ANDROID, everywhere),
+        /^https:\/\/www\.example\.com\/product\/7\?gl_token=/,
+      );
+
+      const chat = await link(stack, {
+        default_url: `${EXAMPLE}/`,
+        whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Grüße & {ref} 🍞" },
+      });
+      for (const device of [IPHONE, PIXEL, WINDOWS]) {
+        const end = new URL(await endOf(browser, device, chat));
+        assertEquals(end.host, "wa.me");
+        assertMatch(end.searchParams.get("text")!, /^Grüße & \[ref:[a-z2-7]{16}\] 🍞$/);
+      }
+
+      const flagged = await link(stack, {
+        default_url: `${EXAMPLE}/before`,
+        targets: [{ url: `${EXAMPLE}/after` }],
+        flag_key: "spring.enabled",
+      });
+      assertEquals(await endOf(browser, IPHONE, flagged), `${EXAMPLE}/before`);
+
+      const late = { default_url: `${EXAMPLE}/`, expires_at: "2026-01-01T00:00:00Z" };
+      const expired = await link(stack, { ...late, expired_url: `${EXAMPLE}/late` });
+      assertEquals(await endOf(browser, IPHONE, expired), `${EXAMPLE}/late`);
+      const gone = await link(stack, late);
+      await on(browser, IPHONE, async (page) => {
+        const response = await page.goto(gone);
+        assertEquals([response!.status(), (await response!.json()).code], [410, "link_expired"]);
+      });
+    }),
+);
+
+browserTest(
+  "links: an app by its own scheme is tried, and the fallback comes when it is not there",
+  (browser) =>
+    withStack(async (stack) => {
+      const url = await link(stack, {
+        default_url: `${EXAMPLE}/`,
+        targets: [{
+          when: { platform: ["ios", "macos"] },
+          app: { url: "exapp://product/7", fallback: APP_STORE },
+        }],
+      });
+      await on(browser, IPHONE, async (page) => {
+        const tried: string[] = [];
+        page.on("request", (request) => tried.push(request.url()));
+        await page.goto(url, { waitUntil: "commit" });
+        // The try to open the app is a navigation that fails, at which waitForURL would give up.
+        await eventually("the fallback", () => page.url() === APP_STORE || undefined);
+        const app = /^exapp:\/\/product\/7\?gl_token=[a-z2-7]{16}$/;
+        assertEquals(tried.filter((address) => app.test(address)).length, 1, tried.join(" "));
+      });
+      // The app came up, so the page is hidden: whoever comes back later finds both ways, and is sent nowhere.
+      await on(browser, IPHONE, async (page) => {
+        await page.addInitScript({
+          content: `Object.defineProperty(document, "hidden", { get: () => true });
+            setInterval(() => document.dispatchEvent(new Event("visibilitychange")), 100);`,
+        });
+        await page.goto(url, { waitUntil: "commit" });
+        await page.getByRole("heading", { name: "Opening the app…" }).waitFor();
+        await page.waitForTimeout(2000);
+        assertEquals([page.url(), await seriousFaults(page)], [url, []]);
+        assertMatch(
+          (await page.getByRole("link", { name: "Open the app" }).getAttribute("href"))!,
+          /^exapp:\/\/product\/7\?gl_token=/,
+        );
+        await page.getByRole("link", { name: "Go on without it" }).click();
+        await page.waitForURL(APP_STORE);
+      });
+    }),
+);
+
+browserTest(
+  "links: a password is asked for, and never stands in an address",
+  (browser) =>
+    withStack(async (stack) => {
+      const url = await link(stack, { default_url: `${EXAMPLE}/secret`, password: "open sesame" });
+      await on(browser, IPHONE, async (page) => {
+        const addresses: string[] = [];
+        page.on("request", (request) => addresses.push(request.url()));
+        assertEquals((await page.goto(url))!.status(), 401);
+        assertEquals(await seriousFaults(page), []);
+        await page.getByLabel("This link is protected.").fill("open barley");
+        await page.getByRole("button", { name: "Open" }).click();
+        await page.getByRole("alert").waitFor();
+        assertEquals([page.url(), await seriousFaults(page)], [url, []]);
+        await page.getByLabel("This link is protected.").fill("open sesame");
+        await page.keyboard.press("Enter");
+        await page.waitForURL(`${EXAMPLE}/secret`);
+        assertEquals(addresses.filter((address) => /barley|sesame/.test(address)), []);
+      });
+    }),
+);
+
+browserTest(
+  "links: a messenger is shown what the link is about, and sent nowhere",
+  (browser) =>
+    withStack(async (stack) => {
+      const preview = { title: "Bread & <butter>", description: "Fresh", image: `${EXAMPLE}/bread.png` };
+      const url = await link(stack, { default_url: `${EXAMPLE}/`, preview, max_uses: 1 });
+      await on(browser, WHATSAPP, async (page) => {
+        await page.goto(url);
+        assertEquals(page.url(), url);
+        const said = await page.locator('meta[property^="og:"]').evaluateAll((tags) =>
+          Object.fromEntries(tags.map((tag) => [tag.getAttribute("property"), tag.getAttribute("content")]))
+        );
+        assertEquals(said, {
+          "og:type": "website",
+          "og:url": url,
+          "og:title": preview.title,
+          "og:description": preview.description,
+          "og:image": preview.image,
+        });
+        assertEquals(await page.getByRole("heading").textContent(), preview.title);
+      });
+      // It used nothing up.
+      assertEquals(await endOf(browser, IPHONE, url), `${EXAMPLE}/`);
+    }),
+);
+
+browserTest(
+  "links: the QR code is read off the screen, the link tapped, and the message sent in the simulator",
+  (browser) =>
+    withStack(async (stack) => {
+      const url = await link(stack, {
+        code: "counter-7",
+        whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "A table for two" },
+        tags: ["counter"],
+      });
+      const page = await browser.newPage();
+      await page.goto(`${stack.url}/simulator/`);
+      const { pixels, width, height } = await page.evaluate<
+        { pixels: number[]; width: number; height: number }
+      >(
+        `(async () => {
+        const bitmap = await createImageBitmap(await (await fetch("/functions/v1/deeplinks/counter-7/qr.png")).blob());
+        const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+        context.drawImage(bitmap, 0, 0);
+        const { data, width, height } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+        return { pixels: Array.from(data), width, height };
+      })()`,
+      );
+      assertEquals(readQr(new Uint8ClampedArray(pixels), width, height), url);
+
+      const chat = new URL(await endOf(browser, PIXEL, url));
+      const text = chat.searchParams.get("text")!;
+      assertMatch(text, /^A table for two\n\n\[ref:[a-z2-7]{16}\]$/);
+      await page.getByRole("button", { name: /^Amina Diallo/ }).click();
+      await page.getByRole("textbox", { name: "Message" }).fill(text);
+      await page.keyboard.press("Enter");
+      // The demo service answers with the words that it got: those of the person, without the token.
+      const answer = page.locator("#messages li", { hasText: "You said" }).last();
+      await answer.waitFor();
+      assertStringIncludes((await answer.textContent())!, "You said: A table for two");
+      assertEquals((await answer.textContent())!.includes("[ref:"), false);
+      const figures = await eventually("the figures", async () => {
+        const response = await fetch(`${stack.url}/functions/v1/deeplinks/counter-7/stats`, {
+          headers: { apikey: stack.stack.secretKey },
+        });
+        const { clicks, attributions } = await response.json();
+        return attributions.total === 1 ? { clicks, attributions } : undefined;
+      });
+      assertEquals(figures.clicks.human, 1);
+      assertEquals(figures.attributions, { total: 1, first_touch: 1, by_confidence: { exact: 1 } });
+      await page.close();
+    }),
+);
