@@ -443,6 +443,15 @@ htmlTest(
   },
 );
 
+linksTest("on the link domain HTML can be served, elsewhere not", async (links) => {
+  const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
+  const options = { open: true, headers: { "user-agent": WHATSAPP } };
+  const { status, body } = await links.call(`/l/${code}`, { ...options, root: true });
+  assertEquals(status, 200);
+  assertMatch(body, /<meta property="og:title" content="Sale">/);
+  assertEquals((await links.call(`/${code}`, options)).status, 302);
+}, { LINK_DOMAIN: "ref.example.co/l" });
+
 linksTest("where it cannot, they are plain redirects", async (links) => {
   await links.set("deeplinks.app_schemes", "myapp");
   const shown = await links.link({ default_url: HOME, preview: { title: "Sale" } });

@@ -45,6 +45,8 @@ export interface CallOptions {
   body?: unknown;
   /** Without the secret key. */
   open?: boolean;
+  /** The path is one of the host, not one below the function. */
+  root?: boolean;
 }
 
 /** An isolate of the function. */
@@ -155,8 +157,8 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     now: () => clock + performance.now(),
   });
   const served = serve("deeplinks", createHandler(routes));
-  const request = (path: string, init: RequestInit) =>
-    served.fetch(new Request(`https://ref.example.co/deeplinks${path}`, init));
+  const request = (path: string, init: RequestInit, base = "/deeplinks") =>
+    served.fetch(new Request(`https://ref.example.co${base}${path}`, init));
 
   return {
     calls,
@@ -167,14 +169,14 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     set away(value) {
       state.away = value;
     },
-    async call(path, { method = "GET", headers = {}, body, open = false } = {}) {
+    async call(path, { method = "GET", headers = {}, body, open = false, root = false } = {}) {
       const response = await request(path, {
         method,
         headers: { ...(open ? {} : { apikey: KEYS.secretKey }), ...headers },
         body: body === undefined || typeof body === "string"
           ? body as string | undefined
           : JSON.stringify(body),
-      });
+      }, root ? "" : undefined);
       const json = /\bjson\b/.test(response.headers.get("content-type") ?? "");
       return {
         status: response.status,
