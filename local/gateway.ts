@@ -1,5 +1,6 @@
 /** The supervisor's own server, on an internal port: everything of the stack that is not a function. */
 import { Problem, problemResponse } from "../supabase/functions/_shared/http/problem.ts";
+import { log } from "../supabase/functions/_shared/log/log.ts";
 
 type Fetch = (request: Request) => Response | Promise<Response>;
 
@@ -12,7 +13,11 @@ export interface Gateway {
 /** Serves by the beginning of the path: `{"/rest/v1": …}`. What is under no path goes to /simulator/ or is 404. */
 export function startGateway(paths: Record<string, Fetch>): Gateway {
   const routes = Object.entries(paths);
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+  const onError = (error: unknown) => {
+    log.error("a part of the stack failed", { error });
+    return problemResponse(new Problem("internal_error"), crypto.randomUUID());
+  };
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {}, onError }, (request) => {
     const path = new URL(request.url).pathname;
     const route = routes.find(([prefix]) => path === prefix || path.startsWith(`${prefix}/`));
     if (route) return route[1](request);

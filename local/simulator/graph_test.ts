@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FAULTS } from "./faults.ts";
 import type { Json } from "./model.ts";
 import { faultOf } from "./outgoing.ts";
+import { KEEP } from "./store.ts";
 import { callGraph, simulate } from "./testing.ts";
 
 const TEXT = { type: "text", text: { body: "hello" } };
@@ -285,4 +286,16 @@ Deno.test("GraphApi: a person without a number is addressed by user id; an unkno
   assertEquals((await callGraph(meta, { to: hidden.bsuid, ...TEXT })).status, 400);
   assertEquals((await callGraph(meta, { to: "12025550199", ...TEXT })).status, 200);
   assertEquals(meta.contacts.at(-1)?.phone, "12025550199");
+});
+
+Deno.test("GraphApi: when the network is full a number that is not known is refused, the others are written to", async () => {
+  const { meta, send } = withPerson();
+  while (meta.contacts.length < KEEP.contacts) {
+    meta.addContact({ name: "Somebody", phone: `4479${10_000_000 + meta.contacts.length}` });
+  }
+  const refused = await send({ ...TEXT, to: "+44 7700 900999" });
+  assertEquals(refused.status, 400);
+  const { code, error_data } = await errorOf(refused);
+  assertEquals([code, (error_data as Json).details], [100, `to: at most ${KEEP.contacts} contacts`]);
+  assertEquals((await send()).status, 200);
 });

@@ -306,7 +306,12 @@ export class MetaSimulator {
     if (known) return known;
     const phone = phoneOf(to);
     if (!phone) return "to: not a phone number, and recipient: not a known user id";
-    return this.addContact({ name: `+${phone}`, phone });
+    try {
+      return this.addContact({ name: `+${phone}`, phone });
+    } catch (error) {
+      if (error instanceof RangeError) return `to: ${error.message}`;
+      throw error;
+    }
   }
 
   #accept(contact: Contact, body: Json, failure?: GraphError): string | undefined {
