@@ -54,6 +54,9 @@ export interface DataFolder {
   release(): void;
 }
 
+/** What a stack makes in its folder; `keys.json` alone could be of any project. */
+const OURS = /^(postgres|keys|stack|simulator|deployed|lock)(\.|$)/;
+
 /** So much is needed for a new cluster and its first write-ahead log, and so much to go on with one, in bytes. */
 const ROOM = { new: 400e6, more: 100e6 };
 
@@ -90,6 +93,15 @@ async function open(path: string, fresh: boolean): Promise<DataFolder> {
   try {
     const left = parse<StackFile>(join(path, "stack.json"));
     if (fresh) {
+      const foreign = names.filter((name) => !OURS.test(name));
+      if (foreign.length > 0) {
+        throw new StackError(
+          `--fresh would remove files that are not Gatelink's from ${path}: ${
+            foreign.slice(0, 3).join(", ")
+          }. ` +
+            `Move them away, or give another --data.`,
+        );
+      }
       for (const name of names) if (name !== "lock") await Deno.remove(join(path, name), { recursive: true });
     }
     checkRoom(path);
