@@ -3,10 +3,13 @@ import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
 import { dead } from "./dead.ts";
 import { destinations } from "./destinations.ts";
+import { flags } from "./flags.ts";
+import { gates } from "./gates.ts";
 import { links } from "./links.ts";
 import { operations } from "./operations.ts";
 import { replay } from "./replay.ts";
 import { rollback } from "./rollback.ts";
+import { rollout } from "./rollout.ts";
 import { routes } from "./routes.ts";
 import type { Run } from "./session.ts";
 
@@ -39,7 +42,21 @@ export function program(run: Run): Command {
     .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError()
     .addHelpText("after", HELP);
-  for (const add of [allowlist, destinations, routes, links, replay, dead, rollback, operations]) {
+  for (
+    const add of [
+      allowlist,
+      destinations,
+      routes,
+      links,
+      flags,
+      gates,
+      rollout,
+      rollback,
+      replay,
+      dead,
+      operations,
+    ]
+  ) {
     add(gatelink, run);
   }
   return gatelink;

@@ -4,13 +4,14 @@ import { loadConfig } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { awaited, untilAll } from "./functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
+import { currentRollout } from "./rollouts_api.ts";
 import type { Session } from "./session.ts";
 import type { WayBack } from "./way_back.ts";
 
 /** Warm functions read the configuration again after at most 5 s; the rest is for a busy machine. */
 const SEEN_WITHIN_MS = 15_000;
 /** Others may be writing the flag; off wins in the end. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 10;
 
 export interface FlagOptions {
   why: string;
@@ -66,12 +67,22 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
   };
 }
 
+/** Off, and with it the rollout that is under way: else the guard would find the flag changed by hand. */
 async function turnOff(api: Api, flag: string, why: string): Promise<string> {
   for (let attempt = 1;; attempt++) {
+    const rollout = await currentRollout(api, flag);
     const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
     if (setting === undefined) return "it is not there any more, which is off";
-    if (setting.value === "false") return "it was off already";
+    if (setting.value === "false" && rollout === undefined) return "it was off already";
     try {
+      if (rollout !== undefined) {
+        await api.rpc("roll_back_rollout", {
+          p_id: rollout.id,
+          p_expected_version: rollout.version,
+          p_reason: why,
+        });
+        return `its rollout ${rollout.id} is rolled back`;
+      }
       const { version } = await api.rpc<{ version: number }>("set_setting", {
         p_key: flag,
         p_value: "false",

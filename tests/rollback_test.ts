@@ -326,7 +326,6 @@ Deno.test("rollback 3: refuses what is no commit, and a commit that the database
 
 Deno.test("rollback 3: functions that do not start are told, and so is the next way", async () => {
   const { project, session } = own;
-  const before = await commitOf("HEAD");
   await run("git", [
     "-C",
     project.folder,

@@ -143,7 +143,10 @@ language sql immutable set search_path = '' as $$
     ('take_rate', 'select from public.rate_limits where key = ''x'''),
     ('get_links', 'select from public.links where code = ''x'''),
     ('link_stats', 'select from public.clicks where code = ''x'' and at > now()'),
-    ('attribution: the click of a token', 'select from public.clicks where token = ''x''')
+    ('attribution: the click of a token', 'select from public.clicks where token = ''x'''),
+    ('record_outcomes', 'select from public.flag_metrics where flag_key = ''x'' and minute = now() and arm = ''on'''),
+    ('advance_rollouts: the minutes of a stage', 'select from public.flag_metrics where flag_key = ''x'' and minute > now()'),
+    ('claim_notifications', 'select from public.notifications where state in (''pending'', ''leased'') and next_attempt_at <= now() order by next_attempt_at limit 20')
 $$;
 comment on function private.hot_queries() is
   'The queries that run for each message, click or request, for the launch gate that looks at their plans.';
@@ -213,6 +216,19 @@ begin
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a),
+    'rolled_back_at', (
+      select max(r.finished_at) from public.rollouts r where r.flag_key = p_flag_key and r.state = 'rolled_back'),
+    'under_way', exists (
+      select from public.rollouts r where r.flag_key = p_flag_key and r.state in ('running', 'paused')),
+    'evaluated_at', (select e.last_at from public.flag_evaluations e where e.flag_key = p_flag_key),
+    'outcomes', (select coalesce(sum(m.n), 0) from public.flag_metrics m where m.flag_key = p_flag_key),
+    'told', (
+      select coalesce(jsonb_agg(e.name order by e.name), '[]') from public.notification_endpoints e
+      where e.state = 'active' and e.events @> array['paged', 'rolled_back']),
+    'tables', (
+      select jsonb_agg(c.relname order by c.relname)
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition),
     'operators', (select count(*) from public.team_members m where m.role in ('operator', 'admin')),
     'archive', (
       select jsonb_build_object(
@@ -221,7 +237,7 @@ begin
       from pg_catalog.pg_stat_archiver s));
 end $$;
 comment on function public.launch_facts(text) is
-  'What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations, without_rls, open_to_anon, policies_for_anon, plans, allowlist, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.';
+  'What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations, without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes, told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.';
 revoke execute on function public.launch_facts(text) from public, anon;
 grant execute on function public.launch_facts(text) to authenticated, service_role;
 

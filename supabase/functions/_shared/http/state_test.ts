@@ -11,10 +11,10 @@ const CONFIG: Config = {
     { key: "deeplinks.enabled", value: "true", metadata: { rollout_percentage: 1 }, version: 2 },
     { key: "wa_send.enabled", value: "true", metadata: { rollout_percentage: 0 }, version: 2 },
   ],
+  segments: {},
   routes: [],
   destinations: [],
   allowlist: [],
-  segments: {},
 };
 
 const ENVIRONMENT = {

@@ -1,0 +1,41 @@
+/** Where code reads which flag: what the report of stale flags and docs/flags.md name. */
+import { join, ROOT } from "../local/paths.ts";
+
+/** A place in the code. */
+export interface Place {
+  /** Relative to the checkout. */
+  path: string;
+  /** From 1. */
+  line: number;
+}
+
+const FOLDER = join("supabase", "functions");
+
+/**
+ * The places of each flag that the functions name, by the flag's key. Tests are left out.
+ * @param root The checkout.
+ */
+export async function flagPlaces(root: string = ROOT): Promise<Map<string, Place[]>> {
+  const places = new Map<string, Place[]>();
+  for (const path of await files(root, FOLDER)) {
+    const text = await Deno.readTextFile(join(root, path));
+    for (const [index, line] of text.split("\n").entries()) {
+      // In comments a flag is an example.
+      if (/^\s*(\/\/|\*|\/\*)/.test(line)) continue;
+      for (const [, key] of line.matchAll(/["'`]([a-z][a-z0-9._-]*\.enabled)["'`]/g)) {
+        places.set(key, [...places.get(key) ?? [], { path, line: index + 1 }]);
+      }
+    }
+  }
+  return places;
+}
+
+async function files(root: string, folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(root, folder))) {
+    const path = join(folder, name);
+    if (isDirectory) found.push(...await files(root, path));
+    else if (/\.ts$/.test(name) && !/(_test|testing)\.ts$/.test(name)) found.push(path);
+  }
+  return found.sort();
+}

@@ -1,0 +1,79 @@
+/** Flags as the command line reads and writes them. */
+import { InvalidArgumentError } from "commander";
+import type { Api } from "./api.ts";
+import { CliError } from "./errors.ts";
+import { counted } from "./output.ts";
+
+/** A flag's row in `settings`. */
+export interface FlagRow {
+  key: string;
+  /** `true` or `false`. */
+  value: string;
+  metadata: {
+    rollout_percentage?: number;
+    target_user_ids?: string[];
+    target_segments?: string[];
+    prerequisites?: string[];
+    schedule?: { on_at?: string; off_at?: string };
+    approvers?: string[];
+    description?: string;
+    launched_at?: string | null;
+    [key: string]: unknown;
+  };
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
+
+/** All flags, by key. */
+export function listFlags(api: Api): Promise<FlagRow[]> {
+  return api.rows((client) => client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key"));
+}
+
+/** The flag of a key. @throws {CliError} not_found */
+export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
+  const [flag] = await api.rows<FlagRow>((client) => client.from("settings").select(COLUMNS).eq("key", key));
+  if (flag) return flag;
+  throw new CliError(
+    "not_found",
+    `There is no flag ${key}.`,
+    `gatelink flags list shows them; gatelink flags set ${key} off --new --why "…" makes it.`,
+  );
+}
+
+/** A flag's key, as people type it: `deeplinks` is `deeplinks.enabled`. */
+export function flagKey(text: string): string {
+  const key = /\.enabled$/.test(text) ? text : `${text}.enabled`;
+  if (/^[a-z0-9][a-z0-9._-]*\.enabled$/.test(key) && key.length <= 200) return key;
+  throw new InvalidArgumentError("It is a flag's key, like deeplinks.enabled.");
+}
+
+/** A percentage in steps of 0.01. */
+export function percentage(text: string): number {
+  const value = Number(text.replace(/ ?%$/, ""));
+  // 0.29 * 100 is not whole, but its nearest whole number is 29 hundredths.
+  if (text.trim() !== "" && value >= 0 && value <= 100 && Math.round(value * 100) / 100 === value) {
+    return value;
+  }
+  throw new InvalidArgumentError("It is a percentage from 0 to 100 in steps of 0.01.");
+}
+
+/** Whom a flag is on for, in words. */
+export function audience({ value, metadata }: Pick<FlagRow, "value" | "metadata">): string {
+  if (value !== "true") return "nobody";
+  const { rollout_percentage: percentage, target_user_ids: ids, target_segments: segments } = metadata;
+  const targets = [
+    ...(ids?.length ? [counted(ids.length, "person", "people")] : []),
+    ...(segments?.length ? [`${segments.length === 1 ? "segment" : "segments"} ${segments.join(", ")}`] : []),
+  ];
+  const share = percentage ?? (ids === undefined && segments === undefined ? 100 : 0);
+  if (share === 100) return "everybody";
+  return [...(share > 0 ? [`${share} %`] : []), ...targets].join(", ") || "nobody";
+}
+
+/** The version to write at: the one that was given, else the one that is. */
+export function versionOf(flag: { version: number }, given: number | undefined): number {
+  return given ?? flag.version;
+}

@@ -1,0 +1,143 @@
+/** Gates that look at the checkout. */
+import { join } from "../local/paths.ts";
+import { leaks } from "../tools/leaks.ts";
+import { ciState } from "./ci_state.ts";
+import { flagPlaces } from "./flag_places.ts";
+import { type Gate, none, open, passed } from "./gates_world.ts";
+import { git } from "./git.ts";
+
+const read = (root: string, path: string) => Deno.readTextFile(join(root, path)).catch(() => undefined);
+
+/** One page a level, and one for an incident. */
+export const RUNBOOKS = [
+  "docs/runbooks/1-flag.md",
+  "docs/runbooks/2-environment.md",
+  "docs/runbooks/3-code.md",
+  "docs/runbooks/4-database.md",
+  "docs/runbooks/incident.md",
+] as const;
+
+export const CODE_GATES: Gate[] = [
+  {
+    id: "ci",
+    section: "Code quality",
+    title: "All CI checks passing (lint, typecheck, unit and integration tests)",
+    roles: ["engineering"],
+    async check({ root }) {
+      const { ok, said } = await ciState(root);
+      return ok ? passed(said) : open(said, "bash .ci/run, or push and let CI run");
+    },
+  },
+  {
+    id: "load_test",
+    section: "Code quality",
+    title: "Performance benchmarks met, load testing completed",
+    roles: ["engineering"],
+    async check({ root }) {
+      const speed =
+        /^## Speed\n([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(await read(root, "README.md") ?? "")?.[1] ?? "";
+      const figures = speed.split("\n").filter((line) => /^\|.*\d.*\|/.test(line));
+      return figures.length > 0 ? passed(`${figures.length} figures in README.md, Speed`) : open(
+        "README.md has no figures under Speed",
+        "deno task bench webhook, and write down what it measured",
+      );
+    },
+  },
+  {
+    id: "no_secrets",
+    section: "Security",
+    title: "No hardcoded secrets in code",
+    roles: ["security"],
+    async check({ root }) {
+      const names =
+        (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"))
+          .split("\n").filter((name) => name !== "");
+      const found: string[] = [];
+      for (const name of names) {
+        const text = await read(root, name);
+        if (text === undefined) continue;
+        for (const { line, what } of leaks(name, text)) found.push(`${name}:${line} ${what}`);
+      }
+      return none(
+        found,
+        `${names.length} files`,
+        "found",
+        "Take it out, and change the secret: it is in the history",
+      );
+    },
+  },
+  {
+    id: "structured_logs",
+    section: "Observability",
+    title: "Structured logging in place",
+    roles: ["engineering"],
+    async check({ root }) {
+      const folder = "supabase/functions";
+      const files = (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--", folder))
+        .split("\n")
+        .filter((name) =>
+          /\.ts$/.test(name) && !/(_test|testing)\.ts$/.test(name) && !name.includes("/_shared/log/")
+        );
+      const found: string[] = [];
+      for (const name of files) {
+        (await read(root, name) ?? "").split("\n").forEach((line, index) => {
+          if (/^\s*(\/\/|\*)/.test(line)) return;
+          if (/\bconsole\.\w+\(/.test(line)) found.push(`${name}:${index + 1}`);
+        });
+      }
+      return none(
+        found,
+        `${files.length} modules print by _shared/log alone`,
+        "prints by itself",
+        "Use log of _shared/log",
+      );
+    },
+  },
+  {
+    id: "runbook",
+    section: "Observability",
+    title: "Runbook updated, rollback plan documented",
+    roles: ["engineering"],
+    async check({ root }) {
+      const missing: string[] = [];
+      for (const path of RUNBOOKS) if (!await read(root, path)) missing.push(path);
+      return none(
+        missing,
+        `${RUNBOOKS.length} pages in docs/runbooks, each step run by a test`,
+        "missing",
+        "Write it",
+      );
+    },
+  },
+  {
+    id: "flag_documented",
+    section: "Feature flag",
+    title: "Flag documented in docs/flags.md",
+    ofFlag: true,
+    roles: ["engineering"],
+    async check({ root, flag }) {
+      const text = await read(root, "docs/flags.md") ?? "";
+      return text.includes(`\`${flag}\``)
+        ? passed("docs/flags.md names it")
+        : open("docs/flags.md does not name it", "deno run -A tools/flags_doc.ts, or write a line about it");
+    },
+  },
+  {
+    id: "metrics",
+    section: "Observability",
+    title: "Metrics and counters added",
+    ofFlag: true,
+    roles: ["engineering"],
+    async check({ root, flag, facts }) {
+      if (Number(facts.outcomes) > 0) return passed(`${facts.outcomes} outcomes were counted for it`);
+      if (facts.evaluated_at !== null) return passed(`it was last asked for at ${facts.evaluated_at}`);
+      const places = (await flagPlaces(root)).get(flag!) ?? [];
+      return open(
+        "nobody has asked for it yet, so nothing is counted",
+        places.length === 0
+          ? "No function of this checkout reads it, and no service has asked the function flags: deploy what reads it"
+          : "Deploy what reads it, and use it once: the guard has nothing to go by otherwise",
+      );
+    },
+  },
+];

@@ -1,0 +1,95 @@
+/** Runs the launch gates. */
+import { ROOT } from "../local/paths.ts";
+import { CODE_GATES } from "./gates_code.ts";
+import { DATABASE_GATES } from "./gates_database.ts";
+import { describeSignature, FLAG_GATES, signaturesOf, SIGNED_GATES } from "./gates_people.ts";
+import { SECURITY_GATES } from "./gates_security.ts";
+import { type Facts, type Finding, type Gate, type Health, type Section, type World } from "./gates_world.ts";
+import { told } from "./errors.ts";
+import type { Session } from "./session.ts";
+
+const SECTIONS: readonly Section[] = [
+  "Code quality",
+  "Database",
+  "Security",
+  "Observability",
+  "Feature flag",
+  "Testing",
+  "Approval",
+];
+
+/** The checklist. */
+export const GATES: readonly Gate[] = [
+  ...CODE_GATES,
+  ...DATABASE_GATES,
+  ...SECURITY_GATES,
+  ...FLAG_GATES,
+  ...SIGNED_GATES,
+].sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
+
+/** A gate and what it found. */
+export interface GateResult extends Finding {
+  id: string;
+  section: Section;
+  title: string;
+}
+
+/** The gates that hold a launch up. */
+export function openGates(results: readonly GateResult[]): GateResult[] {
+  return results.filter(({ status }) => status === "open");
+}
+
+/**
+ * Runs all gates, or those that are about no flag.
+ * @param root The checkout that is looked at.
+ */
+export async function runGates(
+  session: Session,
+  flag: string | undefined,
+  root: string = ROOT,
+): Promise<GateResult[]> {
+  const api = await session.api();
+  const [facts, health] = await Promise.all([
+    api.rpc<Facts>("launch_facts", { p_flag_key: flag ?? "" }),
+    askHealth(api.stack.url),
+  ]);
+  const world: World = {
+    session,
+    api,
+    root,
+    flag,
+    facts,
+    health,
+    local: api.stack.functions !== undefined,
+    now: new Date(),
+  };
+  const results: GateResult[] = [];
+  for (const gate of GATES) {
+    if (gate.ofFlag && flag === undefined) continue;
+    session.progress(`${gate.id} …`);
+    const { id, section, title } = gate;
+    results.push({ id, section, title, ...await look(gate, world) });
+  }
+  return results;
+}
+
+/** A gate that fails to look stays open; one that people declared not applicable is closed. */
+async function look(gate: Gate, world: World): Promise<Finding> {
+  const waived = signaturesOf(world, gate.id, gate.roles).find(({ applies }) => !applies);
+  if (waived) return { status: "not_applicable", detail: describeSignature(waived) };
+  try {
+    return await gate.check(world);
+  } catch (error) {
+    const { message, hint } = told(error);
+    return { status: "open", detail: `cannot be told: ${message}`, how: hint?.split("\n")[0] ?? "See above" };
+  }
+}
+
+async function askHealth(url: string): Promise<Health> {
+  try {
+    const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+    return await response.json();
+  } catch {
+    return {};
+  }
+}
