@@ -9,6 +9,7 @@ import { MetaSimulator } from "../../local/simulator/meta.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
+import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
@@ -25,8 +26,8 @@ export const KEYS = {
 /** The business number, by its id at Meta and as people see it. */
 export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
 
-type Function = "wa-webhook" | "wa-router" | "wa-send" | "health";
-const NAMES: readonly Function[] = ["wa-webhook", "wa-router", "wa-send", "health"];
+type Function = "wa-webhook" | "wa-router" | "wa-send" | "flags" | "health";
+const NAMES: readonly Function[] = ["wa-webhook", "wa-router", "wa-send", "flags", "health"];
 
 /** An answer, read. */
 export interface Answer {
@@ -137,6 +138,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await edge.settled();
     Deno.env.delete("FEATURE_ENABLED");
     await flushCounts();
+    await flushOutcomes();
     await until("nothing is under way", () => underWay === 0);
     serving = undefined;
     await api.close();

@@ -49,6 +49,13 @@ const NEEDS_KEY: Probe = {
 /** By function. A function without probes fails the check. */
 export const PROBES: Record<string, Probe[]> = {
   "deeplinks": [NEEDS_KEY],
+  "flags": [NEEDS_KEY, {
+    what: "delivers what is to be told of rollouts",
+    request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),
+    status: 202,
+    type: "application/json",
+    body: { status: "notifying" },
+  }],
   "health": [HEALTH],
   "wa-webhook": [
     {

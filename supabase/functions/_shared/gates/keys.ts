@@ -23,7 +23,7 @@ export interface ApiKey {
 export interface KeyOptions {
   /** "secret" refuses publishable keys. @default {"secret"} */
   kind?: "secret" | "any";
-  /** Takes a key as `Authorization: Bearer` too. @default {false} */
+  /** Takes a key as `X-API-Key` or `Authorization: Bearer` too, as OFREP's clients send it. @default {false} */
   bearer?: boolean;
 }
 
@@ -54,6 +54,8 @@ function shownKey(headers: Headers, bearer: boolean): string | undefined {
   const apikey = headers.get("apikey");
   if (apikey !== null && apikey !== "") return apikey;
   if (!bearer) return undefined;
+  const xApiKey = headers.get("x-api-key");
+  if (xApiKey !== null && xApiKey !== "") return xApiKey;
   return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 

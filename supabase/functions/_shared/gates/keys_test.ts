@@ -49,6 +49,9 @@ const cases: [string, Record<string, string>, KeyOptions, string][] = [
   ["name of a key", { apikey: "default" }, {}, "unauthorized"],
   ["bearer where it is not taken", { authorization: "Bearer sb_secret_one" }, {}, "unauthorized"],
   ["bearer where it is taken", { authorization: "Bearer sb_secret_one" }, { bearer: true }, "secret default"],
+  ["X-API-Key where it is not taken", { "x-api-key": "sb_secret_one" }, {}, "unauthorized"],
+  ["X-API-Key where it is taken", { "x-api-key": "sb_secret_one" }, { bearer: true }, "secret default"],
+  ["unknown X-API-Key", { "x-api-key": "sb_secret_three" }, { bearer: true }, "unauthorized"],
   ["another scheme", { authorization: "Basic sb_secret_one" }, { bearer: true }, "unauthorized"],
 ];
 for (const [label, headers, options, expected] of cases) {

@@ -83,6 +83,8 @@ export interface ForwarderDeps {
   ): Reply[];
   /** Told of each settled group. */
   onSettled(outcomes: { outcome: string; destination: string }[], replies: number): void;
+  /** Told how each attempt went for the person whose message it was. */
+  onOutcome?(contactId: string, outcome: { failed: boolean; latencyMs: number }): void;
   onError(message: string, error: unknown): void;
   random(): number;
 }
@@ -120,6 +122,7 @@ export function createForwarder(
         timeoutMs: destination.timeout_ms,
         event: eventOf(claimed),
       });
+      deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
       const replies = result.replies === undefined
         ? []
         : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);

@@ -10,23 +10,25 @@ import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count } from "../db/counters.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
-import { rememberResolutions, resolvePublic } from "../forward/addresses.ts";
-import { type Allowlist, compileAllowlist } from "../forward/allowlist.ts";
+import { type Reach, reachOf, worldOf } from "../forward/live.ts";
 import { log } from "../log/log.ts";
+import { observe } from "../rollouts/observe.ts";
+import type { Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
 import { nextSendAttempt } from "../whatsapp/errors.ts";
 import { send } from "../whatsapp/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "../whatsapp/outbound.ts";
+import { ROUTER_FLAG } from "./decide.ts";
 import type { Reply } from "./forward.ts";
 import { createRouting, type Routing } from "./routing.ts";
 import { type ClaimedMessage, SEND_FLAG, type Sent } from "./send.ts";
 
 /** What a configuration means to routing, worked out once for each revision. */
-interface Meaning {
+interface Meaning extends Reach {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
-  allowlist: Allowlist;
-  allowLoopback: boolean;
+  /** Flags that routing reads: its own, and those of routes. */
+  routingFlags: ReadonlySet<string>;
 }
 
 const meanings = new WeakMap<Config, Promise<Meaning>>();
@@ -40,11 +42,8 @@ async function meaningOf(config: Config): Promise<Meaning> {
         config.routes,
         new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
       ),
-      allowlist: await compileAllowlist(
-        config.allowlist.filter(({ purpose }) => purpose === "forward").map(({ pattern }) => pattern),
-      ),
-      allowLoopback: isLocalStack() &&
-        config.settings.some(({ key, value }) => key === "forward.allow_loopback" && value === "true"),
+      routingFlags: new Set([ROUTER_FLAG, ...config.routes.flatMap(({ flag_key }) => flag_key ?? [])]),
+      ...await reachOf(config),
     }))();
     meanings.set(config, meaning);
     // A library that could not be loaded this time may be there the next.
@@ -52,14 +51,6 @@ async function meaningOf(config: Config): Promise<Meaning> {
   }
   return await meaning;
 }
-
-/** The setting that allows loopback destinations is obeyed on a local stack alone, whatever a database says. */
-function isLocalStack(): boolean {
-  const { hostname } = new URL(env("SUPABASE_URL").SUPABASE_URL);
-  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
-}
-
-const resolve = rememberResolutions((host) => resolvePublic(host));
 
 /** Routing of this isolate. */
 export const routing: Routing = createRouting({
@@ -80,11 +71,23 @@ export const routing: Routing = createRouting({
     }
     return onForAnybody((await meaningOf(await loadConfig())).flags, feature);
   },
-  world: async () => ({ fetch, resolve, ...await meaningOf(await loadConfig()) }),
+  world: async () => worldOf(await meaningOf(await loadConfig())),
+  onOutcome: (contactId, outcome) => watch(contactId, outcome, ({ routingFlags }) => routingFlags),
   checkReplies,
   send: sendOne,
   onError: (message, error) => log.warn(message, { error }),
 });
+
+/**
+ * Counts for the guard of rollouts how it went for a person. What it asks for is in memory; the one who waits for it is
+ * nobody.
+ */
+function watch(contactId: string, outcome: Outcome, flagsOf: (meaning: Meaning) => Iterable<string>): void {
+  loadConfig().then(meaningOf).then(
+    (meaning) => observe(meaning.flags, flagsOf(meaning), contactId, outcome),
+    (error) => log.warn("an outcome could not be counted", { error }),
+  );
+}
 
 /**
  * A service's replies as they are queued. They go to the person who wrote, whatever they say: a service must not
@@ -113,10 +116,14 @@ function checkReplies(
   });
 }
 
-async function sendOne({ id, to, number_id, message, attempt }: ClaimedMessage): Promise<Sent> {
+async function sendOne(
+  { id, to, number_id, contact_id, message, attempt }: ClaimedMessage,
+): Promise<Sent> {
   const { WHATSAPP_ACCESS_TOKEN, WHATSAPP_GRAPH_URL } = env("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_GRAPH_URL");
   const account = { graphUrl: WHATSAPP_GRAPH_URL, token: WHATSAPP_ACCESS_TOKEN, phoneNumberId: number_id };
+  const began = performance.now();
   const result = await send(fetch, account, { id, to, message: message as OutboundMessage });
+  watch(contact_id, { failed: !result.ok, latencyMs: performance.now() - began }, () => [SEND_FLAG]);
   if (result.ok) return { outcome: "sent", provider_id: result.wamid ?? null };
   count("outbound_errors", String(result.code));
   const { ok: _, retryAfterMs: __, ...error } = result;

@@ -23,6 +23,8 @@ export interface ClaimedMessage {
   lease: string;
   attempt: number;
   number_id: string;
+  /** The person's contact: the id that flags are asked with. */
+  contact_id: string;
   to: string;
   /** Graph-shaped, without recipient. */
   message: Record<string, unknown>;

@@ -8,6 +8,7 @@ const message = (n: number): ClaimedMessage => ({
   lease: `l${n}`,
   attempt: 1,
   number_id: "1",
+  contact_id: "c1",
   to: "12025550123",
   message: { type: "text", text: { body: `${n}` } },
 });

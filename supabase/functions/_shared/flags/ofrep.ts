@@ -1,0 +1,160 @@
+/**
+ * Flags as OpenFeature's Remote Evaluation Protocol (OFREP 0.3) gives them. Pure.
+ *
+ * @see https://github.com/open-feature/protocol/blob/main/service/openapi.yaml
+ * @module
+ */
+import { evaluate, type Flag, type Killed, type Setting } from "./evaluate.ts";
+
+/** What may be put beside a flag's value. */
+type Metadata = Record<string, string | number | boolean>;
+
+/** A setting that is a flag, read once for each load of the configuration. */
+export interface RemoteFlag {
+  readonly key: string;
+  /** A value that is the same for everybody, of the metadata's `type`; undefined for a switch. */
+  readonly fixed?: { readonly value: unknown } | { readonly fault: string };
+  /** For callers with a secret key. */
+  readonly metadata: Metadata;
+}
+
+/** Why something cannot be answered, as OFREP names it. */
+export type ErrorCode =
+  | "PARSE_ERROR"
+  | "TARGETING_KEY_MISSING"
+  | "INVALID_CONTEXT"
+  | "FLAG_NOT_FOUND"
+  | "GENERAL";
+
+/** One evaluation: a success or a failure. The members are in OFREP's names. */
+export interface RemoteAnswer {
+  key: string;
+  value?: unknown;
+  reason?: string;
+  variant?: string;
+  errorCode?: ErrorCode;
+  errorDetails?: string;
+  metadata?: Metadata;
+}
+
+/** The context of a request, checked. */
+export type RemoteContext =
+  | { ok: true; targetingKey: string }
+  | { ok: false; errorCode: ErrorCode; errorDetails: string };
+
+/** Members of metadata that make a setting a flag whose key does not end in `.enabled`. */
+const MARKS = ["type", "rollout_percentage", "target_user_ids", "target_segments", "prerequisites"];
+
+/**
+ * The settings that are flags, by key. Other settings are nobody's business here: a publishable key is known to anybody
+ * who has the app.
+ */
+export function prepareRemote(settings: Iterable<Setting>): ReadonlyMap<string, RemoteFlag> {
+  const remote = new Map<string, RemoteFlag>();
+  for (const setting of settings) {
+    const { key, value, metadata } = setting;
+    if (!key.endsWith(".enabled") && !MARKS.some((mark) => mark in metadata)) continue;
+    const fixed = fixedValue(value, metadata.type);
+    remote.set(key, { key, metadata: describe(setting), ...(fixed === undefined ? {} : { fixed }) });
+  }
+  return remote;
+}
+
+function fixedValue(value: string, type: unknown): RemoteFlag["fixed"] {
+  switch (type) {
+    case "string":
+      return { value };
+    case "number": {
+      const number = value.trim() === "" ? NaN : Number(value);
+      return Number.isFinite(number) ? { value: number } : { fault: "The value is not a number." };
+    }
+    case "object":
+      try {
+        const parsed = JSON.parse(value);
+        if (typeof parsed === "object" && parsed !== null) return { value: parsed };
+      } catch {
+        // Told below.
+      }
+      return { fault: "The value is not a JSON object." };
+    default:
+      return undefined;
+  }
+}
+
+function describe({ metadata, version }: Setting): Metadata {
+  const { rollout_percentage, target_user_ids, target_segments, prerequisites, description, launched_at } =
+    metadata;
+  return {
+    version,
+    ...(typeof rollout_percentage === "number" ? { rolloutPercentage: rollout_percentage } : {}),
+    ...(Array.isArray(target_user_ids) ? { targets: target_user_ids.length } : {}),
+    ...(Array.isArray(target_segments) ? { segments: target_segments.join(",") } : {}),
+    ...(Array.isArray(prerequisites) ? { prerequisites: prerequisites.join(",") } : {}),
+    ...(typeof description === "string" ? { description } : {}),
+    ...(typeof launched_at === "string" ? { launchedAt: launched_at } : {}),
+  };
+}
+
+/**
+ * The context of a request's body. A targeting key may be missing: what is the same for everybody needs none.
+ */
+export function readContext(body: unknown): RemoteContext {
+  const invalid = (errorDetails: string): RemoteContext => ({
+    ok: false,
+    errorCode: "INVALID_CONTEXT",
+    errorDetails,
+  });
+  const context = (body as { context?: unknown } | null | undefined)?.context;
+  if (typeof context !== "object" || context === null || Array.isArray(context)) {
+    return invalid('The body must be an object with an object "context".');
+  }
+  const { targetingKey = "" } = context as { targetingKey?: unknown };
+  return typeof targetingKey === "string"
+    ? { ok: true, targetingKey }
+    : invalid('"targetingKey" must be a string.');
+}
+
+const FAULTS: Partial<Record<ErrorCode, string>> = {
+  FLAG_NOT_FOUND: "There is no such flag.",
+  TARGETING_KEY_MISSING:
+    'This flag is on for a part of all people: "targetingKey" must say for whom to evaluate.',
+  PARSE_ERROR: "The flag's configuration cannot be understood.",
+};
+
+/** Evaluates one flag. */
+export function answer(
+  remote: ReadonlyMap<string, RemoteFlag>,
+  flags: ReadonlyMap<string, Flag>,
+  key: string,
+  targetingKey: string,
+  options: { killed: Killed; metadata: boolean },
+): RemoteAnswer {
+  const flag = remote.get(key);
+  if (flag === undefined) {
+    return { key, errorCode: "FLAG_NOT_FOUND", errorDetails: FAULTS.FLAG_NOT_FOUND };
+  }
+  const answer = evaluated(flag, flags, targetingKey, options.killed);
+  if (options.metadata) answer.metadata = flag.metadata;
+  return answer;
+}
+
+function evaluated(
+  { key, fixed }: RemoteFlag,
+  flags: ReadonlyMap<string, Flag>,
+  targetingKey: string,
+  killed: Killed,
+): RemoteAnswer {
+  if (fixed !== undefined) {
+    return "fault" in fixed
+      ? { key, errorCode: "PARSE_ERROR", errorDetails: fixed.fault }
+      : { key, value: fixed.value, reason: "STATIC" };
+  }
+  const { value, reason, errorCode } = evaluate(flags, key, targetingKey, killed);
+  if (errorCode !== undefined) return { key, errorCode, errorDetails: FAULTS[errorCode] };
+  return { key, value, reason, variant: value ? "on" : "off" };
+}
+
+/** HTTP status of one evaluation by itself. */
+export function statusOf({ errorCode }: RemoteAnswer): 200 | 400 | 404 {
+  return errorCode === undefined ? 200 : errorCode === "FLAG_NOT_FOUND" ? 404 : 400;
+}

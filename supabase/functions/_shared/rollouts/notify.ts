@@ -1,0 +1,81 @@
+/**
+ * Brings the notifications of rollouts to whom they are for. `POST` to signed webhooks, by the same way and with the same
+ * care as messages to services (allowlist, public addresses, no redirects); Slack takes the body and ignores the signature.
+ *
+ * Failure policy: a notification that cannot be delivered is tried again for a day, then dead; it stands in the table
+ * `notifications` and in the log. A rollout never waits for it.
+ *
+ * @module
+ */
+import type { Rpc } from "../db/client.ts";
+import { deliver, type DeliveryWorld, type WebhookEvent } from "../forward/deliver.ts";
+import { next } from "../forward/retry.ts";
+
+/** A notification as `claim_notifications` gives it. */
+interface Claimed {
+  id: string;
+  lease: string;
+  attempt: number;
+  url: string;
+  secret: string;
+  /** The body. For Slack it has `text` and nothing else. */
+  payload: WebhookEvent;
+}
+
+/** What {@linkcode createNotifier} needs. */
+export interface NotifierDeps {
+  rpc: Rpc;
+  world(): Promise<DeliveryWorld>;
+  random(): number;
+  /** Told of each attempt: delivered, retry or dead, and why. */
+  onSettled(outcome: string, error: string | undefined): void;
+}
+
+/** Notifications of one round, all under way at once. */
+const ROUND = 20;
+/** Longer than the attempt itself may take. */
+const LEASE_SECONDS = 60;
+const TIMEOUT_MS = 10_000;
+
+/** A function that delivers what is due now and says how many that were. Calls at the same time share one run. */
+export function createNotifier(deps: NotifierDeps): () => Promise<number> {
+  let running: Promise<number> | undefined;
+
+  async function drain(): Promise<number> {
+    for (let total = 0;;) {
+      const claimed = await deps.rpc<Claimed[]>("claim_notifications", {
+        p_limit: ROUND,
+        p_lease_seconds: LEASE_SECONDS,
+      });
+      if (claimed.length > 0) {
+        const world = await deps.world();
+        const results = await Promise.all(claimed.map((notification) => attempt(world, notification)));
+        await deps.rpc("settle_notifications", { p_results: results });
+        total += claimed.length;
+      }
+      if (claimed.length < ROUND) return total;
+    }
+  }
+
+  async function attempt(world: DeliveryWorld, { id, lease, attempt, url, secret, payload }: Claimed) {
+    const result = await deliver(world, {
+      id,
+      url,
+      secrets: [secret],
+      event: payload,
+      timeoutMs: TIMEOUT_MS,
+    });
+    if (result.ok) {
+      deps.onSettled("delivered", undefined);
+      return { id, lease, outcome: "delivered" };
+    }
+    const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
+    const after = next(attempt, result, deps.random());
+    deps.onSettled(after.outcome, error);
+    return after.outcome === "retry"
+      ? { id, lease, error, outcome: "retry", retry_after_ms: after.afterMs }
+      : { id, lease, error, outcome: "dead" };
+  }
+
+  return () => running ??= drain().finally(() => running = undefined);
+}

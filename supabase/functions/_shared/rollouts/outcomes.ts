@@ -1,0 +1,187 @@
+/**
+ * What became of people with a flag on and off: counted in this process, sent in groups. The guard of rollouts reads it.
+ *
+ * At most one outcome a person, flag and minute counts, the first: somebody who tries again and again is one unhappy
+ * person, and bursts of what is really one failure would look like many.
+ *
+ * Failure policy: open. It is never on a request's path; a group that cannot be sent is kept and sent with the next, and
+ * a process that dies takes its last seconds with it.
+ *
+ * @module
+ */
+import { configFaults } from "../config/env.ts";
+import { DbError, rpc } from "../db/client.ts";
+import { waitUntil } from "../http/background.ts";
+import { log } from "../log/log.ts";
+import { addLatency, emptyHistogram } from "./latency.ts";
+
+/** Whether people have the feature. */
+export type Arm = "on" | "off";
+
+/** How it went for one person. */
+export interface Outcome {
+  readonly failed: boolean;
+  /** How long it took; left out where nothing was timed. */
+  readonly latencyMs?: number;
+}
+
+/** One minute's worth of one arm, as `record_outcomes` takes it. */
+export interface OutcomeSum {
+  readonly flag: string;
+  readonly arm: Arm;
+  /** Minutes since 1970. */
+  readonly minute: number;
+  n: number;
+  failed: number;
+  timed: number;
+  ms: number;
+  readonly le: number[];
+}
+
+/** Outcomes in memory; see {@linkcode createOutcomes}. */
+export interface Outcomes {
+  /** Counts an outcome, unless one of this person's was counted for this flag in this minute. */
+  outcome(flagKey: string, arm: Arm, subjectId: string, outcome: Outcome): void;
+  /** Notes that a flag was asked for. */
+  evaluated(flagKey: string): void;
+  /** Sends what has been gathered. Never rejects. */
+  flush(): Promise<void>;
+}
+
+/** Options of {@linkcode createOutcomes}. */
+export interface OutcomesOptions {
+  /** Takes one group. A rejection keeps it for the next time, unless the database refused it for its data. */
+  send(outcomes: OutcomeSum[], evaluated: string[]): Promise<unknown>;
+  /** Milliseconds since 1970. @default {Date.now} */
+  now?(): number;
+  /** Milliseconds from the first outcome of a group until it is sent. @default {5000} */
+  delayMs?: number;
+  /** People counted in a minute; further ones are left out. @default {50_000} */
+  maxSubjects?: number;
+  /** Sums held while they cannot be sent; further outcomes are left out. @default {5000} */
+  maxSums?: number;
+}
+
+/** A flag's use is noted once in so long. */
+const EVALUATED_MS = 3_600_000;
+
+/** Outcomes of their own; the functions share {@linkcode outcome}. */
+export function createOutcomes(options: OutcomesOptions): Outcomes {
+  const { send, now = Date.now, delayMs = 5000, maxSubjects = 50_000, maxSums = 5000 } = options;
+  let sums = new Map<string, OutcomeSum>();
+  /** Who has been counted in the minute `countedIn`, and for which flag. */
+  let counted = new Set<string>();
+  let countedIn = 0;
+  /** When each flag's use was last noted, and what of that has to be sent. */
+  const noted = new Map<string, number>();
+  let toNote = new Set<string>();
+  let scheduled = false;
+  let sending: Promise<void> | undefined;
+
+  function outcome(flag: string, arm: Arm, subjectId: string, { failed, latencyMs }: Outcome): void {
+    const minute = Math.floor(now() / 60_000);
+    if (minute !== countedIn) {
+      counted = new Set();
+      countedIn = minute;
+    }
+    const who = `${flag}\n${subjectId}`;
+    if (counted.has(who) || counted.size >= maxSubjects) return;
+    const key = `${flag}\n${arm}\n${minute}`;
+    let sum = sums.get(key);
+    if (sum === undefined) {
+      if (sums.size >= maxSums) return;
+      sum = { flag, arm, minute, n: 0, failed: 0, timed: 0, ms: 0, le: emptyHistogram() };
+      sums.set(key, sum);
+    }
+    counted.add(who);
+    sum.n++;
+    if (failed) sum.failed++;
+    if (latencyMs !== undefined) {
+      const ms = Math.max(0, Math.round(latencyMs));
+      sum.timed++;
+      sum.ms += ms;
+      addLatency(sum.le, ms);
+    }
+    schedule();
+  }
+
+  function evaluated(flag: string): void {
+    const at = noted.get(flag);
+    if (at !== undefined && now() - at < EVALUATED_MS) return;
+    if (noted.size >= maxSums) return;
+    noted.set(flag, now());
+    toNote.add(flag);
+    schedule();
+  }
+
+  function schedule(): void {
+    if (scheduled) return;
+    scheduled = true;
+    waitUntil(delay(delayMs).then(flush));
+  }
+
+  async function flush(): Promise<void> {
+    scheduled = false;
+    await sending;
+    if (sums.size === 0 && toNote.size === 0) return;
+    const [group, flags] = [sums, toNote];
+    sums = new Map();
+    toNote = new Set();
+    sending = send([...group.values()], [...flags]).then(() => {}, (error) => {
+      if (error instanceof DbError) {
+        log.error("outcomes were refused by the database and are dropped", { error, sums: group.size });
+        return;
+      }
+      log.warn("outcomes could not be sent and are kept", { error });
+      for (const [key, sum] of group) keep(key, sum);
+      for (const flag of flags) toNote.add(flag);
+      schedule();
+    });
+    await sending;
+  }
+
+  function keep(key: string, sum: OutcomeSum): void {
+    const since = sums.get(key);
+    if (since === undefined) return void sums.set(key, sum);
+    since.n += sum.n;
+    since.failed += sum.failed;
+    since.timed += sum.timed;
+    since.ms += sum.ms;
+    for (let i = 0; i < since.le.length; i++) since.le[i] += sum.le[i];
+  }
+
+  return { outcome, evaluated, flush };
+}
+
+const shared = createOutcomes({
+  send(outcomes, evaluated) {
+    // A process that has no database (a deployment check, a unit test) has nobody to tell.
+    if (configFaults("SUPABASE_URL", "SUPABASE_SECRET_KEYS").length > 0) return Promise.resolve();
+    return rpc("record_outcomes", { p_outcomes: outcomes, p_evaluated: evaluated });
+  },
+});
+
+/**
+ * Counts how it went for a person whom a flag was on or off for. Costs a few map entries; sent within seconds.
+ *
+ * @param subjectId The id that the flag was asked with.
+ * @example
+ * ```ts
+ * outcome("checkout.enabled", "on", contact.id, { failed: !response.ok, latencyMs: 120 });
+ * ```
+ */
+export const outcome: Outcomes["outcome"] = shared.outcome;
+
+/** Notes that a flag was asked for; what nobody asks for is reported as stale. */
+export const evaluated: Outcomes["evaluated"] = shared.evaluated;
+
+/** Sends this process's outcomes now; for whoever stops it. Never rejects. */
+export const flushOutcomes: Outcomes["flush"] = shared.flush;
+
+// The platform says when it is about to end the process, though not always.
+globalThis.addEventListener("beforeunload", () => waitUntil(flushOutcomes()));
+
+/** Waits without keeping the process alive. */
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, ms)));
+}

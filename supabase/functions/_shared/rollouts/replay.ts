@@ -1,0 +1,149 @@
+/**
+ * Recomputes the verdicts of a rollout from the evidence in its events. Pure.
+ *
+ * @module
+ */
+import {
+  type Alarm,
+  type Criteria,
+  type Minute,
+  none,
+  type Point,
+  type Progress,
+  progress,
+  type State,
+  take,
+  type Watch,
+} from "./guard.ts";
+
+/**
+ * A minute as evidence has it: the minute, then outcomes, failed, timed, slow, late, milliseconds with the flag on, and
+ * outcomes, failed, timed, slow, milliseconds with it off.
+ */
+export type MinuteRow = readonly number[];
+
+/** What a verdict can be recomputed from. */
+export interface Evidence {
+  /** Version of the guard's rules. */
+  guard: 1;
+  stage: number;
+  watch: Watch;
+  criteria: Criteria;
+  started_ms: number;
+  now_ms: number;
+  before: State;
+  minutes: MinuteRow[];
+  path: Point[];
+  after: State;
+  alarm: Alarm | null;
+  progress: Progress | null;
+}
+
+/** A row of `rollout_events`, as far as it matters here. */
+export interface RolloutEvent {
+  id: string;
+  at: string;
+  kind: string;
+  stage: number;
+  verdict: string | null;
+  rule: string | null;
+  evidence: unknown;
+}
+
+/** What came of one event. */
+export interface Replayed {
+  id: string;
+  at: string;
+  kind: string;
+  stage: number;
+  /** As recorded: the verdict of the guard (null where a person acted) and its rule. */
+  recorded: { verdict: string | null; rule: string | null };
+  /** As recomputed from the evidence. */
+  recomputed: { verdict: string; rule: string };
+  /** The highest S of each test in these minutes, in millionths: errors, errors relative, slowness, slowness relative. */
+  highest: [number, number, number, number];
+  minutes: number;
+  /** What does not agree: verdict, rule, path, after, before; empty when all does. */
+  differences: string[];
+}
+
+/**
+ * Recomputes each event that holds evidence. Events come in their order; the evidence of each has to begin where the one
+ * before in the same stage ended, so that no minute can be left out.
+ */
+export function replay(events: readonly RolloutEvent[]): Replayed[] {
+  const results: Replayed[] = [];
+  let last: { stage: number; started: number; after: State } | undefined;
+  for (const event of events) {
+    const { evidence } = event;
+    if (!isEvidence(evidence)) continue;
+    const result = replayOne(event, evidence);
+    if (
+      last !== undefined && last.stage === evidence.stage && last.started === evidence.started_ms &&
+      !same(last.after, evidence.before)
+    ) {
+      result.differences.push("before");
+    }
+    last = { stage: evidence.stage, started: evidence.started_ms, after: evidence.after };
+    results.push(result);
+  }
+  return results;
+}
+
+function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidence: Evidence): Replayed {
+  const state = structuredClone(evidence.before);
+  const path: Point[] = [];
+  const alarm = take(evidence.watch, state, evidence.minutes.map(minuteOf), path);
+  const recomputed = alarm !== undefined
+    ? { verdict: alarm.verdict, rule: alarm.rule }
+    : said(progress(evidence.criteria, state, evidence.started_ms, evidence.now_ms));
+  const differences: string[] = [];
+  if (!same(path, evidence.path)) differences.push("path");
+  if (!same(state, evidence.after)) differences.push("after");
+  // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
+  const own = verdict === null || rule === null || rule === "overdue" || rule === "paused"
+    ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
+    : { verdict, rule };
+  if (own.verdict !== recomputed.verdict) differences.push("verdict");
+  if (own.rule !== recomputed.rule) differences.push("rule");
+  const highest = [1, 2, 3, 4].map((i) => Math.max(0, ...path.map((point) => point[i])));
+  return {
+    id,
+    at,
+    kind,
+    stage,
+    recorded: { verdict, rule },
+    recomputed,
+    highest: highest as Replayed["highest"],
+    minutes: path.length,
+    differences,
+  };
+}
+
+function said(progress: Progress): { verdict: string; rule: string } {
+  return progress.verdict === "advance"
+    ? { verdict: "advance", rule: "criteria_met" }
+    : { verdict: "hold", rule: progress.reason };
+}
+
+/** A minute of evidence as the guard takes it. */
+export function minuteOf(row: MinuteRow): Minute {
+  const [minute, n, failed, timed, slow, late, ms, offN, offFailed, offTimed, offSlow, offMs] = row;
+  return {
+    minute,
+    on: { n, failed, timed, slow, late, ms },
+    off: { ...none(), n: offN, failed: offFailed, timed: offTimed, slow: offSlow, ms: offMs },
+  };
+}
+
+function isEvidence(value: unknown): value is Evidence {
+  return typeof value === "object" && value !== null && (value as { guard?: unknown }).guard === 1;
+}
+
+/** Whether two values of evidence are equal; members in any order, as jsonb gives them. */
+function same(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || a === null || typeof b !== "object" || b === null) return a === b;
+  const [keysA, keysB] = [Object.keys(a), Object.keys(b)];
+  return keysA.length === keysB.length &&
+    keysA.every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}

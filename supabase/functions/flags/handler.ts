@@ -1,0 +1,229 @@
+/**
+ * Flags for everybody else: OpenFeature's Remote Evaluation Protocol (OFREP 0.3) for apps and services, outcomes from
+ * services, and the clock's door to notifications.
+ *
+ * Hot: thousands of evaluations a second pass through here. What is the same for all of a configuration is worked out
+ * once, the body is the only thing awaited, and nothing asks the database.
+ *
+ * @module
+ */
+import type { Config } from "../_shared/db/config.ts";
+import { type Flag, prepareFlags } from "../_shared/flags/evaluate.ts";
+import { murmur3 } from "../_shared/flags/murmur3.ts";
+import {
+  answer,
+  type ErrorCode,
+  prepareRemote,
+  readContext,
+  type RemoteFlag,
+  statusOf,
+} from "../_shared/flags/ofrep.ts";
+import type { Pace } from "../_shared/flags/pace.ts";
+import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
+import { readJson } from "../_shared/http/body.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Handler } from "../_shared/http/serve.ts";
+import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
+import { recordReports } from "./reports.ts";
+
+/** A context is a handful of attributes. */
+export const MAX_BODY_BYTES = 64 * 1024;
+
+/** Evaluations a second of one key in one isolate, unless the setting `flags.rate_per_second` says otherwise. */
+export const RATE_PER_SECOND = 20_000;
+
+/** What the handler needs. */
+export interface FlagsDeps {
+  killed(feature: string): boolean;
+  requireKey(headers: Headers, options: KeyOptions): ApiKey;
+  loadConfig(): Promise<Config>;
+  pace: Pace;
+  outcomes: Pick<Outcomes, "outcome" | "evaluated">;
+  /** Delivers the notifications that are due. */
+  notify(): Promise<unknown>;
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/** Browsers ask from other origins; a publishable key is no secret, and nothing here goes by cookies. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "ETag, Retry-After, X-Request-Id",
+};
+const PREFLIGHT = {
+  ...CORS,
+  "access-control-allow-methods": "POST",
+  "access-control-allow-headers":
+    "Authorization, X-API-Key, apikey, Content-Type, If-None-Match, X-Request-Id, traceparent",
+  "access-control-max-age": "86400",
+};
+const JSON_HEADERS = { ...CORS, "content-type": "application/json", "cache-control": "no-store" };
+
+/** What a configuration means here, worked out once for each revision. */
+interface Meaning {
+  flags: ReadonlyMap<string, Flag>;
+  remote: ReadonlyMap<string, RemoteFlag>;
+  perSecond: number;
+}
+
+const EVALUATE = "/ofrep/v1/evaluate/flags";
+
+/**
+ * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project (`apikey`,
+ *   `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys get metadata too.
+ * - `POST …/outcomes` with a secret key: how it went for people, from services.
+ * - `POST` on the function itself with a secret key: notifications that are due are delivered, 202.
+ *
+ * Failure policy: closed, like all flags; with the database away the last known configuration answers.
+ */
+export function createHandler(deps: FlagsDeps): Handler {
+  const meanings = new WeakMap<Config, Meaning>();
+
+  function meaningOf(config: Config): Meaning {
+    let meaning = meanings.get(config);
+    if (meaning === undefined) {
+      const set = Number(config.settings.find(({ key }) => key === "flags.rate_per_second")?.value);
+      meaning = {
+        flags: prepareFlags(config.settings, config.segments),
+        remote: prepareRemote(config.settings),
+        perSecond: set > 0 ? set : RATE_PER_SECOND,
+      };
+      meanings.set(config, meaning);
+    }
+    return meaning;
+  }
+
+  async function evaluateFlags(request: Request, path: string): Promise<Response> {
+    const key = deps.requireKey(request.headers, { kind: "any", bearer: true });
+    const config = await deps.loadConfig();
+    const meaning = meaningOf(config);
+    const waitMs = deps.pace(`${key.kind}:${key.name}`, meaning.perSecond);
+    if (waitMs > 0) {
+      throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
+    }
+    const options = { killed: deps.killed, metadata: key.kind === "secret" };
+    const one = path === "" || path === "/" ? undefined : decodeKey(path);
+    let body: unknown;
+    try {
+      body = await readJson(request, MAX_BODY_BYTES);
+    } catch (error) {
+      if (!(error instanceof Problem) || error.code !== "invalid_json") throw error;
+      return failure(one, "PARSE_ERROR", "The body is not valid JSON.");
+    }
+    const context = readContext(body);
+    if (!context.ok) return failure(one, context.errorCode, context.errorDetails);
+    const { flags, remote } = meaning;
+    if (one !== undefined) {
+      if (remote.has(one)) deps.outcomes.evaluated(one);
+      const single = answer(remote, flags, one, context.targetingKey, options);
+      return new Response(JSON.stringify(single), { status: statusOf(single), headers: JSON_HEADERS });
+    }
+    const etag = etagOf(config, body, [...remote.keys()].map(deps.killed), options.metadata);
+    const headers = { ...JSON_HEADERS, "cache-control": "no-cache", etag };
+    if (matches(request.headers.get("if-none-match"), etag)) {
+      return new Response(null, { status: 304, headers });
+    }
+    const all = [...remote.keys()].map((key) => answer(remote, flags, key, context.targetingKey, options));
+    return new Response(
+      JSON.stringify({
+        flags: all,
+        ...(options.metadata ? { metadata: { revision: config.revision } } : {}),
+      }),
+      { headers },
+    );
+  }
+
+  async function report(request: Request): Promise<Response> {
+    deps.requireKey(request.headers, { bearer: true });
+    const { flags } = meaningOf(await deps.loadConfig());
+    const body = await readJson(request, MAX_BODY_BYTES);
+    return Response.json({ accepted: recordReports(body, flags, deps.outcomes) }, { status: 202 });
+  }
+
+  async function tick(request: Request): Promise<Response> {
+    deps.requireKey(request.headers, {});
+    await request.body?.cancel();
+    deps.waitUntil(deps.notify());
+    return Response.json({ status: "notifying" }, { status: 202 });
+  }
+
+  return async (request) => {
+    const { url, method } = request;
+    const at = url.indexOf(EVALUATE);
+    // In the path, not in the query.
+    if (at >= 0 && !url.slice(0, at).includes("?")) {
+      if (method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
+      try {
+        requirePost(method, "OPTIONS, POST");
+        return await evaluateFlags(request, pathAfter(url, at + EVALUATE.length));
+      } catch (error) {
+        throw forBrowsers(error);
+      }
+    }
+    const path = new URL(url).pathname.replace(/^\/functions\/v1/, "").replace(/\/$/, "");
+    if (path === "/flags/outcomes") {
+      requirePost(method, "POST");
+      return await report(request);
+    }
+    if (path !== "/flags") throw new Problem("not_found");
+    requirePost(method, "POST");
+    return await tick(request);
+  };
+}
+
+function requirePost(method: string, allow: string): void {
+  if (method !== "POST") throw new Problem("method_not_allowed", { headers: { allow } });
+}
+
+/** The rest of a URL's path, without query and fragment. */
+function pathAfter(url: string, from: number): string {
+  const end = url.slice(from).search(/[?#]/);
+  return end < 0 ? url.slice(from) : url.slice(from, from + end);
+}
+
+function decodeKey(path: string): string {
+  try {
+    if (path.startsWith("/")) return decodeURIComponent(path.slice(1));
+  } catch {
+    // Malformed percent-encoding names nothing.
+  }
+  throw new Problem("not_found");
+}
+
+/** A request that cannot be evaluated, as OFREP says it: with the key for one flag, without for all. */
+function failure(key: string | undefined, errorCode: ErrorCode, errorDetails: string): Response {
+  return new Response(JSON.stringify({ key, errorCode, errorDetails }), {
+    status: 400,
+    headers: JSON_HEADERS,
+  });
+}
+
+/** Refusals too have to be readable from another origin; OFREP's clients look for `errorDetails`. */
+function forBrowsers(error: unknown): Problem {
+  const { code, detail, headers, extensions, message, cause } = error instanceof Problem
+    ? error
+    : new Problem("internal_error", { cause: error });
+  return new Problem(code, {
+    ...(detail === undefined ? {} : { detail }),
+    headers: { ...headers, ...CORS },
+    extensions: { ...extensions, errorDetails: message },
+    cause,
+  });
+}
+
+const utf8 = new TextEncoder();
+
+/**
+ * Covers all that an answer depends on: the configuration, the whole context (a client keeps its ETag when only the
+ * context changes), the kill switches, and whether metadata is shown.
+ */
+function etagOf(config: Config, body: unknown, killed: boolean[], metadata: boolean): string {
+  const bytes = utf8.encode(JSON.stringify([body, killed]));
+  const hash = [0, 0x9747b28c].map((seed) => murmur3(bytes, seed).toString(36)).join(".");
+  return `"${config.revision.toString(36)}.${hash}${metadata ? ".m" : ""}"`;
+}
+
+/** Whether an `If-None-Match` names this tag; weak or not makes no difference to it (RFC 9110, 13.1.2). */
+function matches(header: string | null, etag: string): boolean {
+  if (header === null) return false;
+  return header.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
+}
