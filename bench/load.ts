@@ -32,6 +32,12 @@ export function post(
   return request;
 }
 
+/** Makes the bytes of a GET over HTTP/1.1. */
+export function get(host: string, path: string, headers: Record<string, string>): Uint8Array {
+  const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  return new TextEncoder().encode(`GET ${path} HTTP/1.1\r\n${lines}\r\n`);
+}
+
 /**
  * Sends each request once, over `connections` connections, each with one request under way.
  * @param pace Requests a second at most; as fast as it goes when left out.
@@ -90,8 +96,8 @@ export async function load(
 
 const decoder = new TextDecoder();
 
-/** Reads one whole answer and gives its status. */
-async function answer(conn: Deno.TcpConn, buffer: Uint8Array): Promise<string> {
+/** Reads one whole answer and gives its status. @throws Error when the connection ends before. */
+export async function answer(conn: Deno.TcpConn, buffer: Uint8Array): Promise<string> {
   let filled = 0;
   for (;;) {
     const read = await conn.read(buffer.subarray(filled));

@@ -1,11 +1,16 @@
 /** `deno task bench NAME`: speed, measured as medians of several runs, each beside a limit of the same run. */
 const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   webhook: () => import("./webhook.ts"),
+  links: () => import("./links.ts"),
 };
 
 const [name, ...args] = Deno.args;
 if (name === undefined || name === "--help" || !(name in BENCHES)) {
-  console.log(`Usage: deno task bench NAME [--json]\n\nNAME is one of: ${Object.keys(BENCHES).join(", ")}`);
+  console.log(`Usage: deno task bench NAME [--json]
+
+NAME is one of: ${Object.keys(BENCHES).join(", ")}
+
+links --full goes up to a million links; links --quick only shows that the bench works`);
   Deno.exit(name === "--help" ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

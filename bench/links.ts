@@ -1,0 +1,263 @@
+/**
+ * Links: redirects a second over 100,000 links spread by Zipf's law, each click written; beside a bare server that only
+ * redirects, in the same run. What a link costs that is not in memory, and what memory holds. And that the clicks are as
+ * many as the redirects, also when the functions are ended by SIGTERM; after kill -9, how many are lost.
+ */
+import postgres from "postgres";
+import { type RunningStack, startStack } from "../tests/support/stack.ts";
+import { type Load, load } from "./load.ts";
+import { median, print, type Row } from "./report.ts";
+import { codeOf, visitOf, visits, visitsThrough } from "./visits.ts";
+
+/** How much is done; `--quick` is for seeing that the bench itself works. */
+const SIZES = {
+  whole: { runs: 5, links: 100_000, visits: 150_000, cold: 1000, killMs: 6000 },
+  quick: { runs: 1, links: 2_000, visits: 5_000, cold: 100, killMs: 2500 },
+};
+/** With `--full` the number of links goes from the one to the other. */
+const FEW = 10_000, MANY = 1_000_000;
+const CONNECTIONS = 32;
+const PORT_LINE = /listening on (\d+)/;
+
+interface Bench {
+  stack: RunningStack;
+  sql: postgres.Sql;
+  target: { hostname: string; port: number };
+  host: string;
+  size: (typeof SIZES)["whole"];
+}
+
+/** Runs the bench; `--json` prints one JSON document, `--full` goes up to a million links, `--quick` does little. */
+export async function main(args: string[]): Promise<void> {
+  const stack = await startStack();
+  const { port, host } = new URL(stack.url);
+  const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
+  const size = SIZES[args.includes("--quick") ? "quick" : "whole"];
+  const bench: Bench = { stack, sql, host, size, target: { hostname: "127.0.0.1", port: Number(port) } };
+  const rows: Row[] = [];
+  try {
+    await sql`select public.allow_host('www.example.com', 'redirect')`;
+    const few = args.includes("--full") ? await withLinks(bench, FEW) : undefined;
+    rows.push(...await redirects(bench));
+    rows.push(...await coldLinks(bench));
+    rows.push(...await kills(bench));
+    if (few !== undefined) rows.push(...await manyLinks(bench, few));
+    print(
+      "links",
+      `medians of ${size.runs} runs of ${
+        size.visits.toLocaleString("en")
+      } visits, ${CONNECTIONS} connections`,
+      rows,
+      args.includes("--json"),
+    );
+  } finally {
+    await sql.end({ timeout: 1 });
+    await stack.stop();
+  }
+}
+
+/** Sees to it that there are so many links. */
+async function makeLinks({ sql }: Bench, count: number): Promise<void> {
+  const [{ there }] = await sql<{ there: number }[]>`
+    select count(*)::int as there from public.links where code like 'bench-%'`;
+  for (let first = there; first < count; first += 50_000) {
+    await sql`insert into public.links (code, request_hash, default_url)
+      select 'bench-' || n, 'bench', 'https://www.example.com/p/' || n
+      from generate_series(${first}::int, ${Math.min(first + 50_000, count) - 1}::int) n`;
+  }
+  await sql`analyze public.links`;
+  // Isolates learn within 5 s that so much has changed, and forget what they hold.
+  await new Promise((resolve) => setTimeout(resolve, 5500));
+}
+
+/** Several runs over so many links, after one that fills the memory. */
+async function runs({ target, host, size }: Bench, links: number): Promise<Load[]> {
+  const done: Load[] = [];
+  for (let run = 0; run <= size.runs; run++) {
+    done.push(await load(target, visits(host, links, size.visits, run + 1), CONNECTIONS));
+  }
+  return done.slice(1);
+}
+
+async function redirects(bench: Bench): Promise<Row[]> {
+  const { sql, stack, size } = bench;
+  await makeLinks(bench, size.links);
+  await forgetClicks(sql);
+  const before = memoryOf(stack);
+  const measured = await runs(bench, size.links);
+  const after = memoryOf(stack);
+  const answered = (size.runs + 1) * size.visits;
+  const clicks = await clicksAtRest(sql, answered);
+  const bare = await bareServer(bench);
+  const perSecond = median(measured.map((run) => run.perSecond));
+  const others = measured.reduce((n, run) => n + run.requests - (run.statuses["302"] ?? 0), 0);
+  return [
+    {
+      what: `redirects a second over ${size.links.toLocaleString("en")} links`,
+      value: perSecond,
+      goal: ">= 30,000",
+    },
+    { what: "  p50, ms", value: median(measured.map((run) => run.p50)) },
+    { what: "  p95, ms", value: median(measured.map((run) => run.p95)) },
+    { what: "  p99, ms", value: median(measured.map((run) => run.p99)), goal: "< 15" },
+    { what: "  answers other than 302", value: others, goal: "0" },
+    { what: "  clicks lost", value: answered - clicks, goal: "0" },
+    { what: "limit: bare server that only redirects, a second", value: bare.perSecond },
+    { what: "  share of it reached, %", value: 100 * perSecond / bare.perSecond },
+    ...(after === undefined || before === undefined ? [] : [
+      { what: "memory of the functions host before, MB", value: before },
+      { what: "  after these visits, MB", value: after },
+    ]),
+  ];
+}
+
+/** A process of its own, as the functions host is one. */
+async function bareServer({ host, size }: Bench): Promise<Load> {
+  const server = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL("./redirect_server.ts", import.meta.url).pathname],
+    stdout: "piped",
+  }).spawn();
+  const reader = server.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const port = Number(PORT_LINE.exec((await reader.read()).value ?? "")?.[1]);
+  try {
+    const done: Load[] = [];
+    for (let run = 0; run <= size.runs; run++) {
+      const requests = visits(host, size.links, size.visits, run + 1);
+      done.push(await load({ hostname: "127.0.0.1", port }, requests, CONNECTIONS));
+    }
+    return done.slice(1).sort((a, b) => a.perSecond - b.perSecond)[Math.floor((size.runs - 1) / 2)];
+  } finally {
+    server.kill("SIGKILL");
+    await reader.cancel();
+    await server.status;
+  }
+}
+
+/** Links that nobody has visited yet, one after the other: how often the database is asked, and how long it takes. */
+async function coldLinks(bench: Bench): Promise<Row[]> {
+  const { sql, target, host, size } = bench;
+  // Above those that were visited; made first, so that the news of them is over.
+  const first = size.links;
+  await makeLinks(bench, first + size.cold);
+  await sql`alter system set track_functions = 'all'`;
+  await sql`select pg_reload_conf()`;
+  await load(target, [visitOf(host, 0)], 1);
+  const before = await callsOf(sql, "get_links");
+  const cold = await load(target, Array.from({ length: size.cold }, (_, n) => visitOf(host, first + n)), 1);
+  const calls = await callsOf(sql, "get_links") - before;
+  return [
+    { what: "cold link: calls of the database before the answer", value: calls / size.cold, goal: "<= 1" },
+    { what: "  p50, ms", value: cold.p50 },
+    { what: "  p99, ms", value: cold.p99 },
+  ];
+}
+
+/** How often a function in SQL was called. Sessions report it within a second or so. */
+async function callsOf(sql: postgres.Sql, name: string): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  const [row] = await sql<{ calls: number }[]>`
+    select calls::int from pg_stat_user_functions where schemaname = 'public' and funcname = ${name}`;
+  return row?.calls ?? 0;
+}
+
+/** Visits go on while the functions are ended, twice in good order and then by kill -9. */
+async function kills(bench: Bench): Promise<Row[]> {
+  const { sql } = bench;
+  const terminated = await throughKills(bench, ["SIGTERM", "SIGTERM"]);
+  const lost = terminated.redirects - await clicksAtRest(sql, terminated.redirects);
+  const killed = await throughKills(bench, ["SIGKILL"]);
+  const gone = killed.redirects - await clicksAtRest(sql, killed.redirects);
+  const { unwritten, longest } = await writesBefore(sql, killed.at);
+  return [
+    { what: "SIGTERM twice: redirects", value: terminated.redirects },
+    { what: "  clicks lost", value: lost, goal: "0" },
+    { what: "kill -9: redirects", value: killed.redirects },
+    { what: "  clicks lost", value: gone },
+    { what: "  from the last click written to the kill, ms", value: unwritten, goal: "<= 2 writes" },
+    { what: "  longest write before it, ms", value: longest },
+  ];
+}
+
+/** Visits for some seconds, the functions host ended at even distances; `at` is when it was the last time. */
+async function throughKills(
+  { stack, sql, target, host, size }: Bench,
+  signals: Deno.Signal[],
+): Promise<{ redirects: number; at: number }> {
+  await forgetClicks(sql);
+  let at = 0;
+  const story = (async () => {
+    for (const signal of signals) {
+      await new Promise((resolve) => setTimeout(resolve, size.killMs / 2));
+      const pid = stack.pids().functions;
+      at = Date.now();
+      Deno.kill(pid, signal);
+      while (stack.pids().functions === pid) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await new Promise((resolve) => setTimeout(resolve, size.killMs / 2));
+  })();
+  const redirects = await visitsThrough(target, visits(host, size.links, size.visits), CONNECTIONS, story);
+  return { redirects, at };
+}
+
+/**
+ * What was not safe at an instant, and why it is no more: a click waits while the group before it is written, and then for
+ * its own. In milliseconds.
+ */
+async function writesBefore(sql: postgres.Sql, at: number): Promise<{ unwritten: number; longest: number }> {
+  const [row] = await sql<{ unwritten: number; longest: number }[]>`
+    select ${at} - extract(epoch from (select max(c.at) from public.clicks c where c.at <= to_timestamp(${at}::float8 / 1000)))::float8
+        * 1000 as unwritten,
+      (select coalesce(max(gap), 0) from (
+        select extract(epoch from b.at - lag(b.at) over (order by b.at))::float8 * 1000 as gap
+        from private.click_batches b where b.at <= to_timestamp(${at}::float8 / 1000)) g) as longest`;
+  return row;
+}
+
+/** p95 over so many links. */
+async function withLinks(bench: Bench, links: number): Promise<number> {
+  await makeLinks(bench, links);
+  return median((await runs(bench, links)).map((run) => run.p95));
+}
+
+async function manyLinks(bench: Bench, few: number): Promise<Row[]> {
+  const many = await withLinks(bench, MANY);
+  const memory = memoryOf(bench.stack);
+  return [
+    { what: `p95 over ${FEW.toLocaleString("en")} links, ms`, value: few },
+    { what: `p95 over ${MANY.toLocaleString("en")} links, ms`, value: many },
+    { what: "  times that of the few", value: many / few, goal: "<= 1.2" },
+    ...(memory === undefined
+      ? []
+      : [{ what: "  memory of the functions host after them, MB", value: memory }]),
+  ];
+}
+
+async function forgetClicks(sql: postgres.Sql): Promise<void> {
+  await sql`truncate public.clicks, public.click_counts, private.click_batches`;
+}
+
+/** Clicks in the database once they are as many as expected, or become no more. */
+async function clicksAtRest(sql: postgres.Sql, expected: number): Promise<number> {
+  let before = -1;
+  for (;;) {
+    const [{ clicks, counted }] = await sql<{ clicks: number; counted: number }[]>`
+      select (select count(*) from public.clicks where code like ${
+      codeOf(0).replace(/0$/, "%")
+    })::int as clicks,
+        (select coalesce(sum(human + bot + preview + prefetch), 0) from public.click_counts)::int as counted`;
+    if (clicks !== counted) throw new Error(`${clicks} clicks were written and ${counted} counted`);
+    if (clicks >= expected || clicks === before) return clicks;
+    before = clicks;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+}
+
+/** Resident memory of the functions host in megabytes, where the system tells. */
+function memoryOf(stack: RunningStack): number | undefined {
+  try {
+    const status = Deno.readTextFileSync(`/proc/${stack.pids().functions}/status`);
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024;
+  } catch {
+    return undefined;
+  }
+}
