@@ -330,3 +330,12 @@ databaseTest(
     assertEquals(rows.map((row) => row.n), [5]);
   },
 );
+
+databaseTest("purge: a run takes all that an hour brought, what is younger stays", async (sql) => {
+  await sql`insert into public.webhook_events (dedupe_key, field, kind, received_at)
+    select 'x:' || n, 'messages', 'status', now() - make_interval(days => case when n <= 30000 then 31 else 29 end)
+    from generate_series(1, 30100) as n`;
+  const [{ purged }] = await sql`select private.purge(now()) as purged`;
+  assertEquals(purged, { webhook_events: 30000, delivery_attempts: 0 });
+  assertEquals((await sql`select from public.webhook_events`).length, 100);
+});
