@@ -362,7 +362,8 @@ begin
     raise exception 'the key of a flag ends in .enabled' using errcode = 'GL422';
   end if;
   v_metadata := coalesce(v_flag.metadata, '{}');
-  v_schedule := coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at'])
+  -- In brackets: minus binds more tightly than ||.
+  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at']))
     - array(select k from jsonb_each(p_changes) as c (k, v) where v = 'null');
   v_metadata := v_metadata - 'schedule'
     || (p_changes - array['on', 'percentage', 'on_at', 'off_at'])
@@ -373,7 +374,8 @@ begin
     from jsonb_each(p_changes) as c (k, v) where v = 'null' and k <> 'launched_at');
   v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
   if private.flag_needs_itself(p_key) then
-    raise exception 'the prerequisites of % lead back to it', p_key using errcode = 'GL422';
+    raise exception 'the prerequisites of % lead back to it', p_key using errcode = 'GL422',
+      hint = 'Take one of the flags between out of the circle.';
   end if;
   return v_flag;
 end $$;
