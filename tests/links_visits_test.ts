@@ -449,6 +449,16 @@ linksTest("on the link domain HTML can be served, elsewhere not", async (links) 
   assertEquals((await links.call(`/${code}`, options)).status, 302);
 }, { LINK_DOMAIN: "ref.example.co/l" });
 
+linksTest(
+  "a preview names the link's own address, not that of the function behind its domain",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
+    const read = await (await links.visit(code, { "user-agent": WHATSAPP })).text();
+    assertMatch(read, new RegExp(`<meta property="og:url" content="https://go\\.example\\.com/${code}">`));
+  },
+  { LINK_DOMAIN: "go.example.com", LINK_HTML: "true" },
+);
+
 linksTest("where it cannot, they are plain redirects", async (links) => {
   await links.set("deeplinks.app_schemes", "myapp");
   const shown = await links.link({ default_url: HOME, preview: { title: "Sale" } });

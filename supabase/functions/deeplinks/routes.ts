@@ -101,6 +101,7 @@ export function createRoutes(
       LINK_HTML === undefined
         ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
         : LINK_HTML === "true",
+    urlOf,
     now: Date.now,
   });
 

@@ -46,6 +46,8 @@ export interface VisitDeps {
   countryHeader: string;
   /** Whether HTML gets to the visitor as HTML. */
   servesHtml(request: Request): boolean;
+  /** The link's address as people know it: a proxy may stand in front of the one that was asked. */
+  urlOf(request: Request, code: string): { url: string };
   now(): number;
 }
 
@@ -178,7 +180,7 @@ export function createVisits(deps: VisitDeps) {
         link,
         wantsJson,
         deps.servesHtml(request),
-        (nonce) => previewPage(link.preview ?? {}, request.url, nonce),
+        (nonce) => previewPage(link.preview ?? {}, deps.urlOf(request, link.code).url, nonce),
       );
     }
     const { target } = decision;
