@@ -61,7 +61,7 @@ export function createRoutes(
     waitUntil,
     onLost: (n, error) => {
       count("clicks_lost", "", n);
-      log.error("a click was lost", { error });
+      log.error("clicks were lost", { n, error });
     },
     onDelayed: (error) => log.warn("clicks could not be written and will be sent again", { error }),
   });

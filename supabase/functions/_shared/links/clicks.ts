@@ -81,15 +81,24 @@ export function createClicks(options: ClicksOptions): Clicks {
   const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
   let queue: Click[] = [];
   let sending = 0;
+  /** Clicks that found no room since that was last told: told together, for there can be thousands a second. */
+  let dropped = 0;
   let running: Promise<void> | undefined;
 
   function record(click: Click): void {
-    if (queue.length >= maxQueued) return onLost(1, new Problem("overloaded"));
-    queue.push(click);
+    if (queue.length >= maxQueued) dropped++;
+    else queue.push(click);
     if (running === undefined) {
       running = run();
       waitUntil(running);
     }
+  }
+
+  function tellDropped(): void {
+    if (dropped === 0) return;
+    const n = dropped;
+    dropped = 0;
+    onLost(n, new Problem("overloaded"));
   }
 
   /** Sends group after group until nothing is left. */
@@ -102,6 +111,7 @@ export function createClicks(options: ClicksOptions): Clicks {
       sending = group.length;
       await send(group);
       sending = 0;
+      tellDropped();
       if (queue.length < maxItems) await next;
     }
     running = undefined;
@@ -124,6 +134,7 @@ export function createClicks(options: ClicksOptions): Clicks {
         if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(group.length, error);
         // The same batch again: it is written once, also when only the answer was lost.
         onDelayed(error);
+        tellDropped();
         await pause(backoffMs(attempt));
       }
     }
