@@ -1,7 +1,8 @@
 /** `gatelink links add`: one link. */
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
-import { linksApi, type Target } from "./links_api.ts";
+import { type LinksApi, linksApi, type Target } from "./links_api.ts";
+import { isAllowedNow, UNSEEN_MS } from "./links_rules.ts";
 import { facts } from "./output.ts";
 import type { Run, Session } from "./session.ts";
 import { json, later, pair, several, whole } from "./values.ts";
@@ -91,7 +92,7 @@ Examples:
 
 async function added(session: Session, url: string | undefined, options: Options) {
   const api = await linksApi(session);
-  const { made, ...link } = await api.create(await bodyOf(session, url, options));
+  const { made, ...link } = await create(session, api, await bodyOf(session, url, options));
   const text = facts({ link: link.url, "QR code": `${link.qr_url} (or .png)` });
   return {
     document: { ...link, made },
@@ -99,6 +100,23 @@ async function added(session: Session, url: string | undefined, options: Options
       ? `${text}\n\nIt works within 5 seconds.`
       : `${text}\n\nIt was made before, under this external id.`,
   };
+}
+
+/** Makes the link, also to a host that was allowed a moment ago. */
+async function create(session: Session, api: LinksApi, body: unknown): ReturnType<LinksApi["create"]> {
+  // What stays undefined is no member of the body.
+  const sent = JSON.parse(JSON.stringify(body));
+  const until = Date.now() + UNSEEN_MS;
+  for (;;) {
+    try {
+      return await api.create(sent);
+    } catch (error) {
+      const refused = error instanceof CliError && error.code === "invalid";
+      if (!refused || Date.now() > until || !await isAllowedNow(await session.api(), sent)) throw error;
+      session.progress("waiting until the function has seen the allowlist");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
 }
 
 async function bodyOf(session: Session, url: string | undefined, options: Options): Promise<unknown> {

@@ -5,7 +5,7 @@ import { pathOf } from "../supabase/functions/_shared/routing/condition.ts";
 import { CliError } from "./errors.ts";
 import { BULK, type BulkResult, type LinksApi, linksApi } from "./links_api.ts";
 import { readTable } from "./links_files.ts";
-import { hostsToAllow, loadRules } from "./links_rules.ts";
+import { hostsToAllow, loadRules, UNSEEN_MS } from "./links_rules.ts";
 import { detect, type Format, mapRow } from "./links_sources.ts";
 import { counted, facts, table } from "./output.ts";
 import { fromHere } from "./paths.ts";
@@ -146,7 +146,12 @@ function asList(tags: unknown): unknown[] {
   return Array.isArray(tags) ? tags : [];
 }
 
-async function make(session: Session, api: LinksApi, pending: readonly Pending[]): Promise<void> {
+async function make(
+  session: Session,
+  api: LinksApi,
+  pending: readonly Pending[],
+  again = false,
+): Promise<void> {
   let done = 0;
   for (const batch of batches(pending)) {
     let results: BulkResult[];
@@ -167,6 +172,13 @@ async function make(session: Session, api: LinksApi, pending: readonly Pending[]
     done += batch.length;
     session.progress(`${done} of ${pending.length} links sent`);
   }
+  // Everything sent was allowed by the rules as they are: the function had not seen yet what was allowed a moment ago.
+  const unseen = pending.filter(({ outcome }) => outcome.error === "url_not_allowed");
+  if (unseen.length === 0 || again) return;
+  session.progress("waiting until the function has seen the allowlist");
+  await new Promise((resolve) => setTimeout(resolve, UNSEEN_MS));
+  for (const { outcome } of unseen) outcome.error = outcome.why = undefined;
+  await make(session, api, unseen, true);
 }
 
 const WHY: Record<string, string> = {

@@ -1,6 +1,7 @@
 /** What links of a stack may lead to, read as the function reads it; and every address in a link. */
 import { permit } from "../supabase/functions/_shared/forward/allowlist.ts";
 import { readRules, type Rules } from "../supabase/functions/_shared/links/rules.ts";
+import { checkPlaces, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import type { Api } from "./api.ts";
 import { loadConfig } from "./config.ts";
 import type { Target } from "./links_api.ts";
@@ -18,6 +19,15 @@ export async function loadRules(api: Api): Promise<Rules> {
     { ...config, routes: [] },
     Object.fromEntries(digits.filter(([, number]) => number !== "")),
   );
+}
+
+/** How long a function may not know yet of a host that was allowed, in milliseconds. */
+export const UNSEEN_MS = 5500;
+
+/** Whether the rules, as they are now, refuse nothing in a body: then a function that does has not seen them yet. */
+export async function isAllowedNow(api: Api, body: unknown): Promise<boolean> {
+  const read = newLink.safeParse(body);
+  return read.success && checkPlaces(read.data, await loadRules(api)).length === 0;
 }
 
 /** An address in a link. */

@@ -18,17 +18,8 @@ import {
 const IPHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
 
-/** Allows a host as `gatelink allowlist add` does, and waits until the functions know. */
-async function allow(host: string): Promise<void> {
-  await sql`select public.allow_host(${host}, 'redirect')`;
-  await eventually(`${host} is known to the functions`, async () => {
-    const made = await gatelink(`links add https://${host}/ --external-id allow-${host}`);
-    return made.code === 0 || undefined;
-  });
-}
-
 Deno.test.beforeAll(async () => {
-  await allow("www.example.com");
+  await document("allowlist add www.example.com --for redirect");
 });
 
 async function visit(url: string, headers: HeadersInit = { "user-agent": IPHONE }): Promise<string | null> {
@@ -76,6 +67,20 @@ Deno.test("links add: what may not be is refused, with what to do", async () => 
   const code = unique("twice");
   await document(`links add https://www.example.com/ --code ${code}`);
   await fails(`links add https://www.example.com/ --code ${code}`, 4, "conflict", /has or had this code/);
+});
+
+Deno.test("links add and import: a host that was allowed a moment ago is waited for", async () => {
+  // The function has just read the list without it.
+  await document("links add https://www.example.com/");
+  const [one, two] = [`${unique("one")}.example.com`, `${unique("two")}.example.com`];
+  await document(`allowlist add ${one} --for redirect`);
+  assertEquals(await visit((await document(`links add https://${one}/`)).url), `https://${one}/`);
+  await document(`allowlist add ${two} --for redirect`);
+  const path = await table(`${two}.csv`, [{ url: `https://${two}/` }, {
+    url: "https://www.example.com/two",
+  }]);
+  const { made, results } = await document(`links import ${path}`);
+  assertEquals([made, results.map(({ status }: { status: string }) => status)], [2, ["made", "made"]]);
 });
 
 Deno.test("links list and show: what there is, by tag, with its rules", async () => {
