@@ -14,6 +14,7 @@ import {
 import { chanceOfSoFew, surelyBelow } from "../supabase/functions/_shared/rollouts/confidence.ts";
 import { EDGES_MS } from "../supabase/functions/_shared/rollouts/latency.ts";
 import { minuteOf, type MinuteRow } from "../supabase/functions/_shared/rollouts/replay.ts";
+import type { Sql } from "postgres";
 import { databaseTest } from "./support/database.ts";
 import { LATE_MS, SLOW_MS, writeMinutes } from "./support/rollouts.ts";
 import { minutesOfDay, type Traffic, xorshift } from "./support/rollout_traffic.ts";
@@ -183,22 +184,9 @@ databaseTest("guard_take() on SQL: a sample of the simulated days ends as in Typ
       const flag = `${i}.${run}`;
       const day = [...minutesOfDay(random, traffic, 720)];
       await writeMinutes(sql, flag, day);
-      const [inTs, inSql] = [endOf(day), await endOnSql()];
+      const [inTs, inSql] = [endOf(day), await endOnSql(sql, flag)];
       assertEquals(inSql, inTs, flag);
       if (inTs.at(-1)?.startsWith("roll_back")) rolledBack++;
-
-      async function endOnSql(): Promise<string[]> {
-        const ends: string[] = [];
-        for (let state = begin(1);;) {
-          const [taken] = await sql<Taken[]>`
-            select state, alarm from private.guard_take(
-              ${flag}, ${sql.json(BASE as never)}, null, ${sql.json(state as never)}, 720, false)`;
-          state = taken.state;
-          if (taken.alarm === null) return ends;
-          ends.push(`${taken.alarm.verdict} ${taken.alarm.rule} ${taken.alarm.minute}`);
-          if (taken.alarm.verdict === "roll_back") return ends;
-        }
-      }
     }
     assert(expected(rolledBack), `${rolledBack} of kind ${i} were rolled back`);
   }
@@ -212,5 +200,18 @@ function endOf(day: Minute[]): string[] {
     if (alarm === undefined) return ends;
     ends.push(`${alarm.verdict} ${alarm.rule} ${alarm.minute}`);
     if (alarm.verdict === "roll_back") return ends;
+  }
+}
+
+async function endOnSql(sql: Sql, flag: string): Promise<string[]> {
+  const ends: string[] = [];
+  for (let state = begin(1);;) {
+    const [taken] = await sql<Taken[]>`
+      select state, alarm from private.guard_take(
+        ${flag}, ${sql.json(BASE as never)}, null, ${sql.json(state as never)}, 720, false)`;
+    state = taken.state;
+    if (taken.alarm === null) return ends;
+    ends.push(`${taken.alarm.verdict} ${taken.alarm.rule} ${taken.alarm.minute}`);
+    if (taken.alarm.verdict === "roll_back") return ends;
   }
 }
