@@ -278,3 +278,16 @@ databaseTest("flag: off unless something says on, and decided for each contact",
     ('wa_send.enabled', 'true', ${sql.json({ rollout_percentage: 0, target_user_ids: [contact_id] })})`;
   assertEquals((await both()).map((answer) => answer.error), ["feature_off", undefined]);
 });
+
+databaseTest(
+  "flag: what is queued for a contact for whom sending is off waits, and goes once it is on",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("a"), text("b"));
+    await sql`update public.settings set metadata = '{"rollout_percentage": 0}' where key = 'wa_send.enabled'`;
+    assertEquals(await claim(sql, 2), []);
+    await sql`update public.settings set metadata = '{"rollout_percentage": 100}' where key = 'wa_send.enabled'`;
+    assertEquals((await claim(sql, 8)).map((claimed) => claimed.message.text?.body), ["a"]);
+    assertEquals(await lost(sql), []);
+  },
+);

@@ -33,14 +33,24 @@ begin
       where l.number_id = v_number.id and l.due_at <= p_now
       order by l.due_at limit v_limit
       for update skip locked
-    ), heads as (
-      select due.conversation_id, head.id
+    ), asked as (
+      select due.conversation_id, flag.value as allowed
       from due
+      join public.conversations c on c.id = due.conversation_id
+      cross join lateral private.evaluate_flag('wa_send.enabled', c.contact_id::text) flag
+    ), held as (
+      -- Off for this contact: what a service replied waits, and is asked about again.
+      update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
+      from asked where not asked.allowed and l.conversation_id = asked.conversation_id
+    ), heads as (
+      select asked.conversation_id, head.id
+      from asked
       left join lateral (
         select o.id from public.outbound_messages o
-        where o.conversation_id = due.conversation_id and o.state in ('queued', 'leased')
+        where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased')
         order by o.id limit 1
       ) head on true
+      where asked.allowed
     ), leased as (
       update private.outbound_lanes l
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
@@ -86,7 +96,7 @@ create function public.claim_outbound(p_limit integer, p_lease_seconds integer d
 language sql set search_path = '' as $$
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number, and answers {messages: [{id, lease, attempt, number_id, to, message}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, to, message}], next_due_ms}.';
 revoke execute on function public.claim_outbound(integer, integer) from public, anon, authenticated;
 grant execute on function public.claim_outbound(integer, integer) to service_role;
 

@@ -20,7 +20,7 @@ comment on function public.claim_outbound(integer, integer) is 'Leases up to p_l
 create or replace function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text)
 language sql immutable set search_path = '' as $$
   values
-    ('gatelink_drain', 10, 'http', 'wa-router'),
+    ('gatelink_drain', 3, 'http', 'wa-router'),
     ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),

@@ -85,7 +85,7 @@ const answer = z.union([
 export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => Promise<Config> {
   const cache = cached<Config>({
     // A flip is seen within 5 s: this, and up to 2 s for the answer.
-    ttlMs: 3000,
+    ttlMs: 1000,
     now,
     async load(held) {
       const args = { p_revision: held?.revision ?? null };

@@ -81,6 +81,8 @@ export interface ForwarderDeps {
     identities: Record<string, string>,
     deliveryId: string,
   ): Reply[];
+  /** Told why a service's replies are not used, all of them. */
+  onIgnored(why: string, deliveryId: string): void;
   /** Told of each settled group. */
   onSettled(outcomes: { outcome: string; destination: string }[], replies: number): void;
   /** Told how each attempt went for the person whose message it was. */
@@ -123,6 +125,7 @@ export function createForwarder(
         event: eventOf(claimed),
       });
       deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
+      if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
       const replies = result.replies === undefined
         ? []
         : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);

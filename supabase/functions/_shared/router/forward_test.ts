@@ -52,6 +52,7 @@ function forwarder(
         allowLoopback: false,
       }),
     checkReplies: () => [],
+    onIgnored: (why) => void told.push(why),
     onSettled: (outcomes) =>
       settled.push(...outcomes.map(({ outcome, destination }) => [outcome, destination])),
     onError: (message) => told.push(message),
@@ -195,4 +196,15 @@ Deno.test("createForwarder(): what a service took is written down though the dat
   await round();
   await done();
   assertEquals([received, outcomes, told], [1, ["delivered"], []]);
+});
+
+Deno.test("createForwarder(): replies that cannot be used are told, and the delivery is done all the same", async () => {
+  const { round, done, results, told } = forwarder(
+    [claimOf([delivery(1)])],
+    () => Response.json({ replies: "none" }),
+  );
+  await round();
+  await done();
+  assertEquals(told, ["not_a_list"]);
+  assertEquals(results().map(({ outcome }) => outcome), ["delivered"]);
 });

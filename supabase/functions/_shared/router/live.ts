@@ -74,6 +74,10 @@ export const routing: Routing = createRouting({
   world: async () => worldOf(await meaningOf(await loadConfig())),
   onOutcome: (contactId, outcome) => watch(contactId, outcome, ({ routingFlags }) => routingFlags),
   checkReplies,
+  onIgnored: (why, deliveryId) => {
+    count("replies_refused", why);
+    log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
+  },
   send: sendOne,
   onError: (message, error) => log.warn(message, { error }),
 });

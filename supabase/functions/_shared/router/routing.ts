@@ -9,7 +9,7 @@ import { createPump } from "./pump.ts";
 import { createSender, SEND_FLAG, type SenderDeps } from "./send.ts";
 
 /**
- * How long an isolate stays up for something that is soon due. The clock comes every 10 seconds, and what is due
+ * How long an isolate stays up for something that is soon due. The clock comes every 3 seconds, and what is due
  * later than that is its business.
  */
 const LINGER_MS = 10_000;

@@ -28,6 +28,7 @@ async function controlled() {
       }),
     send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
     checkReplies: () => [],
+    onIgnored: (why) => void told.push(why),
     count: (...args) => void counted.push(args),
     onError: (message) => void told.push(message),
     now: () => new Date(),
