@@ -148,7 +148,7 @@ function stageTable(rollout: Rollout, stages: Stage[]): string {
       rollout.stage === stage.position && rollout.state !== "completed" ? ["bold", ">"] : " ",
       stage.name,
       [
-        `${stage.percentage} %`,
+        ...(Number(stage.percentage) > 0 ? [`${Number(stage.percentage)} %`] : []),
         ...(stage.user_ids.length ? [counted(stage.user_ids.length, "person", "people")] : []),
         ...stage.segments,
       ].join(", "),
@@ -163,7 +163,7 @@ function stageTable(rollout: Rollout, stages: Stage[]): string {
 
 /** `{"error_rate_below":0.01}` -> `error rate below 1 %`. */
 function words(criteria: Record<string, unknown>): string {
-  return Object.entries(criteria).map(([name, value]) => {
+  return Object.entries(criteria).sort().map(([name, value]) => {
     if (typeof value === "object" && value !== null) {
       const { minutes, min_samples: _, ...rest } = value as Record<string, unknown>;
       return `${words(rest)} for ${minutes} min`;

@@ -25,7 +25,8 @@ export interface Rollout {
 export interface Stage {
   position: number;
   name: string;
-  percentage: number;
+  /** A number; as text where it has decimals. */
+  percentage: number | string;
   user_ids: string[];
   segments: string[];
   hold_minutes: number;
