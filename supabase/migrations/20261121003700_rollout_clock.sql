@@ -48,4 +48,4 @@ language sql set search_path = '' as $$
     join public.conversations v on v.id = o.conversation_id))
   from (select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp()) as claim) c
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number, and answers {messages: [{id, lease, attempt, number_id, to, message, contact_id}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, to, message, contact_id}], next_due_ms}.';
