@@ -493,6 +493,8 @@ begin
     perform private.log_rollout(r, p_now, 'paged', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence,
       p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
   end loop;
+  -- The minutes after the last incident are in no evidence yet.
+  v_evidence := null;
 
   v_progress := private.guard_progress(v_criteria, v_state, private.epoch_ms(r.stage_started_at), private.epoch_ms(p_now));
   if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
