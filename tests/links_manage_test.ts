@@ -360,6 +360,43 @@ linksTest("stats say when, on what, from where, and how many different ones", as
   assertEquals((await links.call(`/${code}/stats?from=yesterday`)).status, 422);
 });
 
+linksTest("what no database can hold or read is refused, and no fault of ours", async (links) => {
+  const code = await links.link({ default_url: HOME });
+  const paths = [
+    `/${code}/stats?from=2026-02-31`,
+    `/${code}/stats?to=0000-01-01`,
+    `/?cursor=${encodeURIComponent(btoa("1 x"))}`,
+    `/?cursor=${encodeURIComponent(btoa("2026-02-31 x"))}`,
+    "/?tag=%00",
+    "/?campaign=%00&limit=1",
+  ];
+  for (const path of paths) {
+    const { status, body } = await links.call(path);
+    assertEquals([status, body.code], [422, "invalid_request"], path);
+  }
+  const bodies = [
+    { tags: ["\ud800"] },
+    { utm: { term: "\udc00x" } },
+    { preview: { title: "\ud83d" } },
+    { whatsapp: { phone_number_id: NUMBER.id, text: "a\u0000b" } },
+    { targets: [{ when: { query: { q: ["\u0000"] } }, url: HOME }] },
+    { targets: [{ when: { query: { q: ["\ud800"] } }, url: HOME }] },
+    { starts_at: "0000-01-01T00:00:00Z" },
+  ];
+  for (const body of bodies) {
+    const { status, body: answer } = await links.call("/", {
+      method: "POST",
+      body: { default_url: HOME, ...body },
+    });
+    assertEquals([status, answer.code], [422, "invalid_request"], JSON.stringify(body));
+  }
+  const { results } = (await links.call("/bulk", {
+    method: "POST",
+    body: { links: [...bodies.map((body) => ({ default_url: HOME, ...body })), { default_url: HOME }] },
+  })).body;
+  assertEquals(results.map(({ status }: { status: number }) => status), [...bodies.map(() => 422), 201]);
+});
+
 linksTest("QR codes of a link, as SVG and PNG, in its colours", async (links) => {
   const code = await links.link({ default_url: HOME });
   const svg = await links.call(`/${code}/qr.svg?dark=0b5fff&level=H`, { open: true });

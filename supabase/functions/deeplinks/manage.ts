@@ -181,7 +181,8 @@ export function createManage(deps: ManageDeps) {
     }
     const cursor = query.get("cursor");
     if (cursor !== null) Object.assign(filter, cursorOf(cursor));
-    const links = await deps.rpc<Stored[]>("list_links", { p_filter: filter, p_limit: limit + 1 });
+    const links = await deps.rpc<Stored[]>("list_links", { p_filter: filter, p_limit: limit + 1 })
+      .catch(refuseValue);
     const page = links.slice(0, limit), last = page.at(-1);
     return Response.json({
       links: page.map((link) => shownAs(call, link)),
@@ -196,7 +197,8 @@ export function createManage(deps: ManageDeps) {
     await gate(call, "viewer");
     const query = new URLSearchParams(call.query);
     const to = dayParam(query, "to", 0), from = dayParam(query, "from", 29);
-    const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to });
+    const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to })
+      .catch(refuseValue);
     if (found === null) throw new Problem("link_not_found");
     return Response.json(found);
   }
@@ -286,6 +288,12 @@ async function hashOf(value: unknown): Promise<string> {
   );
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A value that the database cannot read (class 22: a day that no calendar has, a NUL) came from the caller. */
+function refuseValue(cause: unknown): never {
+  if (!(cause instanceof DbError) || !cause.code.startsWith("22")) throw cause;
+  throw new Problem("invalid_request", { detail: "A parameter has a value that cannot be.", cause });
 }
 
 function intParam(query: URLSearchParams, name: string, fallback: number, min: number, max: number): number {

@@ -13,29 +13,32 @@ import { checkApp, checkPackage, checkWeb, type UrlCheck } from "./urls.ts";
 /** Limits of one link: more than any real one needs. */
 export const LIMITS = { targets: 50, list: 200, tags: 50, text: 1000 } as const;
 
+const NOT_STORABLE = "is not valid Unicode, or has a NUL";
+
+/** Postgres keeps no NUL and no lone half of a surrogate pair; the latter cannot stand in an address either. */
+function isStorable(text: string): boolean {
+  try {
+    encodeURIComponent(text);
+    return !text.includes("\0");
+  } catch {
+    return false;
+  }
+}
+
 const line = (max: number) =>
   z.string().trim().min(1, "must not be empty").max(max, `at most ${max} characters`).regex(
     /^\P{Cc}*$/u,
     "has control characters",
-  );
+  ).refine(isStorable, NOT_STORABLE);
 /** One, or a list of them. */
 const some = <T extends z.ZodType>(item: T) =>
   z.union([item.transform((one) => [one]), z.array(item).min(1, "must not be empty").max(LIMITS.list)]);
 const url = line(2000);
 const instant = z.iso.datetime({ offset: true, error: 'is not a time like "2026-11-21T09:00:00Z"' })
-  .transform((text) => new Date(text).toISOString());
+  .transform((text) => new Date(text).toISOString())
+  .refine((text) => /^(?!0000)\d{4}-/.test(text), "is not in the years 1 to 9999");
 const words = z.string().max(LIMITS.text, `at most ${LIMITS.text} characters`)
-  .refine((text) => encodes(text), "is not valid Unicode");
-
-/** A lone half of a surrogate pair cannot stand in an address. */
-function encodes(text: string): boolean {
-  try {
-    encodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
+  .refine(isStorable, NOT_STORABLE);
 
 const clock = (pattern: RegExp, example: string) =>
   z.string().regex(pattern, `is not a time like "${example}"`);
@@ -50,7 +53,10 @@ const when = z.strictObject({
     z.string().toLowerCase().regex(/^([a-z0-9-]+\.)*[a-z0-9-]+$/, 'is not a host like "news.example.com"')
       .max(253),
   ).optional(),
-  query: z.record(line(100), z.union([z.literal(true), some(z.string().max(200))])).optional(),
+  query: z.record(
+    line(100),
+    z.union([z.literal(true), some(z.string().max(200).refine(isStorable, NOT_STORABLE))]),
+  ).optional(),
   date: z.strictObject({ from: instant.optional(), until: instant.optional() })
     .refine(
       ({ from, until }) => from === undefined || until === undefined || from < until,
