@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
 import { dead } from "./dead.ts";
 import { destinations } from "./destinations.ts";
+import { drill } from "./drill.ts";
 import { flags } from "./flags.ts";
 import { gates } from "./gates.ts";
 import { links } from "./links.ts";
@@ -52,6 +53,7 @@ export function program(run: Run): Command {
       gates,
       rollout,
       rollback,
+      drill,
       replay,
       dead,
       operations,
