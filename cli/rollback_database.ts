@@ -50,7 +50,7 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
       throw new CliError(
         "refused",
         `The functions that are deployed need the migration ${needs}.`,
-        "Take them back first: gatelink rollback 3 <commit>. --anyway goes on, and they answer 503 until then.",
+        "Take them back first: gatelink rollback 3 <commit>. --anyway goes on, and health answers 503 until then.",
       );
     }
     const losses = await rehearseAll(sql, back);

@@ -23,7 +23,7 @@ export function planned(command: Command): Command {
       )
         .choices(["standard", "canary"]),
     )
-    .option("--plan <file>", "or a plan of your own, JSON (docs/rollouts.md)")
+    .option("--plan <file>", "or a plan of your own, a file with JSON: {name, stages}")
     .option(
       "--user <id>",
       "who has it in the first stage of standard; repeat it for more",
@@ -62,7 +62,7 @@ export async function planOf(
   throw new CliError(
     "invalid",
     `${plan}: ${checked.faults.map(({ path, message }) => `${path} ${message}`.trim()).join("; ")}`,
-    "docs/rollouts.md tells what a plan is.",
+    "supabase/functions/_shared/rollouts/plan.ts says what a plan is.",
   );
 }
 

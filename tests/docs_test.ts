@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname, join, normalize, relative } from "node:path";
 import postgres from "postgres";
+import { makeProject } from "../cli/drill_project.ts";
 import { ROOT } from "../local/paths.ts";
 import { startStack } from "./support/stack.ts";
 
@@ -144,7 +145,9 @@ const RUNNABLE: Block[] = DOCUMENTS.flatMap(({ path, text }) =>
 
 Deno.test("documents: what is marked as runnable runs", async (t) => {
   assert(RUNNABLE.length > 0, "no block is marked");
-  const stack = await startStack({ env: { DATABASE_URL: "" } });
+  // What the runbooks deploy and set is this project's, not the checkout's.
+  const project = await makeProject();
+  const stack = await startStack({ functions: project.functions, env: { DATABASE_URL: "" } });
   const bin = await Deno.makeTempDir({ prefix: "gatelink-docs-" });
   await Deno.writeTextFile(join(bin, "deno"), `#!/bin/sh\nexec "${Deno.execPath()}" "$@"\n`, { mode: 0o755 });
   const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
@@ -158,6 +161,7 @@ Deno.test("documents: what is marked as runnable runs", async (t) => {
           env: {
             PATH: `${bin}:${Deno.env.get("PATH")}`,
             GATELINK_STACK: join(stack.dir, "stack.json"),
+            SUPABASE_DB_URL: stack.stack.dbUrl,
             NO_COLOR: "1",
           },
           stdin: "null",
@@ -170,5 +174,6 @@ Deno.test("documents: what is marked as runnable runs", async (t) => {
     await sql.end();
     await Deno.remove(bin, { recursive: true });
     await stack.stop();
+    await project.remove();
   }
 });
