@@ -11,11 +11,11 @@ export interface Finding {
   level: "problem" | "warning";
   what: string;
   /** What to do about it. */
-  todo: string;
+  advice: string;
 }
 
-const problem = (what: string, todo: string): Finding => ({ level: "problem", what, todo });
-const warning = (what: string, todo: string): Finding => ({ level: "warning", what, todo });
+const problem = (what: string, advice: string): Finding => ({ level: "problem", what, advice });
+const warning = (what: string, advice: string): Finding => ({ level: "warning", what, advice });
 
 /** Whether visits of a link go anywhere: the others need no check. */
 export function isOpen(link: Link, now: number): boolean {
@@ -26,7 +26,7 @@ export function isOpen(link: Link, now: number): boolean {
 /** A link against the rules: each place that it may not lead to, and a flag that nobody has heard of. */
 export function checkLink(link: Link, rules: Rules): Finding[] {
   const findings = checkPlaces(structuredClone(link) as unknown as LinkBody, rules)
-    .map(({ path, why }) => problem(`${path} ${why}`, advice(why)));
+    .map(({ path, why }) => problem(`${path} ${why}`, adviceOn(why)));
   if (link.flag_key !== undefined && !rules.flags.has(link.flag_key)) {
     findings.push(
       warning(
@@ -38,7 +38,7 @@ export function checkLink(link: Link, rules: Rules): Finding[] {
   return findings;
 }
 
-function advice(why: string): string {
+function adviceOn(why: string): string {
   if (why.includes("allowlist")) {
     return "gatelink allowlist add HOST --for redirect, or lead the link elsewhere.";
   }
@@ -97,24 +97,26 @@ export function checkImage(image: Probe): Finding[] {
   const { status, headers, bytes, cut, error } = image;
   if (error !== undefined) return [problem(`the picture cannot be had: ${error}`, "Change preview.image.")];
   if (status !== 200) return [problem(`the picture answers ${status}`, "Change preview.image.")];
-  const todo = `Use a JPEG or PNG of at least ${IMAGE.width} pixels, under ${IMAGE.bytes / 1000} kB.`;
+  const advice = `Use a JPEG or PNG of at least ${IMAGE.width} pixels, under ${IMAGE.bytes / 1000} kB.`;
   const type = headers.get("content-type") ?? "none";
-  if (!/^image\//.test(type)) return [problem(`the picture is ${type}, not an image`, todo)];
-  if (/^image\/svg/.test(type)) return [warning("the picture is SVG, which messengers do not show", todo)];
+  if (!/^image\//.test(type)) return [problem(`the picture is ${type}, not an image`, advice)];
+  if (/^image\/svg/.test(type)) return [warning("the picture is SVG, which messengers do not show", advice)];
   if (cut) {
     return [
-      warning(`the picture has more than ${IMAGE.bytes / 1000} kB, which WhatsApp does not show`, todo),
+      warning(`the picture has more than ${IMAGE.bytes / 1000} kB, which WhatsApp does not show`, advice),
     ];
   }
   let size: { width: number; height: number };
   try {
     size = imageSize(bytes);
   } catch {
-    return [problem(`the picture is no ${type} that can be read`, todo)];
+    return [problem(`the picture is no ${type} that can be read`, advice)];
   }
   const { width, height } = size;
   if (width < IMAGE.width || width / height > IMAGE.ratio) {
-    return [warning(`the picture has ${width} x ${height} pixels, which WhatsApp does not show large`, todo)];
+    return [
+      warning(`the picture has ${width} x ${height} pixels, which WhatsApp does not show large`, advice),
+    ];
   }
   return [];
 }
@@ -139,8 +141,8 @@ export const DOMAIN_FILE_BYTES = 128 * 1024;
 /** One of the domain's files, against the setting deeplinks.apps. `answer` was not followed anywhere. */
 export function checkDomainFile(path: keyof typeof DOMAIN_FILES, answer: Probe, apps: Apps): Finding[] {
   const { asks, expected } = DOMAIN_FILES[path];
-  const todo = "See docs/deploy.md, Link domain.";
-  const wrong = (what: string) => [problem(`${path} ${what}`, todo)];
+  const advice = "See docs/deploy.md, Link domain.";
+  const wrong = (what: string) => [problem(`${path} ${what}`, advice)];
   const { status, headers, bytes, cut, error } = answer;
   if (error !== undefined) return wrong(`cannot be had: ${error}`);
   if (status! >= 300 && status! < 400) return wrong(`is a redirect, and ${asks} follows none`);

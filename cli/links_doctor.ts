@@ -177,7 +177,7 @@ async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Rep
         counted(needy.length, "link")
       } would show one: ${asked.code} ${why}`
       : `the domain does not answer: ${answer.error}`,
-    todo: "Put a domain in front that serves HTML, and set LINK_HTML=true (docs/deploy.md, Link domain).",
+    advice: "Put a domain in front that serves HTML, and set LINK_HTML=true (docs/deploy.md, Link domain).",
     codes,
     url: asked.url,
   }];
@@ -199,13 +199,13 @@ function report(seen: Seen, reports: Report[]): Result {
     `${seen.domain === undefined ? "" : ` on ${seen.domain}`}: ${counted(problems, "problem")}, ${
       counted(warnings, "warning")
     }.`;
-  const rows = sorted.map(({ level, codes, url, what, todo }): Cell[] => [
+  const rows = sorted.map(({ level, codes, url, what, advice }): Cell[] => [
     [level === "problem" ? "red" : "yellow", level],
     codes.length === 0
       ? "domain"
       : codes.slice(0, 3).join(", ") + (codes.length > 3 ? ` +${codes.length - 3}` : ""),
     url === undefined ? what : `${url} ${what}`,
-    todo,
+    advice,
   ]);
   return {
     document: { ...seen, problems, warnings, findings: sorted },

@@ -344,7 +344,7 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
     const { findings } = json();
     assertEquals([code, findings.length, findings[0].level], [level === "problem" ? 1 : 0, 1, level], line);
     assertMatch(findings[0].what, said);
-    assert(findings[0].todo);
+    assert(findings[0].advice);
   }
 
   const stale = await add("https://www.example.com/stale");
