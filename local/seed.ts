@@ -19,15 +19,32 @@ export const DEMO_LINK = "demo";
 /** Where it leads while chats are off. */
 const DEMO_PAGE = "/simulator/";
 
+/** The features' flags, and what each turns on; docs/flags.md has it from here. */
+const FLAGS = {
+  "wa_router.enabled": "Messages are routed to services. Off: they are taken in and wait, in order.",
+  "wa_send.enabled": "Messages and replies are sent. Off: new ones are refused, queued ones wait.",
+  "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
+};
+
+/** Makes these flags (all of them by default), on for everybody, where they are not there yet. */
+export async function seedFlags(
+  sql: TransactionSql,
+  keys: (keyof typeof FLAGS)[] = Object.keys(FLAGS) as (keyof typeof FLAGS)[],
+): Promise<void> {
+  for (const key of keys) {
+    const metadata = { rollout_percentage: 100, description: FLAGS[key] };
+    await sql`insert into public.settings (key, value, metadata) values (${key}, 'true', ${
+      sql.json(metadata)
+    })
+      on conflict (key) do nothing`;
+  }
+}
+
 /**
  * Each is done once in the life of a database, so what somebody removes or turns off later stays so.
  */
 const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promise<unknown>> = {
-  flags: (sql) =>
-    sql`insert into public.settings (key, value, metadata) values
-      ('wa_router.enabled', 'true', '{"rollout_percentage": 100}'),
-      ('wa_send.enabled', 'true', '{"rollout_percentage": 100}')
-      on conflict (key) do nothing`,
+  flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
   loopback: async (sql) => {
     await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
       on conflict (key) do nothing`;
@@ -44,8 +61,8 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
       '{"name": "everything else to the demo service"}')`;
   },
   links: async (sql, { url, keys: { whatsapp } }) => {
-    await sql`insert into public.settings (key, value, metadata) values
-      ('deeplinks.enabled', 'true', '{"rollout_percentage": 100}'), ('deeplinks.allow_loopback', 'true', '{}')
+    await seedFlags(sql, ["deeplinks.enabled"]);
+    await sql`insert into public.settings (key, value) values ('deeplinks.allow_loopback', 'true')
       on conflict (key) do nothing`;
     for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'redirect')`;
     const link = {
