@@ -10,7 +10,7 @@ import type { WayBack } from "./way_back.ts";
 
 /** Warm functions read the configuration again after at most 5 s; the rest is for a busy machine. */
 const SEEN_WITHIN_MS = 15_000;
-/** Others may be writing the flag; off wins in the end. */
+/** A rollout that is under way may move meanwhile. */
 const ATTEMPTS = 10;
 
 export interface FlagOptions {
@@ -83,14 +83,8 @@ async function turnOff(api: Api, flag: string, why: string): Promise<string> {
         });
         return `its rollout ${rollout.id} is rolled back`;
       }
-      const { version } = await api.rpc<{ version: number }>("set_setting", {
-        p_key: flag,
-        p_value: "false",
-        p_metadata: null,
-        p_expected_version: setting.version,
-        p_reason: why,
-      });
-      return `version ${version}`;
+      const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
+      return version === null ? "it was off already" : `version ${version}`;
     } catch (error) {
       if (!(error instanceof CliError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
     }

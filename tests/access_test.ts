@@ -74,6 +74,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
   "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },
+  "switch_off(text,text)": { role: "operator", why: "The brake is the operator's." },
   "set_setting(text,text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
   "allow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
   "disallow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },

@@ -13,10 +13,19 @@ import { connect, onDatabase } from "./support/cluster.ts";
 import { type OwnProject, ownProject } from "./support/own_project.ts";
 
 let own: OwnProject;
+/** The commit that the project begins with, and that its functions are of. */
+let first: string;
 Deno.test.beforeAll(async () => {
   own = await ownProject();
+  first = await commitOf("HEAD");
 });
 Deno.test.afterAll(() => own.stop());
+
+const steps: [name: string, run: () => void | Promise<void>][] = [];
+/** They share a stack and change what runs on it: they go in this order, also where tests are shuffled. */
+function step(name: string, run: () => void | Promise<void>): void {
+  steps.push([name, run]);
+}
 
 const FUNCTIONS = ["deeplinks", "health", "wa-router", "wa-send", "wa-webhook"];
 
@@ -39,7 +48,7 @@ async function lastEvent() {
   return event;
 }
 
-Deno.test("rollback 1: the flag is off, and every function goes by it within 5 s", async () => {
+step("rollback 1: the flag is off, and every function goes by it within 5 s", async () => {
   await own.sql`update public.settings set value = 'true' where key = 'wa_send.enabled'`;
   // Warm, so that what they hold is old when the flag changes.
   const seen = await own.document(["rollback", "1", "wa_send.enabled", "--why", "errors", "--dry-run"]);
@@ -67,7 +76,7 @@ Deno.test("rollback 1: the flag is off, and every function goes by it within 5 s
   ]);
 });
 
-Deno.test("rollback 1: off wins against somebody who keeps writing the flag", async () => {
+step("rollback 1: off wins against somebody who keeps writing the flag", async () => {
   await own.sql`update public.settings set value = 'true' where key = 'wa_send.enabled'`;
   let ended = false;
   const writer = (async () => {
@@ -93,7 +102,7 @@ Deno.test("rollback 1: off wins against somebody who keeps writing the flag", as
   );
 });
 
-Deno.test("rollback 1: says what it will do before it does it, and what was done, as text", async () => {
+step("rollback 1: says what it will do before it does it, and what was done, as text", async () => {
   const { code, out } = await own.gatelink(["rollback", "1", "wa_send.enabled", "--why", "once more"]);
   assertEquals(code, 0);
   assertMatch(
@@ -102,14 +111,14 @@ Deno.test("rollback 1: says what it will do before it does it, and what was done
   );
 });
 
-Deno.test("rollback 1: a flag that is not there is told, and nothing is written down", async () => {
+step("rollback 1: a flag that is not there is told, and nothing is written down", async () => {
   const [{ before }] = await own.sql`select count(*)::int as before from public.rollback_events`;
   const { error } = await own.document(["rollback", "1", "gone.enabled", "--why", "x"], 4);
   assertEquals(error.code, "not_found");
   assertEquals((await own.sql`select count(*)::int as n from public.rollback_events`)[0].n, before);
 });
 
-Deno.test("irreversible steps: read from a migration's head, and one misspelt is not taken for none", () => {
+step("irreversible steps: read from a migration's head, and one misspelt is not taken for none", () => {
   const migration = { version: "20260101000000", name: "codes", path: "" };
   const text = `-- What it is for.\n-- irreversible: deeplinks.enabled: 4: codes are stored anew\n` +
     `-- irreversible: all: none: rows are merged\n\ncreate table x ();\n-- irreversible: later.enabled: 3: not in the head\n`;
@@ -134,7 +143,7 @@ Deno.test("irreversible steps: read from a migration's head, and one misspelt is
   }
 });
 
-Deno.test("irreversible steps: the level that still can is named, and so is none", async () => {
+step("irreversible steps: the level that still can is named, and so is none", async () => {
   const step = { version: "20260101000000", name: "codes", flag: "all", why: "codes are stored anew" };
   const refused = (level: 3 | 4 | 5, wanted: number) => {
     try {
@@ -155,7 +164,7 @@ Deno.test("irreversible steps: the level that still can is named, and so is none
   await irreversible();
 });
 
-Deno.test("rollback 1: refused once a migration has run after which the flag takes nothing back", async () => {
+step("rollback 1: refused once a migration has run after which the flag takes nothing back", async () => {
   const migrations = await Deno.makeTempDir({ prefix: "gatelink-migrations-" });
   const write = (version: string, head: string) =>
     Deno.writeTextFile(join(migrations, `${version}_x.sql`), `${head}\nselect 1;\n`);
@@ -178,28 +187,31 @@ Deno.test("rollback 1: refused once a migration has run after which the flag tak
   }
 });
 
-Deno.test("rollback 2: the switch is set by the real CLI, each function reports it, and --undo unsets it", async () => {
-  const env = join(own.project.functions, ".env");
-  await Deno.writeTextFile(env, "# mine\nLINK_DOMAIN=links.example.com\n");
-  assertEquals(await send(), "unauthorized");
-  const off = await own.document(["rollback", "2", "wa_send.enabled", "--why", "test"]);
-  assertEquals([off.ok, off.target], [true, "WA_SEND_ENABLED=false"]);
-  for (const name of FUNCTIONS) assertStringIncludes(off.steps[1].detail, name);
-  assertEquals(
-    await Deno.readTextFile(env),
-    "# mine\nLINK_DOMAIN=links.example.com\nWA_SEND_ENABLED=false\n",
-  );
-  assertEquals(await send(), "disabled_by_environment");
-  assertEquals((await health()).kill_switches, { WA_SEND_ENABLED: false });
-  assertEquals((await lastEvent()).id, off.id);
+step(
+  "rollback 2: the switch is set by the real CLI, each function reports it, and --undo unsets it",
+  async () => {
+    const env = join(own.project.functions, ".env");
+    await Deno.writeTextFile(env, "# mine\nLINK_DOMAIN=links.example.com\n");
+    assertEquals(await send(), "unauthorized");
+    const off = await own.document(["rollback", "2", "wa_send.enabled", "--why", "test"]);
+    assertEquals([off.ok, off.target], [true, "WA_SEND_ENABLED=false"]);
+    for (const name of FUNCTIONS) assertStringIncludes(off.steps[1].detail, name);
+    assertEquals(
+      await Deno.readTextFile(env),
+      "# mine\nLINK_DOMAIN=links.example.com\nWA_SEND_ENABLED=false\n",
+    );
+    assertEquals(await send(), "disabled_by_environment");
+    assertEquals((await health()).kill_switches, { WA_SEND_ENABLED: false });
+    assertEquals((await lastEvent()).id, off.id);
 
-  const on = await own.document(["rollback", "2", "wa_send.enabled", "--undo", "--why", "mended"]);
-  assertEquals([on.ok, on.target], [true, "WA_SEND_ENABLED unset"]);
-  assertEquals(await send(), "unauthorized");
-  assertEquals(await Deno.readTextFile(env), "# mine\nLINK_DOMAIN=links.example.com\n");
-});
+    const on = await own.document(["rollback", "2", "wa_send.enabled", "--undo", "--why", "mended"]);
+    assertEquals([on.ok, on.target], [true, "WA_SEND_ENABLED unset"]);
+    assertEquals(await send(), "unauthorized");
+    assertEquals(await Deno.readTextFile(env), "# mine\nLINK_DOMAIN=links.example.com\n");
+  },
+);
 
-Deno.test("rollback 2: without a flag it stops everything", async () => {
+step("rollback 2: without a flag it stops everything", async () => {
   const off = await own.document(["rollback", "2", "--why", "test"]);
   assertEquals([off.ok, off.target], [true, "FEATURE_ENABLED=false"]);
   const webhook = await fetch(`${own.stack.url}/functions/v1/wa-webhook`, { method: "POST", body: "{}" });
@@ -208,7 +220,7 @@ Deno.test("rollback 2: without a flag it stops everything", async () => {
   await own.document(["rollback", "2", "--undo", "--why", "mended"]);
 });
 
-Deno.test("rollback 2: works while the database is away, and says that it could not be written down", async () => {
+step("rollback 2: works while the database is away, and says that it could not be written down", async () => {
   const database = decodeURIComponent(new URL(own.stack.stack.dbUrl).pathname.slice(1));
   const admin = connect(onDatabase(own.stack.stack.dbUrl, "template1"));
   await own.sql.end({ timeout: 1 });
@@ -226,41 +238,44 @@ Deno.test("rollback 2: works while the database is away, and says that it could 
   await own.document(["rollback", "2", "wa_send.enabled", "--undo", "--why", "it is back"]);
 });
 
-Deno.test("rollback 2: a hosted project is told by the same CLI, with its reference and whoever is logged in", async () => {
-  // Stands for Supabase; what it is told happens to the stack's functions.
-  const told: Record<string, string | null>[] = [];
-  const supabase = await startStandIn({
-    secrets: async (changes) => {
-      told.push(changes);
-      await changeSecrets(own.project.functions, changes);
-    },
-  });
-  const { functions: _, dbUrl: __, ...hosted } = own.stack.stack;
-  const file = join(own.project.folder, "hosted.json");
-  await Deno.writeTextFile(file, JSON.stringify(hosted));
-  const words = ["rollback", "2", "deeplinks.enabled", "--why", "test", "--timeout", "20s", "--json"];
-  try {
-    const nameless = await own.gatelink(words, { GATELINK_STACK: file });
-    assertEquals([nameless.code, JSON.parse(nameless.out).error.code], [2, "usage"]);
-    const env = { GATELINK_STACK: file, ...supabase.env };
-    const off = await own.gatelink([...words, "--project-ref", supabase.ref], env);
-    assertEquals(off.code, 0, off.out + off.err);
-    assertEquals(told, [{ DEEPLINKS_ENABLED: "false" }]);
-    const wrong = await own.gatelink([...words, "--project-ref", supabase.ref], {
-      ...env,
-      SUPABASE_ACCESS_TOKEN: `sbp_${"1".repeat(40)}`,
+step(
+  "rollback 2: a hosted project is told by the same CLI, with its reference and whoever is logged in",
+  async () => {
+    // Stands for Supabase; what it is told happens to the stack's functions.
+    const told: Record<string, string | null>[] = [];
+    const supabase = await startStandIn({
+      secrets: async (changes) => {
+        told.push(changes);
+        await changeSecrets(own.project.functions, changes);
+      },
     });
-    const said = JSON.parse(wrong.out);
-    assertEquals([wrong.code, said.ok, said.steps.length], [1, false, 1]);
-    assertMatch(said.steps[0].detail, /secrets set ended with exit code 1: .*Unauthorized.*Log in first/);
-    await changeSecrets(own.project.functions, { DEEPLINKS_ENABLED: null });
-  } finally {
-    await supabase.close();
-    await Deno.remove(file);
-  }
-});
+    const { functions: _, dbUrl: __, ...hosted } = own.stack.stack;
+    const file = join(own.project.folder, "hosted.json");
+    await Deno.writeTextFile(file, JSON.stringify(hosted));
+    const words = ["rollback", "2", "deeplinks.enabled", "--why", "test", "--timeout", "20s", "--json"];
+    try {
+      const nameless = await own.gatelink(words, { GATELINK_STACK: file });
+      assertEquals([nameless.code, JSON.parse(nameless.out).error.code], [2, "usage"]);
+      const env = { GATELINK_STACK: file, ...supabase.env };
+      const off = await own.gatelink([...words, "--project-ref", supabase.ref], env);
+      assertEquals(off.code, 0, off.out + off.err);
+      assertEquals(told, [{ DEEPLINKS_ENABLED: "false" }]);
+      const wrong = await own.gatelink([...words, "--project-ref", supabase.ref], {
+        ...env,
+        SUPABASE_ACCESS_TOKEN: `sbp_${"1".repeat(40)}`,
+      });
+      const said = JSON.parse(wrong.out);
+      assertEquals([wrong.code, said.ok, said.steps.length], [1, false, 1]);
+      assertMatch(said.steps[0].detail, /secrets set ended with exit code 1: .*Unauthorized.*Log in first/);
+      await changeSecrets(own.project.functions, { DEEPLINKS_ENABLED: null });
+    } finally {
+      await supabase.close();
+      await Deno.remove(file);
+    }
+  },
+);
 
-Deno.test("rollback 3: the functions of the commit run, from a clean worktree, and say so", async () => {
+step("rollback 3: the functions of the commit run, from a clean worktree, and say so", async () => {
   const { project, session } = own;
   const handler = "supabase/functions/wa-router/handler.ts";
   const good = await commitOf("HEAD");
@@ -301,14 +316,23 @@ Deno.test("rollback 3: the functions of the commit run, from a clean worktree, a
     ),
     1,
   );
-  await run("git", ["-C", project.folder, "checkout", "--quiet", "--", handler]);
+  await restore();
 });
+
+/** Leaves project and functions as the next test expects them, in whatever order they come. */
+async function restore(): Promise<void> {
+  const { project, session } = own;
+  await run("git", ["-C", project.folder, "reset", "--quiet", "--hard", first]);
+  const way = await codeWayBack(session, first, { why: "test", repository: project.folder, timeout: 20_000 });
+  const { failed, text } = await take(session, way);
+  assertEquals(failed, false, text);
+}
 
 async function commitOf(name: string): Promise<string> {
   return (await run("git", ["-C", own.project.folder, "rev-parse", name])).stdout.trim();
 }
 
-Deno.test("rollback 3: refuses what is no commit, and a commit that the database is too old for", async () => {
+step("rollback 3: refuses what is no commit, and a commit that the database is too old for", async () => {
   const { project, session } = own;
   const plan = (to: string) => codeWayBack(session, to, { why: "x", repository: project.folder });
   assertEquals((await assertRejects(() => plan("no-such"), CliError)).code, "not_found");
@@ -322,18 +346,11 @@ Deno.test("rollback 3: refuses what is no commit, and a commit that the database
     ),
     1,
   );
+  await restore();
 });
 
-Deno.test("rollback 3: functions that do not start are told, and so is the next way", async () => {
+step("rollback 3: functions that do not start are told, and so is the next way", async () => {
   const { project, session } = own;
-  await run("git", [
-    "-C",
-    project.folder,
-    "rm",
-    "--quiet",
-    "--ignore-unmatch",
-    "supabase/migrations/20991231000000_x.sql",
-  ]);
   const broken = await project.commit(
     "supabase/functions/wa-send/index.ts",
     `throw new Error("no");\n`,
@@ -349,10 +366,15 @@ Deno.test("rollback 3: functions that do not start are told, and so is the next 
   assertMatch(steps[3].detail, /Not every function goes by it after 2 s: wa-send answers 500/);
   assertMatch(failed.text, /gatelink rollback 4 --help/);
   assertEquals((await lastEvent()).ok, false);
+  await restore();
 });
 
-Deno.test("rollback 4: refuses to go below what the deployed functions need", async () => {
+step("rollback 4: refuses to go below what the deployed functions need", async () => {
   const { error } = await own.document(["rollback", "4", "0", "--why", "x"], 4);
   assertMatch(error.message, /The functions that are deployed need the migration \d{14}/);
   assertMatch(error.hint, /gatelink rollback 3/);
+});
+
+Deno.test("gatelink rollback: the four ways back on one stack", async (t) => {
+  for (const [name, run] of steps) await t.step(name, run);
 });

@@ -296,3 +296,21 @@ comment on function public.record_rollback(jsonb) is
   'Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For operators and secret keys. Errors: 42501 not allowed, 23502 and 23514 for what is missing or cannot be.';
 revoke execute on function public.record_rollback(jsonb) from public, anon;
 grant execute on function public.record_rollback(jsonb) to authenticated, service_role;
+
+-- Off asks for no version: whoever pulls the brake must win against somebody who keeps writing the flag.
+create function public.switch_off(p_key text, p_reason text) returns bigint
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_before text := current_setting('gatelink.reason', true);
+  v_version bigint;
+begin
+  perform private.require_role('operator');
+  perform set_config('gatelink.reason', coalesce(p_reason, ''), true);
+  update public.settings set value = 'false' where key = p_key and value <> 'false' returning version into v_version;
+  perform set_config('gatelink.reason', coalesce(v_before, ''), true);
+  return v_version;
+end $$;
+comment on function public.switch_off(text, text) is
+  'Turns a flag off whatever version it is at, and answers the new version; null when it is off already or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed.';
+revoke execute on function public.switch_off(text, text) from public, anon;
+grant execute on function public.switch_off(text, text) to authenticated, service_role;

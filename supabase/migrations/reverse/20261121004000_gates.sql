@@ -3,6 +3,7 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+drop function public.switch_off(text, text);
 drop function public.record_rollback(jsonb);
 drop table public.rollback_events;
 drop function public.launch_facts(text);
