@@ -2,6 +2,7 @@
 const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   webhook: () => import("./webhook.ts"),
   links: () => import("./links.ts"),
+  flags: () => import("./flags.ts"),
 };
 
 const [name, ...args] = Deno.args;

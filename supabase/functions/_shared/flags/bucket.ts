@@ -1,10 +1,38 @@
-import { murmur3 } from "./murmur3.ts";
+import { finish, mix, murmur3 } from "./murmur3.ts";
 
 /** Buckets are 0 to 9999: one per 0.01 %. */
 export const BUCKETS = 10_000;
 
 const encoder = new TextEncoder();
 let buffer = new Uint8Array(256);
+
+/** A salt whose part of the hash is worked out: it is the same for every id. */
+export interface Salt {
+  readonly text: string;
+  /** The hash after the salt's whole words of four bytes; null where the salt is not ASCII. */
+  readonly state: number | null;
+  /** Its bytes after those, in the low end, and how many bits they are. */
+  readonly rest: number;
+  readonly bits: number;
+}
+
+/** Works out a salt's part of the hash. */
+export function prepareSalt(text: string): Salt {
+  let state = 0;
+  let rest = 0;
+  let bits = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return { text, state: null, rest: 0, bits: 0 };
+    rest |= unit << bits;
+    bits += 8;
+    if (bits === 32) {
+      state = mix(state, rest);
+      rest = bits = 0;
+    }
+  }
+  return { text, state, rest, bits };
+}
 
 /**
  * The bucket of an id under a salt: `floor(murmur3(UTF-8 of salt || id) * 10000 / 2^32)`, flagd's
@@ -13,18 +41,28 @@ let buffer = new Uint8Array(256);
  *
  * @returns a whole number from 0 to 9999
  */
-export function bucket(salt: string, id: string): number {
-  return Math.floor(hash(salt + id) * BUCKETS / 2 ** 32);
+export function bucket(salt: string | Salt, id: string): number {
+  return Math.floor(hash(typeof salt === "string" ? prepareSalt(salt) : salt, id) * BUCKETS / 2 ** 32);
 }
 
-function hash(text: string): number {
+/** Ids are nearly always ASCII: those are hashed as they are read, without a copy. */
+function hash({ text, state, rest, bits }: Salt, id: string): number {
+  if (state === null) return hashUtf8(text + id);
+  for (let i = 0; i < id.length; i++) {
+    const unit = id.charCodeAt(i);
+    if (unit > 0x7f) return hashUtf8(text + id);
+    rest |= unit << bits;
+    bits += 8;
+    if (bits === 32) {
+      state = mix(state, rest);
+      rest = bits = 0;
+    }
+  }
+  return finish(state, rest, text.length + id.length);
+}
+
+function hashUtf8(text: string): number {
   // A UTF-16 code unit becomes at most three bytes.
   if (buffer.length < text.length * 3) buffer = new Uint8Array(text.length * 3);
-  // Ids are nearly always ASCII, which is copied here in half the time of a call to the encoder.
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit > 0x7f) return murmur3(buffer, 0, encoder.encodeInto(text, buffer).written);
-    buffer[i] = unit;
-  }
-  return murmur3(buffer, 0, text.length);
+  return murmur3(buffer, 0, encoder.encodeInto(text, buffer).written);
 }

@@ -1,4 +1,4 @@
-import { bucket, BUCKETS } from "./bucket.ts";
+import { bucket, BUCKETS, prepareSalt, type Salt } from "./bucket.ts";
 
 /** A row of the table `settings` as `load_config` gives it. */
 export interface Setting {
@@ -27,7 +27,7 @@ export interface Flag {
   readonly prerequisites: readonly Flag[];
   /** How many of the buckets are on, 0 to 10000; null when the metadata cannot be understood. */
   readonly threshold: number | null;
-  readonly salt: string;
+  readonly salt: Salt;
 }
 
 /** The answer to "is this on for this id", with OpenFeature's names for the reason. */
@@ -56,7 +56,7 @@ const NEVER: Flag = {
   segments: [],
   prerequisites: [],
   threshold: 0,
-  salt: "",
+  salt: prepareSalt(""),
 };
 
 /** Reads settings into flags, once for each load of the configuration. */
@@ -85,7 +85,7 @@ export function prepareFlags(
       segments: strings(metadata.target_segments).flatMap((segment) => members.get(segment) ?? []),
       prerequisites: strings(metadata.prerequisites).map(prepare),
       threshold: threshold(metadata),
-      salt: typeof metadata.salt === "string" ? metadata.salt : key,
+      salt: prepareSalt(typeof metadata.salt === "string" ? metadata.salt : key),
     };
     asked.delete(key);
     flags.set(key, flag);

@@ -12,15 +12,30 @@ export function murmur3(bytes: Uint8Array, seed = 0, length = bytes.length): num
   let h = seed | 0;
   let i = 0;
   for (; i < body; i += 4) {
-    h ^= scramble(bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 | bytes[i + 3] << 24);
-    h = Math.imul(h << 13 | h >>> 19, 5) + 0xe6546b64 | 0;
+    h = mix(h, bytes[i] | bytes[i + 1] << 8 | bytes[i + 2] << 16 | bytes[i + 3] << 24);
   }
-  if (tail > 0) {
-    h ^= scramble(
-      bytes[i] | (tail > 1 ? bytes[i + 1] << 8 : 0) | (tail > 2 ? bytes[i + 2] << 16 : 0),
-    );
-  }
-  h ^= length;
+  const rest = tail === 0
+    ? 0
+    : bytes[i] | (tail > 1 ? bytes[i + 1] << 8 : 0) | (tail > 2 ? bytes[i + 2] << 16 : 0);
+  return finish(h, rest, length);
+}
+
+/** Takes one word of four bytes, little-endian, into the hash. */
+export function mix(h: number, word: number): number {
+  h ^= scramble(word);
+  return Math.imul(h << 13 | h >>> 19, 5) + 0xe6546b64 | 0;
+}
+
+/**
+ * Ends the hash.
+ *
+ * @param rest the up to three bytes after the last whole word, little-endian; 0 for none
+ * @param length of all that was hashed, in bytes
+ * @returns unsigned 32-bit
+ */
+export function finish(h: number, rest: number, length: number): number {
+  // Nothing scrambles to nothing, so that no bytes need no case of their own.
+  h ^= scramble(rest) ^ length;
   h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
   h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
   return (h ^ h >>> 16) >>> 0;
