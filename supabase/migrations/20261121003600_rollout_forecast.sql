@@ -93,8 +93,8 @@ declare
 begin
   select * into t from private.recent_traffic(p_flag_key, (p_stage #>> '{advance_when,p95_ms_below}')::integer, p_now);
   v_per_minute := coalesce(p_per_minute, t.per_minute);
-  -- What nobody has measured is taken for a tenth of what the stage allows.
-  t.failure_rate := coalesce(p_failure_rate, t.failure_rate, coalesce(v_limit, v_below, 0.01) / 10);
+  -- What nobody has measured is taken for a tenth of what the stage asks for: a tenth of the trigger may be all of that.
+  t.failure_rate := coalesce(p_failure_rate, t.failure_rate, coalesce(v_below, v_limit, 0.01) / 10);
   if v_below is not null then
     v_needed := private.samples_needed(t.failure_rate, v_below);
     v_passes := v_needed is not null;
