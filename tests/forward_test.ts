@@ -1,6 +1,7 @@
 /** Deliveries: where they may go, how often, how fast, in which order, and what comes back. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { edgeTest, KEYS, until } from "./support/edge.ts";
+import { edgeTest, KEYS } from "./support/edge.ts";
+import { until } from "./support/until.ts";
 import { lost } from "./support/intake.ts";
 import { attempts, person, states } from "./support/routed.ts";
 import { addDestination, addRoute, isSigned, startService, withReplies } from "./support/service.ts";

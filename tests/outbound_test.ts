@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { databaseTest as bareDatabaseTest } from "./support/database.ts";
+import { until } from "./support/until.ts";
 import { ingest, lost, message, status } from "./support/intake.ts";
 
 const T0 = Date.UTC(2026, 10, 21, 12);
@@ -45,6 +46,7 @@ interface Claimed {
   lease: string;
   attempt: number;
   to: string;
+  contact_id: string;
   message: { type: string; text?: { body: string } };
 }
 
@@ -95,6 +97,32 @@ databaseTest(
     assertEquals(rows.map((row) => row.type), ["template", "template"]);
   },
 );
+
+databaseTest("claim: a message that is committed while a claim begins is handed out whole", async (sql) => {
+  await written(sql);
+  let claiming: Promise<Claimed[]> | undefined;
+  let queued = "";
+  await sql.begin(async (writer) => {
+    const item = { ...text("hi"), message: TEMPLATE };
+    const [{ answers }] = await writer`select public.enqueue_outbound(${writer.json([item])}) as answers`;
+    queued = answers[0].id;
+    // The claim has begun, and has not yet looked at the queue.
+    await writer`lock table private.outbound_lanes in access exclusive mode`;
+    claiming = sql<{ claimed: { messages: Claimed[] } }[]>`select public.claim_outbound(10, 60) as claimed`
+      .then(([{ claimed }]) => claimed.messages);
+    await until("the claim waits", async () => {
+      const [{ waits }] = await writer`
+        select exists (select from pg_locks where not granted and relation = 'private.outbound_lanes'::regclass) as waits`;
+      return waits;
+    });
+  });
+  const claimed = await claiming!;
+  const [{ state, contact_id }] = await sql`
+    select o.state, c.contact_id from public.outbound_messages o
+    join public.conversations c on c.id = o.conversation_id where o.id = ${queued}`;
+  assertEquals(state, "leased");
+  assertEquals(claimed.map((each) => [each.id, each.contact_id]), [[queued, contact_id]]);
+});
 
 databaseTest("opt-out: no templates, and nothing else until the person writes again", async (sql) => {
   await written(sql);

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Webhook } from "standardwebhooks";
 import { refusal } from "./support/callers.ts";
-import { type Edge, edgeTest, KEYS, until } from "./support/edge.ts";
+import { type Edge, edgeTest, KEYS } from "./support/edge.ts";
+import { until } from "./support/until.ts";
 
 interface Got {
   path: string;

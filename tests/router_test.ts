@@ -5,7 +5,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Contact } from "../local/simulator/model.ts";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
-import { edgeTest, KEYS, NUMBER, until } from "./support/edge.ts";
+import { edgeTest, KEYS, NUMBER } from "./support/edge.ts";
+import { until } from "./support/until.ts";
 import { lost } from "./support/intake.ts";
 import { advance } from "./support/monotonic_clock.ts";
 import { attempts, decisions, person } from "./support/routed.ts";

@@ -1,7 +1,8 @@
 /** What Meta makes of a message: its errors, silence, statuses in any order, its pace. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { forgetEnv } from "../supabase/functions/_shared/config/env.ts";
-import { edgeTest, KEYS, NUMBER, until } from "./support/edge.ts";
+import { edgeTest, KEYS, NUMBER } from "./support/edge.ts";
+import { until } from "./support/until.ts";
 import { failedAttempts, queued, received, rowOf, text, writer } from "./support/sending.ts";
 
 edgeTest("wa-send: 131056: the pair rests and keeps its order, others go on", async (edge) => {

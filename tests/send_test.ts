@@ -116,9 +116,17 @@ edgeTest(
     await queued(edge, { to: hidden.bsuid, ...text("under to") });
     await queued(edge, { recipient: hidden.bsuid, ...text("under recipient") });
     await settled();
+    // Between people there is no order.
     assertEquals(
-      meta.outbox.messages.map(({ payload }) => [payload.to, payload.recipient]),
-      [[person.phone, undefined], [undefined, hidden.bsuid], [undefined, hidden.bsuid]],
+      new Map(meta.outbox.messages.map(({ payload }) => [
+        (payload.text as { body: string }).body,
+        [payload.to, payload.recipient],
+      ])),
+      new Map([
+        ["by number", [person.phone, undefined]],
+        ["under to", [undefined, hidden.bsuid]],
+        ["under recipient", [undefined, hidden.bsuid]],
+      ]),
     );
     const [{ conversations }] = await sql`select count(*)::int as conversations from public.conversations`;
     assertEquals(conversations, 2);

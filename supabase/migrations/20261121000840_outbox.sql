@@ -34,7 +34,7 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, flag.value as allowed
+      select due.conversation_id, c.contact_id, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
       cross join lateral private.evaluate_flag('wa_send.enabled', c.contact_id::text) flag
@@ -43,7 +43,7 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, head.id
+      select asked.conversation_id, asked.contact_id, head.id
       from asked
       left join lateral (
         select o.id from public.outbound_messages o
@@ -56,16 +56,16 @@ begin
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
         pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
-      returning heads.id, l.lease
+      returning heads.id, heads.contact_id, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.number_id, o.recipient, o.message_id, o.payload, leased.lease
+      returning o.id, o.attempt, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'number_id', b.number_id,
-        'to', b.recipient, 'message', coalesce(b.payload, m.native)) order by b.id)
+        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native)) order by b.id)
     into v_empty, v_claimed
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
@@ -96,7 +96,7 @@ create function public.claim_outbound(p_limit integer, p_lease_seconds integer d
 language sql set search_path = '' as $$
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, to, message}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message}], next_due_ms}.';
 revoke execute on function public.claim_outbound(integer, integer) from public, anon, authenticated;
 grant execute on function public.claim_outbound(integer, integer) to service_role;
 

@@ -1,4 +1,4 @@
--- Flags and rollouts by the clock, and whom an outbound message is for: what the functions count outcomes by.
+-- Flags and rollouts by the clock.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -38,14 +38,3 @@ begin
 end $$;
 -- Where there is no pg_cron this schedules nothing.
 select private.schedule_clock();
-
-create or replace function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
-language sql set search_path = '' as $$
-  select c.claim || jsonb_build_object('messages', (
-    select coalesce(jsonb_agg(e.message || jsonb_build_object('contact_id', v.contact_id) order by e.i), '[]')
-    from jsonb_array_elements(c.claim -> 'messages') with ordinality as e (message, i)
-    join public.outbound_messages o on o.id = (e.message ->> 'id')::uuid
-    join public.conversations v on v.id = o.conversation_id))
-  from (select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp()) as claim) c
-$$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, to, message, contact_id}], next_due_ms}.';

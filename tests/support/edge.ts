@@ -2,7 +2,7 @@
  * The functions as they are deployed, each by its `index.ts`, in this process: on a real database through the real
  * Data API, with the simulator for Meta. Each test gets a database and a Meta of its own.
  */
-import { assert, fail } from "@std/assert";
+import { fail } from "@std/assert";
 import type { JSONValue, Sql } from "postgres";
 import { createDataApi, type DataApi } from "../../local/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
@@ -13,6 +13,7 @@ import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcome
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
+import { until } from "./until.ts";
 
 /** What the functions know each other, Meta and their callers by. */
 export const KEYS = {
@@ -223,15 +224,4 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       await routing.drain();
     },
   };
-}
-
-/** Waits until `check` gives something; fails with `what` after ten seconds. */
-export async function until<T>(what: string, check: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const found = await check();
-    if (found) return found;
-    assert(Date.now() < deadline, `not within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

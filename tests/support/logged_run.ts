@@ -5,7 +5,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
-import { KEYS, NUMBER, until, withEdge } from "./edge.ts";
+import { KEYS, NUMBER, withEdge } from "./edge.ts";
+import { until } from "./until.ts";
 import { addDestination, addRoute, startService, withReplies } from "./service.ts";
 
 const hidden = new Set<string>([...Object.values(KEYS), NUMBER.display]);

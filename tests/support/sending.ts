@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import type { Contact } from "../../local/simulator/model.ts";
-import { type Edge, until } from "./edge.ts";
+import { type Edge } from "./edge.ts";
+import { until } from "./until.ts";
 
 /** A template message. */
 export const TEMPLATE = { type: "template", template: { name: "order_update", language: { code: "en" } } };

@@ -11,12 +11,6 @@ begin
   end if;
 end $$;
 
-create or replace function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
-language sql set search_path = '' as $$
-  select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
-$$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, to, message}], next_due_ms}.';
-
 create or replace function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text)
 language sql immutable set search_path = '' as $$
   values
