@@ -23,6 +23,7 @@ const READERS: Record<string, TeamRole> = {
   "public.settings": "viewer",
   "public.settings_history": "viewer",
   "public.counters": "viewer",
+  "public.measurements": "viewer",
   "public.wa_numbers": "viewer",
   "public.conversations": "viewer",
   "public.destination_allowlist": "viewer",
@@ -125,6 +126,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "set_notification_state(text,text)": { role: "operator", why: "Operators say who is told of rollouts." },
   "remove_notification_endpoint(text)": { role: "operator", why: "Operators say who is told of rollouts." },
+  "overview(integer)": { role: "viewer", why: "The team sees whether things are well." },
   "status()": { role: "viewer", why: "The team sees how the queues stand." },
   "sign_gate(text,text,text,text,boolean,text)": {
     role: "anybody",

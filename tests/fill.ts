@@ -20,6 +20,10 @@ export const FILL: Record<string, string> = {
 
   "public.counters": `
     insert into public.counters (name, label, slot, value) values ('wa_webhook_refused', 'signature_invalid', 3, 7)`,
+  "public.measurements": `
+    insert into public.measurements (name, label, minute, n, ms, counts, last_at) values
+      ('request', 'wa-webhook 200', '2026-11-21 10:00Z', 2, 7.5, array_fill(0, array[28]), now()),
+      ('messages', 'in', '-infinity', 3, 0, '{}', now())`,
   "public.rate_limits": `
     insert into public.rate_limits (key, tat, allowed) values ('send:1', now(), true)`,
 

@@ -9,6 +9,7 @@ import { MetaSimulator } from "../../local/simulator/meta.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
+import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { advance } from "./monotonic_clock.ts";
@@ -139,6 +140,7 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     await edge.settled();
     Deno.env.delete("FEATURE_ENABLED");
     await flushCounts();
+    await flushMeasurements();
     await flushOutcomes();
     await until("nothing is under way", () => underWay === 0);
     serving = undefined;

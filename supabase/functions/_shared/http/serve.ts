@@ -7,6 +7,7 @@
  * @module
  */
 import { count } from "../db/counters.ts";
+import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { state, STATE_HEADER } from "./state.ts";
@@ -39,6 +40,7 @@ export interface Served {
  *
  * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
+ * - Each answer is measured under `request`, by function and status, from the call to the answer's headers.
  * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
  * - A request with the header of {@linkcode state} is answered with that, for secret keys only.
  *
@@ -52,6 +54,13 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
   const pick = typeof handlers === "function" ? () => handlers : picker(handlers);
 
   async function fetch(request: Request): Promise<Response> {
+    const began = performance.now();
+    const response = await answered(request);
+    measure("request", `${fn} ${response.status}`, performance.now() - began);
+    return response;
+  }
+
+  async function answered(request: Request): Promise<Response> {
     const context = new RequestContext(fn, request.headers);
     try {
       const answer = request.headers.has(STATE_HEADER)
