@@ -10,6 +10,7 @@ import { functionsEnvironment, userSecrets, whatsappAccount } from "./environmen
 import { portInUse, startFunctionsHost } from "./functions_process.ts";
 import { startGateway } from "./gateway.ts";
 import type { StartOptions } from "./options.ts";
+import { createPanel } from "./panel.ts";
 import { join } from "./paths.ts";
 import { describeProcess } from "./processes.ts";
 import { DEMO, seed } from "./seed.ts";
@@ -94,6 +95,7 @@ async function start(
     "/rest/v1": api.fetch,
     "/auth/v1": api.fetch,
     "/simulator": simulator.fetch,
+    "/admin": createPanel({ url, publishableKey: keys.publishableKey }).fetch,
     [DEMO.path]: demo(database.sql),
   });
   undo.push(() => gateway.stop());

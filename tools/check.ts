@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { ROOT } from "../local/paths.ts";
 import { leaks } from "./leaks.ts";
-import { DENO_ENV, denos, run } from "./programs.ts";
+import { DENO_ENV, denos, run, TYPESCRIPT } from "./programs.ts";
 import { type Finding, main } from "./report.ts";
 
 /** Runs Deno in the root of the repository; what it says becomes the detail of a failure. */
@@ -38,6 +38,27 @@ async function deployed(): Promise<string[]> {
   return (await files("supabase/functions")).filter((path) => /\.ts$/.test(path) && !/_test\.ts$/.test(path));
 }
 
+/** Folders whose modules Deno runs. The panel's run in browsers, and know a document and no Deno. */
+async function folders(): Promise<string[]> {
+  const names = (await files("*.ts")).filter((path) => !path.startsWith("admin/")).map((path) =>
+    path.split("/")[0]
+  );
+  return [...new Set(names), "admin/vite.config.ts"];
+}
+
+/** Types of the admin panel. */
+async function panelTypes(): Promise<Finding> {
+  const { code, stdout, stderr } = await run("npx", [
+    ...["--yes", "--loglevel=error", "--package", TYPESCRIPT],
+    ...["tsc", "--project", "admin"],
+  ], { cwd: ROOT, env: DENO_ENV });
+  return {
+    ok: code === 0,
+    what: `types of the admin panel under ${TYPESCRIPT}`,
+    detail: code === 0 ? "" : stdout + stderr,
+  };
+}
+
 async function noLeaks(): Promise<Finding> {
   const names = await files();
   const found: string[] = [];
@@ -62,7 +83,14 @@ if (import.meta.main) {
       const current = versions.find(({ hosted }) => !hosted)!;
       say(await deno(current.path, "format", ["fmt", "--check"]));
       say(await deno(current.path, "lint", ["lint"]));
-      say(await deno(current.path, `types under deno ${current.version}`, ["check", "--quiet", "."]));
+      say(
+        await deno(current.path, `types under deno ${current.version}`, [
+          "check",
+          "--quiet",
+          ...await folders(),
+        ]),
+      );
+      say(await panelTypes());
       const modules = await deployed();
       say(
         await deno(

@@ -8,6 +8,8 @@
 export const SUPABASE = "supabase@3.1.0";
 /** Linter for migrations. */
 export const SQUAWK = "squawk-cli@2.66.0";
+/** Type-checks the admin panel, whose modules are written for browsers. */
+export const TYPESCRIPT = "typescript@7.0.2";
 /** The Deno of Supabase's hosted Edge Functions (edge-runtime, "Deno 2.1 compatible", TypeScript 5.6). */
 export const DENO_HOSTED = "2.1.4";
 

@@ -1,0 +1,134 @@
+/** Reading and changing: every page uses these, so that errors, polling and rolling back are the same everywhere. */
+import { notifications } from "@mantine/notifications";
+import {
+  keepPreviousData,
+  type QueryKey,
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type UseQueryResult,
+} from "@tanstack/react-query";
+import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
+import { client } from "./client.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
+
+/** How often lists are read again, in milliseconds. Only while the page is looked at. */
+export const LIVE_MS = 10_000;
+
+/** What supabase-js answers. */
+interface Answer {
+  data: unknown;
+  error: PostgrestError | null;
+}
+
+/** Takes the data out of an answer. @throws {Refusal} */
+export async function unwrap<T>(answer: PromiseLike<Answer>): Promise<T> {
+  let settled: Answer;
+  try {
+    settled = await answer;
+  } catch (error) {
+    throw refusalOf({ message: String(error) });
+  }
+  if (settled.error) throw refusalOf(settled.error);
+  return settled.data as T;
+}
+
+/** Calls a function of the database. @throws {Refusal} */
+export function rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
+  return unwrap<T>(client().rpc(name, args));
+}
+
+export interface ReadOptions {
+  /** Read again so often, in milliseconds; false: never by itself. @default LIVE_MS */
+  every?: number | false;
+  /** @default true */
+  enabled?: boolean;
+}
+
+/** What a function of the database returns, kept fresh. The key is `[name, args]`. */
+export function useRpc<T>(
+  name: string,
+  args: Record<string, unknown> = {},
+  options: ReadOptions = {},
+): UseQueryResult<T, Refusal> {
+  return useRead([name, args], () => rpc<T>(name, args), options);
+}
+
+/**
+ * Rows, kept fresh.
+ * @param key Begins with the table's name: `["settings", { like: "…" }]`. Changes are announced by that name.
+ */
+export function useRows<T>(
+  key: QueryKey,
+  query: (client: SupabaseClient) => PromiseLike<Answer>,
+  options: ReadOptions = {},
+): UseQueryResult<T[], Refusal> {
+  return useRead(key, () => unwrap<T[]>(query(client())), options);
+}
+
+/** Whatever `read` resolves with, kept fresh; what was there stays while the next is on its way. */
+export function useRead<T>(
+  key: QueryKey,
+  read: () => Promise<T>,
+  options: ReadOptions = {},
+): UseQueryResult<T, Refusal> {
+  return useQuery<T, Refusal>({
+    queryKey: key,
+    queryFn: read,
+    refetchInterval: options.every ?? LIVE_MS,
+    enabled: options.enabled ?? true,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export interface ChangeOptions<A, T> {
+  /** Does it. */
+  act: (args: A) => Promise<T>;
+  /** First parts of the keys that it makes stale: `["settings", "settings_history"]`. */
+  touches: string[];
+  /** What is shown at once, and taken back when it is refused: for each key that begins so, the data as they will be. */
+  foresee?: (args: A) => { key: QueryKey; data: (before: unknown) => unknown }[];
+  /** What to say when it is done; nothing is said without. */
+  said?: (result: T, args: A) => string;
+  /** Called before the refusal is shown. True: the page shows it itself. */
+  onRefused?: (refusal: Refusal, args: A) => boolean;
+}
+
+/** A change of state: optimistic where `foresee` is given, rolled back and told of when it is refused. */
+export function useChange<A, T>(options: ChangeOptions<A, T>) {
+  const queries = useQueryClient();
+  return useMutation<T, Refusal, A, [QueryKey, unknown][]>({
+    mutationFn: options.act,
+    onMutate: async (args) => {
+      const before: [QueryKey, unknown][] = [];
+      for (const { key, data } of options.foresee?.(args) ?? []) {
+        await queries.cancelQueries({ queryKey: key });
+        for (const [found, value] of queries.getQueriesData({ queryKey: key })) {
+          if (value === undefined) continue;
+          before.push([found, value]);
+          queries.setQueryData(found, data(value));
+        }
+      }
+      return before;
+    },
+    onError: (refusal, args, before) => {
+      for (const [key, value] of before ?? []) queries.setQueryData(key, value);
+      if (options.onRefused?.(refusal, args)) return;
+      notifications.show({
+        color: "red",
+        title: refusal.conflict ? "Somebody else was faster" : "Not done",
+        message: [refusal.message, refusal.hint].filter(Boolean).join(" "),
+        autoClose: 10_000,
+      });
+    },
+    onSuccess: (result, args) => {
+      if (options.said) notifications.show({ color: "green", message: options.said(result, args) });
+    },
+    onSettled: () =>
+      Promise.all(
+        options.touches.map((name) =>
+          queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })
+        ),
+      ),
+  });
+}

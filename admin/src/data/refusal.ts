@@ -1,0 +1,55 @@
+/** What the database or a function says when it does not do what was asked. */
+
+/** For people: what was refused and what to do. */
+export class Refusal extends Error {
+  /** SQLSTATE (`GL409` somebody was faster, `42501` not allowed …), a problem's code, or `network`. */
+  readonly code: string;
+  /** What to do about it, where the database says. */
+  readonly hint: string | undefined;
+
+  constructor(code: string, message: string, hint?: string) {
+    super(message);
+    this.name = "Refusal";
+    this.code = code;
+    this.hint = hint;
+  }
+
+  /** Somebody changed the same thing meanwhile. */
+  get conflict(): boolean {
+    return this.code === "GL409";
+  }
+}
+
+/** How PostgREST tells of an error. */
+interface Told {
+  code?: string;
+  message: string;
+  hint?: string | null;
+}
+
+const WORDS: Record<string, [message: string, hint?: string]> = {
+  "42501": ["Your role may not do this.", "Ask an admin of your team."],
+  "PGRST301": ["You are signed out.", "Sign in again."],
+  "57014": ["The database took too long.", "Try again in a moment."],
+};
+
+/** An error of PostgREST or of the network, for people. */
+export function refusalOf(error: Told): Refusal {
+  const code = error.code || "network";
+  // The browser's own words for a failed fetch help nobody.
+  if (code === "network") {
+    return new Refusal(
+      code,
+      "The project does not answer.",
+      "Look at your connection; the panel tries again by itself.",
+    );
+  }
+  const [message, hint] = WORDS[code] ??
+    [sentence(error.message), error.hint ? sentence(error.hint) : undefined];
+  return new Refusal(code, message, hint);
+}
+
+function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(first) ? first : `${first}.`;
+}

@@ -1,0 +1,59 @@
+/** The panel: reads its config, connects, and shows the pages to members of the team. */
+import "@mantine/core/styles.css";
+import "@mantine/notifications/styles.css";
+import "./style.css";
+import { MantineProvider } from "@mantine/core";
+import { Notifications } from "@mantine/notifications";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { Router } from "wouter";
+import { readConfig } from "./config.ts";
+import { connect } from "./data/client.ts";
+import { Refusal } from "./data/refusal.ts";
+import { Card } from "./session/Card.tsx";
+import { SessionGate } from "./session/SessionGate.tsx";
+import { useHashPath, useHashSearch } from "./shell/location.ts";
+import { Shell } from "./shell/Shell.tsx";
+import { theme } from "./theme.ts";
+import { AskProvider } from "./ui/ask.tsx";
+import { Failed } from "./ui/states.tsx";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 2_000,
+      // What the database refuses once it refuses again; a network that is away may come back.
+      retry: (count, error) => (error as Refusal).code === "network" && count < 2,
+    },
+  },
+});
+
+const root = createRoot(document.getElementById("root")!);
+try {
+  connect(await readConfig());
+  root.render(
+    <StrictMode>
+      <MantineProvider theme={theme} defaultColorScheme="auto">
+        <QueryClientProvider client={queries}>
+          <Notifications position="top-right" />
+          <AskProvider>
+            <Router hook={useHashPath} searchHook={useHashSearch}>
+              <SessionGate>
+                <Shell />
+              </SessionGate>
+            </Router>
+          </AskProvider>
+        </QueryClientProvider>
+      </MantineProvider>
+    </StrictMode>,
+  );
+} catch (error) {
+  root.render(
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <Card>
+        <Failed error={new Refusal("config", (error as Error).message)} />
+      </Card>
+    </MantineProvider>,
+  );
+}

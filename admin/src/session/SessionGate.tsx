@@ -1,0 +1,80 @@
+/** Shows the panel to members of the team, the sign-in to everybody else. */
+import { Button, Center, Group, Loader, Stack, Text, Title } from "@mantine/core";
+import type { Session } from "@supabase/supabase-js";
+import { useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useState } from "react";
+import { client } from "../data/client.ts";
+import { unwrap, useRead } from "../data/query.ts";
+import { Failed } from "../ui/states.tsx";
+import { type Me, MeProvider } from "./me.tsx";
+import { Card } from "./Card.tsx";
+import { SignIn } from "./SignIn.tsx";
+
+/** undefined: not known yet; null: nobody. */
+function useSession(): Session | null | undefined {
+  const [session, setSession] = useState<Session | null>();
+  useEffect(() => {
+    client().auth.getSession().then(({ data }) => setSession(data.session));
+    const { data } = client().auth.onAuthStateChange((_event, session) => setSession(session));
+    return () => data.subscription.unsubscribe();
+  }, []);
+  return session;
+}
+
+export function SessionGate({ children }: { children: ReactNode }) {
+  const session = useSession();
+  const queries = useQueryClient();
+  const user = session?.user;
+  // What one person saw is not for the next one.
+  useEffect(() => () => queries.clear(), [user?.id]);
+  if (session === undefined) return <Waiting />;
+  if (!user) return <SignIn />;
+  return <Member key={user.id} id={user.id} email={user.email ?? ""}>{children}</Member>;
+}
+
+function Member({ id, email, children }: { id: string; email: string; children: ReactNode }) {
+  // A removal from the team, or a new role, is seen within a minute; the database knows at once.
+  const member = useRead(["me", id], async () => {
+    const [row] = await unwrap<Pick<Me, "role" | "approvals">[]>(
+      client().from("team_members").select("role,approvals").eq("user_id", id),
+    );
+    return row ?? null;
+  }, { every: 60_000 });
+  if (member.isPending) return <Waiting />;
+  if (member.isError && !member.data) {
+    return (
+      <Card>
+        <Failed error={member.error} retry={member.refetch} />
+      </Card>
+    );
+  }
+  if (!member.data) return <Stranger id={id} email={email} />;
+  return <MeProvider value={{ id, email, ...member.data }}>{children}</MeProvider>;
+}
+
+function Waiting() {
+  return (
+    <Center mih="100dvh">
+      <Loader aria-label="Signing in" />
+    </Center>
+  );
+}
+
+function Stranger({ id, email }: { id: string; email: string }) {
+  return (
+    <Card>
+      <Stack gap="sm">
+        <Title order={1} size="h3">You are not in the team</Title>
+        <Text>
+          You are signed in as{" "}
+          <strong>{email}</strong>, who is no member of this project's team and therefore sees nothing of it.
+          Ask an admin to add you; they find you by this id:
+        </Text>
+        <Text ff="monospace" size="sm" style={{ overflowWrap: "anywhere" }}>{id}</Text>
+        <Group mt="sm">
+          <Button onClick={() => client().auth.signOut()} variant="default">Sign out</Button>
+        </Group>
+      </Stack>
+    </Card>
+  );
+}

@@ -1,0 +1,96 @@
+/** Sign-in by password, or by a link that Supabase Auth sends. */
+import { Alert, Anchor, Button, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { client, project } from "../data/client.ts";
+import { Card } from "./Card.tsx";
+
+/** Where the local stack shows the mails that it does not send. */
+const localMail = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url) ? "local" : undefined;
+
+export function SignIn() {
+  const [way, setWay] = useState<"password" | "link">("password");
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string>();
+  const [sent, setSent] = useState(false);
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    setBusy(true);
+    setFault(undefined);
+    const { error } = way === "password"
+      ? await client().auth.signInWithPassword({ email, password })
+      : await client().auth.signInWithOtp({
+        email,
+        // Nobody gets an account by asking for a link: accounts are made by an admin.
+        options: { shouldCreateUser: false, emailRedirectTo: location.href.split("#")[0] },
+      });
+    setBusy(false);
+    if (error && !(way === "link" && error.status && error.status < 500 && error.status !== 429)) {
+      setFault(words(error));
+    } // Whether there is such an account is nobody's business.
+    else if (way === "link") setSent(true);
+  }
+
+  const change = (to: typeof way) => {
+    setWay(to);
+    setFault(undefined);
+    setSent(false);
+  };
+
+  return (
+    <Card>
+      <form onSubmit={submit}>
+        <Stack>
+          <Title order={1} size="h3">Sign in</Title>
+          <TextInput
+            label="Email"
+            type="email"
+            autoComplete="username"
+            required
+            withAsterisk={false}
+            value={email}
+            onChange={(event) => setEmail(event.currentTarget.value)}
+          />
+          {way === "password" && (
+            <PasswordInput
+              label="Password"
+              autoComplete="current-password"
+              required
+              withAsterisk={false}
+              value={password}
+              onChange={(event) => setPassword(event.currentTarget.value)}
+              visibilityToggleButtonProps={{ "aria-label": "Show the password" }}
+            />
+          )}
+          {fault && <Alert color="red" role="alert">{fault}</Alert>}
+          {sent && (
+            <Alert color="green" role="status">
+              If {email} has an account, a link is on its way. It works once, for an hour.
+              {localMail() &&
+                " The local stack sends no mail: find the link on the terminal in which it runs."}
+            </Alert>
+          )}
+          <Button type="submit" loading={busy}>{way === "password" ? "Sign in" : "Send me a link"}</Button>
+          <Text size="sm" ta="center">
+            <Anchor
+              component="button"
+              type="button"
+              onClick={() => change(way === "password" ? "link" : "password")}
+            >
+              {way === "password" ? "Sign in by a link in a mail instead" : "Sign in with a password instead"}
+            </Anchor>
+          </Text>
+        </Stack>
+      </form>
+    </Card>
+  );
+}
+
+function words(error: { status?: number; message: string }): string {
+  if (error.status === 400) return "Email or password is wrong.";
+  if (error.status === 429) return "Too many attempts. Wait a minute, then try again.";
+  if (!error.status) return "The project does not answer. Look at your connection, then try again.";
+  return error.message;
+}

@@ -1,0 +1,41 @@
+/** Who is signed in, and what the person may do. The database refuses what is not allowed whatever this says. */
+import { createContext, type ReactNode, useContext } from "react";
+
+export type Role = "viewer" | "operator" | "admin";
+const ORDER: Role[] = ["viewer", "operator", "admin"];
+
+/** A member of the team. */
+export interface Me {
+  id: string;
+  email: string;
+  role: Role;
+  /** Launch gates that the person may sign: engineering, security, product, cto. */
+  approvals: string[];
+}
+
+const MeContext = createContext<Me | undefined>(undefined);
+export const MeProvider = MeContext.Provider;
+
+/** The signed-in member of the team. Every page is shown to one. */
+export function useMe(): Me {
+  const me = useContext(MeContext);
+  if (!me) throw new Error("useMe() is for pages");
+  return me;
+}
+
+/** Whether a member's role includes this one: viewer < operator < admin. */
+export function includes(me: Me, role: Role): boolean {
+  return ORDER.indexOf(me.role) >= ORDER.indexOf(role);
+}
+
+/** Whether the signed-in person has this role or a higher one. What is not allowed is not shown as possible. */
+export function useMay(role: Role): boolean {
+  return includes(useMe(), role);
+}
+
+/** Shows its children to this role and higher ones. */
+export function For(
+  { role, children, otherwise = null }: { role: Role; children: ReactNode; otherwise?: ReactNode },
+) {
+  return useMay(role) ? children : otherwise;
+}

@@ -1,0 +1,181 @@
+/** The frame around every page: navigation at the side, at the bottom of a phone, and who is signed in. */
+import {
+  AppShell,
+  Badge,
+  Box,
+  Burger,
+  Button,
+  Group,
+  NavLink,
+  Stack,
+  Text,
+  UnstyledButton,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { Suspense, useEffect } from "react";
+import { Link, Route, Switch, useLocation } from "wouter";
+import { client, project } from "../data/client.ts";
+import { useMe } from "../session/me.tsx";
+import { Empty, Loading } from "../ui/states.tsx";
+import { Icon, type IconName } from "../ui/icons.tsx";
+import { PAGES } from "./pages.ts";
+import { Boundary } from "./Boundary.tsx";
+import classes from "./Shell.module.css";
+
+/** Whether an address belongs to a page. */
+const within = (path: string, page: string) =>
+  page === "/" ? path === "/" : path === page || path.startsWith(`${page}/`);
+
+export function Shell() {
+  const [path] = useLocation();
+  const [opened, { toggle, close }] = useDisclosure();
+  useEffect(close, [path]);
+  const current = PAGES.find((page) => within(path, page.path));
+  return (
+    <AppShell
+      header={{ height: { base: 56, sm: 0 } }}
+      navbar={{ width: 232, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      footer={{ height: { base: 60, sm: 0 } }}
+      padding={{ base: "md", sm: "xl" }}
+    >
+      <a
+        className={classes.skip}
+        href="#"
+        onClick={(event) => (event.preventDefault(), document.getElementById("content")?.focus())}
+      >
+        Skip to the content
+      </a>
+      <AppShell.Header hiddenFrom="sm">
+        <Group h="100%" px="md" justify="space-between">
+          <Brand />
+          <Burger
+            opened={opened}
+            onClick={toggle}
+            size="sm"
+            aria-label={opened ? "Close the navigation" : "Open the navigation"}
+            aria-expanded={opened}
+          />
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="md" className={classes.navbar}>
+        <Box visibleFrom="sm" mb="lg">
+          <Brand />
+        </Box>
+        <nav aria-label="Pages" className={classes.pages}>
+          {PAGES.map((page) => (
+            <NavLink
+              key={page.path}
+              component={Link}
+              href={page.path}
+              label={page.title}
+              leftSection={<Icon name={page.icon} />}
+              active={page === current}
+              aria-current={page === current ? "page" : undefined}
+              className={classes.link}
+            />
+          ))}
+        </nav>
+        <Person />
+      </AppShell.Navbar>
+      <AppShell.Main id="content" tabIndex={-1} className={classes.main}>
+        <Box maw={1200} mx="auto">
+          <Boundary key={path}>
+            <Suspense fallback={<Loading rows={6} />}>
+              <Switch>
+                {PAGES.map(({ path, Page }) => (
+                  <Route key={path} path={path === "/" ? "/" : `${path}/*?`}>
+                    <Page />
+                  </Route>
+                ))}
+                <Route>
+                  <Empty
+                    icon="search"
+                    title="There is no such page"
+                    action={<Button component={Link} href="/">Go to the overview</Button>}
+                  >
+                    The address may be from another version of the panel.
+                  </Empty>
+                </Route>
+              </Switch>
+            </Suspense>
+          </Boundary>
+        </Box>
+      </AppShell.Main>
+      <AppShell.Footer hiddenFrom="sm" className={classes.footer}>
+        <nav aria-label="Main pages" className={classes.quick}>
+          {PAGES.filter(({ quick }) => quick).map((page) => (
+            <Link
+              key={page.path}
+              href={page.path}
+              className={classes.quickLink}
+              aria-current={page === current ? "page" : undefined}
+            >
+              <Icon name={page.icon} />
+              <span>{page.title}</span>
+            </Link>
+          ))}
+          <UnstyledButton className={classes.quickLink} onClick={toggle} aria-expanded={opened}>
+            <Icon name="menu" />
+            <span>More</span>
+          </UnstyledButton>
+        </nav>
+      </AppShell.Footer>
+    </AppShell>
+  );
+}
+
+function Brand() {
+  return (
+    <Group gap="xs" wrap="nowrap">
+      <img src="./icon.svg" alt="" width={26} height={26} />
+      <div>
+        <Text fw={700} lh={1.1}>Gatelink</Text>
+        <Text size="xs" c="dimmed" lh={1.2}>{new URL(project().url).host}</Text>
+      </div>
+    </Group>
+  );
+}
+
+const SCHEMES: [scheme: "light" | "dark" | "auto", icon: IconName, label: string][] = [
+  ["light", "sun", "Light"],
+  ["dark", "moon", "Dark"],
+  ["auto", "auto", "As the system"],
+];
+
+function Person() {
+  const me = useMe();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  return (
+    <Stack gap="sm" className={classes.person}>
+      <Group gap={4} role="group" aria-label="Colours">
+        {SCHEMES.map(([scheme, icon, label]) => (
+          <UnstyledButton
+            key={scheme}
+            className={classes.scheme}
+            aria-label={label}
+            title={label}
+            aria-pressed={colorScheme === scheme}
+            onClick={() => setColorScheme(scheme)}
+          >
+            <Icon name={icon} size={16} />
+          </UnstyledButton>
+        ))}
+      </Group>
+      <Group gap="xs" justify="space-between" wrap="nowrap">
+        <div style={{ minWidth: 0 }}>
+          <Text size="sm" truncate title={me.email}>{me.email}</Text>
+          <Badge size="sm" variant="light" color={me.role === "viewer" ? "gray" : "teal"}>{me.role}</Badge>
+        </div>
+        <UnstyledButton
+          className={classes.scheme}
+          aria-label="Sign out"
+          title="Sign out"
+          onClick={() => client().auth.signOut()}
+        >
+          <Icon name="leave" size={18} />
+        </UnstyledButton>
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,14 @@
+/** Colours and type of the panel. */
+import { createTheme } from "@mantine/core";
+
+export const theme = createTheme({
+  primaryColor: "teal",
+  // Dark enough for white words on it, and light enough to be read on black.
+  primaryShade: { light: 9, dark: 8 },
+  autoContrast: true,
+  defaultRadius: "md",
+  cursorType: "pointer",
+  fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+  fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace",
+  headings: { fontWeight: "650" },
+});

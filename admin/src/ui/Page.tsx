@@ -1,0 +1,33 @@
+/** The frame of a page: its one heading, what can be done on it, and its content. */
+import { Group, Stack, Text, Title } from "@mantine/core";
+import { type ReactNode, useEffect } from "react";
+
+export function Page(
+  { title, about, actions, back, children }: {
+    title: string;
+    /** A sentence under the heading. */
+    about?: ReactNode;
+    /** Buttons beside the heading. */
+    actions?: ReactNode;
+    /** A link to the page above this one. */
+    back?: ReactNode;
+    children: ReactNode;
+  },
+) {
+  useEffect(() => {
+    document.title = `${title} · Gatelink`;
+  }, [title]);
+  return (
+    <Stack gap="lg">
+      <Stack gap={4}>
+        {back}
+        <Group justify="space-between" align="center" gap="sm">
+          <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>{title}</Title>
+          {actions && <Group gap="xs">{actions}</Group>}
+        </Group>
+        {about && <Text c="dimmed" size="sm" component="div">{about}</Text>}
+      </Stack>
+      {children}
+    </Stack>
+  );
+}

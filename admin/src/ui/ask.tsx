@@ -1,0 +1,110 @@
+/** Asks before something is done that others feel or that cannot be undone, and why it is done. */
+import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import {
+  createContext,
+  type FormEvent,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useRef,
+  useState,
+} from "react";
+
+export interface Question {
+  title: string;
+  /** What will happen, and to whom. */
+  body?: ReactNode;
+  /** The button that does it: "Turn off", never "OK". */
+  action: string;
+  /** Whether it hurts: the button is red. */
+  danger?: boolean;
+  /** Whether a reason is asked for; it goes into the history. @default "optional" */
+  reason?: "required" | "optional" | "none";
+  /** What has to be typed first, for what cannot be undone. */
+  type?: string;
+}
+
+/** The answer: the reason that was given; undefined when it was called off. */
+export type Answer = { reason: string | null } | undefined;
+type Ask = (question: Question) => Promise<Answer>;
+
+const AskContext = createContext<Ask | undefined>(undefined);
+
+/** Gives `ask`: `const answer = await ask({ title: …, action: … }); if (!answer) return;` */
+export function useAsk(): Ask {
+  const ask = useContext(AskContext);
+  if (!ask) throw new Error("useAsk() is for what is inside of AskProvider");
+  return ask;
+}
+
+export function AskProvider({ children }: { children: ReactNode }) {
+  const [question, setQuestion] = useState<Question>();
+  const [opened, setOpened] = useState(false);
+  const answer = useRef<(answer: Answer) => void>(undefined);
+  const ask = useCallback<Ask>((question) => {
+    setQuestion(question);
+    setOpened(true);
+    return new Promise((resolve) => answer.current = resolve);
+  }, []);
+  const close = (value: Answer) => {
+    setOpened(false);
+    answer.current?.(value);
+  };
+  return (
+    <AskContext value={ask}>
+      {children}
+      <Modal
+        opened={opened}
+        onClose={() => close(undefined)}
+        title={question?.title}
+        closeButtonProps={{ "aria-label": "Call it off" }}
+        centered
+      >
+        {question && <Form key={question.title} question={question} close={close} />}
+      </Modal>
+    </AskContext>
+  );
+}
+
+function Form({ question, close }: { question: Question; close: (answer: Answer) => void }) {
+  const { body, action, danger, reason: wanted = "optional", type } = question;
+  const [reason, setReason] = useState("");
+  const [typed, setTyped] = useState("");
+  const ready = (wanted !== "required" || reason.trim() !== "") && (type === undefined || typed === type);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (ready) close({ reason: reason.trim() || null });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        {body && <Text component="div" size="sm">{body}</Text>}
+        {wanted !== "none" && (
+          <Textarea
+            label="Reason"
+            description="Goes into the history, for whoever looks later."
+            required={wanted === "required"}
+            autosize
+            minRows={2}
+            data-autofocus
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+            onKeyDown={(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && submit(event)}
+          />
+        )}
+        {type !== undefined && (
+          <TextInput
+            label={`Type ${type} to go on`}
+            autoComplete="off"
+            value={typed}
+            onChange={(event) => setTyped(event.currentTarget.value)}
+          />
+        )}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={() => close(undefined)}>Cancel</Button>
+          <Button type="submit" color={danger ? "red" : undefined} disabled={!ready}>{action}</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

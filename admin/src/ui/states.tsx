@@ -1,0 +1,78 @@
+/** What stands where data should be, while there are none: each says what to do. */
+import { Alert, Button, Center, Skeleton, Stack, Text, ThemeIcon } from "@mantine/core";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import type { Refusal } from "../data/refusal.ts";
+import { Icon, type IconName } from "./icons.tsx";
+
+/** Nothing there yet: why, and what makes something. */
+export function Empty(
+  { icon, title, children, action }: {
+    icon: IconName;
+    title: string;
+    children?: ReactNode;
+    action?: ReactNode;
+  },
+) {
+  return (
+    <Center py="xl" px="md">
+      <Stack align="center" gap="xs" maw={440}>
+        <ThemeIcon variant="light" size={48} radius="xl" color="gray">
+          <Icon name={icon} size={24} />
+        </ThemeIcon>
+        <Text fw={600} ta="center">{title}</Text>
+        {children && <Text c="dimmed" size="sm" ta="center" component="div">{children}</Text>}
+        {action}
+      </Stack>
+    </Center>
+  );
+}
+
+/** It could not be read: what was said, and a way to try again. */
+export function Failed({ error, retry }: { error: Refusal; retry?: () => void }) {
+  return (
+    <Alert color="red" role="alert" title={error.message} icon={<Icon name="warn" />}>
+      <Stack gap="xs" align="flex-start">
+        {error.hint && <Text size="sm">{error.hint}</Text>}
+        {retry && <Button size="xs" variant="default" onClick={() => retry()}>Try again</Button>}
+      </Stack>
+    </Alert>
+  );
+}
+
+/** The shape of what is to come. */
+export function Loading({ rows = 4, height = 44 }: { rows?: number; height?: number }) {
+  return (
+    <Stack gap="xs" role="status" aria-label="Loading">
+      {Array.from({ length: rows }, (_, index) => <Skeleton key={index} height={height} radius="sm" />)}
+    </Stack>
+  );
+}
+
+/**
+ * Data, or what stands in their place. Old data stay while the project is away, with a word that they are old.
+ * @param empty Shown for an empty list.
+ */
+export function Loaded<T>(
+  { of, empty, rows, children }: {
+    of: UseQueryResult<T, Refusal>;
+    empty?: ReactNode;
+    rows?: number;
+    children: (data: T) => ReactNode;
+  },
+) {
+  if (of.data === undefined) {
+    return of.isError ? <Failed error={of.error} retry={of.refetch} /> : <Loading rows={rows} />;
+  }
+  const stale = of.isError && (
+    <Alert color="yellow" role="status" mb="sm" icon={<Icon name="warn" />}>
+      {of.error.message} What you see is from {new Date(of.dataUpdatedAt).toLocaleTimeString()}.
+    </Alert>
+  );
+  return (
+    <>
+      {stale}
+      {empty !== undefined && Array.isArray(of.data) && of.data.length === 0 ? empty : children(of.data)}
+    </>
+  );
+}

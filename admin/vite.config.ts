@@ -1,0 +1,21 @@
+/** How the panel is built (`deno task admin:build`) and served while it is worked on (`deno task admin:dev`). */
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+/** The local stack that `admin:dev` works on. */
+const STACK = Deno.env.get("GATELINK_URL") ?? "http://127.0.0.1:54321";
+
+export default defineConfig({
+  // Relative, so that it runs in any folder of any host.
+  base: "./",
+  plugins: [react()],
+  build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 900 },
+  server: {
+    proxy: {
+      "/rest/v1": STACK,
+      "/auth/v1": STACK,
+      "/functions/v1": STACK,
+      "/config.json": { target: STACK, rewrite: () => "/admin/config.json" },
+    },
+  },
+});
