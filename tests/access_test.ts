@@ -50,13 +50,11 @@ const READERS: Record<string, TeamRole> = {
   "public.gate_approvals": "viewer",
   "public.rollback_events": "viewer",
   "public.clicks": "operator",
-  // Names, phone numbers and what people wrote.
+  "public.contact_acts": "viewer",
+  "public.route_history": "viewer",
+  // Names, and what services answered. Whole numbers and ids come from functions alone, which record who asked.
   "public.contacts": "operator",
-  "public.contact_identities": "operator",
-  "public.webhook_events": "operator",
-  "public.messages": "operator",
   "public.delivery_attempts": "operator",
-  "public.outbound_messages": "operator",
 };
 
 /**
@@ -134,6 +132,31 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   },
   "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
   "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
+  "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "search_conversations(text,integer)": { role: "viewer", why: "The team finds a conversation." },
+  "conversation_messages(uuid,bigint,integer)": {
+    role: "viewer",
+    why: "The team sees how messages went; what they say is given to operators only.",
+  },
+  "message_story(uuid)": {
+    role: "viewer",
+    why: "The team sees why a message went where; what it says is given to operators only.",
+  },
+  "reveal_contact(uuid,text)": {
+    role: "operator",
+    why: "Operators see a contact whole, and it is recorded.",
+  },
+  "reply_in_conversation(uuid,text,uuid)": { role: "operator", why: "Operators answer people." },
+  "destination_health(timestamp with time zone)": { role: "viewer", why: "The team sees how services do." },
+  "list_dead_letters(jsonb,integer)": { role: "viewer", why: "The team sees what could not be delivered." },
+  "set_route(uuid,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
+  "move_route(uuid,integer,uuid)": { role: "operator", why: "Operators keep the routes." },
+  "list_team()": { role: "viewer", why: "The team knows itself by address." },
+  "add_team_member(text,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
+  "set_number_pace(text,integer,numeric,integer)": {
+    role: "operator",
+    why: "Operators say how fast numbers send.",
+  },
   "record_rollback(jsonb)": { role: "operator", why: "Operators take the ways back." },
 };
 
@@ -153,6 +176,8 @@ const CLOSED_TO_SERVICE = [
   "private.notification_addresses",
   "public.gate_approvals",
   "public.rollback_events",
+  "public.contact_acts",
+  "public.route_history",
 ];
 
 interface Cast {

@@ -148,4 +148,10 @@ export const FILL: Record<string, string> = {
   "public.rollback_events": `
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
       (1, 'deeplinks.enabled', 'error rate of 6 %', true, '[]', 2100, now(), 'service_role')`,
+
+  "public.contact_acts": `
+    insert into public.contact_acts (act, contact_id, reason) values
+      ('revealed', '00000000-0000-7000-8000-0000000000c1', 'asked for a call back')`,
+  "public.route_history": `
+    select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
 };

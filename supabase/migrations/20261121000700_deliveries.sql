@@ -43,6 +43,8 @@ create index deliveries_open_idx on public.deliveries (destination_id, conversat
 comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
 create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
 comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
+create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
+comment on index public.deliveries_dead_destination_idx is 'Dead letters of a destination, page by page.';
 create index deliveries_conversation_idx on public.deliveries (conversation_id);
 comment on index public.deliveries_conversation_idx is 'Deliveries of a conversation; serves the foreign key and merges.';
 create index deliveries_destination_idx on public.deliveries (destination_id, created_at);
