@@ -2,7 +2,7 @@
  * The Data API (`/rest/v1`) and Auth (`/auth/v1`) of the local stack: @supabase/lite on Postgres, brought as close to
  * a hosted project as it goes. For development and tests only.
  */
-import { App, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
+import { App, type EmailDriver, InMemoryEmailDriver, InMemoryLruCacheDriver } from "@supabase/lite";
 import { createPostgresConnection } from "@supabase/lite/postgres";
 import { DatabaseFault, isOutage, noticed, OUTAGE_ANSWER, OUTAGE_HEADER } from "./data_api_errors.ts";
 import { createRpcPath } from "./rpc.ts";
@@ -16,6 +16,10 @@ export interface DataApiOptions {
   publishableKey: string;
   /** Key of servers: role service_role. */
   secretKey: string;
+  /** Public address, which links in mails lead to. @default http://localhost:3000 */
+  siteUrl?: string;
+  /** Takes the mails of Auth. @default one that keeps them in memory; none are printed, for they sign people in */
+  email?: EmailDriver;
   /** Connections to the database. @default 20 */
   connections?: number;
 }
@@ -92,12 +96,13 @@ function open(options: DataApiOptions, cache: InMemoryLruCacheDriver) {
       jwt_secret: options.jwtSecret,
       publishable_key: options.publishableKey,
       secret_key: options.secretKey,
+      ...options.siteUrl === undefined ? {} : { site_url: options.siteUrl },
     },
     options: {
       // Admin mode would serve requests without a key as service_role.
       server: { admin: false, disableStudio: true, disableFallback: true },
       // The default prints mails, and with them tokens that sign people in.
-      drivers: { cache, email: new InMemoryEmailDriver() },
+      drivers: { cache, email: options.email ?? new InMemoryEmailDriver() },
     },
   });
   const rpc = createRpcPath(options);

@@ -55,7 +55,7 @@ export interface DataFolder {
 }
 
 /** What a stack makes in its folder; `keys.json` alone could be of any project. */
-const OURS = /^(postgres|keys|stack|simulator|deployed|lock)(\.|$)/;
+const OURS = /^(postgres|keys|stack|simulator|deployed|mails|lock)(\.|$)/;
 
 /** So much is needed for a new cluster and its first write-ahead log, and so much to go on with one, in bytes. */
 const ROOM = { new: 400e6, more: 100e6 };

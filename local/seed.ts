@@ -80,7 +80,7 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
 /** The setting that holds the names of the steps that were done. */
 const DONE = "local.seeded";
 
-/** Seeds what was not seeded yet, sees that the admin can sign in, and that the demo destination leads here. */
+/** Seeds what was not seeded yet, sees that its people can sign in, and that the demo destination leads here. */
 export async function seed(options: SeedOptions): Promise<void> {
   const { sql, url } = options;
   await sql.begin(async (sql) => {
@@ -105,10 +105,20 @@ export async function seed(options: SeedOptions): Promise<void> {
       "http://127.0.0.1:%" + DEMO_PAGE
     }`;
   });
-  await seedAdmin(options);
+  await seedPeople(options);
 }
 
-async function seedAdmin({ sql, keys: { admin, publishableKey }, api }: SeedOptions): Promise<void> {
+/**
+ * The people of the local stack, besides the admin: what each role sees can be tried out. All have the admin's password.
+ */
+export const PEOPLE = [
+  { email: "operator@example.com", role: "operator", approvals: ["engineering", "product"] },
+  { email: "viewer@example.com", role: "viewer", approvals: [] },
+];
+/** The gates that the local admin may sign. */
+const ADMIN_APPROVALS = ["engineering", "security", "product", "cto"];
+
+async function seedPeople({ sql, keys: { admin, publishableKey }, api }: SeedOptions): Promise<void> {
   const auth = (path: string, email: string) =>
     api.fetch(
       new Request(`http://127.0.0.1/auth/v1/${path}`, {
@@ -117,18 +127,27 @@ async function seedAdmin({ sql, keys: { admin, publishableKey }, api }: SeedOpti
         body: JSON.stringify({ email, password: admin.password }),
       }),
     );
-  const [known] = await sql`select id from auth.users where email = ${admin.email}`;
-  if (!known) await checked(auth("signup", admin.email));
-  else if (!(await auth("token?grant_type=password", admin.email)).ok) {
-    // A database that another data folder's keys made: give its admin this folder's password.
+  const emails = [admin.email, ...PEOPLE.map(({ email }) => email)];
+  const known = (await sql`select email from auth.users where email = any (${emails})`).map((row) =>
+    row.email
+  );
+  if (known.includes(admin.email) && !(await auth("token?grant_type=password", admin.email)).ok) {
+    // A database that another data folder's keys made: give its people this folder's password.
     const other = `${crypto.randomUUID()}@example.com`;
     await checked(auth("signup", other));
     await sql`update auth.users set encrypted_password =
-      (select encrypted_password from auth.users where email = ${other}) where email = ${admin.email}`;
+      (select encrypted_password from auth.users where email = ${other}) where email = any (${emails})`;
     await sql`delete from auth.users where email = ${other}`;
   }
-  await sql`insert into public.team_members (user_id, role)
-    select id, 'admin' from auth.users where email = ${admin.email} on conflict do nothing`;
+  for (const email of emails) if (!known.includes(email)) await checked(auth("signup", email));
+  await sql`insert into public.team_members (user_id, role, approvals)
+    select id, 'admin', ${ADMIN_APPROVALS} from auth.users where email = ${admin.email} on conflict do nothing`;
+  for (const { email, role, approvals } of PEOPLE) {
+    // Whom somebody took off the team stays off.
+    if (known.includes(email)) continue;
+    await sql`insert into public.team_members (user_id, role, approvals)
+      select id, ${role}, ${approvals} from auth.users where email = ${email} on conflict do nothing`;
+  }
 }
 
 async function checked(answer: Promise<Response>): Promise<void> {

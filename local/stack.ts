@@ -9,6 +9,7 @@ import { type Deployment, forgetDeployed, watchDeployment } from "./deployment.t
 import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
 import { portInUse, startFunctionsHost } from "./functions_process.ts";
 import { startGateway } from "./gateway.ts";
+import { createMailbox } from "./mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel.ts";
 import { join } from "./paths.ts";
@@ -80,7 +81,8 @@ async function start(
   const applied = await database.migrate();
   if (applied.length > 0) say(`Applied ${applied.length} migrations`);
 
-  const api = createDataApi({ dbUrl: database.url, ...keys });
+  const email = createMailbox({ path: join(folder.path, "mails.txt"), page: `${url}/admin/` });
+  const api = createDataApi({ dbUrl: database.url, ...keys, siteUrl: url, email });
   undo.push(() => api.close());
   lost = api.lost;
   if (options.seed) await seed({ sql: database.sql, keys, url, api });

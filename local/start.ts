@@ -3,21 +3,25 @@ import { log } from "../supabase/functions/_shared/log/log.ts";
 import { launcherGone } from "./launchers.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { join } from "./paths.ts";
+import { PEOPLE } from "./seed.ts";
 import { type Stack, startStack } from "./stack.ts";
 import { StackError } from "./stack_error.ts";
 
 function welcome({ file }: Stack, data: string, ms: number): string {
   const { url, dbUrl, admin } = file;
+  const people = [admin.email, ...PEOPLE.map(({ email }) => email)].join(", ");
   return `
 Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stays in ${data}.
 
+  Admin panel    ${url}/admin/               sign in as ${people}
   Simulator      ${url}/simulator/
   Demo link      ${url}/l/demo
   Functions      ${url}/functions/v1/
   Data API       ${url}/rest/v1/
-  Auth           ${url}/auth/v1/             sign in as ${admin.email}
+  Auth           ${url}/auth/v1/
   Database       ${dbUrl.replace(/:[^:@/]*@/, ":…@")}
-  Passwords      ${join(data, "stack.json")}, keys too
+  Passwords      ${join(data, "stack.json")}: the admin's is everybody's; keys too
+  Mails          ${join(data, "mails.txt")}: sign-in links
 
 Try it: open the simulator, choose a contact and write to it. The demo service answers.
 Then send messages to a service of your own:

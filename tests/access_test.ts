@@ -118,6 +118,11 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees how a rollout would go.",
   },
+  "count_contacts(timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees how many people a percentage means.",
+  },
+  "watch_rollout(uuid)": { role: "viewer", why: "The team sees what the guard sees." },
   "add_notification_endpoint(text,text,text,text[])": {
     role: "operator",
     why: "Operators say who is told of rollouts.",

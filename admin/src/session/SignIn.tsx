@@ -4,8 +4,8 @@ import { type FormEvent, useState } from "react";
 import { client, project } from "../data/client.ts";
 import { Card } from "./Card.tsx";
 
-/** Where the local stack shows the mails that it does not send. */
-const localMail = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url) ? "local" : undefined;
+/** Whether this is the local stack, which keeps the mails that it would send. */
+const isLocal = () => /^http:\/\/(127\.0\.0\.1|localhost)(:|$)/.test(project().url);
 
 export function SignIn() {
   const [way, setWay] = useState<"password" | "link">("password");
@@ -68,8 +68,8 @@ export function SignIn() {
           {sent && (
             <Alert color="green" role="status">
               If {email} has an account, a link is on its way. It works once, for an hour.
-              {localMail() &&
-                " The local stack sends no mail: find the link on the terminal in which it runs."}
+              {isLocal() &&
+                " The local stack sends no mail: the link is in mails.txt in its data folder (.gatelink)."}
             </Alert>
           )}
           <Button type="submit" loading={busy}>{way === "password" ? "Sign in" : "Send me a link"}</Button>
