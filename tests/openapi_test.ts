@@ -51,7 +51,7 @@ function codesAt(status: number, place: string[]): (ProblemCode | "")[] {
 Deno.test("openapi.yaml: each function is deployed, each code is registered with its status", async () => {
   const config = await Deno.readTextFile(join(ROOT, "supabase", "config.toml"));
   for (const path of Object.keys(openapi.paths)) {
-    assert(config.includes(`[functions.${path.slice(1)}]`), path);
+    assert(config.includes(`[functions.${path.split("/")[1]}]`), path);
   }
   for (const { path, status, code } of CODES) {
     if (code !== "") assertEquals(PROBLEMS[code].status, Number(status), `${path} ${status} ${code}`);
@@ -132,9 +132,15 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   const health = () => call("health", { method: "GET" });
   see("/health", "get", 200, await health());
   see("/health", "get", 405, await call("health"));
+  const detailed = (headers: HeadersInit = key) => call("health/detailed", { method: "GET", headers });
+  see("/health/detailed", "get", 200, await detailed());
+  see("/health/detailed", "get", 401, await detailed({}));
+  see("/health/detailed", "get", 403, await detailed({ apikey: KEYS.publishableKey }));
+  see("/health/detailed", "get", 405, await call("health/detailed"));
   await reread();
   await edge.away(async () => {
     see("/health", "get", 503, await health());
+    see("/health/detailed", "get", 503, await detailed());
     see(path, method, 503, await hook({ any: "other thing" }));
     see("/wa-send", "post", 503, await send({ to, ...text("away") }));
   });
@@ -142,9 +148,13 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   await sql`insert into supabase_migrations.schema_migrations (version) values ('20200101000000')`;
   await reread();
   see("/health", "get", 503, await health());
+  see("/health/detailed", "get", 503, await detailed());
   await sql`alter function public.ingest_updates(jsonb) rename to ingest_others`;
-  see(path, method, 500, await hook({ any: "third thing" }));
+  see(path, method, 503, await hook({ any: "third thing" }));
   await sql`alter function public.ingest_others(jsonb) rename to ingest_updates`;
+  await sql`alter function public.enqueue_outbound(jsonb) rename to enqueue_others`;
+  see("/wa-send", "post", 503, await send({ to, ...text("fourth thing") }));
+  await sql`alter function public.enqueue_others(jsonb) rename to enqueue_outbound`;
 
   Deno.env.set("FEATURE_ENABLED", "false");
   see("/wa-webhook", "get", 503, await handshake(KEYS.verifyToken));
@@ -163,6 +173,7 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
     see("/wa-router", "post", 500, await call("wa-router", { headers: key }));
     see("/wa-send", "post", 500, await send({}));
     see("/health", "get", 500, await health());
+    see("/health/detailed", "get", 500, await detailed());
   } finally {
     variables.forEach((name, i) => Deno.env.set(name, before[i]));
     forgetEnv();

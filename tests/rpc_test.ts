@@ -52,7 +52,8 @@ stackTest("rpc: a refusal of Postgres keeps its SQLSTATE", async (rpc, _db, url)
   assertEquals(await code(rpc("take_rate", { p_key: "k", p_rate: 0, p_burst: 2 })), "22023");
   assertEquals(await code(rpc("take_rate", { p_key: "", p_rate: 1, p_burst: 2 })), "23514");
   assertEquals(await code(rpc("add_counts", { p_counts: [{ name: "a", n: "x" }] })), "22P02");
-  assertEquals(await code(rpc("no_such_function")), "PGRST202");
+  const unknown = await assertRejects(() => rpc("no_such_function"), Problem);
+  assertEquals([unknown.code, (unknown.cause as DbError).code], ["schema_outdated", "PGRST202"]);
   const stranger = createRpc({ endpoint: () => ({ url, key: "sb_publishable_test" }) });
   assertEquals(await code(stranger("add_counts", { p_counts: [] })), "42501");
 });

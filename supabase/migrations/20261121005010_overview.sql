@@ -81,7 +81,7 @@ create function private.clock_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'clock',
     'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'why', coalesce(format('last ran %s s ago', t.age), 'has never run'))
+    'why', coalesce('last ran ' || t.age || ' s ago', 'has never run'))
   from (
     select round(extract(epoch from p_now - max(m.last_at)))::integer as age
     from public.measurements m where m.name = 'messages' and m.label = 'in' and m.minute = '-infinity'

@@ -46,7 +46,10 @@ export interface Edge {
   url: string;
   meta: MetaSimulator;
   /** Calls a function. A body that is no string is sent as JSON. */
-  call(name: Function, init?: { method?: string; headers?: HeadersInit; body?: unknown }): Promise<Answer>;
+  call(
+    name: Function | `${Function}/${string}`,
+    init?: { method?: string; headers?: HeadersInit; body?: unknown },
+  ): Promise<Answer>;
   /** `POST wa-send` with a secret key. */
   send(message: unknown, headers?: HeadersInit): Promise<Answer>;
   /** `POST wa-webhook` with a body, signed by Meta's secret. */

@@ -1,7 +1,8 @@
 /**
  * Can this installation serve, and what is it? For deployment checks, load balancers and people.
  *
- * Answers without a key: it names versions, switches and variables, never a value of one.
+ * `/health` answers without a key: it names versions, switches and variables, never a value of one. `/health/detailed`
+ * says how each part does, for secret keys.
  *
  * @module
  */
@@ -9,9 +10,12 @@ import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
+import { configAgeMs, loadConfig } from "../_shared/db/config.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
+import { type Found, judge, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
@@ -59,9 +63,63 @@ export function health(call: Rpc = rpc): Handler {
   };
 }
 
-/** Why the database gave no version, told apart as far as an operator can do something about it. */
+/** What {@linkcode detailed} asks. */
+export interface DetailedDeps {
+  call: Rpc;
+  /** Brings this process's copy of the configuration up to date, as any request would. */
+  loadConfig(): Promise<unknown>;
+  configAgeMs(): number | undefined;
+  /** Milliseconds of a clock that does not jump. */
+  now(): number;
+}
+
+const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => performance.now() };
+
+/**
+ * Handler of `GET /functions/v1/health/detailed`, for secret keys.
+ *
+ * - 200 `{"status","at","version","environment","kill_switches","components":[{component,status,why,…}]}`: each part is
+ *   healthy, degraded or down; `status` is the worst of them. A part that is down is no reason to send traffic elsewhere
+ *   where the rest goes on: what was taken waits in the database.
+ * - 503 where traffic should go elsewhere: `database_unavailable`, or `schema_outdated` when migrations are missing. The
+ *   problem has the same members but `status` and `at`.
+ */
+export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = REAL): Handler {
+  return async ({ headers }) => {
+    requireKey(headers);
+    const began = now();
+    const [found] = await Promise.all([
+      call<Found>("health", {}, { timeoutMs: 5000 }).then(
+        (found) => ({ found, cause: undefined, latencyMs: now() - began }),
+        (cause: unknown) => ({ found: undefined, cause, latencyMs: now() - began }),
+      ),
+      // Without a configuration its age tells.
+      loadConfig().catch(() => {}),
+    ]);
+    const switches = killSwitches();
+    const about = {
+      version: env("GATELINK_VERSION").GATELINK_VERSION,
+      environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
+      kill_switches: switches,
+      components: judge({
+        ...found,
+        needs: SCHEMA_VERSION,
+        cacheMs: configAgeMs(),
+        faults: configFaults(...VARIABLE_NAMES),
+        switches,
+      }),
+    };
+    if (found.found === undefined) throw unavailable(found.cause, about);
+    const { at, has } = found.found;
+    if (has !== null && has < SCHEMA_VERSION) throw new Problem("schema_outdated", { extensions: about });
+    const status = worst(about.components.map((component) => component.status));
+    return Response.json({ status, at, ...about }, { headers: { "cache-control": "no-store" } });
+  };
+}
+
+/** Why the database gave no answer, told apart as far as an operator can do something about it. */
 function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
-  if (cause instanceof DbError && cause.code === "PGRST202") {
+  if (cause instanceof Problem && cause.code === "schema_outdated") {
     const database = { needs: SCHEMA_VERSION, has: null };
     return new Problem("schema_outdated", { extensions: { ...about, database }, cause });
   }

@@ -1,4 +1,15 @@
+import { Problem } from "../_shared/http/problem.ts";
 import { serve } from "../_shared/http/serve.ts";
-import { health } from "./handler.ts";
+import { detailed, health } from "./handler.ts";
 
-export default serve("health", { GET: health() });
+const brief = health();
+const full = detailed();
+
+export default serve("health", {
+  GET: (request, context) => {
+    const path = new URL(request.url).pathname.replace(/^(\/functions\/v1)?\/health/, "").replace(/\/$/, "");
+    if (path === "") return brief(request, context);
+    if (path === "/detailed") return full(request, context);
+    throw new Problem("not_found");
+  },
+});

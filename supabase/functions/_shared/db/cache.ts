@@ -33,6 +33,8 @@ export interface Cached<T> {
    * @throws What `load` threw, when there is no value to fall back on.
    */
   get(): Promise<T>;
+  /** How old the value held is, in milliseconds; undefined while there is none. */
+  ageMs(): number | undefined;
 }
 
 /** Caches what `load` gives; see {@linkcode Cached}. */
@@ -73,5 +75,5 @@ export function cached<T>(options: CacheOptions<T>): Cached<T> {
     return Promise.resolve(held.value);
   }
 
-  return { get };
+  return { get, ageMs: () => held === undefined ? undefined : now() - held.at };
 }

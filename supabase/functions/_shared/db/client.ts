@@ -9,7 +9,8 @@
  *
  * Failure policy: an outage (network, time-out, 5xx of a gateway, a server that is starting, stopping or
  * full) is a `Problem` database_unavailable, so that callers are told to come back. A fault of the call
- * itself is a {@linkcode DbError}, and repeating it would not help. Serialisation failures and
+ * itself is a {@linkcode DbError}, and repeating it would not help. A function that is not there means a schema
+ * that this version does not know: `Problem` schema_outdated. Serialisation failures and
  * deadlocks are repeated here, for Postgres has undone them.
  *
  * @module
@@ -49,7 +50,7 @@ export interface RpcOptions {
  *
  * `T` is what the caller trusts the function to give: it is not checked here.
  *
- * @throws {Problem} `database_unavailable`
+ * @throws {Problem} `database_unavailable`, `schema_outdated`
  * @throws {DbError} when the database refused the call.
  */
 export type Rpc = <T>(name: string, args?: object, options?: RpcOptions) => Promise<T>;
@@ -119,8 +120,17 @@ function failure(fn: string, status: number, text: string): DbError | Problem {
   const said = typeof body?.message === "string" ? body.message : `HTTP ${status}: ${text.slice(0, 500)}`;
   const error = new DbError(fn, code, QUOTING.test(code) ? "the data was refused" : said, status);
   // A gateway that refuses our key cannot be told apart from one that has not yet heard of a new key.
+  if (isMissing(fn, error)) return new Problem("schema_outdated", { cause: error });
   const outage = code === "" ? status >= 500 || status === 429 || status === 408 : OUTAGE.test(code);
   return outage ? new Problem("database_unavailable", { cause: error }) : error;
+}
+
+/**
+ * Whether it was the function itself that is not there: as PostgREST says it by its cache of the schema, or as Postgres
+ * does where that cache is older than the schema. (A function that calls another which is missing fails with 42883 too.)
+ */
+function isMissing(fn: string, { code, message }: DbError): boolean {
+  return code === "PGRST202" || (code === "42883" && message.startsWith(`function public.${fn}(`));
 }
 
 function result(fn: string, text: string): unknown {

@@ -81,7 +81,7 @@ const faults: [string, Response, string][] = [
   ["unique violation", failed(409, "23505"), "23505"],
   ["bad text", failed(400, "22P02"), "22P02"],
   ["internal error of Postgres", failed(500, "XX000"), "XX000"],
-  ["missing function", failed(404, "PGRST202"), "PGRST202"],
+  ["a missing operator within the function", failed(404, "42883"), "42883"],
   ["no permission", failed(403, "42501"), "42501"],
   ["key refused by the gateway", Response.json({ message: "Invalid API key" }, { status: 401 }), ""],
 ];
@@ -90,6 +90,16 @@ for (const [label, answer, code] of faults) {
     const { rpc, calls } = against([answer]);
     const error = await assertRejects(() => rpc("some_fn"), DbError);
     assertEquals([error.code, error.fn, calls.length], [code, "some_fn", 1]);
+  });
+}
+
+const missing = { code: "42883", message: "function public.some_fn(p_now => timestamptz) does not exist" };
+for (const answer of [failed(404, "PGRST202"), Response.json(missing, { status: 404 })]) {
+  Deno.test(`rpc() on a schema without the function -> schema_outdated, asked once (${answer.status})`, async () => {
+    const { rpc, calls } = against([answer]);
+    const problem = await assertRejects(() => rpc("some_fn"), Problem);
+    assertEquals([problem.code, calls.length], ["schema_outdated", 1]);
+    assertInstanceOf(problem.cause, DbError);
   });
 }
 

@@ -11,7 +11,7 @@
  */
 import { z } from "zod";
 import { log } from "../log/log.ts";
-import { cached } from "./cache.ts";
+import { type Cached, cached } from "./cache.ts";
 import { DbError, type Rpc, rpc } from "./client.ts";
 
 const setting = z.object({
@@ -83,7 +83,11 @@ const answer = z.union([
  * @param now Milliseconds of a clock that does not jump.
  */
 export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => Promise<Config> {
-  const cache = cached<Config>({
+  return createConfigCache(call, now).get;
+}
+
+function createConfigCache(call: Rpc = rpc, now?: () => number): Cached<Config> {
+  return cached<Config>({
     // A flip is seen within 5 s: this, and up to 2 s for the answer.
     ttlMs: 1000,
     now,
@@ -99,15 +103,19 @@ export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => P
     onStale: (error, ageMs) =>
       log.warn("the configuration in use is an old one", { error, age_ms: Math.round(ageMs) }),
   });
-  return cache.get;
 }
+
+const shared = createConfigCache();
 
 /**
  * The configuration, at most 5 s old while the database answers; see {@linkcode cached}.
  *
  * @throws {Problem} `database_unavailable` when it was never loaded and the database is away.
  */
-export const loadConfig: () => Promise<Config> = createConfigLoader();
+export const loadConfig: () => Promise<Config> = shared.get;
+
+/** How old this process's copy of the configuration is, in milliseconds; undefined while there is none. */
+export const configAgeMs: () => number | undefined = shared.ageMs;
 
 function read(data: Exclude<z.output<typeof answer>, { unchanged: true }>): Config {
   return {

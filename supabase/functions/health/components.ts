@@ -1,0 +1,116 @@
+/**
+ * How each part does, and what follows from it. Pure.
+ *
+ * @module
+ */
+import type { ConfigFault } from "../_shared/config/env.ts";
+
+/** healthy; degraded: somebody should look; down: it does not do its work. */
+export type Status = "healthy" | "degraded" | "down";
+
+/** One part, in words for people. Further members are figures that belong to it. */
+export interface Component {
+  readonly component: string;
+  readonly status: Status;
+  readonly why: string;
+  readonly [figure: string]: unknown;
+}
+
+/** What the SQL function `health` gives. */
+export interface Found {
+  at: string;
+  has: string | null;
+  revision: number;
+  queue: Record<string, { n: number; oldest_seconds: number | null }>;
+  components: Component[];
+}
+
+/** What was seen from here. */
+export interface Seen {
+  /** What the database said; undefined while it does not answer. */
+  found?: Found;
+  /** How long it took to say so, in milliseconds. */
+  latencyMs: number;
+  /** The schema that this version needs. */
+  needs: string;
+  /** Age of this process's copy of the configuration, in milliseconds; undefined while there is none. */
+  cacheMs: number | undefined;
+  faults: readonly ConfigFault[];
+  /** Every kill switch that is set: true lets its feature run. */
+  switches: Readonly<Record<string, boolean>>;
+}
+
+/** A call of this many milliseconds is slow: the manual wants answers within 500 at the 95th percentile. */
+const SLOW_MS = 500;
+/** A configuration is used for 5 s at most while the database answers. */
+const STALE_MS = 5000;
+
+const ORDER: readonly Status[] = ["healthy", "degraded", "down"];
+
+/** The worst of some states. */
+export function worst(states: Iterable<Status>): Status {
+  return ORDER[Math.max(0, ...[...states].map((status) => ORDER.indexOf(status)))];
+}
+
+/** Each part, the database first. What only the database knows is degraded while it is away, for nobody knows. */
+export function judge(seen: Seen): Component[] {
+  const { found } = seen;
+  const parts = found?.components ??
+    ["database", "queue", "clock", "graph", "functions", "config"].map((component) => ({
+      component,
+      status: "degraded" as const,
+      why: "not known while the database does not answer",
+    }));
+  return [
+    ...parts.map((part) =>
+      part.component === "database"
+        ? database(part, seen)
+        : part.component === "queue" && found !== undefined
+        ? { ...part, ...found.queue }
+        : part.component === "config"
+        ? config(part, seen)
+        : part
+    ),
+    cache(seen),
+  ];
+}
+
+function database(part: Component, { found, latencyMs, needs }: Seen): Component {
+  if (found === undefined) return { ...part, status: "down", why: "does not answer" };
+  const figures = { latency_ms: Math.round(latencyMs), needs, has: found.has };
+  if (found.has !== null && found.has < needs) {
+    return {
+      ...part,
+      ...figures,
+      status: "down",
+      why: `at migration ${found.has}, this version needs ${needs}`,
+    };
+  }
+  if (latencyMs > SLOW_MS) {
+    return { ...part, ...figures, status: "degraded", why: `took ${figures.latency_ms} ms to answer` };
+  }
+  return { ...part, ...figures };
+}
+
+function config(part: Component, { faults, switches }: Seen): Component {
+  const reasons = [
+    ...(part.status === "healthy" ? [] : [part.why]),
+    ...faults.map(({ variable, fault }) => `${variable}: ${fault}`),
+    ...Object.entries(switches).filter(([, runs]) => !runs).map(([name]) => `switched off by ${name}`),
+  ];
+  return reasons.length === 0 ? part : { ...part, status: "degraded", why: reasons.join(", ") };
+}
+
+function cache({ cacheMs }: Seen): Component {
+  const component = "settings_cache";
+  if (cacheMs === undefined) {
+    return { component, status: "down", why: "holds no configuration", age_ms: null };
+  }
+  const age = Math.round(cacheMs);
+  return {
+    component,
+    status: age <= STALE_MS ? "healthy" : "degraded",
+    why: age <= STALE_MS ? "as fresh as it should be" : `the last known configuration is used, ${age} ms old`,
+    age_ms: age,
+  };
+}

@@ -1,0 +1,100 @@
+import { assertEquals } from "@std/assert";
+import { type Component, judge, type Seen, worst } from "./components.ts";
+
+const NEEDS = "20261121005020";
+
+const SEEN: Seen = {
+  found: {
+    at: "2026-11-22T03:00:00Z",
+    has: NEEDS,
+    revision: 7,
+    queue: { unrouted: { n: 1, oldest_seconds: 2 } },
+    components: ["database", "queue", "clock", "graph", "functions", "config"].map((component) => ({
+      component,
+      status: "healthy",
+      why: "fine",
+    })),
+  },
+  latencyMs: 3.4,
+  needs: NEEDS,
+  cacheMs: 800,
+  faults: [],
+  switches: {},
+};
+
+const found = (change: Partial<NonNullable<Seen["found"]>>): Partial<Seen> => ({
+  found: { ...SEEN.found!, ...change },
+});
+
+const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
+  ["answering at once", {}, "database", "healthy", "fine"],
+  ["slow", { latencyMs: 501 }, "database", "degraded", "took 501 ms to answer"],
+  ["away", { found: undefined }, "database", "down", "does not answer"],
+  [
+    "without migrations",
+    found({ has: "20200101000000" }),
+    "database",
+    "down",
+    `at migration 20200101000000, this version needs ${NEEDS}`,
+  ],
+  ["ahead of the code", found({ has: "20991231235959" }), "database", "healthy", "fine"],
+  ["without a record of migrations", found({ has: null }), "database", "healthy", "fine"],
+  ["away", { found: undefined }, "queue", "degraded", "not known while the database does not answer"],
+  [
+    "with a variable missing",
+    { faults: [{ variable: "WHATSAPP_ACCESS_TOKEN", fault: "it is not set", purpose: "send" }] },
+    "config",
+    "degraded",
+    "WHATSAPP_ACCESS_TOKEN: it is not set",
+  ],
+  [
+    "with a kill switch thrown",
+    { switches: { WA_SEND_ENABLED: false, WA_ROUTER_ENABLED: true } },
+    "config",
+    "degraded",
+    "switched off by WA_SEND_ENABLED",
+  ],
+  ["kept for 5 s", { cacheMs: 5000 }, "settings_cache", "healthy", "as fresh as it should be"],
+  [
+    "kept for longer",
+    { cacheMs: 65_000.4 },
+    "settings_cache",
+    "degraded",
+    "the last known configuration is used, 65000 ms old",
+  ],
+  ["empty", { cacheMs: undefined }, "settings_cache", "down", "holds no configuration"],
+];
+
+for (const [label, change, component, status, why] of CASES) {
+  Deno.test(`judge(): ${component} ${label} -> ${status}`, () => {
+    const part = judge({ ...SEEN, ...change }).find((each) => each.component === component)!;
+    assertEquals([part.status, part.why], [status, why]);
+  });
+}
+
+Deno.test("judge(): every part is there, whatever is away, with its figures", () => {
+  const names = (seen: Seen) => judge(seen).map(({ component }) => component);
+  assertEquals(names(SEEN), [
+    "database",
+    "queue",
+    "clock",
+    "graph",
+    "functions",
+    "config",
+    "settings_cache",
+  ]);
+  assertEquals(names({ ...SEEN, found: undefined }), names(SEEN));
+  const [database, queue] = judge(SEEN);
+  assertEquals([database.latency_ms, database.needs, database.has, queue.unrouted], [
+    3,
+    NEEDS,
+    NEEDS,
+    { n: 1, oldest_seconds: 2 },
+  ]);
+});
+
+Deno.test("worst(): down over degraded over healthy", () => {
+  assertEquals(worst([]), "healthy");
+  assertEquals(worst(["healthy", "degraded", "healthy"]), "degraded");
+  assertEquals(worst(["down", "degraded", "healthy"]), "down");
+});
