@@ -1,13 +1,71 @@
-/** How things stand. */
+/** How things stand, in five seconds; and what can be stopped, in ten. */
+import { Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
+import { useRpc } from "../../data/query.ts";
+import { useParameter } from "../../shell/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Loaded } from "../../ui/states.tsx";
-import { useRpc } from "../../data/query.ts";
+import { ago, exact, useNow } from "../../ui/Time.tsx";
+import { Changes } from "./Changes.tsx";
+import { Functions } from "./Functions.tsx";
+import { Health } from "./Health.tsx";
+import { Numbers } from "./Numbers.tsx";
+import { Running } from "./Running.tsx";
+import { Switches } from "./Switches.tsx";
+import { Traffic } from "./Traffic.tsx";
+import type { OverviewData } from "./data.ts";
+import classes from "./overview.module.css";
 
 export default function Overview() {
-  const status = useRpc<Record<string, unknown>>("status", {}, { every: 5_000 });
+  const [minutes, setMinutes] = useParameter("minutes", "60");
+  const overview = useRpc<OverviewData>("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
   return (
-    <Page title="Overview">
-      <Loaded of={status}>{(status) => <pre>{JSON.stringify(status, null, 2)}</pre>}</Loaded>
+    <Page
+      title="Overview"
+      actions={
+        <Group gap="md">
+          <Age at={overview.dataUpdatedAt} failing={overview.isError} />
+          <SegmentedControl
+            size="xs"
+            aria-label="How far back"
+            value={minutes}
+            onChange={setMinutes}
+            data={[{ value: "15", label: "15 min" }, { value: "60", label: "1 h" }, {
+              value: "360",
+              label: "6 h",
+            }, { value: "1440", label: "1 d" }]}
+          />
+        </Group>
+      }
+    >
+      <Loaded of={overview} rows={8}>
+        {(data) => (
+          <Stack gap="md">
+            <Health health={data.health} />
+            <Numbers data={data} />
+            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+              <Traffic perMinute={data.per_minute} />
+              <Switches />
+            </SimpleGrid>
+            <Functions functions={data.functions} />
+            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+              <Running rollouts={data.rollouts} />
+              <Changes changes={data.changes} />
+            </SimpleGrid>
+          </Stack>
+        )}
+      </Loaded>
     </Page>
+  );
+}
+
+function Age({ at, failing }: { at: number; failing: boolean }) {
+  const now = useNow();
+  if (at === 0) return null;
+  const old = failing || now - at > 15_000;
+  return (
+    <Group gap={6} title={exact(new Date(at))}>
+      <span className={classes.dot} data-state={old ? "degraded" : "healthy"} />
+      <Text size="sm" c="dimmed">{old ? `as of ${ago(new Date(at), now)}` : "live"}</Text>
+    </Group>
   );
 }

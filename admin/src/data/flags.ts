@@ -1,0 +1,128 @@
+/** Flags: what a row says, and the changes that several pages make. */
+import type { UseQueryResult } from "@tanstack/react-query";
+import { LIVE_MS, rpc, useChange, useRows } from "./query.ts";
+import type { Refusal } from "./refusal.ts";
+
+/** A flag's row in `settings`. */
+export interface Flag {
+  key: string;
+  /** `true` or `false`. */
+  value: string;
+  metadata: Metadata;
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+/** What `settings.metadata` holds of a flag; see docs/flags.md. */
+export interface Metadata {
+  rollout_percentage?: number;
+  target_user_ids?: string[];
+  target_segments?: string[];
+  prerequisites?: string[];
+  schedule?: { on_at?: string; off_at?: string };
+  description?: string;
+  launched_at?: string | null;
+  approvers?: string[];
+  [key: string]: unknown;
+}
+
+/** All flags by key, kept fresh. */
+export function useFlags(): UseQueryResult<Flag[], Refusal> {
+  return useRows<Flag>(
+    ["settings", "flags"],
+    (client) =>
+      client.from("settings").select("key,value,metadata,version,updated_at,updated_by").like(
+        "key",
+        "%.enabled",
+      ).order("key"),
+    { every: LIVE_MS / 2 },
+  );
+}
+
+/** Whether it is on for anybody at all. */
+export const isOn = (flag: Pick<Flag, "value">): boolean => flag.value === "true";
+
+/** Percent of all for whom it is on, its targets aside. */
+export function shareOf({ value, metadata }: Pick<Flag, "value" | "metadata">): number {
+  if (value !== "true") return 0;
+  return setShareOf(metadata);
+}
+
+/** Percent for whom it is on while it is on: also when it is off. */
+export function setShareOf(metadata: Metadata): number {
+  return metadata.rollout_percentage ?? (metadata.target_user_ids || metadata.target_segments ? 0 : 100);
+}
+
+/** Whom a flag is on for, in words. */
+export function audience(flag: Pick<Flag, "value" | "metadata">): string {
+  if (flag.value !== "true") return "nobody";
+  const share = shareOf(flag);
+  if (share === 100) return "everybody";
+  const { target_user_ids: ids, target_segments: segments } = flag.metadata;
+  const parts = [
+    ...(share > 0 ? [`${share} %`] : []),
+    ...(ids?.length ? [`${ids.length} ${ids.length === 1 ? "person" : "people"}`] : []),
+    ...(segments?.length ? [`${segments.length} ${segments.length === 1 ? "segment" : "segments"}`] : []),
+  ];
+  return parts.join(" + ") || "nobody";
+}
+
+/** What a change of a flag makes stale. */
+export const TOUCHED = ["settings", "settings_history", "overview", "rollouts"];
+
+/** A list of flags in which one is as `change` says: for what is shown before the answer. */
+export function foreseen(key: string, change: Partial<Flag>) {
+  return {
+    key: ["settings", "flags"],
+    data: (before: unknown) =>
+      (before as Flag[]).map((flag) => flag.key === key ? { ...flag, ...change } : flag),
+  };
+}
+
+/** Off, whatever version it is at: whoever pulls the brake wins. */
+export function useSwitchOff() {
+  return useChange<{ key: string; reason: string | null }, number | null>({
+    act: ({ key, reason }) =>
+      rpc("switch_off", { p_key: key, p_reason: reason ?? "turned off in the panel" }),
+    touches: TOUCHED,
+    foresee: ({ key }) => [foreseen(key, { value: "false" })],
+    said: (_version, { key }) => `${key} is off. The functions know within 5 seconds.`,
+  });
+}
+
+/** What `set_flag` takes; null takes one away. */
+export interface Changes {
+  on?: boolean;
+  percentage?: number | null;
+  prerequisites?: string[] | null;
+  on_at?: string | null;
+  off_at?: string | null;
+  description?: string | null;
+}
+
+export interface SetFlag {
+  key: string;
+  changes: Changes;
+  /** The version that was shown; 0 makes a new flag. */
+  version: number;
+  reason: string | null;
+  /** How the row will look. */
+  foresee?: Partial<Flag>;
+}
+
+/** A versioned change. A conflict is given to `onConflict`, where there is one, instead of a notification. */
+export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => void) {
+  return useChange<SetFlag, Flag>({
+    act: ({ key, changes, version, reason }) =>
+      rpc("set_flag", { p_key: key, p_changes: changes, p_expected_version: version, p_reason: reason }),
+    touches: TOUCHED,
+    foresee: ({ key, foresee }) => foresee ? [foreseen(key, foresee)] : [],
+    said: (flag) => `${flag.key} is on for ${audience(flag)}. The functions know within 5 seconds.`,
+    onRefused: (refusal, args) => {
+      if (!refusal.conflict || !onConflict) return false;
+      onConflict(refusal, args);
+      return true;
+    },
+  });
+}

@@ -1,0 +1,126 @@
+/** Rollouts as the panel reads them. */
+import type { UseQueryResult } from "@tanstack/react-query";
+import { LIVE_MS, useRows } from "./query.ts";
+import type { Refusal } from "./refusal.ts";
+
+export type RolloutState = "draft" | "running" | "paused" | "completed" | "rolled_back";
+
+/** A row of `rollouts`. */
+export interface Rollout {
+  id: string;
+  flag_key: string;
+  plan: string;
+  state: RolloutState;
+  /** From 1; 0 before the start. */
+  stage: number;
+  stage_started_at: string | null;
+  hold_reason: string | null;
+  version: number;
+  created_at: string;
+  created_by: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+/** A row of `rollout_stages`. */
+export interface Stage {
+  rollout_id: string;
+  position: number;
+  name: string;
+  percentage: number | string;
+  user_ids: string[];
+  segments: string[];
+  hold_minutes: number;
+  min_samples: number;
+  advance_when: { no_errors?: true; error_rate_below?: number; p95_ms_below?: number };
+  roll_back_when: {
+    error_rate_above?: number;
+    p95_ms_above?: number;
+    plain?: { minutes: number; min_samples: number; error_rate_above?: number; mean_ms_above?: number };
+  };
+  entered_at: string | null;
+  left_at: string | null;
+}
+
+/** A row of `rollout_events`. */
+export interface RolloutEvent {
+  id: string;
+  at: string;
+  kind: string;
+  stage: number;
+  verdict: string | null;
+  rule: string | null;
+  message: string;
+  evidence: unknown;
+  actor: string;
+  reason: string | null;
+}
+
+const COLUMNS =
+  "id,flag_key,plan,state,stage,stage_started_at,hold_reason,version,created_at,created_by,started_at,finished_at";
+
+/** The newest rollouts, of one flag where it is given. */
+export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
+  return useRows<Rollout>(["rollouts", { flag }], (client) => {
+    const rows = client.from("rollouts").select(COLUMNS).order("created_at", { ascending: false }).limit(100);
+    return flag === undefined ? rows : rows.eq("flag_key", flag);
+  }, { every: LIVE_MS / 2 });
+}
+
+/** One rollout, in a list of one or none. */
+export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
+  return useRows<Rollout>(
+    ["rollouts", { id }],
+    (client) => client.from("rollouts").select(COLUMNS).eq("id", id),
+    {
+      every: LIVE_MS / 2,
+    },
+  );
+}
+
+/** The stages of a rollout, in order. */
+export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
+  return useRows<Stage>(
+    ["rollout_stages", { id }],
+    (client) => client.from("rollout_stages").select("*").eq("rollout_id", id).order("position"),
+    { every: LIVE_MS / 2 },
+  );
+}
+
+/** What happened to a rollout, latest first, with the evidence. */
+export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Refusal> {
+  return useRows<RolloutEvent>(
+    ["rollout_events", { id }],
+    (client) =>
+      client.from("rollout_events").select("id,at,kind,stage,verdict,rule,message,evidence,actor,reason").eq(
+        "rollout_id",
+        id,
+      )
+        .order("at", { ascending: false }).order("id", { ascending: false }).limit(200),
+    { every: LIVE_MS / 2 },
+  );
+}
+
+/** What a move of a rollout makes stale. */
+export const MOVED = [
+  "rollouts",
+  "rollout_stages",
+  "rollout_events",
+  "watch_rollout",
+  "settings",
+  "settings_history",
+  "overview",
+];
+
+/** Words for a state, and its colour. */
+export const STATES: Record<RolloutState, [words: string, colour: string]> = {
+  draft: ["planned", "gray"],
+  running: ["running", "teal"],
+  paused: ["paused", "yellow.9"],
+  completed: ["completed", "blue.9"],
+  rolled_back: ["rolled back", "red.9"],
+};
+
+/** Whether it is under way. */
+export const underWay = ({ state }: Pick<Rollout, "state">): boolean =>
+  state === "running" || state === "paused";

@@ -1,0 +1,67 @@
+/** Somebody else was faster: what they did, what was wanted, and the choice. Nothing is overwritten by itself. */
+import { Alert, Button, Code, Group, Stack, Text } from "@mantine/core";
+import { type Flag, type SetFlag, useSetFlag } from "../../data/flags.ts";
+import { useRows } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { Diff } from "./Diff.tsx";
+import { differences, type FlagState } from "./diff.ts";
+
+interface Step {
+  version: number;
+  before: FlagState | null;
+  after: FlagState | null;
+  changed_at: string;
+  changed_by: string;
+  reason: string | null;
+}
+
+export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; done: () => void }) {
+  const name = useNames();
+  const set = useSetFlag();
+  const steps = useRows<Step>(
+    ["settings_history", { key: flag.key, after: wanted.version }],
+    (client) =>
+      client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
+        "key",
+        flag.key,
+      )
+        .gt("version", wanted.version).order("version"),
+  );
+  return (
+    <Alert
+      color="red"
+      role="alert"
+      title="Not saved: somebody else changed this flag meanwhile"
+      icon={<Icon name="warn" />}
+    >
+      <Stack gap="sm">
+        {steps.data?.map((step) => (
+          <div key={step.version}>
+            <Text size="sm" component="div">
+              {name(step.changed_by)}, <Time at={step.changed_at} />
+              {step.reason && `: ${step.reason}`}
+            </Text>
+            <Diff of={differences(step.before, step.after)} />
+          </div>
+        ))}
+        <Text size="sm">
+          You wanted <Code>{JSON.stringify(wanted.changes)}</Code> on version{" "}
+          {wanted.version}; it is at version {flag.version} now.
+        </Text>
+        <Group gap="xs">
+          <Button size="xs" variant="default" onClick={done}>Leave it as it is</Button>
+          <Button
+            size="xs"
+            color="red"
+            loading={set.isPending}
+            onClick={() => set.mutate({ ...wanted, version: flag.version }, { onSuccess: done })}
+          >
+            Do mine on top of it
+          </Button>
+        </Group>
+      </Stack>
+    </Alert>
+  );
+}

@@ -1,0 +1,80 @@
+/** One flag: its state, whom it is on for, what it needs, when it changes by itself, and its history. */
+import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { useState } from "react";
+import { Link } from "wouter";
+import { audience, type Flag, isOn, type SetFlag, useFlags } from "../../data/flags.ts";
+import { underWay, useRollouts } from "../../data/rollouts.ts";
+import { useNames } from "../../data/team.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { Conflict } from "./Conflict.tsx";
+import { History } from "./History.tsx";
+import { Needs } from "./Needs.tsx";
+import { Schedule } from "./Schedule.tsx";
+import { Share } from "./Share.tsx";
+import { Targets } from "./Targets.tsx";
+import { Toggle } from "./Toggle.tsx";
+
+/** Told when somebody else was faster: what was wanted, and on which version. */
+export type OnConflict = (refusal: unknown, args: SetFlag) => void;
+
+export function FlagPage({ flagKey }: { flagKey: string }) {
+  const flags = useFlags();
+  const back = <Anchor component={Link} href="/flags" size="sm">← All flags</Anchor>;
+  return (
+    <Loaded of={flags}>
+      {(flags) => {
+        const flag = flags.find(({ key }) => key === flagKey);
+        return flag ? <Details flag={flag} flags={flags} back={back} /> : (
+          <Page title={flagKey} back={back}>
+            <Empty icon="flag" title="There is no such flag">
+              It may have another name now; the list has all of them.
+            </Empty>
+          </Page>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React.ReactNode }) {
+  const name = useNames();
+  const rollout = useRollouts(flag.key).data?.find(underWay);
+  const [wanted, setWanted] = useState<SetFlag>();
+  const onConflict = (_refusal: unknown, args: SetFlag) => setWanted(args);
+  return (
+    <Page title={flag.key} about={flag.metadata.description} back={back}>
+      {wanted && <Conflict flag={flag} wanted={wanted} done={() => setWanted(undefined)} />}
+      {rollout && (
+        <Alert icon={<Icon name="stairs" />} color="teal" title="A rollout moves this flag">
+          Changes by hand pause it; off ends it.{" "}
+          <Anchor component={Link} href={`/rollouts/${rollout.id}`} size="sm">See how it goes</Anchor>
+        </Alert>
+      )}
+      <Paper withBorder radius="md" p="md" component="section" aria-label="State">
+        <Group justify="space-between">
+          <div>
+            <Text fw={650} size="lg">{isOn(flag) ? `On for ${audience(flag)}` : "Off"}</Text>
+            <Text size="sm" c="dimmed" component="div">
+              Version {flag.version}, changed <Time at={flag.updated_at} /> by {name(flag.updated_by)}
+            </Text>
+          </div>
+          <Toggle flag={flag} size="lg" onConflict={onConflict} />
+        </Group>
+      </Paper>
+      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+        <Stack gap="md">
+          <Share flag={flag} onConflict={onConflict} />
+          <Needs flag={flag} flags={flags} onConflict={onConflict} />
+          <Schedule flag={flag} onConflict={onConflict} />
+        </Stack>
+        <Stack gap="md">
+          <Targets flag={flag} />
+          <History flag={flag} />
+        </Stack>
+      </SimpleGrid>
+    </Page>
+  );
+}

@@ -1,0 +1,112 @@
+/** Who changed the flag from what to what, when and why; and the way back to any of it. */
+import { Button, Group, Stack, Text } from "@mantine/core";
+import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { Diff } from "./Diff.tsx";
+import { differences, type FlagState } from "./diff.ts";
+
+interface Step {
+  version: number;
+  before: FlagState | null;
+  after: FlagState | null;
+  changed_at: string;
+  changed_by: string;
+  reason: string | null;
+}
+
+export function History({ flag }: { flag: Flag }) {
+  const name = useNames();
+  const ask = useAsk();
+  const steps = useRows<Step>(
+    ["settings_history", { key: flag.key }],
+    (client) =>
+      client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
+        "key",
+        flag.key,
+      )
+        .order("version", { ascending: false }).limit(50),
+  );
+  const restore = useChange<{ step: Step; reason: string | null }, Flag>({
+    act: ({ step, reason }) =>
+      rpc("set_setting", {
+        p_key: flag.key,
+        p_value: step.after!.value,
+        p_metadata: step.after!.metadata,
+        p_expected_version: flag.version,
+        p_reason: `version ${step.version} restored${reason ? `: ${reason}` : ""}`,
+      }),
+    touches: TOUCHED,
+    foresee: ({ step }) => [foreseen(flag.key, { value: step.after!.value, metadata: step.after!.metadata })],
+    said: (_flag, { step }) => `${flag.key} is as it was at version ${step.version}.`,
+  });
+
+  async function back(step: Step) {
+    const answer = await ask({
+      title: `Restore version ${step.version}?`,
+      body: <Diff of={differences(flag, step.after)} />,
+      action: "Restore",
+      danger: step.after?.value === "true",
+      reason: step.after?.value === "true" ? "required" : "optional",
+    });
+    if (answer) restore.mutate({ step, reason: answer.reason });
+  }
+
+  return (
+    <Section title="History">
+      <Loaded of={steps} empty={<Text size="sm" c="dimmed">Nothing was changed yet.</Text>}>
+        {(steps) => (
+          <Stack
+            gap="md"
+            component="ol"
+            style={{ listStyle: "none", margin: 0, padding: 0, maxHeight: 560, overflowY: "auto" }}
+            tabIndex={0}
+            aria-label="History"
+          >
+            {steps.map((step) => (
+              <Group
+                key={step.version}
+                component="li"
+                justify="space-between"
+                align="flex-start"
+                wrap="nowrap"
+                gap="sm"
+              >
+                <div style={{ minWidth: 0 }}>
+                  <Text size="sm" component="div">
+                    <strong>Version {step.version}</strong> by {name(step.changed_by)},{" "}
+                    <Time at={step.changed_at} />
+                  </Text>
+                  {step.reason && (
+                    <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>{step.reason}</Text>
+                  )}
+                  <Diff of={differences(step.before, step.after)} />
+                </div>
+                {step.after && step.version !== flag.version && (
+                  <For role="operator">
+                    <Button
+                      size="compact-xs"
+                      variant="default"
+                      leftSection={<Icon name="undo" size={12} />}
+                      style={{ flex: "none" }}
+                      aria-label={`Restore version ${step.version}`}
+                      onClick={() => back(step)}
+                    >
+                      Restore this
+                    </Button>
+                  </For>
+                )}
+              </Group>
+            ))}
+          </Stack>
+        )}
+      </Loaded>
+    </Section>
+  );
+}

@@ -1,0 +1,57 @@
+/** Flags that have to be on first. */
+import { Button, Group, MultiSelect, Stack, Text } from "@mantine/core";
+import { useState } from "react";
+import { type Flag, isOn, useSetFlag } from "../../data/flags.ts";
+import { useMay } from "../../session/me.tsx";
+import { Section } from "../../ui/Section.tsx";
+import type { OnConflict } from "./FlagPage.tsx";
+
+export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; onConflict: OnConflict }) {
+  const may = useMay("operator");
+  const set = useSetFlag(onConflict);
+  const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
+  const now = flag.metadata.prerequisites ?? [];
+  const missing = now.filter((key) => !flags.some((other) => other.key === key && isOn(other)));
+  return (
+    <Section title="Prerequisites" about="Off for whoever does not have all of these.">
+      <Stack gap="sm">
+        {now.length === 0 && !may && <Text size="sm" c="dimmed">None.</Text>}
+        {missing.length > 0 && (
+          <Text size="sm" c="red.8" role="status">
+            Off for everybody now: {missing.join(", ")} is off or missing.
+          </Text>
+        )}
+        {(may || now.length > 0) && (
+          <MultiSelect
+            aria-label="Prerequisites"
+            placeholder={(draft?.keys ?? now).length === 0 ? "None" : undefined}
+            data={[...new Set([...flags.map(({ key }) => key), ...now])].filter((key) => key !== flag.key)}
+            value={draft?.keys ?? now}
+            onChange={(keys) => setDraft({ keys, version: draft?.version ?? flag.version })}
+            disabled={!may}
+            searchable
+            hidePickedOptions
+          />
+        )}
+        {draft && (
+          <Group gap="xs">
+            <Button
+              size="xs"
+              loading={set.isPending}
+              onClick={() =>
+                set.mutate({
+                  key: flag.key,
+                  changes: { prerequisites: draft.keys.length > 0 ? draft.keys : null },
+                  version: draft.version,
+                  reason: "prerequisites changed in the panel",
+                }, { onSettled: () => setDraft(undefined) })}
+            >
+              Save
+            </Button>
+            <Button size="xs" variant="default" onClick={() => setDraft(undefined)}>Cancel</Button>
+          </Group>
+        )}
+      </Stack>
+    </Section>
+  );
+}

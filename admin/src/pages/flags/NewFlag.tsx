@@ -1,0 +1,76 @@
+/** Makes a flag, off. */
+import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { type FormEvent, useState } from "react";
+import { useSetFlag } from "../../data/flags.ts";
+import { navigate } from "../../shell/location.ts";
+import { Icon } from "../../ui/icons.tsx";
+
+export function NewFlag() {
+  const [opened, { open, close }] = useDisclosure();
+  const [name, setName] = useState("");
+  const [description, setDescription] = useState("");
+  const set = useSetFlag();
+  const key = name.endsWith(".enabled") ? name : `${name}.enabled`;
+  const fault = name !== "" && !/^[a-z0-9][a-z0-9._-]*$/.test(name)
+    ? "Lower-case letters, digits, dot, - and _."
+    : undefined;
+
+  async function submit(event: FormEvent) {
+    event.preventDefault();
+    if (fault || name === "") return;
+    try {
+      await set.mutateAsync({
+        key,
+        changes: { on: false, percentage: 0, ...(description ? { description } : {}) },
+        version: 0,
+        reason: "made in the panel",
+      });
+      close();
+      navigate(`/flags/${key}`);
+    } catch {
+      // What was refused has been said; the words stay for another try.
+    }
+  }
+
+  return (
+    <>
+      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>New flag</Button>
+      <Modal
+        opened={opened}
+        onClose={close}
+        title="New flag"
+        centered
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        <form onSubmit={submit}>
+          <Stack>
+            <TextInput
+              label="Name"
+              description="Of the feature, as its code asks for it."
+              placeholder="checkout"
+              data-autofocus
+              required
+              error={fault}
+              value={name}
+              onChange={(event) => setName(event.currentTarget.value)}
+            />
+            <Textarea
+              label="Description"
+              description="What is different while it is on."
+              autosize
+              minRows={2}
+              value={description}
+              onChange={(event) => setDescription(event.currentTarget.value)}
+            />
+            <Text size="sm" c="dimmed">{name ? key : "The flag"} begins off, at 0 %.</Text>
+            <Group justify="flex-end">
+              <Button variant="default" onClick={close}>Cancel</Button>
+              <Button type="submit" loading={set.isPending}>Make it</Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+    </>
+  );
+}

@@ -1,0 +1,174 @@
+/** Named lists of people, for flags to target. */
+import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { Link } from "wouter";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { For, useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Contact } from "../../ui/Contact.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+
+interface Segment {
+  key: string;
+  description: string;
+  version: number;
+}
+
+const TOUCHES = ["segments", "segment_members"];
+
+export function SegmentList() {
+  const segments = useRows<Segment>(
+    ["segments", "all"],
+    (client) => client.from("segments").select("key,description,version").order("key"),
+  );
+  return (
+    <Page
+      title="Segments"
+      about="Named lists of people: beta testers, the team. A flag that targets one is on for its members."
+      back={<Anchor component={Link} href="/flags" size="sm">← All flags</Anchor>}
+    >
+      <For role="operator">
+        <NewSegment />
+      </For>
+      <Loaded
+        of={segments}
+        empty={
+          <Empty icon="people" title="No segments yet">
+            Make one for the people who see a feature first.
+          </Empty>
+        }
+      >
+        {(segments) => (
+          <Stack gap="md">
+            {segments.map((segment) => <SegmentCard key={segment.key} segment={segment} />)}
+          </Stack>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function NewSegment() {
+  const [key, setKey] = useState("");
+  const [description, setDescription] = useState("");
+  const make = useChange<void, Segment>({
+    act: () => rpc("set_segment", { p_key: key, p_description: description, p_expected_version: 0 }),
+    touches: TOUCHES,
+    said: () => `The segment ${key} is made.`,
+  });
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    make.mutate(undefined, { onSuccess: () => (setKey(""), setDescription("")) });
+  }
+  return (
+    <form onSubmit={submit}>
+      <Group align="flex-end" gap="xs">
+        <TextInput
+          label="Name"
+          placeholder="beta"
+          required
+          value={key}
+          onChange={(event) => setKey(event.currentTarget.value)}
+        />
+        <TextInput
+          style={{ flex: 1 }}
+          label="Who is in it"
+          value={description}
+          onChange={(event) => setDescription(event.currentTarget.value)}
+        />
+        <Button type="submit" loading={make.isPending}>Make a segment</Button>
+      </Group>
+    </form>
+  );
+}
+
+function SegmentCard({ segment }: { segment: Segment }) {
+  const may = useMay("operator");
+  const ask = useAsk();
+  const [who, setWho] = useState("");
+  const members = useRows<{ subject_id: string }>(
+    ["segment_members", { key: segment.key }],
+    (client) =>
+      client.from("segment_members").select("subject_id").eq("segment_key", segment.key).order("subject_id")
+        .limit(500),
+  );
+  const change = useChange<{ add: boolean; whom: object }, unknown>({
+    act: ({ add, whom }) =>
+      rpc(add ? "add_segment_members" : "remove_segment_members", {
+        p_key: segment.key,
+        p_expected_version: segment.version,
+        p_reason: "changed in the panel",
+        ...whom,
+      }),
+    touches: TOUCHES,
+  });
+  const remove = useChange<{ reason: string | null }, boolean>({
+    act: ({ reason }) =>
+      rpc("remove_segment", { p_key: segment.key, p_expected_version: segment.version, p_reason: reason }),
+    touches: TOUCHES,
+    said: () => `The segment ${segment.key} is gone.`,
+  });
+  function add(event: FormEvent) {
+    event.preventDefault();
+    const text = who.trim();
+    if (text === "") return;
+    const whom = /^\+?[\d\s()./-]{7,20}$/.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
+    change.mutate({ add: true, whom }, { onSuccess: () => setWho("") });
+  }
+  async function drop() {
+    const answer = await ask({
+      title: `Remove the segment ${segment.key}?`,
+      body: "Its list of members is gone then; who was in it stays in the history.",
+      action: "Remove",
+      danger: true,
+      type: segment.key,
+    });
+    if (answer) remove.mutate(answer);
+  }
+  return (
+    <Section
+      title={segment.key}
+      about={segment.description}
+      actions={may && <Button size="xs" variant="subtle" color="red" onClick={drop}>Remove</Button>}
+    >
+      <Loaded of={members} rows={1} empty={<Text size="sm" c="dimmed">Nobody is in it.</Text>}>
+        {(members) => (
+          <Group gap="md" component="ul" style={{ listStyle: "none", margin: 0, padding: 0 }}>
+            {members.map(({ subject_id: id }) => (
+              <Group key={id} component="li" gap={4}>
+                <Contact id={id} />
+                {may && (
+                  <ActionIcon
+                    size="sm"
+                    variant="subtle"
+                    color="gray"
+                    aria-label={`Take the contact ending in ${id.slice(-4)} out of ${segment.key}`}
+                    onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
+                  >
+                    <Icon name="cross" size={14} />
+                  </ActionIcon>
+                )}
+              </Group>
+            ))}
+          </Group>
+        )}
+      </Loaded>
+      {may && (
+        <form onSubmit={add}>
+          <Group gap="xs" align="flex-end" mt="sm">
+            <TextInput
+              label="Add a person"
+              placeholder="Phone number or id"
+              value={who}
+              onChange={(event) => setWho(event.currentTarget.value)}
+            />
+            <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
+          </Group>
+        </form>
+      )}
+    </Section>
+  );
+}

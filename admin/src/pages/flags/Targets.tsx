@@ -1,0 +1,129 @@
+/** People and segments for whom the flag is on whatever its percentage. */
+import { ActionIcon, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { type Flag, TOUCHED } from "../../data/flags.ts";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { For, useMay } from "../../session/me.tsx";
+import { Contact } from "../../ui/Contact.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Section } from "../../ui/Section.tsx";
+
+interface Whom {
+  p_user_ids?: string[];
+  p_phones?: string[];
+  p_segments?: string[];
+}
+
+/** A phone number as people write it; everything else is an id. */
+const PHONE = /^\+?[\d\s()./-]{7,20}$/;
+
+export function Targets({ flag }: { flag: Flag }) {
+  const may = useMay("operator");
+  const [who, setWho] = useState("");
+  const segments = useRows<{ key: string }>(
+    ["segments", "keys"],
+    (client) => client.from("segments").select("key").order("key"),
+  );
+  const change = useChange<{ add: boolean; whom: Whom }, Flag>({
+    act: ({ add, whom }) =>
+      rpc(add ? "add_flag_targets" : "remove_flag_targets", {
+        p_key: flag.key,
+        p_expected_version: flag.version,
+        p_reason: "targets changed in the panel",
+        ...whom,
+      }),
+    touches: TOUCHED,
+    said: () => "The targets are changed.",
+  });
+  const ids = flag.metadata.target_user_ids ?? [];
+  const targeted = flag.metadata.target_segments ?? [];
+
+  function add(event: FormEvent) {
+    event.preventDefault();
+    const text = who.trim();
+    if (text === "") return;
+    const whom = PHONE.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
+    change.mutate({ add: true, whom }, { onSuccess: () => setWho("") });
+  }
+
+  return (
+    <Section title="Targets" about="Whatever the percentage, the flag is on for these.">
+      <Stack gap="sm">
+        {ids.length + targeted.length === 0 && <Text size="sm" c="dimmed">Nobody in particular.</Text>}
+        {targeted.length > 0 && (
+          <Group gap="xs">
+            {targeted.map((key) => (
+              <Badge
+                key={key}
+                variant="light"
+                size="lg"
+                tt="none"
+                rightSection={may && (
+                  <ActionIcon
+                    size="xs"
+                    variant="transparent"
+                    color="gray"
+                    aria-label={`Take segment ${key} off the targets`}
+                    onClick={() => change.mutate({ add: false, whom: { p_segments: [key] } })}
+                  >
+                    <Icon name="cross" size={12} />
+                  </ActionIcon>
+                )}
+              >
+                {key}
+              </Badge>
+            ))}
+          </Group>
+        )}
+        {ids.length > 0 && (
+          <Stack
+            gap={4}
+            component="ul"
+            style={{ listStyle: "none", margin: 0, padding: 0, maxHeight: 220, overflowY: "auto" }}
+            tabIndex={0}
+            aria-label="Targets by id"
+          >
+            {ids.map((id) => (
+              <Group key={id} component="li" justify="space-between" wrap="nowrap">
+                <Contact id={id} />
+                {may && (
+                  <ActionIcon
+                    variant="subtle"
+                    color="gray"
+                    aria-label={`Take the contact ending in ${id.slice(-4)} off the targets`}
+                    onClick={() => change.mutate({ add: false, whom: { p_user_ids: [id] } })}
+                  >
+                    <Icon name="cross" size={16} />
+                  </ActionIcon>
+                )}
+              </Group>
+            ))}
+          </Stack>
+        )}
+        <For role="operator">
+          <form onSubmit={add}>
+            <Group gap="xs" align="flex-end">
+              <TextInput
+                style={{ flex: 1 }}
+                label="Add a person"
+                description="A phone number, kept as the contact's id; or an id."
+                placeholder="+1 555 010 0142"
+                value={who}
+                onChange={(event) => setWho(event.currentTarget.value)}
+              />
+              <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
+            </Group>
+          </form>
+          <Select
+            label="Add a segment"
+            placeholder={segments.data?.length === 0 ? "There are no segments yet" : "Choose one"}
+            data={(segments.data ?? []).map(({ key }) => key).filter((key) => !targeted.includes(key))}
+            value={null}
+            onChange={(key) => key && change.mutate({ add: true, whom: { p_segments: [key] } })}
+            searchable
+          />
+        </For>
+      </Stack>
+    </Section>
+  );
+}

@@ -1,0 +1,54 @@
+/** The switch of a flag: off at one click, on after a word. */
+import { Switch } from "@mantine/core";
+import { type Flag, isOn, type SetFlag, setShareOf, useSetFlag, useSwitchOff } from "../../data/flags.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import { useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+
+export function Toggle(
+  { flag, size = "md", onConflict }: {
+    flag: Flag;
+    size?: "md" | "lg";
+    onConflict?: (refusal: Refusal, args: SetFlag) => void;
+  },
+) {
+  const may = useMay("operator");
+  const ask = useAsk();
+  const off = useSwitchOff();
+  const set = useSetFlag(onConflict);
+  const on = isOn(flag);
+
+  async function toggle() {
+    if (on) return off.mutate({ key: flag.key, reason: null });
+    const share = setShareOf(flag.metadata);
+    const answer = await ask({
+      title: `Turn ${flag.key} on?`,
+      body: `It will be on for ${share} % of all contacts${
+        share < 100 ? " and for its targets" : ""
+      }, within 5 seconds.`,
+      action: "Turn on",
+      reason: "required",
+    });
+    if (!answer) return;
+    set.mutate({
+      key: flag.key,
+      changes: { on: true },
+      version: flag.version,
+      reason: answer.reason,
+      foresee: { value: "true" },
+    });
+  }
+
+  return (
+    <Switch
+      size={size}
+      checked={on}
+      disabled={!may}
+      onChange={toggle}
+      label={on ? "on" : "off"}
+      labelPosition="left"
+      aria-label={`${flag.key} is ${on ? "on" : "off"}${may ? "" : ", operators may change it"}`}
+      styles={{ body: { alignItems: "center", justifyContent: "flex-end" } }}
+    />
+  );
+}

@@ -1,0 +1,17 @@
+/** Flags: the list, one flag, and the segments that flags target. */
+import { Route, Switch } from "wouter";
+import { FlagPage } from "./FlagPage.tsx";
+import { FlagList } from "./List.tsx";
+import { SegmentList } from "./Segments.tsx";
+
+export default function Flags() {
+  return (
+    <Switch>
+      <Route path="/flags" component={FlagList} />
+      <Route path="/flags/segments" component={SegmentList} />
+      <Route path="/flags/:key">
+        {({ key }) => <FlagPage key={key} flagKey={decodeURIComponent(key)} />}
+      </Route>
+    </Switch>
+  );
+}

@@ -1,0 +1,41 @@
+/** What was changed lately, by whom and why: the first suspect. */
+import { Group, Text } from "@mantine/core";
+import { useNames } from "../../data/team.ts";
+import { Icon, type IconName } from "../../ui/icons.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import type { Change } from "./data.ts";
+import classes from "./overview.module.css";
+
+const ICONS: Record<string, IconName> = { setting: "flag", rollout: "stairs", rollback: "undo" };
+
+export function Changes({ changes }: { changes: Change[] }) {
+  const name = useNames();
+  return (
+    <Section title="Recent changes" flush>
+      {changes.length === 0
+        ? <Empty icon="clock" title="Nothing was changed yet" />
+        : (
+          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Recent changes">
+            {changes.map((change, index) => (
+              <li key={`${change.at} ${index}`}>
+                <Group gap="sm" wrap="nowrap" align="flex-start">
+                  <Text c="dimmed" component="span">
+                    <Icon name={ICONS[change.kind] ?? "gear"} size={18} />
+                  </Text>
+                  <div style={{ minWidth: 0 }}>
+                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>{change.what}</Text>
+                    <Text size="xs" c="dimmed" component="div">
+                      <Time at={change.at} /> by {name(change.who)}
+                      {change.why && `: ${change.why}`}
+                    </Text>
+                  </div>
+                </Group>
+              </li>
+            ))}
+          </ul>
+        )}
+    </Section>
+  );
+}

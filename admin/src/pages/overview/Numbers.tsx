@@ -1,0 +1,78 @@
+/** What waits, what is lost if nobody looks, and how much fails. */
+import { Anchor, Paper, SimpleGrid, Text } from "@mantine/core";
+import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { duration } from "../../ui/Time.tsx";
+import { PAGES } from "../../shell/pages.ts";
+import type { OverviewData } from "./data.ts";
+import classes from "./overview.module.css";
+
+const WAITS = {
+  unrouted: "Waiting for a route",
+  deliveries: "Waiting for services",
+  outbound: "Waiting to be sent",
+} as const;
+
+export function Numbers({ data }: { data: OverviewData }) {
+  const requests = data.functions.reduce((sum, { requests }) => sum + requests, 0);
+  const errors = data.functions.reduce((sum, { errors }) => sum + errors, 0);
+  return (
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md">
+      {Object.entries(WAITS).map(([name, label]) => {
+        const { n, oldest_seconds, held } = data.queue[name as keyof typeof WAITS];
+        const about = [
+          ...(oldest_seconds != null ? [`oldest ${duration(oldest_seconds)}`] : ["nothing waits"]),
+          ...(held ? [`${held} held by a flag`] : []),
+        ];
+        return (
+          <Number
+            key={name}
+            label={label}
+            value={n.toLocaleString()}
+            alarm={(oldest_seconds ?? 0) > 300}
+            about={about.join(", ")}
+          />
+        );
+      })}
+      <Number
+        label="Dead letters"
+        value={data.dead_letters.toLocaleString()}
+        alarm={data.dead_letters > 0}
+        about={data.dead_letters > 0 ? <To path="/deliveries">retry or drop them</To> : "none given up"}
+      />
+      <Number
+        label="Errors"
+        value={requests === 0 ? "–" : `${(100 * errors / requests).toFixed(errors === 0 ? 0 : 2)} %`}
+        alarm={errors > 0.01 * requests}
+        about={`${errors.toLocaleString()} of ${requests.toLocaleString()} requests`}
+      />
+    </SimpleGrid>
+  );
+}
+
+function To({ path, children }: { path: string; children: string }) {
+  return PAGES.some((page) => page.path === path)
+    ? <Anchor component={Link} href={path} size="xs">{children}</Anchor>
+    : children;
+}
+
+function Number(
+  { label, value, about, alarm }: { label: string; value: string; about: ReactNode; alarm: boolean },
+) {
+  return (
+    <Paper withBorder radius="md" p="md">
+      <Text size="xs" c="dimmed">{label}</Text>
+      <Text
+        size="xl"
+        fw={700}
+        lh={1.3}
+        className={classes.number}
+        c={alarm ? "red.8" : undefined}
+        data-alarm={alarm || undefined}
+      >
+        {value}
+      </Text>
+      <Text size="xs" c="dimmed" component="div">{about}</Text>
+    </Paper>
+  );
+}

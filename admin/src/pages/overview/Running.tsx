@@ -1,0 +1,41 @@
+/** Rollouts that are under way. */
+import { Anchor, Badge, Group, Progress, Text } from "@mantine/core";
+import { Link } from "wouter";
+import { Section } from "../../ui/Section.tsx";
+import { Empty } from "../../ui/states.tsx";
+import type { RunningRollout } from "./data.ts";
+import classes from "./overview.module.css";
+
+export function Running({ rollouts }: { rollouts: RunningRollout[] }) {
+  return (
+    <Section title="Rollouts under way" flush>
+      {rollouts.length === 0
+        ? (
+          <Empty icon="stairs" title="None">
+            <Anchor component={Link} href="/rollouts" size="sm">Bring a feature to more people</Anchor>, step
+            by step.
+          </Empty>
+        )
+        : (
+          <ul className={classes.list}>
+            {rollouts.map(({ id, flag_key, state, stage_name, percentage }) => (
+              <li key={id}>
+                <Group justify="space-between" wrap="nowrap" mb={6}>
+                  <Anchor component={Link} href={`/rollouts/${id}`} size="sm" fw={600} truncate>
+                    {flag_key}
+                  </Anchor>
+                  <Badge variant="light" color={state === "paused" ? "yellow.9" : "teal"}>{state}</Badge>
+                </Group>
+                <Progress
+                  value={Number(percentage ?? 0)}
+                  size="sm"
+                  aria-label={`${flag_key}: ${percentage} %`}
+                />
+                <Text size="xs" c="dimmed" mt={4}>{stage_name}, {Number(percentage ?? 0)} %</Text>
+              </li>
+            ))}
+          </ul>
+        )}
+    </Section>
+  );
+}

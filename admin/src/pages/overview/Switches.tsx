@@ -1,0 +1,51 @@
+/** The brakes: every feature's flag, one click from off. */
+import { Badge, Button, Group, Text, UnstyledButton } from "@mantine/core";
+import { Link } from "wouter";
+import { audience, isOn, useFlags, useSwitchOff } from "../../data/flags.ts";
+import { For } from "../../session/me.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import classes from "./overview.module.css";
+
+export function Switches() {
+  const flags = useFlags();
+  const off = useSwitchOff();
+  return (
+    <Section title="Switches" about="Off takes effect within 5 seconds; on is on the page of the flag." flush>
+      <Loaded
+        of={flags}
+        empty={<Empty icon="flag" title="No flags yet">A feature gets one with gatelink flags set.</Empty>}
+      >
+        {(flags) => (
+          <ul className={`${classes.list} ${classes.scroll}`} tabIndex={0} aria-label="Switches">
+            {flags.map((flag) => (
+              <li key={flag.key}>
+                <Group justify="space-between" wrap="nowrap">
+                  <UnstyledButton component={Link} href={`/flags/${flag.key}`} style={{ minWidth: 0 }}>
+                    <Text size="sm" fw={600} truncate>{flag.key.replace(/\.enabled$/, "")}</Text>
+                    <Text size="xs" c="dimmed">{isOn(flag) ? `on for ${audience(flag)}` : "off"}</Text>
+                  </UnstyledButton>
+                  {isOn(flag)
+                    ? (
+                      <For role="operator" otherwise={<Badge color="teal" variant="light">on</Badge>}>
+                        <Button
+                          size="xs"
+                          color="red"
+                          variant="light"
+                          aria-label={`Turn ${flag.key} off`}
+                          onClick={() => off.mutate({ key: flag.key, reason: null })}
+                        >
+                          Turn off
+                        </Button>
+                      </For>
+                    )
+                    : <Badge color="gray" variant="light">off</Badge>}
+                </Group>
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
+    </Section>
+  );
+}
