@@ -20,4 +20,18 @@ export const PAGES: PageEntry[] = [
     quick: true,
     Page: lazy(() => import("../pages/overview/index.tsx")),
   },
+  {
+    path: "/flags",
+    title: "Flags",
+    icon: "flag",
+    quick: true,
+    Page: lazy(() => import("../pages/flags/index.tsx")),
+  },
+  {
+    path: "/messages",
+    title: "Messages",
+    icon: "chat",
+    quick: true,
+    Page: lazy(() => import("../pages/messages/index.tsx")),
+  },
 ];
