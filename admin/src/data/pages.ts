@@ -1,0 +1,69 @@
+/** Long lists: read page by page as far as somebody looks, kept fresh at the top. */
+import { type InfiniteData, type QueryKey, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo } from "react";
+import { LIVE_MS } from "./query.ts";
+import type { Refusal } from "./refusal.ts";
+
+export interface PagesOptions<T> {
+  /** Begins with the name by which changes are announced, as in `useRows`. */
+  key: QueryKey;
+  /** The page after an item; the first page without. */
+  read: (after: T | undefined) => Promise<T[]>;
+  /** Items of a full page: a shorter one is the last. */
+  size: number;
+  idOf: (item: T) => string;
+}
+
+export interface Pages<T> {
+  /** undefined: not known yet. */
+  items: T[] | undefined;
+  error: Refusal | null;
+  retry: () => void;
+  /** Whether there is more to read. */
+  hasMore: boolean;
+  reading: boolean;
+  more: () => void;
+}
+
+/**
+ * Pages stay as they were read; the first one is read again every ten seconds, and what is new in it, or newer than
+ * what was there, stands before the rest.
+ */
+export function usePages<T>({ key, read, size, idOf }: PagesOptions<T>): Pages<T> {
+  const pages = useInfiniteQuery<T[], Refusal, InfiniteData<T[]>, QueryKey, T | undefined>({
+    queryKey: [...key, "pages"],
+    initialPageParam: undefined,
+    queryFn: ({ pageParam }) => read(pageParam as T | undefined),
+    getNextPageParam: (last) => last.length < size ? undefined : last.at(-1),
+    staleTime: Infinity,
+  });
+  const newest = useQuery<T[], Refusal>({
+    queryKey: [...key, "newest"],
+    queryFn: () => read(undefined),
+    enabled: pages.isSuccess,
+    refetchInterval: LIVE_MS,
+  });
+  const { items, apart } = useMemo(() => {
+    const older = pages.data?.pages.flat();
+    if (older === undefined) return { items: undefined, apart: false };
+    const known = new Set(older.map(idOf));
+    const first = newest.data ?? [];
+    // More came at once than a page holds: what lies between was never read.
+    const apart = first.length === size && !first.some((item) => known.has(idOf(item)));
+    const fresh = new Set(first.map(idOf));
+    return { items: apart ? first : [...first, ...older.filter((item) => !fresh.has(idOf(item)))], apart };
+  }, [pages.data, newest.data]);
+  useEffect(() => {
+    if (apart && !pages.isFetching) void pages.refetch();
+  }, [apart]);
+  return {
+    items,
+    error: pages.error,
+    retry: () => void pages.refetch(),
+    hasMore: pages.hasNextPage,
+    reading: pages.isFetchingNextPage,
+    more: () => {
+      if (pages.hasNextPage && !pages.isFetchingNextPage) void pages.fetchNextPage();
+    },
+  };
+}

@@ -1,0 +1,181 @@
+/** All conversations, or those that a search finds. */
+import { ActionIcon, Badge, Group, Loader, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useRef, useState } from "react";
+import { usePages } from "../../data/pages.ts";
+import { rpc, useRpc } from "../../data/query.ts";
+import { Contact } from "../../ui/Contact.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { ago, exact, useNow } from "../../ui/Time.tsx";
+import type { Conversation } from "./types.ts";
+import { typeWords } from "./words.ts";
+import classes from "./messages.module.css";
+
+const SIZE = 50;
+
+interface Props {
+  query: string;
+  onQuery: (query: string) => void;
+  selected: string;
+  /** With the message that a search found. */
+  open: (id: string, message?: string) => void;
+}
+
+/** A whole phone number is looked for by its last four digits, and does not get into the address. */
+export function searchFor(typed: string): string {
+  const digits = typed.replace(/[\s()+.-]/g, "");
+  return /^\d{5,15}$/.test(digits) ? digits.slice(-4) : typed.trim();
+}
+
+export function ConversationList({ query, onQuery, selected, open }: Props) {
+  const [typed, setTyped] = useState(query);
+  const search = useDebouncedCallback((text: string) => onQuery(searchFor(text)), 300);
+  return (
+    <>
+      <div className={classes.head}>
+        <TextInput
+          type="search"
+          aria-label="Search conversations"
+          placeholder="Message id, link code or last four digits"
+          leftSection={<Icon name="search" size={16} />}
+          rightSection={typed && (
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label="Clear the search"
+              onClick={() => (setTyped(""), onQuery(""))}
+            >
+              <Icon name="cross" size={14} />
+            </ActionIcon>
+          )}
+          value={typed}
+          onChange={({ currentTarget: { value } }) => (setTyped(value), search(value))}
+        />
+      </div>
+      {query
+        ? <Found query={query} selected={selected} open={open} />
+        : <All selected={selected} open={open} />}
+    </>
+  );
+}
+
+function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "open">) {
+  const found = useRpc<Conversation[]>("search_conversations", { p_query: query, p_limit: 200 });
+  if (found.data === undefined || found.isPlaceholderData) {
+    return found.isError ? <Failed error={found.error} retry={found.refetch} /> : <Loading rows={3} />;
+  }
+  if (found.data.length === 0) {
+    return (
+      <Empty icon="search" title="Nothing found">
+        Give a message's whole id (ours or wamid…), a link's code, or the last four digits of the number.
+      </Empty>
+    );
+  }
+  return <Rows items={found.data} selected={selected} open={open} />;
+}
+
+function All({ selected, open }: Pick<Props, "selected" | "open">) {
+  const pages = usePages<Conversation>({
+    key: ["list_conversations"],
+    read: (after) => rpc("list_conversations", { p_before: after?.last?.id ?? null, p_limit: SIZE }),
+    size: SIZE,
+    idOf: ({ id }) => id,
+  });
+  if (pages.items === undefined) {
+    return pages.error
+      ? <Failed error={pages.error} retry={pages.retry} />
+      : <Loading rows={8} height={58} />;
+  }
+  if (pages.items.length === 0) {
+    return (
+      <Empty icon="chat" title="Nobody has written yet">
+        Messages show up here as soon as Meta's webhook brings them. On the local stack, write one in the{" "}
+        <a href="../simulator/">simulator</a>.
+      </Empty>
+    );
+  }
+  return (
+    <Rows items={pages.items} selected={selected} open={open} more={pages.more} reading={pages.reading} />
+  );
+}
+
+interface RowsProps extends Pick<Props, "selected" | "open"> {
+  items: Conversation[];
+  more?: () => void;
+  reading?: boolean;
+}
+
+function Rows({ items, selected, open, more, reading }: RowsProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => 66,
+    overscan: 8,
+    getItemKey: (index) => items[index].id,
+  });
+  const shown = rows.getVirtualItems();
+  const last = shown.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (last >= items.length - 10) more?.();
+  }, [last, items.length]);
+  return (
+    <div ref={scroller} className={classes.scroll}>
+      <div
+        role="list"
+        aria-label="Conversations"
+        style={{ height: rows.getTotalSize(), position: "relative" }}
+      >
+        {shown.map(({ key, index, start }) => (
+          <div
+            key={key}
+            role="listitem"
+            ref={rows.measureElement}
+            data-index={index}
+            style={{ position: "absolute", top: 0, insetInline: 0, transform: `translateY(${start}px)` }}
+          >
+            <Row of={items[index]} selected={items[index].id === selected} open={open} />
+          </div>
+        ))}
+      </div>
+      {reading && <Loader size="sm" m="sm" aria-label="Reading more" />}
+    </div>
+  );
+}
+
+function Row({ of, selected, open }: { of: Conversation; selected: boolean } & Pick<Props, "open">) {
+  const { contact, last, found, message_id } = of;
+  const now = useNow();
+  return (
+    <UnstyledButton
+      className={classes.conversation}
+      aria-current={selected ? "true" : undefined}
+      onClick={() => open(of.id, message_id ?? undefined)}
+    >
+      <Group justify="space-between" wrap="nowrap" gap="xs">
+        <Contact id={contact.last_four ?? "????"} name={contact.name} />
+        {last && (
+          <Text
+            size="xs"
+            c="dimmed"
+            title={exact(new Date(last.created_at))}
+            style={{ whiteSpace: "nowrap" }}
+          >
+            {ago(new Date(last.created_at), now)}
+          </Text>
+        )}
+      </Group>
+      <Group justify="space-between" wrap="nowrap" gap="xs" mt={2}>
+        <Text size="sm" c="dimmed" truncate>
+          {last?.direction === "out" && "You: "}
+          {last?.text ?? typeWords(last?.type ?? "")}
+        </Text>
+        {of.unrouted_since && <Badge size="xs" color="yellow" variant="light">waits</Badge>}
+        {found === "message" && <Badge size="xs" variant="light">the message</Badge>}
+        {found === "link" && <Badge size="xs" variant="light">by the link</Badge>}
+      </Group>
+    </UnstyledButton>
+  );
+}

@@ -1,0 +1,110 @@
+/** A reply to a person, for as long as WhatsApp lets the business write freely. */
+import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { rpc, useChange } from "../../data/query.ts";
+import { Refusal } from "../../data/refusal.ts";
+import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
+import type { Conversation, Message } from "./types.ts";
+
+/** Longest text that WhatsApp takes. */
+const MAX = 4096;
+
+const ERRORS: Record<string, [message: string, hint: string]> = {
+  window_closed: [
+    "The window has closed.",
+    "Wait until the person writes again, or have a service send a template.",
+  ],
+  opted_out: ["The person wants no messages.", "Wait until they write again."],
+  feature_off: ["Sending is off for this contact.", "The flag wa_send.enabled turns it on."],
+  nobody: ["The person has no id that can be written to.", "They have to write again first."],
+  idempotency_conflict: ["This was sent already, with other words.", "Reload the page."],
+};
+
+async function send(args: { conversation: string; text: string; key: string }): Promise<string> {
+  const { conversation, text, key } = args;
+  const answer = await rpc<{ id?: string; error?: string }>("reply_in_conversation", {
+    p_conversation_id: conversation,
+    p_text: text,
+    p_key: key,
+  });
+  if (answer.id !== undefined) return answer.id;
+  const [message, hint] = ERRORS[answer.error ?? ""] ?? [`It was refused: ${answer.error}.`, ""];
+  throw new Refusal(answer.error ?? "unknown", message, hint);
+}
+
+/** The message as it will stand there, until the database shows the real one. */
+const foreseen = (text: string, key: string): Message => ({
+  id: key,
+  seq: Number.MAX_SAFE_INTEGER,
+  direction: "out",
+  type: "text",
+  provider_id: null,
+  text,
+  choice: null,
+  status: "queued",
+  status_at: {},
+  error: null,
+  sent_at: null,
+  created_at: new Date().toISOString(),
+  link: null,
+  route: null,
+  deliveries: [],
+});
+
+export function Reply({ conversation }: { conversation: Conversation }) {
+  const { id, window_closes_at, opted_out_at } = conversation;
+  const [text, setText] = useState("");
+  // The same key for the same words: a second press, or a try again after an answer that got lost, sends nothing twice.
+  const [key, setKey] = useState(() => crypto.randomUUID());
+  const now = useNow();
+  const left = window_closes_at === null ? 0 : (Date.parse(window_closes_at) - now) / 1000;
+  const reply = useChange({
+    act: send,
+    touches: ["conversation_messages", "list_conversations"],
+    foresee: ({ text, key }) => [{
+      key: ["conversation_messages", id, "newest"],
+      data: (before) => [foreseen(text, key), ...before as Message[]],
+    }],
+  });
+  if (left <= 0) {
+    return (
+      <Alert color="gray" p="xs" title="The window is closed">
+        {window_closes_at
+          ? `It closed ${ago(new Date(window_closes_at), now)}, 24 hours after the person last wrote.`
+          : "The person has not written yet."} Until they write again, WhatsApp takes templates only.
+      </Alert>
+    );
+  }
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (text.trim() === "" || reply.isPending) return;
+    reply.mutate({ conversation: id, text, key }, {
+      onSuccess: () => {
+        setText("");
+        setKey(crypto.randomUUID());
+      },
+    });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Textarea
+        aria-label="Reply"
+        placeholder="Write a reply"
+        autosize
+        minRows={1}
+        maxRows={6}
+        maxLength={MAX}
+        value={text}
+        onChange={({ currentTarget: { value } }) => (setText(value), setKey(crypto.randomUUID()))}
+        onKeyDown={(event) => event.key === "Enter" && (event.metaKey || event.ctrlKey) && submit(event)}
+      />
+      <Group justify="space-between" mt="xs" gap="xs">
+        <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
+          {opted_out_at && "The person opted out of messages, and has written since. "}
+          The window closes in {duration(left)}.
+        </Text>
+        <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>Send</Button>
+      </Group>
+    </form>
+  );
+}

@@ -1,0 +1,100 @@
+/** A contact whole: an operator's act that is recorded, with its reason. What was revealed is not kept. */
+import { ActionIcon, Button, CopyButton, Group, Modal, Stack, Table, Text } from "@mantine/core";
+import { useState } from "react";
+import { rpc, useChange } from "../../data/query.ts";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+interface Revealed {
+  id: string;
+  name: string | null;
+  identities: { kind: string; value: string; valid_from: string; valid_to: string | null }[];
+}
+
+const KINDS: Record<string, string> = {
+  phone: "Phone number",
+  username: "User name",
+  bsuid: "WhatsApp user id",
+  parent_bsuid: "Parent user id",
+};
+
+export function Reveal({ contact }: { contact: string }) {
+  const ask = useAsk();
+  const [shown, setShown] = useState<Revealed>();
+  const reveal = useChange({
+    act: (reason: string) => rpc<Revealed>("reveal_contact", { p_contact_id: contact, p_reason: reason }),
+    touches: ["contact_acts"],
+  });
+  return (
+    <>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<Icon name="eye" size={16} />}
+        loading={reveal.isPending}
+        onClick={async () => {
+          const answer = await ask({
+            title: "Show this contact whole?",
+            body:
+              "The number and name are shown to you. That you looked, when and why is recorded for the team.",
+            action: "Show",
+            reason: "required",
+          });
+          if (answer?.reason) setShown(await reveal.mutateAsync(answer.reason).catch(() => undefined));
+        }}
+      >
+        Reveal
+      </Button>
+      <Modal
+        opened={shown !== undefined}
+        onClose={() => setShown(undefined)}
+        title="The contact"
+        closeButtonProps={{ "aria-label": "Hide the contact" }}
+        centered
+      >
+        {shown && (
+          <Stack>
+            <Text fw={600}>{shown.name ?? "No name"}</Text>
+            <Table layout="fixed">
+              <Table.Tbody>
+                {shown.identities.map(({ kind, value, valid_to }) => (
+                  <Table.Tr key={`${kind} ${value} ${valid_to}`}>
+                    <Table.Td>
+                      <Text size="xs" c="dimmed" component="div">
+                        {KINDS[kind] ?? kind}
+                        {valid_to && (
+                          <>
+                            , until <Time at={valid_to} />
+                          </>
+                        )}
+                      </Text>
+                      <Group gap={4} wrap="nowrap">
+                        <Text ff="monospace" style={{ overflowWrap: "anywhere" }}>
+                          {kind === "phone" ? `+${value}` : value}
+                        </Text>
+                        <CopyButton value={kind === "phone" ? `+${value}` : value}>
+                          {({ copied, copy }) => (
+                            <ActionIcon
+                              variant="subtle"
+                              color="gray"
+                              aria-label={copied ? "Copied" : `Copy the ${KINDS[kind] ?? kind}`}
+                              onClick={copy}
+                            >
+                              <Icon name={copied ? "check" : "copy"} size={16} />
+                            </ActionIcon>
+                          )}
+                        </CopyButton>
+                      </Group>
+                    </Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+            <Button variant="default" onClick={() => setShown(undefined)}>Hide</Button>
+          </Stack>
+        )}
+      </Modal>
+    </>
+  );
+}

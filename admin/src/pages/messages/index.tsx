@@ -1,0 +1,63 @@
+/** Conversations, message by message. */
+import { Anchor, Box, Text } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { navigate, useParameter } from "../../shell/location.ts";
+import { For } from "../../session/me.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty } from "../../ui/states.tsx";
+import { ConversationList } from "./ConversationList.tsx";
+import { ConversationView } from "./ConversationView.tsx";
+import { StoryDrawer } from "./StoryDrawer.tsx";
+import classes from "./messages.module.css";
+
+export default function Messages() {
+  const [query, setQuery] = useParameter("q");
+  const [conversation] = useParameter("conversation");
+  const [message, setMessage] = useParameter("message");
+  const wide = useMediaQuery("(min-width: 62em)", true, { getInitialValueInEffect: false });
+
+  const search = (changes: Record<string, string>) => {
+    const kept = Object.entries({ q: query, conversation, ...changes }).filter(([, value]) => value !== "");
+    return `/messages?${new URLSearchParams(kept)}`;
+  };
+  const list = (
+    <ConversationList
+      query={query}
+      onQuery={setQuery}
+      selected={conversation}
+      open={(id, found) => navigate(search({ conversation: id, message: found ?? "" }))}
+    />
+  );
+  return (
+    <Page
+      title="Messages"
+      about={(wide || !conversation) && (
+        <>
+          Newest first, kept fresh.
+          <For role="operator" otherwise=" What people write is shown to operators.">{null}</For>
+        </>
+      )}
+      back={!wide && conversation && (
+        <Anchor size="sm" href={`#${search({ conversation: "" })}`}>All conversations</Anchor>
+      )}
+    >
+      <div className={classes.split}>
+        {(wide || !conversation) && <Box className={classes.pane}>{list}</Box>}
+        {conversation
+          ? (
+            <Box className={classes.pane}>
+              <ConversationView key={conversation} id={conversation} open={setMessage} />
+            </Box>
+          )
+          : wide && (
+            <Box className={classes.pane}>
+              <Empty icon="chat" title="Choose a conversation">
+                <Text size="sm">Its messages, where each went and why, stand here.</Text>
+              </Empty>
+            </Box>
+          )}
+      </div>
+      <StoryDrawer id={message} close={() => setMessage("")} />
+    </Page>
+  );
+}
