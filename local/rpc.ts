@@ -29,20 +29,36 @@ interface Statement {
   returnsVoid: boolean;
 }
 
+/** A function whose only argument is JSON: its statement is known without a look into the body. */
+interface Plain extends Statement {
+  /** How a body with a list in this argument begins. */
+  begins: string;
+}
+
+/**
+ * Calls that go down one connection, one behind the other. Side by side, groups of webhooks wait for each other's rows
+ * (the same people, the same counters) and then end at the same moment, when the database has nothing to do while
+ * the functions make the next ones: on two cores that takes a fifth of the webhooks a second.
+ */
+const IN_LINE: ReadonlySet<string> = new Set(["ingest_updates"]);
+
 const PREFIX = "/rest/v1/rpc/";
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
 
 /** Serves calls with the secret key on connections that are service_role throughout. */
 export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions): RpcPath {
-  const sql = postgres(dbUrl, {
-    max: connections,
-    connect_timeout: 5,
-    onnotice: () => {},
-    connection: { role: "service_role", options: `-c request.jwt.claims={"role":"service_role"}` },
-    // Text in, text out: nothing here looks into JSON.
-    types: { json: text(114), jsonb: text(3802) },
-  });
+  const connect = (max: number) =>
+    postgres(dbUrl, {
+      max,
+      connect_timeout: 5,
+      onnotice: () => {},
+      connection: { role: "service_role", options: `-c request.jwt.claims={"role":"service_role"}` },
+      // Text in, text out: nothing here looks into JSON.
+      types: { json: text(114), jsonb: text(3802) },
+    });
+  const sql = connect(connections), line = connect(1);
   const statements = new Map<string, Statement>();
+  const plain = new Map<string, Plain>();
 
   /** The statement that calls a function with these arguments; undefined when there is none that takes them. */
   async function statementOf(name: string, given: string[]): Promise<Statement | undefined> {
@@ -78,12 +94,36 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
       returnsVoid: found.returns_void,
     };
     statements.set(signature, statement);
+    if (!found.returns_set && columns.length === 1 && columns[0].type === "jsonb") {
+      const [{ arg }] = columns;
+      plain.set(name, {
+        text: `select to_json(r)::text as body from public."${name}"("${arg}" => $1::jsonb -> '${arg}') as r`,
+        returnsVoid: found.returns_void,
+        begins: `{"${arg}":[`,
+      });
+    }
     return statement;
   }
 
+  /** The statement for a body, and what it takes; undefined when it is none of ours. */
+  async function statementFor(name: string, body: string): Promise<[Statement, string[]] | undefined> {
+    const known = plain.get(name);
+    if (known !== undefined && body.startsWith(known.begins)) return [known, [body]];
+    let given: string[];
+    try {
+      given = Object.keys(JSON.parse(body));
+    } catch {
+      return undefined;
+    }
+    const statement = await statementOf(name, given.sort());
+    return statement && [statement, given.length === 0 ? [] : [body]];
+  }
+
   return {
-    close: () => sql.end({ timeout: 1 }),
-    cut: () => void sql.end({ timeout: 0 }).catch(() => {}),
+    close: async () => {
+      await Promise.all([sql, line].map((each) => each.end({ timeout: 1 })));
+    },
+    cut: () => [sql, line].forEach((each) => void each.end({ timeout: 0 }).catch(() => {})),
     async fetch(request) {
       const at = request.url.indexOf(PREFIX, 8);
       if (at < 0 || request.method !== "POST" || request.headers.get("apikey") !== secretKey) {
@@ -97,27 +137,21 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
         return request;
       }
       const body = await request.text();
-      const unread = () => new Request(request.url, { method: "POST", headers: request.headers, body });
-      let given: string[];
       try {
-        given = Object.keys(JSON.parse(body));
-      } catch {
-        return unread();
-      }
-      try {
-        const statement = await statementOf(name, given.sort());
-        if (statement === undefined) return unread();
-        const [row] = await sql.unsafe<{ body: string | null }[]>(
-          statement.text,
-          given.length === 0 ? [] : [body],
-          { prepare: true },
-        );
+        const found = await statementFor(name, body);
+        if (found === undefined) {
+          return new Request(request.url, { method: "POST", headers: request.headers, body });
+        }
+        const [statement, given] = found;
+        const [row] = await (IN_LINE.has(name) ? line : sql)
+          .unsafe<{ body: string | null }[]>(statement.text, given, { prepare: true });
         if (statement.returnsVoid) return new Response(null, { status: 204 });
         return new Response(row?.body ?? "null", { headers: JSON_HEADERS });
       } catch (error) {
         if (isOutage(error)) return noticed(OUTAGE_ANSWER());
         // What is known of the function may be what was wrong.
         statements.clear();
+        plain.clear();
         return errorAnswer(error);
       }
     },

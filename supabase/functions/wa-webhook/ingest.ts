@@ -38,10 +38,10 @@ export interface IngestOptions {
 }
 
 /**
- * Measured with 64 connections: groups of 32 side by side keep both the database and this isolate busy (10,000
- * webhooks/s; 6,300 with one group at a time, 5,600 with two of any size).
+ * Measured with 64 connections on two cores: while the database works on one group, this isolate makes the next. Alone,
+ * a group leaves one of the two idle; two small ones cost the database more than they gain.
  */
-const WORTH_BESIDE = 32;
+const WORTH_BESIDE = 24;
 
 /** An {@linkcode Ingest} that calls `ingest_updates` through `rpc`. */
 export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {

@@ -166,6 +166,14 @@ export function id(value: unknown): string | undefined {
 
 /** Meta's time: Unix seconds as text or number -> ISO 8601. Absurd ones (not in 2000..2099) are undefined. */
 export function time(value: unknown): string | undefined {
+  if (value !== lastTime.value) lastTime = { value, iso: isoTime(value) };
+  return lastTime.iso;
+}
+
+/** What comes together is of the same second, mostly. */
+let lastTime: { value: unknown; iso?: string } = { value: undefined };
+
+function isoTime(value: unknown): string | undefined {
   const seconds = typeof value === "number" || typeof value === "string" && /^\d{1,12}$/.test(value)
     ? Number(value)
     : NaN;
