@@ -17,7 +17,7 @@ export interface Functions {
    * and answered 500 as problem+json.
    * @param peer Address of the caller.
    */
-  fetch(request: Request, peer: string): Promise<Response> | undefined;
+  fetch(request: Request, peer: string): Response | Promise<Response> | undefined;
   /** Loads all of them now, so that the first request need not wait; one that fails is logged. */
   preload(): Promise<void>;
 }
@@ -56,23 +56,25 @@ export function serveFunctions(folder: string): Functions {
     [...listFunctions(folder)].map(([name, path]) => [name, new LoadedOnce(name, path)]),
   );
 
-  async function answer(name: string, request: Request): Promise<Response> {
+  /** At once where the function does: small answers are many, and a promise costs as much as one. */
+  function answer(name: string, request: Request): Response | Promise<Response> {
+    const found = functions.get(name);
     try {
-      const found = functions.get(name);
       if (!found) throw new Problem("not_found");
-      const served = found.served ?? await found.load();
-      const response = await served.fetch(request);
-      if (!(response instanceof Response)) throw new TypeError("the function returned no Response");
-      return response;
+      const response = found.served?.fetch(request) ?? found.load().then((served) => served.fetch(request));
+      return response instanceof Promise
+        ? response.then(checked).catch((error) => refusal(name, request, error))
+        : checked(response);
     } catch (error) {
       return refusal(name, request, error);
     }
   }
 
   /** Without a custom domain the platform serves no web pages: they become plain text. */
-  async function answerWithoutPages(name: string, request: Request): Promise<Response> {
-    const response = await answer(name, request);
-    return request.method === "GET" ? withoutPages(response) : response;
+  function answerWithoutPages(name: string, request: Request): Response | Promise<Response> {
+    const response = answer(name, request);
+    if (request.method !== "GET") return response;
+    return response instanceof Promise ? response.then(withoutPages) : withoutPages(response);
   }
 
   return {
@@ -140,7 +142,13 @@ function refusal(name: string, request: Request, error: unknown): Response {
   return problemResponse(problem, requestId);
 }
 
+function checked(response: Response): Response {
+  if (!(response instanceof Response)) throw new TypeError("the function returned no Response");
+  return response;
+}
+
 function withoutPages(response: Response): Response {
+  if (response.body === null) return response;
   const type = response.headers.get("content-type");
   if (type === null || !/^text\/html\b/i.test(type)) return response;
   const headers = new Headers(response.headers);

@@ -1,6 +1,7 @@
 /** What comes back: messages tied to links and ads, and what routing and services get to know of it. */
 import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
+import { type Click, linesOf } from "../supabase/functions/_shared/links/click_lines.ts";
 import { databaseTest } from "./support/database.ts";
 import { edgeTest } from "./support/edge.ts";
 import { ingest, message } from "./support/intake.ts";
@@ -16,9 +17,9 @@ async function link(sql: Sql, code = "poster22"): Promise<string> {
   return code;
 }
 
-async function click(sql: Sql, click: Record<string, unknown> = {}): Promise<void> {
-  const row = { code: "poster22", t: Date.now(), k: "whatsapp", p: "ios", o: TOKEN, ...click };
-  await sql`select record_clicks(${crypto.randomUUID()}, 0, ${sql.json([row] as never)})`;
+async function click(sql: Sql, click: Partial<Click> = {}): Promise<void> {
+  const row: Click = { code: "poster22", t: Date.now(), k: "whatsapp", p: "ios", o: TOKEN, ...click };
+  await sql`select record_clicks(${crypto.randomUUID()}, 0, ${linesOf([row])})`;
 }
 
 /** Everything attributed, in the order of the messages. */

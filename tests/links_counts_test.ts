@@ -1,6 +1,7 @@
 /** Figures of links over time, an app's first open, and how the database finds what it looks for. */
 import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
+import { type Click, linesOf } from "../supabase/functions/_shared/links/click_lines.ts";
 import { databaseTest } from "./support/database.ts";
 import { ANDROID, IPHONE, type Links, linksTest } from "./support/links.ts";
 
@@ -11,15 +12,15 @@ async function link(sql: Sql, code = "poster22"): Promise<void> {
   await sql`insert into links (code, request_hash, default_url) values (${code}, 'h', ${HOME})`;
 }
 
-async function clicks(sql: Sql, ...rows: Record<string, unknown>[]): Promise<void> {
-  const all = rows.map((row) => ({
+async function clicks(sql: Sql, ...rows: Partial<Click>[]): Promise<void> {
+  const all = rows.map((row): Click => ({
     code: "poster22",
     t: Date.now(),
     p: "ios",
     h: "00000000000000aa",
     ...row,
   }));
-  await sql`select record_clicks(${crypto.randomUUID()}, 3, ${sql.json(all as never)})`;
+  await sql`select record_clicks(${crypto.randomUUID()}, 3, ${linesOf(all)})`;
 }
 
 const stats = async (sql: Sql) => {

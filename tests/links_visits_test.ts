@@ -1,5 +1,6 @@
 /** Visits of links, on the real database: what is answered, and what is kept of it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { linesOf } from "../supabase/functions/_shared/links/click_lines.ts";
 import { ANDROID, IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "./support/links.ts";
 
 const HOME = "https://www.example.com/", SALE = "https://www.example.com/sale";
@@ -153,9 +154,9 @@ linksTest("clicks equal redirects, whatever happens to the database meanwhile", 
 });
 
 linksTest("a batch of clicks that comes twice is written once", async (links) => {
-  const clicks = [{ code: "a", t: Date.now(), p: "ios" }];
+  const clicks = linesOf([{ code: "a", t: Date.now(), p: "ios" }]);
   const batch = crypto.randomUUID();
-  for (let i = 0; i < 2; i++) await links.sql`select record_clicks(${batch}, 1, ${links.sql.json(clicks)})`;
+  for (let i = 0; i < 2; i++) await links.sql`select record_clicks(${batch}, 1, ${clicks})`;
   const [{ n }] = await links.sql`select count(*)::int as n from clicks`;
   assertEquals(n, 1);
 });

@@ -136,8 +136,9 @@ grant select, insert, delete on private.click_batches to service_role;
 -- ---------------------------------------------------------------------------
 -- Writing
 -- ---------------------------------------------------------------------------
--- Counts in the order of links: two isolates that share a slot wait instead of deadlocking.
-create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks jsonb) returns void
+-- Lines of text rather than JSON, which costs three times as much to take apart. Counts in the order of links: two
+-- isolates that share a slot wait instead of deadlocking.
+create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
@@ -145,11 +146,15 @@ begin
     return;
   end if;
   with given as (
-    select c.code collate "C" as code, to_timestamp(c.t / 1000.0) as at, coalesce(c.v, 'human') as verdict, c.r as reason,
-      coalesce(c.k, 'web') as target, c.p as platform, c.y as country, c.f as referrer,
-      ('x' || c.h)::bit(64)::bigint as visitor, c.u as user_id, c.o as token, ('x' || c.g)::bit(64)::bigint as fingerprint
-    from jsonb_to_recordset(p_clicks) as c (
-      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text)
+    select split_part(c.line, ' ', 1) collate "C" as code, to_timestamp(split_part(c.line, ' ', 2)::float8 / 1000) as at,
+      split_part(c.line, ' ', 3) as platform, ('x' || nullif(split_part(c.line, ' ', 4), ''))::bit(64)::bigint as visitor,
+      coalesce(nullif(split_part(c.line, ' ', 5), ''), 'human') as verdict,
+      coalesce(nullif(split_part(c.line, ' ', 6), ''), 'web') as target,
+      nullif(split_part(c.line, ' ', 7), '') as reason, nullif(split_part(c.line, ' ', 8), '') as country,
+      nullif(split_part(c.line, ' ', 9), '') as referrer,
+      ('x' || nullif(split_part(c.line, ' ', 10), ''))::bit(64)::bigint as fingerprint,
+      nullif(split_part(c.line, ' ', 11), '') as token, nullif(split_part(c.line, ' ', 12), '') as user_id
+    from string_to_table(p_clicks, E'\n') as c (line)
   ), written as (
     insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint)
     select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint
@@ -165,9 +170,9 @@ begin
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
 end $$;
-comment on function public.record_clicks(uuid, integer, jsonb) is 'Writes a batch of clicks and counts them, once however often the batch is sent: [{code, t (milliseconds), v verdict (human), r reason, k target (web), p platform, y country, f referrer, h visitor and g fingerprint (16 digits of hex), u user, o token}]. For secret keys.';
-revoke execute on function public.record_clicks(uuid, integer, jsonb) from public, anon, authenticated;
-grant execute on function public.record_clicks(uuid, integer, jsonb) to service_role;
+comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user. For secret keys.';
+revoke execute on function public.record_clicks(uuid, integer, text) from public, anon, authenticated;
+grant execute on function public.record_clicks(uuid, integer, text) to service_role;
 
 -- ---------------------------------------------------------------------------
 -- Reading

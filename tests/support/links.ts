@@ -141,12 +141,16 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
   const state: { away: boolean; lose?: string } = { away: false };
   const rpc = createRpc({
     endpoint: () => ({ url: "http://links.test", key: KEYS.secretKey }),
-    fetch: (url, init) => {
+    fetch: async (url, init) => {
       const name = url.slice(url.lastIndexOf("/") + 1);
       calls.set(name, (calls.get(name) ?? 0) + 1);
-      return state.away
-        ? Promise.resolve(new Response("no healthy upstream", { status: 503 }))
-        : fetchApi(url, init);
+      const lost = () => new Response("no healthy upstream", { status: 503 });
+      if (state.away) return lost();
+      const answer = await fetchApi(url, init);
+      if (state.lose !== name) return answer;
+      delete state.lose;
+      await answer.body?.cancel();
+      return lost();
     },
   });
   const loadConfig = createConfigLoader(rpc, () => clock + performance.now());
@@ -157,8 +161,8 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     now: () => clock + performance.now(),
   });
   const served = serve("deeplinks", createHandler(routes));
-  const request = (path: string, init: RequestInit, base = "/deeplinks") =>
-    served.fetch(new Request(`https://ref.example.co${base}${path}`, init));
+  const request = async (path: string, init: RequestInit, base = "/deeplinks") =>
+    await served.fetch(new Request(`https://ref.example.co${base}${path}`, init));
 
   return {
     calls,

@@ -97,15 +97,23 @@ async function bodiless(answer: Answer): Promise<Response> {
   return new Response(null, response);
 }
 
+/** What may stand before a link's code: as callers see the function, as it sees itself, as the local stack has it. */
+const OWN = ["/functions/v1/deeplinks", "/deeplinks", "/l"];
+
 /** Path below the function's own, with a leading slash and none at the end, and the query. No URL is made for it. */
 export function addressOf(url: string): { path: string; query: string } {
-  const begin = url.indexOf("/", url.indexOf("://") + 3);
+  let begin = url.indexOf("/", url.indexOf("://") + 3);
   const mark = url.indexOf("?", begin);
-  let path = mark < 0 ? url.slice(begin) : url.slice(begin, mark);
-  const own = /^(?:\/functions\/v1)?\/deeplinks(?=\/|$)|^\/l(?=\/|$)/.exec(path);
-  if (own !== null) path = path.slice(own[0].length);
-  if (path.endsWith("/")) path = path.slice(0, -1);
-  return { path: path === "" ? "/" : path, query: mark < 0 ? "" : url.slice(mark + 1) };
+  let end = mark < 0 ? url.length : mark;
+  for (const own of OWN) {
+    const after = begin + own.length;
+    if (url.startsWith(own, begin) && (after === end || url[after] === "/")) {
+      begin = after;
+      break;
+    }
+  }
+  if (end > begin && url[end - 1] === "/") end--;
+  return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
 }
 
 /** Codes do not depend on case, nor on what a text puts after an address. */

@@ -8,7 +8,8 @@
  */
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Click, Clicks } from "../_shared/links/clicks.ts";
+import type { Click } from "../_shared/links/click_lines.ts";
+import type { Clicks } from "../_shared/links/clicks.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { isPassword } from "../_shared/links/passwords.ts";
 import { placeOf, wantsToken } from "../_shared/links/place.ts";
@@ -205,7 +206,7 @@ export function createVisits(deps: VisitDeps) {
     if (otherwise !== undefined && visit.verdict === "human" && deps.servesHtml(request)) {
       return page(200, (nonce) => appPage(place.location, otherwise, nonce), cookie);
     }
-    return redirect(how.status, place.location, cookie);
+    return redirect(how.status, place.location, call.context, cookie);
   }
 
   function record(
@@ -228,7 +229,7 @@ export function createVisits(deps: VisitDeps) {
     } else {
       const address = addressOf(request);
       if (address !== undefined) {
-        click.h = hashOf(store.keys, visit.now, address, request.headers.get("user-agent") ?? "");
+        click.h = hashOf(store.keys, visit.now, address, visit.agentDigest);
         if (link.fingerprint && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
           click.g = fingerprintOf(visit.now, address, visit.platform);
         }

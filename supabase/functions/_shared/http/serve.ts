@@ -22,6 +22,11 @@ export interface Context {
   readonly traceparent: string | undefined;
   /** Logger whose lines carry function, request id and trace. */
   readonly log: Logger;
+  /**
+   * The request id for a handler that puts it on its answer itself, as `x-request-id`: `serve` then does not. Setting a
+   * header afterwards costs half of what a small answer costs.
+   */
+  takeId(): string;
 }
 
 /** Answers a request, or throws a {@linkcode Problem}. */
@@ -32,7 +37,8 @@ export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPT
 
 /** The shape the platform serves: `export default serve(…)`. */
 export interface Served {
-  fetch(request: Request): Promise<Response>;
+  /** Answers at once where the handler does: a promise costs more than a small answer. Never throws, never rejects. */
+  fetch(request: Request): Response | Promise<Response>;
 }
 
 /**
@@ -53,27 +59,39 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
   const counter = `${fn.replaceAll("-", "_")}_refused`;
   const pick = typeof handlers === "function" ? () => handlers : picker(handlers);
 
-  async function fetch(request: Request): Promise<Response> {
+  function fetch(request: Request): Response | Promise<Response> {
     const began = performance.now();
-    const response = await answered(request);
-    measure("request", `${fn} ${response.status}`, performance.now() - began);
-    return response;
-  }
-
-  async function answered(request: Request): Promise<Response> {
     const context = new RequestContext(fn, request.headers);
     try {
       const answer = request.headers.has(STATE_HEADER)
         ? state(fn, request.headers)
         : pick(request.method)(request, context);
-      return stamped(await answer, context.requestId);
+      return answer instanceof Promise
+        ? answer.then(
+          (answer) => measured(stamped(answer, context), began),
+          (error) => measured(refusal(error, request, context), began),
+        )
+        : measured(stamped(answer, context), began);
     } catch (error) {
-      const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
-      count(counter, problem.code);
-      report(problem, context);
-      const response = problemResponse(problem, context.requestId);
-      return request.method === "HEAD" ? new Response(null, response) : response;
+      return measured(refusal(error, request, context), began);
     }
+  }
+
+  /** Names of the series, made once: this runs for every request. */
+  const labels: string[] = [];
+
+  function measured(response: Response, began: number): Response {
+    const { status } = response;
+    measure("request", labels[status] ??= `${fn} ${status}`, performance.now() - began);
+    return response;
+  }
+
+  function refusal(error: unknown, request: Request, context: Context): Response {
+    const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
+    count(counter, problem.code);
+    report(problem, context);
+    const response = problemResponse(problem, context.requestId);
+    return request.method === "HEAD" ? new Response(null, response) : response;
   }
 
   return { fetch };
@@ -98,13 +116,14 @@ function picker(handlers: Partial<Record<Method, Handler>>): (method: string) =>
 }
 
 /** Puts the request id on an answer; one whose headers cannot be changed (from `fetch`) is copied. */
-function stamped(response: Response, requestId: string): Response {
+function stamped(response: Response, context: RequestContext): Response {
+  if (context.idTaken) return response;
   try {
-    response.headers.set("x-request-id", requestId);
+    response.headers.set("x-request-id", context.requestId);
     return response;
   } catch {
     const copy = new Response(response.body, response);
-    copy.headers.set("x-request-id", requestId);
+    copy.headers.set("x-request-id", context.requestId);
     return copy;
   }
 }
@@ -133,6 +152,8 @@ class RequestContext implements Context {
   readonly #headers: Headers;
   #requestId: string | undefined;
   #log: Logger | undefined;
+  /** Whether the handler has put the id on the answer itself. */
+  idTaken = false;
 
   constructor(fn: string, headers: Headers) {
     this.fn = fn;
@@ -145,6 +166,11 @@ class RequestContext implements Context {
       this.#requestId = given !== null && /^[\w.:-]{8,128}$/.test(given) ? given : crypto.randomUUID();
     }
     return this.#requestId;
+  }
+
+  takeId(): string {
+    this.idTaken = true;
+    return this.requestId;
   }
 
   get traceparent(): string | undefined {

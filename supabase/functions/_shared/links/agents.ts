@@ -4,6 +4,7 @@
  * @module
  */
 import { isbot, isbotMatch } from "isbot";
+import { sha256Hex } from "../whatsapp/hmac.ts";
 
 /** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
 export type Platform = "ios" | "android" | "windows" | "macos" | "linux" | "other";
@@ -20,6 +21,8 @@ export interface Agent {
   readonly verdict: Verdict;
   /** By what the verdict was reached; absent for a human. */
   readonly reason?: string;
+  /** Stands for the whole User-Agent in a visitor's hash: 16 digits of hex. */
+  readonly digest: string;
   /** Firefox on Android ignores the fallback of an `intent://` address. */
   readonly firefox: boolean;
 }
@@ -48,17 +51,24 @@ export function agentOf(userAgent: string | null): Agent {
 
 function read(ua: string): Agent {
   const platform = platformOf(ua), firefox = ua.includes("Firefox/");
-  const verdict = (verdict: Verdict, reason: string): Agent => ({ platform, firefox, verdict, reason });
+  const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
+  const verdict = (verdict: Verdict, reason: string): Agent => ({
+    platform,
+    firefox,
+    digest,
+    verdict,
+    reason,
+  });
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
   if (isbot(ua)) return verdict("bot", word(isbotMatch(ua) ?? ""));
-  return { platform, firefox, verdict: "human" };
+  return { platform, firefox, digest, verdict: "human" };
 }
 
-/** What matched, fit for a column and for people. */
+/** What matched, as one word for a column and for people. */
 function word(match: string): string {
-  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, " ").trim().slice(0, 40) || "isbot";
+  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, "_").replace(/^_|_$/g, "").slice(0, 40) || "isbot";
 }
 
 function platformOf(ua: string): Platform {

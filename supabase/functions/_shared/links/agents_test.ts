@@ -79,10 +79,10 @@ Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", 
   };
   assertEquals(verdict({}), ["human", undefined]);
   assertEquals(verdict({}, "HEAD"), ["preview", "head"]);
-  assertEquals(verdict({ "sec-purpose": "prefetch" }), ["prefetch", "purpose header"]);
+  assertEquals(verdict({ "sec-purpose": "prefetch" }), ["prefetch", "purpose_header"]);
   assertEquals(verdict({ purpose: "prefetch", "user-agent": AGENTS.googlebot }), [
     "prefetch",
-    "purpose header",
+    "purpose_header",
   ]);
 });
 

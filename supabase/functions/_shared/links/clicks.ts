@@ -10,34 +10,7 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
-import type { Verdict } from "./agents.ts";
-
-/** A click as `record_clicks` takes it; what stands at its default is left out. */
-export interface Click {
-  code: string;
-  /** When, in Unix milliseconds. */
-  t: number;
-  /** Verdict. @default {"human"} */
-  v?: Verdict;
-  /** By what the verdict was reached. */
-  r?: string;
-  /** Where it went. @default {"web"} */
-  k?: "web" | "app" | "store" | "whatsapp" | "fallback" | "preview";
-  /** Platform. */
-  p: string;
-  /** Country. */
-  y?: string;
-  /** Referring host. */
-  f?: string;
-  /** Visitor's hash, 16 digits of hex. */
-  h?: string;
-  /** Audience user. */
-  u?: string;
-  /** Token. */
-  o?: string;
-  /** Fingerprint, 16 digits of hex. */
-  g?: string;
-}
+import { type Click, ClickLines } from "./click_lines.ts";
 
 /** Options of {@linkcode createClicks}. */
 export interface ClicksOptions {
@@ -48,9 +21,9 @@ export interface ClicksOptions {
   onLost(clicks: number, error: unknown): void;
   /** Told when a group could not be sent and will be sent again. */
   onDelayed(error: unknown): void;
-  /** Most clicks of a group. @default {4000} */
+  /** Most clicks of a group. @default {10_000} */
   maxItems?: number;
-  /** Most clicks that wait. @default {200_000, about 60 MB} */
+  /** Most clicks that wait. @default {200_000, 10 MB and with the longest users and referrers 100} */
   maxQueued?: number;
   /**
    * From the start of one group to that of the next, at least, in milliseconds: nobody waits for a click, and a larger
@@ -75,23 +48,37 @@ export interface Clicks {
 
 /** Makes a {@linkcode Clicks}. */
 export function createClicks(options: ClicksOptions): Clicks {
-  const { rpc, waitUntil, onLost, onDelayed, maxItems = 4000, maxQueued = 200_000, everyMs = 100 } = options;
+  const { rpc, waitUntil, onLost, onDelayed, maxItems = 10_000, maxQueued = 200_000, everyMs = 100 } =
+    options;
   const { giveUpMs = 600_000, backoffMs = (attempt) => Math.min(10_000, 250 * 2 ** attempt) } = options;
   /** Isolates count in slots of their own, so that they do not wait for each other's rows. */
   const slot = crypto.getRandomValues(new Uint8Array(1))[0] & 15;
-  let queue: Click[] = [];
+  /** Groups that are full, and the one that is not. */
+  const full: ClickLines[] = [];
+  let open = new ClickLines();
   let sending = 0;
   /** Clicks that found no room since that was last told: told together, for there can be thousands a second. */
   let dropped = 0;
   let running: Promise<void> | undefined;
 
   function record(click: Click): void {
-    if (queue.length >= maxQueued) dropped++;
-    else queue.push(click);
+    if (queued() >= maxQueued) {
+      dropped++;
+    } else {
+      open.add(click);
+      if (open.count === maxItems) {
+        full.push(open);
+        open = new ClickLines();
+      }
+    }
     if (running === undefined) {
       running = run();
       waitUntil(running);
     }
+  }
+
+  function queued(): number {
+    return full.length * maxItems + open.count;
   }
 
   function tellDropped(): void {
@@ -104,34 +91,37 @@ export function createClicks(options: ClicksOptions): Clicks {
   /** Sends group after group until nothing is left. */
   async function run(): Promise<void> {
     await undefined; // what else comes in this turn of the event loop belongs to the same group
-    while (queue.length > 0) {
+    while (queued() > 0) {
       const next = pause(everyMs);
-      const group = queue.length <= maxItems ? queue : queue.slice(0, maxItems);
-      queue = queue.length <= maxItems ? [] : queue.slice(maxItems);
-      sending = group.length;
-      await send(group);
+      let group = full.shift();
+      if (group === undefined) {
+        group = open;
+        open = new ClickLines();
+      }
+      sending = group.count;
+      await send(group.text(), group.count);
       sending = 0;
       tellDropped();
-      if (queue.length < maxItems) await next;
+      if (full.length === 0) await next;
     }
     running = undefined;
   }
 
   /** Writes a group whole, or in halves when the database refuses it for what is in it; never rejects. */
-  async function send(group: Click[]): Promise<void> {
-    const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: group };
+  async function send(lines: string, count: number): Promise<void> {
+    const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: lines };
     const givenUpAt = performance.now() + giveUpMs;
     for (let attempt = 0;; attempt++) {
       try {
         await rpc("record_clicks", args, { timeoutMs: 30_000 });
         return;
       } catch (error) {
-        if (!(error instanceof Problem) && group.length > 1) {
-          const half = group.length >> 1;
-          await send(group.slice(0, half));
-          return await send(group.slice(half));
+        if (!(error instanceof Problem) && count > 1) {
+          const half = count >> 1, each = lines.split("\n");
+          await send(each.slice(0, half).join("\n"), half);
+          return await send(each.slice(half).join("\n"), count - half);
         }
-        if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(group.length, error);
+        if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(count, error);
         // The same batch again: it is written once, also when only the answer was lost.
         onDelayed(error);
         tellDropped();
@@ -140,7 +130,7 @@ export function createClicks(options: ClicksOptions): Clicks {
     }
   }
 
-  return { record, settled: () => running ?? Promise.resolve(), waiting: () => queue.length + sending };
+  return { record, settled: () => running ?? Promise.resolve(), waiting: () => queued() + sending };
 }
 
 function pause(ms: number): Promise<void> {

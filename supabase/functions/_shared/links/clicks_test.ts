@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { DbError, type Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
-import { type Click, createClicks } from "./clicks.ts";
+import { type Click, linesOf } from "./click_lines.ts";
+import { createClicks } from "./clicks.ts";
 
 interface Batch {
   p_batch: string;
-  p_clicks: Click[];
+  p_clicks: string;
 }
 
 /** A recorder before a database that does with each batch what it is told. */
@@ -37,7 +38,8 @@ function recorder(write: (batch: Batch, call: number) => void, options = {}) {
 }
 
 const click = (code: string): Click => ({ code, t: 0, p: "ios" });
-const written = (batches: Batch[]) => batches.flatMap(({ p_clicks }) => p_clicks.map(({ code }) => code));
+const codes = ({ p_clicks }: Batch) => p_clicks.split("\n").map((line) => line.split(" ")[0]);
+const written = (batches: Batch[]) => batches.flatMap(codes);
 
 Deno.test("createClicks(): what comes during one call travels as the next", async () => {
   const { clicks, batches } = recorder(() => {});
@@ -58,7 +60,7 @@ Deno.test("createClicks(): no group is larger than it may be", async () => {
   const { clicks, batches } = recorder(() => {}, { maxItems: 4 });
   for (let i = 0; i < 10; i++) clicks.record(click(String(i)));
   await clicks.settled();
-  assert(batches.every(({ p_clicks }) => p_clicks.length <= 4));
+  assert(batches.every((batch) => codes(batch).length <= 4));
   assertEquals(written(batches).length, 10);
 });
 
@@ -73,13 +75,13 @@ Deno.test("createClicks(): an outage makes the same batch come again until it is
 });
 
 Deno.test("createClicks(): a click that the database refuses is lost alone", async () => {
-  const { clicks, batches, lost } = recorder(({ p_clicks }) => {
-    if (p_clicks.some(({ code }) => code === "bad")) throw new DbError("record_clicks", "22P05", "refused");
+  const { clicks, batches, lost } = recorder((batch) => {
+    if (codes(batch).includes("bad")) throw new DbError("record_clicks", "22P05", "refused");
   });
   for (let i = 0; i < 20; i++) clicks.record(click(i === 13 ? "bad" : String(i)));
   await clicks.settled();
   assertEquals(lost, [1]);
-  const through = written(batches.filter(({ p_clicks }) => !p_clicks.some(({ code }) => code === "bad")));
+  const through = written(batches.filter((batch) => !codes(batch).includes("bad")));
   assertEquals(
     through.sort(),
     Array.from({ length: 20 }, (_, i) => String(i)).filter((i) => i !== "13").sort(),
@@ -97,4 +99,48 @@ Deno.test("createClicks(): what has no room and what waited too long is given up
   for (let i = 0; i < 3; i++) away.clicks.record(click(String(i)));
   await away.clicks.settled();
   assertEquals(away.lost, [3]);
+});
+
+Deno.test("linesOf(): fields in their order, empty ones between others, none at the end", () => {
+  const plain: Click = { code: "a", t: 1795000000000, p: "ios" };
+  assertEquals(
+    linesOf([
+      plain,
+      { ...plain, h: "00112233445566aa" },
+      {
+        ...plain,
+        t: 1,
+        v: "bot",
+        r: "curl",
+        k: "fallback",
+        y: "DE",
+        f: "x.example",
+        h: "h",
+        g: "g",
+        o: "o",
+        u: "u!",
+      },
+      { ...plain, u: "u" },
+    ]),
+    [
+      "a 1795000000000 ios",
+      "a 1795000000000 ios 00112233445566aa",
+      "a 1 ios h bot fallback curl DE x.example g o u!",
+      "a 1795000000000 ios         u",
+    ].join("\n"),
+  );
+});
+
+Deno.test("linesOf(): nothing that a field holds ends it, and lines of any number and length fit", () => {
+  assertEquals(linesOf([{ code: "a\nb c\td\u00e9", t: 1, p: "ios" }]), "a_b_c_d_ 1 ios");
+  const many = Array.from(
+    { length: 5000 },
+    (_, i): Click => ({ code: `c${i}`, t: i, p: "ios", u: "x".repeat(128) }),
+  );
+  const lines = linesOf(many).split("\n");
+  assertEquals(lines.length, 5000);
+  lines.forEach((line, i) => assertEquals(line, `c${i} ${i} ios         ${"x".repeat(128)}`));
+  const [line, next] = linesOf([{ ...many[0], u: "x".repeat(100_000) }, many[1]]).split("\n");
+  assert(line.length < 2048);
+  assertEquals(next, `c1 1 ios         ${"x".repeat(128)}`);
 });

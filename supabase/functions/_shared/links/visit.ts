@@ -78,7 +78,7 @@ export class RequestVisit implements Visit {
     const purpose = headers.get("sec-purpose") ?? headers.get("purpose");
     if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) {
       this.verdict = "prefetch";
-      this.reason = "purpose header";
+      this.reason = "purpose_header";
     } else if (method === "HEAD") {
       this.verdict = "preview";
       this.reason = "head";
@@ -111,6 +111,11 @@ export class RequestVisit implements Visit {
 
   get platform(): Platform {
     return this.#agent.platform;
+  }
+
+  /** Stands for the browser in a visitor's hash. */
+  get agentDigest(): string {
+    return this.#agent.digest;
   }
 
   get firefox(): boolean {

@@ -3,7 +3,7 @@ import { hashPassword, isPassword } from "./passwords.ts";
 import { isToken, randomToken } from "./tokens.ts";
 import { dayOf, hashOf, isOwnAddress, networkOf } from "./visitors.ts";
 
-const KEYS = { "2026-11-21": "k1", "2026-11-22": "k2" };
+const KEYS = { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) };
 const NOON = Date.UTC(2026, 10, 21, 12);
 
 Deno.test("hashOf(): the same for one visitor and day, another for any other, none without a key", () => {
