@@ -3,15 +3,9 @@
  * own. The same days on SQL, fewer of them, are in tests/rollout_guard_test.ts.
  */
 import { assert, assertEquals } from "@std/assert";
-import {
-  begin,
-  type Counts,
-  type Minute,
-  none,
-  take,
-  type Watch,
-} from "../supabase/functions/_shared/rollouts/guard.ts";
-import { progress } from "../supabase/functions/_shared/rollouts/guard.ts";
+import { begin, take, type Watch } from "../supabase/functions/_shared/rollouts/guard.ts";
+import { type Counts, type Minute, none, span } from "../supabase/functions/_shared/rollouts/minutes.ts";
+import { progress } from "../supabase/functions/_shared/rollouts/progress.ts";
 import { createOutcomes } from "../supabase/functions/_shared/rollouts/outcomes.ts";
 import { minutesOfDay, type Traffic, xorshift } from "./support/rollout_traffic.ts";
 
@@ -32,7 +26,7 @@ function run(watch: Watch, minutes: Iterable<Minute>): Outcome {
   const state = begin(1);
   let pages = 0;
   for (const minute of minutes) {
-    const alarm = take(watch, state, [minute]);
+    const alarm = take(watch, state, [span(minute)]);
     if (alarm?.verdict === "roll_back") return { rolledBackAt: minute.minute, rule: alarm.rule, pages };
     if (alarm) pages++;
   }
@@ -151,7 +145,7 @@ Deno.test("guard: a plain threshold acts at once, and not on a few samples or on
   const slow = { n: 10, timed: 10, ms: 6000 };
   const fast = { n: 10, timed: 10, ms: 1000 };
   const few = { n: 3, timed: 3, ms: 3000 };
-  const verdict = (minutes: Minute[]) => take(watch, begin(1), minutes);
+  const verdict = (minutes: Minute[]) => take(watch, begin(1), minutes.map(span));
   assertEquals(verdict([minute(1, slow, fast), minute(2, slow, fast)]), {
     verdict: "roll_back",
     rule: "mean_plain",
@@ -172,7 +166,7 @@ Deno.test("guard: without traffic a stage is never over, and with traffic that f
       reason: "no_data",
     });
   }
-  take(WATCH, state, [{ minute: 5, on: { ...none(), n: 1000, timed: 1000 }, off: none() }]);
+  take(WATCH, state, [span({ minute: 5, on: { ...none(), n: 1000, timed: 1000 }, off: none() })]);
   assertEquals(progress(criteria, state, 60_000, 31 * 60_000), { verdict: "advance" });
   assertEquals(progress(criteria, state, 60_000, 40 * 60_000), { verdict: "hold", reason: "no_data" });
 });

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { begin, take } from "../supabase/functions/_shared/rollouts/guard.ts";
+import { span } from "../supabase/functions/_shared/rollouts/minutes.ts";
 import { EDGES_MS } from "../supabase/functions/_shared/rollouts/latency.ts";
 import { refusal } from "./support/callers.ts";
 import { databaseTest } from "./support/database.ts";
@@ -188,7 +189,7 @@ databaseTest("forecast: what it says of catching a failure is what the simulated
           ...(off > 0 ? { off: { perMinute: off, failing: 0.005 } } : {}),
         };
         for (const minute of minutesOfDay(random, arms, 400)) {
-          if (take(watch, state, [minute])?.verdict === "roll_back") return minute.minute + 2;
+          if (take(watch, state, [span(minute)])?.verdict === "roll_back") return minute.minute + 2;
         }
         return 400;
       }).sort((a, b) => a - b);

@@ -3,17 +3,16 @@ import { assert, assertEquals } from "@std/assert";
 import {
   type Alarm,
   begin,
-  type Criteria,
-  type Minute,
   type Point,
-  progress,
   type State,
   take,
   type Watch,
 } from "../supabase/functions/_shared/rollouts/guard.ts";
+import { type Criteria, progress } from "../supabase/functions/_shared/rollouts/progress.ts";
+import { type Minute, span } from "../supabase/functions/_shared/rollouts/minutes.ts";
 import { chanceOfSoFew, surelyBelow } from "../supabase/functions/_shared/rollouts/confidence.ts";
 import { EDGES_MS } from "../supabase/functions/_shared/rollouts/latency.ts";
-import { minuteOf, type MinuteRow } from "../supabase/functions/_shared/rollouts/replay.ts";
+import { spanOf, type SpanRow } from "../supabase/functions/_shared/rollouts/replay.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "./support/database.ts";
 import { LATE_MS, SLOW_MS, writeMinutes } from "./support/rollouts.ts";
@@ -100,13 +99,25 @@ const DAYS: [label: string, Watch, Traffic][] = [
 interface Taken {
   state: State;
   alarm: Alarm | null;
-  minutes: MinuteRow[];
+  minutes: SpanRow[];
   path: Point[];
 }
+
+/** `private.guard_take` up to a minute. */
+async function taking(sql: Sql, flag: string, watch: Watch, state: State, to: number): Promise<Taken> {
+  const [taken] = await sql<Taken[]>`
+    select * from private.guard_take(
+      ${flag}, ${sql.json(watch as never)}, ${LATE_MS}, ${sql.json(state as never)}, ${to})`;
+  return taken;
+}
+
+/** Minutes without an outcome have no row. */
+const some = ({ on, off }: Minute) => on.n + off.n > 0;
 
 databaseTest("guard_take() and guard_progress() are TypeScript's, over days of every kind", async (sql) => {
   const random = xorshift(4);
   const ends = new Set<string>();
+  let [spans, minutes] = [0, 0];
   for (const [label, watch, traffic] of DAYS) {
     const day = [...minutesOfDay(random, traffic, 600)];
     await writeMinutes(sql, label, day);
@@ -115,27 +126,24 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
     // In pieces, as the clock comes, and several times where an incident ended one early.
     for (let to = 7; inTs.minute < 600; to += 1 + Math.floor(random() * 120)) {
       const until = Math.min(to, 600);
-      const [taken] = await sql<Taken[]>`
-        select state, alarm, minutes, path from private.guard_take(
-          ${label}, ${sql.json(watch as never)}, ${LATE_MS}, ${sql.json(inSql as never)}, ${until}, true)`;
+      const taken = await taking(sql, label, watch, inSql, until);
       inSql = taken.state;
       const before = structuredClone(inTs);
-      const path: Point[] = [];
-      const alarm = take(
-        watch,
-        inTs,
-        day.filter(({ minute, on, off }) => minute <= until && on.n + off.n > 0),
-        path,
-      );
+      const from = inTs.minute;
+      const alarm = take(watch, inTs, day.filter(({ minute }) => minute <= until).filter(some).map(span));
       assertEquals(taken.alarm, alarm ?? null, `${label} up to ${until}`);
-      assertEquals(taken.path, path, `${label} up to ${until}`);
       assertEquals(taken.state, inTs, `${label} up to ${until}`);
-      const replayed = take(watch, before, taken.minutes.map(minuteOf));
+      // From SQL's spans, in which quiet minutes are taken together, it comes to the same, and along the same path.
+      const path: Point[] = [];
+      const replayed = take(watch, before, taken.minutes.map(spanOf), path);
       assertEquals(
         [replayed ?? null, before],
         [taken.alarm, taken.state],
         `${label}: replayed up to ${until}`,
       );
+      assertEquals(taken.path, path, `${label} up to ${until}`);
+      spans += taken.path.length;
+      minutes += day.filter(({ minute }) => minute > from && minute <= inTs.minute).length;
       const now = (until + 1) * 60_000;
       const [{ said }] = await sql`
         select private.guard_progress(${sql.json(criteria as never)}, ${
@@ -152,6 +160,7 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
       if (until === 600) break;
     }
   }
+  assert(spans < 0.7 * minutes, `${spans} spans of ${minutes} minutes: quiet ones are taken together`);
   assertEquals([...ends].sort(), [
     "advance",
     "error_rate",
@@ -196,7 +205,7 @@ function endOf(day: Minute[]): string[] {
   const state = begin(1);
   const ends: string[] = [];
   for (;;) {
-    const alarm = take(BASE, state, day.filter(({ on, off }) => on.n + off.n > 0));
+    const alarm = take(BASE, state, day.filter(some).map(span));
     if (alarm === undefined) return ends;
     ends.push(`${alarm.verdict} ${alarm.rule} ${alarm.minute}`);
     if (alarm.verdict === "roll_back") return ends;
@@ -206,9 +215,7 @@ function endOf(day: Minute[]): string[] {
 async function endOnSql(sql: Sql, flag: string): Promise<string[]> {
   const ends: string[] = [];
   for (let state = begin(1);;) {
-    const [taken] = await sql<Taken[]>`
-      select state, alarm from private.guard_take(
-        ${flag}, ${sql.json(BASE as never)}, null, ${sql.json(state as never)}, 720, false)`;
+    const taken = await taking(sql, flag, BASE, state, 720);
     state = taken.state;
     if (taken.alarm === null) return ends;
     ends.push(`${taken.alarm.verdict} ${taken.alarm.rule} ${taken.alarm.minute}`);

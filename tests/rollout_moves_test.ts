@@ -1,7 +1,7 @@
 /** Rollouts from plan to launch or back: what people and the guard do to the flag, and that the evidence proves it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Sql } from "postgres";
-import type { Minute } from "../supabase/functions/_shared/rollouts/guard.ts";
+import type { Minute } from "../supabase/functions/_shared/rollouts/minutes.ts";
 import { replay, type RolloutEvent } from "../supabase/functions/_shared/rollouts/replay.ts";
 import { refusal } from "./support/callers.ts";
 import { databaseTest } from "./support/database.ts";

@@ -1,5 +1,5 @@
 /** Traffic under a flag, minute by minute, from a seed: the same days in every run. */
-import type { Counts, Minute } from "../../supabase/functions/_shared/rollouts/guard.ts";
+import type { Counts, Minute } from "../../supabase/functions/_shared/rollouts/minutes.ts";
 
 /** Marsaglia's xorshift32, from 0 to below 1. */
 export function xorshift(seed: number): () => number {

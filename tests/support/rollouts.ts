@@ -1,6 +1,6 @@
 /** Rollouts on the database: outcomes of a flag minute by minute, and the clock's call at a time of the test's own. */
 import type { Sql } from "postgres";
-import type { Minute } from "../../supabase/functions/_shared/rollouts/guard.ts";
+import type { Minute } from "../../supabase/functions/_shared/rollouts/minutes.ts";
 import { EDGES_MS } from "../../supabase/functions/_shared/rollouts/latency.ts";
 
 /** Milliseconds above which a minute's `slow` and `late` count. */

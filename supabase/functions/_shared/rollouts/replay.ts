@@ -3,24 +3,16 @@
  *
  * @module
  */
-import {
-  type Alarm,
-  type Criteria,
-  type Minute,
-  none,
-  type Point,
-  type Progress,
-  progress,
-  type State,
-  take,
-  type Watch,
-} from "./guard.ts";
+import { type Alarm, type Point, type State, take, type Watch } from "./guard.ts";
+import { none, type Span, tally } from "./minutes.ts";
+import { type Criteria, type Progress, progress } from "./progress.ts";
 
 /**
- * A minute as evidence has it: the minute, then outcomes, failed, timed, slow, late, milliseconds with the flag on, and
- * outcomes, failed, timed, slow, milliseconds with it off.
+ * A span of minutes as evidence has it: the last minute; outcomes, failed, timed, slow, late, milliseconds with the flag
+ * on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the flag was on;
+ * minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and slow² / timed with the flag off.
  */
-export type MinuteRow = readonly number[];
+export type SpanRow = readonly number[];
 
 /** What a verdict can be recomputed from. */
 export interface Evidence {
@@ -32,7 +24,7 @@ export interface Evidence {
   started_ms: number;
   now_ms: number;
   before: State;
-  minutes: MinuteRow[];
+  minutes: SpanRow[];
   path: Point[];
   after: State;
   alarm: Alarm | null;
@@ -93,7 +85,7 @@ export function replay(events: readonly RolloutEvent[]): Replayed[] {
 function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidence: Evidence): Replayed {
   const state = structuredClone(evidence.before);
   const path: Point[] = [];
-  const alarm = take(evidence.watch, state, evidence.minutes.map(minuteOf), path);
+  const alarm = take(evidence.watch, state, evidence.minutes.map(spanOf), path);
   const recomputed = alarm !== undefined
     ? { verdict: alarm.verdict, rule: alarm.rule }
     : said(progress(evidence.criteria, state, evidence.started_ms, evidence.now_ms));
@@ -126,13 +118,24 @@ function said(progress: Progress): { verdict: string; rule: string } {
     : { verdict: "hold", rule: progress.reason };
 }
 
-/** A minute of evidence as the guard takes it. */
-export function minuteOf(row: MinuteRow): Minute {
-  const [minute, n, failed, timed, slow, late, ms, offN, offFailed, offTimed, offSlow, offMs] = row;
+/** A span of evidence as the guard takes it. */
+export function spanOf(row: SpanRow): Span {
+  const [minute, n, failed, timed, slow, late, ms, offN, offFailed, offTimed, offSlow, offMs, ...spread] =
+    row;
+  const [heard, onMinutes, onTimedMinutes, offMinutes, offTimedMinutes, offFailedQ, offSlowQ] = spread;
   return {
     minute,
+    heard,
     on: { n, failed, timed, slow, late, ms },
     off: { ...none(), n: offN, failed: offFailed, timed: offTimed, slow: offSlow, ms: offMs },
+    errors: {
+      on: { ...tally(n, failed), m: onMinutes },
+      off: { n: offN, k: offFailed, q: offFailedQ, m: offMinutes },
+    },
+    slowness: {
+      on: { ...tally(timed, slow), m: onTimedMinutes },
+      off: { n: offTimed, k: offSlow, q: offSlowQ, m: offTimedMinutes },
+    },
   };
 }
 

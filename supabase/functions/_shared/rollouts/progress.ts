@@ -1,0 +1,49 @@
+/**
+ * Whether a stage of a rollout has shown what it was to show. Pure; `private.guard_progress` in SQL decides the same.
+ *
+ * @module
+ */
+import { surelyBelow } from "./confidence.ts";
+import { SLOW_SHARE, type State } from "./guard.ts";
+
+/** What a stage asks for before the next one. */
+export interface Criteria {
+  hold_minutes: number;
+  min_samples: number;
+  /** `advance_when.error_rate_below`; null when errors do not matter. */
+  error_rate: number | null;
+  /** `advance_when.p95_ms_below`; null when slowness does not matter. */
+  p95_ms: number | null;
+}
+
+/** Why a stage is not over. */
+export type HoldReason = "hold_time" | "no_data" | "samples" | "error_rate" | "p95";
+
+/** Whether the next stage may begin. */
+export type Progress = { verdict: "advance" } | { verdict: "hold"; reason: HoldReason };
+
+/**
+ * Decides whether a stage has shown what it was to show.
+ *
+ * Failure policy: hold. No data is neither good nor bad, and what has gone silent is no data.
+ *
+ * @param startedMs When the stage began, in milliseconds since 1970.
+ * @param nowMs Now, likewise.
+ */
+export function progress(
+  criteria: Criteria,
+  { since, heard, seen }: State,
+  startedMs: number,
+  nowMs: number,
+): Progress {
+  const hold = (reason: HoldReason): Progress => ({ verdict: "hold", reason });
+  const { hold_minutes, min_samples, error_rate, p95_ms } = criteria;
+  if (nowMs - Math.max(startedMs, since * 60_000) < hold_minutes * 60_000) return hold("hold_time");
+  // Half an hour without a word, or a quarter of a longer stage: what has gone silent may be broken altogether.
+  const silence = Math.max(30, hold_minutes / 4);
+  if (seen.n === 0 || nowMs - heard * 60_000 > silence * 60_000) return hold("no_data");
+  if (seen.n < min_samples) return hold("samples");
+  if (error_rate !== null && !surelyBelow(seen.failed, seen.n, error_rate)) return hold("error_rate");
+  if (p95_ms !== null && !surelyBelow(seen.late, seen.timed, SLOW_SHARE)) return hold("p95");
+  return { verdict: "advance" };
+}

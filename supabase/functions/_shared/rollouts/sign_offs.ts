@@ -1,0 +1,88 @@
+/**
+ * What people sign before a feature goes live: the manual's launch gates that no machine can close.
+ *
+ * @module
+ */
+
+/** Approver roles, as in `team_members.approvals`. */
+export const APPROVER_ROLES = ["engineering", "security", "product", "cto"] as const;
+export type ApproverRole = typeof APPROVER_ROLES[number];
+
+/** Who each of them is. */
+export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
+  engineering: "Engineering Lead",
+  security: "Security Lead",
+  product: "Product Manager",
+  cto: "CTO",
+};
+
+/** A gate that people sign. */
+export interface SignOff {
+  /** As in `gate_approvals.gate`. */
+  id: string;
+  section: string;
+  title: string;
+  /** Who may sign it. */
+  roles: readonly ApproverRole[];
+  /** How many people have to. @default 1 */
+  people?: number;
+  /** Only for flags whose approvers this role is one of. @default all flags */
+  asks?: ApproverRole;
+}
+
+/** In the order of the manual; the approvals of {@link approversOf} come after. */
+export const SIGN_OFFS: readonly SignOff[] = [
+  {
+    id: "code_review",
+    section: "Code quality",
+    title: "Code review approved by 2+ engineers",
+    roles: ["engineering"],
+    people: 2,
+  },
+  {
+    id: "security_review",
+    section: "Code quality",
+    title: "Security review completed (if applicable)",
+    roles: ["security"],
+    asks: "security",
+  },
+  {
+    id: "documentation",
+    section: "Code quality",
+    title: "Documentation updated",
+    roles: ["engineering", "product"],
+  },
+  {
+    id: "dashboards",
+    section: "Observability",
+    title: "Dashboards created or updated",
+    roles: ["engineering"],
+  },
+  {
+    id: "smoke_tests",
+    section: "Testing",
+    title: "Manual smoke tests completed",
+    roles: ["engineering", "product"],
+  },
+  { id: "edge_cases", section: "Testing", title: "Edge cases validated", roles: ["engineering"] },
+  { id: "on_call", section: "Approval", title: "On-call engineer briefed", roles: ["engineering"] },
+  { id: "status_page", section: "Approval", title: "Status page ready", roles: ["product", "engineering"] },
+  {
+    id: "communication",
+    section: "Approval",
+    title: "User communication drafted (if needed)",
+    roles: ["product"],
+  },
+];
+
+/**
+ * Who has to approve the launch of a flag: what its metadata says, else everybody; the engineering lead in any case.
+ * Failure policy: closed. A list that cannot be understood asks for all four.
+ */
+export function approversOf(said: unknown): readonly ApproverRole[] {
+  const known = Array.isArray(said) &&
+    said.every((role) => (APPROVER_ROLES as readonly unknown[]).includes(role));
+  return known
+    ? APPROVER_ROLES.filter((role) => role === "engineering" || said.includes(role))
+    : APPROVER_ROLES;
+}

@@ -1,0 +1,270 @@
+-- The guard of rollouts, the pure part: what a stage's minutes say, and whether it has shown enough.
+-- _shared/rollouts/guard.ts and progress.ts say what is done and why, and do the same.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- What is watched and asked for -------------------------------------------------------------------
+
+create function private.guard_watch(p_stage public.rollout_stages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'control', p_stage.percentage < 100,
+    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
+    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
+      'minutes', p_stage.roll_back_when #> '{plain,minutes}',
+      'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
+      'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
+      'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
+    'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+$$;
+comment on function private.guard_watch(public.rollout_stages) is 'What the guard watches during a stage.';
+revoke execute on function private.guard_watch(public.rollout_stages) from public, anon, authenticated;
+
+create function private.guard_criteria(p_stage public.rollout_stages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('hold_minutes', p_stage.hold_minutes, 'min_samples', p_stage.min_samples,
+    'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
+$$;
+comment on function private.guard_criteria(public.rollout_stages) is 'What a stage asks for before the next one.';
+revoke execute on function private.guard_criteria(public.rollout_stages) from public, anon, authenticated;
+
+create function private.guard_begin(p_minute bigint) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'errors', series.empty, 'slow', series.empty)
+  from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
+    "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
+    "trouble": 0}'::jsonb as empty) series
+$$;
+comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
+revoke execute on function private.guard_begin(bigint) from public, anon, authenticated;
+
+create function private.highest(p_s bigint[]) returns bigint
+language sql immutable parallel safe set search_path = '' as $$
+  select greatest(p_s[1], p_s[2], p_s[3], p_s[4], p_s[5])
+$$;
+comment on function private.highest(bigint[]) is 'S of the alternative that it is largest for.';
+revoke execute on function private.highest(bigint[]) from public, anon, authenticated;
+
+-- The minutes ----------------------------------------------------------------------------------------
+
+-- In one pass over the index. A day has 1,440 minutes and few in which somebody with the flag fails: those between are added
+-- up here, not one by one in a loop.
+create function private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_from bigint, p_to bigint)
+returns table (
+  minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint,
+  off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
+  on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint
+)
+language sql stable set search_path = '' as $$
+  select max(a.minute),
+    coalesce(sum(a.n) filter (where a.flagged), 0), coalesce(sum(a.failed) filter (where a.flagged), 0),
+    coalesce(sum(a.timed) filter (where a.flagged), 0), coalesce(sum(a.slow) filter (where a.flagged), 0),
+    coalesce(sum(a.late) filter (where a.flagged), 0), coalesce(sum(a.ms) filter (where a.flagged), 0)::bigint,
+    coalesce(sum(a.n) filter (where not a.flagged), 0), coalesce(sum(a.failed) filter (where not a.flagged), 0),
+    coalesce(sum(a.timed) filter (where not a.flagged), 0), coalesce(sum(a.slow) filter (where not a.flagged), 0),
+    coalesce(sum(a.ms) filter (where not a.flagged), 0)::bigint,
+    coalesce(max(a.minute) filter (where a.flagged and a.n > 0), 0),
+    count(*) filter (where a.flagged and a.n > 0), count(*) filter (where a.flagged and a.timed > 0),
+    count(*) filter (where not a.flagged and a.n > 0), count(*) filter (where not a.flagged and a.timed > 0),
+    coalesce(sum(a.failed::bigint * a.failed * 1000000 / a.n) filter (where not a.flagged and a.failed > 0), 0)::bigint,
+    coalesce(sum(a.slow::bigint * a.slow * 1000000 / a.timed) filter (where not a.flagged and a.slow > 0), 0)::bigint
+  from (
+    -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
+    select m.*, case when p_plain is not null then m.minute
+      else count(*) filter (where m.flagged and (m.failed > 0 or m.slow > 0)) over (order by m.minute)
+        + count(*) filter (where m.flagged and (m.failed > 0 or m.slow > 0))
+          over (order by m.minute groups between unbounded preceding and 1 preceding) end as span
+    from (
+      select date_part('epoch', o.minute)::bigint / 60 as minute, o.arm = 'on' as flagged, o.n, o.failed, o.timed, o.ms,
+        coalesce(o.timed - o.le[p_slow], 0) as slow, coalesce(o.timed - o.le[p_late], 0) as late
+      from public.flag_metrics o
+      where o.flag_key = p_flag_key and o.minute >= to_timestamp(p_from * 60.0) and o.minute <= to_timestamp(p_to * 60.0)
+      offset 0
+    ) m
+  ) a
+  group by a.span
+  order by 1
+$$;
+comment on function private.guard_spans(text, integer, integer, integer, bigint, bigint) is
+  'A flag''s minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are watched.';
+revoke execute on function private.guard_spans(text, integer, integer, integer, bigint, bigint) from public, anon, authenticated;
+
+create type private.guard_taken as (state jsonb, alarm jsonb, minutes jsonb, path jsonb);
+comment on type private.guard_taken is
+  'What became of minutes: the state after them, the alarm {verdict, rule, minute} that they ended in, the spans as they were read, the path of S.';
+
+create function private.guard_take(p_flag_key text, p_watch jsonb, p_late_ms integer, p_state jsonb, p_to bigint)
+returns private.guard_taken
+language plpgsql stable set search_path = '' as $$
+declare
+  c_alarm constant bigint := 10819778;
+  c_supported constant bigint := 8517193;
+  c_unclear constant bigint := 4 * 10819778;
+  c_trouble constant bigint := 4605170;
+  c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
+  v_control boolean := (p_watch ->> 'control')::boolean;
+  v_rate double precision := (p_watch ->> 'error_rate')::double precision;
+  v_slow integer := array_position(private.latency_edges(), (p_watch ->> 'p95_ms')::integer);
+  v_no_errors boolean := (p_watch ->> 'no_errors')::boolean;
+  v_plain integer := (p_watch #>> '{plain,minutes}')::integer;
+  v_plain_samples bigint := (p_watch #>> '{plain,min_samples}')::bigint;
+  v_plain_rate double precision := (p_watch #>> '{plain,error_rate}')::double precision;
+  v_plain_ms double precision := (p_watch #>> '{plain,mean_ms}')::double precision;
+  v_minute bigint := (p_state ->> 'minute')::bigint;
+  v_since bigint := (p_state ->> 'since')::bigint;
+  v_window bigint := (p_state ->> 'window')::bigint;
+  v_heard bigint := (p_state ->> 'heard')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_failed bigint := (p_state #>> '{seen,failed}')::bigint;
+  v_timed bigint := (p_state #>> '{seen,timed}')::bigint;
+  v_late bigint := (p_state #>> '{seen,late}')::bigint;
+  e private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'errors');
+  s private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'slow');
+  e_logs record;
+  s_logs record;
+  m record;
+  v_moved boolean;
+  v_enough bigint;
+  v_high bigint;
+  v_verdict text;
+  v_rule text;
+  v_minutes jsonb[] := '{}';
+  v_path jsonb[] := '{}';
+begin
+  select * into e_logs from private.guard_logs(v_rate);
+  select * into s_logs from private.guard_logs(0.05);
+
+  for m in
+    -- With the sums of both arms over the last minutes, for the plain thresholds.
+    select t.*, (sum(t.on_n) over w)::bigint as w_on_n, (sum(t.on_failed) over w)::bigint as w_on_failed,
+      (sum(t.on_timed) over w)::bigint as w_on_timed, (sum(t.on_ms) over w)::bigint as w_on_ms,
+      (sum(t.off_n) over w)::bigint as w_off_n, (sum(t.off_failed) over w)::bigint as w_off_failed,
+      (sum(t.off_timed) over w)::bigint as w_off_timed, (sum(t.off_ms) over w)::bigint as w_off_ms
+    from private.guard_spans(p_flag_key, v_slow, array_position(private.latency_edges(), p_late_ms), v_plain,
+      greatest(v_window, v_minute - coalesce(v_plain, 0) + 1), p_to) t
+    window w as (order by t.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
+    order by t.minute
+  loop
+    v_minutes := v_minutes || jsonb_build_array(m.minute, m.on_n, m.on_failed, m.on_timed, m.on_slow, m.on_late, m.on_ms,
+      m.off_n, m.off_failed, m.off_timed, m.off_slow, m.off_ms, m.heard, m.on_minutes, m.on_timed_minutes, m.off_minutes,
+      m.off_timed_minutes, m.off_failed_q, m.off_slow_q);
+    continue when m.minute <= v_minute;
+    v_minute := m.minute;
+    v_heard := greatest(v_heard, m.heard);
+    v_n := v_n + m.on_n;
+    v_failed := v_failed + m.on_failed;
+    v_timed := v_timed + m.on_timed;
+    v_late := v_late + m.on_late;
+    v_moved := false;
+    if v_rate is not null then
+      e := private.guard_test(e, e_logs.failure, e_logs.success,
+        row(m.on_n, m.on_failed, case when m.on_failed > 0 then m.on_failed * m.on_failed * 1000000 / m.on_n else 0 end, m.on_minutes),
+        row(m.off_n, m.off_failed, m.off_failed_q, m.off_minutes));
+      v_moved := m.on_failed > 0;
+    end if;
+    if v_slow is not null then
+      s := private.guard_test(s, s_logs.failure, s_logs.success,
+        row(m.on_timed, m.on_slow, case when m.on_slow > 0 then m.on_slow * m.on_slow * 1000000 / m.on_timed else 0 end, m.on_timed_minutes),
+        row(m.off_timed, m.off_slow, m.off_slow_q, m.off_timed_minutes));
+      v_moved := v_moved or m.on_slow > 0;
+    end if;
+    v_path := v_path || jsonb_build_array(m.minute, private.highest(e.absolute), private.highest(e.relative),
+      private.highest(s.absolute), private.highest(s.relative));
+
+    -- The flag's own fault first.
+    if v_moved and v_control then
+      v_enough := case when e.trouble >= c_trouble or s.trouble >= c_trouble then 2 * c_alarm end;
+      if private.highest(e.relative) >= coalesce(v_enough, case when private.highest(e.absolute) >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_relative';
+        exit;
+      elsif private.highest(s.relative) >= coalesce(v_enough, case when private.highest(s.absolute) >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_relative';
+        exit;
+      end if;
+    end if;
+    if v_plain is not null then
+      if m.w_on_n >= v_plain_samples and m.w_on_failed > v_plain_rate * m.w_on_n then
+        v_verdict := case when v_control and m.w_off_n >= v_plain_samples and m.w_off_failed > v_plain_rate * m.w_off_n
+          then 'page' else 'roll_back' end;
+        v_rule := 'error_rate_plain';
+      elsif m.w_on_timed >= v_plain_samples and m.w_on_ms > v_plain_ms * m.w_on_timed then
+        v_verdict := case when v_control and m.w_off_timed >= v_plain_samples and m.w_off_ms > v_plain_ms * m.w_off_timed
+          then 'page' else 'roll_back' end;
+        v_rule := 'mean_plain';
+      end if;
+    end if;
+    if v_moved and v_verdict is null then
+      v_high := private.highest(e.absolute);
+      if v_high >= c_alarm then
+        if not v_control or (e.off).n * 20 < (e."on").n then
+          v_verdict := 'roll_back';
+          v_rule := 'error_rate_absolute';
+        elsif e.trouble >= c_trouble or v_high >= c_unclear then
+          v_verdict := 'page';
+          v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
+        end if;
+      end if;
+      v_high := private.highest(s.absolute);
+      if v_verdict is null and v_high >= c_alarm then
+        if not v_control or (s.off).n * 20 < (s."on").n then
+          v_verdict := 'roll_back';
+          v_rule := 'p95_absolute';
+        elsif s.trouble >= c_trouble or v_high >= c_unclear then
+          v_verdict := 'page';
+          v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
+        end if;
+      end if;
+    end if;
+    exit when v_verdict = 'roll_back';
+    if v_verdict is not null or (v_no_errors and m.on_failed > 0)
+      or (v_moved and greatest(private.highest(e.absolute), private.highest(s.absolute)) >= c_alarm) then
+      v_since := m.minute + 1;
+      v_n := 0;
+      v_failed := 0;
+      v_timed := 0;
+      v_late := 0;
+    end if;
+    if v_verdict is not null then
+      e.absolute := c_zeros;
+      s.absolute := c_zeros;
+      v_window := v_since;
+      exit;
+    end if;
+  end loop;
+
+  return row(
+    jsonb_build_object('minute', v_minute, 'since', v_since, 'window', v_window, 'heard', v_heard,
+      'seen', jsonb_build_object('n', v_n, 'failed', v_failed, 'timed', v_timed, 'late', v_late),
+      'errors', to_jsonb(e), 'slow', to_jsonb(s)),
+    case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_minute) end,
+    to_jsonb(v_minutes), to_jsonb(v_path));
+end $$;
+comment on function private.guard_take(text, jsonb, integer, jsonb, bigint) is
+  'Takes a flag''s minutes after state.minute up to p_to into the state, up to the first alarm. The spans hold the last minutes before state.minute too, where plain thresholds need them. See take() in guard.ts.';
+revoke execute on function private.guard_take(text, jsonb, integer, jsonb, bigint) from public, anon, authenticated;
+
+create function private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_hold bigint := (p_criteria ->> 'hold_minutes')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_reason text;
+begin
+  v_reason := case
+    when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
+    when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
+    when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
+    when jsonb_typeof(p_criteria -> 'error_rate') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,failed}')::bigint, v_n, (p_criteria ->> 'error_rate')::double precision) then 'error_rate'
+    when jsonb_typeof(p_criteria -> 'p95_ms') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,late}')::bigint, (p_state #>> '{seen,timed}')::bigint, 0.05) then 'p95' end;
+  return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
+end $$;
+comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
+  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
+revoke execute on function private.guard_progress(jsonb, jsonb, bigint, bigint) from public, anon, authenticated;
