@@ -1,4 +1,5 @@
 /** Gates of the flag itself, and those that only people can close. */
+import { APPROVERS, approversOf, SIGN_OFFS } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { audience } from "./flags_api.ts";
 import {
   type Approval,
@@ -67,84 +68,24 @@ export const FLAG_GATES: Gate[] = [
   },
 ];
 
-/** Gates that people sign: `people` of them, each in one of `roles`. */
-interface Signed extends Omit<Gate, "check" | "ofFlag"> {
-  people?: number;
-  /** Whether it applies at all. @default always */
-  applies?(required: readonly Role[]): boolean;
-}
-
-const SIGNED: Signed[] = [
-  {
-    id: "code_review",
-    section: "Code quality",
-    title: "Code review approved by 2+ engineers",
-    roles: ["engineering"],
-    people: 2,
-  },
-  {
-    id: "security_review",
-    section: "Code quality",
-    title: "Security review completed (if applicable)",
-    roles: ["security"],
-    applies: (required) => required.includes("security"),
-  },
-  {
-    id: "documentation",
-    section: "Code quality",
-    title: "Documentation updated",
-    roles: ["engineering", "product"],
-  },
-  {
-    id: "dashboards",
-    section: "Observability",
-    title: "Dashboards created or updated",
-    roles: ["engineering"],
-  },
-  {
-    id: "smoke_tests",
-    section: "Testing",
-    title: "Manual smoke tests completed",
-    roles: ["engineering", "product"],
-  },
-  { id: "edge_cases", section: "Testing", title: "Edge cases validated", roles: ["engineering"] },
-  { id: "on_call", section: "Approval", title: "On-call engineer briefed", roles: ["engineering"] },
-  { id: "status_page", section: "Approval", title: "Status page ready", roles: ["product", "engineering"] },
-  {
-    id: "communication",
-    section: "Approval",
-    title: "User communication drafted (if needed)",
-    roles: ["product"],
-  },
-];
-
-const APPROVES: Record<Role, string> = {
-  engineering: "Engineering Lead",
-  security: "Security Lead",
-  product: "Product Manager",
-  cto: "CTO",
-};
-
 /** Who has to approve the launch of the flag: what it says, else everybody; the engineering lead in any case. */
 export function requiredRoles({ facts }: World): readonly Role[] {
-  const said = facts.flag?.metadata.approvers;
-  const known = Array.isArray(said) && said.every((role) => (ROLES as readonly unknown[]).includes(role));
-  return known ? ROLES.filter((role) => role === "engineering" || said.includes(role)) : ROLES;
+  return approversOf(facts.flag?.metadata.approvers);
 }
 
 export const SIGNED_GATES: Gate[] = [
-  ...SIGNED.map(({ people = 1, applies, ...gate }): Gate => ({
+  ...SIGN_OFFS.map(({ people = 1, asks, ...gate }): Gate => ({
     ...gate,
     ofFlag: true,
     check(world) {
-      if (applies && !applies(requiredRoles(world))) return notApplicable("the flag does not ask for it");
+      if (asks && !requiredRoles(world).includes(asks)) return notApplicable("the flag does not ask for it");
       return signed(world, gate.id, gate.roles, people);
     },
   })),
   ...ROLES.map((role): Gate => ({
     id: `approval_${role}`,
     section: "Approval",
-    title: `Approved by the ${APPROVES[role]}`,
+    title: `Approved by the ${APPROVERS[role]}`,
     ofFlag: true,
     roles: [role],
     check(world) {

@@ -1,11 +1,12 @@
 /** What a launch gate is, and what it has to look at. */
+import { APPROVER_ROLES, type ApproverRole } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
 import type { FlagRow } from "./flags_api.ts";
 import type { Api } from "./api.ts";
 import type { Session } from "./session.ts";
 
 /** Roles that approve launches. */
-export const ROLES = ["engineering", "security", "product", "cto"] as const;
-export type Role = typeof ROLES[number];
+export const ROLES = APPROVER_ROLES;
+export type Role = ApproverRole;
 
 /** The part of the checklist that a gate belongs to. */
 export type Section =

@@ -28,10 +28,24 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/flags/index.tsx")),
   },
   {
+    path: "/rollouts",
+    title: "Rollouts",
+    icon: "stairs",
+    quick: true,
+    Page: lazy(() => import("../pages/rollouts/index.tsx")),
+  },
+  {
     path: "/messages",
     title: "Messages",
     icon: "chat",
     quick: true,
     Page: lazy(() => import("../pages/messages/index.tsx")),
+  },
+  {
+    path: "/deliveries",
+    title: "Deliveries",
+    icon: "truck",
+    quick: true,
+    Page: lazy(() => import("../pages/deliveries/index.tsx")),
   },
 ];

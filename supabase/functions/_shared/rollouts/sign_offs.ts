@@ -20,7 +20,7 @@ export const APPROVERS: Readonly<Record<ApproverRole, string>> = {
 export interface SignOff {
   /** As in `gate_approvals.gate`. */
   id: string;
-  section: string;
+  section: "Code quality" | "Observability" | "Testing" | "Approval";
   title: string;
   /** Who may sign it. */
   roles: readonly ApproverRole[];

@@ -1,0 +1,116 @@
+/** What can be done with a rollout in its state; each with the version that was shown. */
+import { Button, Group } from "@mantine/core";
+import { rpc, useChange } from "../../data/query.ts";
+import { MOVED, type Rollout, type RolloutState, type Stage } from "../../data/rollouts.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon, type IconName } from "../../ui/icons.tsx";
+import { Start } from "./Start.tsx";
+
+interface Move {
+  call: string;
+  reason: string | null;
+  becomes: RolloutState | undefined;
+}
+
+export function Actions(
+  { rollout, stage, last }: { rollout: Rollout; stage: Stage | undefined; last: boolean },
+) {
+  const ask = useAsk();
+  const move = useChange<Move, Rollout>({
+    act: ({ call, reason }) =>
+      rpc(call, { p_id: rollout.id, p_expected_version: rollout.version, p_reason: reason }),
+    touches: MOVED,
+    foresee: ({ becomes }) =>
+      becomes === undefined ? [] : [{
+        key: ["rollouts"],
+        data: (before) =>
+          (before as Rollout[]).map((one) => one.id === rollout.id ? { ...one, state: becomes } : one),
+      }],
+    said: (after) =>
+      `${after.flag_key} is ${after.state === "rolled_back" ? "off: rolled back" : after.state}.`,
+  });
+
+  async function offer(call: string, becomes: RolloutState | undefined, question: Parameters<typeof ask>[0]) {
+    const answer = await ask(question);
+    if (answer) move.mutate({ call, reason: answer.reason, becomes });
+  }
+  const button = (icon: IconName) => ({
+    leftSection: <Icon name={icon} size={16} />,
+    loading: move.isPending,
+    variant: "default",
+  });
+  const { state, flag_key } = rollout;
+
+  return (
+    <For role="operator">
+      <Group gap="xs">
+        {state === "draft" && <Start rollout={rollout} />}
+        {state === "running" && (
+          <Button
+            {...button("pause")}
+            onClick={() =>
+              offer("pause_rollout", "paused", {
+                title: "Pause this rollout?",
+                body:
+                  "Whoever has the feature keeps it. The guard still watches, and takes it back if it has to.",
+                action: "Pause",
+              })}
+          >
+            Pause
+          </Button>
+        )}
+        {state === "paused" && (
+          <Button
+            {...button("play")}
+            onClick={() =>
+              offer("resume_rollout", "running", {
+                title: "Resume this rollout?",
+                body: `The flag is set to its stage again (${
+                  Number(stage?.percentage ?? 0)
+                } %), and the stage begins anew.`,
+                action: "Resume",
+              })}
+          >
+            Resume
+          </Button>
+        )}
+        {(state === "running" || state === "paused") && (
+          <>
+            <Button
+              {...button("next")}
+              onClick={() =>
+                offer("advance_rollout", undefined, {
+                  title: last ? "Complete it before the guard does?" : "Advance before the guard does?",
+                  body: last
+                    ? "The flag is on for everybody then, and nobody watches it any more."
+                    : "More people get the feature than the evidence so far allows for.",
+                  action: last ? "Complete" : "Advance",
+                  danger: true,
+                  reason: "required",
+                })}
+            >
+              {last ? "Complete" : "Advance"}
+            </Button>
+            <Button
+              {...button("undo")}
+              variant="filled"
+              color="red"
+              onClick={() =>
+                offer("roll_back_rollout", "rolled_back", {
+                  title: `Roll ${flag_key} back?`,
+                  body:
+                    "The flag is off for everybody within 5 seconds, and this rollout is over. To try again, plan another.",
+                  action: "Roll back",
+                  danger: true,
+                  reason: "required",
+                })}
+            >
+              Roll back
+            </Button>
+          </>
+        )}
+      </Group>
+    </For>
+  );
+}

@@ -1,0 +1,114 @@
+/** Error rate and latency of both arms: with the flag on, and without it. */
+import { Group, Skeleton, Stack, Table, Text } from "@mantine/core";
+import { lazy, Suspense } from "react";
+import { useRows } from "../../data/query.ts";
+import type { Rollout } from "../../data/rollouts.ts";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { type Figures, type MetricRow, steps, sum } from "./arms.ts";
+import classes from "./rollouts.module.css";
+
+const Chart = lazy(() => import("../../ui/Chart.tsx"));
+/** As many rows as are read: both arms of eight hours. */
+const ROWS = 960;
+
+const percent = (rate: number | null) => rate === null ? "–" : `${(100 * rate).toFixed(2)} %`;
+
+export function Arms({ rollout }: { rollout: Rollout }) {
+  const metrics = useRows<MetricRow>(
+    ["flag_metrics", { flag: rollout.flag_key, until: rollout.finished_at }],
+    (client) => {
+      const rows = client.from("flag_metrics").select("minute,arm,n,failed,timed,le").eq(
+        "flag_key",
+        rollout.flag_key,
+      )
+        .gte("minute", rollout.started_at!).order("minute", { ascending: false }).limit(ROWS);
+      return rollout.finished_at ? rows.lte("minute", rollout.finished_at) : rows;
+    },
+  );
+  return (
+    <Section
+      title="With the flag, and without it"
+      about="The newest eight hours at most, by the minute or in steps."
+    >
+      <Loaded
+        of={metrics}
+        empty={
+          <Empty icon="pulse" title="No outcomes yet">
+            They are counted as people meet the feature, with the flag on and off.
+          </Empty>
+        }
+      >
+        {(rows) => {
+          const grouped = steps(rows, rows.length > 240 ? 10 : rows.length > 60 ? 5 : 1);
+          const times = grouped.map(({ at }) => at);
+          return (
+            <Stack gap="sm">
+              <Table className={classes.figure}>
+                <Table.Thead>
+                  <Table.Tr>
+                    <Table.Th>Arm</Table.Th>
+                    <Table.Th ta="right">Outcomes</Table.Th>
+                    <Table.Th ta="right">Failed</Table.Th>
+                    <Table.Th ta="right">p95</Table.Th>
+                  </Table.Tr>
+                </Table.Thead>
+                <Table.Tbody>
+                  <Arm name="with the flag" figures={sum(rows.filter(({ arm }) => arm === "on"))} />
+                  <Arm name="without it" figures={sum(rows.filter(({ arm }) => arm === "off"))} />
+                </Table.Tbody>
+              </Table>
+              <Suspense fallback={<Skeleton height={300} />}>
+                <Text size="xs" fw={600}>Failures</Text>
+                <Chart
+                  label="Failures of both arms"
+                  times={times}
+                  series={[
+                    {
+                      label: "with the flag",
+                      colour: "red",
+                      values: grouped.map(({ on }) => on.rate === null ? null : 100 * on.rate),
+                    },
+                    {
+                      label: "without it",
+                      colour: "grey",
+                      values: grouped.map(({ off }) => off.rate === null ? null : 100 * off.rate),
+                    },
+                  ]}
+                  format={(value) => `${+value.toFixed(2)} %`}
+                  height={130}
+                  least={1}
+                />
+                <Text size="xs" fw={600}>p95</Text>
+                <Chart
+                  label="p95 of both arms"
+                  times={times}
+                  series={[
+                    { label: "with the flag", colour: "blue", values: grouped.map(({ on }) => on.p95) },
+                    { label: "without it", colour: "grey", values: grouped.map(({ off }) => off.p95) },
+                  ]}
+                  format={(value) => `${Math.round(value)} ms`}
+                  height={130}
+                  least={50}
+                />
+              </Suspense>
+            </Stack>
+          );
+        }}
+      </Loaded>
+    </Section>
+  );
+}
+
+function Arm({ name, figures }: { name: string; figures: Figures }) {
+  return (
+    <Table.Tr>
+      <Table.Th scope="row">{name}</Table.Th>
+      <Table.Td ta="right">{figures.n.toLocaleString()}</Table.Td>
+      <Table.Td ta="right">
+        <Group gap={4} justify="flex-end">{percent(figures.rate)}</Group>
+      </Table.Td>
+      <Table.Td ta="right">{figures.p95 === null ? "–" : `${figures.p95} ms`}</Table.Td>
+    </Table.Tr>
+  );
+}

@@ -1,0 +1,103 @@
+/** What happened, by whom and why; the guard's verdicts with their evidence, computed again in this browser. */
+import { Badge, Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import type { UseQueryResult } from "@tanstack/react-query";
+import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts";
+import { replay, type Replayed } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import type { RolloutEvent } from "../../data/rollouts.ts";
+import { useNames } from "../../data/team.ts";
+import { Section } from "../../ui/Section.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import classes from "./rollouts.module.css";
+
+const COLOURS: Record<string, string> = {
+  rolled_back: "red.9",
+  paged: "red.9",
+  paused: "yellow.9",
+  held: "yellow.9",
+  completed: "blue.9",
+};
+
+export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) {
+  return (
+    <Section title="What happened" flush>
+      <Loaded of={of}>
+        {(events) => {
+          // Replayed in the order in which it happened, for each begins where the one before ended.
+          const replayed = new Map(replay([...events].reverse()).map((one) => [one.id, one]));
+          return (
+            <ol className={classes.list}>
+              {events.map((event) => (
+                <Event
+                  key={event.id}
+                  event={event}
+                  replayed={replayed.get(event.id)}
+                />
+              ))}
+            </ol>
+          );
+        }}
+      </Loaded>
+    </Section>
+  );
+}
+
+function Event({ event, replayed }: { event: RolloutEvent; replayed: Replayed | undefined }) {
+  const name = useNames();
+  const [opened, { toggle }] = useDisclosure();
+  const { kind, at, message, actor, reason, evidence, rule } = event;
+  return (
+    <li>
+      <Group justify="space-between" align="flex-start" wrap="nowrap">
+        <div style={{ minWidth: 0 }}>
+          <Group gap="xs">
+            <Badge variant="light" color={COLOURS[kind] ?? "gray"}>{kind.replace("_", " ")}</Badge>
+            <Text size="sm" component="span" style={{ overflowWrap: "anywhere" }}>{message}</Text>
+          </Group>
+          <Text size="xs" c="dimmed" component="div" mt={4}>
+            <Time at={at} /> by {rule && rule !== "by_hand" ? "the guard" : name(actor)}
+            {reason && `: ${reason}`}
+          </Text>
+        </div>
+        {evidence != null && (
+          <Button
+            size="compact-xs"
+            variant="default"
+            onClick={toggle}
+            aria-expanded={opened}
+            style={{ flex: "none" }}
+          >
+            Evidence
+          </Button>
+        )}
+      </Group>
+      {evidence != null && (
+        <Collapse expanded={opened}>
+          <Stack gap="xs" mt="sm">
+            {replayed && <Again of={replayed} />}
+            <Code block tabIndex={0} style={{ maxHeight: 320, overflow: "auto" }}>
+              {JSON.stringify(evidence, null, 1)}
+            </Code>
+          </Stack>
+        </Collapse>
+      )}
+    </li>
+  );
+}
+
+function Again({ of: { differences, highest, minutes, recomputed } }: { of: Replayed }) {
+  const same = differences.length === 0;
+  return (
+    <Text size="sm">
+      <Badge component="span" color={same ? "teal" : "red.9"} variant="light" mr={6}>
+        {same ? "agrees" : "differs"}
+      </Badge>
+      Computed again in this browser from {minutes} {minutes === 1 ? "minute" : "minutes"}:{" "}
+      {recomputed.verdict.replace("_", " ")} ({recomputed.rule.replaceAll("_", " ")}), highest S{" "}
+      {(Math.max(...highest) / 1e6).toFixed(2)} of {(ALARM / 1e6).toFixed(2)}
+      {!same && `. Not the same: ${differences.join(", ")}`}.
+    </Text>
+  );
+}

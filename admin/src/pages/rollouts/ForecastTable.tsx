@@ -1,0 +1,68 @@
+/** How long each stage will take, and how soon a fault would be caught. */
+import { Alert, Stack, Table, Text } from "@mantine/core";
+import { Icon } from "../../ui/icons.tsx";
+import { duration } from "../../ui/Time.tsx";
+import type { Forecast } from "./forecast.ts";
+import classes from "./rollouts.module.css";
+
+const lasts = (minutes: number | null | undefined) => minutes == null ? "–" : duration(minutes * 60);
+
+export function ForecastTable({ forecast }: { forecast: Forecast }) {
+  const { traffic, per_minute, failure_rate, stages, minutes, passes } = forecast;
+  return (
+    <Stack gap="sm">
+      <Text size="sm" c="dimmed">
+        {traffic === "unknown"
+          ? "Nothing was counted for this flag yet, so only the hold times are known. Say how many outcomes a minute you expect."
+          : `${per_minute} outcomes a minute${traffic === "measured" ? " in the last 7 days" : ""}${
+            failure_rate === null ? "" : `, of which ${+(failure_rate * 100).toFixed(3)} % fail`
+          }.`} In all {lasts(minutes)} at least.
+      </Text>
+      {!passes && (
+        <Alert
+          color="red"
+          icon={<Icon name="warn" />}
+          title="A stage cannot be passed at today's failure rate"
+        >
+          Mend that first, or allow more in the plan.
+        </Alert>
+      )}
+      <Table.ScrollContainer minWidth={640} tabIndex={0} aria-label="Forecast">
+        <Table className={classes.figure}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Stage</Table.Th>
+              <Table.Th ta="right">Share</Table.Th>
+              <Table.Th ta="right">Lasts</Table.Th>
+              <Table.Th>Because of</Table.Th>
+              <Table.Th ta="right">Outcomes needed</Table.Th>
+              <Table.Th ta="right">2× caught in</Table.Th>
+              <Table.Th ta="right">5×</Table.Th>
+              <Table.Th ta="right">20 %</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {stages.map((stage) => (
+              <Table.Tr key={stage.name}>
+                <Table.Th scope="row">{stage.name}</Table.Th>
+                <Table.Td ta="right">{stage.percentage} %</Table.Td>
+                <Table.Td ta="right">
+                  {stage.passes
+                    ? lasts(stage.minutes)
+                    : <Text span size="sm" c="red.8">cannot be passed</Text>}
+                </Table.Td>
+                <Table.Td>
+                  {(stage.minutes_for_samples ?? 0) > stage.hold_minutes ? "the traffic" : "its hold time"}
+                </Table.Td>
+                <Table.Td ta="right">{stage.samples_needed.toLocaleString()}</Table.Td>
+                <Table.Td ta="right">{lasts(stage.caught_after_minutes?.["2x"])}</Table.Td>
+                <Table.Td ta="right">{lasts(stage.caught_after_minutes?.["5x"])}</Table.Td>
+                <Table.Td ta="right">{lasts(stage.caught_after_minutes?.["20%"])}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
+    </Stack>
+  );
+}

@@ -1,0 +1,89 @@
+/** All rollouts, newest first. */
+import { Anchor, Badge, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
+import { Link } from "wouter";
+import { type Rollout, STATES, underWay, useRollouts } from "../../data/rollouts.ts";
+import { useNames } from "../../data/team.ts";
+import { For } from "../../session/me.tsx";
+import { useParameter } from "../../shell/location.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import classes from "./rollouts.module.css";
+
+export function RolloutList() {
+  const rollouts = useRollouts();
+  const [which, setWhich] = useParameter("which", "all");
+  const add = (
+    <For role="operator">
+      <Button component={Link} href="/rollouts/new" leftSection={<Icon name="plus" size={16} />}>
+        New rollout
+      </Button>
+    </For>
+  );
+  return (
+    <Page
+      title="Rollouts"
+      about="A feature reaches people step by step. A guard looks every minute and takes it back by itself."
+      actions={add}
+    >
+      <SegmentedControl
+        aria-label="Which rollouts"
+        value={which}
+        onChange={setWhich}
+        data={[{ value: "all", label: "All" }, { value: "open", label: "Under way" }, {
+          value: "over",
+          label: "Over",
+        }]}
+        style={{ alignSelf: "flex-start" }}
+      />
+      <Loaded
+        of={rollouts}
+        empty={
+          <Empty icon="stairs" title="No rollouts yet" action={add}>
+            Choose a flag that is off, and a plan.
+          </Empty>
+        }
+      >
+        {(rollouts) => {
+          const found = rollouts.filter((rollout) =>
+            which === "all" || (which === "open") === (underWay(rollout) || rollout.state === "draft")
+          );
+          return found.length === 0
+            ? <Empty icon="stairs" title={which === "open" ? "None is under way" : "None is over"} />
+            : (
+              <Paper withBorder radius="md" component="ul" className={classes.list}>
+                {found.map((rollout) => <Row key={rollout.id} rollout={rollout} />)}
+              </Paper>
+            );
+        }}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Row({ rollout }: { rollout: Rollout }) {
+  const name = useNames();
+  const [words, colour] = STATES[rollout.state];
+  const at = rollout.finished_at ?? rollout.stage_started_at ?? rollout.created_at;
+  return (
+    <li>
+      <Group justify="space-between" wrap="nowrap">
+        <div style={{ minWidth: 0 }}>
+          <Anchor
+            component={Link}
+            href={`/rollouts/${rollout.id}`}
+            fw={600}
+            style={{ overflowWrap: "anywhere" }}
+          >
+            {rollout.flag_key}
+          </Anchor>
+          <Text size="sm" c="dimmed" component="div">
+            {rollout.plan}, stage {rollout.stage}, <Time at={at} />; made by {name(rollout.created_by)}
+          </Text>
+        </div>
+        <Badge variant="light" color={colour} style={{ flex: "none" }}>{words}</Badge>
+      </Group>
+    </li>
+  );
+}

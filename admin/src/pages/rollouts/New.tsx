@@ -1,0 +1,179 @@
+/** Plans a rollout from a template, with a forecast beforehand. Nothing starts here. */
+import {
+  Anchor,
+  Button,
+  Group,
+  MultiSelect,
+  NumberInput,
+  Radio,
+  Select,
+  SimpleGrid,
+  Stack,
+  TagsInput,
+  Text,
+  Textarea,
+} from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { Link } from "wouter";
+import { audience, useFlags } from "../../data/flags.ts";
+import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
+import { MOVED, type Rollout } from "../../data/rollouts.ts";
+import { For } from "../../session/me.tsx";
+import { navigate, useParameter } from "../../shell/location.ts";
+import { Page } from "../../ui/Page.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import type { Forecast } from "./forecast.ts";
+import { ForecastTable } from "./ForecastTable.tsx";
+
+const TEMPLATES = [
+  {
+    value: "canary",
+    label: "Canary",
+    description: "1, 5, 10, 25, 50, 100 % in 5.5 hours at least: for what has traffic.",
+  },
+  {
+    value: "standard",
+    label: "Standard",
+    description: "The team first, then 10, 25, 50, 75, 100 % in 17 days at least.",
+  },
+];
+
+export function NewRollout() {
+  return (
+    <Page
+      title="New rollout"
+      about="It begins when you start it, after its gates were looked at."
+      back={<Anchor component={Link} href="/rollouts" size="sm">← All rollouts</Anchor>}
+    >
+      <For
+        role="operator"
+        otherwise={
+          <Empty icon="stairs" title="Operators plan rollouts">Ask an admin of your team for the role.</Empty>
+        }
+      >
+        <Form />
+      </For>
+    </Page>
+  );
+}
+
+function Form() {
+  const [flag, setFlag] = useParameter("flag");
+  const [template, setTemplate] = useParameter("template", "canary");
+  const [ids, setIds] = useState<string[]>([]);
+  const [segments, setSegments] = useState<string[]>([]);
+  const [perMinute, setPerMinute] = useState<number | string>("");
+  const [reason, setReason] = useState("");
+  const flags = useFlags();
+  const known = useRows<{ key: string }>(
+    ["segments", "keys"],
+    (client) => client.from("segments").select("key").order("key"),
+  );
+  const plan = {
+    template,
+    ...(ids.length > 0 && { user_ids: ids }),
+    ...(segments.length > 0 && { segments }),
+  };
+  const forecast = useRpc<Forecast>("forecast_rollout", {
+    p_flag_key: flag,
+    p_plan: plan,
+    p_per_minute: perMinute === "" ? null : perMinute,
+  }, { enabled: flag !== "", every: false });
+  const create = useChange<void, Rollout>({
+    act: () => rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null }),
+    touches: MOVED,
+    said: () => "The rollout is planned. Nothing has changed for anybody yet.",
+  });
+  const chosen = flags.data?.find(({ key }) => key === flag);
+  // The first stage of the standard plan is for nobody else.
+  const nobody = template === "standard" && ids.length + segments.length === 0;
+
+  function submit(event: FormEvent) {
+    event.preventDefault();
+    create.mutate(undefined, { onSuccess: ({ id }) => navigate(`/rollouts/${id}`) });
+  }
+
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="md">
+        <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+          <Section title="What">
+            <Stack>
+              <Select
+                label="Flag"
+                placeholder="Choose one"
+                data={(flags.data ?? []).map(({ key }) => key)}
+                value={flag || null}
+                onChange={(key) => setFlag(key ?? "")}
+                searchable
+                required
+              />
+              {chosen && (
+                <Text size="sm" c="dimmed">
+                  It is on for {audience(chosen)} now.
+                  {audience(chosen) === "everybody" &&
+                    " A rollout begins smaller: turn it off before you start."}
+                </Text>
+              )}
+              <Radio.Group label="Plan" value={template} onChange={setTemplate}>
+                <Stack gap="xs" mt={4}>
+                  {TEMPLATES.map(({ value, label, description }) => (
+                    <Radio key={value} value={value} label={label} description={description} />
+                  ))}
+                </Stack>
+              </Radio.Group>
+            </Stack>
+          </Section>
+          <Section title="Who, and why">
+            <Stack>
+              {template === "standard" && (
+                <>
+                  <MultiSelect
+                    label="Segments of the first stage"
+                    data={(known.data ?? []).map(({ key }) => key)}
+                    value={segments}
+                    onChange={setSegments}
+                    placeholder={known.data?.length === 0 ? "There are no segments yet" : undefined}
+                  />
+                  <TagsInput
+                    label="People of the first stage, by id"
+                    value={ids}
+                    onChange={setIds}
+                    placeholder="An id, then Enter"
+                  />
+                  {nobody && <Text size="sm" c="red.8">Somebody has to be in the first stage.</Text>}
+                </>
+              )}
+              <NumberInput
+                label="Outcomes a minute"
+                description="For the forecast. Empty: as measured in the last 7 days."
+                min={0.01}
+                value={perMinute}
+                onChange={setPerMinute}
+              />
+              <Textarea
+                label="Reason"
+                description="Goes into the history."
+                autosize
+                minRows={2}
+                value={reason}
+                onChange={(event) => setReason(event.currentTarget.value)}
+              />
+            </Stack>
+          </Section>
+        </SimpleGrid>
+        {flag && (
+          <Section title="Forecast">
+            <Loaded of={forecast}>{(forecast) => <ForecastTable forecast={forecast} />}</Loaded>
+          </Section>
+        )}
+        <Group>
+          <Button type="submit" disabled={flag === "" || nobody} loading={create.isPending}>
+            Plan this rollout
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

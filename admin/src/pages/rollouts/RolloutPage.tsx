@@ -1,0 +1,123 @@
+/** One rollout: where it stands, what the guard sees, what can be done, what happened. */
+import { Alert, Anchor, Badge, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Link } from "wouter";
+import {
+  type Rollout,
+  type Stage,
+  STATES,
+  underWay,
+  useRollout,
+  useRolloutEvents,
+  useStages,
+} from "../../data/rollouts.ts";
+import { useNames } from "../../data/team.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Loaded, Loading } from "../../ui/states.tsx";
+import { duration, Time, useNow } from "../../ui/Time.tsx";
+import { Actions } from "./Actions.tsx";
+import { Arms } from "./Arms.tsx";
+import { Events } from "./Events.tsx";
+import { Gates } from "./Gates.tsx";
+import { Guard } from "./Guard.tsx";
+import { Stages } from "./Stages.tsx";
+
+export function RolloutPage({ id }: { id: string }) {
+  const found = useRollout(id);
+  const stages = useStages(id);
+  const back = <Anchor component={Link} href="/rollouts" size="sm">← All rollouts</Anchor>;
+  return (
+    <Loaded of={found}>
+      {([rollout]) =>
+        rollout
+          ? <Details rollout={rollout} stages={stages.data} back={back} />
+          : (
+            <Page title="Rollout" back={back}>
+              <Empty icon="stairs" title="There is no such rollout" />
+            </Page>
+          )}
+    </Loaded>
+  );
+}
+
+function Details(
+  { rollout, stages, back }: { rollout: Rollout; stages: Stage[] | undefined; back: React.ReactNode },
+) {
+  const name = useNames();
+  const events = useRolloutEvents(rollout.id);
+  const [words, colour] = STATES[rollout.state];
+  const stage = stages?.find(({ position }) => position === rollout.stage);
+  return (
+    <Page
+      title={rollout.flag_key}
+      back={back}
+      about={
+        <>
+          The plan {rollout.plan}, made by {name(rollout.created_by)} <Time at={rollout.created_at} />.{" "}
+          <Anchor component={Link} href={`/flags/${rollout.flag_key}`} size="sm">The flag itself</Anchor>
+        </>
+      }
+      actions={<Badge size="lg" variant="light" color={colour}>{words}</Badge>}
+    >
+      <Paper withBorder radius="md" p="md" component="section" aria-label="Where it stands">
+        <Group justify="space-between" gap="md">
+          <Standing rollout={rollout} stage={stage} />
+          <Actions rollout={rollout} stage={stage} last={stages?.length === rollout.stage} />
+        </Group>
+      </Paper>
+      {rollout.state === "rolled_back" && (
+        <Alert color="red" icon={<Icon name="undo" />} title="Rolled back: the flag is off">
+          {events.data?.find(({ kind }) =>
+            kind === "rolled_back"
+          )?.message}
+        </Alert>
+      )}
+      {stages ? <Stages rollout={rollout} stages={stages} /> : <Loading rows={2} />}
+      {rollout.state === "draft" && <Gates flag={rollout.flag_key} />}
+      {rollout.started_at && stages && (
+        <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+          <Guard rollout={rollout} events={events.data ?? []} />
+          <Arms rollout={rollout} />
+        </SimpleGrid>
+      )}
+      <Events of={events} />
+    </Page>
+  );
+}
+
+const HOLDS: Record<string, string> = {
+  hold_time: "for as long as the stage lasts",
+  no_data: "because nobody met the feature lately",
+  samples: "for more outcomes",
+  error_rate: "until the failure rate is surely low enough",
+  p95: "until it is surely fast enough",
+  paused: "because somebody paused it",
+};
+
+function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefined }) {
+  const now = useNow();
+  if (rollout.state === "draft") {
+    return <Text fw={600}>Planned; nobody has the feature by it yet.</Text>;
+  }
+  if (!underWay(rollout) || !stage || !rollout.stage_started_at) {
+    return (
+      <Text fw={600} component="div">
+        Over {rollout.finished_at && <Time at={rollout.finished_at} />}, in stage {rollout.stage}.
+      </Text>
+    );
+  }
+  const since = (now - Date.parse(rollout.stage_started_at)) / 1000;
+  const left = stage.hold_minutes * 60 - since;
+  return (
+    <Stack gap={2}>
+      <Text fw={650} size="lg">
+        {stage.name}: {Number(stage.percentage)}{" "}
+        % of all{stage.user_ids.length + stage.segments.length > 0 && " and its people"}
+      </Text>
+      <Text size="sm" c="dimmed">
+        For {duration(since)}. It waits {HOLDS[rollout.hold_reason ?? ""] ?? rollout.hold_reason}
+        {rollout.hold_reason === "hold_time" && left > 0 && `, ${duration(left)} more`}.
+      </Text>
+    </Stack>
+  );
+}

@@ -1,0 +1,73 @@
+/** The stages as a timeline: what is over, where it is, what each asks for. */
+import { Text } from "@mantine/core";
+import type { Rollout, Stage } from "../../data/rollouts.ts";
+import { Section } from "../../ui/Section.tsx";
+import { duration, Time } from "../../ui/Time.tsx";
+import classes from "./rollouts.module.css";
+
+const percent = (rate: number) => `${+(rate * 100).toFixed(3)} %`;
+
+/** What has to hold to go on, and what ends it. */
+function criteria(
+  { advance_when: go, roll_back_when: back, min_samples }: Stage,
+): { on: string; back: string } {
+  const on = [
+    ...(go.no_errors ? ["no failure"] : []),
+    ...(go.error_rate_below === undefined ? [] : [`failures below ${percent(go.error_rate_below)}`]),
+    ...(go.p95_ms_below === undefined ? [] : [`p95 below ${go.p95_ms_below} ms`]),
+    ...(min_samples > 0 ? [`${min_samples.toLocaleString()} outcomes`] : []),
+  ];
+  const { plain } = back;
+  const ends = [
+    ...(back.error_rate_above === undefined ? [] : [`failures above ${percent(back.error_rate_above)}`]),
+    ...(back.p95_ms_above === undefined ? [] : [`p95 above ${back.p95_ms_above} ms`]),
+    ...(plain?.error_rate_above === undefined
+      ? []
+      : [`${percent(plain.error_rate_above)} failing within ${plain.minutes} min`]),
+    ...(plain?.mean_ms_above === undefined
+      ? []
+      : [`a mean above ${plain.mean_ms_above} ms for ${plain.minutes} min`]),
+  ];
+  return { on: on.join(", "), back: ends.join(", ") };
+}
+
+export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] }) {
+  return (
+    <Section title="Stages">
+      <ol className={classes.stages} tabIndex={0} aria-label="Stages">
+        {stages.map((stage) => {
+          const now = stage.position === rollout.stage && rollout.finished_at === null;
+          const state = now ? "now" : stage.entered_at ? "done" : "to come";
+          const { on, back } = criteria(stage);
+          return (
+            <li
+              key={stage.position}
+              className={classes.stage}
+              data-state={state}
+              aria-current={now ? "step" : undefined}
+            >
+              <Text size="xs" c="dimmed">
+                {now ? "Now" : state === "done" ? "Was" : "Then"} · {stage.name}
+              </Text>
+              <Text fw={700} size="lg">{Number(stage.percentage)} %</Text>
+              <Text size="xs" c="dimmed" component="div">
+                {duration(stage.hold_minutes * 60)} at least
+                {stage.entered_at && (
+                  <>
+                    , since <Time at={stage.entered_at} />
+                  </>
+                )}
+              </Text>
+              <Text size="xs" mt={6}>
+                <strong>On:</strong> {on}
+              </Text>
+              <Text size="xs">
+                <strong>Back:</strong> {back}
+              </Text>
+            </li>
+          );
+        })}
+      </ol>
+    </Section>
+  );
+}

@@ -1,0 +1,59 @@
+/** Starts a planned rollout; past open gates only with a reason, which is kept. */
+import { Button, List, Text } from "@mantine/core";
+import { rpc, useChange } from "../../data/query.ts";
+import { MOVED, type Rollout } from "../../data/rollouts.ts";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { useGates } from "./gates.ts";
+
+export function Start({ rollout }: { rollout: Rollout }) {
+  const ask = useAsk();
+  const gates = useGates(rollout.flag_key);
+  const start = useChange<{ reason: string | null }, Rollout>({
+    act: ({ reason }) =>
+      rpc("start_rollout", {
+        p_id: rollout.id,
+        p_expected_version: rollout.version,
+        p_reason: reason,
+        p_gates: {
+          gates: gates!.map(({ id, passed, signed }) => ({
+            id,
+            status: passed ? "passed" : "open",
+            detail: signed.map(({ signed_as }) => signed_as).join(", "),
+          })),
+          override: gates!.every(({ passed }) => passed) ? null : reason,
+        },
+      }),
+    touches: MOVED,
+    said: ({ flag_key }) => `The rollout of ${flag_key} began.`,
+  });
+
+  async function offer() {
+    const open = gates!.filter(({ passed }) => !passed);
+    const answer = await ask({
+      title: `Start the rollout of ${rollout.flag_key}?`,
+      body: open.length === 0 ? "All gates are signed. The first stage begins at once." : (
+        <>
+          <Text size="sm" mb="xs">Not signed yet:</Text>
+          <List size="sm">{open.map(({ id, title }) => <List.Item key={id}>{title}</List.Item>)}</List>
+          <Text size="sm" mt="xs">Your reason for starting none the less is kept with the rollout.</Text>
+        </>
+      ),
+      action: open.length === 0 ? "Start" : "Start none the less",
+      danger: open.length > 0,
+      reason: open.length > 0 ? "required" : "optional",
+    });
+    if (answer) start.mutate(answer);
+  }
+
+  return (
+    <Button
+      leftSection={<Icon name="play" size={16} />}
+      onClick={offer}
+      loading={start.isPending}
+      disabled={!gates}
+    >
+      Start
+    </Button>
+  );
+}

@@ -1,0 +1,59 @@
+/** Both arms' figures in steps of time, from flag_metrics. Pure. */
+import { EDGES_MS } from "../../../../supabase/functions/_shared/rollouts/latency.ts";
+
+/** A row of `flag_metrics`. */
+export interface MetricRow {
+  minute: string;
+  arm: "on" | "off";
+  n: number;
+  failed: number;
+  timed: number;
+  /** Outcomes of at most EDGES_MS[i]. */
+  le: number[];
+}
+
+/** One arm in one step; null where nothing happened. */
+export interface Figures {
+  n: number;
+  failed: number;
+  /** Share of failures, 0 to 1. */
+  rate: number | null;
+  p95: number | null;
+}
+
+/** Steps of so many minutes, with both arms in each. */
+export interface Step {
+  /** Seconds since 1970. */
+  at: number;
+  on: Figures;
+  off: Figures;
+}
+
+/** The edge at or below which 95 % are. */
+export function p95(le: readonly number[], timed: number): number | null {
+  if (timed === 0) return null;
+  const edge = EDGES_MS.findIndex((_, index) => le[index] >= 0.95 * timed);
+  return edge === -1 ? EDGES_MS.at(-1)! : EDGES_MS[edge];
+}
+
+/** Adds rows up. */
+export function sum(rows: readonly MetricRow[]): Figures {
+  const le = EDGES_MS.map((_, index) => rows.reduce((total, row) => total + row.le[index], 0));
+  const [n, failed, timed] = (["n", "failed", "timed"] as const).map((name) =>
+    rows.reduce((total, row) => total + row[name], 0)
+  );
+  return { n, failed, rate: n === 0 ? null : failed / n, p95: p95(le, timed) };
+}
+
+/** Groups rows into steps of so many minutes. */
+export function steps(rows: readonly MetricRow[], minutes: number): Step[] {
+  const groups = Map.groupBy(
+    rows,
+    ({ minute }) => Math.floor(Date.parse(minute) / 60_000 / minutes) * minutes * 60,
+  );
+  return [...groups].sort(([a], [b]) => a - b).map(([at, rows]) => ({
+    at,
+    on: sum(rows.filter(({ arm }) => arm === "on")),
+    off: sum(rows.filter(({ arm }) => arm === "off")),
+  }));
+}

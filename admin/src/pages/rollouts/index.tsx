@@ -1,0 +1,15 @@
+/** Rollouts: the list, a new one, and one of them. */
+import { Route, Switch } from "wouter";
+import { RolloutList } from "./List.tsx";
+import { NewRollout } from "./New.tsx";
+import { RolloutPage } from "./RolloutPage.tsx";
+
+export default function Rollouts() {
+  return (
+    <Switch>
+      <Route path="/rollouts" component={RolloutList} />
+      <Route path="/rollouts/new" component={NewRollout} />
+      <Route path="/rollouts/:id">{({ id }) => <RolloutPage key={id} id={id} />}</Route>
+    </Switch>
+  );
+}
