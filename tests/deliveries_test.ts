@@ -285,20 +285,31 @@ databaseTest("pause: the queue of a paused destination waits, resuming goes on i
   assertEquals(texts((await claim(sql, 0)).deliveries), ["1"]);
 });
 
-databaseTest(
-  "places: a destination takes at most half of what the caller has, so one that hangs starves nobody",
-  async (sql) => {
-    const a = await destination(sql, "a"), b = await destination(sql, "b");
-    await ingest(sql, ...Array.from({ length: 30 }, (_, i) => message({ phone: `c${i}` })));
-    await route(sql, a, b);
-    const { deliveries } = await claim(sql, 0, 10);
-    const count = (id: string) => deliveries.filter((delivery) => delivery.destination_id === id).length;
-    assertEquals([count(a), count(b)], [5, 5]);
-    const [row] = await sql<{ claim: Claim }[]>`
-    select private.claim_deliveries(2, 60, ${sql.json({ [a]: 8 })}, ${at(0)}) as claim`;
-    assertEquals(row.claim.deliveries.map((delivery) => delivery.destination_id), [b, b]);
-  },
-);
+databaseTest("places: however many destinations hang, the next one finds some", async (sql) => {
+  const ids = [];
+  for (const name of ["a", "b", "c", "d"]) ids.push(await destination(sql, name));
+  await ingest(sql, ...Array.from({ length: 70 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, ...ids);
+  // Each claim's destinations hang: what they took stays taken.
+  const busy: Record<string, number> = {};
+  const total = () => Object.values(busy).reduce((sum, n) => sum + n, 0);
+  for (const hanging of ids.slice(0, 3)) {
+    await sql`update public.destinations set state = case when id = ${hanging} then 'active' else 'paused' end`;
+    const [{ claim }] = await sql<{ claim: Claim }[]>`
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as claim`;
+    busy[hanging] = claim.deliveries.length;
+    const [{ again }] = await sql<{ again: Claim }[]>`
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as again`;
+    assertEquals(again.deliveries, []);
+  }
+  assertEquals(Object.values(busy), [32, 16, 8]);
+  await sql`update public.destinations set state = 'active'`;
+  const { deliveries } = await sql<{ claim: Claim }[]>`
+    select private.claim_deliveries(8, 60, ${sql.json(busy)}, ${at(0)}) as claim`.then(([{ claim }]) =>
+    claim
+  );
+  assertEquals(new Set(deliveries.map((delivery) => delivery.destination_id)), new Set([ids[3]]));
+});
 
 databaseTest(
   "dead letters: the conversation goes on; retry brings one back under its id, drop closes it with a reason",

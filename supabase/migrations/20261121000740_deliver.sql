@@ -124,8 +124,7 @@ declare
   v_all jsonb := '[]';
   v_used jsonb := '[]';
   v_left integer := p_limit;
-  -- No destination takes more than half of the caller's places, so that one that hangs leaves room for the others.
-  v_most integer := (p_limit + (select coalesce(sum(value::integer), 0) from jsonb_each_text(p_busy))) / 2;
+  v_busy integer;
 begin
 
   for v_destination in
@@ -143,8 +142,9 @@ begin
         continue when v_destination.circuit_open_until > p_now;
       end if;
     end if;
-    v_claimed := private.claim_lanes(v_destination,
-      least(v_left, v_most - coalesce((p_busy ->> v_destination.id::text)::integer, 0)), p_lease_seconds, p_now);
+    -- Half of the places that the others leave: however many hang, the next one still finds some.
+    v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
+    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_now);
     if jsonb_array_length(v_claimed) > 0 then
       if v_destination.circuit_open_until is not null then
         -- The probe keeps everybody else out until it is settled or its lease ends.

@@ -18,7 +18,7 @@ export interface Webhook {
   sql: Sql;
   /** Posts a body, signed unless `signature` says otherwise (null: not at all). */
   post(body: unknown, signature?: string | null): Promise<Answer>;
-  fetch(request: Request): Promise<Response>;
+  fetch(request: Request): Response | Promise<Response>;
   /** What tests change while it runs. */
   settings: { killed: boolean; secrets: string[]; databaseAway: boolean };
   /** How often routing was asked for. */

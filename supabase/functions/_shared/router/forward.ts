@@ -169,8 +169,9 @@ export function createForwarder(
 
   return async (track) => {
     const free = CONCURRENCY - underWay;
-    // Claims in bulk: a claim for each place that becomes free would cost a call a delivery.
-    if (free < CONCURRENCY / 4 || !await deps.enabled()) return { more: false };
+    // Claims in bulk: a claim for each place that becomes free would cost a call a delivery. The last quarter of them
+    // is for those who answer while others hang.
+    if (free < CONCURRENCY / 16 || !await deps.enabled()) return { more: false };
     const world = await deps.world();
     const claim = await deps.rpc<Claim>("claim_deliveries", {
       p_limit: free,
