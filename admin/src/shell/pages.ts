@@ -45,7 +45,6 @@ export const PAGES: PageEntry[] = [
     path: "/deliveries",
     title: "Deliveries",
     icon: "truck",
-    quick: true,
     Page: lazy(() => import("../pages/deliveries/index.tsx")),
   },
 ];

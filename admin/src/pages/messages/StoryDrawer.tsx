@@ -21,7 +21,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { Attempt, Delivery, Story } from "./types.ts";
-import { errorWords, REASONS, stateOf, typeWords } from "./words.ts";
+import { droppedWords, errorWords, REASONS, stateOf, typeWords } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
@@ -209,6 +209,7 @@ function Outbound({ of }: { of: Story }) {
 
 function Delivered({ delivery, attempts }: { delivery: Delivery; attempts: Attempt[] }) {
   const ask = useAsk();
+  const nameOf = useNames();
   const touches = [
     "message_story",
     "conversation_messages",
@@ -232,7 +233,9 @@ function Delivered({ delivery, attempts }: { delivery: Delivery; attempts: Attem
       title={`To ${delivery.destination}`}
       aside={<Badge color={color} variant="light" tt="none">{word}</Badge>}
     >
-      {delivery.dropped_reason && <Text size="sm" mb="xs">{delivery.dropped_reason}</Text>}
+      {delivery.dropped_reason && (
+        <Text size="sm" mb="xs">{droppedWords(delivery.dropped_reason, nameOf)}</Text>
+      )}
       {delivery.next_attempt_at && (
         <Text size="sm" mb="xs">
           Next attempt:{" "}

@@ -56,3 +56,9 @@ export function errorWords(error: unknown): string | undefined {
   const said = details ?? (error_data as { details?: unknown } | undefined)?.details ?? message ?? title;
   return [said, code === undefined ? undefined : `(${code})`].filter(Boolean).join(" ");
 }
+
+/** Why a delivery was dropped, `reason (author)`, taken apart. */
+export function droppedWords(reason: string, nameOf: (who: string) => string): string {
+  const [, why, who] = /^(.*) \(([^()]*)\)$/s.exec(reason) ?? [];
+  return why === undefined ? reason : `${why} (${nameOf(who)})`;
+}

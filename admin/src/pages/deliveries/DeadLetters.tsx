@@ -1,0 +1,247 @@
+/** Deliveries that were given up: look, retry, drop with a reason; one or many. */
+import {
+  Button,
+  Checkbox,
+  Group,
+  Paper,
+  SegmentedControl,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+  UnstyledButton,
+} from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { useState } from "react";
+import { usePages } from "../../data/pages.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { useMay } from "../../session/me.tsx";
+import { useParameter } from "../../shell/location.ts";
+import { useAsk } from "../../ui/ask.tsx";
+import { Contact } from "../../ui/Contact.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { droppedWords, typeWords } from "../messages/words.ts";
+import type { DeadLetter } from "./types.ts";
+
+const SIZE = 50;
+const TOUCHES = [
+  "list_dead_letters",
+  "destination_health",
+  "message_story",
+  "conversation_messages",
+  "status",
+];
+
+export function DeadLetters({ names, open }: { names: string[]; open: (message: string) => void }) {
+  const [destination, setDestination] = useParameter("destination");
+  const [error, setError] = useParameter("error");
+  const [which, setWhich] = useParameter("which", "open");
+  const [typed, setTyped] = useState(error);
+  const search = useDebouncedCallback(setError, 300);
+  const filter = {
+    ...(destination ? { destination } : {}),
+    ...(error ? { error } : {}),
+    ...(which === "dropped" ? { dropped: "true" } : {}),
+  };
+  return (
+    <Stack>
+      <Group gap="sm" align="flex-end">
+        <SegmentedControl
+          aria-label="Which dead letters"
+          value={which}
+          onChange={setWhich}
+          data={[{ value: "open", label: "To be handled" }, { value: "dropped", label: "Dropped" }]}
+        />
+        <Select
+          aria-label="Destination"
+          placeholder="Every destination"
+          clearable
+          clearButtonProps={{ "aria-label": "Every destination" }}
+          data={names}
+          value={destination || null}
+          onChange={(value) => setDestination(value ?? "")}
+        />
+        <TextInput
+          type="search"
+          aria-label="Search the errors"
+          placeholder="Words of the error"
+          leftSection={<Icon name="search" size={16} />}
+          value={typed}
+          onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
+        />
+      </Group>
+      <List key={JSON.stringify(filter)} filter={filter} open={open} />
+    </Stack>
+  );
+}
+
+function List({ filter, open }: { filter: Record<string, string>; open: (message: string) => void }) {
+  const may = useMay("operator");
+  const ask = useAsk();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const pages = usePages<DeadLetter>({
+    key: ["list_dead_letters", filter],
+    read: (after) =>
+      rpc("list_dead_letters", {
+        p_filter: after ? { ...filter, before_at: after.updated_at, before_id: after.id } : filter,
+        p_limit: SIZE,
+      }),
+    size: SIZE,
+    idOf: ({ id }) => id,
+  });
+  const gone = (ids: string[]) =>
+    ["newest", "pages"].map((part) => ({
+      key: ["list_dead_letters", filter, part],
+      data: (before: unknown) => without(before, new Set(ids)),
+    }));
+  const retry = useChange({
+    act: (ids: string[]) => rpc<number>("retry_deliveries", { p_ids: ids }),
+    touches: TOUCHES,
+    foresee: gone,
+    said: (n) => n === 1 ? "One delivery is tried again now." : `${n} deliveries are tried again now.`,
+  });
+  const drop = useChange({
+    act: ({ ids, reason }: { ids: string[]; reason: string }) =>
+      rpc<number>("drop_deliveries", { p_ids: ids, p_reason: reason }),
+    touches: TOUCHES,
+    foresee: ({ ids }) => gone(ids),
+    said: (n) => n === 1 ? "One delivery was dropped." : `${n} deliveries were dropped.`,
+  });
+
+  if (pages.items === undefined) {
+    return pages.error ? <Failed error={pages.error} retry={pages.retry} /> : <Loading />;
+  }
+  if (pages.items.length === 0) {
+    return Object.keys(filter).length > 0
+      ? <Empty icon="search" title="None like this">Take a filter away to see others.</Empty>
+      : (
+        <Empty icon="check" title="No dead letters">
+          Whatever could not be delivered in 8 attempts over 28 hours would wait here for a decision.
+        </Empty>
+      );
+  }
+  const { items } = pages;
+  const ids = items.map(({ id }) => id).filter((id) => chosen.has(id));
+  const choose = (id: string, on: boolean) => {
+    const next = new Set(chosen);
+    if (on) next.add(id);
+    else next.delete(id);
+    setChosen(next);
+  };
+  return (
+    <Stack gap="xs">
+      {may && (
+        <Group gap="sm">
+          <Checkbox
+            label={ids.length === 0 ? `All ${items.length} shown` : `${ids.length} chosen`}
+            checked={ids.length === items.length}
+            indeterminate={ids.length > 0 && ids.length < items.length}
+            onChange={({ currentTarget: { checked } }) =>
+              setChosen(new Set(checked ? items.map(({ id }) => id) : []))}
+          />
+          <Button
+            size="xs"
+            leftSection={<Icon name="retry" size={16} />}
+            disabled={ids.length === 0}
+            onClick={() => retry.mutate(ids, { onSuccess: () => setChosen(new Set()) })}
+          >
+            Retry
+          </Button>
+          {filter.dropped === undefined && (
+            <Button
+              size="xs"
+              variant="default"
+              disabled={ids.length === 0}
+              onClick={async () => {
+                const answer = await ask({
+                  title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
+                  body:
+                    "The services do not get these messages. They stay listed under Dropped, with your reason.",
+                  action: "Drop",
+                  danger: true,
+                  reason: "required",
+                });
+                if (answer?.reason) {
+                  drop.mutate({ ids, reason: answer.reason }, { onSuccess: () => setChosen(new Set()) });
+                }
+              }}
+            >
+              Drop
+            </Button>
+          )}
+        </Group>
+      )}
+      <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
+        {items.map((letter) => (
+          <Letter
+            key={letter.id}
+            of={letter}
+            checked={may ? chosen.has(letter.id) : undefined}
+            choose={choose}
+            open={open}
+          />
+        ))}
+      </Stack>
+      {pages.hasMore && (
+        <Button variant="default" loading={pages.reading} onClick={pages.more}>Show older ones</Button>
+      )}
+    </Stack>
+  );
+}
+
+/** A page, or the pages of a list, without some of their letters. */
+function without(data: unknown, ids: ReadonlySet<string>): unknown {
+  if (Array.isArray(data)) return data.filter(({ id }: DeadLetter) => !ids.has(id));
+  const { pages, ...rest } = data as { pages: DeadLetter[][] };
+  return { ...rest, pages: pages.map((page) => page.filter(({ id }) => !ids.has(id))) };
+}
+
+function Letter({ of, checked, choose, open }: {
+  of: DeadLetter;
+  /** undefined: nothing may be chosen. */
+  checked: boolean | undefined;
+  choose: (id: string, on: boolean) => void;
+  open: (message: string) => void;
+}) {
+  const { id, last_four, destination, type, attempt, last_error, dropped_reason, updated_at } = of;
+  const nameOf = useNames();
+  const what = `${typeWords(type)} of contact ending in ${last_four} to ${destination}`;
+  return (
+    <Paper component="li" withBorder p="sm">
+      <Group wrap="nowrap" align="flex-start">
+        {checked !== undefined && (
+          <Checkbox
+            mt={2}
+            aria-label={`Choose: ${what}`}
+            checked={checked}
+            onChange={(event) => choose(id, event.currentTarget.checked)}
+          />
+        )}
+        <div style={{ minWidth: 0, flex: 1 }}>
+          <Group gap="xs">
+            <Text fw={600} size="sm">{destination}</Text>
+            <Text size="sm">{typeWords(type)}</Text>
+            <Contact id={last_four ?? "????"} />
+            <Text size="xs" c="dimmed" component="div">
+              given up <Time at={updated_at} /> after {attempt} {attempt === 1 ? "attempt" : "attempts"}
+            </Text>
+          </Group>
+          <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error ?? "No error was kept."}</Text>
+          {dropped_reason && <Text size="sm" c="dimmed">Dropped: {droppedWords(dropped_reason, nameOf)}
+          </Text>}
+        </div>
+        <UnstyledButton
+          c="var(--mantine-color-anchor)"
+          fz="sm"
+          aria-label={`Details of ${what}`}
+          onClick={() => open(of.message_id)}
+        >
+          Details
+        </UnstyledButton>
+      </Group>
+    </Paper>
+  );
+}

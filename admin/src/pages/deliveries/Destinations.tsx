@@ -1,0 +1,196 @@
+/** Each destination with its state, queue, success and latency, and what an operator can do with it. */
+import { Anchor, Badge, Button, Card, Group, SimpleGrid, Stack, Text } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+import { rpc, useChange } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Empty } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { SecretModal } from "./SecretModal.tsx";
+import type { Destination } from "./types.ts";
+
+const STATES: Record<Destination["state"], [color: string, word: string]> = {
+  active: ["green", "active"],
+  paused: ["yellow", "paused"],
+  circuit_open: ["red", "circuit open"],
+};
+
+export function Destinations({ all }: { all: Destination[] }) {
+  if (all.length === 0) {
+    return (
+      <Empty icon="truck" title="No service is connected yet">
+        Add a destination: its name and the address that messages are posted to. Then make a route that leads
+        to it.
+      </Empty>
+    );
+  }
+  return (
+    <SimpleGrid cols={{ base: 1, md: 2 }}>
+      {all.map((destination) => <DestinationCard key={destination.id} of={destination} />)}
+    </SimpleGrid>
+  );
+}
+
+function DestinationCard({ of }: { of: Destination }) {
+  const [color, word] = STATES[of.state];
+  return (
+    <Card withBorder component="section" aria-label={of.name}>
+      <Stack gap="sm" h="100%">
+        <Group justify="space-between" wrap="nowrap" align="flex-start">
+          <div style={{ minWidth: 0 }}>
+            <Text fw={650} component="h2">{of.name}</Text>
+            <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{of.url}</Text>
+          </div>
+          <Badge color={color} variant="light" style={{ flex: "none" }}>{word}</Badge>
+        </Group>
+        {of.state === "circuit_open" && of.circuit_open_until && (
+          <Text size="sm" component="div">
+            It failed ten times in a row, so its queue waits. Next try:{" "}
+            <Time at={of.circuit_open_until} />. Resume it once it is mended.
+          </Text>
+        )}
+        <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">
+          <Figure
+            name="Success"
+            value={of.attempts === 0 ? "–" : percent(of.delivered / of.attempts)}
+            bad={of.attempts > 0 && of.delivered / of.attempts < 0.95}
+          >
+            {of.attempts} attempts
+          </Figure>
+          <Figure name="Latency" value={of.p50_ms === null ? "–" : `${of.p50_ms} ms`}>
+            {of.p95_ms === null ? "median" : `p95 ${of.p95_ms} ms`}
+          </Figure>
+          <Figure name="Queue" value={of.open}>
+            {of.oldest_at
+              ? (
+                <>
+                  since <Time at={of.oldest_at} />
+                </>
+              )
+              : "nothing waits"}
+          </Figure>
+          <Figure name="Dead letters" value={of.dead} bad={of.dead > 0}>
+            {of.dead > 0
+              ? <Anchor inherit href={`#/deliveries?tab=dead&destination=${of.name}`}>Look at them</Anchor>
+              : "none"}
+          </Figure>
+        </SimpleGrid>
+        <Text size="xs" c="dimmed" component="div">
+          {of.routes.length === 0 ? "No route leads here. " : `Routes: ${of.routes.join(", ")}. `}
+          <Secrets of={of} />
+        </Text>
+        <For role="operator">
+          <Actions of={of} />
+        </For>
+      </Stack>
+    </Card>
+  );
+}
+
+const percent = (share: number) => `${(Math.floor(share * 1000) / 10).toFixed(share === 1 ? 0 : 1)} %`;
+
+function Figure(
+  { name, value, bad, children }: { name: string; value: ReactNode; bad?: boolean; children: ReactNode },
+) {
+  return (
+    <div>
+      <Text size="xs" c="dimmed">{name}</Text>
+      <Text fw={650} size="lg" c={bad ? "red" : undefined}>{value}</Text>
+      <Text size="xs" c="dimmed" component="div">{children}</Text>
+    </div>
+  );
+}
+
+function Secrets({ of }: { of: Destination }) {
+  const [newest, ...old] = of.secrets ?? [];
+  if (!newest) return "It has no secret: rotate to make one.";
+  const until = old.find(({ expires_at }) => expires_at)?.expires_at;
+  return (
+    <>
+      Secret made <Time at={newest.created_at} />
+      {until && (
+        <>
+          ; the one before signs as well, until <Time at={until} />
+        </>
+      )}.
+    </>
+  );
+}
+
+function Actions({ of }: { of: Destination }) {
+  const ask = useAsk();
+  const [secret, setSecret] = useState<string>();
+  const setState = useChange({
+    act: (state: "active" | "paused") => rpc("set_destination_state", { p_name: of.name, p_state: state }),
+    touches: ["destination_health", "destinations", "status"],
+    foresee: (state) => [{
+      key: ["destination_health"],
+      data: (before) =>
+        (before as Destination[]).map((one) =>
+          one.id === of.id ? { ...one, state, circuit_open_until: null } : one
+        ),
+    }],
+    said: (_, state) => state === "paused" ? `${of.name} is paused; its queue waits.` : `${of.name} goes on.`,
+  });
+  const rotate = useChange({
+    act: () => rpc<{ secret: string }>("rotate_destination_secret", { p_name: of.name, p_overlap_hours: 24 }),
+    touches: ["destination_health"],
+  });
+  return (
+    <Group gap="xs" mt="auto">
+      {of.state !== "paused" && (
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<Icon name="pause" size={16} />}
+          aria-label={`Pause ${of.name}`}
+          onClick={async () => {
+            const answer = await ask({
+              title: `Pause ${of.name}?`,
+              body:
+                "Nothing is sent to it until somebody resumes it. Messages wait in order; routes in mode first use their next destination meanwhile.",
+              action: "Pause",
+              reason: "none",
+            });
+            if (answer) setState.mutate("paused");
+          }}
+        >
+          Pause
+        </Button>
+      )}
+      {of.state !== "active" && (
+        <Button
+          size="xs"
+          leftSection={<Icon name="play" size={16} />}
+          aria-label={`Resume ${of.name}`}
+          onClick={() => setState.mutate("active")}
+        >
+          Resume
+        </Button>
+      )}
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={<Icon name="key" size={16} />}
+        aria-label={`Rotate secret of ${of.name}`}
+        loading={rotate.isPending}
+        onClick={async () => {
+          const answer = await ask({
+            title: `Rotate the secret of ${of.name}?`,
+            body:
+              "A new secret is made and shown once. For 24 hours deliveries carry the signatures of both, so the service can change over.",
+            action: "Rotate",
+            reason: "none",
+          });
+          if (answer) setSecret((await rotate.mutateAsync(undefined).catch(() => undefined))?.secret);
+        }}
+      >
+        Rotate secret
+      </Button>
+      <SecretModal secret={secret} title={`The new secret of ${of.name}`} close={() => setSecret(undefined)}>
+        Give it to the service within 24 hours: after that the one before signs no longer.
+      </SecretModal>
+    </Group>
+  );
+}

@@ -1,0 +1,44 @@
+/** What goes to the team's services: how each does, and what could not be delivered. */
+import { Badge, Tabs } from "@mantine/core";
+import { useRpc } from "../../data/query.ts";
+import { useParameter } from "../../shell/location.ts";
+import { Page } from "../../ui/Page.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { StoryDrawer } from "../messages/StoryDrawer.tsx";
+import { AddDestination } from "./AddDestination.tsx";
+import { DeadLetters } from "./DeadLetters.tsx";
+import { Destinations } from "./Destinations.tsx";
+import type { Destination } from "./types.ts";
+
+export default function Deliveries() {
+  const [tab, setTab] = useParameter("tab", "destinations");
+  const [message, setMessage] = useParameter("message");
+  const destinations = useRpc<Destination[]>("destination_health", {}, { every: 5_000 });
+  const dead = destinations.data?.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
+  return (
+    <Page
+      title="Deliveries"
+      about="Your services, and what goes to them. Messages that could not be delivered wait as dead letters."
+      actions={<AddDestination />}
+    >
+      <Tabs value={tab} onChange={(value) => setTab(value ?? "destinations")} keepMounted={false}>
+        <Tabs.List mb="md">
+          <Tabs.Tab value="destinations">Destinations</Tabs.Tab>
+          <Tabs.Tab
+            value="dead"
+            rightSection={dead > 0 && <Badge size="sm" color="red" variant="light">{dead}</Badge>}
+          >
+            Dead letters
+          </Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="destinations">
+          <Loaded of={destinations}>{(all) => <Destinations all={all} />}</Loaded>
+        </Tabs.Panel>
+        <Tabs.Panel value="dead">
+          <DeadLetters names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
+        </Tabs.Panel>
+      </Tabs>
+      <StoryDrawer id={message} close={() => setMessage("")} />
+    </Page>
+  );
+}

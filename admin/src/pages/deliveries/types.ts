@@ -1,0 +1,36 @@
+/** What `destination_health` and `list_dead_letters` answer. */
+
+export interface Destination {
+  id: string;
+  name: string;
+  url: string;
+  state: "active" | "paused" | "circuit_open";
+  circuit_open_until: string | null;
+  timeout_ms: number;
+  rate_per_second: number | null;
+  secrets: { created_at: string; expires_at: string | null }[] | null;
+  routes: string[];
+  /** Deliveries that wait, and since when the oldest one does. */
+  open: number;
+  oldest_at: string | null;
+  dead: number;
+  /** Of the latest 500 deliveries of the last day. */
+  attempts: number;
+  delivered: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+}
+
+export interface DeadLetter {
+  id: string;
+  message_id: string;
+  conversation_id: string;
+  last_four: string | null;
+  destination: string;
+  type: string;
+  attempt: number;
+  last_error: string | null;
+  dropped_reason: string | null;
+  created_at: string;
+  updated_at: string;
+}
