@@ -1,4 +1,5 @@
 /** The flags function as it is deployed, in a process of its own, with a configuration in memory and no database. */
+import { countFlag } from "../supabase/functions/_shared/db/counters.ts";
 import { createPace } from "../supabase/functions/_shared/flags/pace.ts";
 import { requireKey } from "../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../supabase/functions/_shared/http/serve.ts";
@@ -29,6 +30,7 @@ const { fetch } = serve(
     outcomes: { outcome() {}, evaluated() {} },
     notify: () => Promise.resolve(),
     waitUntil() {},
+    onFlag: countFlag,
   }),
 );
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => fetch(request));

@@ -137,10 +137,16 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   see("/health/detailed", "get", 401, await detailed({}));
   see("/health/detailed", "get", 403, await detailed({ apikey: KEYS.publishableKey }));
   see("/health/detailed", "get", 405, await call("health/detailed"));
+  const metrics = (headers: HeadersInit = key) => call("metrics", { method: "GET", headers });
+  see("/metrics", "get", 200, await metrics());
+  see("/metrics", "get", 401, await metrics({}));
+  see("/metrics", "get", 403, await metrics({ apikey: KEYS.publishableKey }));
+  see("/metrics", "get", 405, await call("metrics"));
   await reread();
   await edge.away(async () => {
     see("/health", "get", 503, await health());
     see("/health/detailed", "get", 503, await detailed());
+    see("/metrics", "get", 503, await metrics());
     see(path, method, 503, await hook({ any: "other thing" }));
     see("/wa-send", "post", 503, await send({ to, ...text("away") }));
   });
@@ -152,6 +158,9 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   await sql`alter function public.ingest_updates(jsonb) rename to ingest_others`;
   see(path, method, 503, await hook({ any: "third thing" }));
   await sql`alter function public.ingest_others(jsonb) rename to ingest_updates`;
+  await sql`alter function public.metrics() rename to metrics_other`;
+  see("/metrics", "get", 503, await metrics());
+  await sql`alter function public.metrics_other() rename to metrics`;
   await sql`alter function public.enqueue_outbound(jsonb) rename to enqueue_others`;
   see("/wa-send", "post", 503, await send({ to, ...text("fourth thing") }));
   await sql`alter function public.enqueue_others(jsonb) rename to enqueue_outbound`;
@@ -174,6 +183,7 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
     see("/wa-send", "post", 500, await send({}));
     see("/health", "get", 500, await health());
     see("/health/detailed", "get", 500, await detailed());
+    see("/metrics", "get", 500, await metrics());
   } finally {
     variables.forEach((name, i) => Deno.env.set(name, before[i]));
     forgetEnv();

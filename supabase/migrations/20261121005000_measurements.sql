@@ -28,7 +28,7 @@ comment on table public.measurements is
   'What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.';
 comment on constraint measurements_pkey on public.measurements is 'One row a series and minute.';
 comment on column public.measurements.name is
-  'request (label: function and status), destination (label: name and outcome), routed, graph (label: result), messages (label: in or out), updates (label: field and kind).';
+  'request (label: function and status), destination (label: name and outcome), routed, graph (label: result), messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).';
 comment on column public.measurements.label is 'Which kind of it; of several words, separated by a space. Never personal data.';
 comment on column public.measurements.minute is 'The minute''s beginning; -infinity in the row that adds up everything since the beginning.';
 comment on column public.measurements.n is 'How many.';
@@ -129,6 +129,10 @@ begin
     select 'updates', e.field || ' ' || e.kind, date_trunc('minute', e.received_at), count(*)
     from public.webhook_events e where e.received_at >= v_from and e.received_at < v_to
     group by 2, 3
+    union all
+    select 'clicks', c.verdict || ' ' || c.target, date_trunc('minute', c.at), count(*)
+    from public.clicks c where c.at >= v_from and c.at < v_to
+    group by 2, 3
   )
   insert into public.measurements as m (name, label, minute, n, last_at)
   select c.name, c.label, w.minute, sum(c.n), p_now
@@ -138,7 +142,7 @@ begin
   return (extract(epoch from v_to - v_from) / 60)::integer;
 end $$;
 comment on function private.sample_minutes(timestamptz) is
-  'Counts the messages and updates of the minutes that are over since the last call, and says how many minutes. For the clock.';
+  'Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many minutes. For the clock.';
 revoke execute on function private.sample_minutes(timestamptz) from public, anon, authenticated;
 
 create function private.purge_measurements(p_now timestamptz) returns integer

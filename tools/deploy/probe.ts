@@ -57,6 +57,12 @@ export const PROBES: Record<string, Probe[]> = {
     body: { status: "notifying" },
   }],
   "health": [HEALTH],
+  "metrics": [{
+    what: "prints metrics for a secret key",
+    request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),
+    status: 200,
+    type: "text/plain; version=0.0.4",
+  }],
   "wa-webhook": [
     {
       what: "answers Meta's handshake",

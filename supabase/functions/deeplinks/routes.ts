@@ -7,7 +7,7 @@ import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
 import { type Config, loadConfig } from "../_shared/db/config.ts";
-import { count } from "../_shared/db/counters.ts";
+import { count, countFlag } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
@@ -55,6 +55,8 @@ export function createRoutes(
     now: ground.now,
     onStale: (error, ageMs) =>
       log.warn("the links in use are not up to date", { error, age_ms: Math.round(ageMs) }),
+    onFlag: countFlag,
+    onAsked: (hit) => count("cache", hit ? "links hit" : "links miss"),
   });
   const clicks = createClicks({
     rpc,

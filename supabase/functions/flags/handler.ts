@@ -42,6 +42,8 @@ export interface FlagsDeps {
   /** Delivers the notifications that are due. */
   notify(): Promise<unknown>;
   waitUntil(work: Promise<unknown>): void;
+  /** Told what each flag that was asked said: its reason, or why there is no answer. */
+  onFlag(key: string, reason: string): void;
 }
 
 /** Browsers ask from other origins; a publishable key is no secret, and nothing here goes by cookies. */
@@ -115,6 +117,8 @@ export function createHandler(deps: FlagsDeps): Handler {
     if (one !== undefined) {
       if (remote.has(one)) deps.outcomes.evaluated(one);
       const single = answer(remote, flags, one, context.targetingKey, options);
+      // A key that no flag has is whatever the caller sent.
+      deps.onFlag(remote.has(one) ? one : "unknown", single.reason ?? single.errorCode ?? "");
       return new Response(JSON.stringify(single), { status: statusOf(single), headers: JSON_HEADERS });
     }
     const etag = etagOf(config, body, [...remote.keys()].map(deps.killed), options.metadata);
@@ -123,6 +127,7 @@ export function createHandler(deps: FlagsDeps): Handler {
       return new Response(null, { status: 304, headers });
     }
     const all = [...remote.keys()].map((key) => answer(remote, flags, key, context.targetingKey, options));
+    for (const { key, reason, errorCode } of all) deps.onFlag(key, reason ?? errorCode ?? "");
     return new Response(
       JSON.stringify({
         flags: all,

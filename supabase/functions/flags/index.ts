@@ -1,7 +1,7 @@
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { type Config, loadConfig } from "../_shared/db/config.ts";
-import { count } from "../_shared/db/counters.ts";
+import { count, countFlag } from "../_shared/db/counters.ts";
 import { createPace } from "../_shared/flags/pace.ts";
 import { type Reach, reachOf, worldOf } from "../_shared/forward/live.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
@@ -42,5 +42,6 @@ export default serve(
     outcomes: { outcome, evaluated },
     notify,
     waitUntil,
+    onFlag: countFlag,
   }),
 );

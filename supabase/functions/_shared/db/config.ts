@@ -13,6 +13,7 @@ import { z } from "zod";
 import { log } from "../log/log.ts";
 import { type Cached, cached } from "./cache.ts";
 import { DbError, type Rpc, rpc } from "./client.ts";
+import { count } from "./counters.ts";
 
 const setting = z.object({
   key: z.string(),
@@ -76,6 +77,9 @@ const answer = z.union([
   }),
 ]);
 
+/** A flip is seen within 5 s: this, and up to 2 s for the answer. */
+const TTL_MS = 1000;
+
 /**
  * A loader of its own; the functions share {@linkcode loadConfig}.
  *
@@ -88,8 +92,7 @@ export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => P
 
 function createConfigCache(call: Rpc = rpc, now?: () => number): Cached<Config> {
   return cached<Config>({
-    // A flip is seen within 5 s: this, and up to 2 s for the answer.
-    ttlMs: 1000,
+    ttlMs: TTL_MS,
     now,
     async load(held) {
       const args = { p_revision: held?.revision ?? null };
@@ -112,7 +115,11 @@ const shared = createConfigCache();
  *
  * @throws {Problem} `database_unavailable` when it was never loaded and the database is away.
  */
-export const loadConfig: () => Promise<Config> = shared.get;
+export function loadConfig(): Promise<Config> {
+  const age = shared.ageMs();
+  count("cache", age !== undefined && age <= TTL_MS ? "config hit" : "config miss");
+  return shared.get();
+}
 
 /** How old this process's copy of the configuration is, in milliseconds; undefined while there is none. */
 export const configAgeMs: () => number | undefined = shared.ageMs;

@@ -20,7 +20,10 @@ export interface Count {
 
 /** Counters in memory; see {@linkcode createCounters}. */
 export interface Counters {
-  /** Adds `n` to the counter `name` under `label`. Both are constants of the code, never data. */
+  /**
+   * Adds `n` to the counter `name` under `label`. The name is a constant of the code; a label is made of such constants
+   * and of names that operators gave (flags), never of what a caller sent.
+   */
   count(name: string, label?: string, n?: number): void;
   /** Sends what has been gathered. Never rejects. */
   flush(): Promise<void>;
@@ -38,15 +41,21 @@ export interface CountersOptions {
 
 /** Counters of their own; the functions share {@linkcode count}. */
 export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: CountersOptions): Counters {
-  let gathered = new Map<string, Count>();
+  /** By name and label: two look-ups of constant strings cost less than putting them together. */
+  let gathered = new Map<string, Map<string, number>>();
+  let held = 0;
   let scheduled = false;
   let sending: Promise<void> | undefined;
 
   function count(name: string, label = "", n = 1): void {
-    const key = `${name}\n${label}`;
-    const before = gathered.get(key)?.n;
-    if (before === undefined && gathered.size >= maxKeys) return;
-    gathered.set(key, { name, label, n: (before ?? 0) + n });
+    let labels = gathered.get(name);
+    const before = labels?.get(label);
+    if (before === undefined) {
+      if (held >= maxKeys) return;
+      held++;
+      if (labels === undefined) gathered.set(name, labels = new Map());
+    }
+    labels!.set(label, (before ?? 0) + n);
     if (scheduled) return;
     scheduled = true;
     waitUntil(delay(delayMs).then(flush));
@@ -55,12 +64,15 @@ export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: Counters
   async function flush(): Promise<void> {
     scheduled = false;
     await sending;
-    if (gathered.size === 0) return;
-    const group = gathered;
+    if (held === 0) return;
+    const group = [...gathered].flatMap(([name, labels]) =>
+      [...labels].map(([label, n]) => ({ name, label, n }))
+    );
     gathered = new Map();
-    sending = send([...group.values()]).then(() => {}, (error) => {
+    held = 0;
+    sending = send(group).then(() => {}, (error) => {
       log.warn("counts could not be sent and are kept", { error });
-      for (const { name, label, n } of group.values()) count(name, label, n);
+      for (const { name, label, n } of group) count(name, label, n);
     });
     await sending;
   }
@@ -78,6 +90,17 @@ const shared = createCounters({
 
 /** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
 export const count: Counters["count"] = shared.count;
+
+/** Counts what a flag that exists said, and why. */
+export function countFlag(key: string, reason: string): void {
+  let labels = flagLabels.get(key);
+  if (labels === undefined) flagLabels.set(key, labels = new Map());
+  let label = labels.get(reason);
+  if (label === undefined) labels.set(reason, label = `${key} ${reason}`);
+  count("flag_evaluations", label);
+}
+
+const flagLabels = new Map<string, Map<string, string>>();
 
 /** Sends this process's counts now; for whoever stops it. Never rejects. */
 export const flushCounts: Counters["flush"] = shared.flush;

@@ -54,24 +54,35 @@ export interface MeasurementsOptions {
 export function createMeasurements(
   { send, delayMs = 2000, maxSeries = 300 }: MeasurementsOptions,
 ): Measurements {
-  let gathered = new Map<string, Measurement>();
+  /** By name and label: two look-ups of constant strings cost less than putting them together. */
+  let gathered = new Map<string, Map<string, Measurement>>();
+  let held = 0;
   let scheduled = false;
   let sending: Promise<void> | undefined;
 
   function measure(name: string, label: string, ms: number): void {
-    const key = `${name}\n${label}`;
-    let series = gathered.get(key);
-    if (series === undefined) {
-      if (gathered.size >= maxSeries) return;
-      series = { name, label, n: 0, ms: 0, counts: new Array(BUCKETS_MS.length + 1).fill(0) };
-      gathered.set(key, series);
-      schedule();
-    }
+    const series = gathered.get(name)?.get(label) ?? begin(name, label);
+    if (series === undefined) return;
     // Clocks of two machines may differ: nothing takes less than no time.
     const took = ms > 0 ? ms : 0;
     series.n++;
     series.ms += took;
     series.counts[bucketOf(took)]++;
+  }
+
+  function begin(name: string, label: string): Measurement | undefined {
+    if (held >= maxSeries) return undefined;
+    const series = { name, label, n: 0, ms: 0, counts: new Array(BUCKETS_MS.length + 1).fill(0) };
+    hold(series);
+    schedule();
+    return series;
+  }
+
+  function hold(series: Measurement): void {
+    let labels = gathered.get(series.name);
+    if (labels === undefined) gathered.set(series.name, labels = new Map());
+    labels.set(series.label, series);
+    held++;
   }
 
   function schedule(): void {
@@ -83,24 +94,28 @@ export function createMeasurements(
   async function flush(): Promise<void> {
     scheduled = false;
     await sending;
-    if (gathered.size === 0) return;
-    const group = gathered;
+    if (held === 0) return;
+    const group = [...gathered.values()].flatMap((labels) => [...labels.values()]);
     gathered = new Map();
-    sending = send([...group.values()]).then(() => {}, (error) => {
+    held = 0;
+    sending = send(group).then(() => {}, (error) => {
       if (error instanceof DbError) {
-        log.error("measurements were refused by the database and are dropped", { error, series: group.size });
+        log.error("measurements were refused by the database and are dropped", {
+          error,
+          series: group.length,
+        });
         return;
       }
       log.warn("measurements could not be sent and are kept", { error });
-      for (const [key, series] of group) keep(key, series);
+      group.forEach(keep);
       schedule();
     });
     await sending;
   }
 
-  function keep(key: string, series: Measurement): void {
-    const since = gathered.get(key);
-    if (since === undefined) return void gathered.set(key, series);
+  function keep(series: Measurement): void {
+    const since = gathered.get(series.name)?.get(series.label);
+    if (since === undefined) return hold(series);
     since.n += series.n;
     since.ms += series.ms;
     for (let i = 0; i < since.counts.length; i++) since.counts[i] += series.counts[i];

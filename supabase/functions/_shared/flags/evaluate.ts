@@ -115,6 +115,9 @@ function threshold(
   return Math.round(percentage * 100);
 }
 
+/** Is told of evaluations, to count them: which flag, and the reason of its answer. */
+export type OnFlag = (key: string, reason: Evaluation["reason"]) => void;
+
 /** Says of each flag whether its kill switch in the environment is set. */
 export type Killed = (key: string) => boolean;
 

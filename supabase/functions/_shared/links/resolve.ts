@@ -143,6 +143,7 @@ function flagsOn(link: Link, visit: Visit, rules: Rules, killed: boolean, trace:
 
 function flagOn(key: string, visit: Visit, rules: Rules, killed: boolean, trace: Trace | undefined): boolean {
   const { value, reason } = evaluate(rules.flags, key, visit.user ?? visit.visitor, killed);
+  rules.onFlag?.(key, reason);
   trace?.({ what: `flag ${key}`, holds: value, why: reason });
   return value;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Config } from "../db/config.ts";
-import { type Flag, prepareFlags } from "../flags/evaluate.ts";
+import { type Flag, type OnFlag, prepareFlags } from "../flags/evaluate.ts";
 import { type Allowlist, compileAllowlist } from "../forward/allowlist.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
@@ -22,6 +22,8 @@ export interface Rules {
   readonly numbers: Readonly<Record<string, string>>;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
+  /** Told what each flag that was asked said, and why. */
+  readonly onFlag?: OnFlag;
 }
 
 /** The team's own apps, as their platforms ask who may open links of a domain. */

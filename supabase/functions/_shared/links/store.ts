@@ -12,6 +12,7 @@
 import type { Rpc } from "../db/client.ts";
 import type { Config } from "../db/config.ts";
 import { groupCommit } from "../db/group_commit.ts";
+import type { OnFlag } from "../flags/evaluate.ts";
 import { Cache } from "./cache.ts";
 import { Link, type LinkRow } from "./link.ts";
 import { readRules, type Rules } from "./rules.ts";
@@ -25,6 +26,10 @@ export interface StoreOptions {
   waitUntil(work: Promise<unknown>): void;
   /** Told when what is held could not be brought up to date. */
   onStale(error: unknown, ageMs: number): void;
+  /** Told what each flag that a visit asked said, and why. */
+  onFlag?: OnFlag;
+  /** Told of each link that was asked for: whether memory had it. */
+  onAsked?(hit: boolean): void;
   /** Most bytes that links may take, as estimated. @default {48 MiB} */
   maxBytes?: number;
   /** Milliseconds of a clock that does not jump. @default {performance.now} */
@@ -123,9 +128,9 @@ export class LinkStore {
 
   /** The link with this code from memory; null when no link has it, undefined when that has to be asked. */
   peek(code: string): Link | null | undefined {
-    const link = this.#links.get(code);
-    if (link !== undefined) return link;
-    return this.#missing.get(code) === undefined ? undefined : null;
+    const link = this.#links.get(code) ?? (this.#missing.get(code) === undefined ? undefined : null);
+    this.#options.onAsked?.(link !== undefined);
+    return link;
   }
 
   /** The link with this code from the database, undefined when no link has it. One call for all who ask at the time. */
@@ -162,7 +167,7 @@ export class LinkStore {
         ]);
         const numbers = JSON.stringify(answer.numbers);
         if (config !== this.#config || numbers !== this.#numbers) {
-          this.#rules = await readRules(config, answer.numbers);
+          this.#rules = { ...await readRules(config, answer.numbers), onFlag: this.#options.onFlag };
           this.#config = config;
           this.#numbers = numbers;
         }

@@ -5,7 +5,7 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import { evaluate, type Flag, onForAnybody } from "../flags/evaluate.ts";
+import { evaluate, type Flag, type OnFlag, onForAnybody } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { LinkFacts, Referral } from "../routing/facts.ts";
@@ -24,6 +24,8 @@ export interface Rules {
   readonly revision: number;
   readonly flags: ReadonlyMap<string, Flag>;
   readonly routes: readonly CompiledRoute[];
+  /** Told what each flag that was asked said, and why. */
+  readonly onFlag?: OnFlag;
 }
 
 /** A message as `claim_unrouted` gives it. */
@@ -140,7 +142,12 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
   const { contact_id } = conversation;
   let { sticky_route_id, sticky_until } = conversation;
   const decisions: DecidedConversation["decisions"] = [];
-  const held = !evaluate(rules.flags, ROUTER_FLAG, contact_id).value;
+  const flagOn = (key: string, id: string) => {
+    const { value, reason } = evaluate(rules.flags, key, id);
+    rules.onFlag?.(key, reason);
+    return value;
+  };
+  const held = !flagOn(ROUTER_FLAG, contact_id);
   if (held) {
     return { id: conversation.id, held, through_seq: null, sticky_route_id, sticky_until, decisions };
   }
@@ -162,7 +169,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
       ...(message.link === null ? {} : { link: message.link }),
     }, {
       now,
-      flagOn: (key, id) => evaluate(rules.flags, key, id).value,
+      flagOn,
       ...(sticky_route_id === null || sticky_until === null
         ? {}
         : { sticky: { routeId: sticky_route_id, until: new Date(sticky_until) } }),

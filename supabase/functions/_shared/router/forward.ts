@@ -84,7 +84,9 @@ export interface ForwarderDeps {
   /** Told why a service's replies are not used, all of them. */
   onIgnored(why: string, deliveryId: string): void;
   /** Told of each settled group. */
-  onSettled(outcomes: { outcome: string; destination: string }[], replies: number): void;
+  onSettled(outcomes: { outcome: string; destination: string; latency_ms: number }[], replies: number): void;
+  /** Told, at the first attempt, how long ago the message was received, in milliseconds by two clocks. */
+  onCalled?(waitedMs: number): void;
   /** Told how each attempt went for the person whose message it was. */
   onOutcome?(contactId: string, outcome: { failed: boolean; latencyMs: number }): void;
   onError(message: string, error: unknown): void;
@@ -117,6 +119,7 @@ export function createForwarder(
     world: DeliveryWorld,
   ): Promise<void> {
     try {
+      if (claimed.attempt === 1) deps.onCalled?.(Date.now() - Date.parse(claimed.message.created_at));
       const result = await deliver(world, {
         id: claimed.delivery_id,
         url: destination.url,

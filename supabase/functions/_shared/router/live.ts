@@ -8,7 +8,8 @@ import { configFaults, env } from "../config/env.ts";
 import { killed } from "../config/kill_switch.ts";
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
-import { count } from "../db/counters.ts";
+import { count, countFlag } from "../db/counters.ts";
+import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type Reach, reachOf, worldOf } from "../forward/live.ts";
 import { log } from "../log/log.ts";
@@ -57,11 +58,12 @@ export const routing: Routing = createRouting({
   rpc,
   killed,
   count,
+  measure,
   now: () => new Date(),
   random: Math.random,
   rules: async () => {
     const config = await loadConfig();
-    return { revision: config.revision, ...await meaningOf(config) };
+    return { revision: config.revision, ...await meaningOf(config), onFlag: countFlag };
   },
   enabled: async (feature) => {
     if (killed(feature)) return false;
@@ -127,7 +129,9 @@ async function sendOne(
   const account = { graphUrl: WHATSAPP_GRAPH_URL, token: WHATSAPP_ACCESS_TOKEN, phoneNumberId: number_id };
   const began = performance.now();
   const result = await send(fetch, account, { id, to, message: message as OutboundMessage });
-  watch(contact_id, { failed: !result.ok, latencyMs: performance.now() - began }, () => [SEND_FLAG]);
+  const latencyMs = performance.now() - began;
+  measure("graph", result.ok ? "sent" : String(result.code), latencyMs);
+  watch(contact_id, { failed: !result.ok, latencyMs }, () => [SEND_FLAG]);
   if (result.ok) return { outcome: "sent", provider_id: result.wamid ?? null };
   count("outbound_errors", String(result.code));
   const { ok: _, retryAfterMs: __, ...error } = result;

@@ -18,11 +18,12 @@ const LINGER_MS = 10_000;
 export interface RoutingDeps
   extends
     Omit<DeciderDeps, "onDecided">,
-    Omit<ForwarderDeps, "onSettled" | "onError" | "enabled">,
+    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "enabled">,
     Omit<SenderDeps, "onSettled" | "onError" | "enabled"> {
   /** Whether a feature's flag lets it run for anybody at all and its kill switch does too. */
   enabled(feature: string): Promise<boolean>;
   count(name: string, label: string, n?: number): void;
+  measure(name: string, label: string, ms: number): void;
   onError(message: string, error: unknown): void;
 }
 
@@ -41,7 +42,7 @@ export interface Routing {
 
 /** Composes the three steps. */
 export function createRouting(deps: RoutingDeps): Routing {
-  const { count } = deps;
+  const { count, measure } = deps;
   const failed = (step: string) => (error: unknown) =>
     deps.onError(`${step} stopped; the clock starts it again`, error);
 
@@ -62,8 +63,12 @@ export function createRouting(deps: RoutingDeps): Routing {
     round: createForwarder({
       ...deps,
       enabled: () => deps.enabled(ROUTER_FLAG),
+      onCalled: (waitedMs) => measure("routed", "", waitedMs),
       onSettled: (outcomes, replies) => {
-        for (const { outcome } of outcomes) count("delivery_attempts", outcome);
+        for (const { outcome, destination, latency_ms } of outcomes) {
+          count("delivery_attempts", outcome);
+          measure("destination", `${destination} ${outcome}`, latency_ms);
+        }
         if (replies > 0) sender.poke();
       },
     }),

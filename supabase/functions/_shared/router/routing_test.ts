@@ -30,6 +30,7 @@ async function controlled() {
     checkReplies: () => [],
     onIgnored: (why) => void told.push(why),
     count: (...args) => void counted.push(args),
+    measure() {},
     onError: (message) => void told.push(message),
     now: () => new Date(),
     random: () => 0.5,

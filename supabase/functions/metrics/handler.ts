@@ -1,0 +1,29 @@
+/**
+ * `GET /functions/v1/metrics`: what happened and how things stand, in Prometheus' text format. For secret keys.
+ *
+ * Failure policy: 503 while the database is away. A scrape that fails is what `up` tells; invented zeros would look like
+ * counters that began anew.
+ *
+ * @module
+ */
+import { env } from "../_shared/config/env.ts";
+import { killSwitches } from "../_shared/config/kill_switch.ts";
+import { type Rpc, rpc } from "../_shared/db/client.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import type { Handler } from "../_shared/http/serve.ts";
+import { CONTENT_TYPE, render } from "./exposition.ts";
+import { metricsOf, type Snapshot } from "./metrics.ts";
+
+/** The handler. Prometheus sends the key as a bearer token (`authorization`), or in `apikey` where it is told to. */
+export function metrics(call: Rpc = rpc): Handler {
+  return async ({ headers }) => {
+    requireKey(headers, { bearer: true });
+    const snapshot = await call<Snapshot>("metrics", {}, { timeoutMs: 8000 });
+    const text = render(metricsOf(snapshot, {
+      version: env("GATELINK_VERSION").GATELINK_VERSION,
+      environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
+      switches: killSwitches(),
+    }));
+    return new Response(text, { headers: { "content-type": CONTENT_TYPE, "cache-control": "no-store" } });
+  };
+}

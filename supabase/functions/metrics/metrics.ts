@@ -1,0 +1,302 @@
+/**
+ * Which metrics there are, and where each comes from. Pure. Names are stable: what reads them breaks when one changes.
+ *
+ * Units are Prometheus' base units: seconds, never milliseconds. A counter counts since the database was made, so it
+ * goes on where an isolate ends.
+ *
+ * @module
+ */
+import { BUCKETS_MS } from "../_shared/db/measurements.ts";
+import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
+
+/** What the SQL function `metrics` gives. */
+export interface Snapshot {
+  revision: number;
+  counters: { name: string; label: string; value: number }[];
+  measurements: { name: string; label: string; n: number; ms: number; counts: number[] }[];
+  /** When the clock's job of every minute last ran, in seconds since 1970; null when never. */
+  clock_at: number | null;
+  health: { component: string; status: string }[];
+  queue: Record<string, { n: number; held?: number; oldest_seconds: number | null }>;
+  overdue_seconds: number;
+  destinations: { name: string; state: string; open: number; oldest_seconds: number; dead: number }[];
+  flags: { key: string; on: boolean; percentage: number | null }[];
+  rollouts: { flag: string; state: string; stage: number; percentage: number }[];
+}
+
+/** What this process knows by itself. */
+export interface About {
+  version: string;
+  environment: string;
+  /** Every kill switch that is set: true lets its feature run. */
+  switches: Readonly<Record<string, boolean>>;
+}
+
+const SECONDS = BUCKETS_MS.map((ms) => ms / 1000);
+
+/** All metrics. */
+export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
+  const { queue, destinations, flags, rollouts } = snapshot;
+
+  /** The counters of a name, each label taken apart at its spaces into these. */
+  const counted = (name: string, ...labels: string[]): Sample[] =>
+    snapshot.counters.filter((counter) => counter.name === name)
+      .map(({ label, value }) => [labelled(label, labels), value]);
+  const measured = (name: string, ...labels: string[]): Sample[] =>
+    ofName(name).map(({ label, n }) => [labelled(label, labels), n]);
+  const timed = (name: string, ...labels: string[]): Sample[] =>
+    ofName(name).map(({ label, ms, counts }) => [labelled(label, labels), bucketsOf(ms, counts)]);
+  const ofName = (name: string) => snapshot.measurements.filter((measurement) => measurement.name === name);
+
+  const refusals = snapshot.counters.flatMap(({ name, label, value }) => {
+    const fn = FUNCTION_REFUSED.exec(name)?.[1].replaceAll("_", "-");
+    return fn === undefined ? [] : [{ fn, code: label, value }];
+  });
+  const resolved = ofName("clicks").reduce((sum, { n }) => sum + n, 0);
+
+  return [
+    gauge("build_info", "Always 1; which version runs in which environment.", [
+      [{ version: about.version, environment: about.environment }, 1],
+    ]),
+    gauge("config_revision", "Grows with each change of the configuration.", [[{}, snapshot.revision]]),
+    gauge(
+      "kill_switch",
+      "Whether the environment stops the feature of this variable: 1 stops it.",
+      Object.entries(about.switches).map(([name, runs]) => [{ switch: name }, runs ? 0 : 1]),
+    ),
+    gauge(
+      "component_status",
+      "1 for the state that a component is in: healthy, degraded or down.",
+      snapshot.health.flatMap(({ component, status }) => states({ component }, STATUSES, status)),
+    ),
+    gauge(
+      "clock_last_run_timestamp_seconds",
+      "When the clock's job of every minute last ran; 0 when it never did.",
+      [[{}, snapshot.clock_at ?? 0]],
+    ),
+
+    histogram(
+      "http_request_duration_seconds",
+      "From a request to the headers of its answer, by function and status; of wa-webhook this is the ingest latency.",
+      timed("request", "function", "status"),
+    ),
+    counter(
+      "refusals_total",
+      "Requests that were refused, by function and error code.",
+      refusals.map(({ fn, code, value }) => [{ function: fn, code }, value]),
+    ),
+    counter(
+      "rate_limited_total",
+      "Requests that were refused because they were too many.",
+      refusals.filter(({ code }) => code === "rate_limited").map((
+        { fn, value },
+      ) => [{ function: fn }, value]),
+    ),
+    counter(
+      "rate_limiter_unavailable_total",
+      "Requests that passed because the limiter did not answer.",
+      counted("rate_limit_unavailable", "limit"),
+    ),
+
+    counter(
+      "webhook_signature_failures_total",
+      "Webhooks without a signature that is ours, by what was wrong.",
+      refusals.filter(({ fn, code }) => fn === "wa-webhook" && code.startsWith("signature_"))
+        .map(({ code, value }) => [{ reason: code.slice("signature_".length) }, value]),
+    ),
+    counter(
+      "webhook_updates_total",
+      "Updates that Meta sent and got a 200 for, by what became of them.",
+      counted("webhook_updates", "result").filter(([{ result }]) => result !== "received"),
+    ),
+    counter(
+      "webhook_updates_stored_total",
+      "Updates stored, by Meta's field and what they are; counted by the clock, a minute behind.",
+      measured("updates", "field", "kind"),
+    ),
+    counter(
+      "messages_total",
+      "Messages by direction; counted by the clock, a minute behind.",
+      measured("messages", "direction"),
+    ),
+    counter(
+      "messages_routed_total",
+      "Messages that the router decided about.",
+      unlabelled("messages_routed"),
+    ),
+
+    histogram(
+      "webhook_to_destination_seconds",
+      "From a message's storing to the first call of a service with it: end to end.",
+      timed("routed"),
+    ),
+    histogram(
+      "destination_call_duration_seconds",
+      "Calls of services, by destination and outcome: delivered, retry or dead.",
+      timed("destination", "destination", "outcome"),
+    ),
+    counter(
+      "delivery_attempts_total",
+      "Calls of services, by destination and outcome: delivered, retry or dead.",
+      measured("destination", "destination", "outcome"),
+    ),
+    counter(
+      "replies_refused_total",
+      "Replies of services that cannot be sent.",
+      counted("replies_refused", "reason"),
+    ),
+
+    gauge(
+      "queue_depth",
+      "What waits: conversations for the router, deliveries, messages to send.",
+      Object.entries(queue).map(([name, { n }]) => [{ queue: name }, n]),
+    ),
+    gauge(
+      "queue_oldest_age_seconds",
+      "Age of the oldest that waits, whatever it waits for; 0 where nothing does.",
+      Object.entries(queue).map(([name, { oldest_seconds }]) => [{ queue: name }, oldest_seconds ?? 0]),
+    ),
+    gauge("queue_held", "Conversations that a flag holds back.", [[{}, queue.unrouted?.held ?? 0]]),
+    gauge(
+      "queue_overdue_seconds",
+      "For how long the oldest has been due that no flag, pause, circuit or rate holds back.",
+      [[{}, snapshot.overdue_seconds]],
+    ),
+    gauge(
+      "destination_queue_depth",
+      "Open deliveries of a destination.",
+      destinations.map(({ name, open }) => [{ destination: name }, open]),
+    ),
+    gauge(
+      "destination_queue_oldest_age_seconds",
+      "Age of a destination's oldest open delivery; 0 where none is open.",
+      destinations.map(({ name, oldest_seconds }) => [{ destination: name }, oldest_seconds]),
+    ),
+    gauge(
+      "destination_dead_letters",
+      "Deliveries that were given up and wait for somebody to retry or drop them.",
+      destinations.map(({ name, dead }) => [{ destination: name }, dead]),
+    ),
+    gauge(
+      "destination_state",
+      "1 for the state that a destination is in: active, paused or circuit_open.",
+      destinations.flatMap(({ name, state }) => states({ destination: name }, DESTINATION_STATES, state)),
+    ),
+
+    counter(
+      "outbound_total",
+      "Attempts to send a message, by result: sent, retry or failed.",
+      counted("outbound", "result"),
+    ),
+    counter(
+      "outbound_errors_total",
+      "Sends that failed, by Meta's code or what kept us from an answer.",
+      counted("outbound_errors", "code"),
+    ),
+    histogram(
+      "graph_call_duration_seconds",
+      "Calls of Meta's Graph API, by result: sent, or the error's code.",
+      timed("graph", "result"),
+    ),
+
+    counter(
+      "link_resolutions_total",
+      "Visits of links: sent on, or why not; the former counted by the clock, a minute behind.",
+      [
+        [{ result: "sent_on" }, resolved],
+        ...refusals.filter(({ fn, code }) => fn === "deeplinks" && code.startsWith("link_"))
+          .map(({ code, value }): Sample => [{ result: code }, value]),
+      ],
+    ),
+    counter(
+      "clicks_total",
+      "Visits that were sent on, by who came and where to; counted by the clock, a minute behind.",
+      measured("clicks", "verdict", "target"),
+    ),
+    counter("clicks_lost_total", "Clicks that could not be written.", unlabelled("clicks_lost")),
+
+    counter(
+      "flag_evaluations_total",
+      "Answers of flags, by flag and reason, as OpenFeature names reasons.",
+      counted("flag_evaluations", "flag", "reason"),
+    ),
+    gauge(
+      "flag_enabled",
+      "Whether a flag is on for anybody at all.",
+      flags.map(({ key, on }) => [{ flag: key }, on ? 1 : 0]),
+    ),
+    gauge(
+      "flag_rollout_percentage",
+      "For how many a flag is on, in percent; only where it says so.",
+      flags.flatMap(({ key, percentage }): Sample[] =>
+        percentage === null ? [] : [[{ flag: key }, percentage]]
+      ),
+    ),
+    gauge(
+      "rollout_state",
+      "1 for the state that a flag's latest rollout is in.",
+      rollouts.flatMap(({ flag, state }) => states({ flag }, ROLLOUT_STATES, state)),
+    ),
+    gauge(
+      "rollout_stage",
+      "Stage of a flag's latest rollout, from 1; 0 before its start.",
+      rollouts.map(({ flag, stage }) => [{ flag }, stage]),
+    ),
+    gauge(
+      "rollout_stage_percentage",
+      "Percentage of that stage.",
+      rollouts.map(({ flag, percentage }) => [{ flag }, percentage]),
+    ),
+    counter(
+      "notifications_total",
+      "Notifications of rollouts, by what became of them.",
+      counted("notifications", "result"),
+    ),
+
+    counter(
+      "cache_requests_total",
+      "Questions that memory answered (hit) or the database had to (miss), by cache.",
+      counted("cache", "cache", "result"),
+    ),
+  ];
+
+  function unlabelled(name: string): Sample[] {
+    const found = snapshot.counters.filter((counter) => counter.name === name);
+    return [[{}, found.reduce((sum, { value }) => sum + value, 0)]];
+  }
+}
+
+const FUNCTION_REFUSED =
+  /^(wa_webhook|wa_router|wa_send|deeplinks|flags|health|metrics|diagnostics)_refused$/;
+const STATUSES = ["healthy", "degraded", "down"];
+const DESTINATION_STATES = ["active", "paused", "circuit_open"];
+const ROLLOUT_STATES = ["draft", "running", "paused", "completed", "rolled_back"];
+
+function counter(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `gatelink_${name}`, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `gatelink_${name}`, type: "gauge", help, samples };
+}
+
+function histogram(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name: `gatelink_${name}`, type: "histogram", help, samples };
+}
+
+/** One series a state, so that a query can name the one it asks for. */
+function states(labels: Labels, known: readonly string[], state: string): Sample[] {
+  return known.map((each) => [{ ...labels, state: each }, each === state ? 1 : 0]);
+}
+
+/** A label of several words by the names of its parts; the first takes what is too much. */
+function labelled(label: string, names: readonly string[]): Labels {
+  const words = label.split(" ");
+  const surplus = Math.max(0, words.length - names.length);
+  const parts = surplus > 0 ? [words.slice(0, surplus + 1).join(" "), ...words.slice(surplus + 1)] : words;
+  return Object.fromEntries(names.map((name, i) => [name, parts[i] ?? ""]));
+}
+
+function bucketsOf(ms: number, counts: readonly number[]): Buckets {
+  return { bounds: SECONDS, counts, sum: ms / 1000 };
+}
