@@ -142,7 +142,9 @@ function flagsOn(link: Link, visit: Visit, rules: Rules, killed: boolean, trace:
 }
 
 function flagOn(key: string, visit: Visit, rules: Rules, killed: boolean, trace: Trace | undefined): boolean {
-  const { value, reason } = evaluate(rules.flags, key, visit.user ?? visit.visitor, killed);
+  // Who visits is read where it matters only: most flags are on or off for everybody.
+  const id = isSameForAll(rules, key) ? "" : visit.user ?? visit.visitor;
+  const { value, reason } = evaluate(rules.flags, key, id, killed);
   rules.onFlag?.(key, reason);
   trace?.({ what: `flag ${key}`, holds: value, why: reason });
   return value;
@@ -154,7 +156,15 @@ export function needsVisitor(link: Link, rules: Rules): boolean {
     (link.flagKey !== undefined && isSplit(rules, link.flagKey));
 }
 
-function isSplit({ flags }: Rules, key: string): boolean {
+/** Whether a flag is the same whoever visits. */
+function isSameForAll({ flags }: Pick<Rules, "flags">, key: string): boolean {
+  const flag = flags.get(key);
+  return flag === undefined || !flag.on ||
+    (flag.targets.size === 0 && flag.segments.length === 0 && flag.prerequisites.length === 0 &&
+      !isSplit({ flags }, key));
+}
+
+function isSplit({ flags }: Pick<Rules, "flags">, key: string): boolean {
   const flag = flags.get(key);
   return flag !== undefined && flag.on && flag.threshold !== null && flag.threshold > 0 &&
     flag.threshold < 10_000;

@@ -2,7 +2,9 @@
  * The links and rules as one isolate holds them.
  *
  * A link stays in memory until the database says that it changed: one small question every few seconds
- * (`refresh_links`) keeps all of them right, where a time to live would read each of them again and again.
+ * (`refresh_links`) keeps all of them right, where a time to live would read each of them again and again. Those that
+ * are visited most are ready to be resolved; many more lie packed behind them, and are made ready when they are asked
+ * for, which takes a few microseconds.
  *
  * Failure policy: while the database is away, what is held is used, however old; a link that is not held cannot be
  * resolved (`database_unavailable`, 503).
@@ -15,6 +17,7 @@ import { groupCommit } from "../db/group_commit.ts";
 import type { OnFlag } from "../flags/evaluate.ts";
 import { Cache } from "./cache.ts";
 import { Link, type LinkRow } from "./link.ts";
+import { PackedCache } from "./packed.ts";
 import { readRules, type Rules } from "./rules.ts";
 import type { VisitorKeys } from "./visitors.ts";
 
@@ -30,8 +33,10 @@ export interface StoreOptions {
   onFlag?: OnFlag;
   /** Told of each link that was asked for: whether memory had it. */
   onAsked?(hit: boolean): void;
-  /** Most bytes that links may take, as estimated. @default {48 MiB} */
-  maxBytes?: number;
+  /** Most bytes that links that are ready may take, as estimated. @default {16 MiB, about 35,000 plain ones} */
+  readyBytes?: number;
+  /** Most bytes that packed links may take. @default {64 MiB, about a million plain ones} */
+  packedBytes?: number;
   /** Milliseconds of a clock that does not jump. @default {performance.now} */
   now?(): number;
 }
@@ -66,6 +71,7 @@ export class LinkStore {
   readonly #options: StoreOptions;
   readonly #now: () => number;
   readonly #links: Cache<Link>;
+  readonly #packed: PackedCache;
   readonly #missing = new Cache<true>(MAX_MISSING);
   /** Loads under way; one that is marked stale began before its link changed. */
   readonly #loading = new Map<string, Loading>();
@@ -82,7 +88,8 @@ export class LinkStore {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
-    this.#links = new Cache(options.maxBytes ?? 48 << 20);
+    this.#links = new Cache(options.readyBytes ?? 16 << 20);
+    this.#packed = new PackedCache(options.packedBytes ?? 64 << 20);
     this.#read = groupCommit({
       maxItems: 500,
       maxQueued: 20_000,
@@ -104,9 +111,14 @@ export class LinkStore {
     return this.#keys;
   }
 
-  /** How many links are held, and their weight in bytes as estimated. */
-  get held(): { links: number; bytes: number } {
-    return { links: this.#links.size, bytes: this.#links.weight };
+  /** How many links are ready and packed, and the bytes they take: as estimated, and as they are. */
+  get held(): { links: number; bytes: number; packed: number; packed_bytes: number } {
+    return {
+      links: this.#links.size,
+      bytes: this.#links.weight,
+      packed: this.#packed.size,
+      packed_bytes: this.#packed.bytes,
+    };
   }
 
   /**
@@ -128,9 +140,15 @@ export class LinkStore {
 
   /** The link with this code from memory; null when no link has it, undefined when that has to be asked. */
   peek(code: string): Link | null | undefined {
-    const link = this.#links.get(code) ?? (this.#missing.get(code) === undefined ? undefined : null);
+    const link = this.#links.get(code) ?? this.#unpacked(code) ??
+      (this.#missing.get(code) === undefined ? undefined : null);
     this.#options.onAsked?.(link !== undefined);
     return link;
+  }
+
+  #unpacked(code: string): Link | undefined {
+    const packed = this.#packed.get(code);
+    return packed === undefined ? undefined : this.#keep(unpack(code, packed));
   }
 
   /** The link with this code from the database, undefined when no link has it. One call for all who ask at the time. */
@@ -145,15 +163,23 @@ export class LinkStore {
   async #load(code: string, isStale: () => boolean): Promise<Link | undefined> {
     try {
       const row = await this.#read(code);
-      const link = row && new Link(row);
       // One that changed meanwhile serves those who waited for it, and nobody after.
-      if (isStale()) return link;
-      if (link === undefined) this.#missing.set(code, true);
-      else this.#links.set(code, link, weightOf(row!));
-      return link;
+      if (isStale()) return row && new Link(row);
+      if (row === undefined) {
+        this.#missing.set(code, true);
+        return undefined;
+      }
+      this.#packed.set(code, pack(row));
+      return this.#keep(row);
     } finally {
       this.#loading.delete(code);
     }
+  }
+
+  #keep(row: LinkRow): Link {
+    const link = new Link(row);
+    this.#links.set(link.code, link, weightOf(row));
+    return link;
   }
 
   #refresh(): Promise<void> {
@@ -189,17 +215,31 @@ export class LinkStore {
   forget(codes: readonly string[] | null): void {
     if (codes === null) {
       this.#links.clear();
+      this.#packed.clear();
       this.#missing.clear();
       for (const entry of this.#loading.values()) entry.stale = true;
       return;
     }
     for (const code of codes) {
       this.#links.delete(code);
+      this.#packed.delete(code);
       this.#missing.delete(code);
       const loading = this.#loading.get(code);
       if (loading !== undefined) loading.stale = true;
     }
   }
+}
+
+/** A row as text: its address alone where it has nothing else, as most do, and JSON where it has. */
+function pack({ code: _, ...row }: LinkRow): string {
+  const { default_url, ...rest } = row;
+  return default_url !== undefined && Object.keys(rest).length === 0 && !default_url.startsWith("{")
+    ? default_url
+    : JSON.stringify(row);
+}
+
+function unpack(code: string, text: string): LinkRow {
+  return text.startsWith("{") ? { code, ...JSON.parse(text) } : { code, default_url: text };
 }
 
 /** About how much memory a link takes, in bytes. */
