@@ -19,18 +19,21 @@ interface Outcome {
   rolledBackAt?: number;
   rule?: string;
   pages: number;
+  /** Rules of the pages before. */
+  paged: string[];
 }
 
 /** Runs one rollout over minutes as they come. */
 function run(watch: Watch, minutes: Iterable<Minute>): Outcome {
   const state = begin(1);
-  let pages = 0;
+  const paged: string[] = [];
+  const end = (outcome: Partial<Outcome>): Outcome => ({ ...outcome, pages: paged.length, paged });
   for (const minute of minutes) {
     const alarm = take(watch, state, [span(minute)]);
-    if (alarm?.verdict === "roll_back") return { rolledBackAt: minute.minute, rule: alarm.rule, pages };
-    if (alarm) pages++;
+    if (alarm?.verdict === "roll_back") return end({ rolledBackAt: minute.minute, rule: alarm.rule });
+    if (alarm) paged.push(alarm.rule);
   }
-  return { pages };
+  return end({});
 }
 
 function runs(count: number, seed: number, watch: Watch, traffic: Traffic, minutes = DAY): Outcome[] {
@@ -82,7 +85,10 @@ Deno.test("guard: a person who tries three times in a minute counts once", async
 
 Deno.test("guard: a canary of which 20 % fail is rolled back within 15 minutes in 95 % of runs", () => {
   for (
-    const [label, off] of [["at 10 %", 90], ["at 25 %", 30], ["for everybody", undefined]] as const
+    const [label, off] of [["at 10 %", 90], ["at 25 %", 30], ["at 50 %", 10], [
+      "for everybody",
+      undefined,
+    ]] as const
   ) {
     const watch = { ...WATCH, control: off !== undefined };
     const outcomes = runs(1000, 5, watch, {
@@ -113,6 +119,28 @@ Deno.test("guard: when both arms fail at 5 % somebody is paged, and the flag is 
     assertEquals(rolledBack(outcomes), []);
     assert(outcomes.every(({ pages }) => pages > 0), "somebody was not paged");
   }
+});
+
+Deno.test("guard: nobody speaks of a shared incident while the control has no part in it", () => {
+  for (const [seed, failing] of [[13, 0.2], [14, 0.05]] as const) {
+    const outcomes = runs(300, seed, WATCH, {
+      on: { perMinute: 10, failing },
+      off: { perMinute: 10, failing: 0 },
+    }, 240);
+    assert(rolledBack(outcomes).length >= 297, `${rolledBack(outcomes).length} of 300 at ${failing}`);
+    assertEquals(outcomes.flatMap(({ paged }) => paged).filter((rule) => rule.endsWith("_absolute")), []);
+  }
+});
+
+Deno.test("guard: where too little is without the flag to tell, somebody is paged to look", () => {
+  const outcomes = runs(300, 15, WATCH, {
+    on: { perMinute: 10, failing: 0.2 },
+    off: { perMinute: 1, failing: 0 },
+  }, 30);
+  const told = outcomes.filter(({ rolledBackAt, paged }) =>
+    rolledBackAt || paged[0] === "error_rate_unclear"
+  );
+  assert(told.length >= 297, `${told.length} of 300 within 30 minutes`);
 });
 
 Deno.test("guard: a slower p95 is caught like failures, and blamed on the flag only where it alone is slow", () => {

@@ -77,7 +77,6 @@ async function make(sql: Sql, { start = true, stages = STAGES as unknown[] } = {
   return await rowOf(sql, id);
 }
 
-const random = xorshift(99);
 const HEALTHY: Traffic = {
   on: { perMinute: 20, failing: 0.002, slow: 0.01 },
   off: { perMinute: 40, failing: 0.002, slow: 0.01 },
@@ -90,7 +89,9 @@ const INTERNAL: Traffic = {
 /** Traffic for a stage from its first whole minute on. */
 async function traffic(sql: Sql, started: Date, what: Traffic | Minute[], minutes = 0): Promise<void> {
   const first = Math.floor(started.getTime() / 60_000);
-  await writeMinutes(sql, FLAG, Array.isArray(what) ? what : [...minutesOfDay(random, what, minutes)], first);
+  // A generator for each call: tests run in any order.
+  const made = Array.isArray(what) ? what : [...minutesOfDay(xorshift(99), what, minutes)];
+  await writeMinutes(sql, FLAG, made, first);
 }
 
 /** The clock's call so many minutes after a stage began, with what is said about the flag. */
@@ -204,6 +205,31 @@ databaseTest("a shared incident pages, holds, and begins the stage anew; the fla
   assertEquals([kinds.includes("paged"), kinds.includes("rolled_back")], [true, false]);
   await assertReplays(sql, row.id, 2);
 });
+
+databaseTest(
+  "where too little is without the flag to tell, somebody is paged, and nobody is blamed",
+  async (sql) => {
+    const row = await make(sql, { stages: STAGES.slice(1) });
+    await traffic(
+      sql,
+      row.started,
+      Array.from({ length: 40 }, (_, i) => ({
+        minute: i + 1,
+        on: { n: 20, failed: i < 10 ? 6 : 0, timed: 20, slow: 0, late: 0, ms: 1000 },
+        off: { n: 1, failed: 0, timed: 1, slow: 0, late: 0, ms: 50 },
+      })),
+    );
+    assertEquals(await tick(sql, row, 11), "page error_rate_unclear");
+    const paged = (await eventsOf(sql, row.id)).filter(({ kind }) => kind === "paged");
+    assertMatch(
+      paged[0].message,
+      /^more than 2 % fail with the flag on, and it is not clear whether it is the flag$/,
+    );
+    assertEquals((await flagOf(sql)).value, "true");
+    assertEquals(await tick(sql, row, 40), "hold hold_time");
+    await assertReplays(sql, row.id, 1);
+  },
+);
 
 databaseTest("no traffic: a rollout never goes on, and says why", async (sql) => {
   const row = await make(sql, { stages: STAGES.slice(1) });

@@ -41,13 +41,6 @@ $$;
 comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
 revoke execute on function private.guard_begin(bigint) from public, anon, authenticated;
 
-create function private.highest(p_s bigint[]) returns bigint
-language sql immutable parallel safe set search_path = '' as $$
-  select greatest(p_s[1], p_s[2], p_s[3], p_s[4], p_s[5])
-$$;
-comment on function private.highest(bigint[]) is 'S of the alternative that it is largest for.';
-revoke execute on function private.highest(bigint[]) from public, anon, authenticated;
-
 -- The minutes ----------------------------------------------------------------------------------------
 
 -- In one pass over the index. A day has 1,440 minutes and few in which somebody with the flag fails: those between are added
@@ -58,38 +51,50 @@ returns table (
   off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
   on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint
 )
-language sql stable set search_path = '' as $$
-  select max(a.minute),
-    coalesce(sum(a.n) filter (where a.flagged), 0), coalesce(sum(a.failed) filter (where a.flagged), 0),
-    coalesce(sum(a.timed) filter (where a.flagged), 0), coalesce(sum(a.slow) filter (where a.flagged), 0),
-    coalesce(sum(a.late) filter (where a.flagged), 0), coalesce(sum(a.ms) filter (where a.flagged), 0)::bigint,
-    coalesce(sum(a.n) filter (where not a.flagged), 0), coalesce(sum(a.failed) filter (where not a.flagged), 0),
-    coalesce(sum(a.timed) filter (where not a.flagged), 0), coalesce(sum(a.slow) filter (where not a.flagged), 0),
-    coalesce(sum(a.ms) filter (where not a.flagged), 0)::bigint,
-    coalesce(max(a.minute) filter (where a.flagged and a.n > 0), 0),
-    count(*) filter (where a.flagged and a.n > 0), count(*) filter (where a.flagged and a.timed > 0),
-    count(*) filter (where not a.flagged and a.n > 0), count(*) filter (where not a.flagged and a.timed > 0),
-    coalesce(sum(a.failed::bigint * a.failed * 1000000 / a.n) filter (where not a.flagged and a.failed > 0), 0)::bigint,
-    coalesce(sum(a.slow::bigint * a.slow * 1000000 / a.timed) filter (where not a.flagged and a.slow > 0), 0)::bigint
+-- plpgsql keeps the plan.
+language plpgsql stable set search_path = '' as $$
+#variable_conflict use_column
+begin
+  return query
+  select date_part('epoch', max(s.minute))::bigint / 60, coalesce(sum(s.on_n), 0), coalesce(sum(s.on_failed), 0),
+    coalesce(sum(s.on_timed), 0), coalesce(sum(s.on_slow), 0), coalesce(sum(s.on_late), 0), coalesce(sum(s.on_ms), 0)::bigint,
+    coalesce(sum(s.off_n), 0), coalesce(sum(s.off_failed), 0), coalesce(sum(s.off_timed), 0), coalesce(sum(s.off_slow), 0),
+    coalesce(sum(s.off_ms), 0)::bigint,
+    coalesce(date_part('epoch', max(s.heard))::bigint / 60, 0),
+    count(s.on_n), count(nullif(s.on_timed, 0)), count(s.off_n), count(nullif(s.off_timed, 0)),
+    coalesce(sum(s.off_failed::bigint * s.off_failed * 1000000 / s.off_n) filter (where s.off_failed > 0), 0)::bigint,
+    coalesce(sum(s.off_slow::bigint * s.off_slow * 1000000 / s.off_timed) filter (where s.off_slow > 0), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
-    select m.*, case when p_plain is not null then m.minute
-      else count(*) filter (where m.flagged and (m.failed > 0 or m.slow > 0)) over (order by m.minute)
-        + count(*) filter (where m.flagged and (m.failed > 0 or m.slow > 0))
-          over (order by m.minute groups between unbounded preceding and 1 preceding) end as span
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+      a.late as on_late, a.ms as on_ms, b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms,
+      2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
+        - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
-      select date_part('epoch', o.minute)::bigint / 60 as minute, o.arm = 'on' as flagged, o.n, o.failed, o.timed, o.ms,
-        coalesce(o.timed - o.le[p_slow], 0) as slow, coalesce(o.timed - o.le[p_late], 0) as late
-      from public.flag_metrics o
-      where o.flag_key = p_flag_key and o.minute >= to_timestamp(p_from * 60.0) and o.minute <= to_timestamp(p_to * 60.0)
+      select o.minute, o.n, o.failed, o.timed, o.late, o.slow, o.ms, o.failed > 0 or o.slow > 0 as moves
+      from (
+        select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+          coalesce(m.timed - m.le[p_late], 0) as late, case when p_plain is not null then m.ms end as ms
+        from public.flag_metrics m
+        where m.flag_key = p_flag_key and m.arm = 'on' and m.n > 0
+          and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
+        offset 0
+      ) o
+    ) a
+    full join (
+      select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+        case when p_plain is not null then m.ms end as ms
+      from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'off' and m.n > 0
+        and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
       offset 0
-    ) m
-  ) a
-  group by a.span
-  order by 1
-$$;
+    ) b on b.minute = a.minute
+  ) s
+  group by s.span
+  order by 1;
+end $$;
 comment on function private.guard_spans(text, integer, integer, integer, bigint, bigint) is
-  'A flag''s minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are watched.';
+  'A flag''s minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are watched (p_plain; milliseconds are added up only then).';
 revoke execute on function private.guard_spans(text, integer, integer, integer, bigint, bigint) from public, anon, authenticated;
 
 create type private.guard_taken as (state jsonb, alarm jsonb, minutes jsonb, path jsonb);
@@ -127,8 +132,12 @@ declare
   s_logs record;
   m record;
   v_moved boolean;
+  -- S of the alternative that it is largest for.
+  e_abs bigint;
+  e_rel bigint;
+  s_abs bigint;
+  s_rel bigint;
   v_enough bigint;
-  v_high bigint;
   v_verdict text;
   v_rule text;
   v_minutes jsonb[] := '{}';
@@ -171,17 +180,20 @@ begin
         row(m.off_timed, m.off_slow, m.off_slow_q, m.off_timed_minutes));
       v_moved := v_moved or m.on_slow > 0;
     end if;
-    v_path := v_path || jsonb_build_array(m.minute, private.highest(e.absolute), private.highest(e.relative),
-      private.highest(s.absolute), private.highest(s.relative));
+    e_abs := greatest(e.absolute[1], e.absolute[2], e.absolute[3], e.absolute[4], e.absolute[5]);
+    e_rel := greatest(e.relative[1], e.relative[2], e.relative[3], e.relative[4], e.relative[5]);
+    s_abs := greatest(s.absolute[1], s.absolute[2], s.absolute[3], s.absolute[4], s.absolute[5]);
+    s_rel := greatest(s.relative[1], s.relative[2], s.relative[3], s.relative[4], s.relative[5]);
+    v_path := v_path || jsonb_build_array(m.minute, e_abs, e_rel, s_abs, s_rel);
 
     -- The flag's own fault first.
     if v_moved and v_control then
       v_enough := case when e.trouble >= c_trouble or s.trouble >= c_trouble then 2 * c_alarm end;
-      if private.highest(e.relative) >= coalesce(v_enough, case when private.highest(e.absolute) >= c_alarm then c_supported else c_alarm end) then
+      if e_rel >= coalesce(v_enough, case when e_abs >= c_alarm then c_supported else c_alarm end) then
         v_verdict := 'roll_back';
         v_rule := 'error_rate_relative';
         exit;
-      elsif private.highest(s.relative) >= coalesce(v_enough, case when private.highest(s.absolute) >= c_alarm then c_supported else c_alarm end) then
+      elsif s_rel >= coalesce(v_enough, case when s_abs >= c_alarm then c_supported else c_alarm end) then
         v_verdict := 'roll_back';
         v_rule := 'p95_relative';
         exit;
@@ -198,31 +210,27 @@ begin
         v_rule := 'mean_plain';
       end if;
     end if;
-    if v_moved and v_verdict is null then
-      v_high := private.highest(e.absolute);
-      if v_high >= c_alarm then
-        if not v_control or (e.off).n * 20 < (e."on").n then
-          v_verdict := 'roll_back';
-          v_rule := 'error_rate_absolute';
-        elsif e.trouble >= c_trouble or v_high >= c_unclear then
-          v_verdict := 'page';
-          v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
-        end if;
+    if v_moved and v_verdict is null and e_abs >= c_alarm then
+      if not v_control or (e.off).n * 20 < (e."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_absolute';
+      elsif e.trouble >= c_trouble or e_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
       end if;
-      v_high := private.highest(s.absolute);
-      if v_verdict is null and v_high >= c_alarm then
-        if not v_control or (s.off).n * 20 < (s."on").n then
-          v_verdict := 'roll_back';
-          v_rule := 'p95_absolute';
-        elsif s.trouble >= c_trouble or v_high >= c_unclear then
-          v_verdict := 'page';
-          v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
-        end if;
+    end if;
+    if v_moved and v_verdict is null and s_abs >= c_alarm then
+      if not v_control or (s.off).n * 20 < (s."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_absolute';
+      elsif s.trouble >= c_trouble or s_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
       end if;
     end if;
     exit when v_verdict = 'roll_back';
     if v_verdict is not null or (v_no_errors and m.on_failed > 0)
-      or (v_moved and greatest(private.highest(e.absolute), private.highest(s.absolute)) >= c_alarm) then
+      or (v_moved and greatest(e_abs, s_abs) >= c_alarm) then
       v_since := m.minute + 1;
       v_n := 0;
       v_failed := 0;
