@@ -99,7 +99,7 @@ await withEdge(async (edge) => {
   assertEquals((await hook(update("tulips for two"))).status, 500);
   await sql`alter table public.messages drop constraint no_tulips`;
   await sql`alter function public.ingest_updates rename to away`;
-  assertEquals((await hook(update("daisies for four"))).status, 500);
+  assertEquals((await hook(update("daisies for four"))).status, 503);
   await sql`alter function public.away rename to ingest_updates`;
 
   // What services send, and what becomes of it.
