@@ -47,4 +47,10 @@ export const PAGES: PageEntry[] = [
     icon: "truck",
     Page: lazy(() => import("../pages/deliveries/index.tsx")),
   },
+  {
+    path: "/links",
+    title: "Links",
+    icon: "link",
+    Page: lazy(() => import("../pages/links/index.tsx")),
+  },
 ];

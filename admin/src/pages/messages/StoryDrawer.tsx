@@ -94,7 +94,7 @@ function Facts({ of }: { of: Story }) {
         "Came from",
         <span key="from">
           {of.attribution.code
-            ? <a href={`#/links/${of.attribution.code}`}>link {of.attribution.code}</a>
+            ? <a href={`#/links/at/${of.attribution.code}`}>link {of.attribution.code}</a>
             : "an ad"}
           {` (${of.attribution.confidence}, ${of.attribution.reason})`}
         </span>,

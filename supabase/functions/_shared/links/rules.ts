@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { Config } from "../db/config.ts";
-import { type Flag, type OnFlag, prepareFlags } from "../flags/evaluate.ts";
+import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../flags/evaluate.ts";
 import { type Allowlist, compileAllowlist } from "../forward/allowlist.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
@@ -55,12 +54,19 @@ const NEVER = new Set([
   ...["ms-msdt", "res", "resource", "search-ms", "vbscript", "view-source", "ws", "wss"],
 ]);
 
+/** What the rules are read from: as much of the configuration. */
+export interface RulesSource {
+  readonly settings: readonly Setting[];
+  readonly segments?: Segments;
+  readonly allowlist: readonly { readonly pattern: string; readonly purpose: string }[];
+}
+
 /**
  * Reads the rules from the configuration.
  *
  * Failure policy: closed. A setting that cannot be read allows nothing.
  */
-export async function readRules(config: Config, numbers: Rules["numbers"]): Promise<Rules> {
+export async function readRules(config: RulesSource, numbers: Rules["numbers"]): Promise<Rules> {
   const settings = new Map(config.settings.map(({ key, value }) => [key, value]));
   const hosts = config.allowlist.filter(({ purpose }) => purpose === "redirect").map(({ pattern }) =>
     pattern

@@ -1,0 +1,2 @@
+/** Types that the panel borrows from the functions lead past modules that only run there; none of them is bundled. */
+declare module "node:crypto";

@@ -1,0 +1,172 @@
+/** What came of a link: clicks by day, platform, country and kind of visitor, and the conversations that it started. */
+import {
+  Group,
+  Paper,
+  SegmentedControl,
+  SimpleGrid,
+  Stack,
+  Text,
+  Title,
+  VisuallyHidden,
+} from "@mantine/core";
+import { callFunction } from "../../data/functions.ts";
+import { useRead } from "../../data/query.ts";
+import { useParameter } from "../../shell/location.ts";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import type { Stats } from "./types.ts";
+import { PLATFORM_NAMES } from "./words.ts";
+import classes from "./links.module.css";
+
+const PERIODS = [{ value: "7", label: "7 days" }, { value: "30", label: "30 days" }, {
+  value: "90",
+  label: "90 days",
+}];
+const VERDICTS = [["human", "People"], ["preview", "Previews"], ["bot", "Bots"], [
+  "prefetch",
+  "Fetched ahead",
+]] as const;
+
+/** The last so many days (UTC), today included. */
+function daysBack(count: number): string[] {
+  const now = Date.now();
+  return Array.from(
+    { length: count },
+    (_, index) => new Date(now - (count - 1 - index) * 86_400_000).toISOString().slice(0, 10),
+  );
+}
+
+export function Figures({ code }: { code: string }) {
+  const [period, setPeriod] = useParameter("days", "30");
+  const days = daysBack(Number(period) || 30);
+  const [from, to] = [days[0], days.at(-1)!];
+  const stats = useRead(
+    ["link_stats", code, from, to],
+    () => callFunction<Stats>(`deeplinks/${code}/stats?from=${from}&to=${to}`),
+  );
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between">
+        <Title order={2} size="h4">What came of it</Title>
+        <SegmentedControl aria-label="Period" size="xs" data={PERIODS} value={period} onChange={setPeriod} />
+      </Group>
+      <Loaded of={stats}>{(stats) => <Shown of={stats} days={days} />}</Loaded>
+    </Stack>
+  );
+}
+
+function Shown({ of, days }: { of: Stats; days: string[] }) {
+  const { clicks, visitors, attributions } = of;
+  const all = Object.values(clicks).reduce((sum, n) => sum + n, 0);
+  if (all === 0 && attributions.total === 0) {
+    return (
+      <Empty icon="link" title="Nobody has opened it yet">
+        Visits are counted within seconds: people, previews of messengers and bots, each by themselves.
+      </Empty>
+    );
+  }
+  const conversion = clicks.human === 0
+    ? "–"
+    : `${Math.round(attributions.total / clicks.human * 1000) / 10} %`;
+  const figures: [string, string | number, string][] = [
+    ["Clicks", clicks.human, "by people"],
+    ["Visitors", visitors, "each once a day"],
+    ["Conversations", attributions.total, `${attributions.first_touch} of new contacts`],
+    ["Conversion", conversion, "conversations a click"],
+  ];
+  return (
+    <Stack>
+      <SimpleGrid cols={{ base: 2, xs: 4 }}>
+        {figures.map(([name, value, more]) => (
+          <Paper key={name} withBorder p="sm">
+            <Text size="xs" c="dimmed">{name}</Text>
+            <Text fw={650} size="xl">{value}</Text>
+            <Text size="xs" c="dimmed">{more}</Text>
+          </Paper>
+        ))}
+      </SimpleGrid>
+      <Days of={of} days={days} />
+      <SimpleGrid cols={{ base: 1, sm: 2, md: 3 }}>
+        <Shares
+          title="Kind of visitor"
+          of={Object.fromEntries(VERDICTS.map(([key, name]) => [name, clicks[key]]))}
+        />
+        <Shares title="Platform" of={of.platforms} names={PLATFORM_NAMES} />
+        <Shares title="Country" of={of.countries} none="No proxy in front tells the country." />
+        <Shares title="Came from" of={of.referrers} none="No page named itself." />
+        <Shares title="Went to" of={of.targets} />
+        <Shares
+          title="How sure the conversations are"
+          of={attributions.by_confidence}
+          none="No conversation yet."
+        />
+      </SimpleGrid>
+    </Stack>
+  );
+}
+
+function Days({ of, days }: { of: Stats; days: string[] }) {
+  const counted = new Map(of.days.map((day) => [day.day, day]));
+  const most = Math.max(1, ...of.days.map(({ human }) => human));
+  return (
+    <Paper withBorder p="sm">
+      <Text size="sm" fw={600} mb="xs">Clicks by people, by day (UTC)</Text>
+      <div className={classes.days} aria-hidden="true">
+        {days.map((day) => {
+          const n = counted.get(day)?.human ?? 0;
+          return (
+            <div key={day} className={classes.day} title={`${day}: ${n}`}>
+              <div style={{ height: `${n / most * 100}%` }} data-some={n > 0 || undefined} />
+            </div>
+          );
+        })}
+      </div>
+      <Group justify="space-between" aria-hidden="true">
+        <Text size="xs" c="dimmed">{days[0]}</Text>
+        <Text size="xs" c="dimmed">most: {most}</Text>
+        <Text size="xs" c="dimmed">{days.at(-1)}</Text>
+      </Group>
+      <VisuallyHidden>
+        <table>
+          <caption>Clicks by people, by day; days without any are left out</caption>
+          <tbody>
+            {of.days.map(({ day, human }) => (
+              <tr key={day}>
+                <th scope="row">{day}</th>
+                <td>{human}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </VisuallyHidden>
+    </Paper>
+  );
+}
+
+function Shares(
+  { title, of, names = {}, none = "None." }: {
+    title: string;
+    of: Record<string, number>;
+    names?: Record<string, string>;
+    none?: string;
+  },
+) {
+  const entries = Object.entries(of).filter(([, n]) => n > 0).sort(([, a], [, b]) => b - a);
+  const sum = entries.reduce((sum, [, n]) => sum + n, 0);
+  return (
+    <Paper withBorder p="sm">
+      <Text size="sm" fw={600} mb="xs">{title}</Text>
+      {entries.length === 0 && <Text size="sm" c="dimmed">{none}</Text>}
+      {entries.slice(0, 8).map(([key, n]) => (
+        <div key={key} className={classes.share}>
+          <Group justify="space-between" wrap="nowrap" gap="xs">
+            <Text size="sm" truncate>{names[key] ?? key}</Text>
+            <Text size="sm" c="dimmed">{n}</Text>
+          </Group>
+          <div className={classes.bar} aria-hidden="true">
+            <div style={{ width: `${n / sum * 100}%` }} />
+          </div>
+        </div>
+      ))}
+    </Paper>
+  );
+}

@@ -1,0 +1,165 @@
+/** All links, newest first; by tag, campaign or state. */
+import { Anchor, Badge, Button, Group, Paper, Select, Stack, Text, TextInput } from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link as To } from "wouter";
+import { callFunction } from "../../data/functions.ts";
+import { useRows } from "../../data/query.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import { For } from "../../session/me.tsx";
+import { useParameter } from "../../shell/location.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import type { Link, WaNumber } from "./types.ts";
+import { placeWords } from "./words.ts";
+
+const SIZE = 50;
+interface Answer {
+  links: Link[];
+  cursor?: string;
+}
+
+const FILTERS = [
+  { value: "tag", label: "Tag" },
+  { value: "campaign", label: "Campaign" },
+  { value: "code", label: "Code" },
+  { value: "external_id", label: "External id" },
+];
+
+export function LinkList() {
+  const [by, setBy] = useParameter("by", "tag");
+  const [value, setValue] = useParameter("q");
+  const [typed, setTyped] = useState(value);
+  const search = useDebouncedCallback(setValue, 300);
+  const filter = new URLSearchParams({ limit: String(SIZE), ...(value ? { [by]: value } : {}) }).toString();
+  return (
+    <Page
+      title="Links"
+      about="Links and QR codes that open a chat, an app or a page, and what came of them."
+      actions={
+        <For role="operator">
+          <Button
+            component={To}
+            href="/links/import"
+            variant="default"
+            leftSection={<Icon name="upload" size={16} />}
+          >
+            Import
+          </Button>
+          <Button component={To} href="/links/new" leftSection={<Icon name="plus" size={16} />}>
+            New link
+          </Button>
+        </For>
+      }
+    >
+      <Group gap="xs">
+        <Select
+          aria-label="Find by"
+          data={FILTERS}
+          allowDeselect={false}
+          value={by}
+          onChange={(next) => setBy(next ?? "tag")}
+          w={140}
+        />
+        <TextInput
+          type="search"
+          aria-label="Find links"
+          placeholder="Whole word"
+          leftSection={<Icon name="search" size={16} />}
+          value={typed}
+          onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
+        />
+      </Group>
+      <List filter={filter} filtered={value !== ""} />
+    </Page>
+  );
+}
+
+function List({ filter, filtered }: { filter: string; filtered: boolean }) {
+  const numbers = useRows<WaNumber>(
+    ["wa_numbers"],
+    (db) => db.from("wa_numbers").select("id,display_number"),
+    {
+      every: false,
+    },
+  );
+  const pages = useInfiniteQuery<Answer, Refusal>({
+    queryKey: ["links", filter],
+    initialPageParam: "",
+    queryFn: ({ pageParam }) =>
+      callFunction(
+        `deeplinks?${filter}${pageParam ? `&cursor=${encodeURIComponent(String(pageParam))}` : ""}`,
+      ),
+    getNextPageParam: ({ cursor }) => cursor,
+  });
+  if (pages.data === undefined) {
+    return pages.error
+      ? <Failed error={pages.error} retry={() => void pages.refetch()} />
+      : <Loading rows={6} />;
+  }
+  const links = pages.data.pages.flatMap(({ links }) => links);
+  if (links.length === 0) {
+    return filtered
+      ? (
+        <Empty icon="search" title="No link is like this">
+          Give the whole word, as it is written at the link.
+        </Empty>
+      )
+      : (
+        <Empty icon="link" title="No links yet">
+          A link opens a chat with one of your numbers, an app or a page, and tells which conversations it
+          started.
+        </Empty>
+      );
+  }
+  return (
+    <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
+      {links.map((link) => (
+        <Paper key={link.code} component="li" withBorder p="sm">
+          <Group justify="space-between" wrap="nowrap" gap="sm">
+            <div style={{ minWidth: 0 }}>
+              <Group gap="xs">
+                <Anchor component={To} href={`/links/at/${link.code}`} fw={600} ff="monospace">
+                  {link.code}
+                </Anchor>
+                {link.state !== "active" && (
+                  <Badge size="sm" color={link.state === "blocked" ? "red" : "gray"} variant="light">
+                    {link.state}
+                  </Badge>
+                )}
+                {link.password && <Badge size="sm" variant="light" color="gray">password</Badge>}
+                {(link.targets?.length ?? 0) > 0 && (
+                  <Badge size="sm" variant="light" color="gray" tt="none">
+                    {link.targets!.length} {link.targets!.length === 1 ? "rule" : "rules"}
+                  </Badge>
+                )}
+                {link.tags?.map((tag) => (
+                  <Badge key={tag} size="sm" variant="outline" color="gray" tt="none">{tag}</Badge>
+                ))}
+              </Group>
+              <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers.data)}</Text>
+            </div>
+            <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: "nowrap" }}>
+              <Time at={link.created_at} />
+            </Text>
+          </Group>
+        </Paper>
+      ))}
+      {pages.hasNextPage && (
+        <li>
+          <Button
+            variant="default"
+            fullWidth
+            loading={pages.isFetchingNextPage}
+            onClick={() => void pages.fetchNextPage()}
+          >
+            Show older ones
+          </Button>
+        </li>
+      )}
+    </Stack>
+  );
+}
