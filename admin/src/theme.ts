@@ -3,8 +3,8 @@ import { createTheme } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "teal",
-  // Dark enough for white words on it, and light enough to be read on black.
-  primaryShade: { light: 9, dark: 8 },
+  // Dark enough for white words on it, on either ground.
+  primaryShade: 9,
   autoContrast: true,
   defaultRadius: "md",
   cursorType: "pointer",
