@@ -103,7 +103,8 @@ begin
   end if;
   for v_job in select * from private.clock_jobs() loop
     execute format('select cron.schedule(%L, %L, %L)', v_job.name,
-      case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds' else '0 * * * *' end,
+      case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
+        when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
       case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
     v_count := v_count + 1;
   end loop;

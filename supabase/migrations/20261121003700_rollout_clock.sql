@@ -17,24 +17,5 @@ language sql immutable set search_path = '' as $$
     ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())')
 $$;
 
--- Beside seconds and hours there are minutes now.
-create or replace function private.schedule_clock() returns integer
-language plpgsql set search_path = '' as $$
-declare
-  v_job record;
-  v_count integer := 0;
-begin
-  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
-    return 0;
-  end if;
-  for v_job in select * from private.clock_jobs() loop
-    execute format('select cron.schedule(%L, %L, %L)', v_job.name,
-      case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
-        when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
-      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
-    v_count := v_count + 1;
-  end loop;
-  return v_count;
-end $$;
 -- Where there is no pg_cron this schedules nothing.
 select private.schedule_clock();
