@@ -69,6 +69,14 @@ Deno.test("guard: nor when failures come three at a time", () => {
   }
 });
 
+Deno.test("guard: nor when they come so, and most of them to people without the flag", () => {
+  const outcomes = runs(300, 33, { ...WATCH, p95_ms: null }, {
+    on: { perMinute: 1, failing: 0.005, burst: 3 },
+    off: { perMinute: 99, failing: 0.005, burst: 3 },
+  });
+  assert(rolledBack(outcomes).length <= 3, `${rolledBack(outcomes).length} of 300`);
+});
+
 Deno.test("guard: a person who tries three times in a minute counts once", async () => {
   const sent: { n: number; failed: number }[] = [];
   const outcomes = createOutcomes({
@@ -99,14 +107,16 @@ Deno.test("guard: a canary of which 20 % fail is rolled back within 15 minutes i
   }
 });
 
-Deno.test("guard: a canary that begins to fail after half a day is rolled back as soon", () => {
-  const outcomes = runs(200, 6, WATCH, {
-    on: { perMinute: 10, failing: (minute) => minute > 720 ? 0.2 : 0.005 },
-    off: { perMinute: 30, failing: 0.005 },
-  }, 780);
-  const early = within(outcomes, 720);
-  assert(early <= 2, `${early} before it failed`);
-  assert(within(outcomes, 735) - early >= 190, `${within(outcomes, 735) - early} of 200 within 15 minutes`);
+Deno.test("guard: what begins to fail after half a day is rolled back as soon, with a control and without", () => {
+  for (const control of [true, false]) {
+    const outcomes = runs(200, 6, { ...WATCH, control }, {
+      on: { perMinute: 10, failing: (minute) => minute > 720 ? 0.2 : 0.005 },
+      ...(control ? { off: { perMinute: 30, failing: 0.005 } } : {}),
+    }, 780);
+    const early = within(outcomes, 720);
+    assert(early <= 2, `${early} before it failed`);
+    assert(within(outcomes, 735) - early >= 190, `${within(outcomes, 735) - early} of 200 within 15 minutes`);
+  }
 });
 
 Deno.test("guard: when both arms fail at 5 % somebody is paged, and the flag is never blamed", () => {
