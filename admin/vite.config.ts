@@ -9,7 +9,8 @@ export default defineConfig({
   // Relative, so that it runs in any folder of any host.
   base: "./",
   plugins: [react()],
-  build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 900 },
+  // The manifest tells tests which files are loaded first.
+  build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },
   server: {
     proxy: {
       "/rest/v1": STACK,

@@ -12,7 +12,10 @@ export function SignIn() {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string>();
+  // A link from a mail that is used up or too old leads here with its reason in the address.
+  const [fault, setFault] = useState(() =>
+    new URLSearchParams(location.hash.slice(1)).get("error_description") ?? undefined
+  );
   const [sent, setSent] = useState(false);
 
   async function submit(event: FormEvent) {

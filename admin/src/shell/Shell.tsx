@@ -27,6 +27,9 @@ import classes from "./Shell.module.css";
 const within = (path: string, page: string) =>
   page === "/" ? path === "/" : path === page || path.startsWith(`${page}/`);
 
+/** How many fit beside "More". */
+const QUICK = 4;
+
 export function Shell() {
   const [path] = useLocation();
   const [opened, { toggle, close }] = useDisclosure();
@@ -104,7 +107,7 @@ export function Shell() {
       </AppShell.Main>
       <AppShell.Footer hiddenFrom="sm" className={classes.footer}>
         <nav aria-label="Main pages" className={classes.quick}>
-          {PAGES.filter(({ quick }) => quick).map((page) => (
+          {PAGES.filter(({ quick }) => quick).slice(0, QUICK).map((page) => (
             <Link
               key={page.path}
               href={page.path}

@@ -27,7 +27,7 @@ const COLOURS = {
 export type ChartColour = keyof typeof COLOURS;
 
 export default function Chart(
-  { label, times, series, format = String, height = 200, least = 0 }: {
+  { label, times, series, format = String, height = 200, least = 0, legend = true }: {
     /** What is shown, for screen readers. */
     label: string;
     /** Seconds since 1970. */
@@ -35,6 +35,8 @@ export default function Chart(
     series: Series[];
     format?: (value: number) => string;
     height?: number;
+    /** Whether the lines are named below, with their values under the pointer. */
+    legend?: boolean;
     /** The vertical axis reaches at least so far. */
     least?: number;
   },
@@ -64,13 +66,14 @@ export default function Chart(
         width: target.current.clientWidth,
         height,
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
-        legend: { live: true },
+        legend: { show: legend, live: true },
         scales: { y: { range: (_plot, _least, most) => [0, Math.max((most || 0) * 1.15, least, 1e-9)] } },
         axes: [
           {
             ...axis,
             grid: { show: false },
             space: 70,
+            size: 28,
             values: (_plot, at) =>
               at.map((second) =>
                 new Date(second * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })

@@ -17,7 +17,7 @@ export function Numbers({ data }: { data: OverviewData }) {
   const requests = data.functions.reduce((sum, { requests }) => sum + requests, 0);
   const errors = data.functions.reduce((sum, { errors }) => sum + errors, 0);
   return (
-    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md">
+    <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md" className={classes.numbers}>
       {Object.entries(WAITS).map(([name, label]) => {
         const { n, oldest_seconds, held } = data.queue[name as keyof typeof WAITS];
         const about = [

@@ -44,7 +44,9 @@ export default function Overview() {
             <Numbers data={data} />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
               <Traffic perMinute={data.per_minute} />
-              <Switches />
+              <div className={classes.brakes}>
+                <Switches />
+              </div>
             </SimpleGrid>
             <Functions functions={data.functions} />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">

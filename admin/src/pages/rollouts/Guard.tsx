@@ -89,6 +89,7 @@ export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEv
                 ]}
                 format={(value) => value.toFixed(1)}
                 height={180}
+                legend={false}
               />
             </Suspense>
             {seen && (

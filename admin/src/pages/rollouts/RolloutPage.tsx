@@ -111,7 +111,8 @@ function Standing({ rollout, stage }: { rollout: Rollout; stage: Stage | undefin
   return (
     <Stack gap={2}>
       <Text fw={650} size="lg">
-        {stage.name}: {Number(stage.percentage)}{" "}
+        {stage.name === `${Number(stage.percentage)} %` ? "" : `${stage.name}: `}
+        {Number(stage.percentage)}{" "}
         % of all{stage.user_ids.length + stage.segments.length > 0 && " and its people"}
       </Text>
       <Text size="sm" c="dimmed">
