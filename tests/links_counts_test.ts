@@ -50,6 +50,47 @@ databaseTest("a roll-up gives the same figures as the clicks did, and again when
   assertEquals(slots, 1, "today's");
 });
 
+databaseTest(
+  "a roll-up of many links and days, a few at a time, changes no figure at any point",
+  async (sql) => {
+    const codes = Array.from({ length: 12 }, (_, i) => `poster-${i}`);
+    for (const code of codes) await link(sql, code);
+    const rows: Partial<Click>[] = [];
+    for (let i = 0; i < 900; i++) {
+      rows.push({
+        // Of the first link so many referrers that not all are kept, some as often as others.
+        code: codes[i % 3 === 0 ? 0 : i * i % 12],
+        t: Date.now() - (i % 4) * DAY,
+        v: i % 7 === 0 ? "bot" : i % 11 === 0 ? "preview" : undefined,
+        p: ["ios", "android", "linux"][i % 5 % 3],
+        k: i % 2 === 0 ? "whatsapp" : undefined,
+        y: ["DE", "FR", undefined][i % 3],
+        f: i % 13 === 0 ? undefined : `r${i % 97}.example`,
+        h: (i % 29).toString(16).padStart(16, "0"),
+      });
+    }
+    rows.push({ code: codes[1], t: Date.now() - DAY, v: "bot", h: undefined });
+    await clicks(sql, ...rows);
+    const figures = () =>
+      Promise.all(codes.map(async (code) => {
+        const [{ stats }] = await sql`select link_stats(${code}, current_date - 9, current_date) as stats`;
+        return stats;
+      }));
+    const before = await figures();
+    const [{ open }] = await sql`
+    select count(distinct (code, day))::int as open from click_counts where day < (now() at time zone 'UTC')::date`;
+    const [{ first }] = await sql`select private.roll_up_clicks(now(), 5)::int as first`;
+    assertEquals(first, 5);
+    assertEquals(await figures(), before);
+    const [{ rest }] = await sql`select private.roll_up_clicks(now())::int as rest`;
+    assertEquals(first + rest, open);
+    assertEquals(await figures(), before);
+    const [{ kept }] = await sql`
+    select max((select count(*) from jsonb_object_keys(d.referrers)))::int as kept from click_days d`;
+    assertEquals(kept, 50);
+  },
+);
+
 databaseTest("a click that comes after its day was rolled up is counted all the same", async (sql) => {
   await link(sql);
   await clicks(sql, { t: Date.now() - DAY });
