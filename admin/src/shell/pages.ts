@@ -48,6 +48,12 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/deliveries/index.tsx")),
   },
   {
+    path: "/routes",
+    title: "Routes",
+    icon: "route",
+    Page: lazy(() => import("../pages/routes/index.tsx")),
+  },
+  {
     path: "/links",
     title: "Links",
     icon: "link",

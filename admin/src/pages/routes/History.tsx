@@ -1,0 +1,79 @@
+/** What a route was at each of its versions, and the way back to one. */
+import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
+import { describe } from "../../../../supabase/functions/_shared/routing/describe.ts";
+import { useRows } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import type { Changes, WholeRoute } from "./data.ts";
+
+interface Version extends Omit<WholeRoute, "id" | "updated_at" | "updated_by"> {
+  changed_at: string;
+  changed_by: string;
+}
+
+export function History({ route, restore }: { route: WholeRoute; restore: (changes: Changes) => void }) {
+  const ask = useAsk();
+  const nameOf = useNames();
+  const history = useRows<Version>(
+    ["route_history", route.id],
+    (db) =>
+      db.from("route_history").select("*").eq("route_id", route.id).order("version", { ascending: false })
+        .limit(20),
+  );
+  return (
+    <section>
+      <Title order={3} size="h5" mb="xs">Versions</Title>
+      <Loaded of={history} rows={2} empty={<Text size="sm" c="dimmed">It is as it was made.</Text>}>
+        {(versions) => (
+          <Stack gap={6}>
+            {versions.map((version) => (
+              <Paper key={version.version} withBorder p="xs">
+                <Group justify="space-between" wrap="nowrap" align="flex-start">
+                  <div style={{ minWidth: 0 }}>
+                    <Text size="sm" fw={600}>
+                      {version.version}. {version.name}
+                      {!version.active && " (off)"}
+                    </Text>
+                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                      {describe(version.condition)} → {version.destinations.join(", ")}, priority{" "}
+                      {version.priority}
+                    </Text>
+                    <Text size="xs" c="dimmed" component="div">
+                      {nameOf(version.changed_by)}, <Time at={version.changed_at} />
+                    </Text>
+                  </div>
+                  {version.version !== route.version && (
+                    <For role="operator">
+                      <Button
+                        size="xs"
+                        variant="default"
+                        onClick={async () => {
+                          const answer = await ask({
+                            title: `Go back to version ${version.version}?`,
+                            body:
+                              "The route becomes what it was then, but for its place in the order. This is a new version, too.",
+                            action: "Go back",
+                            reason: "none",
+                          });
+                          if (!answer) return;
+                          const { name, condition, mode, destinations, flag_key, sticky_minutes, active } =
+                            version;
+                          restore({ name, condition, mode, destinations, flag_key, sticky_minutes, active });
+                        }}
+                      >
+                        Restore
+                      </Button>
+                    </For>
+                  )}
+                </Group>
+              </Paper>
+            ))}
+          </Stack>
+        )}
+      </Loaded>
+    </section>
+  );
+}

@@ -1,0 +1,186 @@
+/** One route: its condition and destinations, and what it was before. */
+import {
+  Alert,
+  Button,
+  Group,
+  MultiSelect,
+  NumberInput,
+  SegmentedControl,
+  Stack,
+  Switch,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { compile } from "../../../../supabase/functions/_shared/routing/compile.ts";
+import {
+  type Condition,
+  ConditionError,
+  parseCondition,
+} from "../../../../supabase/functions/_shared/routing/condition.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import { useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { ConditionEditor } from "./ConditionEditor.tsx";
+import type { Changes, WholeRoute } from "./data.ts";
+import { History } from "./History.tsx";
+
+const TOUCHES = ["routes", "route_destinations", "route_history", "destination_health"];
+
+/** Writes a route, or makes one. The condition is looked at as the router will. @throws {ConditionError} {Refusal} */
+async function save(
+  { route, changes }: { route: WholeRoute | undefined; changes: Changes },
+): Promise<unknown> {
+  if (changes.condition) await compile(parseCondition(changes.condition));
+  if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
+  const { condition, destinations, name, mode, flag_key, sticky_minutes } = changes;
+  return await rpc("add_route", {
+    p_destinations: destinations,
+    p_condition: condition,
+    p_priority: 100,
+    p_options: { name: name || undefined, mode, flag_key, sticky_minutes },
+  });
+}
+
+export function RouteEditor(
+  { route, destinations, close }: {
+    route: WholeRoute | undefined;
+    destinations: string[];
+    close: () => void;
+  },
+) {
+  const may = useMay("operator");
+  const ask = useAsk();
+  const [name, setName] = useState(route?.name ?? "");
+  const [condition, setCondition] = useState<Condition>(route?.condition ?? { type: "any" });
+  const [to, setTo] = useState(route?.destinations ?? []);
+  const [mode, setMode] = useState(route?.mode ?? "first");
+  const [flag, setFlag] = useState(route?.flag_key ?? "");
+  const [sticky, setSticky] = useState<number | string>(route?.sticky_minutes ?? "");
+  const [active, setActive] = useState(route?.active ?? true);
+  const [fault, setFault] = useState<string>();
+  const write = useChange({
+    act: save,
+    touches: TOUCHES,
+    said: () => "Saved. It takes effect within 5 seconds.",
+    onRefused: (refusal: Refusal | ConditionError) => {
+      setFault(
+        refusal instanceof ConditionError
+          ? refusal.message
+          : refusal.conflict
+          ? "Somebody else changed this route meanwhile. What they wrote is shown once you close this; then decide anew."
+          : refusal.code === "23505"
+          ? "Another route has this name."
+          : [refusal.message, refusal.hint].filter(Boolean).join(" "),
+      );
+      return true;
+    },
+  });
+  const remove = useChange({
+    act: () => rpc<boolean>("remove_route", { p_id: route!.id }),
+    touches: TOUCHES,
+    said: () => `${route!.name} is removed.`,
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setFault(undefined);
+    const changes: Changes = {
+      name: name.trim(),
+      condition,
+      destinations: to,
+      mode,
+      flag_key: flag.trim() || null,
+      sticky_minutes: sticky === "" ? null : Number(sticky),
+      ...(route ? { active } : {}),
+    };
+    write.mutate({ route, changes }, { onSuccess: close });
+  };
+  return (
+    <Stack gap="xl">
+      <form onSubmit={submit}>
+        <fieldset disabled={!may} style={{ border: 0, margin: 0, padding: 0, minWidth: 0 }}>
+          <Stack>
+            <TextInput
+              label="Name"
+              description="What explanations call it."
+              required={route !== undefined}
+              maxLength={100}
+              value={name}
+              onChange={({ currentTarget: { value } }) => setName(value)}
+            />
+            <ConditionEditor value={condition} onChange={setCondition} label="Takes" />
+            <MultiSelect
+              label="Goes to"
+              description="In this order."
+              placeholder={to.length === 0 ? "Choose destinations" : undefined}
+              data={destinations}
+              value={to}
+              onChange={setTo}
+            />
+            <SegmentedControl
+              aria-label="To which of them"
+              data={[{ value: "first", label: "The first that is not paused" }, {
+                value: "all",
+                label: "Each of them",
+              }]}
+              value={mode}
+              onChange={(value) => setMode(value as typeof mode)}
+            />
+            <TextInput
+              label="Only where this flag is on (optional)"
+              value={flag}
+              onChange={({ currentTarget: { value } }) => setFlag(value)}
+            />
+            <NumberInput
+              label="Keeps the conversation for so many minutes (optional)"
+              min={1}
+              max={43_200}
+              allowDecimal={false}
+              value={sticky}
+              onChange={setSticky}
+            />
+            {route && (
+              <Switch
+                label="Active"
+                description="A route that is not active takes nothing."
+                checked={active}
+                onChange={({ currentTarget: { checked } }) => setActive(checked)}
+              />
+            )}
+            {fault && <Alert color="red" role="alert" icon={<Icon name="warn" />}>{fault}</Alert>}
+            {may
+              ? (
+                <Group justify="space-between">
+                  <Button type="submit" loading={write.isPending} disabled={to.length === 0}>
+                    {route ? "Save" : "Add the route"}
+                  </Button>
+                  {route && (
+                    <Button
+                      variant="default"
+                      c="red"
+                      onClick={async () => {
+                        const answer = await ask({
+                          title: `Remove the route ${route.name}?`,
+                          body: "It cannot be undone: turning it off can. What it decided stays as it is.",
+                          action: "Remove",
+                          danger: true,
+                          reason: "none",
+                        });
+                        if (answer) remove.mutate(undefined, { onSuccess: close });
+                      }}
+                    >
+                      Remove
+                    </Button>
+                  )}
+                </Group>
+              )
+              : <Text size="sm" c="dimmed">Operators change routes.</Text>}
+          </Stack>
+        </fieldset>
+      </form>
+      {route && <History route={route} restore={(changes) => write.mutate({ route, changes })} />}
+    </Stack>
+  );
+}

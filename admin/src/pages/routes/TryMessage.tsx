@@ -1,0 +1,125 @@
+/** Which route would take a message, and why not the others: by the router's own code. Nothing is stored. */
+import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import {
+  evaluate,
+  prepareFlags,
+  type Setting,
+} from "../../../../supabase/functions/_shared/flags/evaluate.ts";
+import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
+import { compileRoutes } from "../../../../supabase/functions/_shared/routing/routes.ts";
+import { useRead, useRows } from "../../data/query.ts";
+import { useParameter } from "../../shell/location.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { REASONS } from "../messages/words.ts";
+import type { Destination, WholeRoute } from "./data.ts";
+
+const TYPES = ["text", "image", "video", "audio", "document", "location", "interactive", "button", "sticker"];
+
+export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
+  const [text, setText] = useParameter("try");
+  const [type, setType] = useParameter("type", "text");
+  const [code, setCode] = useParameter("link");
+  const settings = useRows<Setting>(
+    ["settings", "flags"],
+    (db) => db.from("settings").select("key,value,metadata,version").like("key", "%.enabled"),
+  );
+  const links = useRows<{ code: string; tags: string[]; campaign: string | null }>(
+    ["links", "facts", code],
+    (db) => db.from("links").select("code,tags,campaign").eq("code", code.toLowerCase()),
+    { enabled: code !== "" },
+  );
+  const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
+  const decision = useRead<Decision>(
+    ["try", text, type, link ?? null, routes, destinations, settings.data ?? null],
+    async () => {
+      const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
+      const paused = new Set(destinations.filter(({ state }) => state === "paused").map(({ id }) => id));
+      const rows = routes.map(({ destinations, ...route }) => ({
+        ...route,
+        destination_ids: destinations.flatMap((name) => idOf.get(name) ?? []),
+      }));
+      const flags = prepareFlags(settings.data ?? []);
+      const facts = link &&
+        { code: link.code, tags: link.tags, ...(link.campaign ? { campaign: link.campaign } : {}) };
+      return match(
+        await compileRoutes(rows, paused),
+        {
+          id: "",
+          type,
+          body: text || undefined,
+          link: facts,
+          token: facts && "aaaaaaaaaaaaaaaa",
+          number_id: "",
+          contact: { id: "" },
+        },
+        { now: new Date(), flagOn: (key, contact) => evaluate(flags, key, contact).value },
+      );
+    },
+    { every: false, enabled: routes.length > 0 },
+  );
+  if (routes.length === 0) return null;
+  const nameOf = new Map(destinations.map(({ id, name }) => [id, name]));
+  return (
+    <Paper withBorder p="md" component="section" aria-label="Try a message">
+      <Stack>
+        <div>
+          <Title order={2} size="h4">Try a message</Title>
+          <Text size="sm" c="dimmed">
+            As if somebody unknown wrote it now. Nothing is stored or sent.
+          </Text>
+        </div>
+        <SimpleGrid cols={{ base: 1, sm: 3 }}>
+          <TextInput label="Text" value={text} onChange={({ currentTarget: { value } }) => setText(value)} />
+          <Select
+            label="Kind"
+            data={TYPES}
+            allowDeselect={false}
+            value={type}
+            onChange={(value) => setType(value ?? "text")}
+          />
+          <TextInput
+            label="Came from the link (code)"
+            error={code !== "" && links.data !== undefined && !links.isFetching && !link &&
+              "There is no such link."}
+            value={code}
+            onChange={({ currentTarget: { value } }) => setCode(value.trim())}
+          />
+        </SimpleGrid>
+        <Loaded of={decision} rows={2}>
+          {({ explanation, reason, destinationIds }) => {
+            const taken = explanation.find(({ matched }) => matched);
+            return (
+              <div role="status">
+                <Text>
+                  <strong>{taken?.name ?? "No route"}</strong>: {REASONS[reason]}
+                  {destinationIds.length > 0 &&
+                    ` → ${destinationIds.map((id) => nameOf.get(id)).join(" and ")}`}
+                </Text>
+                <Table mt="xs" aria-label="The routes as they were asked">
+                  <Table.Tbody>
+                    {explanation.map(({ route, name, matched, why }) => (
+                      <Table.Tr key={route}>
+                        <Table.Td>
+                          <Group gap="xs" wrap="nowrap">
+                            <Text c={matched ? "green" : "dimmed"} component="span" lh={1}>
+                              <Icon name={matched ? "check" : "cross"} size={16} />
+                            </Text>
+                            <Text size="sm" fw={matched ? 600 : 400}>{name}</Text>
+                          </Group>
+                        </Table.Td>
+                        <Table.Td>
+                          <Text size="sm" c="dimmed">{why}</Text>
+                        </Table.Td>
+                      </Table.Tr>
+                    ))}
+                  </Table.Tbody>
+                </Table>
+              </div>
+            );
+          }}
+        </Loaded>
+      </Stack>
+    </Paper>
+  );
+}

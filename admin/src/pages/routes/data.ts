@@ -1,0 +1,67 @@
+/** Routes as the database has them, put together with their destinations, in the order in which they are asked. */
+import { useMemo } from "react";
+import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
+import { useRows } from "../../data/query.ts";
+
+export interface Route {
+  id: string;
+  name: string;
+  priority: number;
+  condition: Condition;
+  mode: "first" | "all";
+  flag_key: string | null;
+  sticky_minutes: number | null;
+  active: boolean;
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+export interface Destination {
+  id: string;
+  name: string;
+  state: "active" | "paused";
+}
+
+/** A route with the names of its destinations, in order. */
+export type WholeRoute = Route & { destinations: string[] };
+
+/** What `set_route` changes. */
+export type Changes = Partial<
+  Pick<WholeRoute, "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "destinations">
+>;
+
+/** A fallback is asked after all others, whatever its priority. */
+export const isFallback = ({ condition }: Pick<Route, "condition">): boolean => condition.type === "default";
+
+/** By priority, then by age; fallbacks after all others. */
+export function inOrder<T extends Pick<Route, "id" | "priority" | "condition">>(routes: readonly T[]): T[] {
+  return [...routes].sort((a, b) =>
+    Number(isFallback(a)) - Number(isFallback(b)) || a.priority - b.priority || (a.id < b.id ? -1 : 1)
+  );
+}
+
+/** The routes, kept fresh, and the destinations that they may lead to. */
+export function useRoutes() {
+  const routes = useRows<Route>(["routes"], (db) => db.from("routes").select("*"));
+  const links = useRows<{ route_id: string; destination_id: string; position: number }>(
+    ["route_destinations"],
+    (db) => db.from("route_destinations").select("route_id,destination_id,position"),
+  );
+  const destinations = useRows<Destination>(
+    ["destinations"],
+    (db) => db.from("destinations").select("id,name,state").order("name"),
+  );
+  const whole = useMemo(() => {
+    if (!routes.data || !links.data || !destinations.data) return undefined;
+    const nameOf = new Map(destinations.data.map(({ id, name }) => [id, name]));
+    return inOrder(routes.data).map((route): WholeRoute => ({
+      ...route,
+      destinations: links.data.filter(({ route_id }) => route_id === route.id)
+        .sort((a, b) => a.position - b.position)
+        .map(({ destination_id }) => nameOf.get(destination_id) ?? "?"),
+    }));
+  }, [routes.data, links.data, destinations.data]);
+  const failed = [routes, links, destinations].find(({ isError }) => isError);
+  return { routes: whole, destinations: destinations.data ?? [], failed };
+}

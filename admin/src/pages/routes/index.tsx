@@ -1,0 +1,65 @@
+/** Which messages go to which service. */
+import { Button, Drawer, Stack } from "@mantine/core";
+import { For } from "../../session/me.tsx";
+import { useParameter } from "../../shell/location.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Failed, Loading } from "../../ui/states.tsx";
+import { useRoutes } from "./data.ts";
+import { RouteEditor } from "./RouteEditor.tsx";
+import { RouteList } from "./RouteList.tsx";
+import { TryMessage } from "./TryMessage.tsx";
+
+export default function Routes() {
+  const { routes, destinations, failed } = useRoutes();
+  const [edited, setEdited] = useParameter("edit");
+  const route = routes?.find(({ id }) => id === edited);
+  return (
+    <Page
+      title="Routes"
+      about="Asked from the top; the first one that holds takes a message. A change takes effect within 5 seconds."
+      actions={
+        <For role="operator">
+          <Button leftSection={<Icon name="plus" size={16} />} onClick={() => setEdited("new")}>
+            New route
+          </Button>
+        </For>
+      }
+    >
+      {routes === undefined
+        ? failed ? <Failed error={failed.error!} retry={failed.refetch} /> : <Loading rows={5} height={64} />
+        : (
+          <Stack gap="xl">
+            {routes.length === 0
+              ? (
+                <Empty icon="route" title="No routes yet">
+                  Without one messages are stored and go nowhere. Add a destination under Deliveries, then a
+                  route to it.
+                </Empty>
+              )
+              : <RouteList routes={routes} edit={setEdited} />}
+            <TryMessage routes={routes} destinations={destinations} />
+          </Stack>
+        )}
+      <Drawer
+        opened={edited !== "" && routes !== undefined}
+        onClose={() => setEdited("")}
+        position="right"
+        size="lg"
+        title={edited === "new" ? "New route" : route ? route.name : "Route"}
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        {edited !== "" && routes !== undefined && (edited === "new" || route
+          ? (
+            <RouteEditor
+              key={route ? `${route.id} ${route.version}` : "new"}
+              route={route}
+              destinations={destinations.map(({ name }) => name)}
+              close={() => setEdited("")}
+            />
+          )
+          : <Empty icon="route" title="There is no such route">Somebody may have removed it.</Empty>)}
+      </Drawer>
+    </Page>
+  );
+}
