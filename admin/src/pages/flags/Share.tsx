@@ -56,7 +56,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
             step={1}
             disabled={!may}
             label={(value) => `${value} %`}
-            thumbProps={{ "aria-label": `Percentage of ${flag.key}` }}
+            thumbLabel={`Percentage of ${flag.key}`}
             marks={[{ value: 0 }, { value: 25 }, { value: 50 }, { value: 75 }, { value: 100 }]}
           />
           <NumberInput

@@ -1,0 +1,113 @@
+/** The panel's door: who comes in, what each role is shown, and that nobody else is given anything. */
+import { assert, assertEquals } from "@std/assert";
+import type { Page, Request } from "playwright-core";
+import { join } from "../../local/paths.ts";
+import { eventually, type RunningStack } from "../support/stack.ts";
+import { answer, faultsOf, fillSignIn, go, panelTest } from "./panel.ts";
+
+/** Makes a user who is in no team. */
+async function signUp(stack: RunningStack, email: string): Promise<string> {
+  const response = await fetch(`${stack.url}/auth/v1/signup`, {
+    method: "POST",
+    headers: { apikey: stack.stack.publishableKey, "content-type": "application/json" },
+    body: JSON.stringify({ email, password: "correct horse battery" }),
+  });
+  return (await response.json()).access_token;
+}
+
+const seesOverview = (page: Page) => page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+
+panelTest("admin: sign-in by password and by a mailed link, and what each role is shown", async (panel) => {
+  const { stack, sql, open, signIn } = panel;
+  const page = await open();
+  assertEquals(await faultsOf(page), []);
+  await fillSignIn(page, "viewer@example.com", "wrong");
+  await page.getByText("Email or password is wrong.").waitFor();
+
+  await page.getByRole("button", { name: "Sign in by a link in a mail instead" }).click();
+  await page.getByLabel("Email").fill("viewer@example.com");
+  await page.getByRole("button", { name: "Send me a link" }).click();
+  await page.getByText("a link is on its way").waitFor();
+  const link = await eventually("the mail", async () => {
+    const mails = await Deno.readTextFile(join(stack.dir, "mails.txt"));
+    return /http:\S*verify\S*/.exec(mails)?.[0];
+  });
+  await page.goto(link);
+  await seesOverview(page);
+  assertEquals(new URL(page.url()).hash.includes("access_token"), false, "the token stays in no address");
+
+  // A viewer sees, and is offered nothing else.
+  await go(page, "/flags", "Flags");
+  assertEquals(await page.getByRole("switch", { name: /^wa_send.enabled is on/ }).isDisabled(), true);
+  assertEquals(await page.getByRole("button", { name: "New flag" }).count(), 0);
+  await go(page, "/rollouts/new", "New rollout");
+  await page.getByText("Operators plan rollouts").waitFor();
+
+  const operator = await signIn("operator");
+  await operator.getByRole("button", { name: "Turn wa_send.enabled off" }).click();
+  await operator.getByText("wa_send.enabled is off. The functions know within 5 seconds.").waitFor();
+  await go(operator, "/flags/wa_send.enabled", "wa_send.enabled");
+  await operator.getByRole("switch", { name: /^wa_send.enabled is off/ }).click({ force: true });
+  await answer(operator, "Turn on", "tried the brake");
+  await eventually("the flag is on again", async () => {
+    const [{ value }] = await sql`select value from public.settings where key = 'wa_send.enabled'`;
+    return value === "true" || undefined;
+  });
+  const [{ reason }] = await sql`
+    select reason from public.settings_history where key = 'wa_send.enabled' order by version desc limit 1`;
+  assertEquals(reason, "tried the brake");
+
+  // Whoever is taken off the team sees nothing from then on.
+  await sql`delete from public.team_members where role = 'operator'`;
+  await operator.reload();
+  await operator.getByRole("heading", { name: "You are not in the team" }).waitFor();
+  assertEquals(await faultsOf(operator), []);
+  await operator.getByRole("button", { name: "Sign out" }).click();
+  await operator.getByRole("heading", { name: "Sign in" }).waitFor();
+});
+
+panelTest("admin: as anon and as a stranger the calls that the panel makes give nothing", async (panel) => {
+  const { stack, signIn, open } = panel;
+  const calls = new Map<string, Request>();
+  const page = await signIn("admin");
+  page.on("request", (request) => {
+    if (!/\/rest\/v1\//.test(request.url())) return;
+    calls.set(`${request.method()} ${request.url()} ${request.postData() ?? ""}`, request);
+  });
+  const tour: [string, string][] = [
+    ["/flags", "Flags"],
+    ["/flags/wa_send.enabled", "wa_send.enabled"],
+    ["/flags/segments", "Segments"],
+    ["/rollouts", "Rollouts"],
+    ["/rollouts/new?flag=wa_send.enabled", "New rollout"],
+    ["/", "Overview"],
+  ];
+  for (const [path, heading] of tour) {
+    await go(page, path, heading);
+    await page.waitForLoadState("networkidle");
+  }
+  assert(calls.size >= 8, `the panel made ${calls.size} kinds of calls`);
+
+  const key = stack.stack.publishableKey;
+  const token = await signUp(stack, "stranger@example.com");
+  for (const [call, request] of calls) {
+    const { apikey: _, authorization: __, ...headers } = await request.allHeaders();
+    const kept = Object.fromEntries(
+      Object.entries(headers).filter(([name]) => /^(accept|content-type|prefer|range)/.test(name)),
+    );
+    for (const authorization of [`Bearer ${key}`, `Bearer ${token}`]) {
+      const response = await fetch(request.url(), {
+        method: request.method(),
+        headers: { ...kept, apikey: key, authorization },
+        body: request.postData(),
+      });
+      const body = await response.text();
+      assert(!response.ok || body === "[]", `${call} answered ${response.status} ${body.slice(0, 200)}`);
+    }
+  }
+
+  const stranger = await open();
+  await fillSignIn(stranger, "stranger@example.com", "correct horse battery");
+  await stranger.getByRole("heading", { name: "You are not in the team" }).waitFor();
+  await stranger.getByText("Ask an admin to add you").waitFor();
+});
