@@ -324,6 +324,39 @@ linksTest(
   },
 );
 
+linksTest(
+  "how visits went counts for the guard of rollouts, by flag and arm; a person once a minute",
+  async (links) => {
+    const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], flag_key: "sale.enabled" });
+    const blocked = await links.link({ default_url: HOME });
+    await links.set("sale.enabled", "true", { rollout_percentage: 0, target_user_ids: ["ada"] });
+    await links.visit(made, {}, "?u=ada");
+    await links.visit(made, {}, "?u=bob");
+    await links.visit(made, { "user-agent": "WhatsApp/2.23" }, "?u=cleo");
+    await links.sql`delete from public.destination_allowlist where pattern = 'www.example.com'`;
+    await links.refresh();
+    await links.visit(blocked, {}, "?u=dora");
+    // A link that has ended is no failure of links.
+    await links.sql`update public.links set expires_at = now() - interval '1 hour' where code = ${blocked}`;
+    await links.refresh();
+    await links.visit(blocked, {}, "?u=eve");
+    await links.set("deeplinks.enabled", "false");
+    await links.visit(made, {}, "?u=fay");
+    await links.flush();
+    const rows = await links.sql`
+    select flag_key, arm, sum(n)::int as n, sum(failed)::int as failed, sum(timed)::int as timed
+    from public.flag_metrics group by flag_key, arm order by flag_key, arm`;
+    assertEquals(rows.map(({ flag_key, arm, n, failed, timed }) => [flag_key, arm, n, failed, timed]), [
+      ["deeplinks.enabled", "off", 1, 1, 1],
+      ["deeplinks.enabled", "on", 3, 1, 3],
+      ["sale.enabled", "off", 1, 0, 1],
+      ["sale.enabled", "on", 1, 0, 1],
+    ]);
+    const evaluated = await links.sql`select flag_key from public.flag_evaluations order by flag_key`;
+    assertEquals(evaluated.map(({ flag_key }) => flag_key), ["deeplinks.enabled", "sale.enabled"]);
+  },
+);
+
 linksTest("with the flag off visitors go to the default, and come back when it is on", async (links) => {
   const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], ...CHAT });
   assertEquals(await location(links.visit(made)), SALE);

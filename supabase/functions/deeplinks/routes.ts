@@ -18,6 +18,8 @@ import { hashPassword } from "../_shared/links/passwords.ts";
 import { LINKS_FLAG } from "../_shared/links/resolve.ts";
 import { LinkStore } from "../_shared/links/store.ts";
 import { log } from "../_shared/log/log.ts";
+import { observe } from "../_shared/rollouts/observe.ts";
+import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
 import { type Authorise, createAuthorise } from "./authorise.ts";
 import { createExtras } from "./extras.ts";
 import type { Routes } from "./handler.ts";
@@ -36,7 +38,7 @@ export interface Ground {
   now(): number;
 }
 
-/** What answers each address; `flush` resolves when all clicks taken so far are written. */
+/** What answers each address; `flush` resolves when all clicks and outcomes taken so far are written. */
 export function createRoutes(
   ground: Partial<Ground> = {},
 ): Routes & { flush(): Promise<void>; store: LinkStore } {
@@ -84,6 +86,10 @@ export function createRoutes(
     },
   });
 
+  const outcomes = createOutcomes({
+    send: (outcomes, evaluated) => rpc("record_outcomes", { p_outcomes: outcomes, p_evaluated: evaluated }),
+  });
+
   const ready = async () => {
     await store.ready();
     return { rules: store.rules, keys: store.keys };
@@ -97,6 +103,7 @@ export function createRoutes(
       rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
     killed,
     requireSecretKey: (headers) => void requireKey(headers),
+    observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),
     clientIpHeader: CLIENT_IP_HEADER,
     countryHeader: COUNTRY_HEADER,
     servesHtml: (request) =>
@@ -140,7 +147,10 @@ export function createRoutes(
     }),
     visit: visits.visit,
     unlock: visits.unlock,
-    flush: clicks.settled,
+    flush: async () => {
+      await clicks.settled();
+      await outcomes.flush();
+    },
     store,
   };
 }

@@ -8,6 +8,7 @@
  */
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
+import type { Flag } from "../_shared/flags/evaluate.ts";
 import type { Click } from "../_shared/links/click_lines.ts";
 import type { Clicks } from "../_shared/links/clicks.ts";
 import type { Link } from "../_shared/links/link.ts";
@@ -25,6 +26,8 @@ import {
 import type { LinkStore } from "../_shared/links/store.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 import { RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
+import { armOf } from "../_shared/rollouts/observe.ts";
+import type { Outcome } from "../_shared/rollouts/outcomes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
 import type { Call } from "./handler.ts";
 import { jsonAnswer, page, passwordForm, redirect, shown } from "./answers.ts";
@@ -42,6 +45,8 @@ export interface VisitDeps {
   killed(feature: string): boolean;
   /** Throws a Problem unless the request carries a secret key. */
   requireSecretKey(headers: Headers): void;
+  /** Counts for the guard of rollouts how it went for a visitor under the flags that had a say in it. */
+  observe(flags: ReadonlyMap<string, Flag>, keys: string[], visitor: string, outcome: Outcome): void;
   /** Header with the visitor's address that nobody can forge; undefined where there is none. */
   clientIpHeader: string | undefined;
   countryHeader: string;
@@ -140,6 +145,9 @@ export function createVisits(deps: VisitDeps) {
         if (granted) return respond(call, link, visit, decision, how, isNew);
         link.usedUp = true;
         return respond(call, link, visit, refuse(link, rules, "link_used_up"), how, false);
+      }, (error) => {
+        went(call, link, visit, true);
+        throw error;
       });
     }
     return respond(call, link, visit, decision, how, isNew);
@@ -165,6 +173,7 @@ export function createVisits(deps: VisitDeps) {
     isNew: boolean,
   ): Response {
     const { request } = call;
+    if ("code" in decision && decision.code === "link_blocked") went(call, link, visit, true);
     const wantsJson = request.headers.get("accept")?.includes("application/json") ?? false;
     if (decision.outcome === "refuse") {
       if (decision.code === "link_password_required" && !wantsJson && deps.servesHtml(request)) {
@@ -188,6 +197,7 @@ export function createVisits(deps: VisitDeps) {
     const token = wantsToken(target, visit) ? randomToken() : undefined;
     const place = placeOf(target, link, visit, store.rules, token);
     record(call, link, visit, decision.outcome === "fallback" ? "fallback" : place.kind, token);
+    if (decision.outcome === "go") went(call, link, visit, false);
     const cookie = isNew
       ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly`
       : undefined;
@@ -236,6 +246,24 @@ export function createVisits(deps: VisitDeps) {
       }
     }
     clicks.record(click);
+  }
+
+  /**
+   * How a visit went. Only people count, and only what the feature can help: a link that has ended is no failure of it.
+   * Where the flag is on for a part, each of them has an id; else the day's hash stands for the person.
+   */
+  function went({ request }: Call, link: Link, visit: RequestVisit, failed: boolean): void {
+    if (visit.verdict !== "human" || killedNow(visit.now)) return;
+    const { rules: { flags }, keys } = store;
+    let who = visit.user ?? visit.visitor;
+    if (who === undefined) {
+      const address = addressOf(request);
+      who = address && hashOf(keys, visit.now, address, visit.agentDigest);
+    }
+    if (who === undefined || who === "") return;
+    // Under its own flag a link goes for those whom links work for at all.
+    const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];
+    deps.observe(flags, [LINKS_FLAG, ...own], who, { failed, latencyMs: deps.now() - visit.now });
   }
 
   /** What an app's first open has in common with the click before it: network, platform, and the day. */
