@@ -139,7 +139,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   const many = (from: number, to: number, name: string) =>
     Array.from({ length: to - from }, (_, i) => delivery(from + i, name));
   const { round, done, calls } = forwarder(
-    [claimOf([...many(0, 32, "slow"), ...many(32, 42, "shop")], 0), claimOf(many(42, 50, "shop"), 0)],
+    [claimOf([...many(0, 32, "slow"), ...many(32, 42, "shop")], 0), claimOf(many(42, 62, "shop"), 0)],
     () => new Promise<Response>((resolve) => open.push(() => resolve(new Response()))),
   );
   const claims = () => calls.filter(([name]) => name === "claim_deliveries").map(([, args]) => args);
@@ -151,7 +151,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
     { p_limit: 64, p_lease_seconds: 60, p_busy: {} },
     { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 } },
   ]);
-  while (open.length < 50) await new Promise((resolve) => setTimeout(resolve));
+  while (open.length < 62) await new Promise((resolve) => setTimeout(resolve));
   for (const answer of open) answer();
   await done();
   await round();
