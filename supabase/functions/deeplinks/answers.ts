@@ -8,6 +8,7 @@
  */
 import type { Context } from "../_shared/http/serve.ts";
 import type { Link } from "../_shared/links/link.ts";
+import { ANY_ORIGIN } from "./cors.ts";
 import { type Page, passwordPage } from "../_shared/links/pages.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 
@@ -29,7 +30,12 @@ export function redirect(status: 302 | 303, location: string, context: Context, 
 
 /** The decision as JSON, for apps and for people. */
 export function jsonAnswer(value: unknown, cookie?: string): Response {
-  const headers: [string, string][] = [["content-type", "application/json"], NO_STORE, REFERRER];
+  const headers: [string, string][] = [
+    ["content-type", "application/json"],
+    NO_STORE,
+    REFERRER,
+    ...Object.entries(ANY_ORIGIN),
+  ];
   if (cookie !== undefined) headers.push(["set-cookie", cookie]);
   return new Response(JSON.stringify(value), { headers });
 }

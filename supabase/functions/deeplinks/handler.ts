@@ -9,12 +9,15 @@
  * | `/claim`                                | POST                | an app's first open               |
  * | `/`, `/bulk`, `/{code}`, `/{code}/stats`| GET, POST, PATCH, DELETE | secret keys and the team     |
  *
+ * OPTIONS asks, for a page of another origin, which of these it may use (`cors.ts`).
+ *
  * All of them below `/functions/v1/deeplinks`, below `/l` (the local stack), or at the root of a link domain.
  *
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
 import type { Context, Handler } from "../_shared/http/serve.ts";
+import { anyOrigin, createPanelCors, openPreflight } from "./cors.ts";
 
 /** A request whose address has been taken apart. */
 export interface Call {
@@ -39,10 +42,14 @@ export interface Routes {
   change(call: Call, code: string): Answer;
   remove(call: Call, code: string): Answer;
   stats(call: Call, code: string): Answer;
+  /** Origins whose pages may manage links. */
+  panelOrigins(): Promise<ReadonlySet<string>>;
 }
 
 /** Makes the handler of all addresses. */
 export function createHandler(routes: Routes): Handler {
+  const { panel, panelPreflight } = createPanelCors(routes.panelOrigins);
+
   return (request, context) => {
     const { path, query } = addressOf(request.url);
     const call: Call = { request, context, query };
@@ -55,40 +62,56 @@ export function createHandler(routes: Routes): Handler {
     const first = slash < 0 ? path.slice(1) : path.slice(1, slash);
     const second = slash < 0 ? "" : path.slice(slash + 1);
     const offered = offer(routes, call, first, second);
-    const answer = offered?.[method];
     if (offered === undefined) throw new Problem("not_found");
-    if (answer === undefined) {
-      throw new Problem("method_not_allowed", { headers: { allow: Object.keys(offered).sort().join(", ") } });
+    const { open = {}, managed = {} } = offered;
+    const methods = [...Object.keys(open), ...Object.keys(managed)].sort();
+    if (method === "OPTIONS") {
+      const wanted = request.headers.get("access-control-request-method") ?? "";
+      return offered.anyOrigin !== undefined && (wanted in open || !(wanted in managed))
+        ? openPreflight(offered.anyOrigin)
+        : panelPreflight(request, Object.keys(managed));
     }
-    return method === "HEAD" ? bodiless(answer()) : answer();
+    if (method in managed) return panel(request, managed[method]);
+    if (!(method in open)) {
+      throw new Problem("method_not_allowed", { headers: { allow: methods.join(", ") } });
+    }
+    return method === "HEAD" ? bodiless(open[method]()) : open[method]();
   };
 }
 
-/** What an address offers, by method; undefined when there is nothing. */
-function offer(
-  routes: Routes,
-  call: Call,
-  first: string,
-  second: string,
-): Record<string, () => Answer> | undefined {
+/** What an address offers, by method. */
+interface Offer {
+  /** For everybody. */
+  readonly open?: Record<string, () => Answer>;
+  /** For secret keys and the team. */
+  readonly managed?: Record<string, () => Answer>;
+  /** What of it a page of any origin may use. */
+  readonly anyOrigin?: "visit" | "claim";
+}
+
+/** What an address offers; undefined when there is nothing. */
+function offer(routes: Routes, call: Call, first: string, second: string): Offer | undefined {
   const readable = (get: () => Answer) => ({ GET: get, HEAD: get });
-  if (first === ".well-known" && second !== "") return readable(() => routes.wellKnown(call, second));
+  if (first === ".well-known" && second !== "") {
+    return { open: readable(() => routes.wellKnown(call, second)) };
+  }
   if (second === "") {
-    if (first === "") return { GET: () => routes.list(call), POST: () => routes.create(call) };
-    if (first === "bulk") return { POST: () => routes.createMany(call) };
-    if (first === "claim") return { POST: () => routes.claim(call) };
+    if (first === "") return { managed: { GET: () => routes.list(call), POST: () => routes.create(call) } };
+    if (first === "bulk") return { managed: { POST: () => routes.createMany(call) } };
+    if (first === "claim") {
+      return { anyOrigin: "claim", open: { POST: () => anyOrigin(() => routes.claim(call)) } };
+    }
     const code = codeOf(first);
     return {
-      ...readable(() => routes.visit(call, code)),
-      POST: () => routes.unlock(call, code),
-      PATCH: () => routes.change(call, code),
-      DELETE: () => routes.remove(call, code),
+      anyOrigin: "visit",
+      open: { ...readable(() => routes.visit(call, code)), POST: () => routes.unlock(call, code) },
+      managed: { PATCH: () => routes.change(call, code), DELETE: () => routes.remove(call, code) },
     };
   }
   const code = codeOf(first);
-  if (second === "stats") return readable(() => routes.stats(call, code));
-  if (second === "qr.svg") return readable(() => routes.qr(call, code, "svg"));
-  if (second === "qr.png") return readable(() => routes.qr(call, code, "png"));
+  if (second === "stats") return { managed: { GET: () => routes.stats(call, code) } };
+  if (second === "qr.svg") return { open: readable(() => routes.qr(call, code, "svg")) };
+  if (second === "qr.png") return { open: readable(() => routes.qr(call, code, "png")) };
 }
 
 async function bodiless(answer: Answer): Promise<Response> {

@@ -19,19 +19,24 @@ import {
 import { pathOf } from "../_shared/routing/condition.ts";
 import type { Authorise } from "./authorise.ts";
 import type { Call } from "./handler.ts";
+import { cursorOf, dayParam, intParam } from "./params.ts";
 
 /** What management needs. */
 export interface ManageDeps {
   rpc: Rpc;
   authorise: Authorise;
-  /** The rules of now. */
+  /** The rules of the last seconds. */
   rules(): Promise<Rules>;
+  /** The rules of this moment. */
+  freshRules(): Promise<Rules>;
   /** Makes this isolate read these links again. */
   forget(codes: string[]): void;
   hashPassword(password: string): Promise<string>;
   /** The address of a link, without a slash at the end. */
   urlOf(request: Request, code: string): { url: string; qr_url: string };
   killed(): boolean;
+  /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  limit(actor: string): Promise<Record<string, string>>;
 }
 
 /** A link's body, and a bulk's: a thousand links of a kilobyte or two. */
@@ -66,11 +71,13 @@ export function createManage(deps: ManageDeps) {
   /** `POST /`: 201 with the link, or 200 with the one that was made before under the same external id. */
   async function create(call: Call): Promise<Response> {
     const actor = await gate(call, "operator");
-    const [outcome] = await createAll([await readJson(call.request, MAX_BYTES)], actor);
+    const body = await readJson(call.request, MAX_BYTES);
+    const headers = await deps.limit(actor);
+    const [outcome] = await createAll([body], actor);
     if ("detail" in outcome) throw refusalOf(outcome);
     const { status, code, error } = outcome;
     if (code === undefined) throw new Problem(error === "no_code_found" ? "overloaded" : error!);
-    return Response.json({ code, ...deps.urlOf(call.request, code) }, { status });
+    return Response.json({ code, ...deps.urlOf(call.request, code) }, { status, headers });
   }
 
   /** `POST /bulk`: up to a thousand, each with its own result, in the order given. */
@@ -81,20 +88,19 @@ export function createManage(deps: ManageDeps) {
     if (!Array.isArray(links) || links.length > MAX_BULK) {
       throw new Problem("invalid_request", { detail: `\`links\` must be a list of at most ${MAX_BULK}.` });
     }
+    const headers = await deps.limit(actor);
     const results = (await createAll(links, actor)).map((outcome) => {
       if ("detail" in outcome || outcome.code === undefined) return outcome;
       return { status: outcome.status, code: outcome.code, ...deps.urlOf(call.request, outcome.code) };
     });
-    return Response.json({ results });
+    return Response.json({ results }, { headers });
   }
 
   async function createAll(bodies: unknown[], actor: string): Promise<(Outcome | Refused)[]> {
-    const rules = await deps.rules();
     let passwords = 0;
     const outcomes: (Outcome | Refused | undefined)[] = [];
     const rows: unknown[] = [];
-    for (const body of bodies) {
-      const read = readLink(newLink, body, rules);
+    for (const read of await readAll(newLink, bodies)) {
       if ("error" in read) {
         outcomes.push(read);
       } else if (read.link.password !== undefined && ++passwords > MAX_PASSWORDS) {
@@ -114,6 +120,17 @@ export function createManage(deps: ManageDeps) {
     return outcomes.map((outcome) => outcome ?? made[next++]);
   }
 
+  /** Reads bodies; where one leads where it may not, by the rules of this moment before it is refused. */
+  async function readAll<Body extends LinkBody | ChangedLink>(
+    schema: z.ZodType<Body>,
+    bodies: unknown[],
+  ): Promise<({ link: Body } | Refused)[]> {
+    const readBy = (rules: Rules) => bodies.map((body) => readLink(schema, body, rules));
+    const read = readBy(await deps.rules());
+    const isDoubtful = read.some((one) => "error" in one && one.error === "url_not_allowed");
+    return isDoubtful ? readBy(await deps.freshRules()) : read;
+  }
+
   async function rowOf({ password, ...link }: LinkBody): Promise<unknown> {
     return {
       ...link,
@@ -130,15 +147,12 @@ export function createManage(deps: ManageDeps) {
     if (typeof patch !== "object" || patch === null || Array.isArray(patch)) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
     }
+    const headers = await deps.limit(actor);
     const now = await deps.rpc<Stored | null>("find_link", { p_code: code });
     if (now === null) throw new Problem("link_not_found");
     const { password: given, ...rest } = patch as Record<string, unknown>;
     const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
-    const read = readLink(
-      changedLink,
-      given == null ? whole : { ...whole, password: given },
-      await deps.rules(),
-    );
+    const [read] = await readAll(changedLink, [given == null ? whole : { ...whole, password: given }]);
     if ("error" in read) throw refusalOf(read);
     const { password, ...link } = read.link;
     const row = given === undefined
@@ -157,21 +171,22 @@ export function createManage(deps: ManageDeps) {
       throw new Problem("conflict", { detail: "Somebody else changed the link in this moment." });
     }
     deps.forget([code]);
-    return Response.json(shownAs(call, changed));
+    return Response.json(shownAs(call, changed), { headers });
   }
 
   /** `DELETE /{code}` */
   async function remove(call: Call, code: string): Promise<Response> {
     const actor = await gate(call, "operator");
+    const headers = await deps.limit(actor);
     const found = await deps.rpc<boolean>("delete_link", { p_code: code, p_actor: actor });
     if (!found) throw new Problem("link_not_found");
     deps.forget([code]);
-    return new Response(null, { status: 204 });
+    return new Response(null, { status: 204, headers });
   }
 
   /** `GET /`: newest first; filters tag, campaign, state, code, external_id; `cursor` of the answer before. */
   async function list(call: Call): Promise<Response> {
-    await gate(call, "viewer");
+    const actor = await gate(call, "viewer");
     const query = new URLSearchParams(call.query);
     const limit = intParam(query, "limit", 50, 1, 1000);
     const filter: Record<string, string> = {};
@@ -181,6 +196,7 @@ export function createManage(deps: ManageDeps) {
     }
     const cursor = query.get("cursor");
     if (cursor !== null) Object.assign(filter, cursorOf(cursor));
+    const headers = await deps.limit(actor);
     const links = await deps.rpc<Stored[]>("list_links", { p_filter: filter, p_limit: limit + 1 })
       .catch(refuseValue);
     const page = links.slice(0, limit), last = page.at(-1);
@@ -189,18 +205,19 @@ export function createManage(deps: ManageDeps) {
       ...(links.length > limit && last !== undefined
         ? { cursor: btoa(`${last.created_at} ${last.code}`) }
         : {}),
-    });
+    }, { headers });
   }
 
   /** `GET /{code}/stats`: from `from` to `to` (days in UTC), the last 30 days without. */
   async function stats(call: Call, code: string): Promise<Response> {
-    await gate(call, "viewer");
+    const actor = await gate(call, "viewer");
     const query = new URLSearchParams(call.query);
     const to = dayParam(query, "to", 0), from = dayParam(query, "from", 29);
+    const headers = await deps.limit(actor);
     const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to })
       .catch(refuseValue);
     if (found === null) throw new Problem("link_not_found");
-    return Response.json(found);
+    return Response.json(found, { headers });
   }
 
   function shownAs({ request }: Call, link: Stored): object {
@@ -294,30 +311,4 @@ async function hashOf(value: unknown): Promise<string> {
 function refuseValue(cause: unknown): never {
   if (!(cause instanceof DbError) || !cause.code.startsWith("22")) throw cause;
   throw new Problem("invalid_request", { detail: "A parameter has a value that cannot be.", cause });
-}
-
-function intParam(query: URLSearchParams, name: string, fallback: number, min: number, max: number): number {
-  const text = query.get(name);
-  const value = text === null ? fallback : Number(text);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new Problem("invalid_request", {
-    detail: `\`${name}\` must be a whole number from ${min} to ${max}.`,
-  });
-}
-
-function dayParam(query: URLSearchParams, name: string, daysAgo: number): string {
-  const text = query.get(name);
-  if (text === null) return new Date(Date.now() - daysAgo * 86_400_000).toISOString().slice(0, 10);
-  if (/^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
-  throw new Problem("invalid_request", { detail: `\`${name}\` must be a day like 2026-11-21.` });
-}
-
-function cursorOf(cursor: string): { after_at: string; after_code: string } {
-  try {
-    const [after_at, after_code] = atob(cursor).split(" ");
-    if (!Number.isNaN(Date.parse(after_at)) && after_code !== undefined) return { after_at, after_code };
-  } catch {
-    // Answered below.
-  }
-  throw new Problem("invalid_request", { detail: "`cursor` must be one that a list has answered." });
 }

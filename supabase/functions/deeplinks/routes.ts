@@ -6,7 +6,7 @@
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
-import { type Config, loadConfig } from "../_shared/db/config.ts";
+import { type Config, createConfigLoader, loadConfig } from "../_shared/db/config.ts";
 import { count, countFlag } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
@@ -53,6 +53,8 @@ export function createRoutes(
   const store = new LinkStore({
     rpc,
     loadConfig: ground.loadConfig ?? loadConfig,
+    // One that holds nothing yet has to ask.
+    loadFreshConfig: () => createConfigLoader(rpc)(),
     waitUntil,
     now: ground.now,
     onStale: (error, ageMs) =>
@@ -131,10 +133,20 @@ export function createRoutes(
       rpc,
       authorise,
       rules: async () => (await ready()).rules,
+      freshRules: () => store.renew(),
       forget: (codes) => store.forget(codes),
       hashPassword,
       urlOf,
       killed: () => killed(LINKS_FLAG),
+      limit: async (actor) => {
+        const { managePerSecond: perSecond } = (await ready()).rules;
+        return await requireRate(
+          { name: "links", perSecond, burst: Math.ceil(perSecond * 5) },
+          actor,
+          1,
+          rpc,
+        );
+      },
     }),
     ...createExtras({
       rpc,
@@ -145,6 +157,7 @@ export function createRoutes(
       limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
       now: Date.now,
     }),
+    panelOrigins: async () => (await ready()).rules.panelOrigins,
     visit: visits.visit,
     unlock: visits.unlock,
     flush: async () => {

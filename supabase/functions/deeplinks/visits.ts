@@ -30,6 +30,7 @@ import { armOf } from "../_shared/rollouts/observe.ts";
 import type { Outcome } from "../_shared/rollouts/outcomes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
 import type { Call } from "./handler.ts";
+import { forAnyOrigin } from "./cors.ts";
 import { jsonAnswer, page, passwordForm, redirect, shown } from "./answers.ts";
 import { appPage, previewPage } from "../_shared/links/pages.ts";
 
@@ -83,7 +84,17 @@ export function createVisits(deps: VisitDeps) {
   const { store, clicks, orphans } = deps;
 
   function visit(call: Call, code: string): Response | Promise<Response> {
-    return withLink(call, code, (link) => answer(call, link, PLAIN));
+    try {
+      const answered = withLink(call, code, (link) => answer(call, link, PLAIN));
+      return answered instanceof Promise ? answered.catch((error) => refusal(call, error)) : answered;
+    } catch (error) {
+      return refusal(call, error);
+    }
+  }
+
+  /** An SDK on a page of another origin has to be able to read why not. */
+  function refusal({ request }: Call, error: unknown): never {
+    throw wantsJson(request) ? forAnyOrigin(error) : error;
   }
 
   /** Hands on the link as soon as it is there: at once when it is in memory. */
@@ -174,21 +185,21 @@ export function createVisits(deps: VisitDeps) {
   ): Response {
     const { request } = call;
     if ("code" in decision && decision.code === "link_blocked") went(call, link, visit, true);
-    const wantsJson = request.headers.get("accept")?.includes("application/json") ?? false;
+    const asJson = wantsJson(request);
     if (decision.outcome === "refuse") {
-      if (decision.code === "link_password_required" && !wantsJson && deps.servesHtml(request)) {
+      if (decision.code === "link_password_required" && !asJson && deps.servesHtml(request)) {
         return passwordForm(false);
       }
       throw new Problem(decision.code);
     }
     if (
       decision.outcome === "show" ||
-      (link.preview !== undefined && visit.verdict === "preview" && !wantsJson && deps.servesHtml(request))
+      (link.preview !== undefined && visit.verdict === "preview" && !asJson && deps.servesHtml(request))
     ) {
       record(call, link, visit, "preview", undefined);
       return shown(
         link,
-        wantsJson,
+        asJson,
         deps.servesHtml(request),
         (nonce) => previewPage(link.preview ?? {}, deps.urlOf(request, link.code).url, nonce),
       );
@@ -201,7 +212,7 @@ export function createVisits(deps: VisitDeps) {
     const cookie = isNew
       ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly`
       : undefined;
-    if (wantsJson) {
+    if (asJson) {
       const because = decision.outcome === "fallback" ? decision.code : decision.because;
       return jsonAnswer({
         code: link.code,
@@ -237,12 +248,10 @@ export function createVisits(deps: VisitDeps) {
       click.v = visit.verdict;
       click.r = visit.reason;
     } else {
-      const address = addressOf(request);
-      if (address !== undefined) {
-        click.h = hashOf(store.keys, visit.now, address, visit.agentDigest);
-        if (link.fingerprint && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
-          click.g = fingerprintOf(visit.now, address, visit.platform);
-        }
+      click.h = visitorOf(request, visit);
+      const address = link.fingerprint ? addressOf(request) : undefined;
+      if (address !== undefined && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
+        click.g = fingerprintOf(visit.now, address, visit.platform);
       }
     }
     clicks.record(click);
@@ -254,16 +263,20 @@ export function createVisits(deps: VisitDeps) {
    */
   function went({ request }: Call, link: Link, visit: RequestVisit, failed: boolean): void {
     if (visit.verdict !== "human" || killedNow(visit.now)) return;
-    const { rules: { flags }, keys } = store;
-    let who = visit.user ?? visit.visitor;
-    if (who === undefined) {
-      const address = addressOf(request);
-      who = address && hashOf(keys, visit.now, address, visit.agentDigest);
-    }
-    if (who === undefined || who === "") return;
+    const { rules: { flags } } = store;
+    const who = visit.user ?? visit.visitor ?? visitorOf(request, visit);
+    if (who === undefined) return;
     // Under its own flag a link goes for those whom links work for at all.
     const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];
     deps.observe(flags, [LINKS_FLAG, ...own], who, { failed, latencyMs: deps.now() - visit.now });
+  }
+
+  /** What stands for the visitor on this day; undefined without an address that can be trusted. */
+  function visitorOf(request: Request, visit: RequestVisit): string | undefined {
+    if (visit.hash !== undefined) return visit.hash;
+    const address = addressOf(request);
+    if (address === undefined || address === "") return undefined;
+    return visit.hash = hashOf(store.keys, visit.now, address, visit.agentDigest);
   }
 
   /** What an app's first open has in common with the click before it: network, platform, and the day. */
@@ -319,6 +332,10 @@ export function createVisits(deps: VisitDeps) {
   }
 
   return { visit, unlock, withLink, fingerprintOf, addressOf };
+}
+
+function wantsJson({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("application/json") ?? false;
 }
 
 function isForm({ headers }: Request): boolean {

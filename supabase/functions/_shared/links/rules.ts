@@ -19,6 +19,10 @@ export interface Rules {
   readonly apps: Apps;
   /** Business numbers: phone_number_id to digits. */
   readonly numbers: Readonly<Record<string, string>>;
+  /** Origins of the admin panel, whose pages may manage links; see `panel.origins`. */
+  readonly panelOrigins: ReadonlySet<string>;
+  /** Requests a second that one key or person may make to manage links. */
+  readonly managePerSecond: number;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
   /** Told what each flag that was asked said, and why. */
@@ -79,8 +83,25 @@ export async function readRules(config: RulesSource, numbers: Rules["numbers"]):
     schemes: readSchemes(settings.get("deeplinks.app_schemes")),
     apps: readApps(settings.get("deeplinks.apps")),
     numbers,
+    panelOrigins: readOrigins(settings.get("panel.origins")),
+    managePerSecond: readRate(settings.get("deeplinks.rate_per_second")),
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
   };
+}
+
+/** Requests a second to manage links, unless a setting says otherwise. */
+const MANAGE_PER_SECOND = 20;
+
+function readRate(text = ""): number {
+  const rate = Number(text);
+  return rate > 0 && rate <= 10_000 ? rate : MANAGE_PER_SECOND;
+}
+
+/** Origins, "https://admin.example.com, https://…", as a set; what is no origin is left out. */
+function readOrigins(text = ""): ReadonlySet<string> {
+  return new Set(
+    text.split(/[\s,]+/).filter((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+  );
 }
 
 /** "myapp, otherapp" as a set; what is no scheme or never one is left out. */

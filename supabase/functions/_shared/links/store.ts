@@ -25,6 +25,8 @@ import type { VisitorKeys } from "./visitors.ts";
 export interface StoreOptions {
   rpc: Rpc;
   loadConfig(): Promise<Config>;
+  /** The configuration as it is in this moment. */
+  loadFreshConfig(): Promise<Config>;
   /** Lets work go on after the answer. */
   waitUntil(work: Promise<unknown>): void;
   /** Told when what is held could not be brought up to date. */
@@ -182,13 +184,20 @@ export class LinkStore {
     return link;
   }
 
-  #refresh(): Promise<void> {
+  /** Reads the rules as they are in this moment: somebody may have changed them a second ago, and wait for it. */
+  async renew(): Promise<Rules> {
+    await this.#refreshing?.catch(() => {});
+    await this.#refresh(this.#options.loadFreshConfig);
+    return this.rules;
+  }
+
+  #refresh(loadConfig = this.#options.loadConfig): Promise<void> {
     return this.#refreshing ??= (async () => {
       // What is held is as old as the question: what changed after that may be missing from the answer.
       const asked = this.#now();
       try {
         const [config, answer] = await Promise.all([
-          this.#options.loadConfig(),
+          loadConfig(),
           this.#options.rpc<Refreshed>("refresh_links", { p_since: this.#since }, { timeoutMs: 4000 }),
         ]);
         const numbers = JSON.stringify(answer.numbers);

@@ -21,6 +21,7 @@ function storeOf(rows: LinkRow[], options: { readyBytes?: number } = {}) {
   const store = new LinkStore({
     rpc,
     loadConfig: () => Promise.resolve(config),
+    loadFreshConfig: () => Promise.resolve(config),
     waitUntil: () => {},
     onStale: (error) => {
       throw error;

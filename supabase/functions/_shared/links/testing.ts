@@ -36,10 +36,7 @@ export async function rulesOf(settings: Record<string, string> = {}): Promise<Ru
     ...settings,
   };
   return await readRules({
-    revision: 1,
     settings: Object.entries(values).map(([key, value]) => ({ key, value, metadata: {}, version: 1 })),
-    routes: [],
-    destinations: [],
     allowlist: ["www.example.com", "*.shop.example", "apps.apple.com", "play.google.com"].map((pattern) => ({
       pattern,
       purpose: "redirect",

@@ -60,6 +60,8 @@ export class RequestVisit implements Visit {
   readonly verdict: Verdict;
   readonly reason: string | undefined;
   readonly unlocked: boolean;
+  /** The visitor's hash, once somebody has worked it out. */
+  hash: string | undefined;
   readonly #headers: VisitSource["headers"];
   readonly #agent: Agent;
   readonly #countryHeader: string;
