@@ -1,5 +1,5 @@
 /** Colours and type of the panel. */
-import { createTheme } from "@mantine/core";
+import { createTheme, Notification } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "teal",
@@ -10,5 +10,8 @@ export const theme = createTheme({
   cursorType: "pointer",
   fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
   fontFamilyMonospace: "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace",
+  components: {
+    Notification: Notification.extend({ defaultProps: { closeButtonProps: { "aria-label": "Dismiss" } } }),
+  },
   headings: { fontWeight: "650" },
 });

@@ -17,6 +17,7 @@ import { Suspense, useEffect } from "react";
 import { Link, Route, Switch, useLocation } from "wouter";
 import { client, project } from "../data/client.ts";
 import { useMe } from "../session/me.tsx";
+import { Page } from "../ui/Page.tsx";
 import { Empty, Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
@@ -92,13 +93,15 @@ export function Shell() {
                   </Route>
                 ))}
                 <Route>
-                  <Empty
-                    icon="search"
-                    title="There is no such page"
-                    action={<Button component={Link} href="/">Go to the overview</Button>}
-                  >
-                    The address may be from another version of the panel.
-                  </Empty>
+                  <Page title="There is no such page">
+                    <Empty
+                      icon="search"
+                      title="Nothing is here"
+                      action={<Button component={Link} href="/">Go to the overview</Button>}
+                    >
+                      The address may be from another version of the panel.
+                    </Empty>
+                  </Page>
                 </Route>
               </Switch>
             </Suspense>

@@ -50,7 +50,9 @@ function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React
       {rollout && (
         <Alert icon={<Icon name="stairs" />} color="teal" title="A rollout moves this flag">
           Changes by hand pause it; off ends it.{" "}
-          <Anchor component={Link} href={`/rollouts/${rollout.id}`} size="sm">See how it goes</Anchor>
+          <Anchor component={Link} href={`/rollouts/${rollout.id}`} size="sm" underline="always">
+            See how it goes
+          </Anchor>
         </Alert>
       )}
       <Paper withBorder radius="md" p="md" component="section" aria-label="State">

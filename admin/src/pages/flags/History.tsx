@@ -95,7 +95,7 @@ export function History({ flag }: { flag: Flag }) {
                       variant="default"
                       leftSection={<Icon name="undo" size={12} />}
                       style={{ flex: "none" }}
-                      aria-label={`Restore version ${step.version}`}
+                      aria-label={`Restore this: version ${step.version}`}
                       onClick={() => back(step)}
                     >
                       Restore this

@@ -12,8 +12,9 @@ export function Running({ rollouts }: { rollouts: RunningRollout[] }) {
       {rollouts.length === 0
         ? (
           <Empty icon="stairs" title="None">
-            <Anchor component={Link} href="/rollouts" size="sm">Bring a feature to more people</Anchor>, step
-            by step.
+            <Anchor component={Link} href="/rollouts" size="sm" underline="always">
+              Bring a feature to more people
+            </Anchor>, step by step.
           </Empty>
         )
         : (

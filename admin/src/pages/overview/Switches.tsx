@@ -32,7 +32,7 @@ export function Switches() {
                           size="xs"
                           color="red"
                           variant="light"
-                          aria-label={`Turn ${flag.key} off`}
+                          aria-label={`Turn off ${flag.key}`}
                           onClick={() => off.mutate({ key: flag.key, reason: null })}
                         >
                           Turn off

@@ -13,7 +13,7 @@ export function Traffic({ perMinute }: { perMinute: OverviewData["per_minute"] }
       title="Messages a minute"
       about={`${sum("in").toLocaleString()} in, ${sum("out").toLocaleString()} out`}
     >
-      <Suspense fallback={<Skeleton height={240} />}>
+      <Suspense fallback={<Skeleton height={330} />}>
         <Chart
           label="Messages a minute"
           times={perMinute.map(({ minute }) => Date.parse(minute) / 1000)}
@@ -22,7 +22,7 @@ export function Traffic({ perMinute }: { perMinute: OverviewData["per_minute"] }
             { label: "out", colour: "orange", values: perMinute.map((minute) => Number(minute.out)) },
           ]}
           format={(value) => String(Math.round(value * 10) / 10)}
-          height={220}
+          height={300}
           least={5}
         />
       </Suspense>

@@ -54,7 +54,9 @@ function Details(
       about={
         <>
           The plan {rollout.plan}, made by {name(rollout.created_by)} <Time at={rollout.created_at} />.{" "}
-          <Anchor component={Link} href={`/flags/${rollout.flag_key}`} size="sm">The flag itself</Anchor>
+          <Anchor component={Link} href={`/flags/${rollout.flag_key}`} size="sm" underline="always">
+            The flag itself
+          </Anchor>
         </>
       }
       actions={<Badge size="lg" variant="light" color={colour}>{words}</Badge>}
