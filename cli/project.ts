@@ -2,7 +2,7 @@
  * The real Supabase CLI on the project that a stack is: on a hosted one as it is installed and logged in, on the local
  * stack through a stand-in for Supabase's Management API that hands on what it is told to the stack.
  */
-import { changeSecrets, deployFunctions } from "../local/deployment.ts";
+import { changeDeployedSecrets, deployFunctions } from "../local/deployment.ts";
 import { userSecrets } from "../local/environment.ts";
 import { dirname } from "../local/paths.ts";
 import { complaints } from "../tools/deploy/upload.ts";
@@ -45,11 +45,11 @@ export async function openProject(stack: Stack, ref?: string): Promise<Project> 
 }
 
 async function localProject(stack: Stack, functions: string): Promise<Project> {
+  const data = dirname(stack.from);
   const { supabase, close } = await startStandIn({
-    secrets: (changes) => changeSecrets(functions, changes),
+    secrets: (changes) => changeDeployedSecrets({ data, functions }, changes),
     // All of one deployment come from the same tree, so files of the same path are the same.
-    deployed: (uploads) =>
-      deployFunctions(dirname(stack.from), new Map(uploads.flatMap(({ files }) => [...files]))),
+    deployed: (uploads) => deployFunctions(data, new Map(uploads.flatMap(({ files }) => [...files]))),
   }, userSecrets(functions));
   return project("the local stack", true, supabase, close);
 }

@@ -13,6 +13,8 @@ export interface Source {
   functions: string;
   /** The deno.json that names their imports; undefined for that of the checkout. */
   config?: string;
+  /** GATELINK_VERSION of what was deployed; it goes when that is no longer served. */
+  version?: string;
 }
 
 /** What the functions host is started with, besides what never changes. */
@@ -78,6 +80,29 @@ export async function deployFunctions(data: string, files: ReadonlyMap<string, U
     functions: join(folder, "supabase", "functions"),
     config: join(folder, "deno.json"),
   };
+  await point(data, source);
+}
+
+/**
+ * Secrets of a running stack, as {@linkcode changeSecrets}. The version of functions that were deployed is kept with
+ * them: the checkout, which the next start serves, is of another.
+ */
+export async function changeDeployedSecrets(
+  { data, functions }: { data: string; functions: string },
+  { GATELINK_VERSION: version, ...others }: Readonly<Record<string, string | null>>,
+): Promise<void> {
+  const deployed = read(pointer(data));
+  if (version === undefined || version === null || deployed === "") {
+    return await changeSecrets(
+      functions,
+      version === undefined ? others : { ...others, GATELINK_VERSION: version },
+    );
+  }
+  if (Object.keys(others).length > 0) await changeSecrets(functions, others);
+  await point(data, { ...JSON.parse(deployed), version });
+}
+
+async function point(data: string, source: Source): Promise<void> {
   const draft = `${pointer(data)}.new`;
   await Deno.writeTextFile(draft, JSON.stringify(source));
   await Deno.rename(draft, pointer(data));
@@ -112,7 +137,10 @@ export function watchDeployment(
     try {
       const deployed = read(pointer(data));
       const source: Source = deployed === "" ? own : JSON.parse(deployed);
-      changed({ source, secrets: userSecrets(own.functions) });
+      const version: Record<string, string> = source.version === undefined
+        ? {}
+        : { GATELINK_VERSION: source.version };
+      changed({ source, secrets: { ...userSecrets(own.functions), ...version } });
     } catch (error) {
       refused(error);
     }

@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { parseEnv } from "node:util";
-import { changeSecrets, deployFunctions, forgetDeployed, watchDeployment } from "./deployment.ts";
+import {
+  changeDeployedSecrets,
+  changeSecrets,
+  deployFunctions,
+  forgetDeployed,
+  watchDeployment,
+} from "./deployment.ts";
 import { join } from "./paths.ts";
 import { StackError } from "./stack_error.ts";
 
@@ -88,10 +94,18 @@ Deno.test("watchDeployment(): tells of secrets and of what was deployed, and of 
       const { source, secrets } = await after(deployFunctions(data, files));
       assertEquals(secrets, { A: "1" });
       assertEquals(await Deno.readTextFile(join(source.functions, "hi", "index.ts")), "hi");
+      const versioned = await after(changeDeployedSecrets({ data, functions }, { GATELINK_VERSION: "abc" }));
+      assertEquals(versioned.secrets, { A: "1", GATELINK_VERSION: "abc" });
+      assertEquals(
+        await Deno.readTextFile(join(functions, ".env")),
+        "A=1\n",
+        "the checkout is of another version",
+      );
       const reserved: unknown = await after(Deno.writeTextFile(join(functions, ".env"), "SUPABASE_URL=x\n"));
       assert(reserved instanceof StackError);
       await Deno.remove(join(functions, ".env"));
-      assertEquals((await after(forgetDeployed(data))).source, { functions });
+      const again = await after(forgetDeployed(data));
+      assertEquals([again.source, again.secrets], [{ functions }, {}]);
       assertEquals([...Deno.readDirSync(data)].map(({ name }) => name), ["own"]);
     } finally {
       watcher.stop();

@@ -309,6 +309,9 @@ step("rollback 3: the functions of the commit run, from a clean worktree, and sa
   assertEquals(await router(), "draining");
   assertEquals((await health()).version, good.slice(0, 12));
   assertMatch(done.steps[1].detail, /wa-router 1/);
+  // The next start serves the checkout again, which is of another version.
+  const secrets = await Deno.readTextFile(join(project.functions, ".env")).catch(() => "");
+  assert(!secrets.includes("GATELINK_VERSION"), secrets);
   assertEquals((await lastEvent()).id, done.id);
   assertEquals(
     await run("git", ["-C", project.folder, "worktree", "list"]).then(({ stdout }) =>
