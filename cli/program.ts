@@ -13,6 +13,7 @@ import { rollback } from "./rollback.ts";
 import { rollout } from "./rollout.ts";
 import { routes } from "./routes.ts";
 import type { Run } from "./session.ts";
+import { tracing } from "./trace.ts";
 
 const HELP = `
 Which stack: the file named by GATELINK_STACK (a stack.json), else .gatelink/stack.json of the local
@@ -57,6 +58,7 @@ export function program(run: Run): Command {
       replay,
       dead,
       operations,
+      tracing,
     ]
   ) {
     add(gatelink, run);

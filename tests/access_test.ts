@@ -130,6 +130,8 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "set_notification_state(text,text)": { role: "operator", why: "Operators say who is told of rollouts." },
   "remove_notification_endpoint(text)": { role: "operator", why: "Operators say who is told of rollouts." },
   "overview(integer)": { role: "viewer", why: "The team sees whether things are well." },
+  "diagnostics()": { role: "viewer", why: "The team sees what is going on." },
+  "trace_message(text)": { role: "viewer", why: "The team follows a message; its words are not told." },
   "status()": { role: "viewer", why: "The team sees how the queues stand." },
   "sign_gate(text,text,text,text,boolean,text)": {
     role: "anybody",

@@ -91,3 +91,32 @@ Deno.test("gatelink dead: list, retry, drop", async (t) => {
     assertEquals(none, { dropped: 0, not_dead: 0 });
   });
 });
+
+Deno.test("gatelink trace: one message's story by either id; exit code 4 for a stranger's", async () => {
+  const name = unique("trace");
+  const to = await destination(name);
+  const message = await stored(`wamid.${name}`, "a secret word");
+  await decided(message, { destination_ids: [to] });
+  const story = await document(`trace wamid.${name}`);
+  assertEquals([story.id, story.trace_id], [message.id, message.id.replaceAll("-", "")]);
+  assertEquals(await document(`trace ${story.trace_id}`), story);
+  const { code, out } = await gatelink(`trace ${message.id}`);
+  assertEquals(code, 0);
+  assertMatch(out, /\n\S.* \+0\.000 s +stored +text, message \d+ of all\n/);
+  assertMatch(out, new RegExp(`decided +.*to ${name}`));
+  assertEquals(out.includes("secret word"), false);
+  await fails(`trace wamid.${unique("nobody")}`, 4, "not_found", /whole/);
+});
+
+Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () => {
+  await stored(`wamid.${unique("diagnose")}`, "x");
+  const found = await document("diagnose");
+  assertEquals(
+    found.waiting.some(({ what }: { what: string }) => what === "conversations for the router"),
+    true,
+  );
+  const { code, out } = await gatelink("diagnose");
+  assertEquals(code, 0);
+  assertMatch(out, /\nconversations for the router +\d+ /);
+  assertMatch(out, /\nwa_router\.enabled +(on|off) /);
+});

@@ -142,11 +142,17 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   see("/metrics", "get", 401, await metrics({}));
   see("/metrics", "get", 403, await metrics({ apikey: KEYS.publishableKey }));
   see("/metrics", "get", 405, await call("metrics"));
+  const diagnostics = (headers: HeadersInit = key) => call("diagnostics", { method: "GET", headers });
+  see("/diagnostics", "get", 200, await diagnostics());
+  see("/diagnostics", "get", 401, await diagnostics({}));
+  see("/diagnostics", "get", 403, await diagnostics({ apikey: KEYS.publishableKey }));
+  see("/diagnostics", "get", 405, await call("diagnostics"));
   await reread();
   await edge.away(async () => {
     see("/health", "get", 503, await health());
     see("/health/detailed", "get", 503, await detailed());
     see("/metrics", "get", 503, await metrics());
+    see("/diagnostics", "get", 503, await diagnostics());
     see(path, method, 503, await hook({ any: "other thing" }));
     see("/wa-send", "post", 503, await send({ to, ...text("away") }));
   });
@@ -161,6 +167,9 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
   await sql`alter function public.metrics() rename to metrics_other`;
   see("/metrics", "get", 503, await metrics());
   await sql`alter function public.metrics_other() rename to metrics`;
+  await sql`alter function public.diagnostics() rename to diagnostics_other`;
+  see("/diagnostics", "get", 503, await diagnostics());
+  await sql`alter function public.diagnostics_other() rename to diagnostics`;
   await sql`alter function public.enqueue_outbound(jsonb) rename to enqueue_others`;
   see("/wa-send", "post", 503, await send({ to, ...text("fourth thing") }));
   await sql`alter function public.enqueue_others(jsonb) rename to enqueue_outbound`;
@@ -184,6 +193,7 @@ edgeTest("openapi.yaml: every status that it describes is met, by an answer as d
     see("/health", "get", 500, await health());
     see("/health/detailed", "get", 500, await detailed());
     see("/metrics", "get", 500, await metrics());
+    see("/diagnostics", "get", 500, await diagnostics());
   } finally {
     variables.forEach((name, i) => Deno.env.set(name, before[i]));
     forgetEnv();
@@ -220,7 +230,7 @@ edgeTest("openapi.yaml: what a service gets, and may answer, is as described", a
   const at = ["webhooks", "message.received", "post"];
   for (const { event, headers } of service.received) {
     assertFits(event, ...at, "requestBody", "content", "application/json", "schema");
-    ["webhook-id", "webhook-timestamp", "webhook-signature"].forEach((name, i) =>
+    ["webhook-id", "traceparent", "webhook-timestamp", "webhook-signature"].forEach((name, i) =>
       assertFits(headers.get(name), ...at, "parameters", String(i), "schema")
     );
   }

@@ -28,8 +28,16 @@ export const KEYS = {
 /** The business number, by its id at Meta and as people see it. */
 export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
 
-type Function = "wa-webhook" | "wa-router" | "wa-send" | "flags" | "health" | "metrics";
-const NAMES: readonly Function[] = ["wa-webhook", "wa-router", "wa-send", "flags", "health", "metrics"];
+type Function = "wa-webhook" | "wa-router" | "wa-send" | "flags" | "health" | "metrics" | "diagnostics";
+const NAMES: readonly Function[] = [
+  "wa-webhook",
+  "wa-router",
+  "wa-send",
+  "flags",
+  "health",
+  "metrics",
+  "diagnostics",
+];
 
 /** An answer, read. */
 export interface Answer {

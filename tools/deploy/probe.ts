@@ -49,6 +49,12 @@ const NEEDS_KEY: Probe = {
 /** By function. A function without probes fails the check. */
 export const PROBES: Record<string, Probe[]> = {
   "deeplinks": [NEEDS_KEY],
+  "diagnostics": [{
+    what: "says what is going on to a secret key",
+    request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),
+    status: 200,
+    type: "application/json",
+  }],
   "flags": [NEEDS_KEY, {
     what: "delivers what is to be told of rollouts",
     request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),

@@ -126,6 +126,7 @@ export function createForwarder(
         secrets: destination.secrets,
         timeoutMs: destination.timeout_ms,
         event: eventOf(claimed),
+        traceparent: traceparentOf(`${claimed.message.id}`, claimed.delivery_id),
       });
       deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
@@ -188,6 +189,18 @@ export function createForwarder(
     }
     return roundOf(claim.next_due_ms, underWay > 0);
   };
+}
+
+/**
+ * The W3C trace context of a delivery: the trace is the message (whose id has the 128 bits of a trace id), the parent
+ * span the delivery. Nothing has to be kept for it, and `gatelink trace` finds a message by the trace id that a service
+ * has in its logs. Undefined where an id is none of ours.
+ */
+export function traceparentOf(messageId: string, deliveryId: string): string | undefined {
+  const [trace, span] = [messageId, deliveryId].map((id) => id.replaceAll("-", "").toLowerCase());
+  return /^[0-9a-f]{32}$/.test(trace) && /^[0-9a-f]{32}$/.test(span)
+    ? `00-${trace}-${span.slice(16)}-01`
+    : undefined;
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */

@@ -1,0 +1,28 @@
+/**
+ * `GET /functions/v1/diagnostics`: what is going on, for whoever looks into a fault. For secret keys; people of the team
+ * ask the SQL function `diagnostics`.
+ *
+ * @module
+ */
+import { env } from "../_shared/config/env.ts";
+import { killSwitches } from "../_shared/config/kill_switch.ts";
+import { type Rpc, rpc } from "../_shared/db/client.ts";
+import { requireKey } from "../_shared/gates/keys.ts";
+import type { Handler } from "../_shared/http/serve.ts";
+
+/**
+ * The handler: what `diagnostics` gives, with what only a process knows (version, environment, kill switches). Holds no
+ * personal data: contacts are their last four digits.
+ */
+export function diagnostics(call: Rpc = rpc): Handler {
+  return async ({ headers }) => {
+    requireKey(headers);
+    const found = await call<Record<string, unknown>>("diagnostics", {}, { timeoutMs: 8000 });
+    return Response.json({
+      version: env("GATELINK_VERSION").GATELINK_VERSION,
+      environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
+      kill_switches: killSwitches(),
+      ...found,
+    }, { headers: { "cache-control": "no-store" } });
+  };
+}
