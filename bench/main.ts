@@ -11,7 +11,7 @@ if (name === undefined || name === "--help" || !(name in BENCHES)) {
 
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
-links --full goes up to a million links; links --quick only shows that the bench works`);
+links --full goes up to a million links, in about seven minutes; links --quick only shows that the bench works`);
   Deno.exit(name === "--help" ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

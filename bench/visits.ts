@@ -2,7 +2,7 @@
 import { answer, get } from "./load.ts";
 
 /** What a phone's browser sends. */
-const HEADERS = {
+export const HEADERS = {
   "user-agent":
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",
   accept: "text/html,application/xhtml+xml,*/*;q=0.8",
@@ -16,7 +16,12 @@ export function codeOf(n: number): string {
 
 /** The request for the nth link, ready to be written to a connection. */
 export function visitOf(host: string, n: number): Uint8Array {
-  return get(host, `/functions/v1/deeplinks/${codeOf(n)}`, HEADERS);
+  return get(host, pathOf(n), HEADERS);
+}
+
+/** Path of the nth link. */
+export function pathOf(n: number): string {
+  return `/functions/v1/deeplinks/${codeOf(n)}`;
 }
 
 /** Draws numbers from 0 to `count` - 1, the nth with a weight of 1/(n + 1). Starts anew from `seed`. */
