@@ -3,12 +3,18 @@
  * started for the run and gone afterwards. Exit code 0 when all passed.
  */
 import { StackError } from "../local/stack_error.ts";
+import { buildPanel } from "../local/panel_build.ts";
 import { ROOT } from "../local/paths.ts";
 import { CLUSTER_VARIABLE, startTestCluster } from "./support/cluster.ts";
 
+/** Builds the admin panel once, so that the stacks of the tests need not. One that can't be built fails its own tests. */
+async function panel(): Promise<void> {
+  await buildPanel().catch((error) => console.error(error.message));
+}
+
 async function run(args: string[]): Promise<number> {
   const began = performance.now();
-  const cluster = await startTestCluster();
+  const [cluster] = await Promise.all([startTestCluster(), panel()]);
   console.log(`Postgres 17 with all migrations is up (${Math.round(performance.now() - began)} ms).`);
   // Ctrl-C reaches `deno test` too, and ends it; the cluster is stopped below.
   const wait = () => {};

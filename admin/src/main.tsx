@@ -21,7 +21,10 @@ import { Failed } from "./ui/states.tsx";
 
 const queries = new QueryClient({
   defaultOptions: {
+    mutations: { networkMode: "always" },
     queries: {
+      // Without a network reading fails, and the page says so, rather than waiting in silence.
+      networkMode: "always",
       staleTime: 2_000,
       // What the database refuses once it refuses again; a network that is away may come back.
       retry: (count, error) => (error as Refusal).code === "network" && count < 2,

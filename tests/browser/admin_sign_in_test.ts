@@ -44,7 +44,7 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   await page.getByText("Operators plan rollouts").waitFor();
 
   const operator = await signIn("operator");
-  await operator.getByRole("button", { name: "Turn wa_send.enabled off" }).click();
+  await operator.getByRole("button", { name: "Turn off wa_send.enabled" }).click();
   await operator.getByText("wa_send.enabled is off. The functions know within 5 seconds.").waitFor();
   await go(operator, "/flags/wa_send.enabled", "wa_send.enabled");
   await operator.getByRole("switch", { name: /^wa_send.enabled is off/ }).click({ force: true });

@@ -1,6 +1,7 @@
 /** Rollouts as the panel reads them. */
 import type { UseQueryResult } from "@tanstack/react-query";
 import { LIVE_MS, useRows } from "./query.ts";
+import type { Tone } from "../ui/State.tsx";
 import type { Refusal } from "./refusal.ts";
 
 export type RolloutState = "draft" | "running" | "paused" | "completed" | "rolled_back";
@@ -112,13 +113,13 @@ export const MOVED = [
   "overview",
 ];
 
-/** Words for a state, and its colour. */
-export const STATES: Record<RolloutState, [words: string, colour: string]> = {
-  draft: ["planned", "gray"],
-  running: ["running", "teal"],
-  paused: ["paused", "yellow.9"],
-  completed: ["completed", "blue.9"],
-  rolled_back: ["rolled back", "red.9"],
+/** Words for a state, and whether it is good. */
+export const STATES: Record<RolloutState, [words: string, tone: Tone]> = {
+  draft: ["planned", "plain"],
+  running: ["running", "good"],
+  paused: ["paused", "warn"],
+  completed: ["completed", "info"],
+  rolled_back: ["rolled back", "bad"],
 };
 
 /** Whether it is under way. */

@@ -8,6 +8,7 @@ import { For } from "../../session/me.tsx";
 import { useParameter } from "../../shell/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import classes from "./flags.module.css";
@@ -107,20 +108,14 @@ function Row({ flag, rollout }: { flag: Flag; rollout: Rollout | undefined }) {
       </Stack>
       <Group gap={6}>
         {rollout && (
-          <Badge
-            component={Link}
-            href={`/rollouts/${rollout.id}`}
-            variant="light"
-            color={STATES[rollout.state][1]}
-            style={{ cursor: "pointer" }}
-          >
-            rollout: stage {rollout.stage}
-          </Badge>
+          <Anchor component={Link} href={`/rollouts/${rollout.id}`} underline="never">
+            <State tone={STATES[rollout.state][1]}>rollout: stage {rollout.stage}</State>
+          </Anchor>
         )}
         {targets > 0 && (
           <Badge variant="light" color="gray">{targets} {targets === 1 ? "target" : "targets"}</Badge>
         )}
-        {metadata.schedule && <Badge variant="light" color="blue.9">scheduled</Badge>}
+        {metadata.schedule && <Badge variant="light" color="blue">scheduled</Badge>}
       </Group>
       <Text size="xs" c="dimmed" component="div">
         <Time at={flag.updated_at} /> by {name(flag.updated_by)}

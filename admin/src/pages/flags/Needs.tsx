@@ -17,7 +17,7 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
       <Stack gap="sm">
         {now.length === 0 && !may && <Text size="sm" c="dimmed">None.</Text>}
         {missing.length > 0 && (
-          <Text size="sm" c="red.8" role="status">
+          <Text size="sm" c="var(--bad)" role="status">
             Off for everybody now: {missing.join(", ")} is off or missing.
           </Text>
         )}

@@ -18,7 +18,7 @@ export function Functions({ functions }: { functions: FunctionFigures[] }) {
           </Empty>
         )
         : (
-          <Table.ScrollContainer minWidth={520} tabIndex={0} aria-label="Functions">
+          <Table.ScrollContainer type="native" minWidth={520} tabIndex={0} aria-label="Functions">
             <Table className={classes.number} horizontalSpacing="md">
               <Table.Thead>
                 <Table.Tr>
@@ -38,7 +38,12 @@ export function Functions({ functions }: { functions: FunctionFigures[] }) {
                     </Table.Th>
                     <Table.Td ta="right">{requests.toLocaleString()}</Table.Td>
                     <Table.Td ta="right">
-                      <Text span size="sm" c={errors > 0 ? "red.8" : "dimmed"} fw={errors > 0 ? 600 : 400}>
+                      <Text
+                        span
+                        size="sm"
+                        c={errors > 0 ? "var(--bad)" : "dimmed"}
+                        fw={errors > 0 ? 600 : 400}
+                      >
                         {errors === 0
                           ? "0"
                           : `${errors.toLocaleString()} (${(100 * errors / requests).toFixed(2)} %)`}

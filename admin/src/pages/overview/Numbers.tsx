@@ -67,7 +67,7 @@ function Number(
         fw={700}
         lh={1.3}
         className={classes.number}
-        c={alarm ? "red.8" : undefined}
+        c={alarm ? "var(--bad)" : undefined}
         data-alarm={alarm || undefined}
       >
         {value}

@@ -1,7 +1,8 @@
 /** Rollouts that are under way. */
-import { Anchor, Badge, Group, Progress, Text } from "@mantine/core";
+import { Anchor, Group, Progress, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { Section } from "../../ui/Section.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
 import type { RunningRollout } from "./data.ts";
 import classes from "./overview.module.css";
@@ -25,7 +26,7 @@ export function Running({ rollouts }: { rollouts: RunningRollout[] }) {
                   <Anchor component={Link} href={`/rollouts/${id}`} size="sm" fw={600} truncate>
                     {flag_key}
                   </Anchor>
-                  <Badge variant="light" color={state === "paused" ? "yellow.9" : "teal"}>{state}</Badge>
+                  <State tone={state === "paused" ? "warn" : "good"}>{state}</State>
                 </Group>
                 <Progress
                   value={Number(percentage ?? 0)}

@@ -1,5 +1,5 @@
 /** What happened, by whom and why; the guard's verdicts with their evidence, computed again in this browser. */
-import { Badge, Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
+import { Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts";
@@ -8,16 +8,17 @@ import type { Refusal } from "../../data/refusal.ts";
 import type { RolloutEvent } from "../../data/rollouts.ts";
 import { useNames } from "../../data/team.ts";
 import { Section } from "../../ui/Section.tsx";
+import { State, type Tone } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import classes from "./rollouts.module.css";
 
-const COLOURS: Record<string, string> = {
-  rolled_back: "red.9",
-  paged: "red.9",
-  paused: "yellow.9",
-  held: "yellow.9",
-  completed: "blue.9",
+const TONES: Record<string, Tone> = {
+  rolled_back: "bad",
+  paged: "bad",
+  paused: "warn",
+  held: "warn",
+  completed: "info",
 };
 
 export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) {
@@ -53,7 +54,7 @@ function Event({ event, replayed }: { event: RolloutEvent; replayed: Replayed | 
       <Group justify="space-between" align="flex-start" wrap="nowrap">
         <div style={{ minWidth: 0 }}>
           <Group gap="xs">
-            <Badge variant="light" color={COLOURS[kind] ?? "gray"}>{kind.replace("_", " ")}</Badge>
+            <State tone={TONES[kind] ?? "plain"}>{kind.replace("_", " ")}</State>
             <Text size="sm" component="span" style={{ overflowWrap: "anywhere" }}>{message}</Text>
           </Group>
           <Text size="xs" c="dimmed" component="div" mt={4}>
@@ -90,10 +91,8 @@ function Event({ event, replayed }: { event: RolloutEvent; replayed: Replayed | 
 function Again({ of: { differences, highest, minutes, recomputed } }: { of: Replayed }) {
   const same = differences.length === 0;
   return (
-    <Text size="sm">
-      <Badge component="span" color={same ? "teal" : "red.9"} variant="light" mr={6}>
-        {same ? "agrees" : "differs"}
-      </Badge>
+    <Text size="sm" component="div">
+      <State tone={same ? "good" : "bad"}>{same ? "agrees" : "differs"}</State>{" "}
       Computed again in this browser from {minutes} {minutes === 1 ? "minute" : "minutes"}:{" "}
       {recomputed.verdict.replace("_", " ")} ({recomputed.rule.replaceAll("_", " ")}), highest S{" "}
       {(Math.max(...highest) / 1e6).toFixed(2)} of {(ALARM / 1e6).toFixed(2)}

@@ -27,7 +27,7 @@ export function ForecastTable({ forecast }: { forecast: Forecast }) {
           Mend that first, or allow more in the plan.
         </Alert>
       )}
-      <Table.ScrollContainer minWidth={640} tabIndex={0} aria-label="Forecast">
+      <Table.ScrollContainer type="native" minWidth={640} tabIndex={0} aria-label="Forecast">
         <Table className={classes.figure}>
           <Table.Thead>
             <Table.Tr>
@@ -49,7 +49,7 @@ export function ForecastTable({ forecast }: { forecast: Forecast }) {
                 <Table.Td ta="right">
                   {stage.passes
                     ? lasts(stage.minutes)
-                    : <Text span size="sm" c="red.8">cannot be passed</Text>}
+                    : <Text span size="sm" c="var(--bad)">cannot be passed</Text>}
                 </Table.Td>
                 <Table.Td>
                   {(stage.minutes_for_samples ?? 0) > stage.hold_minutes ? "the traffic" : "its hold time"}

@@ -1,5 +1,5 @@
 /** All rollouts, newest first. */
-import { Anchor, Badge, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
+import { Anchor, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { type Rollout, STATES, underWay, useRollouts } from "../../data/rollouts.ts";
 import { useNames } from "../../data/team.ts";
@@ -7,6 +7,7 @@ import { For } from "../../session/me.tsx";
 import { useParameter } from "../../shell/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import classes from "./rollouts.module.css";
@@ -64,7 +65,7 @@ export function RolloutList() {
 
 function Row({ rollout }: { rollout: Rollout }) {
   const name = useNames();
-  const [words, colour] = STATES[rollout.state];
+  const [words, tone] = STATES[rollout.state];
   const at = rollout.finished_at ?? rollout.stage_started_at ?? rollout.created_at;
   return (
     <li>
@@ -82,7 +83,7 @@ function Row({ rollout }: { rollout: Rollout }) {
             {rollout.plan}, stage {rollout.stage}, <Time at={at} />; made by {name(rollout.created_by)}
           </Text>
         </div>
-        <Badge variant="light" color={colour} style={{ flex: "none" }}>{words}</Badge>
+        <State tone={tone}>{words}</State>
       </Group>
     </li>
   );

@@ -142,7 +142,7 @@ function Form() {
                     onChange={setIds}
                     placeholder="An id, then Enter"
                   />
-                  {nobody && <Text size="sm" c="red.8">Somebody has to be in the first stage.</Text>}
+                  {nobody && <Text size="sm" c="var(--bad)">Somebody has to be in the first stage.</Text>}
                 </>
               )}
               <NumberInput

@@ -1,5 +1,5 @@
 /** One rollout: where it stands, what the guard sees, what can be done, what happened. */
-import { Alert, Anchor, Badge, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import {
   type Rollout,
@@ -13,6 +13,7 @@ import {
 import { useNames } from "../../data/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded, Loading } from "../../ui/states.tsx";
 import { duration, Time, useNow } from "../../ui/Time.tsx";
 import { Actions } from "./Actions.tsx";
@@ -45,7 +46,7 @@ function Details(
 ) {
   const name = useNames();
   const events = useRolloutEvents(rollout.id);
-  const [words, colour] = STATES[rollout.state];
+  const [words, tone] = STATES[rollout.state];
   const stage = stages?.find(({ position }) => position === rollout.stage);
   return (
     <Page
@@ -59,7 +60,7 @@ function Details(
           </Anchor>
         </>
       }
-      actions={<Badge size="lg" variant="light" color={colour}>{words}</Badge>}
+      actions={<State size="lg" tone={tone}>{words}</State>}
     >
       <Paper withBorder radius="md" p="md" component="section" aria-label="Where it stands">
         <Group justify="space-between" gap="md">

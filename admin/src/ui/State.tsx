@@ -1,0 +1,20 @@
+/** A state in a word, in a colour that is readable in dark and light. */
+import { Badge, type BadgeProps } from "@mantine/core";
+import type { ReactNode } from "react";
+
+export type Tone = "good" | "warn" | "bad" | "info" | "plain";
+
+/** Yellow is readable only as a ground. */
+const LOOKS: Record<Tone, Pick<BadgeProps, "variant" | "color">> = {
+  good: { variant: "light", color: "teal" },
+  warn: { variant: "filled", color: "yellow.4" },
+  bad: { variant: "light", color: "red" },
+  info: { variant: "light", color: "blue" },
+  plain: { variant: "light", color: "gray" },
+};
+
+export function State(
+  { tone, size, children }: { tone: Tone; size?: BadgeProps["size"]; children: ReactNode },
+) {
+  return <Badge size={size} {...LOOKS[tone]} style={{ flex: "none" }}>{children}</Badge>;
+}

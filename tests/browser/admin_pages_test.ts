@@ -1,0 +1,67 @@
+/** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
+import { assertEquals } from "@std/assert";
+import { eventually } from "../support/stack.ts";
+import { faultsOf, go, panelTest } from "./panel.ts";
+
+const PAGES: [path: string, heading: string][] = [
+  ["/", "Overview"],
+  ["/flags", "Flags"],
+  ["/flags/deeplinks.enabled", "deeplinks.enabled"],
+  ["/flags/segments", "Segments"],
+  ["/rollouts", "Rollouts"],
+  ["/rollouts/new", "New rollout"],
+];
+
+panelTest("admin: axe finds nothing serious on any page, dark or light, wide or narrow", async (panel) => {
+  const { sql, signIn } = panel;
+  await sql`select public.set_segment('beta', 'Customers who asked for it', 0)`;
+  await sql`select public.set_flag('spring.enabled', '{"on": false, "percentage": 0}', 0)`;
+  await sql`select public.create_rollout('spring.enabled', '{"template": "canary"}')`;
+  const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
+  for (const [index, colorScheme] of (["light", "dark"] as const).entries()) {
+    const page = await signIn("admin", { colorScheme, viewport: sizes[index] });
+    for (const viewport of sizes) {
+      await page.setViewportSize(viewport);
+      for (const [path, heading] of PAGES) {
+        await go(page, path, heading);
+        await page.getByRole("status", { name: "Loading" }).waitFor({ state: "detached" });
+        assertEquals(await faultsOf(page), [], `${path}, ${colorScheme}, ${viewport.width} px`);
+      }
+    }
+  }
+});
+
+panelTest(
+  "admin: the overview follows what happens, and the whole of it works by keyboard",
+  async (panel) => {
+    const { sql, stack, signIn } = panel;
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    // Without a reload: somebody else turns the router off.
+    await sql`select public.switch_off('wa_router.enabled', 'tried from elsewhere')`;
+    await page.getByText("tried from elsewhere").waitFor();
+    await page.getByText("wa_router.enabled is off: messages are stored and wait").first().waitFor();
+
+    await page.getByRole("button", { name: "Open the navigation" }).press("Enter");
+    await page.getByRole("navigation", { name: "Pages", exact: true }).getByRole("link", { name: "Flags" })
+      .press("Enter");
+    await page.getByRole("heading", { name: "Flags", level: 1 }).waitFor();
+    // The bar at the bottom of a phone.
+    await page.getByRole("navigation", { name: "Main pages" }).getByRole("link", { name: "Overview" }).press(
+      "Enter",
+    );
+    await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+    await page.getByRole("button", { name: "Turn off deeplinks.enabled" }).press("Enter");
+    await eventually("deeplinks are off", async () => {
+      const [{ value }] = await sql`select value from public.settings where key = 'deeplinks.enabled'`;
+      return value === "false" || undefined;
+    });
+
+    // Away and back: what was seen stays, and is called old.
+    await page.context().setOffline(true);
+    await page.getByText("The project does not answer.").first().waitFor();
+    await page.getByRole("heading", { name: "Functions" }).waitFor();
+    await page.context().setOffline(false);
+    await page.getByText("live", { exact: true }).waitFor();
+    assertEquals((await fetch(`${stack.url}/admin/config.json`)).status, 200);
+  },
+);
