@@ -1,5 +1,6 @@
 /** Gates of the flag itself, and those that only people can close. */
 import { APPROVERS, approversOf, SIGN_OFFS } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
+import { join } from "../local/paths.ts";
 import { audience } from "./flags_api.ts";
 import {
   type Approval,
@@ -13,6 +14,9 @@ import {
   type World,
 } from "./gates_world.ts";
 import { time } from "./output.ts";
+
+/** The alert rules, for Prometheus. */
+const RULES = "ops/prometheus/alerts.yml";
 
 export const FLAG_GATES: Gate[] = [
   {
@@ -59,11 +63,18 @@ export const FLAG_GATES: Gate[] = [
     section: "Observability",
     title: "Alerts configured",
     roles: ["engineering"],
-    check({ facts }) {
-      return facts.told.length > 0 ? passed(`told of pages and rollbacks: ${facts.told.join(", ")}`) : open(
-        "nobody is told when a rollout pages or is taken back",
-        "gatelink rollout notify add NAME URL",
-      );
+    async check({ facts, root }) {
+      const text = await Deno.readTextFile(join(root, RULES)).catch(() => "");
+      const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
+      if (rules === 0) {
+        return open(`${RULES} has no alert rules`, "Take those of the release: docs/operations.md");
+      }
+      return facts.told.length > 0
+        ? passed(`${rules} rules in ${RULES}; told of pages and rollbacks: ${facts.told.join(", ")}`)
+        : open(
+          "nobody is told when a rollout pages or is taken back",
+          "gatelink rollout notify add NAME URL",
+        );
     },
   },
 ];

@@ -150,7 +150,13 @@ Deno.test("gates of the flag: there, off, documented, asked for, told about", as
   assertEquals(await status("alerts"), "open");
   const name = unique("on-call");
   await document(`rollout notify add ${name} http://127.0.0.1:9/x`);
-  assertEquals(await status("alerts"), "passed");
+  assertMatch(
+    (await gate("alerts", flag)).detail,
+    /^\d+ rules in ops\/prometheus\/alerts\.yml; told of .*on-call/,
+  );
+  const elsewhere = await Deno.makeTempDir({ prefix: "gatelink-no-ops-" });
+  assertMatch((await gate("alerts", flag, elsewhere)).detail, /has no alert rules/);
+  await Deno.remove(elsewhere);
   await document(`rollout notify pause ${name}`);
   assertEquals(await status("alerts"), "open", "one that is paused is not told");
   await document(`rollout notify remove ${name}`);
