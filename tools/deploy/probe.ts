@@ -132,8 +132,9 @@ export async function ask(
   if (typeof probe.body === "string") {
     return text === probe.body ? undefined : `body is not ${probe.body}: ${got}`;
   }
+  if (probe.body === undefined) return undefined;
   const json = JSON.parse(text);
-  for (const [key, value] of Object.entries(probe.body ?? {})) {
+  for (const [key, value] of Object.entries(probe.body)) {
     if (json[key] !== value) return `${key} is not ${JSON.stringify(value)}: ${got}`;
   }
 }
