@@ -92,6 +92,10 @@ async function start(
     ...whatsapp,
     webhookUrl: `${url}/functions/v1/wa-webhook`,
     dataFile: join(folder.path, "simulator.jsonl"),
+    links: async () =>
+      (await database.sql<{ code: string }[]>`
+        select code from public.links where state = 'active' order by created_at desc, code limit 50`)
+        .map(({ code }) => code),
   });
   const gateway = startGateway({
     "/rest/v1": api.fetch,

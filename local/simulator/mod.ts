@@ -10,6 +10,8 @@
  * | `GET /simulator/api/events` | server-sent events: first `{type: "state", …}`, then each SimulatorEvent |
  * | `POST /simulator/api/contacts` | `{name, phone?, username?, bsuid?}`, with `id` a change -> the contact |
  * | `POST /simulator/api/send` | `{contact, message}` -> `{wamid}`; message: a text or a UserMessage |
+ * | `POST /simulator/api/scan` | `{link}`: a link is opened on a phone -> Scanned (scan.ts) |
+ * | `GET /simulator/api/links` | codes to choose from |
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
  * | `GET, POST /simulator/api/settings` | some of Settings -> all of them |
  * | `POST /simulator/api/retry` | tries at once what waits |
@@ -20,6 +22,7 @@ import { type MetaOptions, MetaSimulator } from "./meta.ts";
 import type { ContactInput } from "./people.ts";
 import { CALM, type Json, type Settings, type SimulatorEvent, type UserMessage } from "./model.ts";
 import { loadSamples } from "./samples.ts";
+import { scan } from "./scan.ts";
 
 /** A running simulator. */
 export interface Simulator {
@@ -29,6 +32,12 @@ export interface Simulator {
   meta: MetaSimulator;
   /** Ends timers, calls and event streams; conversations stay in `dataFile`. */
   stop(): void;
+}
+
+/** What a simulator is made with. */
+export interface SimulatorOptions extends MetaOptions {
+  /** Codes of the newest links, for people to choose from. @default none */
+  links?(): Promise<string[]>;
 }
 
 const FOLDER = new URL("./page/", import.meta.url);
@@ -50,7 +59,7 @@ const MAX_STREAMS = 32;
 const HEARTBEAT_MS = 15_000;
 
 /** Starts a simulator. It sends nothing before somebody writes, save what an earlier run left unacknowledged. */
-export function createSimulator(options: MetaOptions): Simulator {
+export function createSimulator(options: SimulatorOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
@@ -116,6 +125,9 @@ export function createSimulator(options: MetaOptions): Simulator {
     "POST api/send": ({ contact, message }) => ({
       wamid: meta.userSends(String(contact), message as UserMessage | string),
     }),
+    "POST api/scan": ({ link }) =>
+      scan(String(link), new URL(options.webhookUrl).origin, options.displayNumber, options.fetch),
+    "GET api/links": async () => await options.links?.() ?? [],
     "POST api/read": ({ contact }) => (meta.userReads(String(contact)), {}),
     "POST api/retry": () => (meta.retryNow(), {}),
     "POST api/handshake": () => meta.handshake(),

@@ -1,7 +1,7 @@
 /** The page: keeps the state that the simulator tells, and turns what is clicked into what people do. */
 import { Conversation } from "./bubbles.js";
 import { ICONS, snippetOf } from "./content.js";
-import { askChoice, askPerson } from "./dialogs.js";
+import { askChoice, askLink, askPerson } from "./dialogs.js";
 import { $, api, clock, complain, h, icon, openBeside } from "./dom.js";
 import { showCall, showMeta, showPost, showSettings, startMeta } from "./meta_panel.js";
 
@@ -141,6 +141,7 @@ function drawOwner() {
   $("owner").textContent = contact ? `${contact.name}’s phone` : "Nobody’s phone";
   $("identity").textContent = contact ? identity(contact) : "Make a person to begin";
   $("edit-person").hidden = !contact;
+  $("open-scan").hidden = !contact;
   for (const element of $("composer").elements) element.disabled = !contact;
 }
 
@@ -205,6 +206,16 @@ async function editPerson(contact) {
 }
 
 // ---- what people do ----
+
+/** Opens a link as the phone would: the chat comes up with the words, and the person sends them or not. */
+async function scanLink() {
+  const text = await askLink();
+  if (text === undefined) return;
+  view("chat");
+  $("text").value = text;
+  grow();
+  $("text").focus();
+}
 
 async function send(message) {
   try {
@@ -310,6 +321,7 @@ $("text").addEventListener("keydown", (event) => {
 $("quote-drop").addEventListener("click", () => quote(null));
 $("new-person").addEventListener("click", () => editPerson());
 $("edit-person").addEventListener("click", () => editPerson(contacts.get(current)));
+$("open-scan").addEventListener("click", scanLink);
 $("attach").addEventListener("click", () => openBeside($("attach-menu"), $("attach")));
 $("attach-menu").addEventListener(
   "toggle",

@@ -219,7 +219,8 @@ function tapButton(title, act, context, path = ICONS.reply) {
   );
 }
 
-function outside(url, ...children) {
+/** A link to somewhere else, in a tab of its own; text where it is none of the web. */
+export function outside(url, ...children) {
   const safe = /^https?:\/\//.test(url);
   return safe
     ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, children)

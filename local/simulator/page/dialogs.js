@@ -1,4 +1,5 @@
-/** The two questions the page asks: who a person is, and which row of a list it shall be. */
+/** The questions the page asks: who a person is, which link to open, which row of a list it shall be. */
+import { outside } from "./content.js";
 import { $, api, h } from "./dom.js";
 
 /** Asks for a new person, or for a change of one. Resolves with the contact, or undefined when cancelled. */
@@ -33,6 +34,43 @@ export function askPerson(contact) {
     };
     $("person-cancel").onclick = () => dialog.close();
     dialog.onclose = () => resolve(saved);
+    dialog.showModal();
+  });
+}
+
+/** Asks for a link and opens it. Resolves with the words that a chat opens with, or undefined when none does. */
+export async function askLink() {
+  const dialog = $("scan");
+  const form = $("scan-form");
+  form.reset();
+  $("scan-error").textContent = "";
+  $("scan-result").replaceChildren();
+  // Without them the code can be typed.
+  const links = await fetch("api/links").then((response) => response.ok ? response.json() : []).catch(
+    () => [],
+  );
+  $("scan-links").replaceChildren(...links.map((value) => h("option", { value })));
+  return new Promise((resolve) => {
+    let text;
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      $("scan-error").textContent = "";
+      $("scan-result").replaceChildren();
+      try {
+        const scanned = await api("scan", { link: form.elements.link.value });
+        if (scanned.opens === "chat") {
+          text = scanned.text;
+          dialog.close();
+        } else {
+          const where = scanned.opens === "page" ? "It answers with a page: " : "It leads to ";
+          $("scan-result").replaceChildren(where, outside(scanned.location, scanned.location));
+        }
+      } catch (error) {
+        $("scan-error").textContent = error.message;
+      }
+    };
+    $("scan-cancel").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(text);
     dialog.showModal();
   });
 }

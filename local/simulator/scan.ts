@@ -1,0 +1,72 @@
+/**
+ * A phone that opens a link, as after scanning its QR code: visits it, and does what a phone does with where it leads.
+ */
+
+/** What came of it. */
+export type Scanned =
+  /** WhatsApp opens the chat with the business, and has written this for the person to send. */
+  | { opens: "chat"; text: string }
+  /** Something else opens: a page, an app, a store, the chat of somebody else. */
+  | { opens: "elsewhere"; location: string }
+  /** The link answers with a page of its own, such as the question for a password. */
+  | { opens: "page"; location: string };
+
+/** Where links are below an origin: as a link domain has them, and as the function is called. */
+const PLACES = ["/l/", "/functions/v1/deeplinks/"];
+const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
+const PHONE =
+  "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36";
+
+/**
+ * Opens a link of this stack.
+ *
+ * @param link A code, or the address of a link; its query is kept. Nothing else is visited, whoever asks.
+ * @param origin The stack's own, where its links are.
+ * @param business Digits of the number whose chat is here.
+ * @throws RangeError with a sentence for the person, when it is no link or cannot be used.
+ */
+export async function scan(
+  link: string,
+  origin: string,
+  business: string,
+  request: typeof fetch = globalThis.fetch,
+): Promise<Scanned> {
+  const address = addressOf(link.trim(), origin);
+  const response = await request(address, { headers: { "user-agent": PHONE }, redirect: "manual" });
+  const body = await response.text();
+  const location = response.headers.get("location");
+  if (location === null) {
+    const type = response.headers.get("content-type") ?? "";
+    if (type.startsWith("text/html")) return { opens: "page", location: address };
+    throw new RangeError(titleOf(body) ?? `The link answered ${response.status}.`);
+  }
+  const chat = new URL(location);
+  return chat.origin === "https://wa.me" && chat.pathname === `/${business}`
+    ? { opens: "chat", text: chat.searchParams.get("text") ?? "" }
+    : { opens: "elsewhere", location };
+}
+
+function addressOf(link: string, origin: string): string {
+  if (CODE.test(link)) return `${origin}/l/${link}`;
+  if (URL.canParse(link)) {
+    const { host, hostname, pathname, search } = new URL(link), here = new URL(origin);
+    const isHere = host === here.host || (hostname === "localhost" && host === `localhost:${here.port}`);
+    // One part: what follows a code (its figures, its QR code) is not for phones.
+    if (
+      isHere && PLACES.some((place) => pathname.startsWith(place) && CODE.test(pathname.slice(place.length)))
+    ) {
+      return origin + pathname + search;
+    }
+  }
+  throw new RangeError(`This is no link of this stack. Give a code, or an address like ${origin}/l/demo`);
+}
+
+/** The title of a problem. */
+function titleOf(body: string): string | undefined {
+  try {
+    const { title } = JSON.parse(body) as { title?: unknown };
+    return typeof title === "string" ? title : undefined;
+  } catch {
+    return undefined;
+  }
+}
