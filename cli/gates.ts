@@ -20,6 +20,7 @@ function checking(group: Command, run: Run): void {
   group.command("check", { isDefault: true }).description("run the launch gates")
     .argument("[feature]", "a flag; .enabled may be left out (default: what is about no flag)", flagKey)
     .option("--markdown", "as a checklist for a pull request")
+    .option("--project-ref <ref>", "the hosted project, where its address does not tell")
     .addHelpText(
       "after",
       `
@@ -30,9 +31,12 @@ Examples:
   gatelink gates deeplinks --markdown
   gatelink gates --json`,
     )
-    .action((flag: string | undefined, { markdown }: { markdown?: boolean }) =>
+    .action((
+      flag: string | undefined,
+      { markdown, projectRef }: { markdown?: boolean; projectRef?: string },
+    ) =>
       run(async (session) => {
-        const results = await runGates(session, flag);
+        const results = await runGates(session, flag, { projectRef });
         const open = openGates(results);
         return {
           document: {

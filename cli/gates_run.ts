@@ -41,12 +41,13 @@ export function openGates(results: readonly GateResult[]): GateResult[] {
 
 /**
  * Runs all gates, or those that are about no flag.
- * @param root The checkout that is looked at.
+ * @param root The checkout that is looked at. @default the one that this runs from
+ * @param projectRef Reference of a hosted project, where its address does not tell.
  */
 export async function runGates(
   session: Session,
   flag: string | undefined,
-  root: string = ROOT,
+  { root = ROOT, projectRef }: { root?: string; projectRef?: string } = {},
 ): Promise<GateResult[]> {
   const api = await session.api();
   const [facts, health] = await Promise.all([
@@ -57,6 +58,7 @@ export async function runGates(
     session,
     api,
     root,
+    projectRef,
     flag,
     facts,
     health,

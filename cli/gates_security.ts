@@ -130,9 +130,9 @@ async function rateLimits({ api }: World) {
   );
 }
 
-async function secretsAge({ api, local, now }: World) {
+async function secretsAge({ api, local, projectRef, now }: World) {
   if (local) return notApplicable("a stack of this machine");
-  const project = await openProject(api.stack);
+  const project = await openProject(api.stack, projectRef);
   try {
     const { secrets } = await project.json<{ secrets: { name: string; updated_at?: string }[] }>([
       "secrets",

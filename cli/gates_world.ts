@@ -89,6 +89,8 @@ export interface World {
   api: Api;
   /** Root of the checkout. */
   root: string;
+  /** Reference of a hosted project; undefined where its address tells. */
+  projectRef: string | undefined;
   /** The flag; undefined where the gates are looked at without one. */
   flag: string | undefined;
   facts: Facts;

@@ -86,11 +86,19 @@ const EXAMPLES: Record<Verb, string> = {
   complete: "tried long enough",
 };
 
+interface StartOptions {
+  why?: string;
+  override?: string;
+  version?: number;
+  projectRef?: string;
+}
+
 function starting(group: Command, run: Run): void {
   group.command("start").description("start a planned rollout; refused while a launch gate is open")
     .argument("<rollout>", "its id, or its flag")
     .option("--why <reason>", "kept with it")
     .option("--override <reason>", "start although gates are open; kept with which they were")
+    .option("--project-ref <ref>", "the hosted project, where its address does not tell")
     .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
     .addHelpText(
       "after",
@@ -99,7 +107,7 @@ Examples:
   gatelink rollout start deeplinks
   gatelink rollout start deeplinks --override "an incident: the old way is broken altogether"`,
     )
-    .action((name: string, options: { why?: string; override?: string; version?: number }) =>
+    .action((name: string, options: StartOptions) =>
       run(async (session) => {
         const api = await session.api();
         const { id, version, flag_key, state } = await rolloutNamed(api, name);
@@ -110,7 +118,7 @@ Examples:
             "Plan another: gatelink rollout create",
           );
         }
-        const gates = await runGates(session, flag_key);
+        const gates = await runGates(session, flag_key, { projectRef: options.projectRef });
         const open = openGates(gates);
         if (open.length > 0 && !options.override?.trim()) {
           throw new CliError(

@@ -7,7 +7,8 @@ import type { Session } from "../cli/session.ts";
 import { findStack } from "../cli/stack.ts";
 import { join } from "../local/paths.ts";
 import { run } from "../tools/programs.ts";
-import { document, fails, file, gatelink, sql, unique } from "./support/cli.ts";
+import { startStandIn } from "../tools/deploy/stand_in.ts";
+import { document, fails, file, folder, gatelink, sql, stack, unique } from "./support/cli.ts";
 
 const SESSION: Session = {
   api: async () => connect(await findStack((name) => name === "GATELINK_STACK" ? file : undefined)),
@@ -16,7 +17,7 @@ const SESSION: Session = {
 };
 
 async function gate(id: string, flag?: string, root?: string): Promise<GateResult> {
-  const found = (await runGates(SESSION, flag, root)).find((one) => one.id === id);
+  const found = (await runGates(SESSION, flag, { root })).find((one) => one.id === id);
   if (found === undefined) throw new Error(`there is no gate ${id}`);
   return found;
 }
@@ -301,4 +302,54 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
     await server.shutdown();
     await Deno.remove(root, { recursive: true });
   }
+});
+
+Deno.test("gates of a hosted project: its backups and the age of its secrets, as Supabase tells them", async () => {
+  const ago = (days: number) => new Date(Date.now() - days * 86_400_000);
+  const hosted = join(folder, "hosted.json");
+  const { functions: _, ...rest } = stack as typeof stack & { functions?: string };
+  await Deno.writeTextFile(hosted, JSON.stringify(rest));
+  const SECRETS = { WHATSAPP_APP_SECRET: "a", WHATSAPP_VERIFY_TOKEN: "b", SOMETHING_ELSE: "c" };
+  const backup = (days: number, status = "COMPLETED") => ({
+    id: 1,
+    is_physical_backup: true,
+    status,
+    inserted_at: ago(days).toISOString(),
+  });
+  const cases = [
+    [{ pitr_enabled: true }, SECRETS, ago(1), "passed", /point-in-time/, "passed", /^2 younger than/],
+    [{ backups: [backup(3), backup(0.5)] }, SECRETS, ago(179), "passed", /old$/, "passed", /^2 younger/],
+    [
+      { backups: [backup(2), backup(0.1, "FAILED")] },
+      SECRETS,
+      ago(181),
+      "open",
+      /newest is 2 d/,
+      "open",
+      /APP_SECRET/,
+    ],
+    [{}, {}, ago(1), "open", /there is none/, "open", /none of WhatsApp/],
+  ] as const;
+  for (const [backups, secrets, secretsAt, backedUp, backupSaid, aged, ageSaid] of cases) {
+    const supabase = await startStandIn(
+      { backups: () => structuredClone(backups) as never },
+      secrets,
+      secretsAt,
+    );
+    try {
+      const ran = await gatelink(`gates --json --project-ref ${supabase.ref}`, {
+        env: { ...supabase.env, GATELINK_STACK: hosted },
+      });
+      const found = (id: string): GateResult => ran.json().gates.find((one: GateResult) => one.id === id);
+      assertEquals([found("backup").status, found("secrets_age").status], [backedUp, aged], ran.out);
+      assertMatch(found("backup").detail, backupSaid);
+      assertMatch(found("secrets_age").detail, ageSaid);
+    } finally {
+      await supabase.close();
+    }
+  }
+  const nameless = (await gatelink("gates --json", { env: { GATELINK_STACK: hosted } })).json().gates;
+  const { status, detail } = nameless.find(({ id }: GateResult) => id === "backup");
+  assertEquals(status, "open");
+  assertMatch(detail, /cannot be told: .*does not tell which project/);
 });

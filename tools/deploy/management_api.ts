@@ -31,6 +31,11 @@ export interface Effects {
   deployed?(functions: Upload[]): Promise<void>;
   /** Secrets are set, or unset (null). */
   secrets?(changes: Record<string, string | null>): Promise<void>;
+  /** What the project says of its backups. @default none are made */
+  backups?(): {
+    pitr_enabled?: boolean;
+    backups?: { id: number; is_physical_backup: boolean; status: string; inserted_at: string }[];
+  };
 }
 
 /** A stand-in that runs; `close` ends it. */
@@ -56,15 +61,17 @@ interface Project {
  * @param token The access token that callers have to bring; others get a 401, as at Supabase.
  * @param effects What follows from a change. @default nothing
  * @param secrets Set from the beginning. @default none
+ * @param secretsAt When those were set. @default now
  */
 export function startManagementApi(
   token: string,
   effects: Effects = {},
   secrets: Record<string, string> = {},
+  secretsAt = new Date(),
 ): ManagementApi {
   const uploads = new Map<string, Upload>();
   const set = Object.entries(secrets).map(([name, value]) =>
-    [name, { value, updatedAt: new Date() }] as const
+    [name, { value, updatedAt: secretsAt }] as const
   );
   const project: Project = { uploads, live: new Map(), secrets: new Map(set), effects };
   const server = Deno.serve(
@@ -77,7 +84,7 @@ export function startManagementApi(
   return { url: `http://127.0.0.1:${server.addr.port}`, uploads, close: () => server.shutdown() };
 }
 
-const PATH = /^\/v1\/projects\/[a-z]{20}\/(functions|functions\/deploy|secrets)$/;
+const PATH = /^\/v1\/projects\/[a-z]{20}\/(functions|functions\/deploy|secrets|database\/backups)$/;
 
 async function answer(request: Request, token: string, project: Project): Promise<Response> {
   const url = new URL(request.url);
@@ -109,6 +116,15 @@ async function answer(request: Request, token: string, project: Project): Promis
           updated_at: updatedAt.toISOString(),
         })),
       );
+    case "GET database/backups":
+      return Response.json({
+        region: "eu-central-1",
+        walg_enabled: true,
+        pitr_enabled: false,
+        backups: [],
+        physical_backup_data: {},
+        ...project.effects.backups?.(),
+      });
     case "POST secrets": {
       const set = await request.json() as { name: string; value: string }[];
       for (const { name, value } of set) project.secrets.set(name, { value, updatedAt: new Date() });

@@ -20,9 +20,13 @@ export interface StandIn {
 }
 
 /** Starts a stand-in; parameters as of {@linkcode startManagementApi}. */
-export async function startStandIn(effects?: Effects, secrets?: Record<string, string>): Promise<StandIn> {
+export async function startStandIn(
+  effects?: Effects,
+  secrets?: Record<string, string>,
+  secretsAt?: Date,
+): Promise<StandIn> {
   const home = await Deno.makeTempDir({ prefix: "gatelink-deploy-" });
-  const api = startManagementApi(TOKEN, effects, secrets);
+  const api = startManagementApi(TOKEN, effects, secrets, secretsAt);
   const profile = join(home, "profile.yaml");
   // How the CLI is pointed at another Management API; `project_host` is only for printing.
   await Deno.writeTextFile(
