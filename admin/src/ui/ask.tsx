@@ -58,6 +58,8 @@ export function AskProvider({ children }: { children: ReactNode }) {
         onClose={() => close(undefined)}
         title={question?.title}
         closeButtonProps={{ "aria-label": "Call it off" }}
+        // Above drawers, from which it may be asked, and below notifications.
+        zIndex={300}
         centered
       >
         {question && <Form key={question.title} question={question} close={close} />}
