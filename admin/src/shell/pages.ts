@@ -59,4 +59,10 @@ export const PAGES: PageEntry[] = [
     icon: "link",
     Page: lazy(() => import("../pages/links/index.tsx")),
   },
+  {
+    path: "/settings",
+    title: "Settings",
+    icon: "gear",
+    Page: lazy(() => import("../pages/settings/index.tsx")),
+  },
 ];

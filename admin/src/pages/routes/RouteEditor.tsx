@@ -44,13 +44,22 @@ async function save(
   });
 }
 
-export function RouteEditor(
-  { route, destinations, close }: {
-    route: WholeRoute | undefined;
-    destinations: string[];
-    close: () => void;
-  },
-) {
+interface Props {
+  /** As it is now; undefined for a new one. */
+  route: WholeRoute | undefined;
+  destinations: string[];
+  close: () => void;
+}
+
+/** The form begins anew when somebody wants to see what another one wrote meanwhile, and not before. */
+export function RouteEditor(props: Props) {
+  const [round, setRound] = useState(0);
+  return <Form key={round} {...props} again={() => setRound(round + 1)} />;
+}
+
+function Form({ route: now, destinations, close, again }: Props & { again: () => void }) {
+  // What was there when the form was opened: what is saved is a change of that, or a conflict.
+  const [route] = useState(now);
   const may = useMay("operator");
   const ask = useAsk();
   const [name, setName] = useState(route?.name ?? "");
@@ -66,11 +75,11 @@ export function RouteEditor(
     touches: TOUCHES,
     said: () => "Saved. It takes effect within 5 seconds.",
     onRefused: (refusal: Refusal | ConditionError) => {
+      // Told by the route itself, which has been read again.
+      if ("conflict" in refusal && refusal.conflict) return true;
       setFault(
         refusal instanceof ConditionError
           ? refusal.message
-          : refusal.conflict
-          ? "Somebody else changed this route meanwhile. What they wrote is shown once you close this; then decide anew."
           : refusal.code === "23505"
           ? "Another route has this name."
           : [refusal.message, refusal.hint].filter(Boolean).join(" "),
@@ -149,11 +158,23 @@ export function RouteEditor(
                 onChange={({ currentTarget: { checked } }) => setActive(checked)}
               />
             )}
+            {route && now && route.version !== now.version && (
+              <Alert color="yellow" role="alert" title="Somebody else changed this route meanwhile">
+                <Stack gap="xs" align="flex-start">
+                  <Text size="sm">What you wrote is not saved over it.</Text>
+                  <Button size="xs" variant="default" onClick={again}>Show theirs</Button>
+                </Stack>
+              </Alert>
+            )}
             {fault && <Alert color="red" role="alert" icon={<Icon name="warn" />}>{fault}</Alert>}
             {may
               ? (
                 <Group justify="space-between">
-                  <Button type="submit" loading={write.isPending} disabled={to.length === 0}>
+                  <Button
+                    type="submit"
+                    loading={write.isPending}
+                    disabled={to.length === 0 || route?.version !== now?.version}
+                  >
                     {route ? "Save" : "Add the route"}
                   </Button>
                   {route && (
@@ -180,7 +201,12 @@ export function RouteEditor(
           </Stack>
         </fieldset>
       </form>
-      {route && <History route={route} restore={(changes) => write.mutate({ route, changes })} />}
+      {now && (
+        <History
+          route={now}
+          restore={(changes) => write.mutate({ route: now, changes }, { onSuccess: close })}
+        />
+      )}
     </Stack>
   );
 }

@@ -52,7 +52,7 @@ export default function Routes() {
         {edited !== "" && routes !== undefined && (edited === "new" || route
           ? (
             <RouteEditor
-              key={route ? `${route.id} ${route.version}` : "new"}
+              key={edited}
               route={route}
               destinations={destinations.map(({ name }) => name)}
               close={() => setEdited("")}

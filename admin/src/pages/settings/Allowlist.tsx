@@ -1,0 +1,166 @@
+/** The hosts that messages may be forwarded to and links may lead to. Nothing goes anywhere else. */
+import {
+  ActionIcon,
+  Button,
+  Group,
+  SegmentedControl,
+  SimpleGrid,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { For, useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Section } from "../../ui/Section.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+interface Allowed {
+  pattern: string;
+  purpose: "forward" | "redirect";
+  created_at: string;
+  created_by: string;
+}
+
+const PURPOSES = [
+  { purpose: "forward", title: "Services", about: "Messages and notifications may be sent to these hosts." },
+  { purpose: "redirect", title: "Links", about: "Links may lead to these hosts." },
+] as const;
+const TOUCHES = ["destination_allowlist", "link_ground"];
+
+export function Allowlist() {
+  const hosts = useRows<Allowed>(
+    ["destination_allowlist"],
+    (db) => db.from("destination_allowlist").select("*").order("pattern"),
+  );
+  return (
+    <Stack>
+      <For role="admin" otherwise={<Text size="sm" c="dimmed">Admins change the allowlist.</Text>}>
+        <Add />
+      </For>
+      <Loaded of={hosts}>
+        {(hosts) => (
+          <SimpleGrid cols={{ base: 1, md: 2 }}>
+            {PURPOSES.map(({ purpose, title, about }) => (
+              <Section key={purpose} title={title} about={about} flush>
+                <Hosts
+                  of={hosts.filter((host) =>
+                    host.purpose === purpose
+                  )}
+                />
+              </Section>
+            ))}
+          </SimpleGrid>
+        )}
+      </Loaded>
+    </Stack>
+  );
+}
+
+function Add() {
+  const [pattern, setPattern] = useState("");
+  const [purpose, setPurpose] = useState("forward");
+  const [fault, setFault] = useState<string>();
+  const allow = useChange({
+    act: () => rpc("allow_host", { p_pattern: pattern.trim(), p_purpose: purpose }),
+    touches: TOUCHES,
+    said: () => `${pattern.trim()} is allowed, within 5 seconds.`,
+    onRefused: ({ code, message }) => {
+      setFault(code === "23514" ? "Give a host such as hooks.example.com, or *.example.com." : message);
+      return true;
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setFault(undefined);
+    allow.mutate(undefined, { onSuccess: () => setPattern("") });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Group align="flex-start" gap="sm">
+        <TextInput
+          aria-label="Host to allow"
+          placeholder="hooks.example.com"
+          required
+          error={fault}
+          value={pattern}
+          onChange={({ currentTarget: { value } }) => setPattern(value)}
+          w={{ base: "100%", xs: 280 }}
+        />
+        <SegmentedControl
+          aria-label="For"
+          data={[{ value: "forward", label: "Services" }, { value: "redirect", label: "Links" }]}
+          value={purpose}
+          onChange={setPurpose}
+        />
+        <Button type="submit" loading={allow.isPending}>Allow</Button>
+      </Group>
+    </form>
+  );
+}
+
+function Hosts({ of }: { of: Allowed[] }) {
+  const ask = useAsk();
+  const nameOf = useNames();
+  const may = useMay("admin");
+  const disallow = useChange({
+    act: ({ pattern, purpose }: Allowed) => rpc("disallow_host", { p_pattern: pattern, p_purpose: purpose }),
+    touches: TOUCHES,
+    foresee: (host) => [{
+      key: ["destination_allowlist"],
+      data: (before) =>
+        (before as Allowed[]).filter(({ pattern, purpose }) =>
+          pattern !== host.pattern || purpose !== host.purpose
+        ),
+    }],
+    said: (_, { pattern }) => `${pattern} is no longer allowed, within 5 seconds.`,
+  });
+  if (of.length === 0) {
+    return <Empty icon="link" title="No host yet">Until there is one, nothing goes there.</Empty>;
+  }
+  return (
+    <Table>
+      <Table.Tbody>
+        {of.map((host) => (
+          <Table.Tr key={host.pattern}>
+            <Table.Td style={{ overflowWrap: "anywhere" }}>
+              <Text size="sm" ff="monospace">{host.pattern}</Text>
+              <Text size="xs" c="dimmed" component="div">
+                {nameOf(host.created_by)}, <Time at={host.created_at} />
+              </Text>
+            </Table.Td>
+            {may && (
+              <Table.Td w={60}>
+                <ActionIcon
+                  variant="subtle"
+                  color="gray"
+                  size="lg"
+                  aria-label={`Take ${host.pattern} off the list`}
+                  onClick={async () => {
+                    const answer = await ask({
+                      title: `Take ${host.pattern} off the list?`,
+                      body: host.purpose === "forward"
+                        ? "Destinations there get no more messages: each attempt fails until the host is allowed again."
+                        : "Links there are refused from then on.",
+                      action: "Take it off",
+                      danger: true,
+                      reason: "none",
+                    });
+                    if (answer) disallow.mutate(host);
+                  }}
+                >
+                  <Icon name="trash" size={18} />
+                </ActionIcon>
+              </Table.Td>
+            )}
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}

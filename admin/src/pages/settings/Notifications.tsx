@@ -1,0 +1,229 @@
+/** Who is told of rollouts. */
+import {
+  Badge,
+  Button,
+  Group,
+  Modal,
+  MultiSelect,
+  SegmentedControl,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { type FormEvent, useState } from "react";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { SecretModal } from "../deliveries/SecretModal.tsx";
+
+interface Endpoint {
+  id: string;
+  name: string;
+  kind: "webhook" | "slack";
+  host: string;
+  events: string[];
+  state: "active" | "paused";
+}
+
+const EVENTS = ["started", "advanced", "held", "paged", "paused", "resumed", "rolled_back", "completed"];
+const USUAL = ["started", "advanced", "held", "paged", "rolled_back", "completed"];
+const TOUCHES = ["notification_endpoints"];
+const eventWords = (event: string) => event.replace("_", " ");
+
+export function Notifications() {
+  const endpoints = useRows<Endpoint>(
+    ["notification_endpoints"],
+    (db) => db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name"),
+  );
+  return (
+    <Stack>
+      <Group justify="space-between">
+        <Text size="sm" c="dimmed">
+          Told of what happens to rollouts: signed webhooks, and chats that take Slack's form.
+        </Text>
+        <For role="operator">
+          <Add />
+        </For>
+      </Group>
+      <Loaded
+        of={endpoints}
+        empty={
+          <Empty icon="people" title="Nobody is told yet">
+            Before a rollout starts somebody should be told when the guard pages or rolls back.
+          </Empty>
+        }
+      >
+        {(endpoints) => (
+          <Table.ScrollContainer minWidth={480}>
+            <Table aria-label="Who is told">
+              <Table.Tbody>
+                {endpoints.map((endpoint) => <Row key={endpoint.id} of={endpoint} />)}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </Loaded>
+    </Stack>
+  );
+}
+
+function Row({ of }: { of: Endpoint }) {
+  const ask = useAsk();
+  const setState = useChange({
+    act: (state: Endpoint["state"]) => rpc("set_notification_state", { p_name: of.name, p_state: state }),
+    touches: TOUCHES,
+    foresee: (state) => [{
+      key: TOUCHES,
+      data: (before) => (before as Endpoint[]).map((one) => one.id === of.id ? { ...one, state } : one),
+    }],
+  });
+  const remove = useChange({
+    act: () => rpc("remove_notification_endpoint", { p_name: of.name }),
+    touches: TOUCHES,
+    said: () => `${of.name} is told no more.`,
+  });
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Group gap="xs">
+          <Text size="sm" fw={600}>{of.name}</Text>
+          <Badge size="sm" variant="light" color="gray" tt="none">
+            {of.kind === "slack" ? "Slack" : "webhook"}
+          </Badge>
+          {of.state === "paused" && <Badge size="sm" variant="light" color="yellow">paused</Badge>}
+        </Group>
+        <Text size="xs" c="dimmed">{of.host}: {of.events.map(eventWords).join(", ")}</Text>
+      </Table.Td>
+      <Table.Td w={190}>
+        <For role="operator">
+          <Group gap="xs" justify="flex-end" wrap="nowrap">
+            <Button
+              size="xs"
+              variant="default"
+              aria-label={`${of.state === "active" ? "Pause" : "Resume"} ${of.name}`}
+              onClick={() => setState.mutate(of.state === "active" ? "paused" : "active")}
+            >
+              {of.state === "active" ? "Pause" : "Resume"}
+            </Button>
+            <Button
+              size="xs"
+              variant="default"
+              c="red"
+              aria-label={`Remove ${of.name}`}
+              onClick={async () => {
+                const answer = await ask({
+                  title: `Tell ${of.name} no more?`,
+                  body: "Its address is forgotten, and what waits for it is not sent.",
+                  action: "Remove",
+                  danger: true,
+                  reason: "none",
+                });
+                if (answer) remove.mutate(undefined);
+              }}
+            >
+              Remove
+            </Button>
+          </Group>
+        </For>
+      </Table.Td>
+    </Table.Tr>
+  );
+}
+
+function Add() {
+  const [opened, { open, close }] = useDisclosure();
+  const [name, setName] = useState("");
+  const [kind, setKind] = useState("slack");
+  const [url, setUrl] = useState("");
+  const [events, setEvents] = useState(USUAL);
+  const [fault, setFault] = useState<string>();
+  const [secret, setSecret] = useState<string>();
+  const add = useChange({
+    act: () =>
+      rpc<{ secret?: string }>("add_notification_endpoint", {
+        p_name: name,
+        p_kind: kind,
+        p_url: url,
+        p_events: events,
+      }),
+    touches: TOUCHES,
+    onRefused: ({ code, message }) => {
+      setFault(
+        code === "GL403"
+          ? "The allowlist does not have this host yet, for services; the address has to begin with https://."
+          : code === "23514"
+          ? "A name has lower-case letters, digits, - and _."
+          : message,
+      );
+      return true;
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setFault(undefined);
+    add.mutate(undefined, {
+      onSuccess: ({ secret }) => {
+        close();
+        setSecret(secret);
+        setName("");
+        setUrl("");
+      },
+    });
+  };
+  return (
+    <>
+      <Button leftSection={<Icon name="plus" size={16} />} onClick={open}>Tell somebody</Button>
+      <Modal
+        opened={opened}
+        onClose={close}
+        title="Tell somebody of rollouts"
+        closeButtonProps={{ "aria-label": "Call it off" }}
+        centered
+      >
+        <form onSubmit={submit}>
+          <Stack>
+            <TextInput
+              label="Name"
+              required
+              data-autofocus
+              value={name}
+              onChange={({ currentTarget: { value } }) => setName(value)}
+            />
+            <SegmentedControl
+              aria-label="How"
+              data={[{ value: "slack", label: "Slack" }, { value: "webhook", label: "Webhook" }]}
+              value={kind}
+              onChange={setKind}
+            />
+            <TextInput
+              label="Address"
+              type="url"
+              required
+              placeholder="https://hooks.example.com/…"
+              error={fault}
+              value={url}
+              onChange={({ currentTarget: { value } }) => setUrl(value)}
+            />
+            <MultiSelect
+              label="Of what"
+              data={EVENTS.map((value) => ({ value, label: eventWords(value) }))}
+              value={events}
+              onChange={setEvents}
+            />
+            <Group justify="flex-end">
+              <Button variant="default" onClick={close}>Cancel</Button>
+              <Button type="submit" loading={add.isPending} disabled={events.length === 0}>Add</Button>
+            </Group>
+          </Stack>
+        </form>
+      </Modal>
+      <SecretModal secret={secret} title="It will be told" close={() => setSecret(undefined)}>
+        The receiver checks the header webhook-signature with it.
+      </SecretModal>
+    </>
+  );
+}

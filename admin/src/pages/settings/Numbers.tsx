@@ -1,0 +1,147 @@
+/** Business numbers, and how fast each sends. */
+import { Button, Group, Modal, NumberInput, Stack, Table, Text } from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+interface WaNumber {
+  id: string;
+  display_number: string | null;
+  max_per_second: number;
+  pair_seconds: number;
+  pair_burst: number;
+  created_at: string;
+}
+
+const nameOf = ({ id, display_number }: WaNumber) => display_number ? `+${display_number}` : id;
+
+export function Numbers() {
+  const numbers = useRows<WaNumber>(
+    ["wa_numbers", "pace"],
+    (db) => db.from("wa_numbers").select("*").order("id"),
+  );
+  const [edited, setEdited] = useState<WaNumber>();
+  return (
+    <>
+      <Loaded
+        of={numbers}
+        empty={
+          <Empty icon="chat" title="No number yet">
+            A number shows up here by itself with the first webhook that Meta sends for it.
+          </Empty>
+        }
+      >
+        {(numbers) => (
+          <Table.ScrollContainer minWidth={480}>
+            <Table aria-label="Business numbers">
+              <Table.Thead>
+                <Table.Tr>
+                  <Table.Th>Number</Table.Th>
+                  <Table.Th>Sends at most</Table.Th>
+                  <Table.Th>To one person</Table.Th>
+                  <Table.Th w={90} aria-label="Change" />
+                </Table.Tr>
+              </Table.Thead>
+              <Table.Tbody>
+                {numbers.map((number) => (
+                  <Table.Tr key={number.id}>
+                    <Table.Td>
+                      <Text size="sm" fw={600}>{nameOf(number)}</Text>
+                      <Text size="xs" c="dimmed" component="div">
+                        {number.id}, since <Time at={number.created_at} />
+                      </Text>
+                    </Table.Td>
+                    <Table.Td>{number.max_per_second} a second</Table.Td>
+                    <Table.Td>
+                      {number.pair_burst} at once, then one each {number.pair_seconds} s
+                    </Table.Td>
+                    <Table.Td>
+                      <For role="operator">
+                        <Button
+                          size="xs"
+                          variant="default"
+                          aria-label={`Change ${nameOf(number)}`}
+                          onClick={() => setEdited(number)}
+                        >
+                          Change
+                        </Button>
+                      </For>
+                    </Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </Loaded>
+      <Modal
+        opened={edited !== undefined}
+        onClose={() => setEdited(undefined)}
+        title={edited && `How fast ${nameOf(edited)} sends`}
+        closeButtonProps={{ "aria-label": "Call it off" }}
+        centered
+      >
+        {edited && <Form key={edited.id} of={edited} close={() => setEdited(undefined)} />}
+      </Modal>
+    </>
+  );
+}
+
+function Form({ of, close }: { of: WaNumber; close: () => void }) {
+  const [most, setMost] = useState<number | string>(of.max_per_second);
+  const [seconds, setSeconds] = useState<number | string>(of.pair_seconds);
+  const [burst, setBurst] = useState<number | string>(of.pair_burst);
+  const save = useChange({
+    act: () =>
+      rpc("set_number_pace", {
+        p_id: of.id,
+        p_max_per_second: Number(most),
+        p_pair_seconds: Number(seconds),
+        p_pair_burst: Number(burst),
+      }),
+    touches: ["wa_numbers"],
+    said: () => "Saved.",
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    save.mutate(undefined, { onSuccess: close });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        <NumberInput
+          label="Messages a second, in all"
+          description="80 as Meta begins, 1,000 when it upgrades the number, 20 beside the WhatsApp Business app."
+          required
+          min={1}
+          max={1000}
+          allowDecimal={false}
+          value={most}
+          onChange={setMost}
+        />
+        <NumberInput
+          label="Seconds between two messages to one person"
+          required
+          min={0.1}
+          step={1}
+          value={seconds}
+          onChange={setSeconds}
+        />
+        <NumberInput
+          label="Messages to one person that may go at once"
+          required
+          min={1}
+          allowDecimal={false}
+          value={burst}
+          onChange={setBurst}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={close}>Cancel</Button>
+          <Button type="submit" loading={save.isPending}>Save</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

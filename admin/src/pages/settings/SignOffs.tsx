@@ -1,0 +1,115 @@
+/** Who has signed which launch, and taking that back. Signing itself is at the rollout that it is for. */
+import { Badge, Button, Stack, Table, Text } from "@mantine/core";
+import { rpc, useChange, useRows } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+interface SignOff {
+  id: string;
+  flag_key: string;
+  gate: string;
+  role: string;
+  applies: boolean;
+  note: string | null;
+  signed_as: string;
+  signed_at: string;
+  revoked_at: string | null;
+  revoked_by: string | null;
+  revoked_because: string | null;
+}
+
+export function SignOffs() {
+  const signed = useRows<SignOff>(
+    ["gate_approvals", "all"],
+    (db) => db.from("gate_approvals").select("*").order("signed_at", { ascending: false }).limit(200),
+  );
+  return (
+    <Stack>
+      <Text size="sm" c="dimmed">
+        The latest 200 sign-offs. What a launch still waits for, and the buttons to sign, are at its rollout.
+      </Text>
+      <Loaded
+        of={signed}
+        empty={
+          <Empty icon="check" title="Nothing is signed yet">
+            A launch is signed under Rollouts, by members whom an admin gave the approvals (Settings, Team).
+          </Empty>
+        }
+      >
+        {(signed) => (
+          <Table.ScrollContainer minWidth={520}>
+            <Table aria-label="Sign-offs">
+              <Table.Tbody>{signed.map((one) => <Row key={one.id} of={one} />)}</Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </Loaded>
+    </Stack>
+  );
+}
+
+function Row({ of }: { of: SignOff }) {
+  const ask = useAsk();
+  const nameOf = useNames();
+  const revoke = useChange({
+    act: (reason: string) =>
+      rpc<number>("revoke_gate", {
+        p_flag_key: of.flag_key,
+        p_role: of.role,
+        p_gate: of.gate,
+        p_because: reason,
+      }),
+    touches: ["gate_approvals", "launch_facts"],
+    said: () => "Taken back.",
+  });
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Text size="sm" fw={600} style={{ overflowWrap: "anywhere" }}>
+          {of.flag_key}: {of.gate.replaceAll("_", " ")}
+        </Text>
+        <Text size="xs" c="dimmed" component="div">
+          {of.signed_as} as {of.role}, <Time at={of.signed_at} />
+          {of.note && `: ${of.note}`}
+        </Text>
+        {of.revoked_at && (
+          <Text size="xs" component="div">
+            Taken back by {nameOf(of.revoked_by ?? "")} <Time at={of.revoked_at} />: {of.revoked_because}
+          </Text>
+        )}
+      </Table.Td>
+      <Table.Td w={130}>
+        <Badge variant="light" color={of.revoked_at ? "gray" : of.applies ? "green" : "blue"} tt="none">
+          {of.revoked_at ? "taken back" : of.applies ? "signed" : "does not apply"}
+        </Badge>
+      </Table.Td>
+      <Table.Td w={120}>
+        {!of.revoked_at && (
+          <For role="operator">
+            <Button
+              size="xs"
+              variant="default"
+              aria-label={`Take back ${of.gate} of ${of.flag_key}`}
+              onClick={async () => {
+                const answer = await ask({
+                  title: `Take back what ${of.role} signed of ${of.flag_key}?`,
+                  body:
+                    "Every sign-off of this gate in this role is taken back. The launch waits until it is signed anew.",
+                  action: "Take back",
+                  danger: true,
+                  reason: "required",
+                });
+                if (answer?.reason) revoke.mutate(answer.reason);
+              }}
+            >
+              Take back
+            </Button>
+          </For>
+        )}
+      </Table.Td>
+    </Table.Tr>
+  );
+}

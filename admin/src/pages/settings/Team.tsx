@@ -1,0 +1,199 @@
+/** Who works with this project, and what each may do. */
+import {
+  ActionIcon,
+  Alert,
+  Button,
+  Group,
+  MultiSelect,
+  Paper,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { type FormEvent, useState } from "react";
+import { rpc, useChange, useRpc } from "../../data/query.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import { For, type Role, useMay, useMe } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+
+interface Member {
+  user_id: string;
+  email: string;
+  role: Role;
+  approvals: string[];
+  created_at: string;
+}
+
+const ROLES: { value: Role; label: string }[] = [
+  { value: "viewer", label: "Viewer: looks" },
+  { value: "operator", label: "Operator: acts" },
+  { value: "admin", label: "Admin: also team and allowlist" },
+];
+const APPROVALS = ["engineering", "security", "product", "cto"];
+const TOUCHES = ["list_team", "me", "team_members"];
+
+export function Team() {
+  const team = useRpc<Member[]>("list_team");
+  return (
+    <Stack>
+      <For role="admin" otherwise={<Text size="sm" c="dimmed">Admins change the team.</Text>}>
+        <Add />
+      </For>
+      <Loaded of={team}>
+        {(team) => (
+          <Stack gap="xs" component="ul" p={0} m={0} style={{ listStyle: "none" }} aria-label="The team">
+            {team.map((member) => <Row key={member.user_id} of={member} />)}
+          </Stack>
+        )}
+      </Loaded>
+    </Stack>
+  );
+}
+
+function Add() {
+  const [email, setEmail] = useState("");
+  const [role, setRole] = useState<Role>("viewer");
+  const [refusal, setRefusal] = useState<Refusal>();
+  const add = useChange({
+    act: () => rpc("add_team_member", { p_email: email, p_role: role }),
+    touches: TOUCHES,
+    said: () => `${email} is in the team.`,
+    onRefused: (refused) => (setRefusal(refused), true),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setRefusal(undefined);
+    add.mutate(undefined, { onSuccess: () => setEmail("") });
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="xs">
+        <Group gap="sm">
+          <TextInput
+            type="email"
+            aria-label="Address of a new member"
+            placeholder="Email address"
+            required
+            value={email}
+            onChange={({ currentTarget: { value } }) => setEmail(value)}
+            w={{ base: "100%", xs: 280 }}
+          />
+          <Select
+            aria-label="Role of a new member"
+            data={ROLES}
+            allowDeselect={false}
+            value={role}
+            onChange={(value) => setRole(value as Role)}
+          />
+          <Button type="submit" loading={add.isPending}>Add</Button>
+        </Group>
+        {refusal && <Alert color="red" role="alert">{refusal.message} {refusal.hint}</Alert>}
+      </Stack>
+    </form>
+  );
+}
+
+function Row({ of }: { of: Member }) {
+  const me = useMe();
+  const may = useMay("admin");
+  const ask = useAsk();
+  const change = useChange({
+    act: (changes: Partial<Member>) => {
+      const { user_id, role, approvals } = { ...of, ...changes };
+      return rpc("set_team_member", { p_user_id: user_id, p_role: role, p_approvals: approvals });
+    },
+    touches: TOUCHES,
+    foresee: (changes) => [{
+      key: ["list_team"],
+      data: (before) =>
+        (before as Member[]).map((one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
+    }],
+    said: () => `${of.email} is changed.`,
+  });
+  const remove = useChange({
+    act: () => rpc("remove_team_member", { p_user_id: of.user_id }),
+    touches: TOUCHES,
+    said: () => `${of.email} is no longer in the team.`,
+  });
+  return (
+    <Paper component="li" withBorder p="sm">
+      <Group gap="sm" align="center">
+        <div style={{ overflowWrap: "anywhere", flex: "1 1 200px" }}>
+          <Text size="sm">
+            {of.email}
+            {of.user_id === me.id && " (you)"}
+          </Text>
+          <Text size="xs" c="dimmed" component="div">
+            since <Time at={of.created_at} />
+          </Text>
+        </div>
+        <div style={{ flex: "0 1 240px" }}>
+          {may
+            ? (
+              <Select
+                aria-label={`Role of ${of.email}`}
+                data={ROLES}
+                allowDeselect={false}
+                value={of.role}
+                onChange={async (role) => {
+                  if (role === null || role === of.role) return;
+                  const own = of.user_id === me.id;
+                  if (
+                    own && !await ask({
+                      title: "Change your own role?",
+                      body: "You will not be able to take it back by yourself.",
+                      action: "Change it",
+                      danger: true,
+                      reason: "none",
+                    })
+                  ) return;
+                  change.mutate({ role: role as Role });
+                }}
+              />
+            )
+            : of.role}
+        </div>
+        <div style={{ flex: "0 1 240px" }}>
+          {may
+            ? (
+              <MultiSelect
+                aria-label={`What ${of.email} signs as`}
+                placeholder={of.approvals.length === 0 ? "None" : undefined}
+                data={APPROVALS}
+                value={of.approvals}
+                onChange={(approvals) => change.mutate({ approvals })}
+              />
+            )
+            : of.approvals.join(", ") || "none"}
+        </div>
+        <div>
+          {may && (
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="lg"
+              aria-label={`Remove ${of.email} from the team`}
+              onClick={async () => {
+                const answer = await ask({
+                  title: `Remove ${of.email} from the team?`,
+                  body:
+                    "They see nothing of this project any more, at once. What they did stays under their name.",
+                  action: "Remove",
+                  danger: true,
+                  reason: "none",
+                });
+                if (answer) remove.mutate(undefined);
+              }}
+            >
+              <Icon name="trash" size={18} />
+            </ActionIcon>
+          )}
+        </div>
+      </Group>
+    </Paper>
+  );
+}

@@ -1,0 +1,34 @@
+/** What the whole installation works by: allowed hosts, the team, numbers, limits, who is told, and launch gates. */
+import { Tabs } from "@mantine/core";
+import type { ReactNode } from "react";
+import { useParameter } from "../../shell/location.ts";
+import { Page } from "../../ui/Page.tsx";
+import { Allowlist } from "./Allowlist.tsx";
+import { Limits } from "./Limits.tsx";
+import { Notifications } from "./Notifications.tsx";
+import { Numbers } from "./Numbers.tsx";
+import { SignOffs } from "./SignOffs.tsx";
+import { Team } from "./Team.tsx";
+
+const TABS: [value: string, title: string, content: ReactNode][] = [
+  ["allowlist", "Allowlist", <Allowlist key="allowlist" />],
+  ["team", "Team", <Team key="team" />],
+  ["numbers", "Numbers", <Numbers key="numbers" />],
+  ["limits", "Limits", <Limits key="limits" />],
+  ["notifications", "Notifications", <Notifications key="notifications" />],
+  ["gates", "Launch gates", <SignOffs key="gates" />],
+];
+
+export default function Settings() {
+  const [tab, setTab] = useParameter("tab", "allowlist");
+  return (
+    <Page title="Settings">
+      <Tabs value={tab} onChange={(value) => setTab(value ?? "allowlist")} keepMounted={false}>
+        <Tabs.List mb="md">
+          {TABS.map(([value, title]) => <Tabs.Tab key={value} value={value}>{title}</Tabs.Tab>)}
+        </Tabs.List>
+        {TABS.map(([value, , content]) => <Tabs.Panel key={value} value={value}>{content}</Tabs.Panel>)}
+      </Tabs>
+    </Page>
+  );
+}
