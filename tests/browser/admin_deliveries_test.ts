@@ -1,0 +1,90 @@
+/** Deliveries in the panel: dead letters retried and dropped, destinations paused, secrets shown once. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "../support/stack.ts";
+import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
+import { answer, go, panelTest } from "./panel.ts";
+import { isWell, says, somebody } from "./people.ts";
+
+panelTest("admin: dead letters are retried and dropped, one or many", async ({ stack, sql, signIn }) => {
+  await using service = startService();
+  service.answers(() => new Response("out of order", { status: 400 }));
+  const destination = await addDestination(sql, "orders", service);
+  await addRoute(sql, ["orders"]);
+  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+  for (const text of ["first", "second", "third"]) await says(stack, ada, text);
+  // Given up for the test's sake: by themselves they would be after 28 hours.
+  await eventually("they are tried", async () => {
+    await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;
+    await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
+    await sql`update public.deliveries set attempt = 8 where state = 'pending' and attempt between 1 and 7`;
+    await sql`update public.destinations set circuit_failures = 0, circuit_open_until = null`;
+    const [{ n }] = await sql`select count(*)::int as n from public.deliveries where state = 'dead'`;
+    return n === 3 || undefined;
+  });
+  const page = await signIn("operator");
+  await go(page, "/deliveries", "Deliveries");
+  await page.getByRole("region", { name: "orders" }).getByRole("link", { name: "Look at them" }).click();
+  await page.getByText("All 3 shown").waitFor();
+  assertMatch(page.url(), /destination=orders/);
+  await isWell(page);
+
+  // What the service answered is read where it failed.
+  await page.getByRole("button", { name: /^Details of Text of contact ending in 4711 to orders$/ }).first()
+    .click();
+  await page.getByRole("dialog").getByText("out of order").first().waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+
+  await page.getByRole("checkbox", { name: /^Choose: Text/ }).first().check();
+  await page.getByRole("button", { name: "Drop" }).click();
+  await answer(page, "Drop", "answered by phone");
+  await page.getByText("All 2 shown").waitFor();
+
+  const before = service.received.length;
+  service.answers(() => new Response());
+  await page.getByRole("checkbox", { name: "All 2 shown" }).check();
+  await page.getByRole("button", { name: "Retry" }).click();
+  await page.getByText("2 deliveries are tried again now.").waitFor();
+  await page.getByText("None like this").waitFor();
+  await eventually("they arrive", () => service.received.length >= before + 2 || undefined);
+  assert(isSigned(service.received.at(-1)!, destination.secret));
+  await page.getByText("Dropped", { exact: true }).click();
+  await page.getByText("answered by phone (you)").waitFor();
+});
+
+panelTest("admin: a destination is paused and resumed, its secret rotated and shown once", async (panel) => {
+  const { stack, sql, signIn } = panel;
+  await using service = startService();
+  const made = await addDestination(sql, "orders", service);
+  await addRoute(sql, ["orders"]);
+  const page = await signIn("operator");
+  await go(page, "/deliveries", "Deliveries");
+  const card = page.getByRole("region", { name: "orders" });
+  await card.getByRole("button", { name: "Pause orders" }).click();
+  await answer(page, "Pause");
+  await card.getByText("paused", { exact: true }).waitFor();
+  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+  await says(stack, ada, "waits");
+  await card.getByText(/^since/).waitFor();
+
+  await card.getByRole("button", { name: "Rotate secret of orders" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate", exact: true }).click();
+  const shown = page.getByRole("dialog", { name: "The new secret of orders" });
+  const secret = await shown.getByText(/^whsec_/).innerText();
+  await shown.getByRole("button", { name: "I have stored it" }).click();
+  await shown.waitFor({ state: "hidden" });
+  await eventually(
+    "it is nowhere any more",
+    async () => !(await page.content()).includes(secret) || undefined,
+  );
+
+  await card.getByRole("button", { name: "Resume orders" }).click();
+  const delivered = await eventually("it arrives", () => service.received[0]);
+  assert(isSigned(delivered, secret) && isSigned(delivered, made.secret), "both secrets sign");
+  await card.getByText("active", { exact: true }).waitFor();
+
+  // A viewer sees how it does, and no button.
+  const viewer = await signIn("viewer");
+  await go(viewer, "/deliveries", "Deliveries");
+  await viewer.getByRole("region", { name: "orders" }).getByText("100 %").waitFor();
+  assertEquals(await viewer.getByRole("button", { name: /Pause|Rotate|Add a destination/ }).count(), 0);
+});

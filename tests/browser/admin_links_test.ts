@@ -1,0 +1,82 @@
+/** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "../support/stack.ts";
+import { go, panelTest } from "./panel.ts";
+import { isWell } from "./people.ts";
+
+panelTest("admin: a link is made with a preview of each platform, followed and counted", async (panel) => {
+  const { stack, sql, signIn } = panel;
+  const target = `${stack.url}/simulator/`;
+  const page = await signIn("operator");
+  await go(page, "/links/new", "New link");
+  await page.getByText("A page", { exact: true }).click();
+  await page.getByRole("textbox", { name: "Page" }).fill("https://elsewhere.example.com/");
+  const preview = page.getByRole("table", { name: "Where each platform goes" });
+  await preview.getByText("not on the allowlist").first().waitFor();
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("alert").getByText("not on the allowlist").waitFor();
+
+  await page.getByRole("textbox", { name: "Page" }).fill(target);
+  await preview.getByRole("row", { name: new RegExp(`Android ${target}`) }).waitFor();
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("combobox", { name: "Platforms of rule 1" }).click();
+  await page.getByRole("option", { name: "Android" }).click();
+  await page.keyboard.press("Escape");
+  await page.getByRole("textbox", { name: "Address of rule 1" }).fill(`${target}?android`);
+  await preview.getByRole("row", { name: /Android .*\?android rule 1/ }).waitFor();
+  assertEquals(await preview.getByText("rule 1").count(), 1);
+  await page.getByRole("textbox", { name: "Code of your own" }).fill("poster-7");
+  await isWell(page);
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("heading", { name: "Link poster-7", level: 1 }).waitFor();
+  await page.getByText("Nobody has opened it yet").waitFor();
+
+  const address = await page.getByRole("link", { name: /poster-7$/ }).getAttribute("href");
+  const visitor = await page.context().newPage();
+  await visitor.goto(address!);
+  assertEquals(visitor.url(), target);
+  await visitor.close();
+  await eventually(
+    "it is counted",
+    async () => (await sql`select from public.clicks where code = 'poster-7'`)[0],
+  );
+  await page.getByText("by people", { exact: true }).waitFor();
+  await page.getByText("Kind of visitor").waitFor();
+  await isWell(page);
+
+  await page.getByRole("button", { name: "Turn off" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Turn off" }).click();
+  await page.getByText("disabled", { exact: true }).waitFor();
+  await eventually("it leads nowhere", async () => {
+    const response = await fetch(address!, { redirect: "manual", headers: { "user-agent": "Mozilla/5.0" } });
+    await response.body?.cancel();
+    return response.status >= 400 || undefined;
+  });
+});
+
+panelTest("admin: a file of links, each row with its own result", async ({ stack, signIn }) => {
+  const page = await signIn("operator");
+  await go(page, "/links/import", "Import links");
+  await page.getByLabel("The rows").fill("adress,code\nhttps://example.com/,one");
+  await page.getByText("The first row names adress.").waitFor();
+  await page.getByLabel("The rows").fill(
+    `default_url,code,tags\n${stack.url}/simulator/,spring-1,"poster;spring"\nhttps://elsewhere.example.com/,spring-2,\n`,
+  );
+  await page.getByRole("button", { name: "Make 2 links" }).click();
+  await page.getByText("1 of 2 are there.").waitFor();
+  const results = page.getByRole("table", { name: "Results by row" });
+  await results.getByRole("row", { name: /^1 made spring-1/ }).waitFor();
+  await results.getByRole("row", { name: /^2 refused .*default_url/ }).waitFor();
+  await isWell(page);
+  await results.getByRole("link", { name: "spring-1" }).click();
+  await page.getByRole("heading", { name: "Link spring-1", level: 1 }).waitFor();
+  await page.getByText("spring", { exact: true }).waitFor();
+  // A viewer looks, and is offered nothing else.
+  const viewer = await signIn("viewer");
+  await go(viewer, "/links", "Links");
+  await viewer.getByRole("link", { name: "spring-1" }).click();
+  await viewer.getByRole("heading", { name: "Link spring-1", level: 1 }).waitFor();
+  await viewer.getByText("Nobody has opened it yet").waitFor();
+  assertEquals(await viewer.getByRole("button", { name: /Turn|Delete/ }).count(), 0);
+  assertMatch(viewer.url(), /#\/links\/at\/spring-1$/);
+});

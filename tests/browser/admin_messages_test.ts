@@ -1,0 +1,104 @@
+/** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
+import { assert, assertEquals } from "@std/assert";
+import { eventually } from "../support/stack.ts";
+import { go, panelTest } from "./panel.ts";
+import { isWell, says, somebody } from "./people.ts";
+
+panelTest(
+  "admin: a reply within the window arrives, and its story is told",
+  async ({ stack, sql, signIn }) => {
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    await says(stack, ada, "Where is my parcel?");
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    await go(page, "/messages", "Messages");
+    await page.getByRole("button", { name: /4711/ }).click();
+    await page.getByText("Where is my parcel?", { exact: true }).waitFor();
+    await page.getByText(/^The window closes in 23 h/).waitFor();
+    await page.getByRole("textbox", { name: "Reply" }).fill("On our way!");
+    await page.getByRole("button", { name: "Send" }).click();
+    const list = page.getByRole("group", { name: "Messages, newest first" });
+    await list.getByText("On our way!", { exact: true }).waitFor();
+    await eventually("Ada got it", async () => {
+      const response = await fetch(`${stack.url}/simulator/outbox`);
+      const { messages } = await response.json();
+      return messages.some(({ payload }: { payload: { text?: { body: string } } }) =>
+        payload.text?.body === "On our way!"
+      ) || undefined;
+    });
+
+    await page.getByRole("button", { name: "Details of: Where is my parcel?" }).click();
+    const story = page.getByRole("dialog", { name: "How this message went" });
+    await story.getByText("everything else to the demo service").first().waitFor();
+    await story.getByText("Attempt 1: delivered").waitFor();
+    await isWell(page);
+    await story.getByRole("button", { name: "Close" }).click();
+
+    await page.getByRole("button", { name: "Reveal" }).click();
+    const question = page.getByRole("dialog", { name: "Show this contact whole?" });
+    await question.getByLabel("Reason").fill("She asked for a call");
+    await question.getByRole("button", { name: "Show", exact: true }).click();
+    await page.getByText("+4915100004711").waitFor();
+    await page.getByText("Ada Lovelace", { exact: true }).waitFor();
+    const acts = await sql`select act, reason from public.contact_acts order by at`;
+    assertEquals(acts.map(({ act, reason }) => [act, reason]), [["replied", null], [
+      "revealed",
+      "She asked for a call",
+    ]]);
+
+    // The window closes: it says so, and there is nothing to type into.
+    await page.getByRole("button", { name: "Hide", exact: true }).click();
+    await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
+    await page.getByText("The window is closed").waitFor();
+    assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);
+  },
+);
+
+panelTest("admin: a viewer finds a conversation, and reads no words", async ({ stack, sql, signIn }) => {
+  const bob = await somebody(stack, "Bob Stone", "4915100000815");
+  const wamid = await says(stack, bob, "My password is swordfish");
+  await eventually("it is routed", async () => (await sql`select from public.routing_decisions`)[0]);
+  const page = await signIn("viewer");
+  // A whole number is looked for by its end, and does not get into the address.
+  await go(page, "/messages", "Messages");
+  await page.getByRole("searchbox", { name: "Search conversations" }).fill("+49 151 00000815");
+  await page.getByRole("button", { name: /0815/ }).waitFor();
+  await eventually("the address", () => page.url().endsWith("q=0815") || undefined);
+  await page.getByRole("searchbox", { name: "Search conversations" }).fill("nobody");
+  await page.getByText("Nothing found").waitFor();
+  await page.getByRole("searchbox", { name: "Search conversations" }).fill(wamid);
+  await page.getByRole("button", { name: /0815.*the message/ }).click();
+  await page.getByRole("dialog").getByText("What it says is shown to operators.").waitFor();
+  await page.getByRole("dialog").getByText("Attempt 1: delivered").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+  await page.getByText("Text, words hidden").first().waitFor();
+  assertEquals((await page.content()).includes("swordfish"), false);
+  assertEquals(await page.getByRole("button", { name: "Reveal" }).count(), 0);
+  assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);
+});
+
+panelTest("admin: of 10,000 messages only those that are seen are drawn", async ({ stack, sql, signIn }) => {
+  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+  await says(stack, ada, "the latest");
+  const [{ id }] = await eventually("it came", async () => {
+    const rows = await sql`select id from public.conversations`;
+    return rows.length > 0 ? rows : undefined;
+  });
+  // Before the one that came; drawn newest first.
+  await sql`
+    insert into public.messages (id, seq, conversation_id, direction, type, text, status, created_at) overriding system value
+    select gen_random_uuid(), -n, ${id}, 'in', 'text', 'message ' || n, 'received', now() - interval '1 s' * n
+    from generate_series(1, 10000) n`;
+  const page = await signIn("operator");
+  await go(page, `/messages?conversation=${id}`, "Messages");
+  const list = page.getByRole("group", { name: "Messages, newest first" });
+  await list.getByText("message 1", { exact: true }).waitFor();
+  for (let reached = 0; reached < 2000;) {
+    await list.evaluate((node) => node.scrollTop = node.scrollHeight);
+    reached = await eventually("older ones are drawn", async () => {
+      const shown = await list.getByText(/^message \d+$/).allTextContents();
+      assert(shown.length < 100, `${shown.length} rows are drawn`);
+      const last = Math.max(...shown.map((text) => Number(text.slice(8))), 0);
+      return last > reached ? last : undefined;
+    });
+  }
+});

@@ -1,0 +1,96 @@
+/** Routes in the panel: their order, a message tried, a condition written, a conflict, and the way back. */
+import { assertEquals } from "@std/assert";
+import { addDestination, addRoute } from "../support/service.ts";
+import { eventually } from "../support/stack.ts";
+import { go, panelTest } from "./panel.ts";
+import { isWell } from "./people.ts";
+
+panelTest(
+  "admin: routes are put into another order, and a message tried takes the other one",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    for (const name of ["crm", "orders"]) await addDestination(sql, name, { url: "http://127.0.0.1:9/" });
+    const keyword = { type: "text", match: "keywords", values: ["order"], case_sensitive: false };
+    await addRoute(sql, ["orders"], keyword, { name: "orders", priority: 10 });
+    await addRoute(sql, ["crm"], { type: "any" }, { name: "all of it", priority: 20 });
+    const order = async () =>
+      (await sql`select name from public.routes order by priority, id`).map(({ name }) => name).slice(0, 2);
+    const page = await signIn("operator");
+    await go(page, "/routes", "Routes");
+    const tried = page.getByRole("region", { name: "Try a message" });
+    await tried.getByRole("textbox", { name: "Text" }).fill("Where is my order?");
+    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+
+    await page.getByRole("button", { name: "Move all of it up" }).press("Enter");
+    await tried.getByRole("status").getByText("all of it: its condition holds → crm").waitFor();
+    await eventually(
+      "the order is stored",
+      async () => (await order()).join() === "all of it,orders" || undefined,
+    );
+
+    const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
+    await items.filter({ hasText: "all of it" }).dragTo(items.filter({ hasText: 'text has "order"' }));
+    await eventually(
+      "it is dragged back",
+      async () => (await order()).join() === "orders,all of it" || undefined,
+    );
+    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+    await isWell(page);
+  },
+);
+
+panelTest(
+  "admin: a route is written part by part, and of two editors the slower one is told",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    await go(page, "/routes", "Routes");
+    await page.getByRole("button", { name: "New route" }).click();
+    const editor = page.getByRole("dialog");
+    await editor.getByRole("textbox", { name: "Name" }).fill("spring");
+    await editor.getByRole("combobox", { name: "Takes" }).click();
+    await page.getByRole("option", { name: "Text", exact: true }).click();
+    await editor.getByRole("combobox", { name: "Goes to" }).click();
+    await page.getByRole("option", { name: "crm" }).click();
+    await page.keyboard.press("Escape");
+    // What the router would refuse is told here, with the place.
+    await editor.getByRole("button", { name: "Add the route" }).click();
+    await editor.getByRole("alert").getByText("values: must not be empty").waitFor();
+    await editor.getByLabel("Takes: words").fill("tulip");
+    await page.keyboard.press("Enter");
+    await editor.getByRole("button", { name: "Add the route" }).click();
+    await page.getByText('text has "tulip"').first().waitFor();
+    const stored = async () =>
+      (await sql`select condition, version, sticky_minutes from public.routes where name = 'spring'`)[0];
+    assertEquals((await stored()).condition, {
+      type: "text",
+      match: "keywords",
+      values: ["tulip"],
+      case_sensitive: false,
+    });
+
+    await page.getByRole("button", { name: /^spring/ }).click();
+    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("30");
+    const [{ id }] = await sql`select id from public.routes where name = 'spring'`;
+    await sql`select public.set_route(${id}, 1, '{"mode": "all"}')`;
+    const conflict = editor.getByRole("alert").filter({
+      hasText: "Somebody else changed this route meanwhile",
+    });
+    await conflict.waitFor();
+    assertEquals(await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).inputValue(), "30");
+    assertEquals(await editor.getByRole("button", { name: "Save" }).isDisabled(), true);
+    assertEquals((await stored()).sticky_minutes, null);
+    await conflict.getByRole("button", { name: "Show theirs" }).click();
+    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("45");
+    await editor.getByRole("button", { name: "Save" }).click();
+    await eventually("it is stored", async () => (await stored()).sticky_minutes === 45 || undefined);
+    assertEquals((await stored()).version, 3);
+
+    await page.getByRole("button", { name: /^spring/ }).click();
+    await editor.getByRole("button", { name: "Restore" }).last().click();
+    await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
+    await eventually("as it was made", async () => (await stored()).version === 4 || undefined);
+    assertEquals((await stored()).sticky_minutes, null);
+  },
+);
