@@ -8,7 +8,7 @@ const NAMES: Record<string, string> = {
   database: "Database",
   queue: "Queues",
   clock: "Clock",
-  graph: "WhatsApp (Graph API)",
+  graph: "WhatsApp API",
   functions: "Functions",
   config: "Configuration",
 };

@@ -39,10 +39,10 @@ export default function Overview() {
     >
       <Loaded of={overview} rows={8}>
         {(data) => (
-          <Stack gap="md">
+          <Stack gap="md" className={classes.body}>
             <Health health={data.health} />
             <Numbers data={data} />
-            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
+            <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>
               <Traffic perMinute={data.per_minute} />
               <div className={classes.brakes}>
                 <Switches />

@@ -31,6 +31,12 @@ function criteria(
   return { on: on.join(", "), back: ends.join(", ") };
 }
 
+/** Scrolls a timeline that is wider than the window to where the rollout is. */
+function bringIntoView(current: HTMLLIElement | null): void {
+  const line = current?.parentElement;
+  if (line) line.scrollLeft = current.offsetLeft - line.offsetLeft - 24;
+}
+
 export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] }) {
   return (
     <Section title="Stages">
@@ -42,6 +48,7 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
           return (
             <li
               key={stage.position}
+              ref={now ? bringIntoView : undefined}
               className={classes.stage}
               data-state={state}
               aria-current={now ? "step" : undefined}
