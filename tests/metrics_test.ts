@@ -56,7 +56,7 @@ edgeTest("metrics: a message's way leaves its traces", async (edge) => {
   assertEquals(at('destination_call_duration_seconds_count{destination="shop",outcome="delivered"}'), 1);
   assertEquals(at('outbound_total{result="sent"}'), 1);
   assertEquals(at('graph_call_duration_seconds_count{result="sent"}'), 1);
-  assertEquals(at('flag_evaluations_total{flag="wa_router.enabled",reason="STATIC"}'), 1);
+  assert(at('flag_evaluations_total{flag="wa_router.enabled",reason="STATIC"}')! >= 1);
   assertEquals(at('flag_enabled{flag="wa_router.enabled"}'), 1);
   assertEquals(at('queue_depth{queue="deliveries"}'), 0);
   assertEquals(at('destination_state{destination="shop",state="active"}'), 1);
@@ -99,5 +99,5 @@ edgeTest("metrics: rollouts, held conversations and dead letters are there as th
   assertEquals(at('flag_rollout_percentage{flag="wa_router.enabled"}'), 0.01);
   assertEquals(at('rollout_state{flag="wa_router.enabled",state="running"}'), 1);
   assertEquals(at('rollout_state{flag="wa_router.enabled",state="rolled_back"}'), 0);
-  assertEquals(at('flag_evaluations_total{flag="wa_router.enabled",reason="SPLIT"}'), 1);
+  assert(at('flag_evaluations_total{flag="wa_router.enabled",reason="SPLIT"}')! >= 1);
 });
