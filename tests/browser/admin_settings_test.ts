@@ -1,0 +1,102 @@
+/** Settings in the panel: what admins do and others see, and how every page of operations looks. */
+import { assertEquals } from "@std/assert";
+import { eventually } from "../support/stack.ts";
+import { answer, go, panelTest } from "./panel.ts";
+import { isWell, says, somebody } from "./people.ts";
+
+panelTest(
+  "admin: an admin keeps allowlist, team and limits; an operator sees them",
+  async ({ sql, signIn }) => {
+    const page = await signIn("admin");
+    await go(page, "/settings", "Settings");
+    await page.getByRole("textbox", { name: "Host to allow" }).fill("https://nonsense");
+    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByText("Give a host such as hooks.example.com").waitFor();
+    await page.getByRole("textbox", { name: "Host to allow" }).fill("hooks.example.com");
+    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByRole("region", { name: "Services" }).getByText("hooks.example.com").waitFor();
+    await page.getByRole("button", { name: "Take hooks.example.com off the list" }).click();
+    await answer(page, "Take it off");
+    await eventually("it is off", async () => {
+      const rows = await sql`select from public.destination_allowlist where pattern = 'hooks.example.com'`;
+      return rows.length === 0 || undefined;
+    });
+
+    await page.getByRole("tab", { name: "Team" }).click();
+    await page.getByRole("textbox", { name: "Address of a new member" }).fill("nobody@example.com");
+    await page.getByRole("button", { name: "Add", exact: true }).click();
+    await page.getByRole("alert").getByText("Nobody has signed up as nobody@example.com.").waitFor();
+    await page.getByRole("combobox", { name: "Role of viewer@example.com" }).click();
+    await page.getByRole("option", { name: /^Operator/ }).click();
+    const roleOf = async (email: string) =>
+      (await sql`select m.role from public.team_members m join auth.users u on u.id = m.user_id where u.email = ${email}`)[
+        0
+      ]
+        .role;
+    await eventually("the role", async () => await roleOf("viewer@example.com") === "operator" || undefined);
+    // The last admin stays: the list shows it again as it is.
+    await page.getByRole("combobox", { name: "Role of admin@example.com" }).click();
+    await page.getByRole("option", { name: /^Viewer/ }).click();
+    await answer(page, "Change it");
+    await page.getByText("The last admin cannot be removed.").waitFor();
+    assertEquals(await roleOf("admin@example.com"), "admin");
+
+    await page.getByRole("tab", { name: "Limits" }).click();
+    await page.getByRole("textbox", { name: "Sending" }).fill("100");
+    await page.getByRole("button", { name: "Save Sending" }).click();
+    await answer(page, "Change it", "a campaign");
+    await eventually("the limit", async () => {
+      const [row] = await sql`select value from public.settings where key = 'wa_send.rate_per_second'`;
+      return row?.value === "100" || undefined;
+    });
+
+    const operator = await signIn("operator");
+    await go(operator, "/settings", "Settings");
+    await operator.getByText("Admins change the allowlist.").waitFor();
+    assertEquals(await operator.getByRole("button", { name: /Allow|off the list/ }).count(), 0);
+    await operator.getByRole("tab", { name: "Team" }).click();
+    await operator.getByText("Admins change the team.").waitFor();
+    assertEquals(await operator.getByRole("button", { name: /^Remove|^Add/ }).count(), 0);
+  },
+);
+
+const PAGES: [path: string, heading: string, shown: string][] = [
+  ["/messages", "Messages", "4711"],
+  ["/deliveries", "Deliveries", "Success"],
+  ["/deliveries?tab=dead", "Deliveries", "No dead letters"],
+  ["/routes", "Routes", "any message"],
+  ["/routes?edit=new", "Routes", "Only where this flag is on"],
+  ["/links", "Links", "demo"],
+  ["/links/new", "New link", "Where it leads"],
+  ["/links/import", "Import links", "Choose a file"],
+  ["/links/at/demo", "Link demo", "Nobody has opened it yet"],
+  ["/settings", "Settings", "Links may lead to these hosts."],
+  ["/settings?tab=team", "Settings", "viewer@example.com"],
+  ["/settings?tab=numbers", "Settings", "a second"],
+  ["/settings?tab=limits", "Settings", "Sending"],
+  ["/settings?tab=notifications", "Settings", "Nobody is told yet"],
+  ["/settings?tab=gates", "Settings", "Nothing is signed yet"],
+];
+
+panelTest(
+  "admin: axe finds nothing serious on the pages of operations, dark or light, wide or narrow",
+  async (panel) => {
+    const { stack, signIn } = panel;
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    await says(stack, ada, "Hello there");
+    const sizes = [{ width: 1280, height: 800 }, { width: 360, height: 740 }];
+    for (const [index, colorScheme] of (["light", "dark"] as const).entries()) {
+      const page = await signIn("admin", { colorScheme, viewport: sizes[index] });
+      for (const viewport of sizes) {
+        await page.setViewportSize(viewport);
+        for (const [path, heading, shown] of PAGES) {
+          await go(page, path, heading);
+          await page.getByText(shown).first().waitFor();
+          await isWell(page).catch((cause) => {
+            throw new Error(`${path}, ${colorScheme}, ${viewport.width} px`, { cause });
+          });
+        }
+      }
+    }
+  },
+);
