@@ -15,10 +15,7 @@ export async function loadRules(api: Api): Promise<Rules> {
     ),
   ]);
   const digits = numbers.map(({ id, display_number }) => [id, display_number?.replace(/\D/g, "") ?? ""]);
-  return await readRules(
-    { ...config, routes: [] },
-    Object.fromEntries(digits.filter(([, number]) => number !== "")),
-  );
+  return await readRules(config, Object.fromEntries(digits.filter(([, number]) => number !== "")));
 }
 
 /** How long a function may not know yet of a host that was allowed, in milliseconds. */
