@@ -1,5 +1,6 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
 import { assertEquals, assertMatch } from "@std/assert";
+import { rasterize, readQr } from "../support/qr.ts";
 import { eventually } from "../support/stack.ts";
 import { go, panelTest } from "./panel.ts";
 import { isWell } from "./people.ts";
@@ -32,6 +33,10 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   await page.getByText("Nobody has opened it yet").waitFor();
 
   const address = await page.getByRole("link", { name: /poster-7$/ }).getAttribute("href");
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "QR code, SVG" }).click();
+  const { pixels, size } = rasterize(await Deno.readTextFile(await (await saved).path()));
+  assertEquals(readQr(pixels, size, size), address);
   const visitor = await page.context().newPage();
   await visitor.goto(address!);
   assertEquals(visitor.url(), target);

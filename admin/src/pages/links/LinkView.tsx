@@ -6,7 +6,6 @@ import {
   Button,
   CopyButton,
   Group,
-  Image,
   Paper,
   SimpleGrid,
   Stack,
@@ -26,6 +25,7 @@ import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Figures } from "./Figures.tsx";
+import { QrCode, QrDownloads } from "./QrCode.tsx";
 import type { Link, WaNumber } from "./types.ts";
 import { placeWords, targetWords, whenWords } from "./words.ts";
 
@@ -57,18 +57,10 @@ export function LinkView({ code }: { code: string }) {
 }
 
 function Address({ of }: { of: Link }) {
-  const png = of.qr_url.replace(/\.svg$/, ".png?size=1024");
   return (
     <Paper withBorder p="md">
       <Group align="flex-start" gap="lg">
-        <Image
-          src={of.qr_url}
-          alt={`QR code of the link ${of.code}`}
-          w={132}
-          h={132}
-          bg="white"
-          radius="sm"
-        />
+        <QrCode code={of.code} url={of.url} />
         <Stack gap="sm" flex={1} miw={220}>
           <Group gap={4} wrap="nowrap">
             <Anchor href={of.url} target="_blank" rel="noreferrer" style={{ overflowWrap: "anywhere" }}>
@@ -98,26 +90,7 @@ function Address({ of }: { of: Link }) {
             {of.tags?.map((tag) => <Badge key={tag} variant="outline" color="gray" tt="none">{tag}</Badge>)}
           </Group>
           <Group gap="xs">
-            <Button
-              component="a"
-              size="xs"
-              variant="default"
-              href={of.qr_url}
-              download={`${of.code}.svg`}
-              leftSection={<Icon name="download" size={16} />}
-            >
-              QR code, SVG
-            </Button>
-            <Button
-              component="a"
-              size="xs"
-              variant="default"
-              href={png}
-              download={`${of.code}.png`}
-              leftSection={<Icon name="download" size={16} />}
-            >
-              QR code, PNG
-            </Button>
+            <QrDownloads code={of.code} url={of.url} />
             <For role="operator">
               <Actions of={of} />
             </For>

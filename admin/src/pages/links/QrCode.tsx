@@ -1,0 +1,50 @@
+/** The QR code of a link: drawn here, by the code that draws it for everybody else. */
+import { Button, Image } from "@mantine/core";
+import { qrPng, qrSvg } from "../../../../supabase/functions/_shared/links/qr.ts";
+import { Icon } from "../../ui/icons.tsx";
+
+/** Width of the PNG, for print. */
+const WIDE = 1024;
+
+export function QrCode({ code, url }: { code: string; url: string }) {
+  return (
+    <Image
+      src={`data:image/svg+xml,${encodeURIComponent(qrSvg(url))}`}
+      alt={`QR code of the link ${code}`}
+      w={132}
+      h={132}
+      bg="white"
+      radius="sm"
+    />
+  );
+}
+
+export function QrDownloads({ code, url }: { code: string; url: string }) {
+  const save = (name: string, content: BlobPart, type: string) => {
+    const address = URL.createObjectURL(new Blob([content], { type }));
+    Object.assign(document.createElement("a"), { href: address, download: name }).click();
+    // The browser has taken it by the next turn at the latest; it asks for no sign that it has.
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  };
+  const icon = <Icon name="download" size={16} />;
+  return (
+    <>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={icon}
+        onClick={() => save(`${code}.svg`, qrSvg(url), "image/svg+xml")}
+      >
+        QR code, SVG
+      </Button>
+      <Button
+        size="xs"
+        variant="default"
+        leftSection={icon}
+        onClick={async () => save(`${code}.png`, await qrPng(url, WIDE), "image/png")}
+      >
+        QR code, PNG
+      </Button>
+    </>
+  );
+}
