@@ -184,8 +184,13 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
     };
   };
   const reread = async () => {
-    // A question that is under way is as old as it was asked: whoever joins it may miss what changed since.
-    await loadConfig().catch(() => {});
+    const [{ revision }] = await sql<{ revision: number }[]>`
+      select (public.load_config(null) ->> 'revision')::float8 as revision`;
+    // A question that is under way is as old as it was asked, and one that takes long leaves the old answer in use.
+    await until("the functions have read what changed", async () => {
+      advance(3001);
+      return (await loadConfig().catch(() => undefined))?.revision === revision;
+    });
     advance(3001);
   };
   return {
