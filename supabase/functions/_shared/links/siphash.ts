@@ -98,6 +98,8 @@ function take(low: number, high: number): void {
   h0 ^= high;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
 function hex(word: number): string {
-  return (word >>> 0).toString(16).padStart(8, "0");
+  return HEX[word >>> 24] + HEX[word >>> 16 & 255] + HEX[word >>> 8 & 255] + HEX[word & 255];
 }
