@@ -54,6 +54,7 @@ export interface Replayed {
   recomputed: { verdict: string; rule: string };
   /** The highest S of each test in these minutes, in millionths: errors, errors relative, slowness, slowness relative. */
   highest: [number, number, number, number];
+  /** So many minutes were taken in, those without an outcome too. */
   minutes: number;
   /** What does not agree: verdict, rule, path, after, before; empty when all does. */
   differences: string[];
@@ -107,7 +108,7 @@ function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidenc
     recorded: { verdict, rule },
     recomputed,
     highest: highest as Replayed["highest"],
-    minutes: path.length,
+    minutes: state.minute - evidence.before.minute,
     differences,
   };
 }
