@@ -1,27 +1,16 @@
 /** The story of one message: where it came from, which route took it and why, how each delivery went. */
-import {
-  Badge,
-  Button,
-  Code,
-  Drawer,
-  Group,
-  Stack,
-  Table,
-  Text,
-  Timeline,
-  Title,
-  VisuallyHidden,
-} from "@mantine/core";
+import { Badge, Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
-import { rpc, useChange, useRpc } from "../../data/query.ts";
+import { useRpc } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
-import { For, useMay } from "../../session/me.tsx";
-import { useAsk } from "../../ui/ask.tsx";
+import { useMay } from "../../session/me.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import type { Attempt, Delivery, Story } from "./types.ts";
-import { droppedWords, errorWords, REASONS, stateOf, typeWords } from "./words.ts";
+import { DeliveryStory } from "./DeliveryStory.tsx";
+import { StoryPart } from "./StoryPart.tsx";
+import type { Story } from "./types.ts";
+import { errorWords, REASONS, typeWords } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
@@ -53,25 +42,13 @@ function Told({ id }: { id: string }) {
       <Facts of={told} />
       {told.direction === "out" ? <Outbound of={told} /> : <Routing of={told} />}
       {told.deliveries.map((delivery) => (
-        <Delivered
+        <DeliveryStory
           key={delivery.id}
           delivery={delivery}
           attempts={told.attempts.filter(({ delivery_id }) => delivery_id === delivery.id)}
         />
       ))}
     </Stack>
-  );
-}
-
-function Section({ title, aside, children }: { title: string; aside?: ReactNode; children: ReactNode }) {
-  return (
-    <section>
-      <Group justify="space-between" mb="xs" gap="xs">
-        <Title order={3} size="h5">{title}</Title>
-        {aside}
-      </Group>
-      {children}
-    </section>
   );
 }
 
@@ -128,16 +105,16 @@ function Routing({ of }: { of: Story }) {
   const { decision } = of;
   if (decision === null) {
     return (
-      <Section title="Route">
+      <StoryPart title="Route">
         <Text size="sm">
           The router has not decided yet. It does so within seconds, unless the flag wa_router.enabled is off
           for this contact: then the message waits, and nothing is lost.
         </Text>
-      </Section>
+      </StoryPart>
     );
   }
   return (
-    <Section title="Route">
+    <StoryPart title="Route">
       <Text size="sm" mb="xs">
         <strong>{decision.name ?? "None"}</strong>: {REASONS[decision.reason] ?? decision.reason}.{" "}
         <Text span c="dimmed">
@@ -166,7 +143,7 @@ function Routing({ of }: { of: Story }) {
           </Table.Tbody>
         </Table>
       )}
-    </Section>
+    </StoryPart>
   );
 }
 
@@ -176,7 +153,7 @@ function Outbound({ of }: { of: Story }) {
   const reached = Object.entries(of.status_at).sort(([, a], [, b]) => a < b ? -1 : 1);
   const error = errorWords(of.error) ?? errorWords(of.outbound?.error);
   return (
-    <Section
+    <StoryPart
       title="Sending"
       aside={<Badge variant="light" color={of.status === "failed" ? "red" : "teal"}>{of.status}</Badge>}
     >
@@ -203,109 +180,6 @@ function Outbound({ of }: { of: Story }) {
           </Timeline.Item>
         ))}
       </Timeline>
-    </Section>
-  );
-}
-
-function Delivered({ delivery, attempts }: { delivery: Delivery; attempts: Attempt[] }) {
-  const ask = useAsk();
-  const nameOf = useNames();
-  const touches = [
-    "message_story",
-    "conversation_messages",
-    "list_dead_letters",
-    "destination_health",
-    "status",
-  ];
-  const retry = useChange({
-    act: () => rpc<number>("retry_deliveries", { p_ids: [delivery.id] }),
-    touches,
-    said: () => "It is tried again now.",
-  });
-  const drop = useChange({
-    act: (reason: string) => rpc<number>("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
-    touches,
-    said: () => "Dropped.",
-  });
-  const [color, word] = stateOf(delivery);
-  return (
-    <Section
-      title={`To ${delivery.destination}`}
-      aside={<Badge color={color} variant="light" tt="none">{word}</Badge>}
-    >
-      {delivery.dropped_reason && (
-        <Text size="sm" mb="xs">{droppedWords(delivery.dropped_reason, nameOf)}</Text>
-      )}
-      {delivery.next_attempt_at && (
-        <Text size="sm" mb="xs">
-          Next attempt:{" "}
-          <Time at={delivery.next_attempt_at} />. A destination that is paused, or whose circuit is open,
-          waits longer.
-        </Text>
-      )}
-      {delivery.state === "dead" && (
-        <For role="operator">
-          <Group gap="xs" mb="sm">
-            <Button
-              size="xs"
-              leftSection={<Icon name="retry" size={16} />}
-              loading={retry.isPending}
-              onClick={() => retry.mutate(undefined)}
-            >
-              Retry
-            </Button>
-            {delivery.dropped_reason === null && (
-              <Button
-                size="xs"
-                variant="default"
-                loading={drop.isPending}
-                onClick={async () => {
-                  const answer = await ask({
-                    title: `Drop the delivery to ${delivery.destination}?`,
-                    body:
-                      "The service does not get this message. It stays listed under Dropped, with your reason.",
-                    action: "Drop",
-                    danger: true,
-                    reason: "required",
-                  });
-                  if (answer?.reason) drop.mutate(answer.reason);
-                }}
-              >
-                Drop
-              </Button>
-            )}
-          </Group>
-        </For>
-      )}
-      {attempts.length === 0
-        ? <Text size="sm" c="dimmed">No attempt has ended yet, or they were purged after the retention.</Text>
-        : (
-          <Timeline bulletSize={14} lineWidth={2} active={attempts.length}>
-            {attempts.map((attempt) => <Attempted key={attempt.attempt} of={attempt} />)}
-          </Timeline>
-        )}
-    </Section>
-  );
-}
-
-function Attempted({ of }: { of: Attempt }) {
-  const { attempt, outcome, status, latency_ms, error, answer, at } = of;
-  const title = outcome === "delivered"
-    ? "delivered"
-    : outcome === "dead"
-    ? "given up"
-    : "failed, to be tried again";
-  return (
-    <Timeline.Item
-      color={outcome === "delivered" ? "green" : outcome === "dead" ? "red" : "yellow"}
-      title={`${attempt > 0 ? `Attempt ${attempt}` : "Before the retry"}: ${title}`}
-    >
-      <Text size="xs" c="dimmed" component="div">
-        <Time at={at} />, {status === null ? "no answer" : `status ${status}`}
-        {latency_ms !== null && `, ${latency_ms} ms`}
-      </Text>
-      {error && <Text size="sm">{error}</Text>}
-      {answer && <Code block mt={4} style={{ whiteSpace: "pre-wrap", maxHeight: 180 }}>{answer}</Code>}
-    </Timeline.Item>
+    </StoryPart>
   );
 }

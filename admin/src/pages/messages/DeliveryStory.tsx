@@ -1,0 +1,114 @@
+/** How one delivery of a message went, and what an operator can do with it once it was given up. */
+import { Badge, Button, Code, Group, Text, Timeline } from "@mantine/core";
+import { rpc, useChange } from "../../data/query.ts";
+import { useNames } from "../../data/team.ts";
+import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { StoryPart } from "./StoryPart.tsx";
+import type { Attempt, Delivery } from "./types.ts";
+import { droppedWords, stateOf } from "./words.ts";
+
+export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; attempts: Attempt[] }) {
+  const ask = useAsk();
+  const nameOf = useNames();
+  const touches = [
+    "message_story",
+    "conversation_messages",
+    "list_dead_letters",
+    "destination_health",
+    "status",
+  ];
+  const retry = useChange({
+    act: () => rpc<number>("retry_deliveries", { p_ids: [delivery.id] }),
+    touches,
+    said: () => "It is tried again now.",
+  });
+  const drop = useChange({
+    act: (reason: string) => rpc<number>("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
+    touches,
+    said: () => "Dropped.",
+  });
+  const [color, word] = stateOf(delivery);
+  return (
+    <StoryPart
+      title={`To ${delivery.destination}`}
+      aside={<Badge color={color} variant="light" tt="none">{word}</Badge>}
+    >
+      {delivery.dropped_reason && (
+        <Text size="sm" mb="xs">{droppedWords(delivery.dropped_reason, nameOf)}</Text>
+      )}
+      {delivery.next_attempt_at && (
+        <Text size="sm" mb="xs">
+          Next attempt:{" "}
+          <Time at={delivery.next_attempt_at} />. A destination that is paused, or whose circuit is open,
+          waits longer.
+        </Text>
+      )}
+      {delivery.state === "dead" && (
+        <For role="operator">
+          <Group gap="xs" mb="sm">
+            <Button
+              size="xs"
+              leftSection={<Icon name="retry" size={16} />}
+              loading={retry.isPending}
+              onClick={() => retry.mutate(undefined)}
+            >
+              Retry
+            </Button>
+            {delivery.dropped_reason === null && (
+              <Button
+                size="xs"
+                variant="default"
+                loading={drop.isPending}
+                onClick={async () => {
+                  const answer = await ask({
+                    title: `Drop the delivery to ${delivery.destination}?`,
+                    body:
+                      "The service does not get this message. It stays listed under Dropped, with your reason.",
+                    action: "Drop",
+                    danger: true,
+                    reason: "required",
+                  });
+                  if (answer?.reason) drop.mutate(answer.reason);
+                }}
+              >
+                Drop
+              </Button>
+            )}
+          </Group>
+        </For>
+      )}
+      {attempts.length === 0
+        ? <Text size="sm" c="dimmed">No attempt has ended yet, or they were purged after the retention.</Text>
+        : (
+          <Timeline bulletSize={14} lineWidth={2} active={attempts.length}>
+            {attempts.map((attempt) => <Attempted key={attempt.attempt} of={attempt} />)}
+          </Timeline>
+        )}
+    </StoryPart>
+  );
+}
+
+function Attempted({ of }: { of: Attempt }) {
+  const { attempt, outcome, status, latency_ms, error, answer, at } = of;
+  const title = outcome === "delivered"
+    ? "delivered"
+    : outcome === "dead"
+    ? "given up"
+    : "failed, to be tried again";
+  return (
+    <Timeline.Item
+      color={outcome === "delivered" ? "green" : outcome === "dead" ? "red" : "yellow"}
+      title={`${attempt > 0 ? `Attempt ${attempt}` : "Before the retry"}: ${title}`}
+    >
+      <Text size="xs" c="dimmed" component="div">
+        <Time at={at} />, {status === null ? "no answer" : `status ${status}`}
+        {latency_ms !== null && `, ${latency_ms} ms`}
+      </Text>
+      {error && <Text size="sm">{error}</Text>}
+      {answer && <Code block mt={4} style={{ whiteSpace: "pre-wrap", maxHeight: 180 }}>{answer}</Code>}
+    </Timeline.Item>
+  );
+}
