@@ -3,12 +3,13 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 /** The local stack that `admin:dev` works on. */
-const STACK = Deno.env.get("GATELINK_URL") ?? "http://127.0.0.1:54321";
+const STACK = "http://127.0.0.1:54321";
 
 export default defineConfig({
   // Relative, so that it runs in any folder of any host.
   base: "./",
   plugins: [react()],
+  cacheDir: "../node_modules/.vite",
   // The manifest tells tests which files are loaded first.
   build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },
   server: {

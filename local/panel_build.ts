@@ -3,7 +3,7 @@
  * was built from the same sources.
  */
 import { createHash } from "node:crypto";
-import { fromFileUrl, join, ROOT } from "./paths.ts";
+import { join, ROOT } from "./paths.ts";
 
 /** What it is built into. */
 export const PANEL: string = join(ROOT, "admin", "dist");
@@ -20,8 +20,6 @@ const SOURCES = [
 const MARK = join(PANEL, "sources.txt");
 /** Folder of what is being built. */
 const DRAFTS = join(ROOT, "admin", "dist.new");
-/** Argument with which this module bundles into the folder that follows, and nothing else. */
-const BUNDLE = "--bundle";
 /** Held while building: several stacks may start on one checkout. */
 const LOCK = join(ROOT, "admin", ".building");
 
@@ -56,9 +54,22 @@ export async function buildPanel(): Promise<void> {
   // What a build that was cut off left behind, or still writes.
   await Deno.remove(DRAFTS, { recursive: true }).catch(() => {});
   const draft = join(DRAFTS, crypto.randomUUID());
-  // A process of its own: the bundler holds much memory, and the stack that asks goes on serving.
+  const { imports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  // A process of its own: the bundler holds much memory, and the stack that asks goes on serving. Not imported either:
+  // its types bring those of Node along, which are not Deno's.
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", fromFileUrl(import.meta.url), BUNDLE, draft],
+    args: [
+      "run",
+      "-A",
+      imports.vite,
+      "build",
+      "admin",
+      "--outDir",
+      draft,
+      "--emptyOutDir",
+      "--logLevel",
+      "warn",
+    ],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "null",
@@ -75,18 +86,7 @@ export async function buildPanel(): Promise<void> {
   await Deno.remove(DRAFTS, { recursive: true });
 }
 
-/** Bundles into a folder. */
-async function bundle(outDir: string): Promise<void> {
-  const { build } = await import("vite");
-  await build({ root: join(ROOT, "admin"), build: { outDir, emptyOutDir: true }, logLevel: "warn" });
-}
-
 if (import.meta.main) {
-  if (Deno.args[0] === BUNDLE) {
-    await bundle(Deno.args[1]);
-    // Its watchers and workers would keep it alive.
-    Deno.exit(0);
-  }
   await buildPanel();
   console.log(
     `The admin panel is in ${PANEL}. Write your project's url and publishable key into config.json there.`,

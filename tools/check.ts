@@ -43,7 +43,7 @@ async function folders(): Promise<string[]> {
   const names = (await files("*.ts")).filter((path) => !path.startsWith("admin/")).map((path) =>
     path.split("/")[0]
   );
-  return [...new Set(names), "admin/vite.config.ts"];
+  return [...new Set(names)];
 }
 
 /** Types of the admin panel. */
