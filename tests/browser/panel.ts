@@ -102,10 +102,21 @@ export async function answer(page: Page, action: string, reason?: string): Promi
 
 /** Serious faults of a page as it stands, and words wider than the window: a page scrolls down, never sideways. */
 export async function faultsOf(page: Page): Promise<string[]> {
-  const wide = await page.evaluate(() => {
-    const { document } = globalThis as unknown as { document: { documentElement: Record<string, number> } };
-    const { scrollWidth, clientWidth } = document.documentElement;
-    return scrollWidth > clientWidth ? [`${scrollWidth} px wide in a window of ${clientWidth} px`] : [];
-  });
-  return [...await seriousFaults(page), ...wide];
+  return [...await seriousFaults(page), ...await tooWide(page)];
+}
+
+/** Elements that reach beyond the window, once the page has had two seconds to settle. */
+async function tooWide(page: Page): Promise<string[]> {
+  for (let look = 0;; look++) {
+    const wide = await page.evaluate<string[]>(`(() => {
+      const { scrollWidth, clientWidth } = document.documentElement;
+      if (scrollWidth <= clientWidth) return [];
+      const beyond = [...document.querySelectorAll("body *")]
+        .filter((element) => element.getBoundingClientRect().right > clientWidth + 1)
+        .slice(0, 8).map((element) => element.tagName + " " + element.className);
+      return [scrollWidth + " px wide in a window of " + clientWidth + " px", ...beyond];
+    })()`);
+    if (wide.length === 0 || look === 20) return wide;
+    await page.waitForTimeout(100);
+  }
 }

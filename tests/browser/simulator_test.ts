@@ -56,8 +56,10 @@ async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>)
 
 /** The bubble whose text this is. */
 const bubble = (page: Page, text: string) => page.locator("#messages li", { hasText: text }).last();
+/** Waits for a bubble with the text and the ticks: what was said and an answer that repeats it differ in these. */
 const ticks = (page: Page, text: string, label: string) =>
-  bubble(page, text).getByRole("img", { name: label }).waitFor();
+  page.locator("#messages li", { hasText: text }).filter({ has: page.getByRole("img", { name: label }) })
+    .last().waitFor();
 
 async function say(page: Page, text: string): Promise<void> {
   await page.getByRole("textbox", { name: "Message" }).fill(text);
