@@ -1,5 +1,5 @@
 /** The intake in SQL: once each, in order, nothing lost, people kept apart and together as they should. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { databaseTest } from "./support/database.ts";
@@ -339,3 +339,23 @@ databaseTest("purge: a run takes all that an hour brought, what is younger stays
   assertEquals(purged, { webhook_events: 30000, delivery_attempts: 0 });
   assertEquals((await sql`select from public.webhook_events`).length, 100);
 });
+
+databaseTest(
+  "look-ups: a person is found by the index of whole ids, however little is known of the table",
+  async (sql) => {
+    for (const kind of ["phone", "bsuid", "parent_bsuid", "username"]) {
+      const plan = await sql.begin(async (tx) => {
+        // As ingest_updates has it.
+        await tx`set local enable_seqscan = off`;
+        await tx`set local plan_cache_mode = force_generic_plan`;
+        await tx.unsafe(`prepare look_up (text) as select i.contact_id from public.contact_identities i
+        where i.channel = 'whatsapp' and i.kind = '${kind}' and i.value = $1 and i.valid_to is null limit 1`);
+        const rows = await tx.unsafe("explain execute look_up ('1')");
+        await tx`deallocate look_up`;
+        return rows.map((row) => row["QUERY PLAN"]).join("\n");
+      });
+      assertStringIncludes(plan, "contact_identities_current_idx");
+      assertStringIncludes(plan, "Index Cond: ((channel = 'whatsapp'::text)");
+    }
+  },
+);

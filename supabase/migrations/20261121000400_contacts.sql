@@ -84,8 +84,9 @@ create unique index contact_identities_current_idx on public.contact_identities 
 comment on index public.contact_identities_current_idx is 'An id belongs to at most one person at a time; the look-up of every inbound message.';
 create index contact_identities_contact_idx on public.contact_identities (contact_id, kind);
 comment on index public.contact_identities_contact_idx is 'A person''s ids.';
+-- The length keeps it out of the plans of look-ups by the whole number, for which it would be read from end to end.
 create index contact_identities_last_four_idx on public.contact_identities (right(value, 4))
-  where kind = 'phone' and valid_to is null;
+  where kind = 'phone' and valid_to is null and length(value) >= 4;
 comment on index public.contact_identities_last_four_idx is 'Search by the last four digits.';
 alter table public.contact_identities enable row level security;
 revoke all on public.contact_identities from public, anon, authenticated;

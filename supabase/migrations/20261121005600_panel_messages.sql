@@ -143,7 +143,7 @@ begin
       union all
       select 'contact', c.id, null from public.contact_identities i
       join public.conversations c on c.contact_id = i.contact_id
-      where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and i.kind = 'phone' and i.valid_to is null
+      where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
       union all
       (select 'link', m.conversation_id, a.message_id from public.attributions a
         join public.messages m on m.id = a.message_id
