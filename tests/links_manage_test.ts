@@ -278,6 +278,38 @@ linksTest("of two who change a link in the same moment one is told", async (link
   assertEquals(version, 1 + won.length);
 });
 
+linksTest("PATCH with the version that was read keeps what somebody else wrote since", async (links) => {
+  const code = await links.link({ default_url: HOME });
+  assertEquals((await patch(links, code, { version: 1, tags: ["mine"] })).body.version, 2);
+  const late = await patch(links, code, { version: 1, tags: ["late"] });
+  assertEquals([late.status, late.body.code], [409, "conflict"]);
+  const { body } = await patch(links, code, { version: 2, max_uses: 3 });
+  assertEquals([body.tags, body.max_uses], [["mine"], 3]);
+});
+
+linksTest("what is refused is told by field", async (links) => {
+  const fieldsOf = async (body: unknown) => (await post(links, body)).body.fields;
+  assertEquals(
+    await fieldsOf({
+      default_url: HOME,
+      max_uses: 0,
+      targets: [{ url: HOME, when: { country: ["DE", "Germany"], query: { src: [""], "": true } } }],
+    }),
+    [
+      { path: "targets[0].when.country[1]", message: 'is not a country like "DE"' },
+      { path: "targets[0].when.query.", message: "Invalid key in record" },
+      { path: "max_uses", message: "Too small: expected number to be >=1" },
+    ],
+  );
+  assertEquals(await fieldsOf({ default_url: HOME, targets: [{ url: "https://evil.test/" }] }), [
+    { path: "targets[0].url", message: "is not on the allowlist" },
+  ]);
+  const code = await links.link({ default_url: HOME });
+  assertEquals((await patch(links, code, { expired_url: "https://evil.test/" })).body.fields, [
+    { path: "expired_url", message: "is not on the allowlist" },
+  ]);
+});
+
 linksTest("DELETE is for visitors; figures stay, the external id is free, the code is not", async (links) => {
   const code = await links.link({ default_url: HOME, external_id: "poster" });
   await links.visit(code);

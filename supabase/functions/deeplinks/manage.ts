@@ -16,9 +16,9 @@ import {
   type LinkBody,
   newLink,
 } from "../_shared/links/schema.ts";
-import { pathOf } from "../_shared/routing/condition.ts";
 import type { Authorise } from "./authorise.ts";
 import type { Call } from "./handler.ts";
+import { type Fault, faultsOf } from "./manage_faults.ts";
 import { cursorOf, dayParam, intParam } from "./params.ts";
 
 /** What management needs. */
@@ -58,7 +58,7 @@ interface Refused {
   status: number;
   error: ProblemCode;
   detail: string;
-  fields?: readonly { path: string; message: string }[];
+  fields: readonly Fault[];
 }
 
 /** Makes the answers to management. */
@@ -105,7 +105,10 @@ export function createManage(deps: ManageDeps) {
         outcomes.push(read);
       } else if (read.link.password !== undefined && ++passwords > MAX_PASSWORDS) {
         outcomes.push(
-          refused("invalid_request", `At most ${MAX_PASSWORDS} links with a password are made in one call.`),
+          refused("invalid_request", [{
+            path: "password",
+            message: `is one too many: at most ${MAX_PASSWORDS} links with one are made in one call`,
+          }]),
         );
       } else {
         outcomes.push(undefined);
@@ -140,7 +143,10 @@ export function createManage(deps: ManageDeps) {
     };
   }
 
-  /** `PATCH /{code}`: what is given is changed, null takes it away (RFC 7396). */
+  /**
+   * `PATCH /{code}`: what is given is changed, null takes it away (RFC 7396). With `version`, the one that the caller
+   * read, it is refused when somebody changed the link since.
+   */
   async function change(call: Call, code: string): Promise<Response> {
     const actor = await gate(call, "operator");
     const patch = await readJson(call.request, MAX_BYTES);
@@ -150,7 +156,8 @@ export function createManage(deps: ManageDeps) {
     const headers = await deps.limit(actor);
     const now = await deps.rpc<Stored | null>("find_link", { p_code: code });
     if (now === null) throw new Problem("link_not_found");
-    const { password: given, ...rest } = patch as Record<string, unknown>;
+    const { password: given, version, ...rest } = patch as Record<string, unknown>;
+    if (version !== undefined && version !== now.version) throw changedMeanwhile();
     const whole = merge(bodyOf(now), rest) as Record<string, unknown>;
     const [read] = await readAll(changedLink, [given == null ? whole : { ...whole, password: given }]);
     if ("error" in read) throw refusalOf(read);
@@ -167,9 +174,7 @@ export function createManage(deps: ManageDeps) {
       if (error instanceof DbError && error.code === "23505") throw new Problem("external_id_taken");
       throw error;
     });
-    if (changed === null) {
-      throw new Problem("conflict", { detail: "Somebody else changed the link in this moment." });
-    }
+    if (changed === null) throw changedMeanwhile();
     deps.forget([code]);
     return Response.json(shownAs(call, changed), { headers });
   }
@@ -227,6 +232,10 @@ export function createManage(deps: ManageDeps) {
   return { create, createMany, change, remove, list, stats };
 }
 
+function changedMeanwhile(): Problem {
+  return new Problem("conflict", { detail: "Somebody else changed the link meanwhile." });
+}
+
 /** A link as `find_link` gives it. */
 interface Stored {
   code: string;
@@ -265,33 +274,23 @@ function readLink<Body extends LinkBody | ChangedLink>(
   rules: Rules,
 ): { link: Body } | Refused {
   const parsed = schema.safeParse(body);
-  if (!parsed.success) {
-    const fields = parsed.error.issues.slice(0, 10).map(({ path, message }) => ({
-      path: pathOf(path),
-      message,
-    }));
-    return {
-      ...refused("invalid_request", sentence(fields.map(({ path, message }) => [path, message]))),
-      fields,
-    };
-  }
+  if (!parsed.success) return refused("invalid_request", faultsOf(parsed.error.issues));
   const faults: Disallowed[] = checkPlaces(parsed.data, rules);
   if (faults.length > 0) {
-    return refused("url_not_allowed", sentence(faults.map(({ path, why }) => [path, why])));
+    return refused("url_not_allowed", faults.map(({ path, why }) => ({ path, message: why })));
   }
   return { link: parsed.data };
 }
 
-function refused(error: "invalid_request" | "url_not_allowed", detail: string): Refused {
-  return { status: 422, error, detail };
-}
-
-function sentence(faults: (readonly [path: string, what: string])[]): string {
-  return faults.map(([path, what]) => `${path === "" ? "The body" : path} ${what}`).join("; ") + ".";
+function refused(error: "invalid_request" | "url_not_allowed", fields: readonly Fault[]): Refused {
+  const detail = fields.map(({ path, message }) => `${path === "" ? "The body" : path} ${message}`).join(
+    "; ",
+  );
+  return { status: 422, error, detail: `${detail}.`, fields };
 }
 
 function refusalOf({ error, detail, fields }: Refused): Problem {
-  return new Problem(error, { detail, ...(fields === undefined ? {} : { extensions: { fields } }) });
+  return new Problem(error, { detail, extensions: { fields } });
 }
 
 /** SHA-256 of a value, whatever the order of its members. */
