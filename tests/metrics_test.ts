@@ -91,13 +91,17 @@ edgeTest("metrics: rollouts, held conversations and dead letters are there as th
   await says(meta.addContact({ name: "Nora", phone: "12025550143" }), "hello");
   await settled();
   await sql`
-    insert into public.rollouts (flag_key, plan, state, created_at) values
-      ('wa_router.enabled', 'old', 'rolled_back', now() - interval '1 day'), ('wa_router.enabled', 'new', 'running', now())`;
+    insert into public.rollouts (flag_key, plan, state, created_at, finished_at) values
+      ('wa_router.enabled', 'old', 'rolled_back', now() - interval '1 day', now() - interval '1 hour'),
+      ('wa_router.enabled', 'new', 'running', now(), null),
+      ('wa_send.enabled', 'new', 'rolled_back', now(), to_timestamp(1795000000.5))`;
   const found = await scrape(edge);
   const at = (series: string) => found.get(`gatelink_${series}`);
   assertEquals([at('queue_depth{queue="unrouted"}'), at("queue_held")], [1, 1]);
   assertEquals(at('flag_rollout_percentage{flag="wa_router.enabled"}'), 0.01);
   assertEquals(at('rollout_state{flag="wa_router.enabled",state="running"}'), 1);
   assertEquals(at('rollout_state{flag="wa_router.enabled",state="rolled_back"}'), 0);
+  assertEquals(at('rollout_finished_timestamp_seconds{flag="wa_router.enabled"}'), undefined);
+  assertEquals(at('rollout_finished_timestamp_seconds{flag="wa_send.enabled"}'), 1795000000.5);
   assert(at('flag_evaluations_total{flag="wa_router.enabled",reason="SPLIT"}')! >= 1);
 });

@@ -38,7 +38,8 @@ language sql stable set search_path = '' as $$
     'rollouts', (
       -- The latest of each flag.
       select coalesce(jsonb_agg(jsonb_build_object('flag', r.flag_key, 'state', r.state, 'stage', r.stage,
-        'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason) order by r.flag_key), '[]')
+        'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason,
+        'finished_at', extract(epoch from r.finished_at)) order by r.flag_key), '[]')
       from (select distinct on (x.flag_key) x.* from public.rollouts x order by x.flag_key, x.created_at desc) r
       left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage))
 $$;

@@ -21,7 +21,14 @@ export interface Snapshot {
   overdue_seconds: number;
   destinations: { name: string; state: string; open: number; oldest_seconds: number; dead: number }[];
   flags: { key: string; on: boolean; percentage: number | null }[];
-  rollouts: { flag: string; state: string; stage: number; percentage: number }[];
+  rollouts: {
+    flag: string;
+    state: string;
+    stage: number;
+    percentage: number;
+    /** In seconds since 1970; null while it is under way. */
+    finished_at: number | null;
+  }[];
 }
 
 /** What this process knows by itself. */
@@ -246,6 +253,13 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       "rollout_stage_percentage",
       "Percentage of that stage.",
       rollouts.map(({ flag, percentage }) => [{ flag }, percentage]),
+    ),
+    gauge(
+      "rollout_finished_timestamp_seconds",
+      "When a flag's latest rollout was completed or rolled back; absent before.",
+      rollouts.flatMap(({ flag, finished_at }): Sample[] =>
+        finished_at === null ? [] : [[{ flag }, finished_at]]
+      ),
     ),
     counter(
       "notifications_total",
