@@ -51,8 +51,8 @@ returns table (
   off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
   on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint
 )
--- plpgsql keeps the plan.
-language plpgsql stable set search_path = '' as $$
+-- plpgsql keeps the plan. A flag's minutes lie one on a page, in the order of the index: a bitmap of them would only cost.
+language plpgsql stable set search_path = '' set enable_bitmapscan = off as $$
 #variable_conflict use_column
 begin
   return query

@@ -113,8 +113,8 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     ),
     counter(
       "webhook_updates_total",
-      "Updates that Meta sent and got a 200 for, by what became of them.",
-      counted("webhook_updates", "result").filter(([{ result }]) => result !== "received"),
+      "Updates that Meta sent and that are committed, by Meta's field and result: stored, or a duplicate.",
+      counted("webhook_results", "field", "result"),
     ),
     counter(
       "webhook_updates_stored_total",

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Rpc } from "../_shared/db/client.ts";
+import { count as countShared, type Counters } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import type { Update } from "../_shared/whatsapp/updates.ts";
 
@@ -35,6 +36,8 @@ export interface IngestOptions {
   maxQueuedBytes?: number;
   /** Groups under way at once. @default {2} */
   inFlight?: number;
+  /** Told how many of which field were stored or seen before. @default {this process's counters} */
+  count?: Counters["count"];
 }
 
 /**
@@ -45,8 +48,14 @@ const WORTH_BESIDE = 24;
 
 /** An {@linkcode Ingest} that calls `ingest_updates` through `rpc`. */
 export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
-  const { maxUpdates = 512, maxBytes = 4 << 20, maxQueued = 5000, maxQueuedBytes = 48 << 20, inFlight = 2 } =
-    options;
+  const {
+    maxUpdates = 512,
+    maxBytes = 4 << 20,
+    maxQueued = 5000,
+    maxQueuedBytes = 48 << 20,
+    inFlight = 2,
+    count = countShared,
+  } = options;
   // One measure for both limits: an update weighs at least its share of a full group.
   const weight = Math.ceil(maxBytes / maxUpdates);
 
@@ -58,6 +67,7 @@ export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
     if (outcomes.length !== updates.length) {
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
+    tally(updates, outcomes, count);
     let from = 0;
     return deliveries.map((delivery) => outcomes.slice(from, from += delivery.updates.length));
   }
@@ -72,4 +82,18 @@ export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
     maxBytes,
     maxQueuedBytes,
   });
+}
+
+/**
+ * Counts a group under `webhook_results` by field and result. Here and not in SQL, which has enough to do; and by runs
+ * of equal ones, for nearly all groups are one.
+ */
+function tally(updates: readonly Update[], outcomes: string, count: Counters["count"]): void {
+  let from = 0;
+  for (let i = 1; i <= updates.length; i++) {
+    const { field } = updates[from];
+    if (i < updates.length && updates[i].field === field && outcomes[i] === outcomes[from]) continue;
+    count("webhook_results", `${field} ${outcomes[from] === "s" ? "stored" : "duplicate"}`, i - from);
+    from = i;
+  }
 }
