@@ -99,3 +99,39 @@ webhookTest("the signature is that of the bytes on the wire, escaped or not", as
   const rows = await sql`select distinct text from public.messages`;
   assertEquals([...rows], [{ text: body }]);
 });
+
+const tallied = new Map<string, number>();
+
+webhookTest(
+  "stored and repeated updates are counted by their field, over all bodies of a group",
+  async ({ post }) => {
+    const quality = { object: "whatsapp_business_account", entry: [{ id: "1", changes: [QUALITY] }] };
+    await Promise.all([
+      post(hook([text("1"), text("2"), text("1")])),
+      post(quality),
+      post(hook([text("3")])),
+      post(quality),
+    ]);
+    await post(hook([text("3")]));
+    assertEquals(
+      tallied,
+      new Map([
+        ["messages stored", 3],
+        ["messages duplicate", 2],
+        ["phone_number_quality_update stored", 1],
+        ["phone_number_quality_update duplicate", 1],
+      ]),
+    );
+  },
+  {
+    count(name, label = "", n = 1) {
+      assertEquals(name, "webhook_results");
+      tallied.set(label, (tallied.get(label) ?? 0) + n);
+    },
+  },
+);
+
+const QUALITY = {
+  field: "phone_number_quality_update",
+  value: { event: "FLAGGED", current_limit: "TIER_1K" },
+};
