@@ -180,7 +180,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
     return {
       status: response.status,
       headers: response.headers,
-      body: json ? JSON.parse(answer) : answer,
+      body: json && answer !== "" ? JSON.parse(answer) : answer,
     };
   };
   const reread = async () => {

@@ -185,10 +185,11 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
           : JSON.stringify(body),
       }, root ? "" : undefined);
       const json = /\bjson\b/.test(response.headers.get("content-type") ?? "");
+      const text = await response.text();
       return {
         status: response.status,
         headers: response.headers,
-        body: json ? await response.json() : await response.text(),
+        body: json && text !== "" ? JSON.parse(text) : text,
       };
     },
     visit: (code, headers = {}, query = "") =>

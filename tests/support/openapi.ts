@@ -4,18 +4,23 @@ import { assert, assertEquals, fail } from "@std/assert";
 import { Ajv2020, type ValidateFunction } from "ajv/2020";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
+import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
 import type { Answer } from "./edge.ts";
 
 interface Reference {
   $ref?: string;
 }
 interface Response extends Reference {
-  headers?: Record<string, Reference & { schema: unknown }>;
-  content?: Record<string, { schema: unknown }>;
+  headers?: Record<string, Reference & { schema: unknown; required?: boolean }>;
+  content?: Record<string, { schema?: unknown }>;
 }
-interface Operation {
+/** One method of a path. */
+export interface Operation {
+  operationId: string;
   responses: Record<string, Response>;
-  requestBody?: {
+  parameters?: (Reference & { name?: string; in?: string })[];
+  security?: Record<string, unknown>[];
+  requestBody?: Reference & {
     content: Record<string, { schema: unknown; examples?: Record<string, { value: unknown }> }>;
   };
 }
@@ -23,6 +28,8 @@ interface Operation {
 export interface Document {
   servers: { url: string }[];
   paths: Record<string, Record<string, Operation>>;
+  security: Record<string, unknown>[];
+  components: Record<string, Record<string, unknown>>;
 }
 
 const validator = new Validator();
@@ -31,8 +38,18 @@ export const validity = await validator.validate(await Deno.readTextFile(join(RO
 /** The document. */
 export const openapi = validator.specification as unknown as Document;
 
+const METHODS = ["get", "head", "post", "patch", "put", "delete", "options"];
+
+/** Every operation: a path may have parameters beside its methods. */
+export const operations: { path: string; method: string; operation: Operation }[] = Object.entries(
+  openapi.paths,
+).flatMap(([path, item]) =>
+  METHODS.filter((method) => method in item).map((method) => ({ path, method, operation: item[method] }))
+);
+
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false });
 ajv.addFormat("uuid", /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+ajv.addFormat("date", /^\d{4}-\d\d-\d\d$/);
 ajv.addFormat("date-time", /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/);
 ajv.addSchema(openapi, "openapi.yaml");
 
@@ -57,11 +74,18 @@ export function assertFits(value: unknown, ...keys: string[]): void {
 }
 
 /** What an object or a reference to it stands for, and where it is. */
-function resolve<T extends Reference>(found: T, keys: string[]): [T, string[]] {
+export function resolve<T extends Reference>(found: T, keys: string[]): [T, string[]] {
   if (found.$ref === undefined) return [found, keys];
   const path = found.$ref.replace(/^#\//, "").split("/");
   // deno-lint-ignore no-explicit-any
   return [path.reduce((at: any, key) => at[key], openapi) as T, path];
+}
+
+const PROBLEM = "application/problem+json";
+
+/** The media type of an answer; "" for one without a body. */
+function typeOf({ headers, body }: Answer): string {
+  return body === "" || body === null ? "" : (headers.get("content-type") ?? "").split(";")[0];
 }
 
 /** Fails unless an answer is one that the document describes for this operation: status, headers, type, body. */
@@ -71,15 +95,77 @@ export function assertDescribed(path: string, method: string, answer: Answer): v
   const described = openapi.paths[path]?.[method]?.responses[status] ??
     fail(`${method} ${path} answers ${status}, which is not described: ${JSON.stringify(body)}`);
   const [response, keys] = resolve(described, at);
-  const type = (headers.get("content-type") ?? "").split(";")[0];
-  assert(response.content?.[type], `${at.join(" ")}: type ${type} is not described`);
-  assertFits(body, ...keys, "content", type, "schema");
+  const type = typeOf(answer);
+  if (type !== "" || response.content !== undefined) {
+    const content = response.content?.[type];
+    assert(content !== undefined, `${at.join(" ")}: type ${type} is not described: ${JSON.stringify(body)}`);
+    if (content?.schema !== undefined) assertFits(body, ...keys, "content", type, "schema");
+  }
   assert(headers.get("x-request-id"), `${at.join(" ")}: no x-request-id`);
   for (const name of Object.keys(response.headers ?? {})) {
-    const [, place] = resolve(response.headers![name], [...keys, "headers", name]);
-    assertFits(headers.get(name), ...place, "schema");
+    const [header, place] = resolve(response.headers![name], [...keys, "headers", name]);
+    const value = headers.get(name);
+    if (value !== null || header.required !== false) assertFits(value, ...place, "schema");
   }
-  if (type === "application/problem+json") {
+  if (type === PROBLEM) {
     assertEquals([body.status, body.request_id], [status, headers.get("x-request-id")]);
   }
+}
+
+/** An answer that the document describes. */
+export interface Described {
+  path: string;
+  method: string;
+  status: string;
+  /** The code of a problem, the media type of anything else, "" for an answer without a body. */
+  what: string;
+}
+
+/** Every answer that is described: each status with each code that its schema lets through, and each media type. */
+export const DESCRIBED: readonly Described[] = operations.flatMap(({ path, method, operation }) =>
+  Object.entries(operation.responses).flatMap(([status, found]) => {
+    const [response, keys] = resolve(found, ["paths", path, method, "responses", status]);
+    const types = Object.keys(response.content ?? {});
+    const whats = types.length === 0
+      ? [""]
+      : types.flatMap((type) => type === PROBLEM ? codesAt(Number(status), keys) : [type]);
+    return whats.map((what) => ({ path, method, status, what }));
+  })
+);
+
+function codesAt(status: number, keys: string[]): ProblemCode[] {
+  const fits = schemaAt(...keys, "content", PROBLEM, "schema");
+  return (Object.keys(PROBLEMS) as ProblemCode[]).filter((code) =>
+    fits({ type: `urn:gatelink:problem:${code}`, title: "", status, code, request_id: "", errorDetails: "" })
+  );
+}
+
+/** A caller who goes away, a full queue, a fault of ours: other tests meet these. */
+const HARD_TO_MEET = /^(body_incomplete|overloaded|internal_error)$/;
+
+/** Looks at answers, and knows in the end which of those that are described did not come. */
+export function witness() {
+  const met = new Set<string>();
+  const nameOf = ({ path, method, status, what }: Described) => `${method} ${path} ${status} ${what}`;
+  return {
+    /** Fails unless the answer has this status and is as the document describes it. */
+    see(path: string, method: string, status: number, given: Answer): void {
+      // Whatever a function gives along with HEAD, HTTP leaves it out.
+      const answer = method === "head" ? { ...given, body: "" } : given;
+      assertEquals(answer.status, status, `${method} ${path}: ${JSON.stringify(answer.body)}`);
+      assertDescribed(path, method, answer);
+      const type = typeOf(answer);
+      const what = type === PROBLEM ? answer.body.code : type;
+      met.add(nameOf({ path, method, status: String(status), what }));
+    },
+    /** Fails unless all that the document describes for these paths was seen, and nothing else. */
+    assertAllMet(isOurs: (path: string) => boolean): void {
+      const ours = DESCRIBED.filter(({ path }) => isOurs(path));
+      const described = new Set(ours.map(nameOf));
+      const unmet = ours.filter(({ what }) => !HARD_TO_MEET.test(what)).map(nameOf).filter((name) =>
+        !met.has(name)
+      );
+      assertEquals([unmet, [...met].filter((name) => !described.has(name))], [[], []]);
+    },
+  };
 }
