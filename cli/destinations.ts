@@ -97,26 +97,18 @@ Example:
       })
     );
 
-  group.command("test").description("send a signed test event (type gatelink.test) from this machine")
-    .argument("<name>", "the destination")
-    .option(
-      "--secret <whsec>",
-      "its signing secret (default: read from the database, where stack.json has its address)",
-      secret,
-    )
+  group.command("test").description("have a signed test event (type gatelink.test) sent")
+    .argument("<name>", "the destination", destinationName)
     .addHelpText(
       "after",
       `
-It is sent as a message would be: same signature, allowlist, address check and timeout. Exit code 1 when the
-service does not answer 2xx.
+The function wa-router sends it as a message would be: same signature, allowlist, address check and timeout, from
+the same place. Exit code 1 when the service does not answer 2xx.
 
-Examples:
-  gatelink destinations test demo
-  gatelink destinations test orders --secret "$ORDERS_SECRET"`,
+Example:
+  gatelink destinations test demo`,
     )
-    .action((name: string, options: { secret?: string }) =>
-      run((session) => testDestination(session, name, options.secret))
-    );
+    .action((name: string) => run((session) => testDestination(session, name)));
 
   for (
     const [verb, state, told] of [

@@ -2,15 +2,10 @@
  * The deeplinks function of a stack, called with the secret key. Links are made and changed by it alone: it checks each
  * address against the allowlist, which the database by itself does not.
  */
-import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
+import { CliError } from "./errors.ts";
+import { callFunction, type CallOptions } from "./functions_api.ts";
 import type { Session } from "./session.ts";
 import type { Stack } from "./stack.ts";
-
-const TIMEOUT_MS = 60_000;
-/** Waits before a call is made again, in milliseconds, where the answer names none. */
-const WAITS_MS = [500, 1000, 2000, 4000];
-/** A wait that the stack asks for is cut to this, in milliseconds. */
-const MAX_WAIT_MS = 60_000;
 
 /** Links in one call of {@linkcode LinksApi.createMany}. */
 export const BULK = 1000;
@@ -116,7 +111,7 @@ export interface LinksApi {
 export async function linksApi(session: Session): Promise<LinksApi> {
   const { stack } = await session.api();
   const call = <T>(method: string, path: string, options: CallOptions = {}) =>
-    request<T>(stack, method, path, options);
+    callFunction<T>(stack, method, `deeplinks${path}`, { hintOf, ...options });
 
   async function* pages(filter: ListFilter, size = 1000): AsyncGenerator<Link[]> {
     let cursor: string | undefined;
@@ -159,81 +154,6 @@ export async function linkNamed(api: LinksApi, code: string): Promise<Link> {
   throw new CliError("not_found", `There is no link ${code}.`, "gatelink links list shows them.");
 }
 
-interface CallOptions {
-  body?: unknown;
-  /** Whether it may be made again after a failure that passes. @default {false} */
-  again?: boolean;
-}
-
-async function request<T>(
-  stack: Stack,
-  method: string,
-  path: string,
-  { body, again = false }: CallOptions,
-): Promise<{ status: number; body: T }> {
-  const address = `${stack.url}/functions/v1/deeplinks${path}`;
-  for (let attempt = 0;; attempt++) {
-    const last = !again || attempt === WAITS_MS.length;
-    let response: Response, text: string;
-    try {
-      response = await fetch(address, {
-        method,
-        headers: { apikey: stack.secretKey, accept: "application/json", "content-type": "application/json" },
-        body: body === undefined ? undefined : JSON.stringify(body),
-        redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      text = await response.text();
-    } catch (error) {
-      if (last) throw away(stack, fetchReason(error), error);
-      await wait(WAITS_MS[attempt]);
-      continue;
-    }
-    if (response.ok) return { status: response.status, body: JSON.parse(text) };
-    if (last || (response.status !== 429 && response.status < 500)) throw refusal(stack, response, text);
-    const asked = Number(response.headers.get("retry-after")) * 1000;
-    await wait(Math.min(asked > 0 ? asked : WAITS_MS[attempt], MAX_WAIT_MS));
-  }
-}
-
-/** By HTTP status. */
-const CODES: Record<number, ErrorCode> = {
-  400: "invalid",
-  401: "unauthorized",
-  403: "forbidden",
-  404: "not_found",
-  409: "conflict",
-  410: "not_found",
-  413: "invalid",
-  415: "invalid",
-  422: "invalid",
-};
-
-interface ProblemBody {
-  code?: string;
-  title?: string;
-  detail?: string;
-}
-
-/** The error that an answer of the function stands for. */
-function refusal(stack: Stack, response: Response, text: string): CliError {
-  const problem = problemOf(text);
-  if (problem?.code === undefined) return away(stack, `HTTP ${response.status}`);
-  const { code, title = code, detail } = problem;
-  if (code === "not_found" && response.status === 404) {
-    return new CliError("refused", `${stack.url} has no function deeplinks.`, "Deploy it: docs/deploy.md.");
-  }
-  return new CliError(CODES[response.status] ?? "refused", detail ?? title, hintOf(code));
-}
-
-function problemOf(text: string): ProblemBody | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function hintOf(code: string): string {
   switch (code) {
     case "unauthorized":
@@ -248,17 +168,4 @@ function hintOf(code: string): string {
     default:
       return "gatelink links --help";
   }
-}
-
-function away(stack: Stack, why: string, cause?: unknown): CliError {
-  return new CliError(
-    "stack_unreachable",
-    `${stack.url} (from ${stack.from}) does not answer: ${why}`,
-    stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
-    { cause },
-  );
-}
-
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

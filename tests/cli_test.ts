@@ -80,7 +80,7 @@ Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) =>
     ["a rate of nothing", `${hook} --rate 0`, /above 0/],
     ["half a delivery", `${hook} --burst 1.5`, /whole number/],
     ["a name with capitals", "destinations add MyApp https://a.example.com", /lower-case/],
-    ["a secret that is none", "destinations test x --secret abc", /whsec_/],
+    ["a secret that is none", "destinations add x https://x.example/ --secret abc", /whsec_/],
     ["JSON that is none", "routes add --to x --when {type:any}", /not JSON/],
     ["a condition with a mistake", `routes add --to x --when '{"type":"text","mach":"exact"}'`, /mach/],
     [

@@ -41,6 +41,7 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   feature_off: "Turn the flag on, or raise its percentage: `wa_send.enabled` decides for each contact.",
   unknown_number: "Give a `phone_number_id` of `wa_numbers`; one is added by its first webhook.",
   unknown_message: "Give the id (`wamid…`) of a message that came in.",
+  destination_not_found: "`gatelink destinations list` shows them.",
   idempotency_conflict:
     "Use a new key for another message. The same request under the same key is answered with " +
     "the first one's id.",

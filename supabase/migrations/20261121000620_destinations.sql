@@ -161,3 +161,18 @@ end $$;
 comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is not shown again.';
 revoke execute on function public.rotate_destination_secret(text, integer) from public, anon;
 grant execute on function public.rotate_destination_secret(text, integer) to authenticated, service_role;
+
+create function public.destination_to_test(p_name text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_id uuid := private.destination_named(p_name);
+begin
+  return (
+    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+      select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
+      where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
+    from public.destinations d where d.id = v_id);
+end $$;
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
+revoke execute on function public.destination_to_test(text) from public, anon, authenticated;
+grant execute on function public.destination_to_test(text) to service_role;

@@ -11,7 +11,7 @@ export interface Delivered {
   body: string;
   // deno-lint-ignore no-explicit-any
   event: any;
-  /** Text of the message. */
+  /** Text of the message; undefined for a test. */
   text: string;
   at: number;
 }
@@ -38,7 +38,7 @@ export function startService(): Service {
       headers: request.headers,
       body,
       event,
-      text: event.data.message.text,
+      text: event.data.message?.text,
       at: performance.now(),
     };
     received.push(delivered);

@@ -148,6 +148,11 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       measured("destination", "destination", "outcome"),
     ),
     counter(
+      "destination_tests_total",
+      "Tests of destinations by people, by outcome: delivered, or what was wrong.",
+      counted("destination_tests", "outcome"),
+    ),
+    counter(
       "replies_refused_total",
       "Replies of services that cannot be sent.",
       counted("replies_refused", "reason"),

@@ -1,11 +1,18 @@
 /**
- * The clock's door to routing: whoever holds a secret key can make an isolate do what waits.
+ * The doors to routing.
+ *
+ * | address                       | methods       | for whom                    |
+ * | ----------------------------- | ------------- | --------------------------- |
+ * | `/`                           | POST          | secret keys: the clock      |
+ * | `/destinations/{name}/test`   | POST, OPTIONS | secret keys and operators   |
  *
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 import type { Routing } from "../_shared/router/routing.ts";
+import { createPanelCors } from "../deeplinks/cors.ts";
+import type { TestDestination } from "./test_destination.ts";
 
 /** What the handler needs. */
 export interface RouterDeps {
@@ -14,22 +21,46 @@ export interface RouterDeps {
   requireSecretKey(headers: Headers): void;
   routing: Pick<Routing, "drain">;
   waitUntil(work: Promise<unknown>): void;
+  test: TestDestination;
+  /** Origins of the admin panel, whose pages may test destinations. */
+  panelOrigins(): Promise<ReadonlySet<string>>;
 }
 
 /**
- * `POST`: starts routing what waits and answers 202 at once; the work goes on after the answer, for as long as there
- * is some. Calling it while it runs, or in two isolates, does no harm: each claims what nobody else has.
+ * - `POST /`: starts routing what waits and answers 202 at once; the work goes on after the answer, for as long as there is
+ *   some. Calling it while it runs, or in two isolates, does no harm: each claims what nobody else has.
+ * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `test_destination.ts`.
  */
-export function createHandler(
-  { killed, requireSecretKey, routing, waitUntil }: RouterDeps,
-): { POST: Handler } {
-  return {
-    POST: async (request) => {
+export function createHandler(deps: RouterDeps): Handler {
+  const { killed, requireSecretKey, routing, waitUntil, test } = deps;
+  const { panel, panelPreflight } = createPanelCors(deps.panelOrigins);
+
+  async function drain(request: Request): Promise<Response> {
+    if (killed("wa_router.enabled")) throw new Problem("disabled_by_environment");
+    requireSecretKey(request.headers);
+    await request.body?.cancel();
+    waitUntil(routing.drain());
+    return Response.json({ status: "draining" }, { status: 202 });
+  }
+
+  return (request, context) => {
+    const { method } = request;
+    const path = pathOf(request.url);
+    const name = /^\/destinations\/([^/]+)\/test$/.exec(path)?.[1];
+    if (name === undefined && path !== "/") throw new Problem("not_found");
+    if (method === "OPTIONS" && name !== undefined) return panelPreflight(request, ["POST"]);
+    if (method !== "POST") throw new Problem("method_not_allowed", { headers: { allow: "POST" } });
+    if (name === undefined) return drain(request);
+    return panel(request, async () => {
       if (killed("wa_router.enabled")) throw new Problem("disabled_by_environment");
-      requireSecretKey(request.headers);
       await request.body?.cancel();
-      waitUntil(routing.drain());
-      return Response.json({ status: "draining" }, { status: 202 });
-    },
+      return await test(name, request.headers, context.log);
+    });
   };
+}
+
+/** Path below the function's own, as the platform hands it over or as a caller sees it; no slash at its end. */
+function pathOf(url: string): string {
+  const path = new URL(url).pathname.replace(/^(\/functions\/v1)?\/wa-router(?=\/|$)/, "").replace(/\/$/, "");
+  return path === "" ? "/" : path;
 }

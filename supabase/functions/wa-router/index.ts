@@ -1,11 +1,37 @@
 import { killed } from "../_shared/config/kill_switch.ts";
+import { rpc } from "../_shared/db/client.ts";
+import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
+import { count } from "../_shared/db/counters.ts";
+import { reachOf, worldOf } from "../_shared/forward/live.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
+import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
+import { readRules } from "../_shared/links/rules.ts";
 import { routing } from "../_shared/router/live.ts";
+import { createAuthorise } from "../deeplinks/authorise.ts";
 import { createHandler } from "./handler.ts";
+import { createTest } from "./test_destination.ts";
+
+/** Tests that one key or person may make: a few at once, then one every two seconds. */
+const TESTS = { name: "destination_test", perSecond: 0.5, burst: 10 };
+
+const test = createTest({
+  rpc,
+  authorise: createAuthorise(),
+  limit: (actor) => requireRate(TESTS, actor),
+  world: async () => worldOf(await reachOf(await createConfigLoader(rpc)())),
+  count,
+});
 
 export default serve(
   "wa-router",
-  createHandler({ killed, requireSecretKey: (headers) => void requireKey(headers), routing, waitUntil }),
+  createHandler({
+    killed,
+    requireSecretKey: (headers) => void requireKey(headers),
+    routing,
+    waitUntil,
+    test,
+    panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
+  }),
 );

@@ -3,6 +3,7 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+drop function public.destination_to_test(text);
 drop function public.rotate_destination_secret(text, integer);
 drop function public.set_destination_state(text, text);
 drop function private.destination_named(text);

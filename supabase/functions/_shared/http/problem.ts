@@ -58,6 +58,7 @@ export const PROBLEMS = {
   unknown_message: { status: 404, title: "There is no such inbound message." },
   idempotency_conflict: { status: 409, title: "Another request was made under this idempotency key." },
   opted_out: { status: 409, title: "The recipient does not want messages." },
+  destination_not_found: { status: 404, title: "There is no such destination." },
   link_not_found: { status: 404, title: "There is no such link." },
   link_deleted: { status: 410, title: "This link was deleted." },
   link_disabled: { status: 403, title: "This link is switched off." },

@@ -1,0 +1,113 @@
+/** The functions of a stack, called with the secret key: the only place of the command line that calls them. */
+import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
+import type { Stack } from "./stack.ts";
+
+const TIMEOUT_MS = 60_000;
+/** Waits before a call is made again, in milliseconds, where the answer names none. */
+const WAITS_MS = [500, 1000, 2000, 4000];
+/** A wait that the stack asks for is cut to this, in milliseconds. */
+const MAX_WAIT_MS = 60_000;
+
+/** Options of {@linkcode callFunction}. */
+export interface CallOptions {
+  body?: unknown;
+  /** Whether it may be made again after a failure that passes. @default {false} */
+  again?: boolean;
+  /** What to do about a refusal of this code, where something can be said. */
+  hintOf?(code: string): string | undefined;
+}
+
+/**
+ * Calls `/functions/v1/<path>`, where the path begins with the function's name, and gives the answer's JSON.
+ * @throws {CliError} what the function refused for, or stack_unreachable
+ */
+export async function callFunction<T>(
+  stack: Stack,
+  method: string,
+  path: string,
+  { body, again = false, hintOf }: CallOptions = {},
+): Promise<{ status: number; body: T }> {
+  const address = `${stack.url}/functions/v1/${path}`;
+  for (let attempt = 0;; attempt++) {
+    const last = !again || attempt === WAITS_MS.length;
+    let response: Response, text: string;
+    try {
+      response = await fetch(address, {
+        method,
+        headers: { apikey: stack.secretKey, accept: "application/json", "content-type": "application/json" },
+        body: body === undefined ? undefined : JSON.stringify(body),
+        redirect: "manual",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      text = await response.text();
+    } catch (error) {
+      if (last) throw away(stack, fetchReason(error), error);
+      await wait(WAITS_MS[attempt]);
+      continue;
+    }
+    if (response.ok) return { status: response.status, body: JSON.parse(text) };
+    if (last || (response.status !== 429 && response.status < 500)) {
+      throw refusal(stack, path, response, text, hintOf);
+    }
+    const asked = Number(response.headers.get("retry-after")) * 1000;
+    await wait(Math.min(asked > 0 ? asked : WAITS_MS[attempt], MAX_WAIT_MS));
+  }
+}
+
+/** By HTTP status. */
+const CODES: Record<number, ErrorCode> = {
+  400: "invalid",
+  401: "unauthorized",
+  403: "forbidden",
+  404: "not_found",
+  409: "conflict",
+  410: "not_found",
+  413: "invalid",
+  415: "invalid",
+  422: "invalid",
+};
+
+interface ProblemBody {
+  code?: string;
+  title?: string;
+  detail?: string;
+}
+
+/** The error that an answer of the function stands for. */
+function refusal(
+  stack: Stack,
+  path: string,
+  response: Response,
+  text: string,
+  hintOf: CallOptions["hintOf"],
+): CliError {
+  const problem = problemOf(text);
+  if (problem?.code === undefined) return away(stack, `HTTP ${response.status}`);
+  const { code, title = code, detail } = problem;
+  if (code === "not_found" && response.status === 404) {
+    const [name] = path.split(/[/?]/);
+    return new CliError("refused", `${stack.url} has no function ${name}.`, "Deploy it: docs/deploy.md.");
+  }
+  return new CliError(CODES[response.status] ?? "refused", detail ?? title, hintOf?.(code));
+}
+
+function problemOf(text: string): ProblemBody | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function away(stack: Stack, why: string, cause?: unknown): CliError {
+  return new CliError(
+    "stack_unreachable",
+    `${stack.url} (from ${stack.from}) does not answer: ${why}`,
+    stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
+    { cause },
+  );
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
