@@ -85,5 +85,49 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   const viewer = await signIn("viewer");
   await go(viewer, "/deliveries", "Deliveries");
   await viewer.getByRole("region", { name: "orders" }).getByText("100 %").waitFor();
-  assertEquals(await viewer.getByRole("button", { name: /Pause|Rotate|Add a destination/ }).count(), 0);
+  assertEquals(await viewer.getByRole("button", { name: /Pause|Rotate|Test|Add a destination/ }).count(), 0);
 });
+
+panelTest(
+  "admin: an operator tests a destination, and reads what came back and what to do",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    await using service = startService();
+    service.answers(() => new Response("welcome to the shop"));
+    const { secret } = await addDestination(sql, "orders", service);
+    const page = await signIn("operator");
+    await go(page, "/deliveries", "Deliveries");
+    const test = page.getByRole("region", { name: "orders" }).getByRole("button", { name: "Test orders" });
+    await test.click();
+    const shown = page.getByRole("dialog", { name: "Test of orders" });
+    await shown.getByText("arrived", { exact: true }).waitFor();
+    await shown.getByText(/^Answered 200 after \d+ ms$/).waitFor();
+    await shown.getByText("welcome to the shop").waitFor();
+    await isWell(page);
+    const [delivered] = service.received;
+    assert(isSigned(delivered, secret));
+    assertEquals(delivered.event.type, "gatelink.test");
+
+    service.answers(() => new Response("who are you?", { status: 401 }));
+    await shown.getByRole("button", { name: "Test again" }).click();
+    await shown.getByText("failed", { exact: true }).waitFor();
+    await shown.getByText(/The service refuses the signature/).waitFor();
+    await shown.getByText("who are you?").waitFor();
+    await isWell(page);
+    await shown.getByRole("button", { name: "Done" }).click();
+    await shown.waitFor({ state: "hidden" });
+
+    // A test stands under no flag; what refuses it is told.
+    await sql`select public.switch_off('wa_router.enabled', 'for the test')`;
+    await test.click();
+    await shown.getByText("who are you?").waitFor();
+    await shown.getByRole("button", { name: "Done" }).click();
+    await shown.waitFor({ state: "hidden" });
+    await sql`
+    insert into public.rate_limits (key, tat, allowed)
+    select 'destination_test:' || user_id, now() + interval '1 hour', true from public.team_members where role = 'operator'
+    on conflict (key) do update set tat = excluded.tat`;
+    await test.click();
+    await page.getByText("Too many requests.").waitFor();
+  },
+);

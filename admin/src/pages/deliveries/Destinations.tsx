@@ -8,6 +8,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { SecretModal } from "./SecretModal.tsx";
+import { TestDestination } from "./TestDestination.tsx";
 import type { Destination } from "./types.ts";
 
 const STATES: Record<Destination["state"], [color: string, word: string]> = {
@@ -169,6 +170,7 @@ function Actions({ of }: { of: Destination }) {
           Resume
         </Button>
       )}
+      <TestDestination name={of.name} />
       <Button
         size="xs"
         variant="default"
