@@ -152,7 +152,7 @@ edgeTest(
       forgetEnv();
     }
 
-    assertAllMet((path) => !/^\/(deeplinks|flags)/.test(path));
+    assertAllMet((path) => !/^\/(deeplinks|flags|wa-router\/destinations)/.test(path));
   },
 );
 

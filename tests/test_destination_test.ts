@@ -1,7 +1,9 @@
 /** `POST /wa-router/destinations/{name}/test`: a signed event under the rules of deliveries, for those who may. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { forgetEnv } from "../supabase/functions/_shared/config/env.ts";
 import { flushCounts } from "../supabase/functions/_shared/db/counters.ts";
-import { type Edge, edgeTest, KEYS } from "./support/edge.ts";
+import { type Answer, type Edge, edgeTest, KEYS } from "./support/edge.ts";
+import { witness } from "./support/openapi.ts";
 import { addDestination, isSigned, startService } from "./support/service.ts";
 
 const KEY = { apikey: KEYS.secretKey };
@@ -189,3 +191,43 @@ edgeTest("a test is asked for by the panel's origins and by no other page", asyn
   assertEquals([refused.status, origins(refused)], [403, PANEL], "a refusal is read too");
   assertEquals(origins(await test(edge, "shop", { ...operator, origin: "https://evil.example" })), null);
 });
+
+edgeTest(
+  "openapi.yaml: every answer that it describes is met, by one as described: tests of destinations",
+  async (edge) => {
+    const { sql, call, reread } = edge;
+    await using service = startService();
+    service.answers(() => new Response("no", { status: 500 }));
+    await addDestination(sql, "shop", service);
+    await reread();
+    const { see, assertAllMet } = witness();
+    const PATH = "/wa-router/destinations/{name}/test";
+    const post = (status: number, answer: Answer) => see(PATH, "post", status, answer);
+    post(200, await test(edge, "shop"));
+    post(401, await test(edge, "shop", {}));
+    post(403, await test(edge, "shop", await member(edge, "viewer")));
+    post(404, await test(edge, "nobody"));
+    post(405, await test(edge, "shop", KEY, "GET"));
+    await sql`update public.rate_limits set tat = now() + interval '1 hour'`;
+    post(429, await test(edge, "shop"));
+    see(PATH, "options", 204, await call("wa-router/destinations/shop/test", { method: "OPTIONS" }));
+    await edge.away(async () => post(503, await test(edge, "shop")));
+    await sql`delete from public.rate_limits`;
+    await sql`alter function public.destination_to_test(text) rename to destination_to_try`;
+    post(503, await test(edge, "shop"));
+    await sql`alter function public.destination_to_try(text) rename to destination_to_test`;
+    Deno.env.set("FEATURE_ENABLED", "false");
+    post(503, await test(edge, "shop"));
+    Deno.env.delete("FEATURE_ENABLED");
+    const keys = Deno.env.get("SUPABASE_SECRET_KEYS")!;
+    Deno.env.delete("SUPABASE_SECRET_KEYS");
+    forgetEnv();
+    try {
+      post(500, await test(edge, "shop"));
+    } finally {
+      Deno.env.set("SUPABASE_SECRET_KEYS", keys);
+      forgetEnv();
+    }
+    assertAllMet((path) => path === PATH);
+  },
+);

@@ -49,7 +49,10 @@ export function createHandler(deps: RouterDeps): Handler {
     const name = /^\/destinations\/([^/]+)\/test$/.exec(path)?.[1];
     if (name === undefined && path !== "/") throw new Problem("not_found");
     if (method === "OPTIONS" && name !== undefined) return panelPreflight(request, ["POST"]);
-    if (method !== "POST") throw new Problem("method_not_allowed", { headers: { allow: "POST" } });
+    if (method !== "POST") {
+      const allow = name === undefined ? "POST" : "OPTIONS, POST";
+      throw new Problem("method_not_allowed", { headers: { allow } });
+    }
     if (name === undefined) return drain(request);
     return panel(request, async () => {
       if (killed("wa_router.enabled")) throw new Problem("disabled_by_environment");
