@@ -5,6 +5,7 @@ import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "./support/callers.ts";
 import { databaseTest } from "./support/database.ts";
 import { ingest, lost, message } from "./support/intake.ts";
+import { until } from "./support/until.ts";
 
 interface Claimed {
   delivery_id: string;
@@ -187,10 +188,10 @@ databaseTest(
     await other`begin`;
     await route(other as unknown as Sql, d);
     const settled = settle(sql, 1, first.deliveries, "delivered");
-    for (;;) {
+    await until("somebody waits for a lock", async () => {
       const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from pg_locks where not granted`;
-      if (n > 0) break;
-    }
+      return n > 0;
+    });
     await other`commit`;
     other.release();
     await settled;

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ANON, as, type Caller, refusal, SERVICE, signedIn } from "./support/callers.ts";
 import { databaseTest } from "./support/database.ts";
+import { until } from "./support/until.ts";
 
 databaseTest(
   "uuid_v7() has the time, version and variant of RFC 9562, in order, never twice",
@@ -128,7 +129,7 @@ databaseTest("the last admin stays, also when two admins demote each other at on
         where datname = current_database() and wait_event_type = 'Lock'`;
       return n > 0;
     };
-    while (!settled && !await waiting()) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until("the second waits, or is through", async () => settled || await waiting());
   });
   assertEquals(await later, "GL409");
   const [{ admins }] =

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Sql } from "postgres";
 import { databaseTest } from "./support/database.ts";
 import { ingest, lost, message, status } from "./support/intake.ts";
+import { until } from "./support/until.ts";
 
 async function people(sql: Sql): Promise<Record<string, string[]>> {
   const rows = await sql<{ id: string; known: string[] }[]>`
@@ -90,10 +91,10 @@ databaseTest(
     await other`select public.ingest_updates(${sql.json([message({ body: "slow" })] as never)})`;
     const fast = ingest(sql, message({ body: "fast" }));
     // The second batch waits for the first one's lock on the conversation.
-    for (;;) {
+    await until("somebody waits for a lock", async () => {
       const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from pg_locks where not granted`;
-      if (n > 0) break;
-    }
+      return n > 0;
+    });
     await other`commit`;
     other.release();
     await fast;

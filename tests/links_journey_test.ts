@@ -24,7 +24,11 @@ async function people(url: string): Promise<Person[]> {
   const events = await fetch(`${url}/simulator/api/events`);
   const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  while (!text.includes("\n\n")) text += (await reader.read()).value ?? "";
+  while (!text.includes("\n\n")) {
+    const { value, done } = await reader.read();
+    assert(!done, `the stream ended after ${text}`);
+    text += value;
+  }
   await reader.cancel();
   return JSON.parse(text.slice("data: ".length, text.indexOf("\n\n"))).contacts;
 }

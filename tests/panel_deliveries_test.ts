@@ -1,5 +1,5 @@
 /** What the panel shows of destinations and dead letters, on Postgres, by role. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { ANON, as, type Caller, refusal, signedIn } from "./support/callers.ts";
 import { databaseTest } from "./support/database.ts";
@@ -65,6 +65,7 @@ databaseTest(
       );
       if (page.length === 0) break;
       seen.push(...page);
+      assert(seen.length <= 10, "a page has what was on the one before");
       filter = { before_at: page.at(-1)!.updated_at, before_id: page.at(-1)!.id };
     }
     assertEquals(seen.length, 10);

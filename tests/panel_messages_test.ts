@@ -111,6 +111,7 @@ databaseTest("conversation_messages: pages of a long conversation leave nothing 
     assertEquals(conversation.id, ada.id);
     if (messages.length === 0) break;
     seen.push(...messages);
+    assert(seen.length <= 62, "a page has what was on the one before");
     before = messages.at(-1)!.seq;
   }
   assertEquals(seen.map(({ text }) => text).reverse(), [

@@ -218,6 +218,7 @@ function endOf(day: Minute[]): string[] {
     const alarm = take(BASE, state, day.filter(some).map(span));
     if (alarm === undefined) return ends;
     ends.push(`${alarm.verdict} ${alarm.rule} ${alarm.minute}`);
+    assert(ends.length < 3000, "the alarms of a day end");
     if (alarm.verdict === "roll_back") return ends;
   }
 }
@@ -229,6 +230,7 @@ async function endOnSql(sql: Sql, flag: string): Promise<string[]> {
     state = taken.state;
     if (taken.alarm === null) return ends;
     ends.push(`${taken.alarm.verdict} ${taken.alarm.rule} ${taken.alarm.minute}`);
+    assert(ends.length < 3000, "the alarms of a day end");
     if (taken.alarm.verdict === "roll_back") return ends;
   }
 }

@@ -4,6 +4,7 @@ import { MetaSimulator } from "../local/simulator/meta.ts";
 import { createSimulator } from "../local/simulator/mod.ts";
 import { storedBefore } from "../local/simulator/sender.ts";
 import { itemsOf, OPTIONS } from "../local/simulator/testing.ts";
+import { until } from "./support/until.ts";
 
 /** The signature by WebCrypto, as a receiver at the edge would compute it. */
 async function isSigned(bytes: Uint8Array<ArrayBuffer>, header: string | null): Promise<boolean> {
@@ -83,7 +84,7 @@ Deno.test("simulator: a receiver that is not there yet loses nothing", async () 
   const meta = new MetaSimulator({ ...OPTIONS, webhookUrl: taken.url, retry: { firstMs: 20, maxMs: 100 } });
   const person = meta.addContact({ name: "Amina", phone: "447700900123" });
   const wamid = meta.userSends(person, "is anybody there?");
-  while ((meta.posts[0]?.tries ?? 0) < 3) await new Promise((done) => setTimeout(done, 10));
+  await until("three tries were made", () => (meta.posts[0]?.tries ?? 0) >= 3);
   assertEquals(meta.posts[0].attempts[0].error, "no connection");
   const late = Deno.serve({ port, hostname: "127.0.0.1", onListen: () => {} }, async (request) => {
     await request.body?.cancel();
