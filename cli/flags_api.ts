@@ -2,7 +2,8 @@
 import { InvalidArgumentError } from "commander";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
-import { counted } from "./output.ts";
+
+export { audience } from "../supabase/functions/_shared/rollouts/fact_gates.ts";
 
 /** A flag's row in `settings`. */
 export interface FlagRow {
@@ -58,19 +59,6 @@ export function percentage(text: string): number {
     return value;
   }
   throw new InvalidArgumentError("It is a percentage from 0 to 100 in steps of 0.01.");
-}
-
-/** Whom a flag is on for, in words. */
-export function audience({ value, metadata }: Pick<FlagRow, "value" | "metadata">): string {
-  if (value !== "true") return "nobody";
-  const { rollout_percentage: percentage, target_user_ids: ids, target_segments: segments } = metadata;
-  const targets = [
-    ...(ids?.length ? [counted(ids.length, "person", "people")] : []),
-    ...(segments?.length ? [`${segments.length === 1 ? "segment" : "segments"} ${segments.join(", ")}`] : []),
-  ];
-  const share = percentage ?? (ids === undefined && segments === undefined ? 100 : 0);
-  if (share === 100) return "everybody";
-  return [...(share > 0 ? [`${share} %`] : []), ...targets].join(", ") || "nobody";
 }
 
 /** The version to write at: the one that was given, else the one that is. */

@@ -3,7 +3,7 @@ import { join } from "../local/paths.ts";
 import { leaks } from "../tools/leaks.ts";
 import { ciState } from "./ci_state.ts";
 import { flagPlaces } from "./flag_places.ts";
-import { type Gate, none, open, passed } from "./gates_world.ts";
+import { entry, factGate, type Gate, none, open, passed } from "./gates_world.ts";
 import { git } from "./git.ts";
 
 const read = (root: string, path: string) => Deno.readTextFile(join(root, path)).catch(() => undefined);
@@ -19,20 +19,14 @@ export const RUNBOOKS = [
 
 export const CODE_GATES: Gate[] = [
   {
-    id: "ci",
-    section: "Code quality",
-    title: "All CI checks passing (lint, typecheck, unit and integration tests)",
-    roles: ["engineering"],
+    ...entry("ci"),
     async check({ root }) {
       const { ok, said } = await ciState(root);
       return ok ? passed(said) : open(said, "bash .ci/run, or push and let CI run");
     },
   },
   {
-    id: "load_test",
-    section: "Code quality",
-    title: "Performance benchmarks met, load testing completed",
-    roles: ["engineering"],
+    ...entry("load_test"),
     async check({ root }) {
       const speed =
         /^## Speed\n([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(await read(root, "README.md") ?? "")?.[1] ?? "";
@@ -44,10 +38,7 @@ export const CODE_GATES: Gate[] = [
     },
   },
   {
-    id: "no_secrets",
-    section: "Security",
-    title: "No hardcoded secrets in code",
-    roles: ["security"],
+    ...entry("no_secrets"),
     async check({ root }) {
       const names =
         (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"))
@@ -67,10 +58,7 @@ export const CODE_GATES: Gate[] = [
     },
   },
   {
-    id: "structured_logs",
-    section: "Observability",
-    title: "Structured logging in place",
-    roles: ["engineering"],
+    ...entry("structured_logs"),
     async check({ root }) {
       const folder = "supabase/functions";
       const files = (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--", folder))
@@ -94,10 +82,7 @@ export const CODE_GATES: Gate[] = [
     },
   },
   {
-    id: "runbook",
-    section: "Observability",
-    title: "Runbook updated, rollback plan documented",
-    roles: ["engineering"],
+    ...entry("runbook"),
     async check({ root }) {
       const missing: string[] = [];
       for (const path of RUNBOOKS) if (!await read(root, path)) missing.push(path);
@@ -110,11 +95,7 @@ export const CODE_GATES: Gate[] = [
     },
   },
   {
-    id: "flag_documented",
-    section: "Feature flag",
-    title: "Flag documented in docs/flags.md",
-    ofFlag: true,
-    roles: ["engineering"],
+    ...entry("flag_documented"),
     async check({ root, flag }) {
       const text = await read(root, "docs/flags.md") ?? "";
       return text.includes(`\`${flag}\``)
@@ -123,21 +104,15 @@ export const CODE_GATES: Gate[] = [
     },
   },
   {
-    id: "metrics",
-    section: "Observability",
-    title: "Metrics and counters added",
-    ofFlag: true,
-    roles: ["engineering"],
-    async check({ root, flag, facts }) {
-      if (Number(facts.outcomes) > 0) return passed(`${facts.outcomes} outcomes were counted for it`);
-      if (facts.evaluated_at !== null) return passed(`it was last asked for at ${facts.evaluated_at}`);
-      const places = (await flagPlaces(root)).get(flag!) ?? [];
-      return open(
-        "nobody has asked for it yet, so nothing is counted",
-        places.length === 0
-          ? "No function of this checkout reads it, and no service has asked the function flags: deploy what reads it"
-          : "Deploy what reads it, and use it once: the guard has nothing to go by otherwise",
-      );
+    ...factGate("metrics"),
+    async check(world) {
+      const found = await factGate("metrics").check(world);
+      if (found.status !== "open") return found;
+      return (await flagPlaces(world.root)).has(world.flag!) ? found : {
+        ...found,
+        how:
+          "No function of this checkout reads it, and no service has asked the function flags: deploy what reads it",
+      };
     },
   },
 ];

@@ -1,7 +1,7 @@
 /** Gates that look at the database. */
 import { listMigrations } from "../local/migrate.ts";
 import { join } from "../local/paths.ts";
-import { type Gate, none, notApplicable, open, passed, type World } from "./gates_world.ts";
+import { entry, factGate, type Gate, none, notApplicable, open, passed, type World } from "./gates_world.ts";
 import { irreversible } from "./irreversible.ts";
 import { age, counted } from "./output.ts";
 import { openProject } from "./project.ts";
@@ -12,10 +12,7 @@ const BACKUP_WITHIN_S = 24 * 3600;
 
 export const DATABASE_GATES: Gate[] = [
   {
-    id: "migrations",
-    section: "Database",
-    title: "Migrations applied",
-    roles: ["engineering"],
+    ...entry("migrations"),
     check({ root, facts }) {
       if (facts.migrations === null) return open("nobody kept a record of migrations", "supabase db push");
       const files = new Set(
@@ -29,10 +26,7 @@ export const DATABASE_GATES: Gate[] = [
     },
   },
   {
-    id: "reverses",
-    section: "Database",
-    title: "Rollback SQL prepared",
-    roles: ["engineering"],
+    ...entry("reverses"),
     async check({ root }) {
       const folder = join(root, "supabase", "migrations");
       const missing: string[] = [];
@@ -53,46 +47,18 @@ export const DATABASE_GATES: Gate[] = [
       );
     },
   },
+  { ...factGate("rls"), check: rowLevelSecurity },
   {
-    id: "rls",
-    section: "Database",
-    title: "RLS on every table, and tested",
-    roles: ["security"],
-    check: rowLevelSecurity,
-  },
-  {
-    id: "indexes",
-    section: "Database",
-    title: "Indexes verified (EXPLAIN)",
-    roles: ["engineering"],
-    check({ facts }) {
-      const bad = facts.plans.filter(({ reads_whole }) => reads_whole.length > 0)
-        .map(({ query, reads_whole }) => `${query} reads all of ${reads_whole.join(", ")}`);
-      return none(
-        bad,
-        `${facts.plans.length} hot queries use indexes`,
-        "no index serves",
-        "Restore the index",
-      );
-    },
-  },
-  {
-    id: "backup",
-    section: "Database",
-    title: "Backup taken before migration",
-    roles: ["engineering"],
+    ...entry("backup"),
     check: backup,
   },
 ];
 
 /** By the catalog, and by trying with the publishable key, which anybody has. */
-async function rowLevelSecurity({ api, facts }: World) {
-  const closed = [
-    ...facts.without_rls.map((table) => `${table} has none`),
-    ...facts.open_to_anon.map((name) => `anon may use ${name}`),
-    ...facts.policies_for_anon.map((policy) => `policy ${policy} is for anon`),
-  ];
-  if (closed.length > 0) return none(closed, "", "open", "Close it in a migration; see CONTRIBUTING.md");
+async function rowLevelSecurity(world: World) {
+  const { api, facts } = world;
+  const found = await factGate("rls").check(world);
+  if (found.status === "open") return found;
   const { url, publishableKey } = api.stack;
   if (publishableKey === undefined) {
     return passed(`${facts.tables.length} tables (not tried: no publishable key is known)`);

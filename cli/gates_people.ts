@@ -1,9 +1,9 @@
 /** Gates of the flag itself, and those that only people can close. */
 import { APPROVERS, approversOf, SIGN_OFFS } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { join } from "../local/paths.ts";
-import { audience } from "./flags_api.ts";
 import {
   type Approval,
+  entry,
   type Finding,
   type Gate,
   notApplicable,
@@ -11,6 +11,7 @@ import {
   passed,
   type Role,
   ROLES,
+  signaturesOf,
   type World,
 } from "./gates_world.ts";
 import { time } from "./output.ts";
@@ -20,49 +21,7 @@ const RULES = "ops/prometheus/alerts.yml";
 
 export const FLAG_GATES: Gate[] = [
   {
-    id: "flag_exists",
-    section: "Feature flag",
-    title: "Flag exists in database",
-    ofFlag: true,
-    roles: ["engineering"],
-    check({ facts, flag }) {
-      return facts.flag === null
-        ? open("there is none", `gatelink flags set ${flag} off --new --why "…"`)
-        : passed(`version ${facts.flag.version}`);
-    },
-  },
-  {
-    id: "flag_off",
-    section: "Feature flag",
-    title: "Default value set (OFF in production)",
-    ofFlag: true,
-    roles: ["engineering"],
-    check({ facts, flag }) {
-      if (facts.under_way) return notApplicable("its rollout is under way");
-      if (facts.flag === null) return passed("a flag that is not there is off");
-      const who = audience(facts.flag);
-      return who === "nobody"
-        ? passed("off")
-        : open(`it is on for ${who}`, `gatelink rollback 1 ${flag} --why "not launched yet"`);
-    },
-  },
-  {
-    id: "toggle",
-    section: "Feature flag",
-    title: "Somebody can turn it off in the admin panel",
-    ofFlag: true,
-    roles: ["engineering"],
-    check({ facts }) {
-      return facts.operators > 0
-        ? passed(`${facts.operators} in the team may`)
-        : open("nobody in the team is operator or admin", "set_team_member; see docs/deploy.md, Team");
-    },
-  },
-  {
-    id: "alerts",
-    section: "Observability",
-    title: "Alerts configured",
-    roles: ["engineering"],
+    ...entry("alerts"),
     async check({ facts, root }) {
       const text = await Deno.readTextFile(join(root, RULES)).catch(() => "");
       const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
@@ -106,16 +65,8 @@ export const SIGNED_GATES: Gate[] = [
   })),
 ];
 
-/** The sign-offs of a gate that count: in a role that may, and since the feature was last taken back. */
-export function signaturesOf({ facts }: World, gate: string, roles: readonly Role[]): Approval[] {
-  return facts.approvals.filter((approval) =>
-    approval.gate === gate && roles.includes(approval.role) &&
-    (facts.rolled_back_at === null || approval.signed_at > facts.rolled_back_at)
-  );
-}
-
 function signed(world: World, gate: string, roles: readonly Role[], people: number, how?: string): Finding {
-  const found = signaturesOf(world, gate, roles);
+  const found = signaturesOf(world.facts, gate, roles);
   const persons = new Map(found.map((approval) => [approval.signed_by, approval]));
   const said = [...persons.values()].map(describeSignature).join(", ");
   if (persons.size >= people) return passed(said);

@@ -2,21 +2,21 @@
 import { ROOT } from "../local/paths.ts";
 import { CODE_GATES } from "./gates_code.ts";
 import { DATABASE_GATES } from "./gates_database.ts";
-import { describeSignature, FLAG_GATES, signaturesOf, SIGNED_GATES } from "./gates_people.ts";
+import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./gates_people.ts";
 import { SECURITY_GATES } from "./gates_security.ts";
-import { type Facts, type Finding, type Gate, type Health, type Section, type World } from "./gates_world.ts";
+import {
+  type Facts,
+  type Finding,
+  type Gate,
+  type Health,
+  type Section,
+  SECTIONS,
+  signaturesOf,
+  type World,
+} from "./gates_world.ts";
+import { FACT_GATES } from "../supabase/functions/_shared/rollouts/fact_gates.ts";
 import { told } from "./errors.ts";
 import type { Session } from "./session.ts";
-
-const SECTIONS: readonly Section[] = [
-  "Code quality",
-  "Database",
-  "Security",
-  "Observability",
-  "Feature flag",
-  "Testing",
-  "Approval",
-];
 
 /** The checklist. */
 export const GATES: readonly Gate[] = [
@@ -24,6 +24,8 @@ export const GATES: readonly Gate[] = [
   ...DATABASE_GATES,
   ...SECURITY_GATES,
   ...FLAG_GATES,
+  // Those that look at more than the database stand above, under the same name.
+  ...FACT_GATES.filter(({ id }) => ![...CODE_GATES, ...DATABASE_GATES].some((gate) => gate.id === id)),
   ...SIGNED_GATES,
 ].sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
 
@@ -77,7 +79,7 @@ export async function runGates(
 
 /** A gate that fails to look stays open; one that people declared not applicable is closed. */
 async function look(gate: Gate, world: World): Promise<Finding> {
-  const waived = signaturesOf(world, gate.id, gate.roles).find(({ applies }) => !applies);
+  const waived = signaturesOf(world.facts, gate.id, gate.roles).find(({ applies }) => !applies);
   if (waived) return { status: "not_applicable", detail: describeSignature(waived) };
   try {
     return await gate.check(world);

@@ -1,8 +1,7 @@
 /** Gates that ask the running functions and the project's secrets. */
-import { checkPattern } from "../supabase/functions/_shared/forward/allowlist.ts";
 import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
-import { type Gate, none, notApplicable, open, type World } from "./gates_world.ts";
-import { age, counted } from "./output.ts";
+import { entry, type Gate, none, notApplicable, open, type World } from "./gates_world.ts";
+import { age } from "./output.ts";
 import { openProject } from "./project.ts";
 
 /** Secrets older than this are to be changed. */
@@ -10,47 +9,15 @@ const SECRET_AGE_S = 180 * 86_400;
 
 export const SECURITY_GATES: Gate[] = [
   {
-    id: "signatures",
-    section: "Security",
-    title: "WhatsApp signature tests passing",
-    roles: ["security"],
+    ...entry("signatures"),
     check: signatures,
   },
   {
-    id: "allowlist",
-    section: "Security",
-    title: "Destination URL allowlist verified",
-    roles: ["security"],
-    async check({ facts, local }) {
-      if (facts.allowlist.length === 0) {
-        return open("it is empty, so nothing can be forwarded", "gatelink allowlist add HOST --for forward");
-      }
-      const bad: string[] = [];
-      for (const { pattern, purpose } of facts.allowlist) {
-        if (local && /^(127\.0\.0\.1|localhost)$/.test(pattern)) continue;
-        const checked = await checkPattern(pattern);
-        if (!checked.ok) bad.push(`${pattern} (${purpose}) ${checked.why}`);
-      }
-      return none(
-        bad,
-        `${counted(facts.allowlist.length, "host")}, none over a public suffix`,
-        "not to be allowed",
-        "gatelink allowlist remove HOST --for PURPOSE",
-      );
-    },
-  },
-  {
-    id: "rate_limits",
-    section: "Security",
-    title: "Rate limits configured",
-    roles: ["security"],
+    ...entry("rate_limits"),
     check: rateLimits,
   },
   {
-    id: "secrets",
-    section: "Security",
-    title: "Secrets present",
-    roles: ["security"],
+    ...entry("secrets"),
     check({ health }) {
       const faults = (health.config ?? []).map(({ variable, fault }) => `${variable}: ${fault}`);
       if (faults.length === 0 && health.status === undefined) {
@@ -60,10 +27,7 @@ export const SECURITY_GATES: Gate[] = [
     },
   },
   {
-    id: "secrets_age",
-    section: "Security",
-    title: "Secrets rotated (if needed)",
-    roles: ["security"],
+    ...entry("secrets_age"),
     check: secretsAge,
   },
 ];

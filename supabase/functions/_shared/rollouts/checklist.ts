@@ -1,0 +1,87 @@
+/**
+ * The launch gates that machines look at: what they are called, of what part of the manual's checklist, and who may
+ * declare them not applicable. `sign_offs.ts` has those that people close, `fact_gates.ts` the checks that need the
+ * database alone, the command line all others.
+ *
+ * @module
+ */
+import type { ApproverRole } from "./sign_offs.ts";
+
+/** The parts of the checklist, in its order. */
+export const SECTIONS = [
+  "Code quality",
+  "Database",
+  "Security",
+  "Observability",
+  "Feature flag",
+  "Testing",
+  "Approval",
+] as const;
+/** One of {@link SECTIONS}. */
+export type Section = typeof SECTIONS[number];
+
+/** A gate by its name. */
+export interface Entry {
+  /** As in `gate_approvals.gate`. */
+  readonly id: string;
+  readonly section: Section;
+  /** As the checklist has it. */
+  readonly title: string;
+  /** Left out where no flag is named. @default {false} */
+  readonly ofFlag?: boolean;
+  /** Who may sign it as not applicable. */
+  readonly roles: readonly ApproverRole[];
+}
+
+const ENGINEERING = ["engineering"] as const, SECURITY = ["security"] as const;
+
+/** Gates that look at a checkout, at running functions or at the platform: only the command line can. */
+export const CLI_ENTRIES: readonly Entry[] = [
+  {
+    id: "ci",
+    section: "Code quality",
+    title: "All CI checks passing (lint, typecheck, unit and integration tests)",
+    roles: ENGINEERING,
+  },
+  {
+    id: "load_test",
+    section: "Code quality",
+    title: "Performance benchmarks met, load testing completed",
+    roles: ENGINEERING,
+  },
+  { id: "migrations", section: "Database", title: "Migrations applied", roles: ENGINEERING },
+  { id: "reverses", section: "Database", title: "Rollback SQL prepared", roles: ENGINEERING },
+  { id: "backup", section: "Database", title: "Backup taken before migration", roles: ENGINEERING },
+  { id: "no_secrets", section: "Security", title: "No hardcoded secrets in code", roles: SECURITY },
+  { id: "signatures", section: "Security", title: "WhatsApp signature tests passing", roles: SECURITY },
+  { id: "rate_limits", section: "Security", title: "Rate limits configured", roles: SECURITY },
+  { id: "secrets", section: "Security", title: "Secrets present", roles: SECURITY },
+  { id: "secrets_age", section: "Security", title: "Secrets rotated (if needed)", roles: SECURITY },
+  {
+    id: "structured_logs",
+    section: "Observability",
+    title: "Structured logging in place",
+    roles: ENGINEERING,
+  },
+  {
+    id: "runbook",
+    section: "Observability",
+    title: "Runbook updated, rollback plan documented",
+    roles: ENGINEERING,
+  },
+  { id: "alerts", section: "Observability", title: "Alerts configured", roles: ENGINEERING },
+  {
+    id: "flag_documented",
+    section: "Feature flag",
+    title: "Flag documented in docs/flags.md",
+    ofFlag: true,
+    roles: ENGINEERING,
+  },
+];
+
+/** The entry of this name. @throws {Error} when there is none */
+export function entry(id: string): Entry {
+  const found = CLI_ENTRIES.find((one) => one.id === id);
+  if (found === undefined) throw new Error(`the checklist has no gate ${id}`);
+  return found;
+}

@@ -1,0 +1,238 @@
+/**
+ * The launch gates that need nothing but the database: asked by the command line and by the admin panel alike.
+ *
+ * Failure policy: closed. What cannot be told leaves a gate open.
+ *
+ * @module
+ */
+import { checkPattern } from "../forward/allowlist.ts";
+import type { Entry } from "./checklist.ts";
+import type { ApproverRole } from "./sign_offs.ts";
+
+/** Closed: passed, or does not apply. Open: failed, or cannot be told. */
+export type Status = "passed" | "not_applicable" | "open";
+
+/** What a gate found. */
+export interface Finding {
+  status: Status;
+  /** What was seen, in a sentence without its full stop. */
+  detail: string;
+  /** How to close it, when it is open. */
+  how?: string;
+}
+
+/** A sign-off; a row of `gate_approvals`. */
+export interface Approval {
+  gate: string;
+  role: ApproverRole;
+  applies: boolean;
+  note: string | null;
+  signed_by: string;
+  signed_as: string;
+  signed_with: "session" | "secret_key";
+  signed_at: string;
+}
+
+/** A flag, as far as its audience goes. */
+export interface FactFlag {
+  key: string;
+  value: string;
+  metadata: {
+    rollout_percentage?: number;
+    target_user_ids?: string[];
+    target_segments?: string[];
+    approvers?: unknown;
+    [name: string]: unknown;
+  };
+  version: number;
+}
+
+/** What the SQL function `launch_facts` gives. */
+export interface Facts {
+  flag: FactFlag | null;
+  approvals: Approval[];
+  migrations: string[] | null;
+  without_rls: string[];
+  open_to_anon: string[];
+  policies_for_anon: string[];
+  plans: { query: string; reads_whole: string[] }[];
+  allowlist: { pattern: string; purpose: string }[];
+  rolled_back_at: string | null;
+  under_way: boolean;
+  evaluated_at: string | null;
+  outcomes: number;
+  told: string[];
+  tables: string[];
+  operators: number;
+  archive: { mode: string; last_at: string | null; failing: boolean };
+}
+
+/** What such a gate looks at. */
+export interface FactWorld {
+  readonly facts: Facts;
+  /** The flag; undefined where the gates are looked at without one. */
+  readonly flag: string | undefined;
+  /** A stack on this machine, which may call itself. */
+  readonly local: boolean;
+}
+
+/** A gate that needs the database alone. */
+export interface FactGate extends Entry {
+  check(world: FactWorld): Finding | Promise<Finding>;
+}
+
+/** A finding that closes the gate. */
+export const passed = (detail: string): Finding => ({ status: "passed", detail });
+/** One that closes it because there is nothing to look at. */
+export const notApplicable = (detail: string): Finding => ({ status: "not_applicable", detail });
+/** One that leaves it open. */
+export const open = (detail: string, how: string): Finding => ({ status: "open", detail, how });
+
+/** Open when the list names anything. */
+export function none(list: string[], good: string, bad: string, how: string): Finding {
+  if (list.length === 0) return passed(good);
+  const shown = list.slice(0, 5).join(", ");
+  return open(`${bad}: ${shown}${list.length > 5 ? ` and ${list.length - 5} more` : ""}`, how);
+}
+
+/** `1 host`, `3 hosts`; `2 people`. */
+function counted(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+/** Whom a flag is on for, in words. */
+export function audience({ value, metadata }: Pick<FactFlag, "value" | "metadata">): string {
+  if (value !== "true") return "nobody";
+  const { rollout_percentage: percentage, target_user_ids: ids, target_segments: segments } = metadata;
+  const targets = [
+    ...(ids?.length ? [counted(ids.length, "person", "people")] : []),
+    ...(segments?.length ? [`${segments.length === 1 ? "segment" : "segments"} ${segments.join(", ")}`] : []),
+  ];
+  const share = percentage ?? (ids === undefined && segments === undefined ? 100 : 0);
+  if (share === 100) return "everybody";
+  return [...(share > 0 ? [`${share} %`] : []), ...targets].join(", ") || "nobody";
+}
+
+/** The sign-offs of a gate that count: in a role that may, and since the feature was last taken back. */
+export function signaturesOf(
+  facts: Pick<Facts, "approvals" | "rolled_back_at">,
+  gate: string,
+  roles: readonly ApproverRole[],
+): Approval[] {
+  return facts.approvals.filter((approval) =>
+    approval.gate === gate && roles.includes(approval.role) &&
+    (facts.rolled_back_at === null || approval.signed_at > facts.rolled_back_at)
+  );
+}
+
+/** In the order of the checklist. */
+export const FACT_GATES: readonly FactGate[] = [
+  {
+    id: "rls",
+    section: "Database",
+    title: "RLS on every table, and tested",
+    roles: ["security"],
+    check({ facts }) {
+      const faults = [
+        ...facts.without_rls.map((table) => `${table} has none`),
+        ...facts.open_to_anon.map((name) => `anon may use ${name}`),
+        ...facts.policies_for_anon.map((policy) => `policy ${policy} is for anon`),
+      ];
+      const good = `${facts.tables.length} tables, by the catalog`;
+      return none(faults, good, "open", "Close it in a migration; see CONTRIBUTING.md");
+    },
+  },
+  {
+    id: "indexes",
+    section: "Database",
+    title: "Indexes verified (EXPLAIN)",
+    roles: ["engineering"],
+    check({ facts }) {
+      const bad = facts.plans.filter(({ reads_whole }) => reads_whole.length > 0)
+        .map(({ query, reads_whole }) => `${query} reads all of ${reads_whole.join(", ")}`);
+      return none(
+        bad,
+        `${facts.plans.length} hot queries use indexes`,
+        "no index serves",
+        "Restore the index",
+      );
+    },
+  },
+  {
+    id: "allowlist",
+    section: "Security",
+    title: "Destination URL allowlist verified",
+    roles: ["security"],
+    async check({ facts, local }) {
+      if (facts.allowlist.length === 0) {
+        return open("it is empty, so nothing can be forwarded", "gatelink allowlist add HOST --for forward");
+      }
+      const bad: string[] = [];
+      for (const { pattern, purpose } of facts.allowlist) {
+        if (local && /^(127\.0\.0\.1|localhost)$/.test(pattern)) continue;
+        const checked = await checkPattern(pattern);
+        if (!checked.ok) bad.push(`${pattern} (${purpose}) ${checked.why}`);
+      }
+      return none(
+        bad,
+        `${counted(facts.allowlist.length, "host")}, none over a public suffix`,
+        "not to be allowed",
+        "gatelink allowlist remove HOST --for PURPOSE",
+      );
+    },
+  },
+  {
+    id: "metrics",
+    section: "Observability",
+    title: "Metrics and counters added",
+    ofFlag: true,
+    roles: ["engineering"],
+    check({ facts }) {
+      if (Number(facts.outcomes) > 0) return passed(`${facts.outcomes} outcomes were counted for it`);
+      if (facts.evaluated_at !== null) return passed(`it was last asked for at ${facts.evaluated_at}`);
+      return open(
+        "nobody has asked for it yet, so nothing is counted",
+        "Deploy what reads it, and use it once: the guard has nothing to go by otherwise",
+      );
+    },
+  },
+  {
+    id: "flag_exists",
+    section: "Feature flag",
+    title: "Flag exists in database",
+    ofFlag: true,
+    roles: ["engineering"],
+    check({ facts, flag }) {
+      return facts.flag === null
+        ? open("there is none", `gatelink flags set ${flag} off --new --why "…"`)
+        : passed(`version ${facts.flag.version}`);
+    },
+  },
+  {
+    id: "flag_off",
+    section: "Feature flag",
+    title: "Default value set (OFF in production)",
+    ofFlag: true,
+    roles: ["engineering"],
+    check({ facts, flag }) {
+      if (facts.under_way) return notApplicable("its rollout is under way");
+      if (facts.flag === null) return passed("a flag that is not there is off");
+      const who = audience(facts.flag);
+      return who === "nobody"
+        ? passed("off")
+        : open(`it is on for ${who}`, `gatelink rollback 1 ${flag} --why "not launched yet"`);
+    },
+  },
+  {
+    id: "toggle",
+    section: "Feature flag",
+    title: "Somebody can turn it off in the admin panel",
+    ofFlag: true,
+    roles: ["engineering"],
+    check({ facts }) {
+      return facts.operators > 0
+        ? passed(`${facts.operators} in the team may`)
+        : open("nobody in the team is operator or admin", "set_team_member; see docs/deploy.md, Team");
+    },
+  },
+];
