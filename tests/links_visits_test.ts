@@ -20,7 +20,7 @@ linksTest("a visit is sent on with 302, kept nowhere, and counted once", async (
   assertEquals(answer.status, 302);
   assertEquals(answer.headers.get("location"), HOME);
   assertEquals(answer.headers.get("cache-control"), "no-store");
-  assertEquals(answer.headers.get("referrer-policy"), "strict-origin-when-cross-origin");
+  assertEquals(answer.headers.get("referrer-policy"), null, "the page with the link says what may be told");
   assertEquals(answer.headers.get("set-cookie"), null, "a link that needs no cookie sets none");
   await links.flush();
   const [click] = await links
@@ -177,6 +177,22 @@ linksTest("a cold link costs one call however many come at once, and a warm one 
   assertEquals(cold.calls.get("get_links"), 1);
   await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
   assertEquals(cold.calls.get("get_links"), 1);
+  await cold.flush();
+});
+
+linksTest("neighbours come with a cold link, those that changed since are read again", async (links) => {
+  const codes = Array.from({ length: 20 }, (_, n) => `near-${10 + n}`);
+  for (const code of codes) await links.link({ default_url: HOME, code });
+  const cold = links.isolate();
+  await cold.refresh();
+  assertEquals(await location(cold.visit(codes[0])), HOME);
+  for (const code of codes) assertEquals(await location(cold.visit(code)), HOME);
+  assertEquals(cold.calls.get("get_links"), 1);
+  await links.call(`/${codes[5]}`, { method: "PATCH", body: { default_url: SALE } });
+  await cold.refresh();
+  assertEquals(await location(cold.visit(codes[5])), SALE);
+  assertEquals(await location(cold.visit(codes[6])), HOME);
+  assertEquals(cold.calls.get("get_links"), 2);
   await cold.flush();
 });
 

@@ -174,7 +174,7 @@ comment on policy "team reads orphan visits" on public.orphan_visits is 'Holds n
 -- What the functions at the edge read
 -- ---------------------------------------------------------------------------
 -- What stands at its default is left out: an isolate keeps thousands of these. (In plpgsql, which keeps its plan.)
-create function public.get_links(p_codes text[]) returns jsonb
+create function public.get_links(p_codes text[], p_ahead integer default 0) returns jsonb
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 begin
   return (
@@ -188,12 +188,15 @@ begin
     'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
     'state', nullif(l.state, 'active'),
     'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
-  from public.links l
-  where l.code = any (p_codes));
+  from (
+    select * from public.links a where a.code = any (p_codes)
+    union all
+    (select * from public.links b where b.code > p_codes[1] and b.code <> all (p_codes) order by b.code limit p_ahead)
+  ) l);
 end $$;
-comment on function public.get_links(text[]) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. For secret keys.';
-revoke execute on function public.get_links(text[]) from public, anon, authenticated;
-grant execute on function public.get_links(text[]) to service_role;
+comment on function public.get_links(text[], integer) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. Besides, p_ahead others: those after the first of the codes. For secret keys.';
+revoke execute on function public.get_links(text[], integer) from public, anon, authenticated;
+grant execute on function public.get_links(text[], integer) to service_role;
 
 -- A transaction that was still running when p_since was given has at least that number, so nothing is missed
 -- however long it runs; what was told already may be told again. Numbers that are too large for this server (a

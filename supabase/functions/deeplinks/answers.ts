@@ -1,8 +1,9 @@
 /**
  * The answers to visits.
  *
- * None may be kept: the next visit may be decided otherwise. The page after the link learns where the visitor came
- * from as before, and of the link no more than its origin.
+ * None may be kept: the next visit may be decided otherwise. A redirect leaves it to the page with the link what the page
+ * after it learns of that: a policy of its own would take the place of a stricter one
+ * (https://fetch.spec.whatwg.org/#http-redirect-fetch). What is shown here tells of the link no more than its origin.
  *
  * @module
  */
@@ -21,7 +22,6 @@ export function redirect(status: 302 | 303, location: string, context: Context, 
   const headers: Record<string, string> = {
     location,
     "cache-control": "no-store",
-    "referrer-policy": "strict-origin-when-cross-origin",
     "x-request-id": context.takeId(),
   };
   if (cookie !== undefined) headers["set-cookie"] = cookie;

@@ -7,7 +7,7 @@ drop function public.take_uses(jsonb);
 drop function public.take_password_attempt(text, text);
 drop function public.record_orphans(jsonb);
 drop function public.refresh_links(text);
-drop function public.get_links(text[]);
+drop function public.get_links(text[], integer);
 drop table public.orphan_visits;
 drop table private.visitor_keys;
 drop function private.new_link_code();

@@ -18,6 +18,8 @@ interface Entry<T> {
  */
 export class Cache<T> {
   readonly #entries = new Map<string, Entry<T>>();
+  /** Where the oldest entry is. Kept: a map that is asked anew looks through the gaps that others have left before it. */
+  #oldest = this.#entries.entries();
   readonly #maxWeight: number;
   #weight = 0;
 
@@ -63,7 +65,13 @@ export class Cache<T> {
   }
 
   #evict(): void {
-    for (const [key, entry] of this.#entries) {
+    for (;;) {
+      const { done, value } = this.#oldest.next();
+      if (done) {
+        this.#oldest = this.#entries.entries();
+        continue;
+      }
+      const [key, entry] = value;
       this.#entries.delete(key);
       if (!entry.used) {
         this.#weight -= entry.weight;

@@ -39,6 +39,16 @@ export class PackedCache {
     return this.#young.bytes + this.#old.bytes;
   }
 
+  /** Whether there is so much room that nothing will have to leave soon: the older generation is empty. */
+  get roomy(): boolean {
+    return this.#old.count === 0;
+  }
+
+  has(key: string): boolean {
+    const hash = hashOf(key);
+    return this.#young.has(key, hash) || this.#old.has(key, hash);
+  }
+
   get(key: string): string | undefined {
     const hash = hashOf(key);
     const young = this.#young.get(key, hash);
@@ -99,6 +109,10 @@ class Generation {
 
   get bytes(): number {
     return this.#table.byteLength + this.#chunks.length * CHUNK_BYTES;
+  }
+
+  has(key: string, hash: number): boolean {
+    return this.#find(key, hash) >= 0;
   }
 
   get(key: string, hash: number): string | undefined {

@@ -4,7 +4,17 @@ import type { LinkRow } from "./link.ts";
 import { LinkStore } from "./store.ts";
 
 /** A store before a database with these links, which counts what it is asked. */
-function storeOf(rows: LinkRow[], options: { readyBytes?: number } = {}) {
+function storeOf(
+  rows: LinkRow[],
+  { ahead = false, beforeAnswer = () => Promise.resolve(), ...options }: {
+    readyBytes?: number;
+    packedBytes?: number;
+    /** Whether the database gives neighbours, as asked. */
+    ahead?: boolean;
+    /** What happens once the database has read, and before it is known what. */
+    beforeAnswer?: () => Promise<void>;
+  } = {},
+) {
   const links = new Map(rows.map((row) => [row.code, row]));
   const asked: string[][] = [];
   let changed: string[] | null = [];
@@ -13,9 +23,16 @@ function storeOf(rows: LinkRow[], options: { readyBytes?: number } = {}) {
     if (name === "refresh_links") {
       return Promise.resolve({ since: "1", changed, numbers: {}, visitor_keys: {} } as T);
     }
-    const { p_codes } = args as { p_codes: string[] };
+    const { p_codes, p_ahead } = args as { p_codes: string[]; p_ahead: number };
     asked.push(p_codes);
-    return Promise.resolve(p_codes.flatMap((code) => links.get(code) ?? []) as T);
+    const others = ahead
+      ? [...links.keys()].filter((code) => code > p_codes[0] && !p_codes.includes(code)).sort().slice(
+        0,
+        p_ahead,
+      )
+      : [];
+    const rows = [...p_codes, ...others].flatMap((code) => links.get(code) ?? []);
+    return beforeAnswer().then(() => rows as T);
   };
   const config = { revision: 1, settings: [], routes: [], destinations: [], allowlist: [], segments: {} };
   const store = new LinkStore({
@@ -91,4 +108,38 @@ Deno.test("LinkStore: codes that are asked for at the same time travel in one ca
   assertEquals(found.filter((link) => link === undefined).length, 10);
   assertEquals(asked.map((codes) => codes.length), [60]);
   assertEquals([store.peek("code-55"), store.peek("code-60")], [null, undefined]);
+});
+
+Deno.test("LinkStore: neighbours come with a link that is read, and what is forgotten meanwhile is not kept as it was", async () => {
+  let meanwhile = () => Promise.resolve();
+  const rows = Array.from({ length: 300 }, (_, n) => plain(100 + n));
+  const { store, links, asked, tell } = storeOf(rows, { ahead: true, beforeAnswer: () => meanwhile() });
+  await tell([]);
+  await store.load("code-100");
+  assertEquals(store.held.packed, 101);
+  assertEquals(store.peek("code-200")?.web?.url, page(200));
+  assertEquals(store.peek("code-201"), undefined);
+
+  meanwhile = () => {
+    links.set("code-250", { code: "code-250", default_url: page(0) });
+    return tell(["code-250"]);
+  };
+  await store.load("code-201");
+  assertEquals(store.peek("code-250"), undefined);
+  assertEquals((await store.load("code-250"))?.web?.url, page(0));
+  assertEquals(asked.length, 3);
+});
+
+Deno.test("LinkStore: no neighbour makes another link leave", async () => {
+  const rows = Array.from({ length: 60_000 }, (_, n) => plain(100_000 + n));
+  const { store, asked, tell } = storeOf(rows, { ahead: true, packedBytes: 4 << 20 });
+  await tell([]);
+  for (let n = 0; n < rows.length; n += 50) if (!store.peek(rows[n].code)) await store.load(rows[n].code);
+  const calls = asked.length;
+  assert(calls > 600, `${calls} calls: they went on when there was no more room`);
+  // Half of the memory is for neighbours: what was asked for in the other half is there.
+  for (let n = rows.length - 50; n > rows.length - 20_000; n -= 50) {
+    assert(store.peek(rows[n].code), rows[n].code);
+  }
+  assertEquals(asked.length, calls);
 });
