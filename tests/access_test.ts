@@ -122,6 +122,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "viewer",
     why: "The team sees how many people a percentage means.",
   },
+  "plan_of_template(text)": { role: "viewer", why: "The built-in plans are no secret." },
   "watch_rollout(uuid)": { role: "viewer", why: "The team sees what the guard sees." },
   "add_notification_endpoint(text,text,text,text[])": {
     role: "operator",

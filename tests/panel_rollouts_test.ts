@@ -60,3 +60,24 @@ databaseTest("watch_rollout: what the guard sees now, which can be computed agai
   await sql`select public.roll_back_rollout(${id}, 2, 'enough')`;
   assertEquals(await call(sql, viewer, watch), null, "nothing is under way any more");
 });
+
+databaseTest("plan_of_template: what create_rollout makes of the template, to viewers", async (sql) => {
+  await sql`select public.set_flag(${FLAG}, '{"on": false}', 0)`;
+  const viewer = await signedIn(sql, "viewer");
+  const plan = await call<{ stages: Record<string, unknown>[] }>(
+    sql,
+    viewer,
+    "public.plan_of_template('canary')",
+  );
+  const made = async (plan: string) => {
+    const [{ id }] = await sql`select id from public.create_rollout(${FLAG}, ${plan}::text::jsonb)`;
+    return await sql`
+      select name, percentage, hold_minutes, min_samples, overdue_minutes, advance_when, roll_back_when
+      from public.rollout_stages where rollout_id = ${id} order by position`;
+  };
+  assertEquals([...await made(JSON.stringify(plan))], [...await made('{"template": "canary"}')]);
+  assertEquals(await call(sql, viewer, "public.plan_of_template('other')"), null);
+  for (const caller of [ANON, await signedIn(sql)]) {
+    assertEquals(await refusal(call(sql, caller, "public.plan_of_template('canary')")), "42501");
+  }
+});

@@ -18,6 +18,17 @@ comment on function public.count_contacts(timestamptz) is
 revoke execute on function public.count_contacts(timestamptz) from public, anon;
 grant execute on function public.count_contacts(timestamptz) to authenticated, service_role;
 
+create function public.plan_of_template(p_name text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.rollout_template(p_name, null, null);
+end $$;
+comment on function public.plan_of_template(text) is
+  'A built-in plan (standard, canary) as {name, stages}, to begin a plan of one''s own with; the first stage of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.';
+revoke execute on function public.plan_of_template(text) from public, anon;
+grant execute on function public.plan_of_template(text) to authenticated, service_role;
+
 create function public.watch_rollout(p_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare

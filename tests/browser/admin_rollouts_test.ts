@@ -82,3 +82,75 @@ panelTest(
     assertEquals(await faultsOf(page), []);
   },
 );
+
+panelTest("admin: the stages of a template are changed, and each gate tells what was seen", async (panel) => {
+  const { sql, signIn } = panel;
+  await sql`select public.set_flag(${FLAG}, '{"on": false, "percentage": 0}', 0)`;
+  const page = await signIn("operator");
+  await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
+  await page.getByRole("button", { name: "Change the stages" }).click();
+  const figure = (name: string) => page.getByRole("textbox", { name, exact: true });
+  await figure("Share of stage 1").fill("2.5");
+  await figure("Name of stage 1").fill("first of all");
+  await figure("Minutes of stage 1").fill("45");
+  await figure("Outcomes of stage 1").fill("500");
+  await figure("Goes on below a failure rate of stage 1").fill("2");
+  await page.getByText("must not be above roll_back_when.error_rate_above").waitFor();
+  assertEquals(await page.getByRole("button", { name: "Plan this rollout" }).isDisabled(), true);
+  await figure("Goes on below a failure rate of stage 1").fill("0.5");
+  await page.getByRole("combobox", { name: "Goes back above a p95 of stage 1", exact: true }).click();
+  await page.getByRole("option", { name: "750 ms" }).click();
+  for (let stage = 6; stage > 2; stage--) {
+    await page.getByRole("button", { name: `Remove stage ${stage}` }).click();
+  }
+  await page.getByText("the last one is not for everybody").waitFor();
+  await figure("Share of stage 2").fill("100");
+  await page.getByRole("rowheader", { name: "first of all" }).waitFor();
+  assertEquals(await faultsOf(page), []);
+  await page.setViewportSize({ width: 360, height: 740 });
+  assertEquals(await faultsOf(page), []);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.getByRole("button", { name: "Plan this rollout" }).click();
+  await page.getByRole("heading", { name: FLAG, level: 1 }).waitFor();
+  const stages = await sql`
+    select name, percentage::float8 as share, hold_minutes, min_samples, advance_when, roll_back_when
+    from public.rollout_stages order by position`;
+  const plain = { minutes: 5, min_samples: 20, mean_ms_above: 500 };
+  assertEquals(stages.map((stage) => ({ ...stage })), [
+    {
+      name: "first of all",
+      share: 2.5,
+      hold_minutes: 45,
+      min_samples: 500,
+      advance_when: { error_rate_below: 0.005 },
+      roll_back_when: { error_rate_above: 0.01, p95_ms_above: 750, plain },
+    },
+    {
+      name: "5 %",
+      share: 100,
+      hold_minutes: 30,
+      min_samples: 3000,
+      advance_when: { error_rate_below: 0.001 },
+      roll_back_when: { error_rate_above: 0.01, plain },
+    },
+  ]);
+
+  // What the database tells stands there with what it saw; what needs a checkout names the command.
+  const gates = page.getByRole("region", { name: "Launch gates" });
+  const gate = (title: string) => gates.getByRole("listitem").filter({ hasText: title });
+  await gate("Indexes verified").getByRole("img", { name: "Passed" }).waitFor();
+  await gate("Indexes verified").getByText("hot queries use indexes").waitFor();
+  await gate("Default value set").getByRole("img", { name: "Passed" }).waitFor();
+  await gate("All CI checks passing").getByRole("img", { name: "Told by the command line" }).waitFor();
+  await gates.getByText("gatelink gates checkout").waitFor();
+  assertEquals(await faultsOf(page), []);
+  await sql`update public.settings set value = 'true', metadata = '{"rollout_percentage": 100}', version = version + 1
+    where key = ${FLAG}`;
+  await sql`select public.sign_gate(${FLAG}, 'engineering', 'ci', 'nothing is built for it', false, 'operator@example.com')`;
+  await page.reload();
+  await gate("Default value set").getByText("It is on for everybody.").waitFor();
+  await gate("Default value set").getByRole("img", { name: "Open" }).waitFor();
+  await gate("All CI checks passing").getByText("not applicable: nothing is built for it").waitFor();
+  await gate("All CI checks passing").getByRole("img", { name: "Passed" }).waitFor();
+  assertEquals(await faultsOf(page), []);
+});

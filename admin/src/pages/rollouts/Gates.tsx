@@ -1,59 +1,144 @@
-/** The launch gates that people sign, with a button for those who may. */
-import { Badge, Button, Code, Group, Text } from "@mantine/core";
+/** The launch gates: what people sign, what the database tells, and what only the command line can look at. */
+import { ActionIcon, Badge, Button, Code, CopyButton, Group, Text } from "@mantine/core";
+import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useMay, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
-import { Icon } from "../../ui/icons.tsx";
+import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Section } from "../../ui/Section.tsx";
-import { Loading } from "../../ui/states.tsx";
+import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { type Approval, type GateState, useGates } from "./gates.ts";
 import classes from "./rollouts.module.css";
 
+const TOUCHES = ["gate_approvals", "launch_facts"];
+
+/** The command that runs all of them. */
+export const gatesCommand = (flag: string) => `gatelink gates ${flag.replace(/\.enabled$/, "")}`;
+
 export function Gates({ flag }: { flag: string }) {
   const gates = useGates(flag);
-  const passed = gates?.filter((gate) => gate.passed).length;
+  const known = gates.data?.filter(({ passed }) => passed !== undefined);
+  const passed = known?.filter((gate) => gate.passed).length;
+  const command = gatesCommand(flag);
   return (
     <Section
       title="Launch gates"
       about={
-        <>
-          What people sign. <Code>gatelink gates {flag.replace(/\.enabled$/, "")}</Code>{" "}
-          checks the rest: tests, plans, rights.
-        </>
+        <Group gap={4}>
+          <span>Some need a checkout or the platform: the command line looks at them.</span>
+          <Code>{command}</Code>
+          <CopyButton value={command}>
+            {({ copied, copy }) => (
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size="sm"
+                aria-label={copied ? "Copied" : "Copy the command"}
+                onClick={copy}
+              >
+                <Icon name={copied ? "check" : "copy"} size={14} />
+              </ActionIcon>
+            )}
+          </CopyButton>
+        </Group>
       }
-      actions={gates && (
-        <Badge variant="light" color={passed === gates.length ? "teal" : "gray"}>
-          {passed} of {gates.length} signed
+      actions={known && (
+        <Badge variant="light" color={passed === known.length ? "teal" : "gray"}>
+          {passed} of {known.length} passed
         </Badge>
       )}
       flush
     >
-      {gates
-        ? (
-          <ul className={classes.list}>
-            {gates.map((gate) => <Row key={gate.id} gate={gate} flag={flag} />)}
-          </ul>
-        )
-        : <Loading />}
+      <Loaded of={gates}>
+        {(gates) =>
+          SECTIONS.map((section) => {
+            const within = gates.filter((gate) => gate.section === section);
+            return within.length > 0 && (
+              <section key={section} aria-label={section}>
+                <Text component="h3" size="xs" fw={650} c="dimmed" className={classes.part}>{section}</Text>
+                <ul className={classes.list}>
+                  {within.map((gate) => <Row key={gate.id} gate={gate} flag={flag} />)}
+                </ul>
+              </section>
+            );
+          })}
+      </Loaded>
     </Section>
   );
 }
 
+const MARKS: Record<string, [icon: IconName, colour: string, word: string]> = {
+  passed: ["check", "var(--good)", "Passed"],
+  open: ["cross", "var(--bad)", "Open"],
+  waits: ["clock", "dimmed", "Not signed"],
+  command: ["terminal", "dimmed", "Told by the command line"],
+};
+
+function markOf({ passed, by }: GateState) {
+  return MARKS[passed ? "passed" : by === "command" ? "command" : by === "people" ? "waits" : "open"];
+}
+
 function Row({ gate, flag }: { gate: GateState; flag: string }) {
+  const [icon, colour, word] = markOf(gate);
+  return (
+    <li>
+      <Group justify="space-between" wrap="nowrap">
+        <Group gap="sm" wrap="nowrap" align="flex-start" style={{ minWidth: 0 }}>
+          <Text c={colour} component="span" role="img" aria-label={word} title={word}>
+            <Icon name={icon} size={20} />
+          </Text>
+          <div style={{ minWidth: 0 }}>
+            <Text size="sm" fw={gate.by === "command" ? 400 : 600}>{gate.title}</Text>
+            <Why gate={gate} />
+          </div>
+        </Group>
+        <Buttons gate={gate} flag={flag} />
+      </Group>
+    </li>
+  );
+}
+
+function Why({ gate: { signed, finding, passed, people, roles, by } }: { gate: GateState }) {
+  return (
+    <>
+      {signed.map((approval) => (
+        <Text key={approval.signed_by + approval.role} size="xs" c="dimmed" component="div">
+          {approval.signed_as} ({approval.role}), <Time at={approval.signed_at} />
+          {!approval.applies && ", not applicable"}
+          {approval.note && `: ${approval.note}`}
+        </Text>
+      ))}
+      {finding && (
+        <Text size="xs" c={passed ? "dimmed" : "var(--bad)"} style={{ overflowWrap: "anywhere" }}>
+          {finding.detail.charAt(0).toUpperCase() + finding.detail.slice(1)}.
+        </Text>
+      )}
+      {finding?.how && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{finding.how}</Text>}
+      {by === "people" && !passed && (
+        <Text size="xs" c="dimmed">
+          {signed.length > 0 && `${signed.length} of ${people}. `}Signed by {roles.join(" or ")}.
+        </Text>
+      )}
+    </>
+  );
+}
+
+/** Signs, or takes a signature back: for those who may. */
+function Buttons({ gate, flag }: { gate: GateState; flag: string }) {
   const me = useMe();
   const operator = useMay("operator");
   const ask = useAsk();
   const sign = useChange<{ role: string; note: string | null }, unknown>({
     act: ({ role, note }) =>
       rpc("sign_gate", { p_flag_key: flag, p_role: role, p_gate: gate.gate, p_note: note }),
-    touches: ["gate_approvals"],
+    touches: TOUCHES,
     said: () => `You signed: ${gate.title}.`,
   });
   const revoke = useChange<{ role: string; reason: string }, unknown>({
     act: ({ role, reason }) =>
       rpc("revoke_gate", { p_flag_key: flag, p_role: role, p_gate: gate.gate, p_because: reason }),
-    touches: ["gate_approvals"],
+    touches: TOUCHES,
     said: () => `Taken back: ${gate.title}.`,
   });
   const mine = gate.signed.some(({ signed_by }) => signed_by === me.id);
@@ -78,53 +163,31 @@ function Row({ gate, flag }: { gate: GateState; flag: string }) {
   }
 
   return (
-    <li>
-      <Group justify="space-between" wrap="nowrap">
-        <Group gap="sm" wrap="nowrap" align="flex-start" style={{ minWidth: 0 }}>
-          <Text c={gate.passed ? "teal.7" : "dimmed"} component="span">
-            <Icon name={gate.passed ? "check" : "clock"} size={20} />
-          </Text>
-          <div>
-            <Text size="sm" fw={600}>{gate.title}</Text>
-            {gate.signed.map((approval) => (
-              <Text key={approval.signed_by + approval.role} size="xs" c="dimmed" component="div">
-                {approval.signed_as} ({approval.role}), <Time at={approval.signed_at} />
-                {approval.note && `: ${approval.note}`}
-              </Text>
-            ))}
-            {!gate.passed && (
-              <Text size="xs" c="dimmed">
-                {gate.signed.length > 0 && `${gate.signed.length} of ${gate.people}. `}Signed by{" "}
-                {gate.roles.join(" or ")}.
-              </Text>
-            )}
-          </div>
-        </Group>
-        {!mine && role && (
-          <Button
-            size="xs"
-            variant="default"
-            onClick={offer}
-            loading={sign.isPending}
-            aria-label={`Sign: ${gate.title}`}
-            style={{ flex: "none" }}
-          >
-            Sign
-          </Button>
-        )}
-        {(mine || (gate.passed && !role)) && operator && gate.signed.length > 0 && (
-          <Button
-            size="xs"
-            variant="subtle"
-            color="gray"
-            onClick={() => takeBack(gate.signed[0])}
-            aria-label={`Take back: ${gate.title}`}
-            style={{ flex: "none" }}
-          >
-            Take back
-          </Button>
-        )}
-      </Group>
-    </li>
+    <>
+      {gate.by === "people" && !mine && role && (
+        <Button
+          size="xs"
+          variant="default"
+          onClick={offer}
+          loading={sign.isPending}
+          aria-label={`Sign: ${gate.title}`}
+          style={{ flex: "none" }}
+        >
+          Sign
+        </Button>
+      )}
+      {(mine || (gate.passed && !role)) && operator && gate.signed.length > 0 && (
+        <Button
+          size="xs"
+          variant="subtle"
+          color="gray"
+          onClick={() => takeBack(gate.signed[0])}
+          aria-label={`Take back: ${gate.title}`}
+          style={{ flex: "none" }}
+        >
+          Take back
+        </Button>
+      )}
+    </>
   );
 }

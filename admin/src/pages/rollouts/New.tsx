@@ -15,6 +15,7 @@ import {
 } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
+import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
 import { audience, useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
@@ -25,6 +26,7 @@ import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import type { Forecast } from "./forecast.ts";
 import { ForecastTable } from "./ForecastTable.tsx";
+import { StageEditor } from "./StageEditor.tsx";
 
 const TEMPLATES = [
   {
@@ -70,16 +72,29 @@ function Form() {
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),
   );
-  const plan = {
-    template,
+  const [stages, setStages] = useState<Stage[]>();
+  const people = {
     ...(ids.length > 0 && { user_ids: ids }),
     ...(segments.length > 0 && { segments }),
   };
+  // The people of the first stage stand beside a template, and in the first stage of a plan of one's own.
+  const plan = stages === undefined ? { template, ...people } : {
+    name: `${template}, changed`,
+    stages: stages.map((stage, index) => index === 0 ? { ...stage, ...people } : stage),
+  };
+  const checked = stages && checkPlan(plan);
+  const faults = checked?.ok === false ? checked.faults : [];
   const forecast = useRpc<Forecast>("forecast_rollout", {
     p_flag_key: flag,
     p_plan: plan,
     p_per_minute: perMinute === "" ? null : perMinute,
-  }, { enabled: flag !== "", every: false });
+  }, { enabled: flag !== "" && faults.length === 0, every: false });
+  const takeTemplate = useChange<string, { stages: Stage[] }>({
+    act: (name) => rpc("plan_of_template", { p_name: name }),
+    touches: [],
+  });
+  const change = () => takeTemplate.mutate(template, { onSuccess: ({ stages }) => setStages(stages) });
+
   const create = useChange<void, Rollout>({
     act: () => rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null }),
     touches: MOVED,
@@ -87,7 +102,8 @@ function Form() {
   });
   const chosen = flags.data?.find(({ key }) => key === flag);
   // The first stage of the standard plan is for nobody else.
-  const nobody = template === "standard" && ids.length + segments.length === 0;
+  const first = stages ? stages[0].percentage === 0 : template === "standard";
+  const nobody = first && ids.length + segments.length === 0;
 
   function submit(event: FormEvent) {
     event.preventDefault();
@@ -116,7 +132,11 @@ function Form() {
                     " A rollout begins smaller: turn it off before you start."}
                 </Text>
               )}
-              <Radio.Group label="Plan" value={template} onChange={setTemplate}>
+              <Radio.Group
+                label="Plan"
+                value={template}
+                onChange={(to) => (setTemplate(to), setStages(undefined))}
+              >
                 <Stack gap="xs" mt={4}>
                   {TEMPLATES.map(({ value, label, description }) => (
                     <Radio key={value} value={value} label={label} description={description} />
@@ -127,7 +147,7 @@ function Form() {
           </Section>
           <Section title="Who, and why">
             <Stack>
-              {template === "standard" && (
+              {first && (
                 <>
                   <MultiSelect
                     label="Segments of the first stage"
@@ -163,13 +183,43 @@ function Form() {
             </Stack>
           </Section>
         </SimpleGrid>
-        {flag && (
+        <Section
+          title="Stages"
+          about={stages
+            ? "Changed for this rollout alone."
+            : "As the template has them; the forecast tells them."}
+          actions={stages
+            ? (
+              <Button size="xs" variant="default" onClick={() => setStages(undefined)}>
+                As in the template
+              </Button>
+            )
+            : (
+              <Button size="xs" variant="default" onClick={change} loading={takeTemplate.isPending}>
+                Change the stages
+              </Button>
+            )}
+        >
+          {stages && (
+            <Stack gap="sm">
+              <StageEditor stages={stages} onChange={setStages} faults={faults} />
+              {faults.filter(({ path }) => path === "stages").map(({ message }) => (
+                <Text key={message} size="sm" c="var(--bad)" role="alert">Of the stages, {message}.</Text>
+              ))}
+            </Stack>
+          )}
+        </Section>
+        {flag && faults.length === 0 && (
           <Section title="Forecast">
             <Loaded of={forecast}>{(forecast) => <ForecastTable forecast={forecast} />}</Loaded>
           </Section>
         )}
         <Group>
-          <Button type="submit" disabled={flag === "" || nobody} loading={create.isPending}>
+          <Button
+            type="submit"
+            disabled={flag === "" || nobody || faults.length > 0}
+            loading={create.isPending}
+          >
             Plan this rollout
           </Button>
         </Group>

@@ -1,14 +1,15 @@
 /** Starts a planned rollout; past open gates only with a reason, which is kept. */
-import { Button, List, Text } from "@mantine/core";
+import { Button, Code, List, Text } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { useGates } from "./gates.ts";
+import { gatesCommand } from "./Gates.tsx";
 
 export function Start({ rollout }: { rollout: Rollout }) {
   const ask = useAsk();
-  const gates = useGates(rollout.flag_key);
+  const { data: gates } = useGates(rollout.flag_key);
   const start = useChange<{ reason: string | null }, Rollout>({
     act: ({ reason }) =>
       rpc("start_rollout", {
@@ -16,12 +17,13 @@ export function Start({ rollout }: { rollout: Rollout }) {
         p_expected_version: rollout.version,
         p_reason: reason,
         p_gates: {
-          gates: gates!.map(({ id, passed, signed }) => ({
+          gates: gates!.map(({ id, passed, signed, finding }) => ({
             id,
-            status: passed ? "passed" : "open",
-            detail: signed.map(({ signed_as }) => signed_as).join(", "),
+            // Only the command line could have looked, and whether it did is not known here.
+            status: passed === undefined ? "not_checked" : passed ? "passed" : "open",
+            detail: finding?.detail ?? signed.map(({ signed_as }) => signed_as).join(", "),
           })),
-          override: gates!.every(({ passed }) => passed) ? null : reason,
+          override: gates!.every(({ passed }) => passed !== false) ? null : reason,
         },
       }),
     touches: MOVED,
@@ -29,16 +31,30 @@ export function Start({ rollout }: { rollout: Rollout }) {
   });
 
   async function offer() {
-    const open = gates!.filter(({ passed }) => !passed);
+    const open = gates!.filter(({ passed }) => passed === false);
+    const unseen = gates!.filter(({ passed }) => passed === undefined).length;
+    const others = (
+      <Text size="sm" mt="xs">
+        {unseen} more are not looked at from here: <Code>{gatesCommand(rollout.flag_key)}</Code>
+      </Text>
+    );
     const answer = await ask({
       title: `Start the rollout of ${rollout.flag_key}?`,
-      body: open.length === 0 ? "All gates are signed. The first stage begins at once." : (
-        <>
-          <Text size="sm" mb="xs">Not signed yet:</Text>
-          <List size="sm">{open.map(({ id, title }) => <List.Item key={id}>{title}</List.Item>)}</List>
-          <Text size="sm" mt="xs">Your reason for starting none the less is kept with the rollout.</Text>
-        </>
-      ),
+      body: open.length === 0
+        ? (
+          <>
+            All gates that are looked at here have passed. The first stage begins at once.
+            {others}
+          </>
+        )
+        : (
+          <>
+            <Text size="sm" mb="xs">Still open:</Text>
+            <List size="sm">{open.map(({ id, title }) => <List.Item key={id}>{title}</List.Item>)}</List>
+            <Text size="sm" mt="xs">Your reason for starting none the less is kept with the rollout.</Text>
+            {others}
+          </>
+        ),
       action: open.length === 0 ? "Start" : "Start none the less",
       danger: open.length > 0,
       reason: open.length > 0 ? "required" : "optional",

@@ -1,22 +1,27 @@
-/** Which sign-offs a flag's launch waits for, and which it has. The list is the command line's. */
+/** Which gates a flag's launch has to pass, and how they stand. The list is the command line's, and so are the checks. */
+import {
+  CLI_ENTRIES,
+  type Entry,
+  type Section,
+  SECTIONS,
+} from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
+import {
+  type Approval,
+  FACT_GATES,
+  type Facts,
+  type Finding,
+  signaturesOf,
+} from "../../../../supabase/functions/_shared/rollouts/fact_gates.ts";
 import {
   type ApproverRole,
   APPROVERS,
   approversOf,
   SIGN_OFFS,
 } from "../../../../supabase/functions/_shared/rollouts/sign_offs.ts";
-import { useRows } from "../../data/query.ts";
-import { useFlags } from "../../data/flags.ts";
+import { project } from "../../data/client.ts";
+import { rpc, useRead } from "../../data/query.ts";
 
-/** A row of `gate_approvals` that stands. */
-export interface Approval {
-  gate: string;
-  role: ApproverRole;
-  signed_by: string;
-  signed_as: string;
-  signed_at: string;
-  note: string | null;
-}
+export type { Approval };
 
 /** A gate as it stands. */
 export interface GateState {
@@ -24,55 +29,76 @@ export interface GateState {
   gate: string;
   /** Unlike `gate`, one of its kind: the approvals of the four roles are four gates. */
   id: string;
+  section: Section;
   title: string;
+  /** Who signs it, or declares it not applicable. */
   roles: readonly ApproverRole[];
-  /** How many have to sign. */
+  /** Who closes it: people who sign, the database, or the command line, which alone can look. */
+  by: "people" | "database" | "command";
+  /** How many have to sign; 0 where nobody has to. */
   people: number;
   signed: Approval[];
-  passed: boolean;
+  /** What the database said. */
+  finding?: Finding;
+  /** undefined: only the command line can tell. */
+  passed: boolean | undefined;
 }
 
-/** All sign-offs that a flag's launch needs; undefined while they are on their way. */
-export function useGates(flag: string): GateState[] | undefined {
-  const flags = useFlags();
-  const approvals = useRows<Approval>(
-    ["gate_approvals", { flag }],
-    (client) =>
-      client.from("gate_approvals").select("gate,role,signed_by,signed_as,signed_at,note").eq(
-        "flag_key",
-        flag,
-      ).is("revoked_at", null)
-        .order("signed_at"),
-  );
-  const rolledBack = useRows<{ finished_at: string }>(
-    ["rollouts", { flag, rolledBack: true }],
-    (client) =>
-      client.from("rollouts").select("finished_at").eq("flag_key", flag).eq("state", "rolled_back").order(
-        "finished_at",
-        { ascending: false },
-      )
-        .limit(1),
-  );
-  if (!flags.data || !approvals.data || !rolledBack.data) return undefined;
-  const required = approversOf(flags.data.find(({ key }) => key === flag)?.metadata.approvers);
-  // What was signed before the feature was last taken back does not count.
-  const since = rolledBack.data[0] ? Date.parse(rolledBack.data[0].finished_at) : -Infinity;
+/** How often the database is asked: it plans every hot query for it. */
+const EVERY_MS = 30_000;
+
+/** All gates of a flag's launch, in the order of the checklist; undefined while they are on their way. */
+export function useGates(flag: string) {
+  return useRead<GateState[]>(["launch_facts", flag], () => readGates(flag), { every: EVERY_MS });
+}
+
+async function readGates(flag: string): Promise<GateState[]> {
+  const facts = await rpc<Facts>("launch_facts", { p_flag_key: flag });
+  const local = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(new URL(project().url).hostname);
+  const looked = FACT_GATES.map(async (gate): Promise<GateState> => {
+    const state = waivable(gate, facts, "database");
+    if (state.passed) return state;
+    const finding = await gate.check({ facts, flag, local });
+    return { ...state, finding, passed: finding.status !== "open" };
+  });
+  const all = [
+    ...signedGates(facts),
+    ...await Promise.all(looked),
+    ...CLI_ENTRIES.map((entry) => waivable(entry, facts, "command")),
+  ];
+  return all.sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
+}
+
+/** A gate that nobody has to sign; whoever may can declare that it does not apply. */
+function waivable(
+  { id, section, title, roles }: Entry,
+  facts: Facts,
+  by: "database" | "command",
+): GateState {
+  const signed = signaturesOf(facts, id, roles).filter(({ applies }) => !applies);
+  const passed = signed.length > 0 ? true : by === "command" ? undefined : false;
+  return { gate: id, id, section, title, roles, by, people: 0, signed, passed };
+}
+
+function signedGates(facts: Facts): GateState[] {
+  const required = approversOf(facts.flag?.metadata.approvers);
   const all = [
     ...SIGN_OFFS.filter(({ asks }) => asks === undefined || required.includes(asks))
-      .map(({ id, title, roles, people = 1 }) => ({ gate: id, id, title, roles, people })),
+      .map(({ id, section, title, roles, people = 1 }) => ({ gate: id, id, section, title, roles, people })),
     ...required.map((role) => ({
       gate: "approval",
       id: `approval_${role}`,
+      section: "Approval" as const,
       title: `Approved by the ${APPROVERS[role]}`,
       roles: [role],
       people: 1,
     })),
   ];
   return all.map((gate) => {
-    const signed = approvals.data.filter((approval) =>
-      approval.gate === gate.gate && gate.roles.includes(approval.role) &&
-      Date.parse(approval.signed_at) > since
-    );
-    return { ...gate, signed, passed: new Set(signed.map(({ signed_by }) => signed_by)).size >= gate.people };
+    const signed = signaturesOf(facts, gate.gate, gate.roles);
+    // One who declares it not applicable closes it, as on the command line.
+    const waived = gate.gate !== "approval" && signed.some(({ applies }) => !applies);
+    const passed = waived || new Set(signed.map(({ signed_by }) => signed_by)).size >= gate.people;
+    return { ...gate, by: "people", signed, passed };
   });
 }
