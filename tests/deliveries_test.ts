@@ -495,7 +495,8 @@ databaseTest("plans: claiming reads indexes, however long the queue", async (sql
     `select id from public.deliveries where destination_id = '${d}' and conversation_id = '${d}' and state in ('pending', 'leased') order by seq limit 1`,
   );
   const waiting = await explain(
-    `select * from public.conversations where unrouted_since is not null order by unrouted_since limit 10`,
+    `select * from public.conversations where unrouted_since is not null and held_revision is null
+      order by held_revision, unrouted_since limit 10`,
   );
   assert(due.includes("delivery_lanes_due_idx"), due);
   assert(head.includes("deliveries_open_idx"), head);

@@ -132,8 +132,8 @@ comment on column public.conversations.routed_seq is 'messages.seq up to which t
 comment on column public.conversations.created_at is 'When the conversation began.';
 create index conversations_contact_idx on public.conversations (contact_id);
 comment on index public.conversations_contact_idx is 'A person''s conversations.';
-create index conversations_unrouted_idx on public.conversations (unrouted_since) where unrouted_since is not null;
-comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations with something to decide, oldest first.';
+create index conversations_unrouted_idx on public.conversations (held_revision, unrouted_since) where unrouted_since is not null;
+comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations with something to decide, those held back apart by revision, each oldest first.';
 alter table public.conversations enable row level security;
 revoke all on public.conversations from public, anon, authenticated;
 grant select on public.conversations to authenticated;

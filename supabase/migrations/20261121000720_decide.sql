@@ -3,8 +3,35 @@ set local statement_timeout = '60s';
 
 -- The router's first step in SQL: what waits to be decided, and what was decided.
 
+-- Whom nobody has held, and who was held at another configuration: stretches of one index, each read from its beginning, so
+-- that it costs what is taken, however many are held.
+create function private.unrouted(p_revision bigint, p_limit integer) returns uuid[]
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
+  select array_agg(w.id) from (
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision is null
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision < p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision > p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    order by unrouted_since limit p_limit
+  ) w);
+end $$;
+comment on function private.unrouted(bigint, integer) is 'The conversations that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
+revoke execute on function private.unrouted(bigint, integer) from public, anon, authenticated;
+grant execute on function private.unrouted(bigint, integer) to service_role;
+
 create function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+declare
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
 begin
   return (
   select coalesce(jsonb_agg(item order by since), '[]')
@@ -16,11 +43,7 @@ begin
         where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
-    from (
-      select * from public.conversations
-      where unrouted_since is not null and held_revision is distinct from p_revision
-      order by unrouted_since limit p_conversations
-    ) c
+    from public.conversations c
     cross join lateral (
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text', m.text, 'choice', m.choice,
@@ -32,6 +55,7 @@ begin
         order by m.seq limit p_each
       ) m
     ) waiting
+    where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Leaves out conversations held back at this configuration revision.';

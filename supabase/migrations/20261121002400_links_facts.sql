@@ -30,11 +30,10 @@ grant execute on function private.message_link(uuid) to service_role;
 -- As in the migration decide, with the link's facts, the words without the token, and the contacts' own clicks.
 create or replace function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
 language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
 begin
-  perform private.attribute_waiting(array(
-    select c.id from public.conversations c
-    where c.unrouted_since is not null and c.held_revision is distinct from p_revision
-    order by c.unrouted_since limit p_conversations), clock_timestamp());
+  perform private.attribute_waiting(v_ids, clock_timestamp());
   return (
   select coalesce(jsonb_agg(item order by since), '[]')
   from (
@@ -45,11 +44,7 @@ begin
         where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
-    from (
-      select * from public.conversations
-      where unrouted_since is not null and held_revision is distinct from p_revision
-      order by unrouted_since limit p_conversations
-    ) c
+    from public.conversations c
     cross join lateral (
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
@@ -64,6 +59,7 @@ begin
         order by m.seq limit p_each
       ) m
     ) waiting
+    where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
@@ -123,6 +119,7 @@ begin
         case when m.link_token is null then m.text else private.without_token(m.text, m.link_token) end, 'choice', m.choice,
       'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
       'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'traceparent', m.traceparent,
     'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
     'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
     'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (

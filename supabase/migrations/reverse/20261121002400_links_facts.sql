@@ -5,6 +5,8 @@ set local statement_timeout = '60s';
 
 create or replace function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+declare
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
 begin
   return (
   select coalesce(jsonb_agg(item order by since), '[]')
@@ -16,11 +18,7 @@ begin
         where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
-    from (
-      select * from public.conversations
-      where unrouted_since is not null and held_revision is distinct from p_revision
-      order by unrouted_since limit p_conversations
-    ) c
+    from public.conversations c
     cross join lateral (
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text', m.text, 'choice', m.choice,
@@ -32,6 +30,7 @@ begin
         order by m.seq limit p_each
       ) m
     ) waiting
+    where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Leaves out conversations held back at this configuration revision.';
@@ -89,6 +88,7 @@ begin
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text', m.text, 'choice', m.choice,
       'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
       'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'traceparent', m.traceparent,
     'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
     'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
       select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
