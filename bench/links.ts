@@ -6,11 +6,13 @@
  * Load comes from wrk where it is installed, else from a generator of our own, which costs more.
  */
 import postgres from "postgres";
+import { clicksAtRest, forgetClicks } from "./clicks.ts";
 import { cacheRows } from "./links_cache.ts";
+import { endFunctions, kills } from "./links_kills.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { type Load, load } from "./load.ts";
 import { median, print, type Row } from "./report.ts";
-import { codeOf, HEADERS, pathOf, visitOf, visits, visitsThrough, zipf } from "./visits.ts";
+import { codeOf, HEADERS, pathOf, visitOf, visits, zipf } from "./visits.ts";
 import { hasWrk, wrk } from "./wrk.ts";
 
 /** How much is done; `--quick` is for seeing that the bench itself works. */
@@ -20,7 +22,7 @@ const SIZES = {
     seconds: 6,
     links: 100_000,
     visits: 150_000,
-    cold: 1000,
+    cold: 900,
     killMs: 6000,
     few: 10_000,
     many: 1_000_000,
@@ -30,7 +32,7 @@ const SIZES = {
     seconds: 1,
     links: 2_000,
     visits: 5_000,
-    cold: 100,
+    cold: 15,
     killMs: 2500,
     few: 1_000,
     many: 5_000,
@@ -64,7 +66,7 @@ export async function main(args: string[]): Promise<void> {
     const few = args.includes("--full") ? await withLinks(bench, size.few) : undefined;
     rows.push(...await redirects(bench));
     rows.push(...await coldLinks(bench));
-    rows.push(...await kills(bench));
+    rows.push(...await kills({ ...bench, connections: CONNECTIONS }));
     if (few !== undefined) rows.push(...await manyLinks(bench, few));
     rows.push(...await cacheRows(size.many));
     const each = bench.byWrk ? `${size.seconds} s by wrk` : `${size.visits.toLocaleString("en")} visits`;
@@ -171,17 +173,21 @@ async function bareServer(bench: Bench): Promise<Load> {
   }
 }
 
-/** Links that nobody has visited yet, one after the other: how often the database is asked, and how long it takes. */
+/**
+ * Links that an isolate has not met, one after the other: how often the database is asked, and how long it takes. They lie
+ * so far apart that none comes along with another.
+ */
 async function coldLinks(bench: Bench): Promise<Row[]> {
-  const { sql, target, host, size } = bench;
-  // Above those that were visited; made first, so that the news of them is over.
-  const first = size.links;
-  await makeLinks(bench, first + size.cold);
+  const { stack, sql, target, host, size } = bench;
+  const codes = Array.from({ length: size.links }, (_, n) => codeOf(n)).sort();
+  const apart = Math.floor(size.links / size.cold);
+  const numbers = Array.from({ length: size.cold }, (_, n) => Number(codes[(n + 1) * apart - 1].split("-")[1]));
   await sql`alter system set track_functions = 'all'`;
   await sql`select pg_reload_conf()`;
+  await endFunctions(stack, "SIGTERM");
   await load(target, [visitOf(host, 0)], 1);
   const before = await callsOf(sql, "get_links");
-  const cold = await load(target, Array.from({ length: size.cold }, (_, n) => visitOf(host, first + n)), 1);
+  const cold = await load(target, numbers.map((n) => visitOf(host, n)), 1);
   const calls = await callsOf(sql, "get_links") - before;
   return [
     { what: "cold link: calls of the database before the answer", value: calls / size.cold, goal: "<= 1" },
@@ -196,59 +202,6 @@ async function callsOf(sql: postgres.Sql, name: string): Promise<number> {
   const [row] = await sql<{ calls: number }[]>`
     select calls::int from pg_stat_user_functions where schemaname = 'public' and funcname = ${name}`;
   return row?.calls ?? 0;
-}
-
-/** Visits go on while the functions are ended, twice in good order and then by kill -9. */
-async function kills(bench: Bench): Promise<Row[]> {
-  const { sql } = bench;
-  const terminated = await throughKills(bench, ["SIGTERM", "SIGTERM"]);
-  const lost = terminated.redirects - await clicksAtRest(sql, terminated.redirects);
-  const killed = await throughKills(bench, ["SIGKILL"]);
-  const gone = killed.redirects - await clicksAtRest(sql, killed.redirects);
-  const { unwritten, longest } = await writesBefore(sql, killed.at);
-  return [
-    { what: "SIGTERM twice: redirects", value: terminated.redirects },
-    { what: "  clicks lost", value: lost, goal: "0" },
-    { what: "kill -9: redirects", value: killed.redirects },
-    { what: "  clicks lost", value: gone },
-    { what: "  from the last click written to the kill, ms", value: unwritten, goal: "<= 2 writes" },
-    { what: "  longest write before it, ms", value: longest },
-  ];
-}
-
-/** Visits for some seconds, the functions host ended at even distances; `at` is when it was the last time. */
-async function throughKills(
-  { stack, sql, target, host, size }: Bench,
-  signals: Deno.Signal[],
-): Promise<{ redirects: number; at: number }> {
-  await forgetClicks(sql);
-  let at = 0;
-  const story = (async () => {
-    for (const signal of signals) {
-      await new Promise((resolve) => setTimeout(resolve, size.killMs / 2));
-      const pid = stack.pids().functions;
-      at = Date.now();
-      Deno.kill(pid, signal);
-      while (stack.pids().functions === pid) await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    await new Promise((resolve) => setTimeout(resolve, size.killMs / 2));
-  })();
-  const redirects = await visitsThrough(target, visits(host, size.links, size.visits), CONNECTIONS, story);
-  return { redirects, at };
-}
-
-/**
- * What was not safe at an instant, and why it is no more: a click waits while the group before it is written, and then for
- * its own. In milliseconds.
- */
-async function writesBefore(sql: postgres.Sql, at: number): Promise<{ unwritten: number; longest: number }> {
-  const [row] = await sql<{ unwritten: number; longest: number }[]>`
-    select ${at} - extract(epoch from (select max(c.at) from public.clicks c where c.at <= to_timestamp(${at}::float8 / 1000)))::float8
-        * 1000 as unwritten,
-      (select coalesce(max(gap), 0) from (
-        select extract(epoch from b.at - lag(b.at) over (order by b.at))::float8 * 1000 as gap
-        from private.click_batches b where b.at <= to_timestamp(${at}::float8 / 1000)) g) as longest`;
-  return row;
 }
 
 /** p95 over so many links, each of which was visited once. */
@@ -275,26 +228,6 @@ async function manyLinks(bench: Bench, few: number): Promise<Row[]> {
       ? []
       : [{ what: "  memory of the functions host after them, MB", value: memory }]),
   ];
-}
-
-async function forgetClicks(sql: postgres.Sql): Promise<void> {
-  await sql`truncate public.clicks, public.click_counts, private.click_batches`;
-}
-
-/** Clicks in the database once they are as many as expected, or become no more. */
-async function clicksAtRest(sql: postgres.Sql, expected: number): Promise<number> {
-  let before = -1;
-  for (;;) {
-    const [{ clicks, counted }] = await sql<{ clicks: number; counted: number }[]>`
-      select (select count(*) from public.clicks where code like ${
-      codeOf(0).replace(/0$/, "%")
-    })::int as clicks,
-        (select coalesce(sum(human + bot + preview + prefetch), 0) from public.click_counts)::int as counted`;
-    if (clicks !== counted) throw new Error(`${clicks} clicks were written and ${counted} counted`);
-    if (clicks >= expected || clicks === before) return clicks;
-    before = clicks;
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-  }
 }
 
 /** Resident memory of the functions host in megabytes, where the system tells. */
