@@ -8,6 +8,8 @@ import type { Run } from "./session.ts";
 interface Story {
   id: string;
   trace_id: string;
+  /** Other messages of the trace. */
+  others: string[];
   provider_id: string | null;
   conversation_id: string;
   direction: "in" | "out";
@@ -69,6 +71,7 @@ Examples:
             facts({
               message: `${story.id} (${story.type}, ${story.direction})`,
               trace: story.trace_id,
+              ...(story.others.length === 0 ? {} : { "also of the trace": story.others.join(", ") }),
               WhatsApp: story.provider_id,
               conversation: story.conversation_id,
               status: story.status,

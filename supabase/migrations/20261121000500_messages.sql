@@ -58,6 +58,7 @@ create table public.messages (
   status_at jsonb not null default '{}',
   pricing jsonb,
   error jsonb,
+  traceparent text,
   sent_at timestamptz,
   created_at timestamptz not null default now()
 );
@@ -81,12 +82,15 @@ comment on column public.messages.status_rank is 'Rank of status; a status of a 
 comment on column public.messages.status_at is 'When each status was reached, by name.';
 comment on column public.messages.pricing is 'What the provider charged, as it tells with the status.';
 comment on column public.messages.error is 'Why it failed, as the provider tells.';
+comment on column public.messages.traceparent is 'W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its trace is its id then.';
 comment on column public.messages.sent_at is 'The provider''s time of the message.';
 comment on column public.messages.created_at is 'When we stored it.';
 create index messages_conversation_idx on public.messages (conversation_id, seq);
 comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
 create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
 comment on index public.messages_provider_id_idx is 'Finds the message that a status is about.';
+create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
+comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
 alter table public.messages enable row level security;
 revoke all on public.messages from public, anon, authenticated;
 grant select on public.messages to authenticated;

@@ -88,6 +88,7 @@ begin
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text', m.text, 'choice', m.choice,
       'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
       'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'traceparent', m.traceparent,
     'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
     'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
       select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i

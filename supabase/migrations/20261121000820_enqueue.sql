@@ -24,7 +24,8 @@ language plpgsql set search_path = '' as $$
 declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
-  v_hash text := md5((p_item - 'idempotency_key')::text);
+  -- A repetition is another request of the same caller, and may be of another trace.
+  v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
   v_existing public.outbound_messages;
@@ -56,10 +57,10 @@ begin
       end if;
       v_fallback := true;
     end if;
-    insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, created_at)
+    insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
       case when v_fallback then null else p_item ->> 'text' end,
-      v_message #>> '{context,message_id}', v_message, 'queued', p_now);
+      v_message #>> '{context,message_id}', v_message, 'queued', p_item ->> 'traceparent', p_now);
   end if;
 
   insert into public.outbound_messages (
@@ -82,7 +83,7 @@ begin
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.';
 revoke execute on function private.enqueue_message(public.conversations, jsonb, timestamptz) from public, anon, authenticated;
 grant execute on function private.enqueue_message(public.conversations, jsonb, timestamptz) to service_role;
 

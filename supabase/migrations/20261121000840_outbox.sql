@@ -65,7 +65,8 @@ begin
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'number_id', b.number_id,
-        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native)) order by b.id)
+        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
+        'traceparent', m.traceparent) order by b.id)
     into v_empty, v_claimed
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
@@ -96,7 +97,7 @@ create function public.claim_outbound(p_limit integer, p_lease_seconds integer d
 language sql set search_path = '' as $$
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
 revoke execute on function public.claim_outbound(integer, integer) from public, anon, authenticated;
 grant execute on function public.claim_outbound(integer, integer) to service_role;
 

@@ -7,7 +7,7 @@ create type private.inbound_update as (
   ord integer, key text, field text, kind text, number_id text, number_display text, at timestamptz,
   phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
   wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb
 );
 comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.';
 
@@ -206,17 +206,17 @@ begin
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
-    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.at, u.ord,
+    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
       conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
-      status, status_rank, error, sent_at, created_at)
+      status, status_rank, error, traceparent, sent_at, created_at)
     select p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.wamid, coalesce(p.type, 'unknown'),
       p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
       case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
-      p.error, p.at, v_now
+      p.error, p.traceparent, p.at, v_now
     from placed p
     order by coalesce(p.at, v_now), p.ord
   )
@@ -267,14 +267,14 @@ declare
 begin
   select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
     u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.raw)::private.inbound_update order by e.ord)
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
   into v_all
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, field text, kind text, number_id text, number_display text, at timestamptz,
     phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
     wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, raw jsonb);
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
   if v_all is null then
     return '{"outcomes": ""}';
   end if;

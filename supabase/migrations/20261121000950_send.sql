@@ -87,6 +87,6 @@ create function public.enqueue_outbound(p_items jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
 revoke execute on function public.enqueue_outbound(jsonb) from public, anon, authenticated;
 grant execute on function public.enqueue_outbound(jsonb) to service_role;

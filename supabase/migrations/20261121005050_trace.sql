@@ -1,4 +1,5 @@
--- One message's story. A trace needs no column: its id is the message's own, which is as long as W3C wants one.
+-- One message's story. A trace that began elsewhere stands with the message; else its id is the message's own, which is as
+-- long as W3C wants one.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -63,18 +64,34 @@ create function public.trace_message(p_message text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
   v_message public.messages;
+  v_trace text;
 begin
   perform private.require_role('viewer');
   if p_message ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' then
     select * into v_message from public.messages m where m.id = p_message::uuid;
+    if not found then
+      select * into v_message from public.messages m
+      where m.traceparent is not null and substr(m.traceparent, 4, 32) = lower(replace(p_message, '-', ''))
+      order by m.seq limit 1;
+    end if;
   else
     select * into v_message from public.messages m where m.provider_id = p_message order by m.seq limit 1;
   end if;
   if v_message.id is null then
     return null;
   end if;
+  v_trace := coalesce(substr(v_message.traceparent, 4, 32), replace(v_message.id::text, '-', ''));
   return jsonb_build_object(
-    'id', v_message.id, 'trace_id', replace(v_message.id::text, '-', ''), 'provider_id', v_message.provider_id,
+    'id', v_message.id, 'trace_id', v_trace, 'others', (
+      select coalesce(jsonb_agg(o.id order by o.seq), '[]')
+      from (
+        select m.id, m.seq from public.messages m
+        where m.traceparent is not null and substr(m.traceparent, 4, 32) = v_trace and m.id <> v_message.id
+        union
+        select m.id, m.seq from public.messages m where m.id = v_trace::uuid and m.id <> v_message.id
+        order by seq limit 50
+      ) o),
+    'provider_id', v_message.provider_id,
     'conversation_id', v_message.conversation_id, 'direction', v_message.direction, 'type', v_message.type,
     'status', v_message.status,
     'events', (
@@ -85,6 +102,6 @@ begin
         select * from private.outbound_events(v_message) where v_message.direction = 'out') e));
 end $$;
 comment on function public.trace_message(text) is
-  'The story of the message with this id, ours (also as a trace id, without hyphens) or the provider''s: {id, trace_id, provider_id, conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
+  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
 revoke execute on function public.trace_message(text) from public, anon;
 grant execute on function public.trace_message(text) to authenticated, service_role;

@@ -25,6 +25,8 @@ export interface Item {
   text?: string;
   idempotency_key?: string;
   fallback?: Record<string, unknown>;
+  /** W3C trace context of the request. */
+  traceparent?: string;
   limit: { key: string; per_second: number; burst: number };
 }
 
@@ -62,7 +64,7 @@ export interface SendDeps {
  */
 export function createHandler(deps: SendDeps): { POST: Handler } {
   return {
-    POST: async (request) => {
+    POST: async (request, { traceparent }) => {
       if (deps.killed("wa_send.enabled")) throw new Problem("disabled_by_environment");
       const key = deps.requireSecretKey(request.headers);
       const body = await readJson(request, MAX_BODY_BYTES);
@@ -70,6 +72,7 @@ export function createHandler(deps: SendDeps): { POST: Handler } {
       const limit = await deps.limit();
       const queued = await deps.enqueue({
         ...item,
+        traceparent,
         limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
       });
       const headers = queued.rate === null ? {} : rateHeaders(limit, queued.rate);

@@ -11,7 +11,7 @@
  */
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Context, Handler } from "../_shared/http/serve.ts";
 import { decode } from "../_shared/whatsapp/json.ts";
 import { challengeOf, verify } from "../_shared/whatsapp/signature.ts";
 import { parse, unreadable, type Update } from "../_shared/whatsapp/updates.ts";
@@ -58,7 +58,7 @@ export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler 
    * Failure policy: nothing is acknowledged that is not committed. Whatever goes wrong is answered with an
    * error, and Meta, which keeps a webhook for days, sends it again.
    */
-  async function intake(request: Request): Promise<Response> {
+  async function intake(request: Request, context: Context): Promise<Response> {
     if (deps.killed()) throw new Problem("disabled_by_environment");
     const signature = request.headers.get("x-hub-signature-256");
     if (signature === null) throw new Problem("signature_missing");
@@ -74,12 +74,19 @@ export function createHandler(deps: WebhookDeps): { GET: Handler; POST: Handler 
       throw new Problem("invalid_json", { cause });
     }
     const updates = parse(body);
+    const { traceparent } = context;
+    if (traceparent !== undefined) keepTrace(updates, traceparent);
     const outcomes = await deps.ingest({ updates, bytes: bytes.length });
     if (isRoutable(updates, outcomes)) route();
     return answer(outcomes);
   }
 
   return { GET: handshake, POST: intake };
+}
+
+/** Messages alone: nothing follows from the others. Meta sends none, a proxy before us may. */
+function keepTrace(updates: Update[], traceparent: string): void {
+  for (const update of updates) if (update.kind === "message") update.traceparent = traceparent;
 }
 
 /** Whether a message is new. */

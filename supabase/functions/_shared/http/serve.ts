@@ -11,6 +11,7 @@ import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { state, STATE_HEADER } from "./state.ts";
+import { readTraceparent } from "./traceparent.ts";
 
 /** What a handler knows about the request besides the request itself. */
 export interface Context {
@@ -18,7 +19,7 @@ export interface Context {
   readonly fn: string;
   /** Caller's `x-request-id` when it is a sane one, else a new uuid. Stands in the answer and each log line. */
   readonly requestId: string;
-  /** W3C `traceparent` of the caller, to be handed on; undefined when absent or malformed. */
+  /** W3C `traceparent` of the caller, to be kept and handed on; undefined when absent or malformed. Read when asked for. */
   readonly traceparent: string | undefined;
   /** Logger whose lines carry function, request id and trace. */
   readonly log: Logger;
@@ -174,10 +175,7 @@ class RequestContext implements Context {
   }
 
   get traceparent(): string | undefined {
-    const given = this.#headers.get("traceparent");
-    return given !== null && /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/.test(given)
-      ? given
-      : undefined;
+    return readTraceparent(this.#headers.get("traceparent"));
   }
 
   get log(): Logger {

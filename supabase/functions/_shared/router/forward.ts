@@ -7,6 +7,7 @@ import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryResult, type DeliveryWorld } from "../forward/deliver.ts";
 import { next, SCHEDULE } from "../forward/retry.ts";
+import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
@@ -23,7 +24,9 @@ interface Claimed {
   lease: string;
   attempt: number;
   destination_id: string;
-  message: { sent_at: string | null; created_at: string; [key: string]: unknown };
+  message: { id: string; sent_at: string | null; created_at: string; [key: string]: unknown };
+  /** W3C trace context that the message came with; null where it came with none. */
+  traceparent: string | null;
   /** The deep link that the message came from, and how sure that is; null where nothing is known. */
   link: Record<string, unknown> | null;
   attribution: Record<string, unknown> | null;
@@ -54,6 +57,8 @@ export interface Reply {
   to: string;
   /** Its words, for people who read the conversation. */
   text?: string;
+  /** The trace that it goes on with, where the message came with one. */
+  traceparent?: string;
 }
 
 /** What `settle_deliveries` takes for one attempt. */
@@ -120,19 +125,21 @@ export function createForwarder(
   ): Promise<void> {
     try {
       if (claimed.attempt === 1) deps.onCalled?.(Date.now() - Date.parse(claimed.message.created_at));
+      const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
       const result = await deliver(world, {
         id: claimed.delivery_id,
         url: destination.url,
         secrets: destination.secrets,
         timeoutMs: destination.timeout_ms,
         event: eventOf(claimed),
-        traceparent: traceparentOf(`${claimed.message.id}`, claimed.delivery_id),
+        traceparent,
       });
       deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
       const replies = result.replies === undefined
         ? []
         : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);
+      if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }
       const settled = { ...settlement(claimed, destination, result, replies), destination: destination.name };
       await insist(() => settle(settled), SETTLE_MS);
     } catch (error) {
@@ -189,18 +196,6 @@ export function createForwarder(
     }
     return roundOf(claim.next_due_ms, underWay > 0);
   };
-}
-
-/**
- * The W3C trace context of a delivery: the trace is the message (whose id has the 128 bits of a trace id), the parent
- * span the delivery. Nothing has to be kept for it, and `gatelink trace` finds a message by the trace id that a service
- * has in its logs. Undefined where an id is none of ours.
- */
-export function traceparentOf(messageId: string, deliveryId: string): string | undefined {
-  const [trace, span] = [messageId, deliveryId].map((id) => id.replaceAll("-", "").toLowerCase());
-  return /^[0-9a-f]{32}$/.test(trace) && /^[0-9a-f]{32}$/.test(span)
-    ? `00-${trace}-${span.slice(16)}-01`
-    : undefined;
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */

@@ -22,7 +22,14 @@ const delivery = (n: number, destination_id = "shop") => ({
   lease: `l${n}`,
   attempt: 1,
   destination_id,
-  message: { created_at: "2026-11-21T00:00:01Z", sent_at: "2026-11-21T00:00:00Z", text: `${n}`, native: {} },
+  message: {
+    id: `m${n}`,
+    created_at: "2026-11-21T00:00:01Z",
+    sent_at: "2026-11-21T00:00:00Z",
+    text: `${n}`,
+    native: {},
+  },
+  traceparent: null,
   conversation: { id: `c${n}`, number_id: "1" },
   contact: { id: `p${n}`, name: "Nora", identities: { phone: "12025550123" } },
 });

@@ -12,6 +12,7 @@ import { count, countFlag } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type Reach, reachOf, worldOf } from "../forward/live.ts";
+import { traceparentFor } from "../http/traceparent.ts";
 import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
@@ -123,12 +124,13 @@ function checkReplies(
 }
 
 async function sendOne(
-  { id, to, number_id, contact_id, message, attempt }: ClaimedMessage,
+  { id, to, number_id, contact_id, message, attempt, traceparent: came }: ClaimedMessage,
 ): Promise<Sent> {
   const { WHATSAPP_ACCESS_TOKEN, WHATSAPP_GRAPH_URL } = env("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_GRAPH_URL");
   const account = { graphUrl: WHATSAPP_GRAPH_URL, token: WHATSAPP_ACCESS_TOKEN, phoneNumberId: number_id };
   const began = performance.now();
-  const result = await send(fetch, account, { id, to, message: message as OutboundMessage });
+  const traceparent = came == null ? undefined : traceparentFor(id, id, came);
+  const result = await send(fetch, account, { id, to, message: message as OutboundMessage, traceparent });
   const latencyMs = performance.now() - began;
   measure("graph", result.ok ? "sent" : String(result.code), latencyMs);
   watch(contact_id, { failed: !result.ok, latencyMs }, () => [SEND_FLAG]);

@@ -109,7 +109,7 @@ Deno.test("createRouting: decisions wake forwarding, replies wake sending, outco
     lease: "l",
     attempt: 1,
     destination_id: "s",
-    message: { sent_at: null, created_at: "2026-11-21T00:00:00Z" },
+    message: { id: "m", sent_at: null, created_at: "2026-11-21T00:00:00Z" },
     conversation: { id: "c", number_id: "1" },
     contact: { id: "p", name: null, identities: {} },
   };

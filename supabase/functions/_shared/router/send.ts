@@ -28,6 +28,8 @@ export interface ClaimedMessage {
   to: string;
   /** Graph-shaped, without recipient. */
   message: Record<string, unknown>;
+  /** W3C trace context that it came with; null where it came with none. */
+  traceparent: string | null;
 }
 
 /** What became of it. */

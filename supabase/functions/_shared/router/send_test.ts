@@ -11,6 +11,7 @@ const message = (n: number): ClaimedMessage => ({
   contact_id: "c1",
   to: "12025550123",
   message: { type: "text", text: { body: `${n}` } },
+  traceparent: null,
 });
 
 /** A sender whose database gives these claims. */

@@ -30,6 +30,8 @@ export interface OutboundRequest {
   /** Phone number or BSUID of the person. */
   readonly to: string;
   readonly message: OutboundMessage;
+  /** W3C trace context, for whoever stands between Meta and us. */
+  readonly traceparent?: string;
 }
 
 /** Meta took the message. `wamid` is absent for a read receipt, which has none. */
@@ -61,7 +63,11 @@ export async function send(
   try {
     response = await fetch(`${graphUrl}/${encodeURIComponent(phoneNumberId)}/messages`, {
       method: "POST",
-      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      headers: {
+        "content-type": "application/json",
+        authorization: `Bearer ${token}`,
+        ...(request.traceparent === undefined ? {} : { traceparent: request.traceparent }),
+      },
       body: JSON.stringify(graphBody(request)),
       // The token goes to Meta and to nobody that an answer points to.
       redirect: "manual",

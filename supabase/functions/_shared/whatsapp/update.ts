@@ -53,6 +53,8 @@ export interface Update extends Person, PreviousIds, Content, StatusFields {
   opt?: "out" | "in";
   /** Meta's `errors` list, where there is one. */
   error?: unknown[];
+  /** W3C trace context of the request that brought a message, where it had one. */
+  traceparent?: string;
   /** Meta's own object for this update: the message, the status, or the whole `change.value`. */
   raw: unknown;
 }
