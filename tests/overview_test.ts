@@ -156,6 +156,7 @@ databaseTest("purge_measurements: minutes go after a day, totals stay", async (s
 });
 
 databaseTest("overview: on an empty database nothing is invented", async (sql) => {
+  await installed(sql, "2026-11-22 02:00Z");
   const { health, functions, queue, dead_letters, rollouts } = await overview(sql);
   assertEquals(
     health.map(({ component, status }: Json) => [component, status]),
@@ -174,7 +175,15 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
   assertEquals(queue, { unrouted: { ...nothing, held: 0 }, deliveries: nothing, outbound: nothing });
 });
 
-databaseTest("health: the clock by its last run", async (sql) => {
+const installed = (sql: Sql, at: string) => sql`update private.config_revision set installed_at = ${at}`;
+
+databaseTest("health: the clock by its last run, or by how long there was none", async (sql) => {
+  await installed(sql, "2026-11-22 03:00Z");
+  const young = { component: "clock", status: "healthy", why: "starting: installed 120 s ago" } as Json;
+  assertEquals(await health(sql, "clock", "2026-11-22 03:02Z"), young);
+  const late = { component: "clock", status: "degraded", why: "has never run" } as Json;
+  assertEquals(await health(sql, "clock", "2026-11-22 03:03Z"), late);
+  assertEquals(await health(sql, "clock", "2026-11-22 03:11Z"), { ...late, status: "down" });
   await sql`select private.sample_minutes('2026-11-22 02:59:40Z')`;
   assertEquals((await health(sql, "clock")).status, "healthy");
   assertEquals((await health(sql, "clock", "2026-11-22 03:03Z")).status, "degraded");

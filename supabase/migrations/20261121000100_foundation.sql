@@ -168,13 +168,16 @@ grant execute on function public.remove_team_member(uuid) to authenticated, serv
 
 create table private.config_revision (
   only_row boolean primary key default true constraint config_revision_only_row check (only_row),
-  revision bigint not null default (date_part('epoch', clock_timestamp()) * 1000)::bigint
+  revision bigint not null default (date_part('epoch', clock_timestamp()) * 1000)::bigint,
+  installed_at timestamptz not null default clock_timestamp()
 );
 comment on table private.config_revision is
   'One row: the number that changes with every committed change of configuration.';
 comment on column private.config_revision.only_row is 'Always true; the key that allows no second row.';
 comment on column private.config_revision.revision is
   'Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a number again that stood for something else.';
+comment on column private.config_revision.installed_at is
+  'When the schema was installed: what has not run since may not be due yet.';
 alter table private.config_revision enable row level security;
 revoke all on private.config_revision from anon, authenticated, service_role, public;
 grant select on private.config_revision to service_role;

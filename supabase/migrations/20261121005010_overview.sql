@@ -82,14 +82,17 @@ create function private.clock_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'clock',
     'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'why', coalesce('last ran ' || t.age || ' s ago', 'has never run'))
+    'why', case when t.has_run then 'last ran ' || t.age || ' s ago'
+      when t.age <= 150 then 'starting: installed ' || t.age || ' s ago' else 'has never run' end)
   from (
-    select round(extract(epoch from p_now - max(m.last_at)))::integer as age
-    from public.measurements m where m.name = 'messages' and m.label = 'in' and m.minute = '-infinity'
+    select r.last_at is not null as has_run,
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+    from private.config_revision i
+    left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
   ) t
 $$;
 comment on function private.clock_health(timestamptz) is
-  'The clock, by its job of every minute: degraded when two were missed, down when ten were, or when it has never run.';
+  'The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation minutes are counted from its beginning.';
 revoke execute on function private.clock_health(timestamptz) from public, anon, authenticated;
 
 create function private.graph_health(p_now timestamptz) returns jsonb
