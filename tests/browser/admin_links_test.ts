@@ -15,10 +15,12 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   const preview = page.getByRole("table", { name: "Where each platform goes" });
   await preview.getByText("not on the allowlist").first().waitFor();
   await page.getByRole("button", { name: "Make the link" }).click();
-  await page.getByRole("alert").getByText("not on the allowlist").waitFor();
+  await page.getByText("Is not on the allowlist.", { exact: true }).waitFor();
+  await page.getByRole("alert").getByText("An admin allows the host").waitFor();
 
   await page.getByRole("textbox", { name: "Page" }).fill(target);
   await preview.getByRole("row", { name: new RegExp(`Android ${target}`) }).waitFor();
+  await page.getByRole("button", { name: /^Other places/ }).click();
   await page.getByRole("button", { name: "Add a rule" }).click();
   await page.getByRole("combobox", { name: "Platforms of rule 1" }).click();
   await page.getByRole("option", { name: "Android" }).click();
@@ -85,3 +87,37 @@ panelTest("admin: a file of links, each row with its own result", async ({ stack
   assertEquals(await viewer.getByRole("button", { name: /Turn|Delete/ }).count(), 0);
   assertMatch(viewer.url(), /#\/links\/at\/spring-1$/);
 });
+
+panelTest(
+  "admin: thousands of links come page by page, and an address shows the same ones",
+  async (panel) => {
+    const { stack, sql, signIn } = panel;
+    const links = Array.from({ length: 120 }, (_, n) => ({
+      code: `many-${n}`,
+      request_hash: "x",
+      default_url: `${stack.url}/simulator/`,
+      tags: n % 40 === 0 ? ["rare"] : [],
+    }));
+    await sql`select public.create_links(${sql.json(links)}, 'somebody')`;
+    await sql`update public.links set state = 'disabled' where code = 'many-40'`;
+    const page = await signIn("viewer");
+    await go(page, "/links", "Links");
+    const rows = page.locator("main li").filter({ has: page.getByRole("link", { name: /^(many-|demo)/ }) });
+    const shown = (count: number) =>
+      eventually(`${count} links`, async () => await rows.count() === count || undefined);
+    await shown(50);
+    await page.getByRole("button", { name: "Show older ones" }).click();
+    await shown(100);
+    await page.getByRole("button", { name: "Show older ones" }).click();
+    await shown(121);
+    assertEquals(new Set(await rows.getByRole("link").allTextContents()).size, 121);
+    await page.getByRole("searchbox", { name: "Find links" }).fill("rare");
+    await shown(3);
+    await page.getByRole("combobox", { name: "State" }).click();
+    await page.getByRole("option", { name: "Disabled" }).click();
+    await shown(1);
+    await page.reload();
+    await page.getByRole("link", { name: "many-40" }).waitFor();
+    await shown(1);
+  },
+);

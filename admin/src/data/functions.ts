@@ -1,12 +1,14 @@
 /** Calls of the functions at the edge, in the name of who is signed in. */
 import { client, project } from "./client.ts";
-import { Refusal } from "./refusal.ts";
+import { type Fault, Refusal } from "./refusal.ts";
 
 /** How a function tells of an error (RFC 9457). */
 interface Problem {
   code?: string;
   title?: string;
   detail?: string;
+  /** What is wrong field by field, in some. */
+  fields?: Fault[];
 }
 
 const HINTS: Record<string, string> = {
@@ -48,6 +50,11 @@ export async function callFunction<T>(
   } catch {
     // A proxy's page: the status has to do.
   }
-  const { code = `http_${response.status}`, title, detail } = problem;
-  throw new Refusal(code, detail ?? title ?? `The function answered ${response.status}.`, HINTS[code]);
+  const { code = `http_${response.status}`, title, detail, fields } = problem;
+  throw new Refusal(
+    code,
+    detail ?? title ?? `The function answered ${response.status}.`,
+    HINTS[code],
+    fields,
+  );
 }

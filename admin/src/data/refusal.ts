@@ -1,22 +1,32 @@
 /** What the database or a function says when it does not do what was asked. */
 
+/** What is wrong with one field of what was sent. */
+export interface Fault {
+  /** Where: `targets[0].url`; empty for the whole. */
+  path: string;
+  message: string;
+}
+
 /** For people: what was refused and what to do. */
 export class Refusal extends Error {
   /** SQLSTATE (`GL409` somebody was faster, `42501` not allowed …), a problem's code, or `network`. */
   readonly code: string;
   /** What to do about it, where the database says. */
   readonly hint: string | undefined;
+  /** What is wrong field by field, where that is told. */
+  readonly fields: readonly Fault[];
 
-  constructor(code: string, message: string, hint?: string) {
+  constructor(code: string, message: string, hint?: string, fields: readonly Fault[] = []) {
     super(message);
     this.name = "Refusal";
     this.code = code;
     this.hint = hint;
+    this.fields = fields;
   }
 
   /** Somebody changed the same thing meanwhile. */
   get conflict(): boolean {
-    return this.code === "GL409";
+    return this.code === "GL409" || this.code === "conflict";
   }
 }
 

@@ -12,9 +12,11 @@ import { useParameter } from "../../shell/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { State } from "../../ui/State.tsx";
+import { Time, useNow } from "../../ui/Time.tsx";
 import type { Link, WaNumber } from "./types.ts";
-import { placeWords } from "./words.ts";
+import { placeWords, standing } from "./words.ts";
+import classes from "./links.module.css";
 
 const SIZE = 50;
 interface Answer {
@@ -29,12 +31,24 @@ const FILTERS = [
   { value: "external_id", label: "External id" },
 ];
 
+const STATES = [
+  { value: "all", label: "Any state" },
+  { value: "active", label: "Active" },
+  { value: "disabled", label: "Disabled" },
+  { value: "blocked", label: "Blocked" },
+];
+
 export function LinkList() {
   const [by, setBy] = useParameter("by", "tag");
   const [value, setValue] = useParameter("q");
   const [typed, setTyped] = useState(value);
   const search = useDebouncedCallback(setValue, 300);
-  const filter = new URLSearchParams({ limit: String(SIZE), ...(value ? { [by]: value } : {}) }).toString();
+  const [state, setState] = useParameter("state", "all");
+  const filter = new URLSearchParams({
+    limit: String(SIZE),
+    ...(value ? { [by]: value } : {}),
+    ...(state === "all" ? {} : { state }),
+  }).toString();
   return (
     <Page
       title="Links"
@@ -72,8 +86,16 @@ export function LinkList() {
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
         />
+        <Select
+          aria-label="State"
+          data={STATES}
+          allowDeselect={false}
+          value={state}
+          onChange={(next) => setState(next ?? "all")}
+          w={140}
+        />
       </Group>
-      <List filter={filter} filtered={value !== ""} />
+      <List filter={filter} filtered={value !== "" || state !== "all"} />
     </Page>
   );
 }
@@ -117,37 +139,7 @@ function List({ filter, filtered }: { filter: string; filtered: boolean }) {
   }
   return (
     <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
-      {links.map((link) => (
-        <Paper key={link.code} component="li" withBorder p="sm">
-          <Group justify="space-between" wrap="nowrap" gap="sm">
-            <div style={{ minWidth: 0 }}>
-              <Group gap="xs">
-                <Anchor component={To} href={`/links/at/${link.code}`} fw={600} ff="monospace">
-                  {link.code}
-                </Anchor>
-                {link.state !== "active" && (
-                  <Badge size="sm" color={link.state === "blocked" ? "red" : "gray"} variant="light">
-                    {link.state}
-                  </Badge>
-                )}
-                {link.password && <Badge size="sm" variant="light" color="gray">password</Badge>}
-                {(link.targets?.length ?? 0) > 0 && (
-                  <Badge size="sm" variant="light" color="gray" tt="none">
-                    {link.targets!.length} {link.targets!.length === 1 ? "rule" : "rules"}
-                  </Badge>
-                )}
-                {link.tags?.map((tag) => (
-                  <Badge key={tag} size="sm" variant="outline" color="gray" tt="none">{tag}</Badge>
-                ))}
-              </Group>
-              <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers.data)}</Text>
-            </div>
-            <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: "nowrap" }}>
-              <Time at={link.created_at} />
-            </Text>
-          </Group>
-        </Paper>
-      ))}
+      {links.map((link) => <Row key={link.code} link={link} numbers={numbers.data} />)}
       {pages.hasNextPage && (
         <li>
           <Button
@@ -161,5 +153,39 @@ function List({ filter, filtered }: { filter: string; filtered: boolean }) {
         </li>
       )}
     </Stack>
+  );
+}
+
+function Row({ link, numbers }: { link: Link; numbers: WaNumber[] | undefined }) {
+  const [word, tone] = standing(link, useNow());
+  const rules = link.targets?.length ?? 0;
+  return (
+    <Paper component="li" withBorder p="sm" className={classes.link}>
+      <Group justify="space-between" wrap="nowrap" gap="sm">
+        <div style={{ minWidth: 0 }}>
+          <Group gap="xs">
+            <Anchor
+              component={To}
+              href={`/links/at/${link.code}`}
+              fw={600}
+              ff="monospace"
+              style={{ overflowWrap: "anywhere" }}
+            >
+              {link.code}
+            </Anchor>
+            {word !== "active" && <State size="sm" tone={tone}>{word}</State>}
+            {link.password && <State size="sm" tone="plain">password</State>}
+            {rules > 0 && <State size="sm" tone="plain">{rules} {rules === 1 ? "rule" : "rules"}</State>}
+            {link.tags?.map((tag) => (
+              <Badge key={tag} size="sm" variant="outline" color="gray" tt="none">{tag}</Badge>
+            ))}
+          </Group>
+          <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers)}</Text>
+        </div>
+        <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: "nowrap" }}>
+          <Time at={link.created_at} />
+        </Text>
+      </Group>
+    </Paper>
   );
 }

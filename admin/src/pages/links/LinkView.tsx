@@ -7,12 +7,12 @@ import {
   CopyButton,
   Group,
   Paper,
-  SimpleGrid,
   Stack,
   Table,
   Text,
   Title,
 } from "@mantine/core";
+import type { ReactNode } from "react";
 import { Link as To } from "wouter";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead, useRows } from "../../data/query.ts";
@@ -23,19 +23,25 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { State } from "../../ui/State.tsx";
+import { Time, useNow } from "../../ui/Time.tsx";
 import { Figures } from "./Figures.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
 import type { Link, WaNumber } from "./types.ts";
-import { placeWords, targetWords, whenWords } from "./words.ts";
+import { placeWords, standing, targetWords, whenWords } from "./words.ts";
 
-export function LinkView({ code }: { code: string }) {
-  const link = useRead(["links", "one", code], async () => {
+/** A link, kept fresh; null when there is none. */
+export function useLink(code: string) {
+  return useRead(["links", "one", code], async () => {
     const { links } = await callFunction<{ links: Link[] }>(`deeplinks?code=${encodeURIComponent(code)}`);
     return links[0] ?? null;
   });
+}
+
+export function LinkView({ code }: { code: string }) {
+  const link = useLink(code);
   return (
-    <Page title={`Link ${code}`} back={<Anchor component={To} size="sm" href="/links">All links</Anchor>}>
+    <Page title={`Link ${code}`} back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}>
       <Loaded of={link}>
         {(link) =>
           link
@@ -57,6 +63,7 @@ export function LinkView({ code }: { code: string }) {
 }
 
 function Address({ of }: { of: Link }) {
+  const [word, tone] = standing(of, useNow());
   return (
     <Paper withBorder p="md">
       <Group align="flex-start" gap="lg">
@@ -80,13 +87,8 @@ function Address({ of }: { of: Link }) {
             </CopyButton>
           </Group>
           <Group gap="xs">
-            <Badge
-              color={of.state === "active" ? "green" : of.state === "blocked" ? "red" : "gray"}
-              variant="light"
-            >
-              {of.state}
-            </Badge>
-            {of.password && <Badge variant="light" color="gray">password</Badge>}
+            <State tone={tone}>{word}</State>
+            {of.password && <State tone="plain">password</State>}
             {of.tags?.map((tag) => <Badge key={tag} variant="outline" color="gray" tt="none">{tag}</Badge>)}
           </Group>
           <Group gap="xs">
@@ -120,6 +122,14 @@ function Actions({ of }: { of: Link }) {
   });
   return (
     <>
+      <Button
+        component={To}
+        href={`/links/at/${of.code}/change`}
+        size="xs"
+        leftSection={<Icon name="edit" size={16} />}
+      >
+        Change
+      </Button>
       {of.state === "active"
         ? (
           <Button
@@ -138,9 +148,7 @@ function Actions({ of }: { of: Link }) {
             Turn off
           </Button>
         )
-        : of.state === "disabled" && (
-          <Button size="xs" onClick={() => change.mutate("active")}>Turn on</Button>
-        )}
+        : <Button size="xs" variant="default" onClick={() => change.mutate("active")}>Turn on</Button>}
       <Button
         size="xs"
         variant="default"
@@ -173,38 +181,59 @@ function Leads({ of }: { of: Link }) {
       every: false,
     },
   );
-  const limits = [
-    of.max_uses !== undefined && `${of.uses} of ${of.max_uses} uses taken`,
-    of.flag_key && `under the flag ${of.flag_key}`,
-    of.utm?.campaign && `campaign ${of.utm.campaign}`,
-    of.external_id && `external id ${of.external_id}`,
-  ].filter(Boolean).join(", ");
+  const rules = of.targets ?? [];
+  const utm = Object.entries(of.utm ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
+  const facts = Object.entries<ReactNode>({
+    "Begins": of.starts_at && <Time at={of.starts_at} as="date" />,
+    "Ends": of.expires_at && <Time at={of.expires_at} as="date" />,
+    "Uses": of.max_uses !== undefined && `${of.uses} of ${of.max_uses} taken`,
+    "When it cannot be used": of.expired_url,
+    "Campaign": utm,
+    "Parameters of the visit": of.pass_query && "passed on to pages",
+    "Flag": of.flag_key,
+    "Messengers show": [of.preview?.title, of.preview?.description, of.preview?.image].filter(Boolean)
+      .join(" · "),
+    "First open of the app": of.fingerprint && "may be matched by network and platform",
+    "External id": of.external_id,
+  });
   return (
-    <SimpleGrid cols={1} spacing="xs">
+    <Stack gap="xs">
       <Title order={2} size="h4">Where it leads</Title>
-      <Table withTableBorder>
+      <Table withTableBorder layout="fixed">
         <Table.Tbody>
-          {of.targets?.map((target, index) => (
-            <Table.Tr key={index}>
-              <Table.Th w={180}>{whenWords(target.when)}</Table.Th>
-              <Table.Td style={{ overflowWrap: "anywhere" }}>{targetWords(target, numbers.data)}</Table.Td>
-            </Table.Tr>
+          {rules.map((target, index) => (
+            <Row key={index} name={whenWords(target.when)}>{targetWords(target, numbers.data)}</Row>
           ))}
-          <Table.Tr>
-            <Table.Th w={180}>{(of.targets?.length ?? 0) > 0 ? "otherwise" : "everybody"}</Table.Th>
-            <Table.Td style={{ overflowWrap: "anywhere" }}>{placeWords(of, numbers.data)}</Table.Td>
-          </Table.Tr>
+          <Row name={rules.length > 0 ? "otherwise" : "everybody"}>{placeWords(of, numbers.data)}</Row>
+          {of.whatsapp && of.default_url && <Row name="where chats are off">{of.default_url}</Row>}
         </Table.Tbody>
       </Table>
+      {facts.some(([, value]) => value) && (
+        <Table withTableBorder layout="fixed" aria-label="What else is set">
+          <Table.Tbody>
+            {facts.map(([name, value]) =>
+              value && <Row key={name} name={name}>{value}</Row>
+            )}
+          </Table.Tbody>
+        </Table>
+      )}
       <Text size="sm" c="dimmed" component="div">
         Made by {nameOf(of.created_by)} <Time at={of.created_at} />
-        {limits && `; ${limits}`}
-        {of.expires_at && (
+        {of.version > 1 && (
           <>
-            ; ends <Time at={of.expires_at} as="date" />
+            , changed by {nameOf(of.updated_by)} <Time at={of.updated_at} />
           </>
         )}.
       </Text>
-    </SimpleGrid>
+    </Stack>
+  );
+}
+
+function Row({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <Table.Tr>
+      <Table.Th w="38%" fw={500} style={{ overflowWrap: "anywhere" }}>{name}</Table.Th>
+      <Table.Td style={{ overflowWrap: "anywhere" }}>{children}</Table.Td>
+    </Table.Tr>
   );
 }

@@ -1,34 +1,116 @@
-/** Where each platform would go, while a link is being written. */
-import { Table, Text } from "@mantine/core";
-import type { PreviewRow } from "./preview.ts";
+/** Where each platform would go, while a link is being written, for a visitor who can be chosen. */
+import { Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
+import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
+import { isoOf, localOf } from "./form/body.ts";
+import { COUNTRIES } from "./form/countries.ts";
+import type { PreviewPlace, PreviewRow, Visitor } from "./preview.ts";
+import type { Target } from "./types.ts";
 
 export function PreviewTable({ rows }: { rows: PreviewRow[] }) {
   return (
-    <Table withTableBorder aria-label="Where each platform goes">
+    <Table withTableBorder aria-label="Where each platform goes" layout="fixed">
       <Table.Thead>
         <Table.Tr>
-          <Table.Th w={140}>Visitor</Table.Th>
+          <Table.Th w={130}>Visitor</Table.Th>
           <Table.Th>Goes to</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
-        {rows.map(({ platform, name, location, why }) => (
+        {rows.map(({ platform, name, places }) => (
           <Table.Tr key={platform}>
             <Table.Td>{name}</Table.Td>
             <Table.Td style={{ overflowWrap: "anywhere" }}>
-              <Text
-                size="sm"
-                c={location ? undefined : "red"}
-                ff={location ? "monospace" : undefined}
-                fz={13}
-              >
-                {location ?? "Refused"}
-              </Text>
-              <Text size="xs" c="dimmed">{why}</Text>
+              <Stack gap={6}>{places.map((place, index) => <Place key={index} of={place} />)}</Stack>
             </Table.Td>
           </Table.Tr>
         ))}
       </Table.Tbody>
     </Table>
+  );
+}
+
+function Place({ of: { share, location, otherwise, why } }: { of: PreviewPlace }) {
+  return (
+    <div>
+      <Text size="sm" c={location ? undefined : "var(--bad)"} ff={location ? "monospace" : undefined} fz={13}>
+        {location ?? "Refused"}
+      </Text>
+      {otherwise && <Text size="xs" ff="monospace">without the app {otherwise}</Text>}
+      <Text size="xs" c="dimmed">{share < 100 && `${share} % of them, `}{why}</Text>
+    </div>
+  );
+}
+
+/** Only what the rules ask for can make a difference. */
+export function VisitorFields(
+  { targets, value, onChange }: { targets: Target[]; value: Visitor; onChange: (value: Visitor) => void },
+) {
+  const asked = new Set(targets.flatMap(({ when = {} }) => Object.keys(when))) as Set<keyof When>;
+  const set = (changes: Partial<Visitor>) => onChange({ ...value, ...changes });
+  const timed = asked.has("date") || asked.has("time");
+  if (
+    !timed &&
+    !(["country", "language", "referrer", "query", "visitor"] as const).some((one) => asked.has(one))
+  ) {
+    return null;
+  }
+  return (
+    <Stack gap="xs" role="group" aria-label="Imagine a visitor">
+      <Text size="sm" fw={600}>Imagine a visitor</Text>
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
+        {asked.has("country") && (
+          <Select
+            label="From"
+            placeholder="Not known"
+            searchable
+            clearable
+            clearButtonProps={{ "aria-label": "Country not known" }}
+            data={COUNTRIES}
+            value={value.country ?? null}
+            onChange={(country) => set({ country: country ?? undefined })}
+          />
+        )}
+        {asked.has("language") && (
+          <TextInput
+            label="Who prefers"
+            placeholder="en"
+            value={value.language ?? ""}
+            onChange={({ currentTarget }) => set({ language: currentTarget.value.trim() || undefined })}
+          />
+        )}
+        {asked.has("referrer") && (
+          <TextInput
+            label="Coming from the host"
+            placeholder="nowhere in particular"
+            value={value.referrer ?? ""}
+            onChange={({ currentTarget }) => set({ referrer: currentTarget.value.trim() || undefined })}
+          />
+        )}
+        {asked.has("query") && (
+          <TextInput
+            label="With the parameters"
+            placeholder="src=poster"
+            value={value.query ?? ""}
+            onChange={({ currentTarget }) =>
+              set({ query: currentTarget.value.replace(/^\?/, "") || undefined })}
+          />
+        )}
+        {timed && (
+          <TextInput
+            label="At"
+            type="datetime-local"
+            value={localOf(value.at)}
+            onChange={({ currentTarget }) => set({ at: isoOf(currentTarget.value) })}
+          />
+        )}
+      </SimpleGrid>
+      {asked.has("visitor") && (
+        <Switch
+          label="Was here before"
+          checked={value.returning ?? false}
+          onChange={({ currentTarget }) => set({ returning: currentTarget.checked })}
+        />
+      )}
+    </Stack>
   );
 }

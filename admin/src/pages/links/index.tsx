@@ -1,5 +1,6 @@
-/** Links: the list, one with its figures, a new one, many from a file. */
+/** Links: the list, one with its figures, a new one, one that is changed, many from a file. */
 import { Route, Switch } from "wouter";
+import { EditLinkPage } from "./EditLinkPage.tsx";
 import { Import } from "./Import.tsx";
 import { LinkList } from "./LinkList.tsx";
 import { LinkView } from "./LinkView.tsx";
@@ -17,6 +18,7 @@ export default function Links() {
       <Route path="/links/import">
         <Import />
       </Route>
+      <Route path="/links/at/:code/change">{({ code }) => <EditLinkPage key={code} code={code} />}</Route>
       <Route path="/links/at/:code">{({ code }) => <LinkView code={code} />}</Route>
     </Switch>
   );

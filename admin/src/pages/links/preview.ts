@@ -1,5 +1,5 @@
 /** Where a link would lead on each platform: by the very code that decides at each visit. */
-import { Link, type LinkRow } from "../../../../supabase/functions/_shared/links/link.ts";
+import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/link.ts";
 import { placeOf } from "../../../../supabase/functions/_shared/links/place.ts";
 import { LINKS_FLAG, resolve } from "../../../../supabase/functions/_shared/links/resolve.ts";
 import {
@@ -8,13 +8,20 @@ import {
   type RulesSource,
 } from "../../../../supabase/functions/_shared/links/rules.ts";
 import type { Visit } from "../../../../supabase/functions/_shared/links/visit.ts";
+import { shareOf } from "../../../../supabase/functions/_shared/links/when.ts";
 import { client } from "../../data/client.ts";
 import { unwrap } from "../../data/query.ts";
-import type { NewLink, WaNumber } from "./types.ts";
+import type { NewLink, Target, WaNumber } from "./types.ts";
 import { PLATFORM_NAMES } from "./words.ts";
 
-/** What the installation allows links to do, and its numbers. @throws {Refusal} */
-export async function readGround(): Promise<{ rules: Rules; numbers: WaNumber[] }> {
+/** What the installation allows links to do, and its numbers. */
+export interface Ground {
+  rules: Rules;
+  numbers: WaNumber[];
+}
+
+/** Reads it. @throws {Refusal} */
+export async function readGround(): Promise<Ground> {
   const [settings, allowlist, numbers] = await Promise.all([
     unwrap<RulesSource["settings"]>(client().from("settings").select("key,value,metadata,version")),
     unwrap<RulesSource["allowlist"]>(
@@ -30,54 +37,124 @@ export async function readGround(): Promise<{ rules: Rules; numbers: WaNumber[] 
   return { rules: await readRules(config, Object.fromEntries(dialled)), numbers };
 }
 
-export interface PreviewRow {
-  platform: string;
-  name: string;
-  /** Where a visitor with it is sent; undefined when it is refused. */
+/** Who is imagined to visit, besides the platform. */
+export interface Visitor {
+  country?: string;
+  language?: string;
+  referrer?: string;
+  /** Without the question mark. */
+  query?: string;
+  returning?: boolean;
+  /** ISO time; now without. */
+  at?: string;
+}
+
+/** Where some of the visitors go. */
+export interface PreviewPlace {
+  /** Percent of the visitors; 100 for all. */
+  share: number;
+  /** Where they are sent; undefined when it is refused. */
   location: string | undefined;
-  /** Why: "rule 2", "the default", or what is wrong. */
+  /** Where those go who do not have the app that `location` opens. */
+  otherwise?: string;
+  /** Why: "rule 2", "no rule takes it", or what is wrong. */
   why: string;
 }
 
-/** A first visit of a human with this platform, now, from nowhere in particular. */
-const visitOf = (platform: string): Visit => ({
-  now: Date.now(),
-  platform: platform as Visit["platform"],
-  firefox: false,
-  verdict: "human",
-  reason: undefined,
-  country: undefined,
-  language: "en",
-  referrer: undefined,
-  visitor: "aaaaaaaaaaaaaaaa",
-  returning: false,
-  user: undefined,
-  query: "",
-  param: () => undefined,
-  unlocked: true,
-});
+export interface PreviewRow {
+  platform: string;
+  name: string;
+  places: PreviewPlace[];
+}
 
-/** What each platform would be sent to. Pure. */
-export function preview(body: NewLink, rules: Rules): PreviewRow[] {
-  const { default_url, targets, whatsapp, utm } = body;
-  const link = new Link({ code: "preview", default_url, targets, whatsapp, utm } as LinkRow);
+/** A visit of a human with this platform. */
+function visitOf(
+  platform: string,
+  { country, language, referrer, query = "", returning, at }: Visitor,
+): Visit {
+  const parameters = new URLSearchParams(query);
+  return {
+    now: at ? Date.parse(at) : Date.now(),
+    platform: platform as Visit["platform"],
+    firefox: false,
+    verdict: "human",
+    reason: undefined,
+    country,
+    language: language?.toLowerCase() ?? "en",
+    referrer: referrer?.toLowerCase(),
+    visitor: "",
+    returning: returning ?? false,
+    user: undefined,
+    query,
+    param: (name) => parameters.get(name) ?? undefined,
+    unlocked: true,
+  };
+}
+
+const leadsNowhere = ({ url, store, app, whatsapp }: Target) =>
+  !whatsapp && [url, store, app?.url].every((address) => !address?.trim());
+
+/** What each platform would be sent to. Pure, but for the time where the visitor has none. */
+export function preview(body: NewLink, rules: Rules, visitor: Visitor = {}): PreviewRow[] {
+  const { default_url, targets = [], whatsapp, utm, pass_query } = body;
+  const row = { code: "preview", default_url: default_url || undefined, targets, whatsapp, utm, pass_query };
+  const link = new Link(row as LinkRow);
   return Object.entries(PLATFORM_NAMES).map(([platform, name]) => {
-    const visit = visitOf(platform);
-    const decision = resolve(link, visit, rules, false);
-    if (decision.outcome !== "go") {
-      const code = "code" in decision ? decision.code : "";
-      return {
-        platform,
-        name,
-        location: undefined,
-        why: code === "link_blocked" ? "the place is not allowed: its host is not on the allowlist" : code,
-      };
-    }
-    return {
-      platform,
-      name,
-      location: placeOf(decision.target, link, visit, rules, undefined).location,
-      why: typeof decision.because === "number" ? `rule ${decision.because + 1}` : "no rule takes it",
-    };
+    const visit = visitOf(platform, visitor);
+    const places = divide(link.rules, visit).map(({ share, id }) => ({
+      share,
+      ...placeFor(link, targets, { ...visit, visitor: id }, rules),
+    }));
+    return { platform, name, places };
   });
 }
+
+function placeFor(link: Link, targets: Target[], visit: Visit, rules: Rules): Omit<PreviewPlace, "share"> {
+  const decision = resolve(link, visit, rules, false);
+  const rule = link.rules.findIndex(({ tests }) => tests.every((test) => test.holds(visit)));
+  if (decision.outcome !== "go") {
+    const nowhere = targets[rule] !== undefined && leadsNowhere(targets[rule]);
+    return {
+      location: undefined,
+      why: nowhere
+        ? `rule ${rule + 1} has no address yet`
+        : "the place is not allowed: its host is not on the allowlist",
+    };
+  }
+  const { location, otherwise } = placeOf(decision.target, link, visit, rules, undefined);
+  const why = typeof decision.because === "number" ? `rule ${decision.because + 1}` : "no rule takes it";
+  return { location, otherwise, why };
+}
+
+/**
+ * How the rules with a share divide the visitors: each part in percent, with a visitor who is in it. Visitors are tried
+ * until one is, as their place is a hash.
+ */
+function divide(rules: readonly Rule[], visit: Visit): { share: number; id: string }[] {
+  const ends: number[] = [];
+  let taken = 0, rest = true;
+  for (const { tests, weight } of rules) {
+    if (!tests.every((test) => test.holds(visit))) continue;
+    if (weight === undefined) break;
+    taken = Math.min(100, taken + (Number(weight) || 0));
+    ends.push(taken);
+    rest = taken < 100;
+  }
+  if (rest) ends.push(100);
+  const parts: { share: number; id: string }[] = [];
+  ends.forEach((end, index) => {
+    const begin = ends[index - 1] ?? 0;
+    if (end <= begin) return;
+    let n = 0;
+    while (n < MOST_TRIED && !isWithin(shareOfVisitor(n), begin, end)) n++;
+    parts.push({ share: Math.round((end - begin) * 100) / 100, id: `v${n}` });
+  });
+  return parts;
+}
+
+/** More than enough to meet each of the 10,000 places. */
+const MOST_TRIED = 200_000;
+const shares: number[] = [];
+const shareOfVisitor = (n: number) => shares[n] ??= shareOf("preview", `v${n}`);
+
+const isWithin = (share: number, begin: number, end: number) => share >= begin && share < end;

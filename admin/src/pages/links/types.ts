@@ -1,49 +1,55 @@
 /** Links as the function deeplinks tells them. */
+import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
 
 export interface Chat {
   phone_number_id: string;
   text?: string;
 }
 
+/** One rule: when it holds, and one place. */
 export interface Target {
-  when?: Record<string, unknown>;
+  when?: When;
   url?: string;
   store?: string;
   app?: { url: string; package?: string; fallback?: string };
   whatsapp?: Chat;
 }
 
-export interface Link {
-  code: string;
-  url: string;
-  qr_url: string;
-  external_id?: string;
+/** What can be written of a link, in any version of it. */
+export interface LinkBody {
   default_url?: string;
   targets?: Target[];
   whatsapp?: Chat;
+  /** ISO times. */
   starts_at?: string;
   expires_at?: string;
+  expired_url?: string;
   max_uses?: number;
-  uses: number;
-  utm?: Record<string, string>;
+  utm?: Partial<Record<"source" | "medium" | "campaign" | "term" | "content", string>>;
+  pass_query?: boolean;
   tags?: string[];
   flag_key?: string;
-  state: "active" | "disabled" | "blocked";
-  password: boolean;
-  created_at: string;
-  created_by: string;
-  updated_at: string;
+  preview?: Partial<Record<"title" | "description" | "image", string>>;
+  fingerprint?: boolean;
+  external_id?: string;
 }
 
 /** What is given to make one. */
-export type NewLink =
-  & Partial<
-    Pick<
-      Link,
-      "default_url" | "targets" | "whatsapp" | "utm" | "tags" | "expires_at" | "max_uses" | "external_id"
-    >
-  >
-  & { code?: string; password?: string };
+export type NewLink = LinkBody & { code?: string; password?: string };
+
+export interface Link extends LinkBody {
+  code: string;
+  url: string;
+  qr_url: string;
+  uses: number;
+  state: "active" | "disabled" | "blocked";
+  password: boolean;
+  version: number;
+  created_at: string;
+  created_by: string;
+  updated_at: string;
+  updated_by: string;
+}
 
 export interface Stats {
   uses: number;

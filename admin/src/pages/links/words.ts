@@ -1,4 +1,7 @@
 /** Links and their rules in words. */
+import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
+import type { Tone } from "../../ui/State.tsx";
+import { exact } from "../../ui/Time.tsx";
 import type { Chat, Link, Target, WaNumber } from "./types.ts";
 
 /** Names of platforms, in the order of documents. */
@@ -32,17 +35,50 @@ export function targetWords({ url, store, app, whatsapp }: Target, numbers?: WaN
   return url ?? store ?? "nowhere";
 }
 
+const or = (of: unknown) => [of].flat().join(" or ");
+const at = (iso: string) => exact(new Date(iso));
+
+/** Each condition in words. */
+const SAYS: { [Name in keyof When]-?: (value: NonNullable<When[Name]>) => string } = {
+  platform: (of) => `on ${[of].flat().map((one) => PLATFORM_NAMES[one] ?? one).join(" or ")}`,
+  country: (of) => `from ${or(of)}`,
+  language: (of) => `who prefer ${or(of)}`,
+  referrer: (of) => `coming from ${or(of)}`,
+  query: (of) =>
+    `with ${
+      Object.entries(of).map(([name, values]) => values === true ? name : `${name} = ${or(values)}`).join(
+        " and ",
+      )
+    }`,
+  date: ({ from, until }) =>
+    [from && `from ${at(from)}`, until && `until ${at(until)}`].filter(Boolean).join(" "),
+  time: ({ days, from, to, zone }) =>
+    `${days.length === 7 ? "daily" : days.join(", ")} ${from}–${to} (${zone})`,
+  visitor: (kind) => kind === "new" ? "new here" : "who were here before",
+  weight: (share) => `${share} % of the visitors`,
+};
+
 /** When a rule takes a visit. */
-export function whenWords(when: Record<string, unknown> = {}): string {
-  const list = (value: unknown) => Array.isArray(value) ? value.join(", ") : String(value);
+export function whenWords(when: When = {}): string {
   const parts = Object.entries(when).map(([name, value]) => {
-    if (name === "platform") {
-      return `on ${[value].flat().map((one) => PLATFORM_NAMES[String(one)] ?? one).join(", ")}`;
-    }
-    if (name === "weight") return `${value} % of the visitors`;
-    return `${name} ${
-      typeof value === "object" && !Array.isArray(value) ? JSON.stringify(value) : list(value)
-    }`;
+    const say = SAYS[name as keyof When] as ((value: unknown) => string) | undefined;
+    return say?.(value) ?? `${name} ${JSON.stringify(value)}`;
   });
   return parts.length === 0 ? "always" : parts.join(", ");
+}
+
+/** What keeps a link from being used, or will: a word, and whether visitors are refused now. */
+export function standing(
+  { state, starts_at, expires_at, max_uses, uses }: Pick<
+    Link,
+    "state" | "starts_at" | "expires_at" | "max_uses" | "uses"
+  >,
+  now: number,
+): [word: string, tone: Tone] {
+  if (state === "blocked") return ["blocked", "bad"];
+  if (state === "disabled") return ["disabled", "plain"];
+  if (expires_at && Date.parse(expires_at) <= now) return ["ended", "plain"];
+  if (max_uses !== undefined && uses >= max_uses) return ["used up", "plain"];
+  if (starts_at && Date.parse(starts_at) > now) return ["not begun", "info"];
+  return ["active", "good"];
 }

@@ -1,19 +1,8 @@
 /** A condition, part by part: what may be written is what the router takes. */
-import {
-  ActionIcon,
-  Button,
-  Checkbox,
-  Group,
-  MultiSelect,
-  Select,
-  SimpleGrid,
-  Stack,
-  TagsInput,
-  TextInput,
-} from "@mantine/core";
+import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInput } from "@mantine/core";
 import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
-import { DAYS } from "../../../../supabase/functions/_shared/routing/time.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { freshWindow, WindowFields } from "../../ui/WindowFields.tsx";
 import classes from "./routes.module.css";
 
 type Type = Condition["type"];
@@ -34,8 +23,6 @@ const TYPES: { value: Type; label: string }[] = [
   { value: "time", label: "Time of the week" },
 ];
 
-const DAY_NAMES = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
-
 /** What a part begins with. */
 function fresh(type: Type): Condition {
   const part: Record<Type, unknown> = {
@@ -51,12 +38,7 @@ function fresh(type: Type): Condition {
     referral: {},
     number: { ids: [] },
     contacts: { phones: [] },
-    time: {
-      days: DAYS.slice(0, 5),
-      from: "09:00",
-      to: "17:00",
-      zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    },
+    time: freshWindow(),
   };
   return { type, ...part[type] as object } as Condition;
 }
@@ -188,33 +170,7 @@ function Fields({ value, onChange, label }: Omit<Props, "nested">) {
         />
       ));
     case "time":
-      return (
-        <>
-          <MultiSelect
-            aria-label={`${label}: days`}
-            data={DAYS.map((day) => ({ value: day, label: DAY_NAMES[day] }))}
-            value={value.days}
-            onChange={(days) => set({ days: DAYS.filter((day) => days.includes(day)) })}
-          />
-          <SimpleGrid cols={3}>
-            <TextInput
-              label="From"
-              value={value.from}
-              onChange={({ currentTarget }) => set({ from: currentTarget.value })}
-            />
-            <TextInput
-              label="To"
-              value={value.to}
-              onChange={({ currentTarget }) => set({ to: currentTarget.value })}
-            />
-            <TextInput
-              label="Zone"
-              value={value.zone}
-              onChange={({ currentTarget }) => set({ zone: currentTarget.value })}
-            />
-          </SimpleGrid>
-        </>
-      );
+      return <WindowFields value={value} onChange={set} label={label} />;
   }
 }
 

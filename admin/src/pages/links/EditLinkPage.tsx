@@ -1,0 +1,95 @@
+/** A link that is there, in the form that made it: what is not touched is kept, whoever wrote it. */
+import { Alert, Anchor, Button, Stack, Text } from "@mantine/core";
+import { useState } from "react";
+import { Link as To } from "wouter";
+import { callFunction } from "../../data/functions.ts";
+import { useChange, useRead } from "../../data/query.ts";
+import type { Refusal } from "../../data/refusal.ts";
+import { For } from "../../session/me.tsx";
+import { navigate } from "../../shell/location.ts";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { bodyOf, type Draft, patchOf } from "./form/body.ts";
+import { LinkForm } from "./form/LinkForm.tsx";
+import { useLink } from "./LinkView.tsx";
+import { type Ground, readGround } from "./preview.ts";
+import type { Link } from "./types.ts";
+
+export function EditLinkPage({ code }: { code: string }) {
+  const ground = useRead(["link_ground"], readGround, { every: false });
+  const link = useLink(code);
+  const [round, setRound] = useState(0);
+  return (
+    <Page
+      title={`Change ${code}`}
+      back={<Anchor component={To} size="sm" href={`/links/at/${code}`}>← The link</Anchor>}
+    >
+      <For
+        role="operator"
+        otherwise={<Empty icon="link" title="Operators change links">Ask an operator of your team.</Empty>}
+      >
+        <Loaded of={ground}>
+          {(ground) => (
+            <Loaded of={link}>
+              {(link) =>
+                link
+                  ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
+                  : <Empty icon="link" title="There is no such link">It may have been deleted.</Empty>}
+            </Loaded>
+          )}
+        </Loaded>
+      </For>
+    </Page>
+  );
+}
+
+interface Sent {
+  patch: Record<string, unknown>;
+  onRefused: (refusal: Refusal) => void;
+}
+
+function Edit({ link: now, ground, again }: { link: Link; ground: Ground; again: () => void }) {
+  // What was there when the form was opened: what is saved is a change of that, or a conflict.
+  const [link] = useState(now);
+  const [before] = useState(() => bodyOf(link));
+  const change = useChange({
+    act: ({ patch }: Sent) =>
+      callFunction<Link>(`deeplinks/${link.code}`, {
+        method: "PATCH",
+        body: { ...patch, version: link.version },
+      }),
+    touches: ["links"],
+    said: () => "Saved. Visitors go by it within 5 seconds.",
+    // A conflict is told by the link itself, which is read again.
+    onRefused: (refusal, { onRefused }) => (onRefused(refusal), true),
+  });
+  const save = ({ password, ...body }: Draft, onRefused: (refusal: Refusal) => void) => {
+    const patch = {
+      ...patchOf(before, body),
+      ...(password === undefined ? {} : { password }),
+    };
+    const back = () => navigate(`/links/at/${link.code}`);
+    if (Object.keys(patch).length === 0) back();
+    else change.mutate({ patch, onRefused }, { onSuccess: back });
+  };
+  const late = now.version !== link.version && !change.isSuccess;
+  return (
+    <LinkForm
+      ground={ground}
+      start={before}
+      link={link}
+      save={save}
+      saving={change.isPending}
+      action="Save"
+      blocked={late}
+      notice={late && (
+        <Alert color="yellow" role="alert" title="Somebody else changed this link meanwhile">
+          <Stack gap="xs" align="flex-start">
+            <Text size="sm">What you wrote is not saved over it.</Text>
+            <Button size="xs" variant="default" onClick={again}>Show theirs</Button>
+          </Stack>
+        </Alert>
+      )}
+    />
+  );
+}

@@ -1,0 +1,38 @@
+/** A chat: with which of our numbers, and what the visitor is to send. */
+import { Select } from "@mantine/core";
+import type { WaNumber } from "../types.ts";
+import { valueAt } from "./body.ts";
+import { AreaField, useFault, useForm } from "./fields.tsx";
+
+export function ChatFields(
+  { path, numbers, of = "" }: { path: string; numbers: WaNumber[]; /** " of rule 1" */ of?: string },
+) {
+  const { body, set } = useForm();
+  const error = useFault(`${path}.phone_number_id`);
+  const number = valueAt(body, `${path}.phone_number_id`) as string | undefined;
+  const data = numbers.map(({ id, display_number }) => ({
+    value: id,
+    label: display_number ? `+${display_number}` : id,
+  }));
+  // One that is gone stays what the link says until somebody chooses another.
+  if (number && !numbers.some(({ id }) => id === number)) data.push({ value: number, label: number });
+  return (
+    <>
+      <Select
+        label="With our number"
+        aria-label={`With our number${of}`}
+        allowDeselect={false}
+        data={data}
+        error={error}
+        value={number ?? null}
+        onChange={(next) => next && set(`${path}.phone_number_id`, next)}
+      />
+      <AreaField
+        path={`${path}.text`}
+        label="What the visitor is to send"
+        spoken={`What the visitor is to send${of}`}
+        description="They can change it before they send it. A short mark ties the chat to the link: at the end, or where you write {ref}."
+      />
+    </>
+  );
+}

@@ -1,0 +1,148 @@
+/** The form of a link, new or changed: what most need at the top, the rest in sections, and where it will lead beside it. */
+import { Alert, Button, Group, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import type { Fault, Refusal } from "../../../data/refusal.ts";
+import { Icon } from "../../../ui/icons.tsx";
+import { type Ground, preview, type Visitor } from "../preview.ts";
+import { PreviewTable, VisitorFields } from "../PreviewTable.tsx";
+import { cleaned, type Draft, withValue } from "./body.ts";
+import { ChatFields } from "./ChatFields.tsx";
+import { FormProvider, type FormState, TagsField, TextField } from "./fields.tsx";
+import { More } from "./More.tsx";
+
+/** Refusals that are about one field without saying so. */
+const FIELD_OF: Record<string, string> = {
+  code_taken: "code",
+  code_reserved: "code",
+  external_id_taken: "external_id",
+};
+
+interface Props {
+  ground: Ground;
+  /** What it begins with. */
+  start: Draft;
+  /** Whether it is a link that is there already, and whether it has a password. */
+  link?: { password: boolean };
+  /** Sends it. */
+  save: (body: Draft, onRefused: (refusal: Refusal) => void) => void;
+  saving: boolean;
+  action: string;
+  /** What stands above the button. */
+  notice?: ReactNode;
+  blocked?: boolean;
+}
+
+export function LinkForm(
+  { ground: { rules, numbers }, start, link, save, saving, action, notice, blocked }: Props,
+) {
+  const [draft, setDraft] = useState(start);
+  const [opens, setOpens] = useState<"chat" | "page">(start.whatsapp ? "chat" : "page");
+  const [visitor, setVisitor] = useState<Visitor>({});
+  const [refusal, setRefusal] = useState<Refusal>();
+  const [refused, setRefused] = useState<FormState["refused"]>();
+  const form = useRef<HTMLFormElement>(null);
+  // A chat that was written stays in the form while a page is chosen.
+  const body = useMemo(() => opens === "page" ? { ...draft, whatsapp: undefined } : draft, [draft, opens]);
+  const rows = useMemo(() => preview(body, rules, visitor), [body, rules, visitor]);
+  const leads = Boolean(body.default_url?.trim() || body.whatsapp);
+  const state: FormState = {
+    body: draft,
+    set: (path, value) => setDraft((before) => withValue(before, path, value)),
+    refused,
+  };
+  useEffect(() => {
+    form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [refused]);
+
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    setRefusal(undefined);
+    setRefused(undefined);
+    save(cleaned(body), (refusal) => {
+      const path = FIELD_OF[refusal.code];
+      const faults: readonly Fault[] = path ? [{ path, message: refusal.message }] : refusal.fields;
+      setRefusal(refusal);
+      setRefused({ body: draft, faults });
+    });
+  };
+
+  return (
+    <FormProvider value={state}>
+      <form onSubmit={submit} ref={form} noValidate>
+        <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl">
+          <Stack>
+            <div>
+              <Text size="sm" fw={500} mb={4} id="opens">It opens</Text>
+              <SegmentedControl
+                aria-labelledby="opens"
+                fullWidth
+                value={opens}
+                onChange={(to) => {
+                  setOpens(to as typeof opens);
+                  if (to === "chat" && !draft.whatsapp) {
+                    setDraft({ ...draft, whatsapp: { phone_number_id: numbers[0].id, text: "" } });
+                  }
+                }}
+                data={[{
+                  value: "chat",
+                  label: "A WhatsApp chat",
+                  disabled: numbers.length === 0 && !draft.whatsapp,
+                }, { value: "page", label: "A page" }]}
+              />
+            </div>
+            {opens === "chat" && <ChatFields path="whatsapp" numbers={numbers} />}
+            <TextField
+              path="default_url"
+              label={opens === "chat" ? "Page where chats are off (optional)" : "Page"}
+              type="url"
+              placeholder="https://www.example.com/"
+            />
+            {!link && (
+              <TextField
+                path="code"
+                label="Code of your own (optional)"
+                description="3 to 64 of a-z, 0-9, - and _. It never changes; without it the link gets a short one."
+                placeholder="poster-7"
+              />
+            )}
+            <SimpleGrid cols={{ base: 1, xs: 2 }}>
+              <TagsField path="tags" label="Tags" />
+              <TextField path="utm.campaign" label="Campaign" placeholder="spring" />
+            </SimpleGrid>
+            <More numbers={numbers} locked={link?.password ?? false} />
+          </Stack>
+          <Stack style={{ position: "sticky", top: 76, alignSelf: "start" }}>
+            <Title order={2} size="h4">Where it leads</Title>
+            {leads
+              ? (
+                <>
+                  <PreviewTable rows={rows} />
+                  <VisitorFields targets={body.targets ?? []} value={visitor} onChange={setVisitor} />
+                </>
+              )
+              : (
+                <Text c="dimmed" size="sm">
+                  Choose a chat or a page, and see here where each platform goes.
+                </Text>
+              )}
+            {notice}
+            {refusal && !refusal.conflict && (
+              <Alert
+                color="red"
+                role="alert"
+                title={`${link ? "Not saved" : "Not made"}`}
+                icon={<Icon name="warn" />}
+              >
+                {refused && refused.faults.length > 0 ? "See the marked fields." : refusal.message}{" "}
+                {refusal.hint}
+              </Alert>
+            )}
+            <Group>
+              <Button type="submit" loading={saving} disabled={!leads || blocked}>{action}</Button>
+            </Group>
+          </Stack>
+        </SimpleGrid>
+      </form>
+    </FormProvider>
+  );
+}

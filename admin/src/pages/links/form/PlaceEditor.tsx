@@ -1,0 +1,96 @@
+/** Where a rule leads: a page, an app, a store or a chat. */
+import { Select, Stack } from "@mantine/core";
+import type { Target, WaNumber } from "../types.ts";
+import { ChatFields } from "./ChatFields.tsx";
+import { TextField, useFault, useForm } from "./fields.tsx";
+import { valueAt } from "./body.ts";
+
+type Kind = "url" | "app" | "store" | "whatsapp";
+
+const KINDS: { value: Kind; label: string }[] = [
+  { value: "url", label: "A page" },
+  { value: "app", label: "An app" },
+  { value: "store", label: "An app's page in a store" },
+  { value: "whatsapp", label: "A WhatsApp chat" },
+];
+
+interface Props {
+  /** Of the rule. */
+  path: string;
+  rule: number;
+  numbers: WaNumber[];
+}
+
+export function PlaceEditor({ path, rule, numbers }: Props) {
+  const { body, set } = useForm();
+  const { url, store, app, whatsapp, ...rest } = valueAt(body, path) as Target;
+  const kind: Kind = app ? "app" : whatsapp ? "whatsapp" : store !== undefined ? "store" : "url";
+  // The rule's own fault, such as that it leads nowhere.
+  const error = useFault(path, true);
+  const change = (to: Kind) => {
+    const address = url ?? store ?? app?.url ?? "";
+    const place = to === "whatsapp"
+      ? { whatsapp: { phone_number_id: numbers[0]?.id ?? "", text: "" } }
+      : to === "app"
+      ? { app: { url: address } }
+      : { [to]: address };
+    set(path, { ...rest, ...place });
+  };
+  const of = `of rule ${rule}`;
+  return (
+    <Stack gap="xs">
+      <Select
+        label="leads to"
+        aria-label={`Kind of place ${of}`}
+        allowDeselect={false}
+        data={KINDS.map((one) => ({ ...one, disabled: one.value === "whatsapp" && numbers.length === 0 }))}
+        error={error}
+        value={kind}
+        onChange={(to) => to && to !== kind && change(to as Kind)}
+      />
+      {kind === "url" && (
+        <TextField
+          path={`${path}.url`}
+          label={`Address ${of}`}
+          unseen
+          type="url"
+          placeholder="https://www.example.com/"
+        />
+      )}
+      {kind === "store" && (
+        <TextField
+          path={`${path}.store`}
+          label={`Address in the store ${of}`}
+          unseen
+          type="url"
+          placeholder="https://apps.apple.com/app/id1234567890"
+        />
+      )}
+      {kind === "whatsapp" && <ChatFields path={`${path}.whatsapp`} numbers={numbers} of={` ${of}`} />}
+      {kind === "app" && (
+        <>
+          <TextField
+            path={`${path}.app.url`}
+            label={`Address in the app ${of}`}
+            unseen
+            placeholder="https://www.example.com/item/1 or myapp://item/1"
+            description="A universal link, or one of your app's own scheme."
+          />
+          <TextField
+            path={`${path}.app.package`}
+            label="Android package (optional)"
+            placeholder="com.example.app"
+            description="Then Android opens the app by an intent."
+          />
+          <TextField
+            path={`${path}.app.fallback`}
+            label="Where those go who do not have the app (optional)"
+            type="url"
+            placeholder="https://play.google.com/store/apps/details?id=com.example.app"
+            description="A store or a page. Without it, the link's own page."
+          />
+        </>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,233 @@
+/** When a rule takes a visit: any of the conditions that links know, each once; all have to hold. */
+import {
+  ActionIcon,
+  Code,
+  Group,
+  Input,
+  MultiSelect,
+  SegmentedControl,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+} from "@mantine/core";
+import type { ReactNode } from "react";
+import type { When } from "../../../../../supabase/functions/_shared/links/when.ts";
+import { Icon } from "../../../ui/icons.tsx";
+import { freshWindow, WindowFields } from "../../../ui/WindowFields.tsx";
+import { PLATFORM_NAMES } from "../words.ts";
+import { COUNTRIES } from "./countries.ts";
+import { MomentField, NumberField, TagsField, useFault, useForm } from "./fields.tsx";
+import { QueryEditor } from "./QueryEditor.tsx";
+import { valueAt } from "./body.ts";
+
+type Name = keyof When;
+
+/** Conditions in the order in which they are offered, and what each begins with. */
+const CONDITIONS: Record<Name, { label: string; fresh: () => unknown; hint?: string }> = {
+  platform: { label: "Platform", fresh: () => [] },
+  country: { label: "Country", fresh: () => [], hint: "Known where a proxy in front of the link tells it." },
+  language: { label: "Language", fresh: () => [], hint: "The one the visitor prefers most." },
+  referrer: {
+    label: "Came from",
+    fresh: () => [],
+    hint: "Hosts, such as news.example.com; those below count too.",
+  },
+  query: { label: "Parameters of the visit", fresh: () => ({}) },
+  visitor: { label: "New or returning", fresh: () => "new" },
+  weight: {
+    label: "Share of the visitors",
+    fresh: () => 50,
+    hint: "Rules with a share divide the visitors in their order. A visitor stays where they were.",
+  },
+  date: { label: "Dates", fresh: () => ({}) },
+  time: { label: "Hours of the week", fresh: freshWindow },
+};
+
+const LANGUAGES = [
+  "ar",
+  "de",
+  "en",
+  "es",
+  "fr",
+  "he",
+  "hi",
+  "id",
+  "it",
+  "ja",
+  "nl",
+  "pl",
+  "pt",
+  "pt-br",
+  "ru",
+  "tr",
+  "zh",
+];
+const PLATFORMS = Object.entries(PLATFORM_NAMES).map(([value, label]) => ({ value, label }));
+
+export function WhenEditor({ path, rule }: { path: string; rule: number }) {
+  const { body, set } = useForm();
+  const when = (valueAt(body, path) ?? {}) as Record<string, unknown>;
+  const names = Object.keys(when);
+  const left = (Object.keys(CONDITIONS) as Name[]).filter((name) => !names.includes(name));
+  return (
+    <Stack gap="sm">
+      {names.map((name) => (
+        <Group key={name} align="flex-start" wrap="nowrap" gap="xs">
+          <div style={{ flex: 1, minWidth: 0 }}>
+            <Condition name={name as Name} path={`${path}.${name}`} rule={rule} />
+          </div>
+          <ActionIcon
+            variant="subtle"
+            color="gray"
+            aria-label={`Rule ${rule}: any ${(CONDITIONS[name as Name]?.label ?? name).toLowerCase()}`}
+            title="Take this condition away"
+            mt={22}
+            onClick={() => set(`${path}.${name}`, undefined)}
+          >
+            <Icon name="cross" size={16} />
+          </ActionIcon>
+        </Group>
+      ))}
+      {names.length === 0 && (
+        <Text size="sm" c="dimmed">It takes everybody: rules after it are never asked.</Text>
+      )}
+      {left.length > 0 && (
+        <Select
+          aria-label={`Add a condition to rule ${rule}`}
+          placeholder="Add a condition"
+          leftSection={<Icon name="plus" size={16} />}
+          data={left.map((name) => ({ value: name, label: CONDITIONS[name].label }))}
+          value={null}
+          onChange={(name) => name && set(`${path}.${name}`, CONDITIONS[name as Name].fresh())}
+        />
+      )}
+    </Stack>
+  );
+}
+
+interface Props {
+  name: Name;
+  path: string;
+  rule: number;
+}
+
+function Condition({ name, path, rule }: Props) {
+  const { body, set } = useForm();
+  const value = valueAt(body, path);
+  const error = useFault(path);
+  const known = CONDITIONS[name];
+  if (!known) return <Unknown name={name} value={value} />;
+  const { label, hint } = known;
+  const of = `${label} of rule ${rule}`;
+  switch (name) {
+    case "platform":
+      return (
+        <Titled title={label} hint={hint}>
+          <MultiSelect
+            aria-label={`Platforms of rule ${rule}`}
+            placeholder={(value as string[]).length === 0 ? "Choose" : undefined}
+            data={PLATFORMS}
+            error={error}
+            value={[value].flat() as string[]}
+            onChange={(platforms) => set(path, platforms)}
+          />
+        </Titled>
+      );
+    case "country":
+      return (
+        <Titled title={label} hint={hint}>
+          <MultiSelect
+            aria-label={of}
+            placeholder={(value as string[]).length === 0 ? "Choose" : undefined}
+            searchable
+            data={COUNTRIES}
+            error={error}
+            value={[value].flat() as string[]}
+            onChange={(countries) => set(path, countries)}
+          />
+        </Titled>
+      );
+    case "language":
+      return (
+        <Titled title={label} hint={hint}>
+          <TagsField path={path} label={of} unseen data={LANGUAGES} shape={(text) => text.toLowerCase()} />
+        </Titled>
+      );
+    case "referrer":
+      return (
+        <Titled title={label} hint={hint}>
+          <TagsField path={path} label={of} unseen shape={hostOf} />
+        </Titled>
+      );
+    case "query":
+      return (
+        <Titled title={label} hint={hint}>
+          <QueryEditor path={path} rule={rule} />
+        </Titled>
+      );
+    case "visitor":
+      return (
+        <Titled title={label} hint={hint}>
+          <SegmentedControl
+            aria-label={of}
+            fullWidth
+            data={[{ value: "new", label: "New here" }, { value: "returning", label: "Was here before" }]}
+            value={String(value)}
+            onChange={(kind) => set(path, kind)}
+          />
+        </Titled>
+      );
+    case "weight":
+      return (
+        <Titled title={label} hint={hint}>
+          <NumberField path={path} label={of} unseen min={0} max={100} step={0.01} suffix=" %" empty="" />
+        </Titled>
+      );
+    case "date":
+      return (
+        <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="xs">
+          <MomentField path={`${path}.from`} label="From" />
+          <MomentField path={`${path}.until`} label="Until" />
+        </SimpleGrid>
+      );
+    case "time":
+      return (
+        <Titled title={label} hint={hint}>
+          <WindowFields
+            value={value as ReturnType<typeof freshWindow>}
+            onChange={(window) => set(path, window)}
+            label={`Hours of rule ${rule}`}
+            error={error}
+          />
+        </Titled>
+      );
+  }
+}
+
+/** What a newer version wrote. It is kept as it is. */
+function Unknown({ name, value }: { name: string; value: unknown }) {
+  return (
+    <Titled title={name} hint="This panel does not know this condition. It stays as it is.">
+      <Code block>{JSON.stringify(value)}</Code>
+    </Titled>
+  );
+}
+
+function Titled({ title, hint, children }: { title: string; hint?: string; children: ReactNode }) {
+  return (
+    <Stack gap={4}>
+      <div>
+        <Text size="sm" fw={500}>{title}</Text>
+        {hint && <Input.Description>{hint}</Input.Description>}
+      </div>
+      {children}
+    </Stack>
+  );
+}
+
+/** A whole address is taken for its host. */
+function hostOf(text: string): string {
+  const address = text.trim().toLowerCase();
+  return URL.canParse(address) ? new URL(address).hostname || address : address.replace(/\/.*$/, "");
+}

@@ -1,0 +1,195 @@
+/** Fields of a link's form, each by the path of what it writes: there its value is read and written, and its fault is shown. */
+import { Autocomplete, NumberInput, Switch, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { createContext, type ReactNode, useContext } from "react";
+import type { Fault } from "../../../data/refusal.ts";
+import { type Draft, isoOf, localOf, valueAt } from "./body.ts";
+
+/** The form that the fields belong to. */
+export interface FormState {
+  body: Draft;
+  set(path: string, value: unknown): void;
+  /** What was refused, with the body that was. */
+  refused: { body: Draft; faults: readonly Fault[] } | undefined;
+}
+
+const FormContext = createContext<FormState | undefined>(undefined);
+export const FormProvider = FormContext.Provider;
+
+export function useForm(): FormState {
+  const form = useContext(FormContext);
+  if (!form) throw new Error("useForm() is for what is inside of FormProvider");
+  return form;
+}
+
+/** Whether a fault is at a path or below it. */
+export const isBelow = (path: string, fault: Fault): boolean =>
+  fault.path === path || fault.path.startsWith(`${path}.`) || fault.path.startsWith(`${path}[`);
+
+/** What is wrong at a path, until something else is written there. `alone`: not what is wrong below it. */
+export function useFault(path: string, alone = false): string | undefined {
+  const { body, refused } = useForm();
+  const fault = refused?.faults.find((one) => alone ? one.path === path : isBelow(path, one));
+  return fault && valueAt(body, path) === valueAt(refused!.body, path) ? sentence(fault.message) : undefined;
+}
+
+/** "is not on the allowlist" as it stands below a field. */
+function sentence(message: string): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
+}
+
+/** The value at a path, a way to write it, and its fault. */
+function useField<T>(path: string) {
+  const { body, set } = useForm();
+  const error = useFault(path);
+  return {
+    value: valueAt(body, path) as T | undefined,
+    write: (value: T | undefined) => set(path, value),
+    error,
+  };
+}
+
+interface Props {
+  path: string;
+  label: string;
+  description?: ReactNode;
+  placeholder?: string;
+  required?: boolean;
+  /** The label is for screen readers alone. */
+  unseen?: boolean;
+  /** What screen readers say instead of the label. */
+  spoken?: string;
+}
+
+const labelled = ({ label, unseen, spoken }: Props) =>
+  unseen ? { "aria-label": label } : { label, "aria-label": spoken };
+
+export function TextField({ path, type = "text", ...props }: Props & { type?: "text" | "url" }) {
+  const { value, write, error } = useField<string>(path);
+  return (
+    <TextInput
+      {...labelled({ path, ...props })}
+      description={props.description}
+      placeholder={props.placeholder}
+      required={props.required}
+      type={type}
+      autoCapitalize="none"
+      autoComplete="off"
+      error={error}
+      value={value ?? ""}
+      onChange={({ currentTarget }) => write(currentTarget.value)}
+    />
+  );
+}
+
+export function AreaField({ path, ...props }: Props) {
+  const { value, write, error } = useField<string>(path);
+  return (
+    <Textarea
+      {...labelled({ path, ...props })}
+      description={props.description}
+      placeholder={props.placeholder}
+      autosize
+      minRows={2}
+      error={error}
+      value={value ?? ""}
+      onChange={({ currentTarget }) => write(currentTarget.value)}
+    />
+  );
+}
+
+export function TagsField(
+  { path, data, shape = (text) => text, ...props }: Props & {
+    data?: string[];
+    /** How what was typed is kept: in lower case. */
+    shape?: (text: string) => string;
+  },
+) {
+  const { value, write, error } = useField<string[]>(path);
+  return (
+    <TagsInput
+      {...labelled({ path, ...props })}
+      description={props.description}
+      placeholder={(value ?? []).length === 0 ? props.placeholder ?? "Type, then Enter" : undefined}
+      data={data}
+      acceptValueOnBlur
+      error={error}
+      value={value ?? []}
+      onChange={(list) => write([...new Set(list.map(shape))])}
+    />
+  );
+}
+
+export function NumberField(
+  { path, min, max, step, suffix, empty, ...props }: Props & {
+    /** What stands there while nothing is typed; without it the member is taken away. */
+    empty?: "";
+    min?: number;
+    max?: number;
+    step?: number;
+    suffix?: string;
+  },
+) {
+  const { value, write, error } = useField<number | "">(path);
+  return (
+    <NumberInput
+      {...labelled({ path, ...props })}
+      description={props.description}
+      min={min}
+      max={max}
+      step={step}
+      suffix={suffix}
+      allowDecimal={step !== undefined && step % 1 !== 0}
+      error={error}
+      value={value ?? ""}
+      onChange={(next) => write(next === "" ? empty : Number(next))}
+    />
+  );
+}
+
+const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** A point in time, in the reader's zone. */
+export function MomentField({ path, ...props }: Props) {
+  const { value, write, error } = useField<string>(path);
+  const shown = localOf(value);
+  return (
+    <TextInput
+      {...labelled({ path, ...props })}
+      description={props.description ?? `Time in ${HERE}`}
+      type="datetime-local"
+      // A time with seconds is one of another program's: it is kept as it is.
+      step={shown.length > 16 ? 1 : undefined}
+      error={error}
+      value={shown}
+      onChange={({ currentTarget }) => write(isoOf(currentTarget.value))}
+    />
+  );
+}
+
+export function SwitchField({ path, label, description }: Props) {
+  const { value, write } = useField<boolean>(path);
+  return (
+    <Switch
+      label={label}
+      description={description}
+      checked={value ?? false}
+      onChange={({ currentTarget }) => write(currentTarget.checked)}
+    />
+  );
+}
+
+/** A text with suggestions. */
+export function SuggestField({ path, data, ...props }: Props & { data: string[] }) {
+  const { value, write, error } = useField<string>(path);
+  return (
+    <Autocomplete
+      {...labelled({ path, ...props })}
+      description={props.description}
+      placeholder={props.placeholder}
+      data={data}
+      error={error}
+      value={value ?? ""}
+      onChange={write}
+    />
+  );
+}

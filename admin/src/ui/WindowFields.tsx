@@ -1,0 +1,55 @@
+/** Hours of a week: days, from, to, and the zone whose clock counts. */
+import { MultiSelect, SimpleGrid, TextInput } from "@mantine/core";
+import { DAYS, type Window } from "../../../supabase/functions/_shared/routing/time.ts";
+
+const DAY_NAMES = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
+
+/** Working hours, by the reader's clock. */
+export function freshWindow(): Window {
+  return {
+    days: DAYS.slice(0, 5),
+    from: "09:00",
+    to: "17:00",
+    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+  };
+}
+
+export function WindowFields(
+  { value, onChange, label, error }: {
+    value: Window;
+    onChange: (value: Window) => void;
+    /** What it is part of, for screen readers. */
+    label: string;
+    error?: string;
+  },
+) {
+  const set = (changes: Partial<Window>) => onChange({ ...value, ...changes });
+  return (
+    <>
+      <MultiSelect
+        aria-label={`${label}: days`}
+        data={DAYS.map((day) => ({ value: day, label: DAY_NAMES[day] }))}
+        error={error}
+        value={[...value.days]}
+        onChange={(days) => set({ days: DAYS.filter((day) => days.includes(day)) })}
+      />
+      <SimpleGrid cols={3} spacing="xs">
+        <TextInput
+          label="From"
+          value={value.from}
+          onChange={({ currentTarget }) => set({ from: currentTarget.value })}
+        />
+        <TextInput
+          label="To"
+          value={value.to}
+          onChange={({ currentTarget }) => set({ to: currentTarget.value })}
+        />
+        <TextInput
+          label="Zone"
+          value={value.zone}
+          onChange={({ currentTarget }) => set({ zone: currentTarget.value })}
+        />
+      </SimpleGrid>
+    </>
+  );
+}

@@ -1,0 +1,271 @@
+/** The form of a link in the panel: everything that the function takes, faults at their field, and a link that is changed. */
+import { assertEquals } from "@std/assert";
+import type { Page } from "playwright-core";
+import { eventually } from "../support/stack.ts";
+import { go, panelTest } from "./panel.ts";
+import { isWell } from "./people.ts";
+
+/** Opens a section of the form. */
+async function open(page: Page, section: string): Promise<void> {
+  const control = page.getByRole("button", { name: new RegExp(`^${section}`) });
+  if (await control.getAttribute("aria-expanded") === "false") await control.click();
+}
+
+/** Adds a condition to a rule. */
+async function when(page: Page, rule: number, condition: string): Promise<void> {
+  await page.getByRole("combobox", { name: `Add a condition to rule ${rule}` }).click();
+  await page.getByRole("option", { name: condition, exact: true }).click();
+}
+
+/** Writes one of several values. */
+async function tag(page: Page, label: string, value: string): Promise<void> {
+  const field = page.locator(`input[aria-label="${label}"]`);
+  await field.fill(value);
+  await field.press("Enter");
+}
+
+/** Chooses from a list that is searched by typing. */
+async function choose(page: Page, list: string, option: string): Promise<void> {
+  await page.getByRole("combobox", { name: list, exact: true }).click();
+  await page.getByRole("option", { name: option, exact: true }).click();
+  await page.keyboard.press("Escape");
+}
+
+panelTest("admin: a link with every condition and every kind of place", async ({ stack, sql, signIn }) => {
+  const home = `${stack.url}/simulator/`;
+  await sql`insert into public.settings (key, value) values ('deeplinks.app_schemes', 'myapp'),
+    ('deeplinks.apps', ${
+    JSON.stringify({
+      android: [{ package: "com.example.app", sha256: [Array(32).fill("AA").join(":")] }],
+    })
+  })`;
+  const page = await signIn("operator");
+  const preview = page.getByRole("table", { name: "Where each platform goes" });
+  await go(page, "/links/new", "New link");
+  await page.getByRole("textbox", { name: "What the visitor is to send" }).fill("Hello!");
+  await page.getByRole("textbox", { name: "Page where chats are off" }).fill(home);
+  await page.getByRole("textbox", { name: "Campaign" }).fill("spring");
+  await open(page, "Other places");
+
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await choose(page, "Platforms of rule 1", "Android");
+  await when(page, 1, "Country");
+  await choose(page, "Country of rule 1", "Germany (DE)");
+  await when(page, 1, "Language");
+  await tag(page, "Language of rule 1", "de-AT");
+  await when(page, 1, "New or returning");
+  await page.getByText("Was here before", { exact: true }).first().click();
+  await choose(page, "Kind of place of rule 1", "An app");
+  await page.getByRole("textbox", { name: "Address in the app of rule 1" }).fill("myapp://item/1");
+  await page.getByRole("textbox", { name: "Android package" }).fill("com.example.app");
+  await page.getByRole("textbox", { name: "Where those go who do not have the app" }).fill(`${home}?store`);
+
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("button", { name: "Rule 2: any platform" }).click();
+  await when(page, 2, "Came from");
+  await tag(page, "Came from of rule 2", "https://News.example.com/today");
+  await when(page, 2, "Parameters of the visit");
+  await page.getByRole("textbox", { name: "Parameter for rule 2" }).fill("src");
+  await page.getByRole("textbox", { name: "Parameter for rule 2" }).press("Enter");
+  await tag(page, "Values of src in rule 2", "poster");
+  await when(page, 2, "Dates");
+  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Until").fill("2099-01-02T03:04");
+  await when(page, 2, "Hours of the week");
+  await page.getByRole("group", { name: "Rule 2" }).getByLabel("Zone").fill("Europe/Berlin");
+  await choose(page, "Kind of place of rule 2", "An app's page in a store");
+  await page.getByRole("textbox", { name: "Address in the store of rule 2" }).fill(`${home}?shop`);
+
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("button", { name: "Rule 3: any platform" }).click();
+  await when(page, 3, "Share of the visitors");
+  await page.getByRole("textbox", { name: "Share of the visitors of rule 3" }).fill("30");
+  await choose(page, "Kind of place of rule 3", "A WhatsApp chat");
+  await page.getByRole("textbox", { name: "What the visitor is to send of rule 3" }).fill("Sale!");
+  // The rules are asked in their order: the share comes before the store now.
+  await page.getByRole("button", { name: "Move rule 3 up" }).click();
+
+  await open(page, "Time and uses");
+  await page.getByLabel("Begins at").fill("2020-01-02T03:04");
+  await page.getByLabel("Ends at").fill("2098-01-02T03:04");
+  await page.getByRole("textbox", { name: "Uses at most" }).fill("500");
+  await page.getByRole("textbox", { name: "Where visits go when it cannot be used" }).fill(`${home}?over`);
+  await open(page, "Password");
+  await page.getByRole("textbox", { name: "Password" }).fill("sesame");
+  await open(page, "Campaign parameters");
+  await page.getByRole("textbox", { name: "Source" }).fill("poster");
+  await page.getByRole("switch", { name: /^Pass the visit's own/ }).check();
+  await open(page, "What messengers show");
+  await page.getByRole("textbox", { name: "Title" }).fill("Spring sale");
+  await page.getByRole("textbox", { name: "Description" }).fill("Until May");
+  await page.getByRole("textbox", { name: "Address of the image" }).fill(`${home}card.png`);
+  await open(page, "For programs and rollouts");
+  await page.getByRole("textbox", { name: "External id" }).fill("poster-7");
+  await page.getByRole("combobox", { name: "Only where this flag is on" }).fill("wa_send.enabled");
+  await page.keyboard.press("Escape");
+  await page.getByRole("switch", { name: /^An app's first open/ }).check();
+
+  // The share divides visitors on each platform, and a visitor can be imagined.
+  await preview.getByRole("row", { name: /^Mac .*30 % of them, rule 2.*70 % of them, no rule/ }).waitFor();
+  await choose(page, "From", "Germany (DE)");
+  await page.getByRole("textbox", { name: "Who prefers" }).fill("de-AT");
+  await page.getByRole("group", { name: "Imagine a visitor" }).getByRole("switch").check();
+  await preview.getByRole("row", { name: /^Android intent:.*com\.example\.app.*rule 1/ }).waitFor();
+  await isWell(page);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await isWell(page);
+
+  await page.getByRole("textbox", { name: "Code of your own" }).fill("everything");
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByRole("heading", { name: "Link everything", level: 1 }).waitFor();
+  await isWell(page);
+  const [link] = await sql`select * from public.links where code = 'everything'`;
+  const zoned = (text: string) => page.evaluate((text) => new Date(text).toISOString(), text);
+  const number = stack.stack.whatsapp.phoneNumberId;
+  assertEquals(link.targets, [
+    {
+      when: { platform: ["android"], country: ["DE"], language: ["de-at"], visitor: "returning" },
+      app: { url: "myapp://item/1", package: "com.example.app", fallback: `${home}?store` },
+    },
+    { when: { weight: 30 }, whatsapp: { phone_number_id: number, text: "Sale!" } },
+    {
+      when: {
+        referrer: ["news.example.com"],
+        query: { src: ["poster"] },
+        date: { until: await zoned("2099-01-02T03:04") },
+        time: {
+          days: ["mon", "tue", "wed", "thu", "fri"],
+          from: "09:00",
+          to: "17:00",
+          zone: "Europe/Berlin",
+        },
+      },
+      store: `${home}?shop`,
+    },
+  ]);
+  assertEquals(
+    [link.whatsapp, link.default_url, link.expired_url, link.max_uses, link.flag_key, link.external_id],
+    [{ phone_number_id: number, text: "Hello!" }, home, `${home}?over`, 500, "wa_send.enabled", "poster-7"],
+  );
+  assertEquals([link.starts_at.toISOString(), link.expires_at.toISOString()], [
+    await zoned("2020-01-02T03:04"),
+    await zoned("2098-01-02T03:04"),
+  ]);
+  assertEquals([link.utm, link.pass_query, link.fingerprint, link.preview], [
+    { source: "poster", campaign: "spring" },
+    true,
+    true,
+    { title: "Spring sale", description: "Until May", image: `${home}card.png` },
+  ]);
+  assertEquals((await sql`select from private.link_passwords where code = 'everything'`).length, 1);
+});
+
+panelTest("admin: what the function refuses stands at its field", async ({ stack, sql, signIn }) => {
+  await sql`select public.create_links(${
+    sql.json([{ code: "taken", request_hash: "x", default_url: `${stack.url}/simulator/` }])
+  }, 'somebody')`;
+  const page = await signIn("operator");
+  await go(page, "/links/new", "New link");
+  await page.getByRole("textbox", { name: "What the visitor is to send" }).fill("Hello!");
+  await page.getByRole("textbox", { name: "Code of your own" }).fill("taken");
+  await page.getByRole("button", { name: "Make the link" }).click();
+  const code = page.getByRole("textbox", { name: "Code of your own" });
+  await eventually(
+    "the code is marked",
+    async () => await code.getAttribute("aria-invalid") === "true" || undefined,
+  );
+  // Whatever else is written takes the fault of the old away.
+  await code.fill("free-again");
+  assertEquals(await code.getAttribute("aria-invalid"), null);
+
+  // In a section that is closed when it is sent.
+  await open(page, "Time and uses");
+  await page.getByLabel("Begins at").fill("2030-01-02T03:04");
+  await page.getByLabel("Ends at").fill("2029-01-02T03:04");
+  await page.getByRole("button", { name: /^Time and uses/ }).click();
+  await page.getByLabel("Ends at").waitFor({ state: "detached" });
+  await open(page, "Other places");
+  await page.getByRole("button", { name: "Add a rule" }).click();
+  await page.getByRole("button", { name: "Make the link" }).click();
+  const rule = page.getByRole("group", { name: "Rule 1" });
+  await rule.getByText("Must not be empty.").waitFor();
+  await rule.getByText("Needs exactly one of url, store, app, whatsapp.").waitFor();
+  await choose(page, "Platforms of rule 1", "Android");
+  await rule.getByText("Must not be empty.").waitFor({ state: "detached" });
+  await page.getByRole("textbox", { name: "Address of rule 1" }).fill("https://elsewhere.example.com/");
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.getByText("Is not after starts_at.", { exact: true }).waitFor();
+  await page.getByLabel("Ends at").fill("2031-01-02T03:04");
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await rule.getByText("Is not on the allowlist.").waitFor();
+  await isWell(page);
+});
+
+panelTest(
+  "admin: a link is changed; what is not touched is kept, and nobody is overwritten",
+  async (panel) => {
+    const { stack, sql, signIn } = panel;
+    const home = `${stack.url}/simulator/`;
+    const stored = {
+      code: "spring",
+      request_hash: "x",
+      default_url: home,
+      // A condition of a later version, and an end to the millisecond.
+      targets: [{ when: { platform: ["ios"], weight: 12.5 }, url: `${home}?ios` }],
+      expires_at: "2098-01-02T03:04:05.678Z",
+      utm: { source: "poster", campaign: "spring" },
+      preview: { title: "Spring" },
+      tags: ["one", "two"],
+      external_id: "mine",
+      password_hash: "kept",
+    };
+    await sql`select public.create_links(${sql.json([stored])}, 'somebody')`;
+    const [before] = await sql`select * from public.links where code = 'spring'`;
+    const page = await signIn("operator");
+    await go(page, "/links/at/spring", "Link spring");
+    await page.getByRole("link", { name: "Change" }).click();
+    await page.getByRole("heading", { name: "Change spring", level: 1 }).waitFor();
+    await page.getByRole("textbox", { name: "Campaign" }).fill("");
+    await page.getByRole("textbox", { name: "Address of rule 1" }).fill(`${home}?iphone`);
+    await isWell(page);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("heading", { name: "Link spring", level: 1 }).waitFor();
+    await page.getByText(`${home}?iphone`).waitFor();
+    const [after] = await sql`select * from public.links where code = 'spring'`;
+    const { version: _v, updated_at: _a, updated_by: _b, changed_in: _c, ...was } = before;
+    const { version, updated_at: _d, updated_by: _e, changed_in: _f, ...is } = after;
+    assertEquals(version, 2);
+    assertEquals(is, {
+      ...was,
+      utm: { source: "poster" },
+      campaign: null,
+      targets: [{ when: { platform: ["ios"], weight: 12.5 }, url: `${home}?iphone` }],
+    });
+    assertEquals((await sql`select hash from private.link_passwords where code = 'spring'`)[0].hash, "kept");
+
+    // Two have the form open; the one who is late is told, and sees what the other wrote.
+    const other = await signIn("admin");
+    for (const each of [page, other]) await go(each, "/links/at/spring/change", "Change spring");
+    await open(other, "Password");
+    await other.getByText("None", { exact: true }).click();
+    await other.getByRole("button", { name: "Save" }).click();
+    await other.getByRole("heading", { name: "Link spring", level: 1 }).waitFor();
+    await page.getByRole("textbox", { name: "Campaign" }).fill("summer");
+    // The form may have heard of it already, and does not offer to save.
+    await page.getByRole("button", { name: "Save" }).click({ timeout: 5_000 }).catch(() => {});
+    await page.getByText("Somebody else changed this link meanwhile").waitFor();
+    await isWell(page);
+    await page.getByRole("button", { name: "Show theirs" }).click();
+    await page.getByText("Somebody else changed this link meanwhile").waitFor({ state: "detached" });
+    assertEquals(await page.getByRole("textbox", { name: "Campaign" }).inputValue(), "");
+    assertEquals((await sql`select from private.link_passwords where code = 'spring'`).length, 0);
+
+    await go(page, "/links/at/spring", "Link spring");
+    await page.getByRole("button", { name: "Delete" }).click();
+    const dialog = page.getByRole("dialog");
+    assertEquals(await dialog.getByRole("button", { name: "Delete" }).isDisabled(), true);
+    await dialog.getByLabel("Type spring to go on").fill("spring");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("heading", { name: "Links", level: 1 }).waitFor();
+    assertEquals((await sql`select state from public.links where code = 'spring'`)[0].state, "deleted");
+  },
+);
