@@ -36,6 +36,38 @@ panelTest(
     );
     await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
     await isWell(page);
+
+    // What the routes ask for of the writer can be imagined, and nothing else.
+    assertEquals(await tried.getByLabel("Who writes").count(), 0);
+    await addRoute(sql, ["crm"], { type: "contacts", phones: ["4915100004711"] }, {
+      name: "vip",
+      priority: 1,
+    });
+    await addRoute(
+      sql,
+      ["crm"],
+      { type: "all", of: [{ type: "referral", source_type: "ad" }, { type: "choice", ids: ["yes"] }] },
+      { name: "from the ad", priority: 2, sticky_minutes: 60 },
+    );
+    const weekend = { type: "time", days: ["sat"], from: "00:00", to: "24:00", zone: "UTC" };
+    await addRoute(sql, ["crm"], weekend, { name: "weekend", priority: 3 });
+    const says = (words: string) => tried.getByRole("status").getByText(words).waitFor();
+    await tried.getByLabel("When").fill("2026-11-21T12:00");
+    await says("weekend: its condition holds → crm");
+    await tried.getByLabel("Who writes").fill("+49 151 00004711");
+    await says("vip: its condition holds → crm");
+    assertEquals(page.url().includes("4711"), false);
+    await tried.getByLabel("Who writes").fill("");
+    await tried.getByRole("combobox", { name: "Came from", exact: true }).click();
+    await page.getByRole("option", { name: "An ad" }).click();
+    await tried.getByLabel("Chosen button or row").fill("yes");
+    await says("from the ad: its condition holds → crm");
+    await tried.getByLabel("Chosen button or row").fill("");
+    await says("weekend: its condition holds → crm");
+    await tried.getByRole("combobox", { name: "In a conversation that stays with" }).click();
+    await page.getByRole("option", { name: "from the ad" }).click();
+    await tried.getByRole("status").getByText("from the ad: ").waitFor();
+    await isWell(page);
   },
 );
 

@@ -7,12 +7,14 @@ import {
 } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
 import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { compileRoutes } from "../../../../supabase/functions/_shared/routing/routes.ts";
+import { useState } from "react";
 import { useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../shell/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { REASONS } from "../messages/words.ts";
 import type { Destination, WholeRoute } from "./data.ts";
+import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 
 const TYPES = ["text", "image", "video", "audio", "document", "location", "interactive", "button", "sticker"];
 
@@ -20,6 +22,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   const [text, setText] = useParameter("try");
   const [type, setType] = useParameter("type", "text");
   const [code, setCode] = useParameter("link");
+  const [writer, setWriter] = useState<Writer>({});
   const settings = useRows<Setting>(
     ["settings", "flags"],
     (db) => db.from("settings").select("key,value,metadata,version").like("key", "%.enabled"),
@@ -31,7 +34,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   );
   const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
   const decision = useRead<Decision>(
-    ["try", text, type, link ?? null, routes, destinations, settings.data ?? null],
+    ["try", text, type, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
       const paused = new Set(destinations.filter(({ state }) => state === "paused").map(({ id }) => id));
@@ -50,10 +53,13 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
           body: text || undefined,
           link: facts,
           token: facts && "aaaaaaaaaaaaaaaa",
-          number_id: "",
-          contact: { id: "" },
+          ...factsOf(writer),
         },
-        { now: new Date(), flagOn: (key, contact) => evaluate(flags, key, contact).value },
+        {
+          now: writer.at ? new Date(writer.at) : new Date(),
+          sticky: writer.sticky ? { routeId: writer.sticky, until: new Date(8.64e15) } : undefined,
+          flagOn: (key, contact) => evaluate(flags, key, contact).value,
+        },
       );
     },
     { every: false, enabled: routes.length > 0 },
@@ -66,7 +72,8 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         <div>
           <Title order={2} size="h4">Try a message</Title>
           <Text size="sm" c="dimmed">
-            As if somebody unknown wrote it now. Nothing is stored or sent.
+            As if somebody wrote it. Only what your routes ask for is asked here; what is left open is as with
+            somebody unknown, now. Nothing is stored or sent.
           </Text>
         </div>
         <SimpleGrid cols={{ base: 1, sm: 3 }}>
@@ -86,6 +93,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             onChange={({ currentTarget: { value } }) => setCode(value.trim())}
           />
         </SimpleGrid>
+        <WriterFields routes={routes} value={writer} onChange={setWriter} />
         <Loaded of={decision} rows={2}>
           {({ explanation, reason, destinationIds }) => {
             const taken = explanation.find(({ matched }) => matched);

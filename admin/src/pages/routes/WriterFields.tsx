@@ -1,0 +1,142 @@
+/** Who writes a message that is tried, and how it came: as much of it as the routes ask for. */
+import { Checkbox, Select, SimpleGrid, TextInput } from "@mantine/core";
+import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
+import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
+import { useRows } from "../../data/query.ts";
+import type { WholeRoute } from "./data.ts";
+
+/** What is imagined; nothing of it gets into the address, as it may be somebody's number. */
+export interface Writer {
+  /** A phone number, or the id of a contact. */
+  who?: string;
+  /** phone_number_id of ours. */
+  number?: string;
+  choice?: string;
+  /** Kind of the ad or post that it came from; `none` without. */
+  referral?: string;
+  source?: string;
+  /** Whether the ad's click id came along. */
+  clicked?: boolean;
+  /** Local time of the reader; now without. */
+  at?: string;
+  /** The route that the conversation stays with. */
+  sticky?: string;
+}
+
+/** What the router would know of the message. */
+export function factsOf(writer: Writer): Pick<MessageFacts, "number_id" | "choice" | "referral" | "contact"> {
+  const { who = "", number = "", choice, referral, source, clicked } = writer;
+  const phone = who.replace(/[\s()+.-]/g, "");
+  return {
+    number_id: number,
+    choice,
+    contact: /^\d{5,15}$/.test(phone) ? { id: "", phone } : { id: who.trim() },
+    ...(referral
+      ? {
+        referral: {
+          source_type: referral,
+          ...(source ? { source_id: source } : {}),
+          ...(clicked ? { ctwa_clid: "imagined" } : {}),
+        },
+      }
+      : {}),
+  };
+}
+
+/** Names of all conditions in one, at any depth. */
+function typesOf(condition: Condition): string[] {
+  const { of } = condition as { of?: Condition | Condition[] };
+  return [condition.type, ...[of ?? []].flat().flatMap(typesOf)];
+}
+
+export function WriterFields(
+  { routes, value, onChange }: { routes: WholeRoute[]; value: Writer; onChange: (value: Writer) => void },
+) {
+  const asked = new Set(routes.flatMap(({ condition }) => typesOf(condition)));
+  const stay = routes.filter(({ sticky_minutes }) => sticky_minutes !== null);
+  const byPerson = asked.has("contacts") || routes.some(({ flag_key }) => flag_key !== null);
+  const numbers = useRows<{ id: string; display_number: string | null }>(
+    ["wa_numbers"],
+    (db) => db.from("wa_numbers").select("id,display_number").order("id"),
+    { every: false, enabled: asked.has("number") },
+  );
+  const set = (changes: Partial<Writer>) => onChange({ ...value, ...changes });
+  const text = (name: "who" | "choice" | "source" | "at") => ({
+    value: value[name] ?? "",
+    onChange: ({ currentTarget }: { currentTarget: { value: string } }) =>
+      set({ [name]: currentTarget.value || undefined }),
+  });
+  const any = byPerson || stay.length > 0 ||
+    ["number", "choice", "referral", "time"].some((type) => asked.has(type));
+  if (!any) return null;
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 2, sm: 3 }} style={{ alignItems: "start" }}>
+      {byPerson && (
+        <TextInput
+          label="Who writes"
+          description="A phone number with country code, or a contact's id"
+          placeholder="somebody unknown"
+          autoComplete="off"
+          {...text("who")}
+        />
+      )}
+      {asked.has("number") && (
+        <Select
+          label="To our number"
+          description="Routes ask for it"
+          placeholder="another one"
+          clearable
+          clearButtonProps={{ "aria-label": "Another number" }}
+          data={(numbers.data ?? []).map(({ id, display_number }) => ({
+            value: id,
+            label: display_number ? `+${display_number}` : id,
+          }))}
+          value={value.number ?? null}
+          onChange={(number) => set({ number: number ?? undefined })}
+        />
+      )}
+      {asked.has("choice") && (
+        <TextInput label="Chosen button or row" description="Its id" placeholder="none" {...text("choice")} />
+      )}
+      {asked.has("referral") && (
+        <Select
+          label="Came from"
+          description="What they tapped on before"
+          data={[{ value: "none", label: "Nothing" }, { value: "ad", label: "An ad" }, {
+            value: "post",
+            label: "A post",
+          }]}
+          allowDeselect={false}
+          value={value.referral ?? "none"}
+          onChange={(kind) => set({ referral: kind === "none" || kind === null ? undefined : kind })}
+        />
+      )}
+      {asked.has("referral") && value.referral && (
+        <>
+          <TextInput label="Id of the ad or post" description="source_id" {...text("source")} />
+          <Checkbox
+            label="With the ad's click id (ctwa_clid)"
+            mt={28}
+            checked={value.clicked ?? false}
+            onChange={({ currentTarget }) => set({ clicked: currentTarget.checked })}
+          />
+        </>
+      )}
+      {asked.has("time") && (
+        <TextInput label="When" description="Without it, now" type="datetime-local" {...text("at")} />
+      )}
+      {stay.length > 0 && (
+        <Select
+          label="In a conversation that stays with"
+          description="Routes that keep their conversations"
+          placeholder="none: a new one"
+          clearable
+          clearButtonProps={{ "aria-label": "A new conversation" }}
+          data={stay.map(({ id, name }) => ({ value: id, label: name }))}
+          value={value.sticky ?? null}
+          onChange={(sticky) => set({ sticky: sticky ?? undefined })}
+        />
+      )}
+    </SimpleGrid>
+  );
+}
