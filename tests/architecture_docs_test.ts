@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../local/paths.ts";
-import { MAX_KEPT, MAX_READ, MAX_REPLIES } from "../supabase/functions/_shared/forward/answer.ts";
+import { MAX_KEPT, MAX_REPLIES } from "../supabase/functions/_shared/forward/answer.ts";
+import { MAX_READ } from "../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../supabase/functions/_shared/forward/deliver.ts";
 import { SCHEDULE } from "../supabase/functions/_shared/forward/retry.ts";
 import { LIMITS } from "../supabase/functions/_shared/routing/condition.ts";

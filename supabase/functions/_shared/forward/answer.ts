@@ -1,11 +1,11 @@
 /**
- * What a destination answered: read up to a limit, kept up to a smaller one, searched for replies.
+ * What a destination answered: kept up to a limit, searched for replies.
  *
  * @module
  */
+import { storableText } from "../db/text.ts";
+import type { ReadAnswer } from "../http/answers.ts";
 
-/** Bytes of an answer that are read at most. A longer one is no failure, but its replies are not looked at. */
-export const MAX_READ = 64 * 1024;
 /** Bytes of an answer that are kept for people to look at. */
 export const MAX_KEPT = 20 * 1024;
 /** Most replies in one answer. */
@@ -13,48 +13,11 @@ export const MAX_REPLIES = 10;
 /** Deepest nesting of a reply; Meta's own messages need about ten. */
 export const MAX_DEPTH = 32;
 
-/** The bytes of an answer, and whether there were more. */
-export interface ReadBody {
-  readonly bytes: Uint8Array;
-  readonly cut: boolean;
-}
-
-/**
- * Reads a body up to {@link MAX_READ} bytes, after decompression, and cancels the rest. Ends with the error of the
- * stream when the connection breaks or the request's signal aborts.
- */
-export async function readBody(body: ReadableStream<Uint8Array> | null): Promise<ReadBody> {
-  if (body === null) return { bytes: new Uint8Array(), cut: false };
-  const reader = body.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0, cut = false;
-  try {
-    while (!cut) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      const room = value.subarray(0, MAX_READ - length);
-      chunks.push(room);
-      length += room.length;
-      cut = room.length < value.length;
-    }
-  } finally {
-    // After a whole read this does nothing; nobody waits for the rest of what is thrown away.
-    reader.cancel().catch(() => {});
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return { bytes, cut };
-}
-
 /** An answer as text for the record: at most {@link MAX_KEPT} bytes, whole characters, fit for Postgres. */
 export function keptText(bytes: Uint8Array): string {
   // stream: true leaves out a character that the cut went through.
   const text = new TextDecoder().decode(bytes.subarray(0, MAX_KEPT), { stream: bytes.length > MAX_KEPT });
-  return text.replaceAll("\u0000", "\ufffd"); // Postgres text cannot hold NUL
+  return storableText(text);
 }
 
 /** Replies found in an answer, or why what was there is not used. */
@@ -71,7 +34,7 @@ export type Replies =
  * All or nothing: one reply that is no object makes the rest doubtful too. Strings are made fit for `jsonb`, which
  * takes neither NUL nor half a surrogate pair; one such string must not fail a whole batch of settled deliveries.
  */
-export function findReplies(read: ReadBody, contentType: string | null): Replies | undefined {
+export function findReplies(read: ReadAnswer, contentType: string | null): Replies | undefined {
   if (!/^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType ?? "") || read.bytes.length === 0) {
     return undefined;
   }
@@ -101,7 +64,7 @@ function isShallow(value: unknown, depth: number): boolean {
 }
 
 function storable(value: unknown): unknown {
-  if (typeof value === "string") return value.replaceAll("\u0000", "\ufffd").toWellFormed();
+  if (typeof value === "string") return storableText(value);
   if (Array.isArray(value)) return value.map(storable);
   if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storable(key), storable(inner)]));

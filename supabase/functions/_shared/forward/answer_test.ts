@@ -1,40 +1,11 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_READ, MAX_REPLIES, readBody } from "./answer.ts";
+import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_REPLIES } from "./answer.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const JSON_TYPE = "application/json; charset=utf-8";
 const found = (json: unknown, type: string | null = JSON_TYPE) =>
   findReplies({ bytes: bytesOf(typeof json === "string" ? json : JSON.stringify(json)), cut: false }, type);
-
-Deno.test("readBody() reads up to its limit, in whatever pieces it comes, and cancels the rest", async () => {
-  for (
-    const [length, cut] of [[0, false], [5, false], [MAX_READ, false], [MAX_READ + 1, true], [
-      10 * MAX_READ,
-      true,
-    ]] as const
-  ) {
-    for (const piece of [1000, 65536, 10 * MAX_READ]) {
-      let sent = 0, cancelled = false;
-      const body = new ReadableStream<Uint8Array>({
-        pull(controller) {
-          if (sent >= length) return controller.close();
-          const chunk = new Uint8Array(Math.min(piece, length - sent)).map((_, i) => (sent + i) % 251);
-          sent += chunk.length;
-          controller.enqueue(chunk);
-        },
-        cancel: () => {
-          cancelled = true;
-        },
-      });
-      const read = await readBody(body);
-      assertEquals([read.bytes.length, read.cut], [Math.min(length, MAX_READ), cut]);
-      assertEquals(read.bytes.every((byte, i) => byte === i % 251), true);
-      assertEquals(cancelled || !cut, true);
-    }
-  }
-  assertEquals(await readBody(null), { bytes: new Uint8Array(), cut: false });
-});
 
 Deno.test("keptText(): whole characters, at most MAX_KEPT bytes, no NUL", () => {
   assertEquals(keptText(bytesOf("a\u0000b")), "a\ufffdb");

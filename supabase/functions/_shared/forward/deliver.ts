@@ -3,11 +3,11 @@
  *
  * @module
  */
+import { parseRetryAfter, readAnswer } from "../http/answers.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";
-import { findReplies, keptText, readBody, type Replies } from "./answer.ts";
-import { parseRetryAfter } from "./retry.ts";
+import { findReplies, keptText, type Replies } from "./answer.ts";
 import { sign, SigningError } from "./sign.ts";
 
 /** What goes out as the body (Standard Webhooks). */
@@ -134,7 +134,7 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
       signal,
     });
     status = response.status;
-    const read = await readBody(response.body);
+    const read = await readAnswer(response.body);
     const answered = { status, answer: keptText(read.bytes) };
     if (response.ok) {
       const found = findReplies(read, response.headers.get("content-type"));

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Webhook } from "standardwebhooks";
 import type { Resolution } from "./addresses.ts";
 import { compileAllowlist } from "./allowlist.ts";
-import { MAX_KEPT, MAX_READ } from "./answer.ts";
+import { MAX_READ } from "../http/answers.ts";
+import { MAX_KEPT } from "./answer.ts";
 import { deliver, type DeliveryRequest, type DeliveryWorld } from "./deliver.ts";
 import { selfSigned } from "./testing.ts";
 

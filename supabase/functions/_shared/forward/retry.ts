@@ -57,16 +57,3 @@ export function next(
   const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
   return { outcome: "retry", afterMs: Math.round(Math.max(jittered, asked)) };
 }
-
-/**
- * Milliseconds that a Retry-After header asks to wait, in both of its forms (seconds, HTTP date); undefined when it
- * says nothing usable.
- */
-export function parseRetryAfter(header: string | null, now: number): number | undefined {
-  const text = header?.trim() ?? "";
-  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
-  // An HTTP date begins with the day; Date.parse alone takes far more ("1", "2026").
-  if (!/^[A-Z][a-z]{2,8},? /.test(text)) return undefined;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
-}

@@ -10,6 +10,7 @@
  */
 import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
+import { same } from "./same.ts";
 
 /** A key that a caller has shown. */
 export interface ApiKey {
@@ -71,22 +72,9 @@ function publishableKeys(kind: "secret" | "any"): Readonly<Record<string, string
 
 /** Name of the key among these that equals `shown`. Every key is compared whole, whatever came before. */
 function findKey(keys: Readonly<Record<string, string>>, shown: string): string | undefined {
-  const bytes = utf8.encode(shown);
   let found: string | undefined;
   for (const [name, key] of Object.entries(keys)) {
-    if (equalBytes(utf8.encode(key), bytes)) found = name;
+    if (same(key, shown)) found = name;
   }
   return found;
-}
-
-const utf8 = new TextEncoder();
-
-/**
- * Whether two texts or digests are equal, in a time that tells nothing about where they differ. (It tells
- * the length of the one that the caller sent, which the caller knows.)
- */
-export function equalBytes(expected: Uint8Array, shown: Uint8Array): boolean {
-  let difference = expected.length ^ shown.length;
-  for (let i = 0; i < shown.length; i++) difference |= shown[i] ^ expected[i % (expected.length || 1)];
-  return difference === 0;
 }

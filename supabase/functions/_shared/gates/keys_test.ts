@@ -1,8 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { forgetEnv } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
-import { equalBytes, type KeyOptions, requireKey } from "./keys.ts";
+import { type KeyOptions, requireKey } from "./keys.ts";
 
 const ENV: Record<string, string> = {
   SUPABASE_SECRET_KEYS: '{"default":"sb_secret_one","worker":"sb_secret_two"}',
@@ -92,23 +91,4 @@ Deno.test("requireKey(): legacy keys are known by their value", () => {
     });
     assertEquals(requireKey(new Headers({ apikey: "eyJ.anon" }), { kind: "any" }).kind, "publishable");
   });
-});
-
-Deno.test("equalBytes() is true for equal bytes and nothing else", () => {
-  const bytes = fc.uint8Array({ maxLength: 40 });
-  fc.assert(fc.property(bytes, bytes, (a, b) => {
-    assertEquals(equalBytes(a, a.slice()), true);
-    assertEquals(
-      equalBytes(a, b),
-      a.length === b.length && a.every((byte: number, i: number) => byte === b[i]),
-    );
-  }));
-});
-
-Deno.test("equalBytes(): repetitions and parts of the expected bytes are not equal to them", () => {
-  const expected = new Uint8Array([1, 2]);
-  for (const shown of [[], [1], [1, 2, 1], [1, 2, 1, 2], [2, 1]]) {
-    assertEquals(equalBytes(expected, new Uint8Array(shown)), false);
-  }
-  assertEquals(equalBytes(new Uint8Array(), new Uint8Array([0])), false);
 });

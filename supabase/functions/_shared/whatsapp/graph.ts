@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { readBody } from "../forward/answer.ts";
-import { parseRetryAfter } from "../forward/retry.ts";
+import { parseRetryAfter, readAnswer } from "../http/answers.ts";
 import { classify, type SendFailure } from "./errors.ts";
 import { id, type JsonObject, object, text } from "./json.ts";
 import type { OutboundMessage } from "./outbound.ts";
@@ -128,7 +127,7 @@ function refusal(response: Response, error: JsonObject | undefined, token: strin
 /** The answer's JSON object, of at most 64 KB; undefined when it is none or breaks off. */
 async function answerOf(response: Response): Promise<JsonObject | undefined> {
   try {
-    const { bytes } = await readBody(response.body);
+    const { bytes } = await readAnswer(response.body);
     return object(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     return undefined;

@@ -47,17 +47,6 @@ export function hmacSha256(key: string, message: Uint8Array): string {
   return sha256Hex(outer);
 }
 
-/**
- * Whether two texts are equal, in a time that depends on their lengths only. For digests, whose length is
- * no secret.
- */
-export function sameDigest(a: string, b: string): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
-}
-
 function prepare(key: string): Pads {
   let bytes: Uint8Array = new TextEncoder().encode(key);
   if (bytes.length > BLOCK) {

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { isStorableText, REPLACEMENT, storableText } from "../db/text.ts";
 
 /** Levels of nesting kept below an item; Meta's deepest documented message has about 8. */
 export const MAX_DEPTH = 64;
@@ -25,7 +26,6 @@ export type Alteration = "nul" | "surrogate" | "depth" | "number";
 export type JsonObject = Record<string, unknown>;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
-const REPLACEMENT = "\uFFFD";
 
 /**
  * Numbers that may not survive `JSON.parse`: 16 digits and more, or an exponent. It may match inside a
@@ -117,21 +117,11 @@ function scrub(value: unknown, depth: number, altered: Set<Alteration>): unknown
   );
 }
 
-function isStorableText(text: string): boolean {
-  return text.isWellFormed() && !text.includes("\0");
-}
-
 function scrubText(text: string, altered: Set<Alteration>): string {
-  let result = text;
-  if (!result.isWellFormed()) {
-    altered.add("surrogate");
-    result = result.toWellFormed();
-  }
-  if (result.includes("\0")) {
-    altered.add("nul");
-    result = result.replaceAll("\0", REPLACEMENT);
-  }
-  return result;
+  if (isStorableText(text)) return text;
+  if (!text.isWellFormed()) altered.add("surrogate");
+  if (text.includes("\0")) altered.add("nul");
+  return storableText(text);
 }
 
 /** Whether `value` is a JSON object: neither null nor a list. */

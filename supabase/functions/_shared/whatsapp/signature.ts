@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { hmacSha256, sameDigest } from "./hmac.ts";
+import { same } from "../gates/same.ts";
+import { hmacSha256 } from "./hmac.ts";
 
 const PREFIX = "sha256=";
 
@@ -31,7 +32,7 @@ export function verify(bytes: Uint8Array, header: string | null, secrets: readon
   const claimed = header.slice(PREFIX.length);
   let valid = false;
   for (const secret of secrets) {
-    if (sameDigest(hmacSha256(secret, bytes), claimed)) valid = true;
+    if (same(hmacSha256(secret, bytes), claimed)) valid = true;
   }
   return valid;
 }
@@ -54,12 +55,6 @@ export function challengeOf(query: URLSearchParams, verifyToken: string): string
   if (query.get("hub.mode") !== "subscribe" || verifyToken === "") return undefined;
   const challenge = query.get("hub.challenge");
   const token = query.get("hub.verify_token");
-  if (challenge === null || token === null || !sameText(token, verifyToken)) return undefined;
+  if (challenge === null || token === null || !same(verifyToken, token)) return undefined;
   return challenge;
-}
-
-/** Equality of two texts in a time that tells neither their content nor their lengths. */
-function sameText(a: string, b: string): boolean {
-  const digest = (text: string) => hmacSha256("", new TextEncoder().encode(text));
-  return sameDigest(digest(a), digest(b));
 }

@@ -1,0 +1,58 @@
+/**
+ * Answers of others, to requests of ours: read up to a limit, and how long they ask to wait.
+ *
+ * @module
+ */
+
+/** Bytes of an answer that are read at most. A longer one is no failure. */
+export const MAX_READ = 64 * 1024;
+
+/** The bytes of an answer, and whether there were more. */
+export interface ReadAnswer {
+  readonly bytes: Uint8Array;
+  readonly cut: boolean;
+}
+
+/**
+ * Reads a body up to {@link MAX_READ} bytes, after decompression, and cancels the rest. Ends with the error of the
+ * stream when the connection breaks or the request's signal aborts.
+ */
+export async function readAnswer(body: ReadableStream<Uint8Array> | null): Promise<ReadAnswer> {
+  if (body === null) return { bytes: new Uint8Array(), cut: false };
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0, cut = false;
+  try {
+    while (!cut) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const room = value.subarray(0, MAX_READ - length);
+      chunks.push(room);
+      length += room.length;
+      cut = room.length < value.length;
+    }
+  } finally {
+    // After a whole read this does nothing; nobody waits for the rest of what is thrown away.
+    reader.cancel().catch(() => {});
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return { bytes, cut };
+}
+
+/**
+ * Milliseconds that a Retry-After header asks to wait, in both of its forms (seconds, HTTP date); undefined when it
+ * says nothing usable.
+ */
+export function parseRetryAfter(header: string | null, now: number): number | undefined {
+  const text = header?.trim() ?? "";
+  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
+  // An HTTP date begins with the day; Date.parse alone takes far more ("1", "2026").
+  if (!/^[A-Z][a-z]{2,8},? /.test(text)) return undefined;
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+}

@@ -1,0 +1,52 @@
+import { assertEquals } from "@std/assert";
+import { MAX_READ, parseRetryAfter, readAnswer } from "./answers.ts";
+
+Deno.test("readAnswer() reads up to its limit, in whatever pieces it comes, and cancels the rest", async () => {
+  for (
+    const [length, cut] of [[0, false], [5, false], [MAX_READ, false], [MAX_READ + 1, true], [
+      10 * MAX_READ,
+      true,
+    ]] as const
+  ) {
+    for (const piece of [1000, 65536, 10 * MAX_READ]) {
+      let sent = 0, cancelled = false;
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (sent >= length) return controller.close();
+          const chunk = new Uint8Array(Math.min(piece, length - sent)).map((_, i) => (sent + i) % 251);
+          sent += chunk.length;
+          controller.enqueue(chunk);
+        },
+        cancel: () => {
+          cancelled = true;
+        },
+      });
+      const read = await readAnswer(body);
+      assertEquals([read.bytes.length, read.cut], [Math.min(length, MAX_READ), cut]);
+      assertEquals(read.bytes.every((byte, i) => byte === i % 251), true);
+      assertEquals(cancelled || !cut, true);
+    }
+  }
+  assertEquals(await readAnswer(null), { bytes: new Uint8Array(), cut: false });
+});
+
+Deno.test("parseRetryAfter() reads both forms", () => {
+  const now = Date.parse("2026-03-02T10:00:00Z");
+  const cases: [header: string | null, ms: number | undefined][] = [
+    [null, undefined],
+    ["", undefined],
+    ["0", 0],
+    ["120", 120_000],
+    [" 120 ", 120_000],
+    ["-1", undefined],
+    ["1.5", undefined],
+    ["99999999999", undefined],
+    ["soon", undefined],
+    ["2026-03-02T10:01:00Z", undefined],
+    ["Mon, 02 Mar 2026 10:01:00 GMT", 60_000],
+    ["Mon, 02 Mar 2026 09:00:00 GMT", 0],
+    ["Monday, 02-Mar-26 10:01:00 GMT", 60_000],
+    ["Mon, 99 Mar 2026 10:01:00 GMT", undefined],
+  ];
+  for (const [header, ms] of cases) assertEquals(parseRetryAfter(header, now), ms, String(header));
+});
