@@ -268,6 +268,47 @@ linksTest(
   },
 );
 
+linksTest(
+  "a link whose host left the allowlist can still be changed, but not led there again",
+  async (links) => {
+    const code = await links.link({
+      default_url: HOME,
+      targets: [{ url: SALE }, { when: { platform: "ios" }, app: { url: HOME, fallback: HOME } }],
+      preview: { title: "Sale", image: `${HOME}a.png` },
+    });
+    await links.sql`delete from destination_allowlist`;
+    await links.refresh();
+    const patches = [
+      {},
+      { tags: ["z"] },
+      { state: "blocked" },
+      { expires_at: "2030-01-01T00:00:00Z" },
+      { state: "disabled" },
+    ];
+    for (const body of patches) {
+      assertEquals(
+        (await patch(links, code, body)).status,
+        200,
+        JSON.stringify(body),
+      );
+    }
+    const { body: page } = await links.call(`?code=${code}`);
+    assertEquals([page.links[0].state, page.links[0].tags, page.links[0].default_url], [
+      "disabled",
+      ["z"],
+      HOME,
+    ]);
+    const refused = await patch(links, code, { tags: ["y"], default_url: SALE, preview: { title: "New" } });
+    assertEquals([refused.status, refused.body.code], [422, "url_not_allowed"]);
+    assertEquals(refused.body.fields.map(({ path }: { path: string }) => path), [
+      "default_url",
+      "preview.image",
+    ]);
+    assertEquals((await patch(links, code, { state: "active" })).status, 200);
+    assertEquals((await links.visit(code)).status, 403, "the redirect asks the allowlist again");
+  },
+);
+
 linksTest("of two who change a link in the same moment one is told", async (links) => {
   const code = await links.link({ default_url: HOME });
   const answers = await Promise.all([1, 2, 3, 4].map((n) => patch(links, code, { max_uses: n })));

@@ -291,9 +291,23 @@ begin
   return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
     'hash', case when v_retry = 0 then v_hash end);
 end $$;
-comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link. For secret keys.';
+comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For secret keys.';
 revoke execute on function public.take_password_attempt(text, text) from public, anon, authenticated;
 grant execute on function public.take_password_attempt(text, text) to service_role;
+
+-- Taken before and given back after, since whoever looks first and pays later could guess a thousand times at once. Each
+-- gets back what one take costs, in the order in which they are taken, so that two wait instead of deadlocking.
+create function public.return_password_attempt(p_code text, p_client text default null) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.rate_limits r set tat = r.tat - interval '20 seconds'
+  where r.key = 'link_password:' || p_code || ':' || p_client;
+  update public.rate_limits r set tat = r.tat - interval '2 seconds'
+  where r.key = 'link_password:' || p_code;
+end $$;
+comment on function public.return_password_attempt(text, text) is 'Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.';
+revoke execute on function public.return_password_attempt(text, text) from public, anon, authenticated;
+grant execute on function public.return_password_attempt(text, text) to service_role;
 
 -- ---------------------------------------------------------------------------
 -- Limited uses

@@ -21,10 +21,15 @@ import { log } from "../_shared/log/log.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
 import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
 import { type Authorise, createAuthorise } from "./authorise.ts";
+import { createExplain } from "./explain.ts";
 import { createExtras } from "./extras.ts";
+import { createGate } from "./gate.ts";
 import type { Routes } from "./handler.ts";
+import { createKept } from "./kept.ts";
+import { createLists } from "./lists.ts";
 import { createManage } from "./manage.ts";
-import { createVisits, type PasswordAttempt } from "./visits.ts";
+import { createUnlock, type PasswordAttempt } from "./unlock.ts";
+import { createVisits } from "./visits.ts";
 
 /** Claims that a client may try: an app opens for the first time once. */
 const CLAIMS = { name: "link_claim", perSecond: 0.1, burst: 20 };
@@ -96,24 +101,45 @@ export function createRoutes(
     await store.ready();
     return { rules: store.rules, keys: store.keys };
   };
-  const visits = createVisits({
+  const killedNow = everySecond(() => killed(LINKS_FLAG));
+  const kept = createKept({
     store,
     clicks,
-    orphans,
-    takeUse,
-    takePasswordAttempt: (code, client) =>
-      rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
-    killed,
-    requireSecretKey: (headers) => void requireKey(headers),
     observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),
     clientIpHeader: CLIENT_IP_HEADER,
+    killed: killedNow,
+    now: Date.now,
+  });
+  const servesHtml = (request: Request) =>
+    LINK_HTML === undefined
+      ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
+      : LINK_HTML === "true";
+  const visits = createVisits({
+    store,
+    orphans,
+    kept,
+    explain: createExplain({
+      store,
+      requireSecretKey: (headers) => void requireKey(headers),
+      killed: killedNow,
+    }),
+    takeUse,
+    killed: killedNow,
     countryHeader: COUNTRY_HEADER,
-    servesHtml: (request) =>
-      LINK_HTML === undefined
-        ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
-        : LINK_HTML === "true",
+    servesHtml,
     urlOf,
     now: Date.now,
+  });
+  const unlock = createUnlock({
+    kept,
+    withLink: visits.withLink,
+    unlocked: visits.unlocked,
+    takePasswordAttempt: (code, client) =>
+      rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
+    returnPasswordAttempt: (code, client) =>
+      rpc<void>("return_password_attempt", { p_code: code, p_client: client ?? null })
+        .catch((error) => log.warn("a right password was counted as a guess", { error })),
+    servesHtml,
   });
 
   /** A link's address: on the link domain, else where the caller found us. */
@@ -128,42 +154,52 @@ export function createRoutes(
     };
   }
 
+  const gate = createGate(authorise, () => killed(LINKS_FLAG));
+  const limit = async (actor: string) => {
+    const { managePerSecond: perSecond } = (await ready()).rules;
+    return await requireRate({ name: "links", perSecond, burst: Math.ceil(perSecond * 5) }, actor, 1, rpc);
+  };
+
   return {
     ...createManage({
       rpc,
-      authorise,
+      gate,
       rules: async () => (await ready()).rules,
       freshRules: () => store.renew(),
       forget: (codes) => store.forget(codes),
       hashPassword,
       urlOf,
-      killed: () => killed(LINKS_FLAG),
-      limit: async (actor) => {
-        const { managePerSecond: perSecond } = (await ready()).rules;
-        return await requireRate(
-          { name: "links", perSecond, burst: Math.ceil(perSecond * 5) },
-          actor,
-          1,
-          rpc,
-        );
-      },
+      limit,
     }),
+    ...createLists({ rpc, gate, urlOf, limit }),
     ...createExtras({
       rpc,
       ready,
       withLink: visits.withLink,
       urlOf,
-      addressOf: visits.addressOf,
+      addressOf: kept.addressOf,
       limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
       now: Date.now,
     }),
     panelOrigins: async () => (await ready()).rules.panelOrigins,
     visit: visits.visit,
-    unlock: visits.unlock,
+    unlock,
     flush: async () => {
       await clicks.settled();
       await outcomes.flush();
     },
     store,
+  };
+}
+
+/** Asks once a second, by the time that it is given: reading the environment costs as much as a tenth of a visit. */
+function everySecond(ask: () => boolean): (now: number) => boolean {
+  let answer = false, asked = 0;
+  return (now) => {
+    if (Math.abs(now - asked) >= 1000) {
+      answer = ask();
+      asked = now;
+    }
+    return answer;
   };
 }

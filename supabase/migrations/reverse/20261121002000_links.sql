@@ -4,6 +4,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function public.take_uses(jsonb);
+drop function public.return_password_attempt(text, text);
 drop function public.take_password_attempt(text, text);
 drop function public.record_orphans(jsonb);
 drop function public.refresh_links(text);

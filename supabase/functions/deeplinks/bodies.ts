@@ -1,0 +1,81 @@
+/**
+ * Bodies of links as callers send them: merged, read, checked, and told what is wrong.
+ *
+ * @module
+ */
+import type { z } from "zod";
+import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
+import type { Rules } from "../_shared/links/rules.ts";
+import { type ChangedLink, checkPlaces, type LinkBody } from "../_shared/links/schema.ts";
+import { type Fault, faultsOf } from "./manage_faults.ts";
+
+/** A link that was refused before it got to the database. */
+export interface Refused {
+  status: number;
+  error: ProblemCode;
+  detail: string;
+  fields: readonly Fault[];
+}
+
+/**
+ * Checks bodies and each address in them.
+ * @param given Members whose addresses are looked at, all without it: what a link had before was looked at then.
+ */
+export function readBodies<Body extends LinkBody | ChangedLink>(
+  schema: z.ZodType<Body>,
+  bodies: readonly unknown[],
+  rules: Rules,
+  given?: ReadonlySet<string>,
+): ({ link: Body } | Refused)[] {
+  return bodies.map((body) => {
+    const parsed = schema.safeParse(body);
+    if (!parsed.success) return refused("invalid_request", faultsOf(parsed.error.issues));
+    const faults = checkPlaces(parsed.data, rules)
+      .filter(({ path }) => given === undefined || given.has(/^\w+/.exec(path)![0]));
+    if (faults.length > 0) {
+      return refused("url_not_allowed", faults.map(({ path, why }) => ({ path, message: why })));
+    }
+    return { link: parsed.data };
+  });
+}
+
+/** What is said of a body with faults. */
+export function refused(error: "invalid_request" | "url_not_allowed", fields: readonly Fault[]): Refused {
+  const detail = fields.map(({ path, message }) => `${path === "" ? "The body" : path} ${message}`).join(
+    "; ",
+  );
+  return { status: 422, error, detail: `${detail}.`, fields };
+}
+
+/** The same as an answer. */
+export function refusalOf({ error, detail, fields }: Refused): Problem {
+  return new Problem(error, { detail, extensions: { fields } });
+}
+
+/** JSON Merge Patch (RFC 7396). */
+export function merge(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== "object" || patch === null || Array.isArray(patch)) return patch;
+  const merged = new Map(Object.entries(isObject(target) ? target : {}));
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, merge(merged.get(name), value));
+  }
+  return Object.fromEntries(merged);
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** SHA-256 of a value, whatever the order of its members. */
+export async function hashOf(value: unknown): Promise<string> {
+  const text = JSON.stringify(
+    value,
+    (_, member) =>
+      isObject(member)
+        ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => a < b ? -1 : 1))
+        : member,
+  );
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,53 @@
+/**
+ * Why a visit would go where it would go, for people who made the link.
+ *
+ * @module
+ */
+import type { Link } from "../_shared/links/link.ts";
+import { placeOf } from "../_shared/links/place.ts";
+import { type Finding, resolve } from "../_shared/links/resolve.ts";
+import type { LinkStore } from "../_shared/links/store.ts";
+import type { RequestVisit } from "../_shared/links/visit.ts";
+import { jsonAnswer } from "./answers.ts";
+import type { Call } from "./handler.ts";
+
+/** What explaining needs. */
+export interface ExplainDeps {
+  store: LinkStore;
+  /** Throws a Problem unless the request carries a secret key. */
+  requireSecretKey(headers: Headers): void;
+  /** Whether the kill switch is on, at this time in Unix milliseconds. */
+  killed(now: number): boolean;
+}
+
+/** Answers `GET /{code}?explain=1`. */
+export type Explain = (call: Call, link: Link, visit: RequestVisit) => Response;
+
+/** Makes what says why a visit like this one would go where it would go. Counts nothing, takes nothing, tells no token. */
+export function createExplain({ store, requireSecretKey, killed }: ExplainDeps): Explain {
+  return ({ request }, link, visit) => {
+    requireSecretKey(request.headers);
+    const trace: Finding[] = [];
+    const decision = resolve(
+      link,
+      visit,
+      store.rules,
+      killed(visit.now),
+      (finding) => trace.push(finding),
+    );
+    const place = "target" in decision
+      ? placeOf(decision.target, link, visit, store.rules, undefined)
+      : undefined;
+    const { platform, verdict, reason, country, language, referrer, visitor, returning, user } = visit;
+    return jsonAnswer({
+      code: link.code,
+      outcome: decision.outcome,
+      because: "because" in decision ? decision.because : "code" in decision ? decision.code : undefined,
+      kind: place?.kind,
+      url: place?.location,
+      otherwise: place?.otherwise,
+      visit: { platform, verdict, reason, country, language, referrer, visitor, returning, user },
+      findings: trace,
+    });
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * Looking at links, for secret keys and the team: lists and figures.
+ *
+ * @module
+ */
+import { DbError, type Rpc } from "../_shared/db/client.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Gate } from "./gate.ts";
+import type { Call } from "./handler.ts";
+import { cursorOf, dayParam, intParam } from "./params.ts";
+
+/** What looking needs. */
+export interface ListDeps {
+  rpc: Rpc;
+  gate: Gate;
+  /** The address of a link, without a slash at the end. */
+  urlOf(request: Request, code: string): { url: string; qr_url: string };
+  /** Takes one request of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  limit(actor: string): Promise<Record<string, string>>;
+}
+
+/** A link as `list_links` gives it. */
+interface Stored {
+  code: string;
+  created_at: string;
+  [member: string]: unknown;
+}
+
+/** Makes the answers to those who look. */
+export function createLists(deps: ListDeps) {
+  const { gate } = deps;
+
+  /** `GET /`: newest first; filters tag, campaign, state, code, external_id; `cursor` of the answer before. */
+  async function list(call: Call): Promise<Response> {
+    const actor = await gate(call, "viewer");
+    const query = new URLSearchParams(call.query);
+    const limit = intParam(query, "limit", 50, 1, 1000);
+    const filter: Record<string, string> = {};
+    for (const name of ["tag", "campaign", "state", "code", "external_id"]) {
+      const value = query.get(name);
+      if (value !== null) filter[name] = value;
+    }
+    const cursor = query.get("cursor");
+    if (cursor !== null) Object.assign(filter, cursorOf(cursor));
+    const headers = await deps.limit(actor);
+    const links = await deps.rpc<Stored[]>("list_links", { p_filter: filter, p_limit: limit + 1 })
+      .catch(refuseValue);
+    const page = links.slice(0, limit), last = page.at(-1);
+    return Response.json({
+      links: page.map((link) => ({ ...link, ...deps.urlOf(call.request, link.code) })),
+      ...(links.length > limit && last !== undefined
+        ? { cursor: btoa(`${last.created_at} ${last.code}`) }
+        : {}),
+    }, { headers });
+  }
+
+  /** `GET /{code}/stats`: from `from` to `to` (days in UTC), the last 30 days without. */
+  async function stats(call: Call, code: string): Promise<Response> {
+    const actor = await gate(call, "viewer");
+    const query = new URLSearchParams(call.query);
+    const to = dayParam(query, "to", 0), from = dayParam(query, "from", 29);
+    const headers = await deps.limit(actor);
+    const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to })
+      .catch(refuseValue);
+    if (found === null) throw new Problem("link_not_found");
+    return Response.json(found, { headers });
+  }
+
+  return { list, stats };
+}
+
+/** A value that the database cannot read (class 22: a day that no calendar has, a NUL) came from the caller. */
+function refuseValue(cause: unknown): never {
+  if (!(cause instanceof DbError) || !cause.code.startsWith("22")) throw cause;
+  throw new Problem("invalid_request", { detail: "A parameter has a value that cannot be.", cause });
+}

@@ -1,0 +1,89 @@
+/**
+ * Links under a password: the one that is posted is checked, and guessing is limited.
+ *
+ * Failure policy: closed. An attempt is taken from the limits before the hash is seen, so that who tries many at once
+ * gets no more than one after the other would; a right password gets it back, so that only failures are limited.
+ *
+ * @module
+ */
+import { readBody } from "../_shared/http/body.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Link } from "../_shared/links/link.ts";
+import { isPassword } from "../_shared/links/passwords.ts";
+import { passwordForm } from "./answers.ts";
+import type { Call } from "./handler.ts";
+import type { Kept } from "./kept.ts";
+
+/** What unlocking needs. */
+export interface UnlockDeps {
+  kept: Kept;
+  /** Hands on once the link is found; throws `link_not_found`. */
+  withLink(
+    call: Call,
+    code: string,
+    then: (link: Link) => Response | Promise<Response>,
+  ): Response | Promise<Response>;
+  /** The answer to whoever gave the password. */
+  unlocked(call: Call, link: Link): Response | Promise<Response>;
+  /** Takes a guess at a link's password. */
+  takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
+  /** Gives it back. Never rejects: the password was right. */
+  returnPasswordAttempt(code: string, client: string | undefined): Promise<void>;
+  /** Whether HTML gets to the visitor as HTML. */
+  servesHtml(request: Request): boolean;
+}
+
+/** What `take_password_attempt` gives. */
+export interface PasswordAttempt {
+  allowed: boolean;
+  retry_after_ms: number;
+  hash: string | null;
+}
+
+/** A form with one password. */
+const MAX_FORM_BYTES = 4096;
+
+/** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`. */
+export function createUnlock(deps: UnlockDeps) {
+  return (call: Call, code: string): Response | Promise<Response> =>
+    deps.withLink(call, code, async (link) => {
+      const { request } = call;
+      const password = await passwordOf(request);
+      if (!link.password) return await deps.unlocked(call, link);
+      const client = deps.kept.clientOf(deps.kept.networkOfCall(call));
+      const attempt = await deps.takePasswordAttempt(code, client);
+      if (!attempt.allowed || attempt.hash === null) {
+        throw new Problem("rate_limited", {
+          headers: { "retry-after": String(Math.ceil(attempt.retry_after_ms / 1000) || 1) },
+        });
+      }
+      if (await isPassword(password, attempt.hash)) {
+        await deps.returnPasswordAttempt(code, client);
+        return await deps.unlocked(call, link);
+      }
+      if (isForm(request) && deps.servesHtml(request)) return passwordForm(true);
+      throw new Problem("link_password_wrong");
+    });
+}
+
+function isForm({ headers }: Request): boolean {
+  return headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") ?? false;
+}
+
+async function passwordOf(request: Request): Promise<string> {
+  const text = new TextDecoder().decode(await readBody(request, MAX_FORM_BYTES));
+  let password: unknown;
+  if (isForm(request)) {
+    password = new URLSearchParams(text).get("password");
+  } else {
+    try {
+      password = (JSON.parse(text) as { password?: unknown } | null)?.password;
+    } catch (cause) {
+      throw new Problem("invalid_json", { cause });
+    }
+  }
+  if (typeof password !== "string" || password === "") {
+    throw new Problem("invalid_request", { detail: "`password` is missing." });
+  }
+  return password;
+}
