@@ -1,6 +1,7 @@
 /** `gatelink rollback`: the four ways back, from the fastest to the last. */
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
+import { flagKey } from "./flags_api.ts";
 import { fromHere } from "./paths.ts";
 import { codeWayBack } from "./rollback_code.ts";
 import { databaseWayBack } from "./rollback_database.ts";
@@ -47,7 +48,7 @@ lowest level that helps; docs/runbooks tells which that is.`,
 
   common(
     group.command("1").description("turn a flag off; every function goes by it within 5 seconds")
-      .argument("<flag>", "its key, such as deeplinks.enabled"),
+      .argument("<flag>", "its key; .enabled may be left out", flagKey),
   )
     .addHelpText(
       "after",
@@ -62,14 +63,21 @@ Examples:
 
   onProject(
     group.command("2").description("set a kill switch in the environment; works without the database")
-      .argument("[flag]", "one feature, by its flag (default: all of them, FEATURE_ENABLED)")
+      .argument(
+        "[flag]",
+        "one feature, by its flag; .enabled may be left out (default: all of them, FEATURE_ENABLED)",
+        flagKey,
+      )
       .option("--undo", "unset the switch: the feature may run again"),
   )
     .addHelpText(
       "after",
       `
+A name that nothing goes by is refused. What is taken in has no flag, but a switch: wa-webhook.
+
 Examples:
   gatelink rollback 2 wa_send.enabled --why "the database refuses writes"
+  gatelink rollback 2 wa-webhook --why "Meta's retries are too much for the database"
   gatelink rollback 2 --why "stop everything"
   gatelink rollback 2 wa_send.enabled --undo --why "fixed"`,
     )

@@ -1,9 +1,14 @@
 /** Way back 2: a kill switch in the environment, which needs no database. */
 import { switchName } from "../supabase/functions/_shared/config/kill_switch.ts";
+import type { Api } from "./api.ts";
+import { CliError } from "./errors.ts";
+import { flagPlaces } from "./flag_places.ts";
+import { listFlags } from "./flags_api.ts";
 import { awaited, untilAll } from "./functions_state.ts";
-import { appliedIrreversible } from "./rollback_flag.ts";
 import { refuseInVain } from "./irreversible.ts";
+import { near } from "./near.ts";
 import { openProject, type Project } from "./project.ts";
+import { appliedIrreversible } from "./rollback_flag.ts";
 import type { Session } from "./session.ts";
 import type { WayBack } from "./way_back.ts";
 
@@ -18,22 +23,29 @@ export interface EnvironmentOptions {
   anyway?: boolean;
   /** How long the functions may take to go by it, in milliseconds. @default {7 min} */
   timeout?: number;
+  /** Folder of the migrations. @default those of this checkout */
+  migrations?: string;
 }
 
-/** Plans it; without a flag for every feature. */
+/** What is taken in is decided by no flag: it has this switch alone. */
+const SWITCH_ALONE = "wa_webhook.enabled";
+
+/**
+ * Plans it; without a feature for every one of them.
+ * @param feature Its flag's key, with or without `.enabled`, or `wa-webhook`.
+ * @throws {CliError} not_found for a name that stops nothing; refused when the switch takes nothing back any more
+ */
 export async function environmentWayBack(
   session: Session,
-  flag: string | undefined,
+  feature: string | undefined,
   options: EnvironmentOptions,
 ): Promise<WayBack> {
-  const { stack } = await session.api();
+  const api = await session.api();
+  const { stack } = api;
+  const flag = feature === undefined ? undefined : await stoppable(api, feature);
   const name = flag === undefined ? "FEATURE_ENABLED" : switchName(flag);
   if (flag !== undefined && !options.undo) {
-    // Without the database nobody knows what was applied; then this way is the only one anyway.
-    const steps = await appliedIrreversible(await session.api(), flag).catch((error) => {
-      if (error.code === "stack_unreachable" || error.code === "refused") return [];
-      throw error;
-    });
+    const steps = await whileAway(() => appliedIrreversible(api, flag, options.migrations));
     refuseInVain(steps, 2, options.anyway ?? false);
   }
   const project = await openProject(stack, options.projectRef);
@@ -70,6 +82,45 @@ export async function environmentWayBack(
       },
     ],
   };
+}
+
+/**
+ * The flag whose switch a name is. The database is asked only for one that this code does not read: this way back is for
+ * when it is away.
+ *
+ * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop nothing.
+ * @throws {CliError} not_found
+ */
+async function stoppable(api: Api, feature: string): Promise<string> {
+  const name = switchName(feature);
+  const find = (keys: string[]) => keys.find((key) => switchName(key) === name);
+  const read = [...(await flagPlaces()).keys(), SWITCH_ALONE];
+  const known = find(read);
+  if (known !== undefined) return known;
+  const stored = (await whileAway(() => listFlags(api))).map(({ key }) => key);
+  const found = find(stored);
+  if (found !== undefined) return found;
+  const all = [...new Set([...read, ...stored])].sort();
+  const alike = near(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
+  throw new CliError(
+    "not_found",
+    `Nothing goes by ${name}: there is no flag ${feature}.`,
+    alike.length > 0
+      ? `Do you mean ${alike.join(" or ")}?`
+      : `There are ${all.join(", ")}; without a name it stops all of them.`,
+  );
+}
+
+/** A list that the database gives, empty while it is away: then this way is the only one anyway. */
+async function whileAway<T>(ask: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof CliError && (error.code === "stack_unreachable" || error.code === "refused")) {
+      return [];
+    }
+    throw error;
+  }
 }
 
 function notes(name: string, project: Project): string[] {

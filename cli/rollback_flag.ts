@@ -2,8 +2,10 @@
 import type { Api } from "./api.ts";
 import { loadConfig } from "./config.ts";
 import { CliError } from "./errors.ts";
+import { listFlags } from "./flags_api.ts";
 import { awaited, untilAll } from "./functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
+import { near } from "./near.ts";
 import { currentRollout } from "./rollouts_api.ts";
 import type { Session } from "./session.ts";
 import type { WayBack } from "./way_back.ts";
@@ -31,9 +33,14 @@ export async function appliedIrreversible(api: Api, flag: string, migrations?: s
 /** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more */
 export async function flagWayBack(session: Session, flag: string, options: FlagOptions): Promise<WayBack> {
   const api = await session.api();
-  const { settings } = await loadConfig(api);
-  if (!settings.some(({ key }) => key === flag)) {
-    throw new CliError("not_found", `There is no flag ${flag}.`, "gatelink flags list shows them.");
+  const keys = (await listFlags(api)).map(({ key }) => key);
+  if (!keys.includes(flag)) {
+    const alike = near(flag, keys);
+    throw new CliError(
+      "not_found",
+      `There is no flag ${flag}.`,
+      alike.length > 0 ? `Do you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
+    );
   }
   refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
   let revision = 0;

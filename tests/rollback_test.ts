@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes 
 import { CliError } from "../cli/errors.ts";
 import { irreversible, readHead, refuseInVain } from "../cli/irreversible.ts";
 import { codeWayBack } from "../cli/rollback_code.ts";
+import { environmentWayBack } from "../cli/rollback_environment.ts";
 import { flagWayBack } from "../cli/rollback_flag.ts";
 import { take } from "../cli/way_back.ts";
 import { join } from "../local/paths.ts";
@@ -113,10 +114,59 @@ step("rollback 1: says what it will do before it does it, and what was done, as 
 
 step("rollback 1: a flag that is not there is told, and nothing is written down", async () => {
   const [{ before }] = await own.sql`select count(*)::int as before from public.rollback_events`;
-  const { error } = await own.document(["rollback", "1", "gone.enabled", "--why", "x"], 4);
+  const { error } = await own.document(["rollback", "1", "wa_sned", "--why", "x"], 4);
   assertEquals(error.code, "not_found");
+  assertMatch(error.message, /wa_sned\.enabled/);
+  assertMatch(error.hint, /wa_send\.enabled/);
   assertEquals((await own.sql`select count(*)::int as n from public.rollback_events`)[0].n, before);
 });
+
+step("rollback 1 and 2: .enabled may be left out, as everywhere", async () => {
+  const dry = (level: string, flag: string) =>
+    own.document(["rollback", level, flag, "--why", "x", "--dry-run"]);
+  assertEquals((await dry("1", "wa_send")).target, "wa_send.enabled");
+  assertEquals((await dry("2", "wa_send")).target, "WA_SEND_ENABLED=false");
+  assertEquals((await dry("2", "wa-webhook")).target, "WA_WEBHOOK_ENABLED=false");
+});
+
+step("rollback 2: a name that stops nothing is refused, and nothing is set", async () => {
+  const env = () => Deno.readTextFile(join(own.project.functions, ".env")).catch(() => "");
+  const before = await env();
+  for (const undo of [[], ["--undo"]]) {
+    const { error } = await own.document(["rollback", "2", "wa_sned.enabled", "--why", "x", ...undo], 4);
+    assertEquals(error.code, "not_found");
+    assertMatch(error.message, /WA_SNED_ENABLED/);
+    assertMatch(error.hint, /wa_send\.enabled/);
+  }
+  assertEquals(await env(), before);
+  // One that only services ask for is in the database alone.
+  await own.sql`insert into public.settings (key, value) values ('referrals.enabled', 'true')`;
+  const own2 = await own.document(["rollback", "2", "referrals", "--why", "x", "--dry-run"]);
+  assertEquals(own2.target, "REFERRALS_ENABLED=false");
+  await own.sql`delete from public.settings where key = 'referrals.enabled'`;
+});
+
+step(
+  "rollback 2: refused for every spelling once a migration has run that it does not take back",
+  async () => {
+    const migrations = await Deno.makeTempDir({ prefix: "gatelink-migrations-" });
+    await Deno.writeTextFile(
+      join(migrations, "20260101000000_x.sql"),
+      "-- irreversible: wa_send.enabled: 3: the old side reads a column that is gone\nselect 1;\n",
+    );
+    try {
+      for (const name of ["wa_send.enabled", "wa_send", "wa-send"]) {
+        await assertRejects(
+          () => environmentWayBack(own.session, name, { why: "x", migrations }),
+          CliError,
+          "a column that is gone",
+        );
+      }
+    } finally {
+      await Deno.remove(migrations, { recursive: true });
+    }
+  },
+);
 
 step("irreversible steps: read from a migration's head, and one misspelt is not taken for none", () => {
   const migration = { version: "20260101000000", name: "codes", path: "" };
@@ -230,6 +280,8 @@ step("rollback 2: works while the database is away, and says that it could not b
     const off = await own.document(["rollback", "2", "wa_send.enabled", "--why", "the database is away"]);
     assertEquals([off.ok, off.id], [true, null]);
     assert(off.not_recorded, "it says why");
+    const { error } = await own.document(["rollback", "2", "wa_sned", "--why", "misspelt"], 4);
+    assertMatch(error.hint, /wa_send\.enabled/);
   } finally {
     await admin.unsafe(`alter database "${database}" allow_connections true`);
     await admin.end();
