@@ -16,7 +16,7 @@ panelTest(
     await page.getByText(/^The window closes in 23 h/).waitFor();
     await page.getByRole("textbox", { name: "Reply" }).fill("On our way!");
     await page.getByRole("button", { name: "Send" }).click();
-    const list = page.getByRole("group", { name: "Messages, newest first" });
+    const list = page.getByRole("group", { name: "The conversation" });
     await list.getByText("On our way!", { exact: true }).waitFor();
     await eventually("Ada got it", async () => {
       const response = await fetch(`${stack.url}/simulator/outbox`);
@@ -83,22 +83,58 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
     const rows = await sql`select id from public.conversations`;
     return rows.length > 0 ? rows : undefined;
   });
-  // Before the one that came; drawn newest first.
+  // Before the one that came.
   await sql`
     insert into public.messages (id, seq, conversation_id, direction, type, text, status, created_at) overriding system value
     select gen_random_uuid(), -n, ${id}, 'in', 'text', 'message ' || n, 'received', now() - interval '1 s' * n
     from generate_series(1, 10000) n`;
   const page = await signIn("operator");
   await go(page, `/messages?conversation=${id}`, "Messages");
-  const list = page.getByRole("group", { name: "Messages, newest first" });
-  await list.getByText("message 1", { exact: true }).waitFor();
+  const list = page.getByRole("group", { name: "The conversation" });
+  /** What of these words is within the list's window. */
+  const isSeen = (words: string) =>
+    list.evaluate((node, words) => {
+      const window = node.getBoundingClientRect();
+      return [...node.querySelectorAll("p")].some((one) => {
+        const { top, bottom } = one.getBoundingClientRect();
+        return one.textContent === words && bottom > window.top && top < window.bottom;
+      });
+    }, words);
+  const seen = (words: string) =>
+    eventually(`${words} is seen`, async () => await isSeen(words) || undefined);
+  // The newest at the bottom, as in a chat, and that is where one begins.
+  await seen("the latest");
+  await seen("message 1");
   for (let reached = 0; reached < 2000;) {
-    await list.evaluate((node) => node.scrollTop = node.scrollHeight);
+    await list.evaluate((node) => node.scrollTop = 0);
     reached = await eventually("older ones are drawn", async () => {
       const shown = await list.getByText(/^message \d+$/).allTextContents();
       assert(shown.length < 100, `${shown.length} rows are drawn`);
-      const last = Math.max(...shown.map((text) => Number(text.slice(8))), 0);
-      return last > reached ? last : undefined;
+      const oldest = Math.max(...shown.map((text) => Number(text.slice(8))), 0);
+      return oldest > reached ? oldest : undefined;
     });
   }
+  // Whoever reads old ones is not carried off by what comes: above or below.
+  await list.evaluate((node) => node.scrollTop = node.scrollHeight / 2);
+  const here = await eventually("a place to stay", () =>
+    list.evaluate((node) => {
+      const { top, height } = node.getBoundingClientRect();
+      return [...node.querySelectorAll("p")].map((one) => ({
+        words: one.textContent ?? "",
+        at: one.getBoundingClientRect().top,
+      })).find(({ words, at }) => /^message \d+$/.test(words) && at > top + height / 3)?.words;
+    }));
+  await seen(here);
+  await says(stack, ada, "one more");
+  await eventually(
+    "it was read",
+    async () =>
+      await page.getByRole("button", { name: /4711/ }).getByText("one more").count() > 0 || undefined,
+  );
+  assertEquals([await isSeen(here), await isSeen("one more")], [true, false]);
+  await page.getByRole("button", { name: "Newest" }).click();
+  await seen("one more");
+  // And from the bottom what comes is followed.
+  await says(stack, ada, "and another one");
+  await seen("and another one");
 });

@@ -1,0 +1,61 @@
+/** One message: its words, and how it went. */
+import { Badge, Text, UnstyledButton } from "@mantine/core";
+import { useMay } from "../../session/me.tsx";
+import { Time } from "../../ui/Time.tsx";
+import type { Message } from "./types.ts";
+import { errorWords, lineOf, stateOf } from "./words.ts";
+import classes from "./messages.module.css";
+
+export function Bubble({ message, open }: { message: Message; open: (id: string) => void }) {
+  const out = message.direction === "out";
+  const words = useMay("operator");
+  return (
+    <div className={`${classes.row} ${out ? classes.out : ""}`}>
+      <div className={classes.bubble}>
+        <Text
+          size="sm"
+          className={classes.words}
+          c={message.text ? undefined : "dimmed"}
+          fs={message.text ? undefined : "italic"}
+        >
+          {lineOf(message)}
+          {!words && ", words hidden"}
+        </Text>
+        <div className={classes.how}>
+          <Time at={message.created_at} />
+          {out ? <Sent message={message} /> : <Went message={message} />}
+          {message.link && <span>by link {message.link}</span>}
+          <UnstyledButton
+            className={classes.link}
+            onClick={() => open(message.id)}
+            aria-label={`Details of: ${lineOf(message).slice(0, 40)}`}
+          >
+            Details
+          </UnstyledButton>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Sent({ message: { status, error } }: { message: Message }) {
+  if (status === "failed") {
+    return <Badge size="xs" color="red" variant="light" title={errorWords(error)}>failed</Badge>;
+  }
+  return <span>{status}</span>;
+}
+
+function Went({ message: { route, deliveries } }: { message: Message }) {
+  if (route === null) return <Badge size="xs" color="yellow" variant="light">not routed yet</Badge>;
+  if (route.reason === "no_match") return <Badge size="xs" color="gray" variant="light">no route</Badge>;
+  return deliveries.map((delivery) => {
+    const [color, word] = stateOf(delivery);
+    return delivery.state === "delivered"
+      ? <span key={delivery.id}>→ {delivery.destination}</span>
+      : (
+        <Badge key={delivery.id} size="xs" color={color} variant="light" tt="none">
+          {delivery.destination}: {word}
+        </Badge>
+      );
+  });
+}
