@@ -1,8 +1,9 @@
-/** `deno task bench NAME`: speed, measured as medians of several runs, each beside a limit of the same run. */
+/** `deno task bench NAME`: speed, measured as medians of several runs, on a server beside a limit of the same run. */
 const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
   webhook: () => import("./webhook.ts"),
   links: () => import("./links.ts"),
   flags: () => import("./flags.ts"),
+  panel: () => import("./panel.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -11,7 +12,8 @@ if (name === undefined || name === "--help" || !(name in BENCHES)) {
 
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
-links --full goes up to a million links, in about seven minutes; links --quick only shows that the bench works`);
+links --full goes up to a million links, in about seven minutes; panel needs Chromium; --quick, of links, flags and
+panel, only shows that the bench works`);
   Deno.exit(name === "--help" ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);
