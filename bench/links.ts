@@ -181,7 +181,10 @@ async function coldLinks(bench: Bench): Promise<Row[]> {
   const { stack, sql, target, host, size } = bench;
   const codes = Array.from({ length: size.links }, (_, n) => codeOf(n)).sort();
   const apart = Math.floor(size.links / size.cold);
-  const numbers = Array.from({ length: size.cold }, (_, n) => Number(codes[(n + 1) * apart - 1].split("-")[1]));
+  const numbers = Array.from(
+    { length: size.cold },
+    (_, n) => Number(codes[(n + 1) * apart - 1].split("-")[1]),
+  );
   await sql`alter system set track_functions = 'all'`;
   await sql`select pg_reload_conf()`;
   await endFunctions(stack, "SIGTERM");
