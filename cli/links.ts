@@ -155,8 +155,9 @@ function statsText({ clicks, attributions, ...stats }: Stats): string {
       bots: clicks.bot,
       previews: clicks.preview,
       prefetches: clicks.prefetch,
-      conversations: attributions.total === 0
-        ? 0
+      conversations: stats.conversations,
+      messages: attributions.total === 0
+        ? null
         : `${attributions.total} (${
           top(attributions.by_confidence)
         }), first touch ${attributions.first_touch}`,

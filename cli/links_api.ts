@@ -76,7 +76,10 @@ export interface Stats {
   /** Humans; one who comes on two days counts twice. */
   visitors: number;
   days: ({ day: string; visitors: number } & Stats["clicks"])[];
+  /** Of messages. */
   attributions: { total: number; first_touch: number; by_confidence: Record<string, number> };
+  /** That those messages belong to. */
+  conversations: number;
   platforms: Record<string, number>;
   countries: Record<string, number>;
   referrers: Record<string, number>;

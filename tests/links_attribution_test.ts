@@ -211,11 +211,13 @@ const texts: [string, string][] = [
   [`[ref:${TOKEN}]`, ""],
   [`a [ref:${TOKEN}] b`, "a b"],
   [`مرحبا [ref:${TOKEN}]`, "مرحبا"],
-  [`[ref:${OTHER}] [ref:${TOKEN}]`, `[ref:${OTHER}]`],
+  [`[ref:${OTHER}] [ref:${TOKEN}]`, ""],
+  [`two [ref:${TOKEN}] [ref:${OTHER}]`, "two"],
+  [`[ref:short] and [REF:${TOKEN}]`, `[ref:short] and [REF:${TOKEN}]`],
 ];
-databaseTest("without_token() takes the token out of the words and nothing else", async (sql) => {
+databaseTest("without_tokens() takes every token out of the words and nothing else", async (sql) => {
   for (const [text, expected] of texts) {
-    const [{ out }] = await sql`select private.without_token(${text}, ${TOKEN}) as out`;
+    const [{ out }] = await sql`select private.without_tokens(${text}) as out`;
     assertEquals(out, expected);
   }
 });
@@ -246,10 +248,17 @@ edgeTest(
     edge.reread();
     await link(edge.sql);
     await click(edge.sql);
-    await edge.says(person(edge, 1), { type: "text", text: { body: `Hallo\n\n[ref:${TOKEN}]` } });
+    const ada = person(edge, 1);
+    await edge.says(ada, { type: "text", text: { body: `Hallo\n\n[ref:${TOKEN}]` } });
     await edge.says(person(edge, 2), { type: "text", text: { body: "Hallo" } });
     await edge.settled();
     assertEquals([service.texts(), others.texts()], [["Hallo"], ["Hallo"]]);
+    await edge.says(ada, {
+      type: "text",
+      text: { body: `Noch mal [ref:${TOKEN}] [ref:${OTHER}]` },
+    });
+    await edge.settled();
+    assertEquals(service.texts(), ["Hallo", "Noch mal"]);
     const { link: got, attribution } = service.received[0].event.data;
     assertEquals(got, {
       code: "poster22",
@@ -264,6 +273,7 @@ edgeTest(
     assertEquals("link" in others.received[0].event.data, false);
     const [{ stats }] = await edge
       .sql`select link_stats('poster22', current_date - 1, current_date + 1) as stats`;
-    assertEquals(stats.attributions, { total: 1, first_touch: 1, by_confidence: { exact: 1 } });
+    assertEquals(stats.attributions, { total: 2, first_touch: 1, by_confidence: { exact: 1, contact: 1 } });
+    assertEquals(stats.conversations, 1, "two messages of one conversation");
   },
 );

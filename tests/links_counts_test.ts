@@ -245,6 +245,46 @@ linksTest(
   },
 );
 
+linksTest(
+  "a claim tells the app where the click was going, and is not faster than the click",
+  async (links) => {
+    await links.allow("app.example.com");
+    const code = await links.link({
+      default_url: HOME,
+      targets: [
+        { when: { platform: "android" }, app: { url: "https://app.example.com/android" } },
+        { when: { query: { src: "mail" } }, url: `${HOME}mail` },
+        { app: { url: "https://app.example.com/offer?id=7" } },
+      ],
+    });
+    const tokenOf = async (headers = {}) => {
+      const { headers: answered } = await links.visit(code, headers);
+      return new URL(answered.get("location")!).searchParams.get("gl_token")!;
+    };
+    // Nothing is flushed here.
+    const ios = await firstOpen(links, { token: await tokenOf() });
+    assertEquals([ios.url, ios.app_url], [HOME, "https://app.example.com/offer?id=7"]);
+    const android = await firstOpen(links, { token: await tokenOf({ "user-agent": ANDROID }) });
+    assertEquals(android.app_url, "https://app.example.com/android");
+    const token = await tokenOf();
+    await links.sql`delete from destination_allowlist where pattern = 'app.example.com'`;
+    await links.refresh();
+    const withheld = await firstOpen(links, { token });
+    assertEquals([withheld.url, withheld.app_url], [HOME, undefined], "the allowlist is asked at each claim");
+    const other = links.isolate();
+    const { status } = await other.call("/claim", {
+      method: "POST",
+      open: true,
+      body: { token: "abcdefgh234567ab" },
+    });
+    assertEquals(
+      [status, other.calls.get("claim_click")],
+      [404, 2],
+      "what another isolate holds is waited for",
+    );
+  },
+);
+
 linksTest("claims of one client are limited", async (links) => {
   const answers = [];
   for (let i = 0; i < 22; i++) answers.push(await firstOpen(links, { token: "aaaaaaaaaaaaaaaa" }));

@@ -39,6 +39,27 @@ linksTest("external_id makes it idempotent, also for many at the same moment", a
   assertEquals(n, 1);
 });
 
+linksTest(
+  "the same external_id with another password is another request, and no hash is answered",
+  async (links) => {
+    const body = { default_url: HOME, external_id: "poster-1", password: "open sesame" };
+    const { body: made } = await post(links, body);
+    const again = await post(links, body);
+    assertEquals([again.status, again.body], [200, made]);
+    const other = await post(links, { ...body, password: "other words" });
+    assertEquals([other.status, other.body.code], [409, "external_id_taken"]);
+    const bulk = await links.call("/bulk", {
+      method: "POST",
+      body: { links: [body, { ...body, password: "other words" }, { ...body, external_id: "new" }] },
+    });
+    assertEquals(bulk.body.results[0], { status: 200, ...made });
+    assertEquals(bulk.body.results[1], { status: 409, error: "external_id_taken" });
+    assertEquals(bulk.body.results[2].status, 201);
+    await patch(links, made.code, { password: null });
+    assertEquals((await post(links, body)).status, 409, "it has no password any more");
+  },
+);
+
 linksTest("a code of one's own: taken once, for ever, and no reserved word", async (links) => {
   assertEquals((await post(links, { default_url: HOME, code: "Spring" })).body.code, "spring");
   assertEquals((await post(links, { default_url: HOME, code: "SPRING" })).body.code, "code_taken");
@@ -424,6 +445,7 @@ linksTest("stats say when, on what, from where, and how many different ones", as
     visitors: 1,
     days: [{ day: today, human: 2, bot: 1, preview: 0, prefetch: 0, visitors: 1 }],
     attributions: { total: 0, first_touch: 0, by_confidence: {} },
+    conversations: 0,
     platforms: { ios: 2 },
     countries: { DE: 2 },
     referrers: { "": 1, "t.example.org": 1 },
@@ -432,7 +454,33 @@ linksTest("stats say when, on what, from where, and how many different ones", as
   assertEquals((await links.call(`/${code}/stats?to=2020-01-01&from=2020-01-01`)).body.clicks.human, 0);
   assertEquals((await links.call("/nothere/stats")).status, 404);
   assertEquals((await links.call(`/${code}/stats?from=yesterday`)).status, 422);
+  const { body: old } = await links.call(`/${code}/stats?to=2020-01-31`);
+  assertEquals([old.from, old.to], ["2020-01-02", "2020-01-31"], "30 days, whenever they end");
 });
+
+linksTest(
+  "a parameter that is unknown, or can be nothing, is refused with what is allowed",
+  async (links) => {
+    const code = await links.link({ default_url: HOME });
+    const refused: [string, RegExp][] = [
+      ["?state=nonsense", /`state` must be one of active, disabled, blocked, deleted\./],
+      [
+        "?tags=a",
+        /no parameter `tags` here: limit, cursor, tag, campaign, state, code, external_id are allowed/,
+      ],
+      [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
+      [`/${code}/stats?days=7`, /no parameter `days` here: from, to are allowed/],
+    ];
+    for (const [path, detail] of refused) {
+      const { status, body } = await links.call(path);
+      assertEquals([status, body.code], [422, "invalid_request"], path);
+      assertMatch(body.detail, detail);
+    }
+    for (const state of ["active", "disabled", "blocked", "deleted"]) {
+      assertEquals((await links.call(`?state=${state}`)).status, 200);
+    }
+  },
+);
 
 linksTest("what no database can hold or read is refused, and no fault of ours", async (links) => {
   const code = await links.link({ default_url: HOME });

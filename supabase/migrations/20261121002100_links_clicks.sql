@@ -21,6 +21,7 @@ create table public.clicks (
   user_id text,
   token text collate "C",
   fingerprint bigint,
+  rule smallint,
   claimed_at timestamptz
 );
 comment on table public.clicks is 'One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
@@ -36,6 +37,7 @@ comment on column public.clicks.visitor is 'Keyed hash of address and browser un
 comment on column public.clicks.user_id is 'The audience user that the link named (?u=).';
 comment on column public.clicks.token is 'What was handed on with the visit, in the text of a chat or to an app, and comes back.';
 comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
+comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0, where a token was handed on to an app or store; null where none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
 create index clicks_link_idx on public.clicks (code, at);
 comment on index public.clicks_link_idx is 'A link''s clicks by time.';
@@ -153,11 +155,12 @@ begin
       nullif(split_part(c.line, ' ', 7), '') as reason, nullif(split_part(c.line, ' ', 8), '') as country,
       nullif(split_part(c.line, ' ', 9), '') as referrer,
       ('x' || nullif(split_part(c.line, ' ', 10), ''))::bit(64)::bigint as fingerprint,
-      nullif(split_part(c.line, ' ', 11), '') as token, nullif(split_part(c.line, ' ', 12), '') as user_id
+      nullif(split_part(c.line, ' ', 11), '') as token, nullif(split_part(c.line, ' ', 12), '') as user_id,
+      nullif(split_part(c.line, ' ', 13), '')::smallint as rule
     from string_to_table(p_clicks, E'\n') as c (line)
   ), written as (
-    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint)
-    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint
+    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule)
+    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule
     from given g
   )
   insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
@@ -170,7 +173,7 @@ begin
     set human = n.human + excluded.human, bot = n.bot + excluded.bot,
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
 end $$;
-comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user. For secret keys.';
+comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule. For secret keys.';
 revoke execute on function public.record_clicks(uuid, integer, text) from public, anon, authenticated;
 grant execute on function public.record_clicks(uuid, integer, text) to service_role;
 

@@ -29,8 +29,11 @@ create function private.link_outcomes(p_links jsonb, p_made text[]) returns tabl
 language sql stable set search_path = '' as $$
   select g.ord, case
     when p_made[g.ord] is not null then jsonb_build_object('status', 201, 'code', p_made[g.ord])
-    -- The same external id: the same link, if it was the same request.
+    -- The same external id: the same link, if it was the same request. Whether it was the same password only who knows
+    -- the password can tell.
     when e.code is not null and e.request_hash = g.item ->> 'request_hash' then jsonb_build_object('status', 200, 'code', e.code)
+      || case when g.item ? 'password_hash' then jsonb_build_object('password_hash', (
+        select p.hash from private.link_passwords p where p.code = e.code)) else '{}' end
     when e.code is not null then jsonb_build_object('status', 409, 'error', 'external_id_taken')
     when g.item ->> 'code' = any (private.reserved_link_codes()) then jsonb_build_object('status', 422, 'error', 'code_reserved')
     when c.code is not null then jsonb_build_object('status', 409, 'error', 'code_taken')
@@ -39,7 +42,7 @@ language sql stable set search_path = '' as $$
   left join public.links e on e.external_id = g.item ->> 'external_id' and e.state <> 'deleted'
   left join public.links c on c.code = (g.item ->> 'code') collate "C"
 $$;
-comment on function private.link_outcomes(jsonb, text[]) is 'What is known about each of some links to be made: {status, code | error}, null for one that can be made now. p_made: the codes of those made so far, by place.';
+comment on function private.link_outcomes(jsonb, text[]) is 'What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be made now. p_made: the codes of those made so far, by place.';
 revoke execute on function private.link_outcomes(jsonb, text[]) from public, anon, authenticated;
 grant execute on function private.link_outcomes(jsonb, text[]) to service_role;
 
@@ -93,7 +96,7 @@ begin
     select coalesce(jsonb_agg(coalesce(o.outcome, '{"status": 503, "error": "no_code_found"}') order by o.ord), '[]')
     from private.link_outcomes(p_links, v_made) o);
 end $$;
-comment on function public.create_links(jsonb, text) is 'Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}: 201 made; 200 made before with this external_id and request_hash; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
+comment on function public.create_links(jsonb, text) is 'Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}: 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
 revoke execute on function public.create_links(jsonb, text) from public, anon, authenticated;
 grant execute on function public.create_links(jsonb, text) to service_role;
 

@@ -3,13 +3,13 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-create function private.without_token(p_text text, p_token text) returns text
+create function private.without_tokens(p_text text) returns text
 language sql immutable set search_path = '' as $$
-  select btrim(regexp_replace(p_text, '\s*\[ref:' || p_token || '\]', '', 'g'), E' \n\r\t')
+  select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
 $$;
-comment on function private.without_token(text, text) is 'A message''s words without the link token and the white space before it.';
-revoke execute on function private.without_token(text, text) from public, anon, authenticated;
-grant execute on function private.without_token(text, text) to service_role;
+comment on function private.without_tokens(text) is 'A message''s words without link tokens, all of them, and the white space before each.';
+revoke execute on function private.without_tokens(text) from public, anon, authenticated;
+grant execute on function private.without_tokens(text) to service_role;
 
 create function private.message_link(p_message_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
@@ -48,7 +48,7 @@ begin
     cross join lateral (
       select coalesce(jsonb_agg(jsonb_build_object(
         'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_token(m.text, m.link_token) end, 'choice', m.choice,
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
         'referral', m.referral, 'link_token', m.link_token,
         'link', (
           select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
@@ -116,7 +116,7 @@ begin
     'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
     'message', jsonb_build_object(
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_token(m.text, m.link_token) end, 'choice', m.choice,
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
       'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
       'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
     'traceparent', m.traceparent,

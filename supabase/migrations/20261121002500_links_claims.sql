@@ -41,11 +41,11 @@ begin
   end if;
   return (
     select jsonb_strip_nulls(jsonb_build_object('code', l.code, 'confidence', v_confidence, 'clicked_at', v_click.at,
-      'user_id', v_click.user_id, 'url', l.default_url,
+      'user_id', v_click.user_id, 'url', l.default_url, 'app_url', l.targets -> v_click.rule -> 'app' ->> 'url',
       'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
     from public.links l where l.code = v_click.code);
 end $$;
-comment on function public.claim_click(text, text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code, confidence, clicked_at, user_id, url, link} or {error}: claimed, unknown. For secret keys.';
+comment on function public.claim_click(text, text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
 revoke execute on function public.claim_click(text, text[]) from public, anon, authenticated;
 grant execute on function public.claim_click(text, text[]) to service_role;
 
@@ -80,13 +80,19 @@ language sql stable set search_path = '' as $$
       select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
         'prefetch', d.prefetch, 'visitors', d.visitors) order by d.day), '[]') from days d),
     'attributions', private.link_attributions(p_code, p_from, p_to),
+    'conversations', (
+      select count(distinct m.conversation_id)
+      from public.attributions a
+      join public.messages m on m.id = a.message_id
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
+        and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'),
     'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
     'countries', (select private.add_up(array_agg(d.countries)) from days d),
     'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
     'targets', (select private.add_up(array_agg(d.targets)) from days d))
   from public.links l where l.code = p_code
 $$;
-comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, attributions, platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
+comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
 
 create or replace function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text)
 language sql immutable set search_path = '' as $$

@@ -13,6 +13,7 @@ import type { Rules } from "../_shared/links/rules.ts";
 import type { VisitorKeys } from "../_shared/links/visitors.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
 import { isToken } from "../_shared/links/tokens.ts";
+import { checkApp, checkWeb } from "../_shared/links/urls.ts";
 import type { Call } from "./handler.ts";
 
 /** What these need. */
@@ -27,10 +28,25 @@ export interface ExtrasDeps {
   addressOf(request: Request): string | undefined;
   /** Takes from the limit of claims of a client; throws `rate_limited`. */
   limitClaims(client: string): Promise<void>;
+  /** Resolves once the clicks that this isolate has taken are written. */
+  clicksWritten(): Promise<void>;
   now(): number;
 }
 
+/** What `claim_click` gives. */
+interface Claimed {
+  error?: "claimed" | "unknown";
+  /** The link's default. */
+  url?: string;
+  /** The address of the app in the rule that took the visit, as the link is now. */
+  app_url?: string;
+}
+
 const MAX_CLAIM_BYTES = 8192;
+/** Another isolate writes a click a tenth of a second later at most, and the call takes its time. */
+const FLUSH_MS = 150;
+/** Longest wait for this one, which may be sending a group again and again. */
+const WRITTEN_MS = 3000;
 /** QR codes are the same for ever, but for colours and a domain that moves. */
 const KEPT = { "cache-control": "public, max-age=86400" };
 /** Apple's and Google's caches ask seldom enough; a change of the apps should not wait for a day. */
@@ -83,7 +99,7 @@ export function createExtras(deps: ExtrasDeps) {
     const client = network === undefined ? undefined : hashOf(keys, now, "client", network);
     if (client !== undefined) await deps.limitClaims(client);
     const token = tokenOf(body ?? {});
-    if (token !== undefined) return claimed(await deps.rpc("claim_click", { p_token: token }));
+    if (token !== undefined) return await claimed({ p_token: token });
     const platform = (body?.fingerprint as { platform?: unknown } | undefined)?.platform;
     if (platform === undefined) {
       throw new Problem("invalid_request", {
@@ -100,16 +116,37 @@ export function createExtras(deps: ExtrasDeps) {
     const prints = [now, now - 86_400_000]
       .map((time) => hashOf(keys, time, "fingerprint", network, platform as string))
       .filter((print) => print !== undefined);
-    return claimed(await deps.rpc("claim_click", { p_token: null, p_fingerprints: prints }));
+    return await claimed({ p_token: null, p_fingerprints: prints });
+  }
+
+  /** An app can be faster than the group in which its click is written: what is unknown is looked for once more. */
+  async function claimed(which: object): Promise<Response> {
+    let answer = await deps.rpc<Claimed>("claim_click", which);
+    if (answer.error === "unknown") {
+      await Promise.all([atMost(deps.clicksWritten(), WRITTEN_MS), pause(FLUSH_MS)]);
+      answer = await deps.rpc<Claimed>("claim_click", which);
+    }
+    if (answer.error === "claimed") throw new Problem("claim_used");
+    if (answer.error === "unknown") throw new Problem("claim_unknown");
+    // Where links may lead is asked about again, as at each visit.
+    const { rules } = await deps.ready();
+    if (answer.url !== undefined && !checkWeb(answer.url, rules).ok) delete answer.url;
+    if (answer.app_url !== undefined && !checkApp(answer.app_url, rules).ok) delete answer.app_url;
+    return Response.json(answer);
   }
 
   return { qr, wellKnown, claim };
 }
 
-function claimed(answer: { error?: "claimed" | "unknown" }): Response {
-  if (answer.error === "claimed") throw new Problem("claim_used");
-  if (answer.error === "unknown") throw new Problem("claim_unknown");
-  return Response.json(answer);
+/** Waits for work, so long at most. */
+async function atMost(work: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The token of a claim; undefined when it is none by token. @throws {Problem} for a text without one. */

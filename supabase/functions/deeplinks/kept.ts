@@ -9,7 +9,7 @@ import type { Flag } from "../_shared/flags/evaluate.ts";
 import type { Click } from "../_shared/links/click_lines.ts";
 import type { Clicks } from "../_shared/links/clicks.ts";
 import type { Link } from "../_shared/links/link.ts";
-import { LINKS_FLAG } from "../_shared/links/resolve.ts";
+import { type Because, LINKS_FLAG } from "../_shared/links/resolve.ts";
 import type { LinkStore } from "../_shared/links/store.ts";
 import type { RequestVisit } from "../_shared/links/visit.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
@@ -57,6 +57,7 @@ export function createKept(deps: KeptDeps) {
     visit: RequestVisit,
     kind: NonNullable<Click["k"]>,
     token: string | undefined,
+    because?: Because,
   ): void {
     const click: Click = { code: link.code, t: visit.now, p: visit.platform };
     if (kind !== "web") click.k = kind;
@@ -64,7 +65,11 @@ export function createKept(deps: KeptDeps) {
     if (country !== undefined) click.y = country;
     if (referrer !== undefined) click.f = referrer;
     if (user !== undefined) click.u = user;
-    if (token !== undefined) click.o = token;
+    if (token !== undefined) {
+      click.o = token;
+      // So that an app's first open learns where the click was going.
+      if (typeof because === "number" && kind !== "whatsapp") click.n = String(because);
+    }
     if (visit.verdict !== "human") {
       click.v = visit.verdict;
       click.r = visit.reason;

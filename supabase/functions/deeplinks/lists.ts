@@ -7,7 +7,7 @@ import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Gate } from "./gate.ts";
 import type { Call } from "./handler.ts";
-import { cursorOf, dayParam, intParam } from "./params.ts";
+import { cursorOf, dayParam, intParam, knownParams, wordParam } from "./params.ts";
 
 /** What looking needs. */
 export interface ListDeps {
@@ -26,6 +26,9 @@ interface Stored {
   [member: string]: unknown;
 }
 
+const FILTERS = ["tag", "campaign", "state", "code", "external_id"];
+const DAY_MS = 86_400_000;
+
 /** Makes the answers to those who look. */
 export function createLists(deps: ListDeps) {
   const { gate } = deps;
@@ -34,9 +37,11 @@ export function createLists(deps: ListDeps) {
   async function list(call: Call): Promise<Response> {
     const actor = await gate(call, "viewer");
     const query = new URLSearchParams(call.query);
+    knownParams(query, ["limit", "cursor", ...FILTERS]);
+    wordParam(query, "state", ["active", "disabled", "blocked", "deleted"]);
     const limit = intParam(query, "limit", 50, 1, 1000);
     const filter: Record<string, string> = {};
-    for (const name of ["tag", "campaign", "state", "code", "external_id"]) {
+    for (const name of FILTERS) {
       const value = query.get(name);
       if (value !== null) filter[name] = value;
     }
@@ -54,11 +59,14 @@ export function createLists(deps: ListDeps) {
     }, { headers });
   }
 
-  /** `GET /{code}/stats`: from `from` to `to` (days in UTC), the last 30 days without. */
+  /** `GET /{code}/stats`: from `from` to `to` (days in UTC); without, the 30 days up to `to`, and today. */
   async function stats(call: Call, code: string): Promise<Response> {
     const actor = await gate(call, "viewer");
     const query = new URLSearchParams(call.query);
-    const to = dayParam(query, "to", 0), from = dayParam(query, "from", 29);
+    knownParams(query, ["from", "to"]);
+    const to = dayParam(query, "to", Date.now());
+    const from = dayParam(query, "from", Date.parse(to) - 29 * DAY_MS);
+    if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });
     const headers = await deps.limit(actor);
     const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to })
       .catch(refuseValue);

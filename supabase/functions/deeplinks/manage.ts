@@ -8,6 +8,7 @@ import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Rules } from "../_shared/links/rules.ts";
+import { isPassword } from "../_shared/links/passwords.ts";
 import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/links/schema.ts";
 import { hashOf, merge, readBodies, refusalOf, type Refused, refused } from "./bodies.ts";
 import type { Gate } from "./gate.ts";
@@ -42,6 +43,8 @@ interface Outcome {
   status: number;
   code?: string;
   error?: "external_id_taken" | "code_taken" | "code_reserved" | "no_code_found";
+  /** Of a link with a password that was made before; null where it has none any more. */
+  password_hash?: string | null;
 }
 
 /** Makes the answers to management. */
@@ -80,6 +83,7 @@ export function createManage(deps: ManageDeps) {
     let passwords = 0;
     const outcomes: (Outcome | Refused | undefined)[] = [];
     const rows: unknown[] = [];
+    const given: (string | undefined)[] = [];
     for (const read of await readAll(newLink, bodies)) {
       if ("error" in read) {
         outcomes.push(read);
@@ -93,14 +97,23 @@ export function createManage(deps: ManageDeps) {
       } else {
         outcomes.push(undefined);
         rows.push(await rowOf(read.link));
+        given.push(read.link.password);
       }
     }
-    const made = rows.length === 0
-      ? []
-      : await deps.rpc<Outcome[]>("create_links", { p_links: rows, p_actor: actor });
+    const made = rows.length === 0 ? [] : await Promise.all(
+      (await deps.rpc<Outcome[]>("create_links", { p_links: rows, p_actor: actor }))
+        .map((outcome, index) => sameOnly(outcome, given[index])),
+    );
     deps.forget(made.flatMap(({ code }) => code ?? []));
     let next = 0;
     return outcomes.map((outcome) => outcome ?? made[next++]);
+  }
+
+  /** Under the same external id with another password it is another request. The hash stays here. */
+  async function sameOnly({ password_hash: hash, ...outcome }: Outcome, given?: string): Promise<Outcome> {
+    if (hash === undefined || given === undefined) return outcome;
+    const isSame = hash !== null && await isPassword(given, hash);
+    return isSame ? outcome : { status: 409, error: "external_id_taken" };
   }
 
   /** Reads bodies; where one leads where it may not, by the rules of this moment before it is refused. */

@@ -5,6 +5,27 @@
  */
 import { Problem } from "../_shared/http/problem.ts";
 
+/** Refuses parameters that nothing is made of: a misspelt filter would answer everything. @throws {Problem} `invalid_request` */
+export function knownParams(query: URLSearchParams, known: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (known.includes(name)) continue;
+    throw new Problem("invalid_request", {
+      detail: `There is no parameter \`${name}\` here: ${known.join(", ")} are allowed.`,
+    });
+  }
+}
+
+/** One of some words, undefined without it. @throws {Problem} `invalid_request` */
+export function wordParam(
+  query: URLSearchParams,
+  name: string,
+  words: readonly string[],
+): string | undefined {
+  const word = query.get(name) ?? undefined;
+  if (word === undefined || words.includes(word)) return word;
+  throw new Problem("invalid_request", { detail: `\`${name}\` must be one of ${words.join(", ")}.` });
+}
+
 /** A whole number of a query. @throws {Problem} `invalid_request` */
 export function intParam(
   query: URLSearchParams,
@@ -21,10 +42,10 @@ export function intParam(
   });
 }
 
-/** A day of a query, so many days ago without it. @throws {Problem} `invalid_request` */
-export function dayParam(query: URLSearchParams, name: string, daysAgo: number): string {
+/** A day of a query; without it the one given. @throws {Problem} `invalid_request` */
+export function dayParam(query: URLSearchParams, name: string, otherwise: number): string {
   const text = query.get(name);
-  if (text === null) return new Date(Date.now() - daysAgo * 86_400_000).toISOString().slice(0, 10);
+  if (text === null) return new Date(otherwise).toISOString().slice(0, 10);
   if (/^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
   throw new Problem("invalid_request", { detail: `\`${name}\` must be a day like 2026-11-21.` });
 }

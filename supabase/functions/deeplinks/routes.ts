@@ -179,6 +179,7 @@ export function createRoutes(
       urlOf,
       addressOf: kept.addressOf,
       limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
+      clicksWritten: clicks.written,
       now: Date.now,
     }),
     panelOrigins: async () => (await ready()).rules.panelOrigins,

@@ -167,8 +167,12 @@ export function createVisits(deps: VisitDeps) {
     const { target } = decision;
     const token = wantsToken(target, visit) ? randomToken() : undefined;
     const place = placeOf(target, link, visit, store.rules, token);
-    record(call, link, visit, decision.outcome === "fallback" ? "fallback" : place.kind, token);
-    if (decision.outcome === "go") went(call, link, visit, false);
+    if (decision.outcome === "go") {
+      record(call, link, visit, place.kind, token, decision.because);
+      went(call, link, visit, false);
+    } else {
+      record(call, link, visit, "fallback", token);
+    }
     const cookie = isNew
       ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly`
       : undefined;

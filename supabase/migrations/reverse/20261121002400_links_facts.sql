@@ -115,4 +115,4 @@ begin
 end $$;
 
 drop function private.message_link(uuid);
-drop function private.without_token(text, text);
+drop function private.without_tokens(text);

@@ -40,8 +40,10 @@ export interface ClicksOptions {
 export interface Clicks {
   /** Takes a click. Never fails, never waits. */
   record(click: Click): void;
-  /** Resolves when all that was taken is written or given up. */
+  /** Resolves when all that was taken is written or given up, and nothing comes any more. */
   settled(): Promise<void>;
+  /** Resolves when all that was taken until now is written or given up. */
+  written(): Promise<void>;
   /** Clicks that are not written yet. */
   waiting(): number;
 }
@@ -56,7 +58,8 @@ export function createClicks(options: ClicksOptions): Clicks {
   /** Groups that are full, and the one that is not. */
   const full: ClickLines[] = [];
   let open = new ClickLines();
-  let sending = 0;
+  let sending: ClickLines | undefined;
+  const waiters: { last: ClickLines; resolve(): void }[] = [];
   /** Clicks that found no room since that was last told: told together, for there can be thousands a second. */
   let dropped = 0;
   let running: Promise<void> | undefined;
@@ -98,9 +101,12 @@ export function createClicks(options: ClicksOptions): Clicks {
         group = open;
         open = new ClickLines();
       }
-      sending = group.count;
+      sending = group;
       await send(group.text(), group.count);
-      sending = 0;
+      sending = undefined;
+      for (let i = waiters.length - 1; i >= 0; i--) {
+        if (waiters[i].last === group) waiters.splice(i, 1)[0].resolve();
+      }
       tellDropped();
       if (full.length === 0) await next;
     }
@@ -130,7 +136,18 @@ export function createClicks(options: ClicksOptions): Clicks {
     }
   }
 
-  return { record, settled: () => running ?? Promise.resolve(), waiting: () => queued() + sending };
+  /** Groups are sent in their order: with the last of those there are, all are. */
+  function written(): Promise<void> {
+    const last = open.count > 0 ? open : full.at(-1) ?? sending;
+    return last === undefined ? Promise.resolve() : new Promise((resolve) => waiters.push({ last, resolve }));
+  }
+
+  return {
+    record,
+    settled: () => running ?? Promise.resolve(),
+    written,
+    waiting: () => queued() + (sending?.count ?? 0),
+  };
 }
 
 function pause(ms: number): Promise<void> {

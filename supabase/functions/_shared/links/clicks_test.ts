@@ -38,6 +38,22 @@ function recorder(write: (batch: Batch, call: number) => void, options = {}) {
 }
 
 const click = (code: string): Click => ({ code, t: 0, p: "ios" });
+
+Deno.test("createClicks(): written() waits for what was taken until then, and for nothing that comes after", async () => {
+  const seen: string[] = [];
+  const { clicks } = recorder(({ p_clicks }) => {
+    seen.push(p_clicks.split(" ")[0]);
+    // More comes all the time.
+    if (seen.length < 5) clicks.record(click(`later${seen.length}`));
+  });
+  await clicks.written();
+  clicks.record(click("first"));
+  await clicks.written();
+  assertEquals(seen[0], "first");
+  assert(seen.length < 5, "and not until nothing comes any more");
+  await clicks.settled();
+  assertEquals(seen.length, 5);
+});
 const codes = ({ p_clicks }: Batch) => p_clicks.split("\n").map((line) => line.split(" ")[0]);
 const written = (batches: Batch[]) => batches.flatMap(codes);
 
