@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { flushMeasurements } from "../supabase/functions/_shared/db/measurements.ts";
 import { type Edge, edgeTest, KEYS } from "./support/edge.ts";
+import { assertDescribed } from "./support/openapi.ts";
 import { addDestination, addRoute, startService, withReplies } from "./support/service.ts";
 import { until } from "./support/until.ts";
 
@@ -12,9 +13,10 @@ const key = { apikey: KEYS.secretKey };
 
 async function diagnose(edge: Edge): Promise<Json> {
   await flushMeasurements();
-  const { status, body } = await edge.call("diagnostics", { method: "GET", headers: key });
-  assertEquals(status, 200, JSON.stringify(body));
-  return body;
+  const answer = await edge.call("diagnostics", { method: "GET", headers: key });
+  assertEquals(answer.status, 200, JSON.stringify(answer.body));
+  assertDescribed("/diagnostics", "get", answer);
+  return answer.body;
 }
 
 async function trace({ sql }: Edge, message: string): Promise<Json> {

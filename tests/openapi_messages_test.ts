@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { changedLink, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import { checkMessage } from "../supabase/functions/_shared/whatsapp/outbound.ts";
 import { edgeTest } from "./support/edge.ts";
-import { assertFits, schemaAt } from "./support/openapi.ts";
+import { assertFits, assertTold, schemaAt } from "./support/openapi.ts";
 import { messagesOfEachType, text } from "./support/sending.ts";
 import { addDestination, addRoute, startService } from "./support/service.ts";
 
@@ -31,13 +31,7 @@ edgeTest("openapi.yaml: what a service gets, and may answer, is as described", a
   await says(hidden, { type: "text", text: { body: "ad" }, referral: { source_type: "ad", source_id: "1" } });
   await settled();
   assertEquals(service.received.length, 4);
-  const at = ["webhooks", "message.received", "post"];
-  for (const { event, headers } of service.received) {
-    assertFits(event, ...at, "requestBody", "content", "application/json", "schema");
-    ["webhook-id", "traceparent", "webhook-timestamp", "webhook-signature"].forEach((name, i) =>
-      assertFits(headers.get(name), ...at, "parameters", String(i), "schema")
-    );
-  }
+  for (const { event, headers } of service.received) assertTold("message.received", event, headers);
   const replies = [
     "webhooks",
     "message.received",

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Webhook } from "standardwebhooks";
 import { refusal } from "./support/callers.ts";
 import { type Edge, edgeTest, KEYS } from "./support/edge.ts";
+import { assertTold } from "./support/openapi.ts";
 import { until } from "./support/until.ts";
 
 interface Got {
@@ -79,6 +80,7 @@ edgeTest("notifications: a webhook is signed, Slack gets its text, both say what
       data: Record<string, unknown>;
     };
     assertThrows(() => new Webhook(made.secret).verify(hook.body + " ", hook.headers));
+    assertTold("rollout", event, new Headers(hook.headers));
     assertEquals(event.type, "rollout.started");
     assertEquals([event.data.flag, event.data.rollout_id, event.data.reason], [
       "checkout.enabled",

@@ -28,6 +28,7 @@ export interface Operation {
 export interface Document {
   servers: { url: string }[];
   paths: Record<string, Record<string, Operation>>;
+  webhooks: Record<string, Record<string, Operation>>;
   security: Record<string, unknown>[];
   components: Record<string, Record<string, unknown>>;
 }
@@ -110,6 +111,16 @@ export function assertDescribed(path: string, method: string, answer: Answer): v
   if (type === PROBLEM) {
     assertEquals([body.status, body.request_id], [status, headers.get("x-request-id")]);
   }
+}
+
+/** Fails unless what somebody was told is as the document describes this webhook: its headers, and its body. */
+export function assertTold(webhook: string, body: unknown, headers: Headers): void {
+  const at = ["webhooks", webhook, "post"];
+  assertFits(body, ...at, "requestBody", "content", "application/json", "schema");
+  openapi.webhooks[webhook].post.parameters!.forEach((found, i) => {
+    const [{ name }, place] = resolve(found, [...at, "parameters", String(i)]);
+    assertFits(headers.get(name!), ...place, "schema");
+  });
 }
 
 /** An answer that the document describes. */
