@@ -2,14 +2,24 @@
 import { Argument, type Command, Option } from "commander";
 import { switchName } from "../supabase/functions/_shared/config/kill_switch.ts";
 import { CliError } from "./errors.ts";
-import { audience, flagKey, flagNamed, type FlagRow, listFlags, percentage, versionOf } from "./flags_api.ts";
+import {
+  audience,
+  describeUnmet,
+  flagKey,
+  flagNamed,
+  type FlagRow,
+  listFlags,
+  percentage,
+  unmet,
+  versionOf,
+} from "./flags_api.ts";
 import { history, schedule } from "./flags_history.ts";
 import { segments, targets } from "./flags_people.ts";
 import { stale } from "./flags_stale.ts";
 import { type Cell, facts, table, time } from "./output.ts";
 import { currentRollout } from "./rollouts_api.ts";
 import type { Run } from "./session.ts";
-import { several, whole } from "./values.ts";
+import { reason, several, whole } from "./values.ts";
 
 /** Adds the group to the program. */
 export function flags(program: Command, run: Run): void {
@@ -36,17 +46,23 @@ Example:
       run(async (session) => {
         const rows = await listFlags(await session.api());
         return {
-          document: rows.map((row) => ({ ...row, on_for: audience(row) })),
+          document: rows.map((row) => ({ ...row, on_for: audience(row), unmet: unmet(row, rows) })),
           text: table(
             ["flag", "", "on for", "changed", "by"],
             rows.map((
               row,
-            ): Cell[] => [row.key, stateOf(row), audience(row), time(row.updated_at), row.updated_by]),
+            ): Cell[] => [row.key, stateOf(row), onFor(row, rows), time(row.updated_at), row.updated_by]),
             'No flag yet: gatelink flags set NAME off --new --why "…"',
           ),
         };
       })
     );
+}
+
+/** For whom it is on; nobody, and why, while a flag that it needs is off. */
+function onFor(flag: FlagRow, rows: FlagRow[]): Cell {
+  const needs = flag.value === "true" ? unmet(flag, rows) : [];
+  return needs.length === 0 ? audience(flag) : ["yellow", `nobody: ${describeUnmet(needs)}`];
 }
 
 function stateOf({ value }: FlagRow): Cell {
@@ -66,23 +82,25 @@ Example:
       run(async (session) => {
         const api = await session.api();
         const flag = await flagNamed(api, key);
-        const rollout = await currentRollout(api, key);
+        const [rollout, rows] = await Promise.all([currentRollout(api, key), listFlags(api)]);
         const { metadata } = flag;
         const list = (values: string[] | undefined) => values?.length ? values.join(", ") : null;
         return {
           document: {
             ...flag,
             on_for: audience(flag),
+            unmet: unmet(flag, rows),
             kill_switch: switchName(key),
             rollout: rollout ?? null,
           },
           text: facts({
             flag: key,
             state: stateOf(flag),
-            "on for": audience(flag),
+            "on for": onFor(flag, rows),
             people: list(metadata.target_user_ids),
             segments: list(metadata.target_segments),
             needs: list(metadata.prerequisites),
+            "needs, but": describeUnmet(unmet(flag, rows)) || null,
             "turns on": metadata.schedule?.on_at ?? null,
             "turns off": metadata.schedule?.off_at ?? null,
             rollout: rollout === undefined ? null : `${rollout.id}, ${rollout.state}, stage ${rollout.stage}`,
@@ -114,7 +132,7 @@ function setting(group: Command, run: Run): void {
   group.command("set").description("turn a flag on or off, or change what it says; seen within 5 seconds")
     .argument("<flag>", "its key; .enabled may be left out", flagKey)
     .addArgument(new Argument("[state]", "on or off").choices(["on", "off"]))
-    .requiredOption("--why <reason>", "the reason, kept in the history")
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
     .option("--percentage <n>", "on for so many, 0 to 100 in steps of 0.01", percentage)
     .option(
       "--needs <flag>",
@@ -176,13 +194,15 @@ Examples:
             p_reason: options.why,
           });
         }
+        const missing = flag.value === "true" ? unmet(flag, await listFlags(api)) : [];
         return {
-          document: { ...flag, on_for: audience(flag) },
+          document: { ...flag, on_for: audience(flag), unmet: missing },
           text:
             `${key} is ${flag.value === "true" ? "on" : "off"}, for ${
               audience(flag)
             } (version ${flag.version}). ` +
-            `Every function goes by it within 5 seconds.`,
+            `Every function goes by it within 5 seconds.` +
+            (missing.length === 0 ? "" : `\nNobody has it yet: ${describeUnmet(missing)}.`),
         };
       })
     );

@@ -44,6 +44,34 @@ export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
   );
 }
 
+/** A flag that another one needs, and that keeps it from everybody. */
+export interface Unmet {
+  key: string;
+  why: "missing" | "off";
+}
+
+/** What of the flags that a flag needs, and that those need, is off for everybody or not there. */
+export function unmet({ key, metadata }: Pick<FlagRow, "key" | "metadata">, rows: FlagRow[]): Unmet[] {
+  const flags = new Map(rows.map((row) => [row.key, row]));
+  const seen = new Set([key]), found: Unmet[] = [];
+  const look = (needs: string[] = []) => {
+    for (const need of needs.filter((need) => !seen.has(need))) {
+      seen.add(need);
+      const flag = flags.get(need);
+      if (flag === undefined) found.push({ key: need, why: "missing" });
+      else if (flag.value !== "true") found.push({ key: need, why: "off" });
+      look(flag?.metadata.prerequisites);
+    }
+  };
+  look(metadata.prerequisites);
+  return found;
+}
+
+/** `nothere.enabled is not there, other.enabled is off`. */
+export function describeUnmet(list: Unmet[]): string {
+  return list.map(({ key, why }) => `${key} is ${why === "off" ? "off" : "not there"}`).join(", ");
+}
+
 /** A flag's key, as people type it: `deeplinks` is `deeplinks.enabled`. */
 export function flagKey(text: string): string {
   const key = /\.enabled$/.test(text) ? text : `${text}.enabled`;

@@ -4,7 +4,7 @@ import { CliError } from "./errors.ts";
 import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./flags_api.ts";
 import { paint, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
-import { later, whole } from "./values.ts";
+import { later, reason, whole } from "./values.ts";
 
 /** A row of `settings_history`. */
 interface Change {
@@ -20,7 +20,7 @@ interface Change {
 export function schedule(group: Command, run: Run): void {
   group.command("schedule").description("turn a flag on or off at a time; the clock does so within a minute")
     .argument("<flag>", "its key; .enabled may be left out", flagKey)
-    .requiredOption("--why <reason>", "the reason, kept in the history")
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
     .option("--on-at <time>", "ISO 8601, or how long from now, like 2h", later)
     .option("--off-at <time>", "likewise", later)
     .option("--clear", "forget what is scheduled")
@@ -113,7 +113,7 @@ Example:
   group.command("restore").description("set a flag to what it was at an earlier version")
     .argument("<flag>", "its key; .enabled may be left out", flagKey)
     .argument("<version>", "as flags history tells it", whole(1, 1e15))
-    .requiredOption("--why <reason>", "the reason, kept in the history")
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
     .addHelpText(
       "after",
       `

@@ -6,7 +6,7 @@ import { CliError } from "./errors.ts";
 import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./flags_api.ts";
 import { counted, facts, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
-import { several, whole } from "./values.ts";
+import { reason, several, whole } from "./values.ts";
 
 interface Segment {
   key: string;
@@ -52,7 +52,7 @@ function people(command: Command): Command {
       "a contact by phone number; kept as the contact's id; repeat it for more",
       several(phone),
     )
-    .requiredOption("--why <reason>", "the reason, kept in the history")
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
     .option("--version <n>", "only if it still is at this version", whole(0, 1e15));
 }
 
@@ -180,7 +180,7 @@ Example:
   }
   inner.command("delete").description("delete a segment that no flag targets; its history stays")
     .argument("<segment>", "its key", segmentKey)
-    .requiredOption("--why <reason>", "the reason, kept in the history")
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
     .addHelpText(
       "after",
       `

@@ -22,7 +22,8 @@ export function stale(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-On for everybody and unchanged for 30 days, or asked for by nobody. Exit code 1 when there are any.
+On for everybody and unchanged for 30 days, or asked for by nobody for as long; a flag that was never asked for counts
+from its seventh day on. Exit code 1 when there are any.
 
 Example:
   gatelink flags stale`,

@@ -24,6 +24,12 @@ export function durations(text: string): number[] {
   return text.split(",").map(duration);
 }
 
+/** Why something is done, without the blanks around it. */
+export function reason(text: string): string {
+  if (text.trim() !== "") return text.trim();
+  throw new InvalidArgumentError("It must say something.");
+}
+
 /** A whole number within bounds. */
 export function whole(least: number, most: number): (text: string) => number {
   return (text) => {

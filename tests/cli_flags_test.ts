@@ -50,6 +50,41 @@ Deno.test("gatelink flags set: refuses what is not there, what is stale, and wha
   await fails(`flags set ${key} --needs ${key} --why x`, 4, "invalid", /lead back/);
 });
 
+Deno.test("gatelink flags: a reason of blanks is none", async () => {
+  const key = await made();
+  for (const why of ["", "  "]) {
+    await fails(`flags set ${key} on --why "${why}"`, 2, "usage", /must say something/);
+    await fails(`rollback 1 ${key} --why "${why}"`, 2, "usage", /must say something/);
+  }
+  await document(`flags set ${key} on --why " trimmed "`);
+  const [{ reason }] = await document(`flags history ${key} --limit 1`);
+  assertEquals(reason, "trimmed");
+});
+
+Deno.test("gatelink flags: what a flag needs has to be there, and is told while it is off", async () => {
+  const key = await made(), need = await made("need"), deeper = await made("deeper");
+  await fails(
+    `flags set ${key} on --needs nothere --why x`,
+    4,
+    "invalid",
+    /There is no flag nothere\.enabled to need/,
+  );
+  await document(`flags set ${deeper} on --why x`);
+  await document(`flags set ${need} on --needs ${deeper} --why x`);
+  const set = await document(`flags set ${key} on --needs ${need} --why x`);
+  assertEquals(set.unmet, []);
+  await document(`flags set ${deeper} off --why x`);
+  const off = [{ key: deeper, why: "off" }];
+  const shown = async () => (await document(`flags show ${key}`)).unmet;
+  assertEquals(await shown(), off);
+  assertEquals(await on(key, "u1"), false);
+  const { out } = await gatelink("flags list");
+  assertMatch(out, new RegExp(`\n${key} +on +nobody: ${deeper} is off`));
+  await sql`delete from public.settings where key = ${deeper}`;
+  assertEquals(await shown(), [{ key: deeper, why: "missing" }]);
+  assertMatch((await gatelink(`flags set ${key} on --why x`)).out, new RegExp(`yet: ${deeper} is not there`));
+});
+
 Deno.test("gatelink flags set: approvers stay when other things change", async () => {
   const key = await made();
   const set = await document(`flags set ${key} --approvers engineering product --why "who has to approve"`);
@@ -106,6 +141,7 @@ Deno.test("gatelink flags schedule: the clock does it, and --clear forgets it", 
   const [{ reason }] = await document(`flags history ${key} --limit 1`);
   assertMatch(reason, /^scheduled: on_at/);
   assertEquals((await document(`flags show ${key}`)).value, "true");
+  await fails(`flags schedule ${key} --on-at 2020-01-01 --why x`, 4, "invalid", /On_at is in the past/);
   await fails(`flags schedule ${key} --why x`, 2, "usage", /--on-at or --off-at, or --clear/);
 });
 
@@ -122,6 +158,14 @@ Deno.test("gatelink flags restore: what was is again, as a new version", async (
 
 Deno.test("gatelink flags stale: finds what nobody asks for, and names where code reads the others", async () => {
   const key = await made();
+  const listed = async () => {
+    const { out } = await gatelink("flags stale --json");
+    return JSON.parse(out).some((one: { key: string }) => one.key === key);
+  };
+  assertEquals(await listed(), false, "it was made just now");
+  await sql`alter table public.settings_history disable trigger append_only`;
+  await sql`update public.settings_history set changed_at = now() - interval '8 days' where key = ${key}`;
+  await sql`alter table public.settings_history enable trigger append_only`;
   const ran = await gatelink("flags stale --json");
   assertEquals([ran.code, ran.err], [1, ""]);
   const found = ran.json().find((one: { key: string }) => one.key === key);

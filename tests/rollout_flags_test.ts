@@ -32,7 +32,7 @@ databaseTest("set_flag() makes a flag off, changes what it is told, and keeps th
   assertEquals(await set(sql, { on: true, percentage: 12.5, description: "New checkout" }, 1), undefined);
   await sql`update public.settings set metadata = metadata || '{"salt": "s", "launched_at": null}' where key = ${FLAG}`;
   assertEquals(
-    await set(sql, { on_at: "2026-12-01T08:00:00Z", off_at: "2026-12-02T08:00+01:00" }, 3),
+    await set(sql, { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" }, 3),
     undefined,
   );
   assertEquals((await flagOf(sql)).metadata, {
@@ -40,12 +40,12 @@ databaseTest("set_flag() makes a flag off, changes what it is told, and keeps th
     description: "New checkout",
     salt: "s",
     launched_at: null,
-    schedule: { on_at: "2026-12-01T08:00:00Z", off_at: "2026-12-02T08:00+01:00" },
+    schedule: { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00+01:00" },
   });
   assertEquals(await set(sql, { percentage: null, on_at: null, description: null }, 4), undefined);
   assertEquals(await flagOf(sql), {
     value: "true",
-    metadata: { salt: "s", launched_at: null, schedule: { off_at: "2026-12-02T08:00+01:00" } },
+    metadata: { salt: "s", launched_at: null, schedule: { off_at: "2096-12-02T08:00+01:00" } },
     version: 5,
   });
   const [{ reason }] =
@@ -66,14 +66,18 @@ databaseTest("set_flag() refuses a stale version, and what cannot be", async (sq
     [{ percentage: 0.001 }, 1, FLAG, "23514"],
     [{ prerequisites: "a" }, 1, FLAG, "23514"],
     [{ prerequisites: [FLAG] }, 1, FLAG, "GL422"],
+    [{ prerequisites: ["nothere.enabled"] }, 1, FLAG, "GL422"],
+    [{ on_at: "2020-01-01T00:00:00Z" }, 1, FLAG, "GL422"],
+    [{ off_at: new Date(Date.now() - 120_000).toISOString() }, 1, FLAG, "GL422"],
     [{ on_at: "tomorrow" }, 1, FLAG, "23514"],
-    [{ on_at: "2026-12-01T08:00:00" }, 1, FLAG, "23514"],
-    [{ on_at: "2026-02-31T08:00:00Z" }, 1, FLAG, "22008"],
+    [{ on_at: "2096-12-01T08:00:00" }, 1, FLAG, "23514"],
+    [{ on_at: "2096-02-31T08:00:00Z" }, 1, FLAG, "22008"],
     [{ on_at: 7 }, 1, FLAG, "23514"],
   ];
   for (const [changes, version, key, code] of cases) {
     assertEquals(await set(sql, changes, version, key), code, JSON.stringify(changes));
   }
+  assertEquals(await set(sql, { on: true }, 1, FLAG, " \n"), "GL422");
   assertEquals((await flagOf(sql)).version, 1);
   // A circle over two flags.
   await set(sql, { prerequisites: [FLAG] }, 0, "b.enabled");
@@ -195,21 +199,21 @@ databaseTest("each change of a segment makes a new revision of the configuration
 databaseTest(
   "schedules: the clock turns a flag on and off, by versioned writes with their reason",
   async (sql) => {
-    await set(sql, { on_at: "2026-12-01T08:00:00Z", off_at: "2026-12-02T08:00:00Z" }, 0);
+    await set(sql, { on_at: "2096-12-01T08:00:00Z", off_at: "2096-12-02T08:00:00Z" }, 0);
     const clock = async (at: string) => (await sql`select private.apply_flag_schedules(${at}) as n`)[0].n;
-    assertEquals(await clock("2026-12-01T07:59:59Z"), 0);
-    assertEquals(await clock("2026-12-01T08:00:00Z"), 1);
+    assertEquals(await clock("2096-12-01T07:59:59Z"), 0);
+    assertEquals(await clock("2096-12-01T08:00:00Z"), 1);
     assertEquals(await flagOf(sql), {
       value: "true",
-      metadata: { schedule: { off_at: "2026-12-02T08:00:00Z" } },
+      metadata: { schedule: { off_at: "2096-12-02T08:00:00Z" } },
       version: 2,
     });
-    assertEquals(await clock("2026-12-01T08:00:00Z"), 0);
-    assertEquals(await clock("2026-12-03T00:00:00Z"), 1);
+    assertEquals(await clock("2096-12-01T08:00:00Z"), 0);
+    assertEquals(await clock("2096-12-03T00:00:00Z"), 1);
     assertEquals(await flagOf(sql), { value: "false", metadata: {}, version: 3 });
     // Both due at once, after an outage of the clock: in the order of their times.
-    await set(sql, { off_at: "2026-12-04T08:00:00Z", on_at: "2026-12-05T08:00:00Z" }, 3);
-    assertEquals(await clock("2026-12-06T00:00:00Z"), 2);
+    await set(sql, { off_at: "2096-12-04T08:00:00Z", on_at: "2096-12-05T08:00:00Z" }, 3);
+    assertEquals(await clock("2096-12-06T00:00:00Z"), 2);
     assertEquals((await flagOf(sql)).value, "true");
     const rows =
       await sql`select reason from public.settings_history where key = ${FLAG} and reason is not null`;
@@ -232,7 +236,10 @@ databaseTest(
       group by key order by key`;
       return Object.fromEntries(rows.map(({ key, why }) => [key.replace(".enabled", ""), why.join()]));
     };
-    assertEquals(await stale(0), {
+    // What was made just now has not been deployed yet.
+    assertEquals(await stale(0), {});
+    assertEquals(await stale(6), {});
+    assertEquals(await stale(8), {
       done: "never_evaluated",
       full: "never_evaluated",
       half: "never_evaluated",

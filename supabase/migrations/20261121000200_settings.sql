@@ -138,6 +138,17 @@ create trigger append_only before update or delete or truncate on public.setting
   for each statement execute function private.refuse_change();
 comment on trigger append_only on public.settings_history is 'Nobody rewrites history.';
 
+create function private.given_reason(p_reason text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  if btrim(p_reason, E' \t\n\r') = '' then
+    raise exception 'a reason must say something' using errcode = 'GL422', hint = 'Say why, or leave it out (null).';
+  end if;
+  return btrim(p_reason, E' \t\n\r');
+end $$;
+comment on function private.given_reason(text) is 'A reason without the blanks around it; null for none. GL422 for one of blanks alone.';
+revoke execute on function private.given_reason(text) from public, anon, authenticated;
+
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
 ) returns public.settings
@@ -147,7 +158,7 @@ declare
   v_setting public.settings;
 begin
   perform private.require_role('operator');
-  perform set_config('gatelink.reason', coalesce(p_reason, v_reason, ''), true);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), v_reason, ''), true);
   if p_expected_version = 0 then
     insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
     on conflict (key) do nothing returning * into v_setting;
@@ -164,7 +175,7 @@ begin
   return v_setting;
 end $$;
 comment on function public.set_setting(text, text, jsonb, bigint, text) is
-  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, 23514 a value that cannot be, with the constraint''s name.';
+  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint''s name.';
 revoke execute on function public.set_setting(text, text, jsonb, bigint, text) from public, anon;
 grant execute on function public.set_setting(text, text, jsonb, bigint, text) to authenticated, service_role;
 

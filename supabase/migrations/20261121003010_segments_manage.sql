@@ -78,7 +78,7 @@ declare
 begin
   perform private.require_role('operator');
   perform private.segment_at(p_key, p_expected_version);
-  perform set_config('gatelink.reason', coalesce(p_reason, ''), true);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
   insert into public.segment_members (segment_key, subject_id)
   select p_key, id from unnest(private.subject_ids(p_user_ids, p_phones)) as i (id)
   on conflict (segment_key, subject_id) do nothing;
@@ -104,7 +104,7 @@ declare
 begin
   perform private.require_role('operator');
   perform private.segment_at(p_key, p_expected_version);
-  perform set_config('gatelink.reason', coalesce(p_reason, ''), true);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
   delete from public.segment_members m
   where m.segment_key = p_key and m.subject_id = any (private.subject_ids(p_user_ids, p_phones));
   perform set_config('gatelink.reason', '', true);
@@ -128,7 +128,7 @@ begin
     raise exception 'segment % is a target of %', p_key, v_flag using errcode = 'GL409',
       hint = 'Take it off the flag first.';
   end if;
-  perform set_config('gatelink.reason', coalesce(p_reason, ''), true);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
   delete from public.segment_members m where m.segment_key = p_key;
   perform set_config('gatelink.reason', '', true);
   delete from public.segments s where s.key = p_key;

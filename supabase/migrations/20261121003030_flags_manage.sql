@@ -73,6 +73,18 @@ begin
     select case k when 'percentage' then 'rollout_percentage' else k end
     from jsonb_each(p_changes) as c (k, v) where v = 'null' and k <> 'launched_at');
   v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
+  select n.key into v_name from jsonb_array_elements_text(p_changes -> 'prerequisites') as n (key)
+  where not exists (select from public.settings s where s.key = n.key and s.key like '%.enabled') limit 1;
+  if v_name is not null then
+    raise exception 'there is no flag % to need', v_name using errcode = 'GL422',
+      hint = 'Make it first: until it is on, the flag that needs it is off for everybody.';
+  end if;
+  select t.name into v_name from unnest(array['on_at', 'off_at']) as t (name)
+  where (p_changes ->> t.name)::timestamptz < now() - interval '1 minute' limit 1;
+  if v_name is not null then
+    raise exception '% is in the past: %', v_name, p_changes ->> v_name using errcode = 'GL422',
+      hint = 'Set it on or off now, or name a time to come.';
+  end if;
   if private.flag_needs_itself(p_key) then
     raise exception 'the prerequisites of % lead back to it', p_key using errcode = 'GL422',
       hint = 'Take one of the flags between out of the circle.';
@@ -80,7 +92,7 @@ begin
   return v_flag;
 end $$;
 comment on function public.set_flag(text, jsonb, bigint, text) is
-  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys]), on_at and off_at (ISO times with zone), description, launched_at; null takes one away. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
+  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at; null takes one away. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
 revoke execute on function public.set_flag(text, jsonb, bigint, text) from public, anon;
 grant execute on function public.set_flag(text, jsonb, bigint, text) to authenticated, service_role;
 

@@ -36,8 +36,10 @@ begin
         and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
           case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
       union all
-      select 'never_evaluated', (select min(h.changed_at) from public.settings_history h where h.key = s.key)
-      where e.flag_key is null
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
       union all
       select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
     ) as w (why, since)
@@ -45,6 +47,6 @@ begin
     order by s.key, w.why;
 end $$;
 comment on function public.stale_flags(timestamptz) is
-  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
+  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
 revoke execute on function public.stale_flags(timestamptz) from public, anon;
 grant execute on function public.stale_flags(timestamptz) to authenticated, service_role;

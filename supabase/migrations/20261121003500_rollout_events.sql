@@ -38,7 +38,7 @@ declare
 begin
   insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, message, evidence, rollout_version, setting_version, reason)
   values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_message, p_evidence, p_rollout.version,
-    p_rollout.setting_version, p_reason)
+    p_rollout.setting_version, private.given_reason(p_reason))
   returning * into v_event;
   if p_tell then
     perform private.notify(v_event, private.rollout_advice(p_kind, p_rule));

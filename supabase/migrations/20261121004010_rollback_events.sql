@@ -47,13 +47,13 @@ begin
   perform private.require_role('operator');
   insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by)
   values (
-    (p_event ->> 'level')::smallint, p_event ->> 'target', p_event ->> 'reason', (p_event ->> 'ok')::boolean,
+    (p_event ->> 'level')::smallint, p_event ->> 'target', private.given_reason(p_event ->> 'reason'), (p_event ->> 'ok')::boolean,
     p_event -> 'steps', round((p_event ->> 'took_ms')::numeric), (p_event ->> 'began_at')::timestamptz, private.actor())
   returning id into v_id;
   return v_id;
 end $$;
 comment on function public.record_rollback(jsonb) is
-  'Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For operators and secret keys. Errors: 42501 not allowed, 23502 and 23514 for what is missing or cannot be.';
+  'Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, 23502 and 23514 for what is missing or cannot be.';
 revoke execute on function public.record_rollback(jsonb) from public, anon;
 grant execute on function public.record_rollback(jsonb) to authenticated, service_role;
 
@@ -65,12 +65,12 @@ declare
   v_version bigint;
 begin
   perform private.require_role('operator');
-  perform set_config('gatelink.reason', coalesce(p_reason, ''), true);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
   update public.settings set value = 'false' where key = p_key and value <> 'false' returning version into v_version;
   perform set_config('gatelink.reason', coalesce(v_before, ''), true);
   return v_version;
 end $$;
 comment on function public.switch_off(text, text) is
-  'Turns a flag off whatever version it is at, and answers the new version; null when it is off already or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed.';
+  'Turns a flag off whatever version it is at, and answers the new version; null when it is off already or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.';
 revoke execute on function public.switch_off(text, text) from public, anon;
 grant execute on function public.switch_off(text, text) to authenticated, service_role;

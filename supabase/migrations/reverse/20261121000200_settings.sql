@@ -9,6 +9,7 @@ drop function private.murmur3_32(bytea, bigint);
 
 drop function private.config_settings();
 drop function public.set_setting(text, text, jsonb, bigint, text);
+drop function private.given_reason(text);
 drop table public.settings_history;
 drop table public.settings;
 drop function private.record_setting();
