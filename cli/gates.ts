@@ -2,10 +2,12 @@
 import { type Command, Option } from "commander";
 import { CliError } from "./errors.ts";
 import { flagKey } from "./flags_api.ts";
+import { SIGNED_GATES } from "./gates_people.ts";
 import { type GateResult, GATES, openGates, runGates } from "./gates_run.ts";
 import { type Approval, ROLES } from "./gates_world.ts";
 import { type Cell, counted, paint, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
+import { reason } from "./values.ts";
 
 /** Adds the group to the program. */
 export function gates(program: Command, run: Run): void {
@@ -122,12 +124,13 @@ function signing(group: Command, run: Run): void {
     .addOption(gate())
     .requiredOption("--as <address>", "the person, by the address they sign in with")
     .option("--note <text>", "what they have to say")
-    .option("--not-applicable <why>", "the gate does not apply to this feature")
+    .option("--not-applicable <why>", "the gate does not apply to this feature", reason)
     .addHelpText(
       "after",
       `
 Whoever holds the secret key signs for others, which is kept with it; in the admin panel people sign for themselves.
-What was signed counts no more once the feature has been taken back.
+What was signed counts no more once the feature has been taken back. Gates that are checked can be declared not
+applicable, and nothing else; that also takes the place of a signature of the same person.
 
 Examples:
   gatelink gates sign deeplinks --role engineering --as lead@example.com
@@ -144,6 +147,14 @@ Examples:
               "usage",
               `${name} is signed as ${known.roles.join(" or ")}, not as ${options.role}.`,
               "gatelink gates sign --help",
+            );
+          }
+          // Of those that are checked a signature would be kept, and would close nothing.
+          if (known && !SIGNED_GATES.includes(known) && options.notApplicable === undefined) {
+            throw new CliError(
+              "usage",
+              `${name} is checked, not signed: it closes when what it looks at is well.`,
+              `gatelink gates ${flag} tells what is missing; --not-applicable "…" closes it where it does not apply.`,
             );
           }
         }
@@ -173,7 +184,7 @@ Examples:
     .argument("<feature>", "a flag; .enabled may be left out", flagKey)
     .addOption(role())
     .addOption(gate())
-    .requiredOption("--why <reason>", "the reason, kept with it")
+    .requiredOption("--why <reason>", "the reason, kept with it", reason)
     .addHelpText(
       "after",
       `

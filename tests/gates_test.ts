@@ -208,6 +208,26 @@ Deno.test("gates: not applicable closes a gate, with a reason and a name", async
   assertStringIncludes(detail, lead.email);
 });
 
+Deno.test("gates: a gate that is checked is not signed; not applicable takes the place of a signature", async () => {
+  const flag = await made();
+  const lead = await approver("engineering");
+  const sign = `gates sign ${flag} --role engineering --as ${lead.email}`;
+  await fails(`${sign} --gate flag_documented`, 2, "usage", /flag_documented is checked, not signed/);
+  await fails(`${sign} --gate flag_documented --not-applicable " "`, 2, "usage", /must say something/);
+
+  await document(`${sign} --gate smoke_tests --note "on staging"`);
+  assertEquals((await gate("smoke_tests", flag)).status, "passed");
+  await document(`${sign} --gate smoke_tests --not-applicable "nothing to see"`);
+  assertEquals((await gate("smoke_tests", flag)).status, "not_applicable");
+  await fails(`${sign} --gate smoke_tests`, 4, "conflict", /has signed .* already/);
+  const kept = await sql`select applies, revoked_because from public.gate_approvals
+    where flag_key = ${flag} and gate = 'smoke_tests' order by signed_at`;
+  assertEquals(kept.map((row) => ({ ...row })), [
+    { applies: true, revoked_because: "signed as not applicable instead" },
+    { applies: false, revoked_because: null },
+  ]);
+});
+
 Deno.test("gates: approvers as the flag names them, the engineering lead in any case, all four where it names none", async () => {
   const flag = await made();
   const asked = async () =>

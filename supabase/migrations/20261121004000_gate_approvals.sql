@@ -86,6 +86,12 @@ begin
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
   end if;
   select u.email into v_email from auth.users u where u.id = v_user;
+  -- Whoever finds that a gate does not apply need not take their signature back by hand; the other way round they say why.
+  if not p_applies then
+    update public.gate_approvals g
+    set revoked_at = clock_timestamp(), revoked_by = private.actor(), revoked_because = 'signed as not applicable instead'
+    where g.flag_key = p_flag_key and g.gate = p_gate and g.role = p_role and g.signed_by = v_user and g.applies and g.revoked_at is null;
+  end if;
   insert into public.gate_approvals (flag_key, gate, role, applies, note, signed_by, signed_as, signed_with)
   values (p_flag_key, p_gate, p_role, p_applies, nullif(p_note, ''), v_user, coalesce(v_email, v_user::text), v_with)
   on conflict (flag_key, gate, role, signed_by) where revoked_at is null do nothing
@@ -97,7 +103,7 @@ begin
   return v_signed;
 end $$;
 comment on function public.sign_gate(text, text, text, text, boolean, text) is
-  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, 23514 a gate that cannot be.';
+  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, 23514 a gate that cannot be.';
 revoke execute on function public.sign_gate(text, text, text, text, boolean, text) from public, anon;
 grant execute on function public.sign_gate(text, text, text, text, boolean, text) to authenticated, service_role;
 
