@@ -8,7 +8,7 @@ import { databaseWayBack } from "./rollback_database.ts";
 import { environmentWayBack } from "./rollback_environment.ts";
 import { flagWayBack } from "./rollback_flag.ts";
 import type { Run, Session } from "./session.ts";
-import { duration, whole } from "./values.ts";
+import { duration, reason, whole } from "./values.ts";
 import { take, type WayBack } from "./way_back.ts";
 
 interface Common {
@@ -34,7 +34,7 @@ Each says what it will do, does it, verifies it, times it and writes it down; --
 lowest level that helps; docs/runbooks tells which that is.`,
     );
   const common = (command: Command) =>
-    command.requiredOption("--why <reason>", "the reason, kept with what was done")
+    command.requiredOption("--why <reason>", "the reason, kept with what was done", reason)
       .option("--dry-run", "say what it would do, and do nothing")
       .option(
         "--anyway",

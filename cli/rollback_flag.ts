@@ -44,18 +44,22 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
   }
   refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
   let revision = 0;
+  let off: Off | undefined;
   return {
     level: 1,
     target: flag,
     reason: options.why,
-    forward: `On again: gatelink flags set ${flag} on --why "…"`,
+    // Known once it is off.
+    get forward() {
+      return `On again: ${again(flag, off?.was)}`;
+    },
     steps: [
       {
         what: `set ${flag} to off`,
         run: async () => {
-          const said = await turnOff(api, flag, options.why);
+          off = await turnOff(api, flag, options.why);
           revision = (await loadConfig(api)).revision;
-          return said;
+          return off.said;
         },
       },
       {
@@ -74,13 +78,31 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
   };
 }
 
+/**
+ * Commands that turn a flag on again.
+ * @param was The version in which it was on. A rollout that ends leaves the percentage at 0, so that `flags set FLAG on`
+ * would turn it on for nobody. Undefined where that is not known.
+ */
+export function again(flag: string, was: number | undefined): string {
+  return `gatelink flags ${
+    was === undefined ? `set ${flag} on --percentage 100` : `restore ${flag} ${was}`
+  } ` +
+    `--why "…"; or by stages: gatelink rollout create ${flag} --template canary`;
+}
+
+interface Off {
+  said: string;
+  /** The version in which it was on; undefined where it was off already. */
+  was?: number;
+}
+
 /** Off, and with it the rollout that is under way: else the guard would find the flag changed by hand. */
-async function turnOff(api: Api, flag: string, why: string): Promise<string> {
+async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
   for (let attempt = 1;; attempt++) {
     const rollout = await currentRollout(api, flag);
     const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
-    if (setting === undefined) return "it is not there any more, which is off";
-    if (setting.value === "false" && rollout === undefined) return "it was off already";
+    if (setting === undefined) return { said: "it is not there any more, which is off" };
+    if (setting.value === "false" && rollout === undefined) return { said: "it was off already" };
     try {
       if (rollout !== undefined) {
         await api.rpc("roll_back_rollout", {
@@ -88,10 +110,15 @@ async function turnOff(api: Api, flag: string, why: string): Promise<string> {
           p_expected_version: rollout.version,
           p_reason: why,
         });
-        return `its rollout ${rollout.id} is rolled back`;
+        return {
+          said: `its rollout ${rollout.id} is rolled back`,
+          ...(setting.value === "true" ? { was: setting.version } : {}),
+        };
       }
       const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
-      return version === null ? "it was off already" : `version ${version}`;
+      return version === null
+        ? { said: "it was off already" }
+        : { said: `version ${version}`, was: version - 1 };
     } catch (error) {
       if (!(error instanceof CliError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
     }

@@ -10,7 +10,7 @@ import { planned, planOf, type PlanOptions, planWords } from "./rollout_plan.ts"
 import { replaying } from "./rollout_replay.ts";
 import { eventsOf, listRollouts, type Rollout, rolloutNamed, type Stage, stagesOf } from "./rollouts_api.ts";
 import type { Result, Run } from "./session.ts";
-import { whole } from "./values.ts";
+import { reason, whole } from "./values.ts";
 
 /** Adds the group to the program. */
 export function rollout(program: Command, run: Run): void {
@@ -29,7 +29,7 @@ export function rollout(program: Command, run: Run): void {
 function creating(group: Command, run: Run): void {
   planned(group.command("create").description("plan a rollout; it is started by rollout start"))
     .argument("<flag>", "the flag; .enabled may be left out", flagKey)
-    .option("--why <reason>", "kept with it")
+    .option("--why <reason>", "kept with it", reason)
     .addHelpText(
       "after",
       `

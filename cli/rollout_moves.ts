@@ -1,11 +1,13 @@
 /** `gatelink rollout start | pause | resume | advance | back | complete`. */
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
+import { flagNamed, type FlagRow } from "./flags_api.ts";
 import { openGates, runGates } from "./gates_run.ts";
 import { clean } from "./output.ts";
+import { again } from "./rollback_flag.ts";
 import { type Rollout, rolloutNamed, stagesOf } from "./rollouts_api.ts";
 import type { Run } from "./session.ts";
-import { whole } from "./values.ts";
+import { reason, whole } from "./values.ts";
 
 /** Adds the commands. */
 export function moves(group: Command, run: Run): void {
@@ -13,8 +15,8 @@ export function moves(group: Command, run: Run): void {
   for (const [verb, rpc, description, needsReason, told] of MOVES) {
     const command = group.command(verb).description(description).argument("<rollout>", "its id, or its flag");
     (needsReason
-      ? command.requiredOption("--why <reason>", "the reason, kept with it")
-      : command.option("--why <reason>", "the reason, kept with it"))
+      ? command.requiredOption("--why <reason>", "the reason, kept with it", reason)
+      : command.option("--why <reason>", "the reason, kept with it", reason))
       .option("--version <n>", "only if it still is at this version, as rollout show told it", whole(0, 1e15))
       .addHelpText(
         "after",
@@ -26,13 +28,14 @@ Example:
         run(async (session) => {
           const api = await session.api();
           const { id, version, flag_key } = await rolloutNamed(api, name);
+          const flag = await flagNamed(api, flag_key);
           const rollout = await api.rpc<Rollout>(rpc, {
             p_id: id,
             p_expected_version: options.version ?? version,
             p_reason: options.why ?? null,
           });
           const stage = (await stagesOf(api, id)).find(({ position }) => position === rollout.stage);
-          return { document: rollout, text: `${flag_key}: ${told(clean(stage?.name ?? ""), rollout)}` };
+          return { document: rollout, text: `${flag_key}: ${told(clean(stage?.name ?? ""), rollout, flag)}` };
         })
       );
   }
@@ -40,43 +43,50 @@ Example:
 
 type Verb = "pause" | "resume" | "advance" | "back" | "complete";
 
-const MOVES: [Verb, string, string, boolean, (stage: string, rollout: Rollout) => string][] = [
+const MOVES: [Verb, string, string, boolean, (stage: string, rollout: Rollout, before: FlagRow) => string][] =
   [
-    "pause",
-    "pause_rollout",
-    "keep a rollout where it is; the guard still watches, and takes it back",
-    false,
-    (stage) => `paused at ${stage}.`,
-  ],
-  [
-    "resume",
-    "resume_rollout",
-    "go on with a paused rollout; its stage begins anew",
-    false,
-    (stage) => `goes on; ${stage} begins anew.`,
-  ],
-  [
-    "advance",
-    "advance_rollout",
-    "go on to the next stage before the guard does",
-    true,
-    (stage, { state }) => state === "completed" ? "completed: on for everybody." : `${stage} began.`,
-  ],
-  [
-    "back",
-    "roll_back_rollout",
-    "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
-    true,
-    () => "rolled back: the flag is off.",
-  ],
-  [
-    "complete",
-    "complete_rollout",
-    "turn the flag on for everybody and end the rollout, whatever stages are left",
-    true,
-    () => "completed: on for everybody.",
-  ],
-];
+    [
+      "pause",
+      "pause_rollout",
+      "keep a rollout where it is; the guard still watches, and takes it back",
+      false,
+      (stage) => `paused at ${stage}.`,
+    ],
+    [
+      "resume",
+      "resume_rollout",
+      "go on with a paused rollout; its stage begins anew",
+      false,
+      (stage) => `goes on; ${stage} begins anew.`,
+    ],
+    [
+      "advance",
+      "advance_rollout",
+      "go on to the next stage before the guard does; a paused rollout stays paused there",
+      true,
+      (stage, { state, id }) =>
+        state === "completed"
+          ? "completed: on for everybody."
+          : `${stage} began${
+            state === "paused" ? `, and it stays paused until gatelink rollout resume ${id}` : ""
+          }.`,
+    ],
+    [
+      "back",
+      "roll_back_rollout",
+      "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
+      true,
+      (_, { flag_key }, { value, version }) =>
+        `rolled back: the flag is off. On again: ${again(flag_key, value === "true" ? version : undefined)}`,
+    ],
+    [
+      "complete",
+      "complete_rollout",
+      "turn the flag on for everybody and end the rollout, whatever stages are left",
+      true,
+      () => "completed: on for everybody.",
+    ],
+  ];
 
 const EXAMPLES: Record<Verb, string> = {
   pause: "a customer complains",
@@ -96,8 +106,8 @@ interface StartOptions {
 function starting(group: Command, run: Run): void {
   group.command("start").description("start a planned rollout; refused while a launch gate is open")
     .argument("<rollout>", "its id, or its flag")
-    .option("--why <reason>", "kept with it")
-    .option("--override <reason>", "start although gates are open; kept with which they were")
+    .option("--why <reason>", "kept with it", reason)
+    .option("--override <reason>", "start although gates are open; kept with which they were", reason)
     .option("--project-ref <ref>", "the hosted project, where its address does not tell")
     .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
     .addHelpText(

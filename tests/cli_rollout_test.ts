@@ -60,7 +60,7 @@ Deno.test("gatelink rollout start: refused while a gate is open, unless overridd
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await fails(`rollout start ${flag}`, 4, "refused", /is not ready: .*approval_engineering/);
-  await fails(`rollout start ${flag} --override " "`, 4, "refused", /is not ready/);
+  await fails(`rollout start ${flag} --override " "`, 2, "usage", /must say something/);
   assertEquals((await flagOf(flag)).on, false);
 
   const started = await document(`rollout start ${flag} --override "the old way is broken"`);
@@ -83,6 +83,7 @@ Deno.test("gatelink rollout: pause, resume, advance, back; each with its reason,
   assertEquals(paused.state, "paused");
   await fails(`rollout resume ${id} --version 1`, 4, "conflict", /is at version \d+, not 1/);
   assertEquals((await document(`rollout resume ${id}`)).state, "running");
+  await fails(`rollout advance ${id} --why " "`, 2, "usage", /must say something/);
   await fails(`rollout advance ${id}`, 2, "usage", /--why/);
   assertEquals((await document(`rollout advance ${id} --why "enough is known"`)).stage, 2);
   assertEquals(await flagOf(flag), { on: true, percentage: 5 });
@@ -118,6 +119,24 @@ Deno.test("gatelink rollback 1: ends the rollout of its flag, so that the guard 
   assertStringIncludes(done.steps[0].detail, id);
   assertEquals((await document(`rollout show ${id}`)).state, "rolled_back");
   assertEquals(await flagOf(flag), { on: false, percentage: 0 });
+});
+
+Deno.test("gatelink rollback 1 and rollout back: the command that they advise turns the flag on as it was", async () => {
+  for (const back of ["rollback 1", "rollout back"]) {
+    const flag = await made();
+    const { id } = await document(`rollout create ${flag} --template canary`);
+    await document(`rollout start ${id} ${START}`);
+    const { out } = await gatelink(`${back} ${flag} --why "6 % errors"`);
+    assertEquals(await flagOf(flag), { on: false, percentage: 0 });
+    const [, advised] = out.match(/On again: gatelink (flags restore \S+ \d+) --why "…"/) ?? [];
+    assert(advised !== undefined, out);
+    await document(`${advised} --why "mended"`);
+    assertEquals(await flagOf(flag), { on: true, percentage: 1 });
+    // Off already, at no percent: on for everybody is what is left to advise.
+    await sql`update public.settings set value = 'false', metadata = '{"rollout_percentage": 0}' where key = ${flag}`;
+    const again = await gatelink(`rollback 1 ${flag} --why "once more"`);
+    assertMatch(again.out, new RegExp(`On again: gatelink flags set ${flag} on --percentage 100 --why`));
+  }
 });
 
 Deno.test("gatelink rollout forecast: by what is given, and exit code 1 when a stage cannot be passed", async () => {

@@ -336,6 +336,7 @@ databaseTest(
     assertEquals(await call("advance_rollout", 2, " "), "GL422");
     assertEquals(await call("advance_rollout", 2), undefined);
     assertEquals([row.stage, row.version], [2, 3]);
+    assertEquals(await call("pause_rollout", 3, " "), "GL422");
     assertEquals(await call("pause_rollout", 3), undefined);
     assertEquals(await call("resume_rollout", 4), undefined);
     assertEquals(await call("complete_rollout", 5, null), "GL422");
@@ -346,6 +347,25 @@ databaseTest(
     assertEquals(await unknown, "GL404");
   },
 );
+
+databaseTest("a paused rollout that is advanced by hand stays paused, until it is resumed", async (sql) => {
+  let row = await make(sql);
+  const call = async (name: string) => {
+    await sql`select ${sql(`public.${name}`)}(${row.id}, ${row.version}, 'because')`;
+    row = await rowOf(sql, row.id);
+    return [row.state, row.stage];
+  };
+  assertEquals(await call("pause_rollout"), ["paused", 1]);
+  assertEquals(await call("advance_rollout"), ["paused", 2]);
+  const [{ hold_reason, version, percentage, flag }] = await sql`
+    select r.hold_reason, r.version::int, s.percentage::float, f.metadata -> 'rollout_percentage' as flag
+    from public.rollouts r join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      join public.settings f on f.key = r.flag_key
+    where r.id = ${row.id}`;
+  assertEquals([hold_reason, version, flag], ["paused", row.version, percentage]);
+  assertMatch((await eventsOf(sql, row.id)).at(-1)!.message, /began, and it stays paused$/);
+  assertEquals(await call("resume_rollout"), ["running", 2]);
+});
 
 databaseTest("a rollout by hand back: the flag is off, and the next one may begin", async (sql) => {
   const row = await make(sql);

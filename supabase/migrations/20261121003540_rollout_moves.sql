@@ -77,8 +77,13 @@ declare
 begin
   if exists (select from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage + 1) then
     v_rollout := private.enter_stage(p_rollout, p_rollout.stage + 1, p_now);
+    -- Somebody paused it and somebody moves it on by hand: that is no leave for the guard to go on by itself.
+    if p_rollout.state = 'paused' then
+      update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
+    end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced', format('%s (%s) began', v_stage.name, private.percent(v_stage.percentage)),
+    perform private.log_rollout(v_rollout, p_now, 'advanced',
+      format('%s (%s) began%s', v_stage.name, private.percent(v_stage.percentage), case v_rollout.state when 'paused' then ', and it stays paused' else '' end),
       p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
@@ -87,7 +92,7 @@ begin
   return v_rollout;
 end $$;
 comment on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) is
-  'Takes a rollout whose row the caller has locked to its next stage, or completes it after the last.';
+  'Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is paused stays paused.';
 revoke execute on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) from public, anon, authenticated;
 
 create function private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[]) returns public.rollouts

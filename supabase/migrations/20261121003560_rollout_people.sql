@@ -130,7 +130,7 @@ begin
     private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp()), null, 'by_hand', p_reason);
 end $$;
 comment on function public.advance_rollout(uuid, bigint, text) is
-  'Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
+  'Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
 revoke execute on function public.advance_rollout(uuid, bigint, text) from public, anon;
 grant execute on function public.advance_rollout(uuid, bigint, text) to authenticated, service_role;
 
