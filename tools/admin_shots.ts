@@ -19,6 +19,8 @@ const SIZES = {
 async function pages(sql: Sql): Promise<[path: string, name: string][]> {
   const [rollout] = await sql`select id from public.rollouts where state = 'running' limit 1`;
   const [draft] = await sql`select id from public.rollouts where state = 'draft' limit 1`;
+  const [talk] =
+    await sql`select conversation_id as id from public.messages group by 1 order by count(*) desc limit 1`;
   return [
     ["/", "overview"],
     ["/flags", "flags"],
@@ -29,10 +31,19 @@ async function pages(sql: Sql): Promise<[path: string, name: string][]> {
     [`/rollouts/${draft.id}`, "rollout-gates"],
     [`/rollouts/${rollout.id}`, "rollout"],
     ["/messages", "messages"],
+    [`/messages?conversation=${talk.id}`, "conversation"],
     ["/deliveries", "deliveries"],
+    ["/deliveries?tab=dead", "dead-letters"],
     ["/routes", "routes"],
     ["/links", "links"],
-    ["/settings", "settings"],
+    ["/links/new", "link-new"],
+    ["/links/import", "link-import"],
+    ["/links/at/spring-sale", "link"],
+    ["/links/at/spring-sale/change", "link-change"],
+    ...["allowlist", "team", "numbers", "limits", "notifications", "gates"].map((tab): [string, string] => [
+      `/settings?tab=${tab}`,
+      `settings-${tab}`,
+    ]),
   ];
 }
 

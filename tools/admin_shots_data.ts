@@ -21,6 +21,66 @@ export async function fillPanel(stack: RunningStack, sql: Sql, until: Until): Pr
   await flags(sql);
   await rollouts(sql);
   await messages(stack, sql, until);
+  await links(stack, sql, until);
+}
+
+const VISITORS = [
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+  "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36",
+  "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+  "WhatsApp/2.24.20.89 A",
+];
+
+/** Links as a shop has them, of which one was put up today. */
+async function links(stack: RunningStack, sql: Sql, until: Until): Promise<void> {
+  const home = `${stack.url}/simulator/`;
+  const chat = (text: string) => ({ phone_number_id: stack.stack.whatsapp.phoneNumberId, text });
+  const made = [
+    {
+      code: "newsletter-12",
+      default_url: `${home}?from=newsletter`,
+      tags: ["mail"],
+      utm: { campaign: "winter" },
+    },
+    {
+      code: "table-7",
+      whatsapp: chat("The bill, please. Table 7."),
+      default_url: home,
+      tags: ["restaurant"],
+    },
+    { code: "vip-gift", default_url: `${home}?gift`, max_uses: 50, password_hash: "-", tags: ["vip"] },
+    {
+      code: "spring-sale",
+      whatsapp: chat("Hello! I saw your poster about the spring sale."),
+      default_url: home,
+      targets: [
+        { when: { platform: ["windows", "macos", "linux"] }, url: `${home}?sale` },
+        {
+          when: { platform: ["ios", "android"], language: ["de"] },
+          whatsapp: chat("Hallo! Ich komme vom Plakat."),
+        },
+      ],
+      expires_at: new Date(Date.now() + 21 * 86_400_000).toISOString(),
+      tags: ["poster", "spring"],
+      utm: { source: "poster", campaign: "spring" },
+    },
+  ];
+  for (const link of made) {
+    await sql`select public.create_links(${
+      sql.json([{ ...link, request_hash: link.code }])
+    }, 'operator@example.com')`;
+  }
+  for (let n = 0; n < 34; n++) {
+    const response = await fetch(`${stack.url}/functions/v1/deeplinks/spring-sale`, {
+      redirect: "manual",
+      headers: { "user-agent": VISITORS[n * n % VISITORS.length], "accept-language": n % 3 ? "en" : "de" },
+    });
+    await response.body?.cancel();
+  }
+  await until("the clicks", async () => {
+    const [{ n }] = await sql`select count(*)::int as n from public.clicks where code = 'spring-sale'`;
+    return n >= 34 || undefined;
+  });
 }
 
 async function flags(sql: Sql): Promise<void> {

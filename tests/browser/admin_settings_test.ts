@@ -72,6 +72,7 @@ const PAGES: [path: string, heading: string, shown: string][] = [
   ["/links/new", "New link", "Where it leads"],
   ["/links/import", "Import links", "Choose a file"],
   ["/links/at/demo", "Link demo", "Nobody has opened it yet"],
+  ["/links/at/demo/change", "Change demo", "Where it leads"],
   ["/settings", "Settings", "Links may lead to these hosts."],
   ["/settings?tab=team", "Settings", "viewer@example.com"],
   ["/settings?tab=numbers", "Settings", "a second"],

@@ -65,9 +65,10 @@ export default function Chart(
       {
         width: target.current.clientWidth,
         height,
+        padding: [10, 12, 0, 0],
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
         legend: { show: legend, live: true },
-        scales: { y: { range: (_plot, _least, most) => [0, Math.max((most || 0) * 1.15, least, 1e-9)] } },
+        scales: { y: { range: (_plot, _least, most) => [0, Math.max((most || 0) * 1.06, least, 1e-9)] } },
         axes: [
           {
             ...axis,
@@ -96,7 +97,13 @@ export default function Chart(
             dash: dashed ? [6, 4] : undefined,
             points: { show: times.length === 1 },
             spanGaps: true,
-            value: (_plot, value) => value == null ? "–" : format(value),
+            // Without a pointer on it, what is newest.
+            value: (plot, value, index) => {
+              const told = plot.cursor.idx == null
+                ? [...plot.data[index]].findLast((one) => one != null)
+                : value;
+              return told == null ? "–" : format(told);
+            },
           })),
         ],
       },

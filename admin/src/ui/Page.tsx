@@ -21,11 +21,13 @@ export function Page(
     <Stack gap="lg">
       <Stack gap={4}>
         {back}
-        <Group justify="space-between" align="center" gap="sm">
-          <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>{title}</Title>
+        <Group justify="space-between" align="flex-start" gap="sm">
+          <Stack gap={4} style={{ minWidth: 0 }}>
+            <Title order={1} size="h2" style={{ overflowWrap: "anywhere" }}>{title}</Title>
+            {about && <Text c="dimmed" size="sm" component="div">{about}</Text>}
+          </Stack>
           {actions && <Group gap="xs">{actions}</Group>}
         </Group>
-        {about && <Text c="dimmed" size="sm" component="div">{about}</Text>}
       </Stack>
       {children}
     </Stack>

@@ -6,6 +6,7 @@ import { useNames } from "../../data/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -84,7 +85,9 @@ export function History({ flag }: { flag: Flag }) {
                     <Time at={step.changed_at} />
                   </Text>
                   {step.reason && (
-                    <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>{step.reason}</Text>
+                    <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+                      <Reason text={step.reason} />
+                    </Text>
                   )}
                   <Diff of={differences(step.before, step.after)} />
                 </div>

@@ -54,7 +54,7 @@ export function Import() {
     <Page
       title="Import links"
       about={`CSV with a row of column names, or JSON; at most ${MOST.toLocaleString()} at once.`}
-      back={<Anchor component={To} size="sm" href="/links">All links</Anchor>}
+      back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}
     >
       <For
         role="operator"
@@ -109,7 +109,11 @@ function Form() {
           )}
         </FileButton>
         <Button disabled={rows.length === 0} loading={make.isPending} onClick={() => make.mutate(rows)}>
-          {rows.length === 1 ? "Make 1 link" : `Make ${rows.length} links`}
+          {rows.length === 0
+            ? "Make the links"
+            : rows.length === 1
+            ? "Make 1 link"
+            : `Make ${rows.length} links`}
         </Button>
       </Group>
       {results && <Results of={results} rows={rows} />}

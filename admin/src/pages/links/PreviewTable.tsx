@@ -30,15 +30,31 @@ export function PreviewTable({ rows }: { rows: PreviewRow[] }) {
 }
 
 function Place({ of: { share, location, otherwise, why } }: { of: PreviewPlace }) {
+  const chat = location && chatIn(location);
   return (
     <div>
-      <Text size="sm" c={location ? undefined : "var(--bad)"} ff={location ? "monospace" : undefined} fz={13}>
-        {location ?? "Refused"}
-      </Text>
+      {chat ? <Text size="sm">{chat}</Text> : (
+        <Text
+          size="sm"
+          c={location ? undefined : "var(--bad)"}
+          ff={location ? "monospace" : undefined}
+          fz={13}
+        >
+          {location ?? "Refused"}
+        </Text>
+      )}
       {otherwise && <Text size="xs" ff="monospace">without the app {otherwise}</Text>}
       <Text size="xs" c="dimmed">{share < 100 && `${share} % of them, `}{why}</Text>
     </div>
   );
+}
+
+/** An address of wa.me as people read it. */
+function chatIn(location: string): string | undefined {
+  const { host, pathname, searchParams } = URL.canParse(location) ? new URL(location) : { host: "" } as URL;
+  if (host !== "wa.me") return undefined;
+  const text = searchParams.get("text");
+  return `WhatsApp chat with +${pathname.slice(1)}${text ? `: “${text}”` : ""}`;
 }
 
 /** Only what the rules ask for can make a difference. */

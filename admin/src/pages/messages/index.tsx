@@ -38,7 +38,7 @@ export default function Messages() {
         </>
       )}
       back={!wide && conversation && (
-        <Anchor size="sm" href={`#${search({ conversation: "" })}`}>All conversations</Anchor>
+        <Anchor size="sm" href={`#${search({ conversation: "" })}`}>← All conversations</Anchor>
       )}
     >
       <div className={classes.split}>

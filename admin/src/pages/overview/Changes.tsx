@@ -2,6 +2,7 @@
 import { Group, Text } from "@mantine/core";
 import { useNames } from "../../data/team.ts";
 import { Icon, type IconName } from "../../ui/icons.tsx";
+import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -28,7 +29,11 @@ export function Changes({ changes }: { changes: Change[] }) {
                     <Text size="sm" style={{ overflowWrap: "anywhere" }}>{change.what}</Text>
                     <Text size="xs" c="dimmed" component="div">
                       <Time at={change.at} /> by {name(change.who)}
-                      {change.why && `: ${change.why}`}
+                      {change.why && (
+                        <>
+                          : <Reason text={change.why} />
+                        </>
+                      )}
                     </Text>
                   </div>
                 </Group>

@@ -6,7 +6,15 @@ import type { OverviewData } from "./data.ts";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
-export function Traffic({ perMinute }: { perMinute: OverviewData["per_minute"] }) {
+/** Without the minutes that are not over: they would look like a fall. */
+function closed(perMinute: OverviewData["per_minute"], at: string): OverviewData["per_minute"] {
+  const [first, second] = perMinute.map(({ minute }) => Date.parse(minute));
+  const whole = perMinute.filter(({ minute }) => Date.parse(minute) + (second - first) <= Date.parse(at));
+  return whole.length > 1 ? whole : perMinute;
+}
+
+export function Traffic({ of }: { of: Pick<OverviewData, "at" | "per_minute"> }) {
+  const perMinute = of.per_minute, drawn = closed(perMinute, of.at);
   const sum = (way: "in" | "out") => perMinute.reduce((total, minute) => total + Number(minute[way]), 0);
   return (
     <Section
@@ -16,10 +24,10 @@ export function Traffic({ perMinute }: { perMinute: OverviewData["per_minute"] }
       <Suspense fallback={<Skeleton height={330} />}>
         <Chart
           label="Messages a minute"
-          times={perMinute.map(({ minute }) => Date.parse(minute) / 1000)}
+          times={drawn.map(({ minute }) => Date.parse(minute) / 1000)}
           series={[
-            { label: "in", colour: "teal", area: true, values: perMinute.map((minute) => Number(minute.in)) },
-            { label: "out", colour: "orange", values: perMinute.map((minute) => Number(minute.out)) },
+            { label: "in", colour: "teal", area: true, values: drawn.map((minute) => Number(minute.in)) },
+            { label: "out", colour: "orange", values: drawn.map((minute) => Number(minute.out)) },
           ]}
           format={(value) => String(Math.round(value * 10) / 10)}
           height={300}

@@ -43,7 +43,7 @@ export default function Overview() {
             <Health health={data.health} />
             <Numbers data={data} />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>
-              <Traffic perMinute={data.per_minute} />
+              <Traffic of={data} />
               <div className={classes.brakes}>
                 <Switches />
               </div>

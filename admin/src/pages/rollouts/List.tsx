@@ -80,7 +80,9 @@ function Row({ rollout }: { rollout: Rollout }) {
             {rollout.flag_key}
           </Anchor>
           <Text size="sm" c="dimmed" component="div">
-            {rollout.plan}, stage {rollout.stage}, <Time at={at} />; made by {name(rollout.created_by)}
+            {rollout.plan}
+            {rollout.stage > 0 && `, stage ${rollout.stage}`}, <Time at={at} />; made by{" "}
+            {name(rollout.created_by)}
           </Text>
         </div>
         <State tone={tone}>{words}</State>

@@ -54,7 +54,8 @@ export function Stages({ rollout, stages }: { rollout: Rollout; stages: Stage[] 
               aria-current={now ? "step" : undefined}
             >
               <Text size="xs" c="dimmed">
-                {now ? "Now" : state === "done" ? "Was" : "Then"} · {stage.name}
+                {now ? "Now" : state === "done" ? "Was" : "Then"}
+                {stage.name !== `${Number(stage.percentage)} %` && ` · ${stage.name}`}
               </Text>
               <Text fw={700} size="lg">{Number(stage.percentage)} %</Text>
               <Text size="xs" c="dimmed" component="div">

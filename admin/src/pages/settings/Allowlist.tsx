@@ -124,7 +124,7 @@ function Hosts({ of }: { of: Allowed[] }) {
     return <Empty icon="link" title="No host yet">Until there is one, nothing goes there.</Empty>;
   }
   return (
-    <Table>
+    <Table horizontalSpacing="md">
       <Table.Tbody>
         {of.map((host) => (
           <Table.Tr key={host.pattern}>

@@ -1,5 +1,5 @@
 /** Business numbers, and how fast each sends. */
-import { Button, Group, Modal, NumberInput, Stack, Table, Text } from "@mantine/core";
+import { Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -34,46 +34,43 @@ export function Numbers() {
         }
       >
         {(numbers) => (
-          <Table.ScrollContainer minWidth={480}>
-            <Table aria-label="Business numbers">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Number</Table.Th>
-                  <Table.Th>Sends at most</Table.Th>
-                  <Table.Th>To one person</Table.Th>
-                  <Table.Th w={90} aria-label="Change" />
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {numbers.map((number) => (
-                  <Table.Tr key={number.id}>
-                    <Table.Td>
-                      <Text size="sm" fw={600}>{nameOf(number)}</Text>
-                      <Text size="xs" c="dimmed" component="div">
-                        {number.id}, since <Time at={number.created_at} />
-                      </Text>
-                    </Table.Td>
-                    <Table.Td>{number.max_per_second} a second</Table.Td>
-                    <Table.Td>
-                      {number.pair_burst} at once, then one each {number.pair_seconds} s
-                    </Table.Td>
-                    <Table.Td>
-                      <For role="operator">
-                        <Button
-                          size="xs"
-                          variant="default"
-                          aria-label={`Change ${nameOf(number)}`}
-                          onClick={() => setEdited(number)}
-                        >
-                          Change
-                        </Button>
-                      </For>
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Table.ScrollContainer>
+          <Stack
+            gap="sm"
+            component="ul"
+            p={0}
+            m={0}
+            style={{ listStyle: "none" }}
+            aria-label="Business numbers"
+          >
+            {numbers.map((number) => (
+              <Paper key={number.id} component="li" withBorder p="sm">
+                <Group justify="space-between" gap="sm">
+                  <div>
+                    <Text size="sm" fw={600}>{nameOf(number)}</Text>
+                    <Text size="xs" c="dimmed" component="div">
+                      {number.id}, since <Time at={number.created_at} />
+                    </Text>
+                  </div>
+                  <div style={{ flex: "1 1 240px", maxWidth: 420 }}>
+                    <Text size="sm">Sends {number.max_per_second} a second at most.</Text>
+                    <Text size="sm">
+                      To one person {number.pair_burst} at once, then one each {number.pair_seconds} s.
+                    </Text>
+                  </div>
+                  <For role="operator">
+                    <Button
+                      size="xs"
+                      variant="default"
+                      aria-label={`Change ${nameOf(number)}`}
+                      onClick={() => setEdited(number)}
+                    >
+                      Change
+                    </Button>
+                  </For>
+                </Group>
+              </Paper>
+            ))}
+          </Stack>
         )}
       </Loaded>
       <Modal

@@ -131,7 +131,7 @@ function Row({ of }: { of: Member }) {
             since <Time at={of.created_at} />
           </Text>
         </div>
-        <div style={{ flex: "0 1 240px" }}>
+        <div style={{ flex: "1 1 200px", maxWidth: 420 }}>
           {may
             ? (
               <Select
@@ -157,7 +157,7 @@ function Row({ of }: { of: Member }) {
             )
             : of.role}
         </div>
-        <div style={{ flex: "0 1 240px" }}>
+        <div style={{ flex: "1 1 200px", maxWidth: 420 }}>
           {may
             ? (
               <MultiSelect

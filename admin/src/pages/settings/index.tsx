@@ -9,6 +9,7 @@ import { Notifications } from "./Notifications.tsx";
 import { Numbers } from "./Numbers.tsx";
 import { SignOffs } from "./SignOffs.tsx";
 import { Team } from "./Team.tsx";
+import classes from "./settings.module.css";
 
 const TABS: [value: string, title: string, content: ReactNode][] = [
   ["allowlist", "Allowlist", <Allowlist key="allowlist" />],
@@ -24,7 +25,7 @@ export default function Settings() {
   return (
     <Page title="Settings">
       <Tabs value={tab} onChange={(value) => setTab(value ?? "allowlist")} keepMounted={false}>
-        <Tabs.List mb="md">
+        <Tabs.List mb="md" className={classes.tabs}>
           {TABS.map(([value, title]) => <Tabs.Tab key={value} value={value}>{title}</Tabs.Tab>)}
         </Tabs.List>
         {TABS.map(([value, , content]) => <Tabs.Panel key={value} value={value}>{content}</Tabs.Panel>)}

@@ -1,5 +1,5 @@
 /** The form of a link, new or changed: what most need at the top, the rest in sections, and where it will lead beside it. */
-import { Alert, Button, Group, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Input, SegmentedControl, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Fault, Refusal } from "../../../data/refusal.ts";
 import { Icon } from "../../../ui/icons.tsx";
@@ -72,7 +72,7 @@ export function LinkForm(
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl">
           <Stack>
             <div>
-              <Text size="sm" fw={500} mb={4} id="opens">It opens</Text>
+              <Input.Label component="div" labelElement="div" mb={4} id="opens">It opens</Input.Label>
               <SegmentedControl
                 aria-labelledby="opens"
                 fullWidth
@@ -105,10 +105,8 @@ export function LinkForm(
                 placeholder="poster-7"
               />
             )}
-            <SimpleGrid cols={{ base: 1, xs: 2 }}>
-              <TagsField path="tags" label="Tags" />
-              <TextField path="utm.campaign" label="Campaign" placeholder="spring" />
-            </SimpleGrid>
+            <TagsField path="tags" label="Tags" />
+            <TextField path="utm.campaign" label="Campaign" placeholder="spring" />
             <More numbers={numbers} locked={link?.password ?? false} />
           </Stack>
           <Stack style={{ position: "sticky", top: 76, alignSelf: "start" }}>

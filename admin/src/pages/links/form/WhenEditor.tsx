@@ -218,7 +218,7 @@ function Titled({ title, hint, children }: { title: string; hint?: string; child
   return (
     <Stack gap={4}>
       <div>
-        <Text size="sm" fw={500}>{title}</Text>
+        <Input.Label component="div" labelElement="div">{title}</Input.Label>
         {hint && <Input.Description>{hint}</Input.Description>}
       </div>
       {children}

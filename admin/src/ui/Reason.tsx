@@ -1,0 +1,17 @@
+/** Why something was done, as it was written down; a rollout that is named by its id leads there. */
+import { Anchor } from "@mantine/core";
+import { Link } from "wouter";
+
+const ROLLOUT = /\brollout ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/;
+
+export function Reason({ text }: { text: string }) {
+  const found = ROLLOUT.exec(text);
+  if (!found) return text;
+  return (
+    <>
+      {text.slice(0, found.index)}
+      <Anchor component={Link} href={`/rollouts/${found[1]}`} inherit underline="always">rollout</Anchor>
+      {text.slice(found.index + found[0].length)}
+    </>
+  );
+}
