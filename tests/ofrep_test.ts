@@ -194,13 +194,17 @@ edgeTest("OFREP: what cannot be evaluated says so in the protocol's words", asyn
   await makeFlags(edge);
   const cases: [path: string, body: unknown, status: number, errorCode: string][] = [
     [ONE, "{", 400, "PARSE_ERROR"],
-    [ONE, "", 400, "PARSE_ERROR"],
-    [ONE, {}, 400, "INVALID_CONTEXT"],
+    [ONE, " ", 400, "PARSE_ERROR"],
     [ONE, "null", 400, "INVALID_CONTEXT"],
+    [ONE, "[]", 400, "INVALID_CONTEXT"],
+    [ONE, '"u1"', 400, "INVALID_CONTEXT"],
+    [ONE, { context: null }, 400, "INVALID_CONTEXT"],
     [ONE, { context: [] }, 400, "INVALID_CONTEXT"],
     [ONE, { context: "u1" }, 400, "INVALID_CONTEXT"],
     [ONE, { context: { targetingKey: 7 } }, 400, "INVALID_CONTEXT"],
     [`${ALL}/half.enabled`, { context: {} }, 400, "TARGETING_KEY_MISSING"],
+    [`${ALL}/half.enabled`, {}, 400, "TARGETING_KEY_MISSING"],
+    [`${ALL}/half.enabled`, undefined, 400, "TARGETING_KEY_MISSING"],
     [`${ALL}/checkout.broken`, CONTEXT, 400, "PARSE_ERROR"],
     [`${ALL}/gone.enabled`, CONTEXT, 404, "FLAG_NOT_FOUND"],
     [`${ALL}/not.a.flag`, CONTEXT, 404, "FLAG_NOT_FOUND"],
@@ -224,6 +228,21 @@ edgeTest("OFREP: what cannot be evaluated says so in the protocol's words", asyn
   assertEquals(half.errorCode, "TARGETING_KEY_MISSING");
   const all = body.flags.find(({ key }: { key: string }) => key === "all.enabled");
   assertEquals(all, { key: "all.enabled", value: true, reason: "STATIC", variant: "on" });
+});
+
+edgeTest("OFREP: neither a body nor a context in it is required", async (edge) => {
+  await makeFlags(edge);
+  const expected = await ask(edge, ONE, { body: { context: {} } });
+  assertEquals([expected.status, expected.body.value], [200, true]);
+  const all = await ask(edge, ALL, { body: { context: {} } });
+  for (const body of [undefined, "", {}]) {
+    const one = await ask(edge, ONE, { body });
+    assertEquals([one.status, one.body], [200, expected.body], JSON.stringify(body));
+    const bulk = await ask(edge, ALL, { body });
+    assertEquals([bulk.status, bulk.body], [200, all.body], JSON.stringify(body));
+    const again = await ask(edge, ALL, { body, headers: { "if-none-match": bulk.headers.get("etag")! } });
+    assertEquals(again.status, 304);
+  }
 });
 
 edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives them", async (edge) => {

@@ -20,7 +20,7 @@ import {
 } from "../_shared/flags/ofrep.ts";
 import type { Pace } from "../_shared/flags/pace.ts";
 import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
-import { readJson } from "../_shared/http/body.ts";
+import { parseJson, readBody, readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
@@ -106,7 +106,8 @@ export function createHandler(deps: FlagsDeps): Handler {
     const one = path === "" || path === "/" ? undefined : decodeKey(path);
     let body: unknown;
     try {
-      body = await readJson(request, MAX_BODY_BYTES);
+      const bytes = await readBody(request, MAX_BODY_BYTES);
+      body = bytes.byteLength === 0 ? undefined : parseJson(bytes);
     } catch (error) {
       if (!(error instanceof Problem) || error.code !== "invalid_json") throw error;
       return failure(one, "PARSE_ERROR", "The body is not valid JSON.");
@@ -222,7 +223,7 @@ const utf8 = new TextEncoder();
  * context changes), the kill switches, and whether metadata is shown.
  */
 function etagOf(config: Config, body: unknown, killed: boolean[], metadata: boolean): string {
-  const bytes = utf8.encode(JSON.stringify([body, killed]));
+  const bytes = utf8.encode(JSON.stringify([body ?? {}, killed]));
   const hash = [0, 0x9747b28c].map((seed) => murmur3(bytes, seed).toString(36)).join(".");
   return `"${config.revision.toString(36)}.${hash}${metadata ? ".m" : ""}"`;
 }

@@ -96,7 +96,8 @@ function describe({ metadata, version }: Setting): Metadata {
 }
 
 /**
- * The context of a request's body. A targeting key may be missing: what is the same for everybody needs none.
+ * The context of a request's body. OFREP 0.3 requires neither a body (undefined here) nor a context in it, nor a targeting
+ * key: what is the same for everybody needs none.
  */
 export function readContext(body: unknown): RemoteContext {
   const invalid = (errorDetails: string): RemoteContext => ({
@@ -104,10 +105,11 @@ export function readContext(body: unknown): RemoteContext {
     errorCode: "INVALID_CONTEXT",
     errorDetails,
   });
-  const context = (body as { context?: unknown } | null | undefined)?.context;
-  if (typeof context !== "object" || context === null || Array.isArray(context)) {
-    return invalid('The body must be an object with an object "context".');
-  }
+  if (body === undefined) return { ok: true, targetingKey: "" };
+  const object = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!object(body)) return invalid("The body must be an object.");
+  const { context = {} } = body as { context?: unknown };
+  if (!object(context)) return invalid('"context" must be an object.');
   const { targetingKey = "" } = context as { targetingKey?: unknown };
   return typeof targetingKey === "string"
     ? { ok: true, targetingKey }
