@@ -82,6 +82,8 @@ databaseTest("set_flag() refuses a stale version, and what cannot be", async (sq
   // A circle over two flags.
   await set(sql, { prerequisites: [FLAG] }, 0, "b.enabled");
   assertEquals(await set(sql, { prerequisites: ["b.enabled"] }, 1), "GL422");
+  assertEquals(await set(sql, { prerequisites: null }, 1, "b.enabled"), undefined);
+  assertEquals((await flagOf(sql, "b.enabled")).metadata, {});
 });
 
 databaseTest(

@@ -73,7 +73,7 @@ begin
     select case k when 'percentage' then 'rollout_percentage' else k end
     from jsonb_each(p_changes) as c (k, v) where v = 'null' and k <> 'launched_at');
   v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
-  select n.key into v_name from jsonb_array_elements_text(p_changes -> 'prerequisites') as n (key)
+  select n.key into v_name from jsonb_array_elements_text(nullif(p_changes -> 'prerequisites', 'null')) as n (key)
   where not exists (select from public.settings s where s.key = n.key and s.key like '%.enabled') limit 1;
   if v_name is not null then
     raise exception 'there is no flag % to need', v_name using errcode = 'GL422',
