@@ -33,6 +33,15 @@ function creating(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
+A plan of your own is a file like this one; the percentages are percent, error rates fractions (0.01 is 1 %), latencies
+milliseconds. docs/rollouts.md has all that a stage may say.
+
+  {"stages": [
+    {"name": "a tenth", "percentage": 10, "hold_minutes": 60, "min_samples": 300,
+     "advance_when": {"error_rate_below": 0.01}, "roll_back_when": {"error_rate_above": 0.02}},
+    {"name": "all", "percentage": 100, "hold_minutes": 1440, "min_samples": 1000,
+     "advance_when": {"error_rate_below": 0.01}, "roll_back_when": {"error_rate_above": 0.02}}]}
+
 Examples:
   gatelink rollout create deeplinks --template standard --segment team
   gatelink rollout create deeplinks --template canary --why "after the fix"

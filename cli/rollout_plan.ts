@@ -62,7 +62,7 @@ export async function planOf(
   throw new CliError(
     "invalid",
     `${plan}: ${checked.faults.map(({ path, message }) => `${path} ${message}`.trim()).join("; ")}`,
-    "supabase/functions/_shared/rollouts/plan.ts says what a plan is.",
+    "docs/rollouts.md says what a plan is, with an example; gatelink rollout create --help has a short one.",
   );
 }
 

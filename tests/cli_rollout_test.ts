@@ -56,6 +56,15 @@ Deno.test("gatelink rollout create: a plan of one's own, checked before it is se
   await fails(`rollout create gone.enabled --template canary`, 4, "not_found", /no flag gone/i);
 });
 
+Deno.test("gatelink rollout create --help: its plan can be made a rollout of", async () => {
+  const { out } = await gatelink("rollout create --help");
+  const [plan] = /\{"stages": [^]*?\]\}(?=\n\n)/.exec(out) ?? [];
+  assert(plan !== undefined, out);
+  const file = await written("plans/help.json", plan);
+  const { stages } = await document(`rollout create ${await made()} --plan ${file}`);
+  assertEquals(stages.length, 2);
+});
+
 Deno.test("gatelink rollout start: refused while a gate is open, unless overridden, which is kept", async () => {
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
