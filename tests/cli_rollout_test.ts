@@ -58,8 +58,8 @@ Deno.test("gatelink rollout create: a plan of one's own, checked before it is se
 
 Deno.test("gatelink rollout create --help: its plan can be made a rollout of", async () => {
   const { out } = await gatelink("rollout create --help");
-  const [plan] = /\{"stages": [^]*?\]\}(?=\n\n)/.exec(out) ?? [];
-  assert(plan !== undefined, out);
+  const plan = /\{"stages": [^]*?\]\}(?=\n\n)/.exec(out)?.[0] ?? "";
+  assert(plan !== "", out);
   const file = await written("plans/help.json", plan);
   const { stages } = await document(`rollout create ${await made()} --plan ${file}`);
   assertEquals(stages.length, 2);
