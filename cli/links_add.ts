@@ -55,7 +55,7 @@ export function adding(group: Command, run: Run): void {
     .option("--expires <time>", "not after: a time, or how long from now, like 30d", later)
     .option("--expired-url <url>", "where visits go while it cannot be used")
     .option("--max-uses <n>", "so many people at most", whole(1, 1_000_000_000))
-    .option("--password <password>", "ask for this first")
+    .option("--password <password>", "ask for this first; - reads it from standard input, where nobody looks")
     .option("--flag <key>", "lead to the url only, where this flag is off for the visitor")
     .option(
       "--preview <name=value>",
@@ -132,6 +132,10 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
       "gatelink links add --help has examples.",
     );
   }
+  for (const address of [url, options.expiredUrl]) {
+    if (address === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(address)) continue;
+    throw new CliError("usage", `${address} is not written in full.`, `Did you mean https://${address} ?`);
+  }
   return {
     default_url: url,
     whatsapp: options.whatsapp === undefined
@@ -146,12 +150,23 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
     expires_at: options.expires,
     expired_url: options.expiredUrl,
     max_uses: options.maxUses,
-    password: options.password,
+    password: options.password === "-" ? await passwordGiven() : options.password,
     flag_key: options.flag,
     preview: options.preview && Object.fromEntries(options.preview),
     pass_query: options.passQuery,
     fingerprint: options.fingerprint,
   };
+}
+
+/** What standard input holds, without the end of the line. */
+async function passwordGiven(): Promise<string> {
+  const password = (await new Response(Deno.stdin.readable).text()).replace(/\r?\n$/, "");
+  if (password !== "") return password;
+  throw new CliError(
+    "usage",
+    "Standard input holds no password.",
+    "printf '%s' \"$PASSWORD\" | gatelink links add … --password -",
+  );
 }
 
 async function onlyNumber(session: Session): Promise<string> {

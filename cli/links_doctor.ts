@@ -14,6 +14,7 @@ import {
   needsHtml,
 } from "./links_checks.ts";
 import { each, probe } from "./links_probe.ts";
+import { type Orphan, ORPHAN_DAYS, topOrphans } from "./links_orphans.ts";
 import { loadRules, placesOf } from "./links_rules.ts";
 import { type Cell, counted, table } from "./output.ts";
 import type { Result, Run, Session } from "./session.ts";
@@ -58,6 +59,7 @@ Looked at are the links that visits can use: active, not expired, not used up.
   images   of previews: there, an image, of a size that WhatsApp shows
   domain   apple-app-site-association and assetlinks.json: JSON, no redirect, with the apps of the setting
            deeplinks.apps; whether HTML gets through, if a link needs it
+  codes    that no link has, the ones asked for most in 7 days: misprints on posters, links that were never made
 From this machine, as a program: what answers a program otherwise than people is a warning. Exit code 1 when there is
 a problem; warnings alone end with 0.
 
@@ -87,7 +89,9 @@ async function examine(session: Session, codes: string[], options: Options): Pro
     reports.push(...await visit(session, places, domain, options.timeout));
     if (links.length > 0) reports.push(...await checkDomain(links, rules, options.timeout));
   }
-  return report({ links: links.length, left_out: all.length - links.length, addresses, domain }, reports);
+  const unknown_codes = codes.length > 0 ? [] : await topOrphans(await session.api());
+  const left_out = all.length - links.length;
+  return report({ links: links.length, left_out, addresses, domain, unknown_codes }, reports);
 }
 
 async function read(session: Session, api: LinksApi, codes: string[]): Promise<Link[]> {
@@ -188,6 +192,8 @@ interface Seen {
   left_out: number;
   addresses: number;
   domain: string | undefined;
+  /** Asked for most, of all links only. */
+  unknown_codes: Orphan[];
 }
 
 function report(seen: Seen, reports: Report[]): Result {
@@ -207,9 +213,12 @@ function report(seen: Seen, reports: Report[]): Result {
     url === undefined ? what : `${url} ${what}`,
     advice,
   ]);
+  const unknown = seen.unknown_codes.map(({ code, visits }) => `${code} (${visits})`).join(", ");
+  const asked = unknown === "" ? "" : `\n\nAsked for in ${ORPHAN_DAYS} days, and no link: ${unknown}.`;
   return {
     document: { ...seen, problems, warnings, findings: sorted },
-    text: rows.length === 0 ? said : `${table(["", "link", "what", "what to do"], rows)}\n\n${said}`,
+    text: (rows.length === 0 ? said : `${table(["", "link", "what", "what to do"], rows)}\n\n${said}`) +
+      asked,
     failed: problems > 0,
   };
 }

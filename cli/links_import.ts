@@ -100,6 +100,7 @@ async function imported(session: Session, file: string, options: Options): Promi
     if (options.newCodes) delete link.code;
     if (options.tag) link.tags = [...asList(link.tags), ...options.tag];
     const outcome: Outcome = { row: row.place, status: "ready", external_id: link.external_id };
+    if (typeof link.code === "string") outcome.code = link.code;
     outcomes.push(outcome);
     const elsewhere = options.domain !== undefined && mapped.domain !== options.domain.toLowerCase();
     const leftOut = elsewhere ? `it is not on ${options.domain}` : mapped.leftOut;
@@ -120,7 +121,6 @@ async function imported(session: Session, file: string, options: Options): Promi
       Object.assign(outcome, { status: "refused", error: "url_not_allowed", why });
       for (const host of hostsToAllow(read.data, rules)) hosts.add(host);
     } else {
-      outcome.code = link.code as string | undefined;
       pending.push({ outcome, link, bytes: JSON.stringify(link).length });
     }
     if (outcomes.length % BULK === 0) session.progress(`${outcomes.length} of ${rows.length} rows read`);

@@ -60,6 +60,12 @@ Deno.test("links add: a chat with the only number, rules in their order, and a b
 Deno.test("links add: what may not be is refused, with what to do", async () => {
   await fails("links add", 2, "usage", /url, or --whatsapp/);
   await fails(`links add https://www.example.com/ --body '{}'`, 2, "usage", /--body stands for all/);
+  await fails(
+    "links add www.example.com/a",
+    2,
+    "usage",
+    /not written in full.*Did you mean https:\/\/www\.example\.com\/a/s,
+  );
   await fails("links add https://elsewhere.example.net/", 4, "invalid", /not on the allowlist/);
   await fails("links add https://www.example.com/ --code admin", 4, "invalid", /reserved/);
   await fails("links add https://www.example.com/ --utm color=red", 2, "usage", /source, medium/);
@@ -135,7 +141,7 @@ Deno.test("links import: a row is refused for what is wrong with it, the others 
   const path = await table(`${code}.csv`, [
     { code, url: "https://www.example.com/1", tags: "a, b", max_uses: "3" },
     { code: code.toUpperCase(), url: "https://www.example.com/2", tags: "", max_uses: "" },
-    { code: "", url: "https://elsewhere.example.net/", tags: "", max_uses: "" },
+    { code: `${code}-3`, url: "https://elsewhere.example.net/", tags: "", max_uses: "" },
     { code: "", url: "https://www.example.com/4", tags: "", max_uses: "none" },
     { code: "", url: "https://www.example.com/5", tags: "", max_uses: "" },
   ]);
@@ -156,6 +162,11 @@ Deno.test("links import: a row is refused for what is wrong with it, the others 
     [5, "refused", "invalid_request"],
     [6, "made", undefined],
   ]);
+  assertEquals(
+    results.slice(0, 3).map((result: { code?: string }) => result.code),
+    [code, code, `${code}-3`],
+    "whatever became of it",
+  );
   const link = await document(`links show ${code}`);
   assertEquals([link.tags, link.max_uses], [["a", "b", "imported"], 3]);
 
@@ -356,6 +367,21 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
     (await gatelink(`links doctor ${stale} --offline`)).out,
     /^ +link +what[^]*1 problem, 0 warnings\.\n$/,
   );
+});
+
+Deno.test("links doctor: codes that people asked for and no link has", async () => {
+  const code = unique("misprint");
+  for (let i = 0; i < 3; i++) await visit(`${stack.url}/l/${code}`);
+  await visit(`${stack.url}/l/${code}.ico`);
+  await eventually("the visits are counted", async () => {
+    const rows =
+      await sql`select visits::int from public.orphan_visits where code like ${`${code}%`} order by code`;
+    return rows.length === 2 && rows[0].visits === 3 || undefined;
+  });
+  const { unknown_codes } = (await gatelink("links doctor --offline --json")).json();
+  const mine = unknown_codes.filter((orphan: { code: string }) => orphan.code.startsWith(code));
+  assertEquals(mine, [{ code, visits: 3 }]);
+  assertMatch((await gatelink("links doctor --offline")).out, new RegExp(`no link: .*${code} \\(3\\)`));
 });
 
 Deno.test("links doctor: the domain's files name the apps of the setting", async () => {

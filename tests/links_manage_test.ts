@@ -166,6 +166,15 @@ const refused: [string, unknown, string, string?][] = [
     "weight",
   ],
   [
+    "weights that divide more visitors than there are",
+    {
+      default_url: HOME,
+      targets: [{ when: { weight: 60 }, url: HOME }, { when: { weight: 40.01 }, url: SALE }],
+    },
+    "invalid_request",
+    "targets divide more than 100 of 100 visitors",
+  ],
+  [
     "an unknown condition",
     { default_url: HOME, targets: [{ when: { moon: "full" }, url: HOME }] },
     "invalid_request",

@@ -317,7 +317,7 @@ linksTest("with the flag off visitors go to the default, and come back when it i
   await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
   const first = await links.visit(made);
   const cookie = first.headers.get("set-cookie")!;
-  assertMatch(cookie, /^gl_visitor=[a-z2-7]{16}; Path=\/; Max-Age=15552000; SameSite=Lax; HttpOnly$/);
+  assertMatch(cookie, /^gl_visitor=[a-z2-7]{16}; Path=\/; Max-Age=15552000; SameSite=Lax; HttpOnly; Secure$/);
   for (let i = 0; i < 10; i++) {
     const again = await links.visit(made, { cookie: cookie.split(";")[0] });
     assertEquals(again.headers.get("location"), first.headers.get("location"), "the same arm each time");
@@ -422,6 +422,52 @@ htmlTest(
     assertMatch(await form.text(), /<input type="password" name="password"/);
   },
 );
+
+htmlTest(
+  "where HTML can be served, people read why a link cannot be used, and programs do as before",
+  async (links) => {
+    const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+    const past = new Date(Date.now() - 60_000).toISOString();
+    const expired = await links.link({ default_url: HOME, expires_at: past });
+    const off = await links.link({ default_url: HOME });
+    await links.call(`/${off}`, { method: "PATCH", body: { state: "disabled" } });
+    const used = await links.link({ default_url: HOME, max_uses: 1 });
+    await links.visit(used);
+    const cases: [string, number, string, string][] = [
+      ["nosuchcode", 404, "There is no such link", "link_not_found"],
+      [expired, 410, "This link has expired", "link_expired"],
+      [off, 403, "This link is switched off", "link_disabled"],
+      [used, 410, "This link was used as often as it may be", "link_used_up"],
+    ];
+    for (const [code, status, title, problem] of cases) {
+      const answer = await links.visit(code, BROWSER);
+      assertEquals([answer.status, answer.headers.get("content-type")], [status, "text/html; charset=utf-8"]);
+      assertEquals(answer.headers.get("cache-control"), "no-store");
+      assertMatch(await answer.text(), new RegExp(`<title>${title}</title>.*<h1>${title}</h1><p>[A-Z]`));
+      assertEquals((await (await links.visit(code)).json()).code, problem, "without Accept");
+      assertEquals((await (await links.visit(code, { accept: "application/json" })).json()).code, problem);
+    }
+    for (let i = 0; i < 21; i++) await (await links.visit(`walk-${i}`, IP)).body?.cancel();
+    const refused = await links.visit(off, { ...IP, ...BROWSER });
+    assertEquals(refused.status, 429);
+    assertMatch(refused.headers.get("retry-after")!, /^\d+$/);
+    assertMatch(await refused.text(), /Too many requests/);
+    assertEquals((await links.visit("nosuchcode", { ...BROWSER, "sec-purpose": "prefetch" })).status, 404);
+  },
+);
+
+linksTest("addresses that only take a POST say so, and are no unknown codes", async (links) => {
+  for (const path of ["/claim", "/bulk"]) {
+    const answer = await links.call(path, { open: true });
+    assertEquals([answer.status, answer.body.code, answer.headers.get("allow")], [
+      405,
+      "method_not_allowed",
+      "POST",
+    ]);
+  }
+  await links.flush();
+  assertEquals([...await links.sql`select code from orphan_visits`], []);
+});
 
 linksTest("on the link domain HTML can be served, elsewhere not", async (links) => {
   const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });

@@ -7,10 +7,11 @@
  *
  * @module
  */
+import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/http/serve.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { ANY_ORIGIN } from "./cors.ts";
-import { type Page, passwordPage } from "../_shared/links/pages.ts";
+import { type Page, passwordPage, refusalPage } from "../_shared/links/pages.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 
 const NO_STORE: [string, string] = ["cache-control", "no-store"];
@@ -58,6 +59,27 @@ export function page(status: number, make: (nonce: string) => Page, cookie?: str
 /** Asks for the password. */
 export function passwordForm(wrong: boolean): Response {
   return page(wrong ? 403 : 401, (nonce) => passwordPage(wrong, nonce));
+}
+
+/** What a visitor can do where a link cannot be used. Other refusals are no visitor's business. */
+const ADVICE: Partial<Record<ProblemCode, string>> = {
+  link_not_found: "Look at the address again: a character may be missing, or one too many.",
+  link_deleted: "Ask whoever gave it to you for another one.",
+  link_disabled: "It may work again later.",
+  link_blocked: "Ask whoever gave it to you for another one.",
+  link_not_started: "Come back later.",
+  link_expired: "Ask whoever gave it to you for another one.",
+  link_used_up: "Ask whoever gave it to you for another one.",
+  rate_limited: "Wait a minute, and try again.",
+};
+
+/** Why a link cannot be used, as a page with the problem's status and headers; undefined where there is none for it. */
+export function refusalAnswer({ code, status, headers }: Problem): Response | undefined {
+  const advice = ADVICE[code];
+  if (advice === undefined) return undefined;
+  const answer = page(status, (nonce) => refusalPage(PROBLEMS[code].title, advice, nonce));
+  for (const [name, value] of Object.entries(headers)) answer.headers.set(name, value);
+  return answer;
 }
 
 /** What a link is about, for those whom it is only shown to. */

@@ -56,7 +56,10 @@ export function createHandler(routes: Routes): Handler {
     const { method } = request;
     const slash = path.indexOf("/", 1);
     // The way of nearly all requests.
-    if (slash < 0 && path.length > 1 && (method === "GET" || method === "HEAD")) {
+    if (
+      slash < 0 && path.length > 1 && (method === "GET" || method === "HEAD") && path !== "/claim" &&
+      path !== "/bulk"
+    ) {
       return routes.visit(call, codeOf(path.slice(1)));
     }
     const first = slash < 0 ? path.slice(1) : path.slice(1, slash);

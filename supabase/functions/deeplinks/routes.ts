@@ -127,6 +127,8 @@ export function createRoutes(
     killed: killedNow,
     countryHeader: COUNTRY_HEADER,
     servesHtml,
+    // As what is thrown is counted.
+    refused: (code) => count("deeplinks_refused", code),
     urlOf,
     now: Date.now,
   });
@@ -134,6 +136,7 @@ export function createRoutes(
     kept,
     withLink: visits.withLink,
     unlocked: visits.unlocked,
+    refusalPage: visits.refusalPage,
     takePasswordAttempt: (code, client) =>
       rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
     returnPasswordAttempt: (code, client) =>

@@ -25,6 +25,8 @@ export interface UnlockDeps {
   ): Response | Promise<Response>;
   /** The answer to whoever gave the password. */
   unlocked(call: Call, link: Link): Response | Promise<Response>;
+  /** A refusal as a page; undefined where that is for nobody. */
+  refusalPage(call: Call, error: unknown): Response | undefined;
   /** Takes a guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
   /** Gives it back. Never rejects: the password was right. */
@@ -45,25 +47,34 @@ const MAX_FORM_BYTES = 4096;
 
 /** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`. */
 export function createUnlock(deps: UnlockDeps) {
-  return (call: Call, code: string): Response | Promise<Response> =>
-    deps.withLink(call, code, async (link) => {
-      const { request } = call;
-      const password = await passwordOf(request);
-      if (!link.password) return await deps.unlocked(call, link);
-      const client = deps.kept.clientOf(deps.kept.networkOfCall(call));
-      const attempt = await deps.takePasswordAttempt(code, client);
-      if (!attempt.allowed || attempt.hash === null) {
-        throw new Problem("rate_limited", {
-          headers: { "retry-after": String(Math.ceil(attempt.retry_after_ms / 1000) || 1) },
-        });
-      }
-      if (await isPassword(password, attempt.hash)) {
-        await deps.returnPasswordAttempt(code, client);
-        return await deps.unlocked(call, link);
-      }
-      if (isForm(request) && deps.servesHtml(request)) return passwordForm(true);
-      throw new Problem("link_password_wrong");
-    });
+  return async (call: Call, code: string): Promise<Response> => {
+    try {
+      return await deps.withLink(call, code, (link) => unlock(call, link));
+    } catch (error) {
+      const answer = deps.refusalPage(call, error);
+      if (answer === undefined) throw error;
+      return answer;
+    }
+  };
+
+  async function unlock(call: Call, link: Link): Promise<Response> {
+    const { request } = call;
+    const password = await passwordOf(request);
+    if (!link.password) return await deps.unlocked(call, link);
+    const client = deps.kept.clientOf(deps.kept.networkOfCall(call));
+    const attempt = await deps.takePasswordAttempt(link.code, client);
+    if (!attempt.allowed || attempt.hash === null) {
+      throw new Problem("rate_limited", {
+        headers: { "retry-after": String(Math.ceil(attempt.retry_after_ms / 1000) || 1) },
+      });
+    }
+    if (await isPassword(password, attempt.hash)) {
+      await deps.returnPasswordAttempt(link.code, client);
+      return await deps.unlocked(call, link);
+    }
+    if (isForm(request) && deps.servesHtml(request)) return passwordForm(true);
+    throw new Problem("link_password_wrong");
+  }
 }
 
 function isForm({ headers }: Request): boolean {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Problem } from "../_shared/http/problem.ts";
+import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { placeOf, wantsToken } from "../_shared/links/place.ts";
 import type { Orphans } from "../_shared/links/orphans.ts";
@@ -15,7 +15,7 @@ import type { LinkStore } from "../_shared/links/store.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 import { RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
 import { appPage, previewPage } from "../_shared/links/pages.ts";
-import { jsonAnswer, page, passwordForm, redirect, shown } from "./answers.ts";
+import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
 import { forAnyOrigin } from "./cors.ts";
 import type { Explain } from "./explain.ts";
 import type { Call } from "./handler.ts";
@@ -34,6 +34,8 @@ export interface VisitDeps {
   countryHeader: string;
   /** Whether HTML gets to the visitor as HTML. */
   servesHtml(request: Request): boolean;
+  /** Counts a refusal that is answered as a page. */
+  refused(code: ProblemCode): void;
   /** The link's address as people know it: a proxy may stand in front of the one that was asked. */
   urlOf(request: Request, code: string): { url: string };
   now(): number;
@@ -66,8 +68,19 @@ export function createVisits(deps: VisitDeps) {
   }
 
   /** An SDK on a page of another origin has to be able to read why not. */
-  function refusal({ request }: Call, error: unknown): never {
-    throw wantsJson(request) ? forAnyOrigin(error) : error;
+  function refusal(call: Call, error: unknown): Response {
+    if (wantsJson(call.request)) throw forAnyOrigin(error);
+    const answer = refusalPage(call, error);
+    if (answer === undefined) throw error;
+    return answer;
+  }
+
+  /** People get a page where one can be served; undefined for all others. */
+  function refusalPage({ request }: Call, error: unknown): Response | undefined {
+    if (!(error instanceof Problem) || !wantsHtml(request) || !deps.servesHtml(request)) return undefined;
+    const answer = refusalAnswer(error);
+    if (answer !== undefined) deps.refused(error.code);
+    return answer;
   }
 
   /** Hands on the link as soon as it is there: at once when it is in memory. */
@@ -174,7 +187,8 @@ export function createVisits(deps: VisitDeps) {
       record(call, link, visit, "fallback", token);
     }
     const cookie = isNew
-      ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly`
+      ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +
+        (deps.urlOf(request, link.code).url.startsWith("https:") ? "; Secure" : "")
       : undefined;
     if (asJson) {
       const because = decision.outcome === "fallback" ? decision.code : decision.because;
@@ -199,9 +213,13 @@ export function createVisits(deps: VisitDeps) {
     return answer(call, link, UNLOCKED);
   }
 
-  return { visit, unlocked, withLink };
+  return { visit, unlocked, withLink, refusalPage };
 }
 
 function wantsJson({ headers }: Request): boolean {
   return headers.get("accept")?.includes("application/json") ?? false;
+}
+
+function wantsHtml({ headers }: Request): boolean {
+  return headers.get("accept")?.includes("text/html") ?? false;
 }

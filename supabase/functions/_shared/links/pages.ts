@@ -1,5 +1,6 @@
 /**
- * The few pages that links answer where HTML can be served: what messengers show, the way into an app, the password.
+ * The few pages that links answer where HTML can be served: what messengers show, the way into an app, the password,
+ * why a link cannot be used.
  *
  * Everything that is put in is escaped for where it stands. Each page names what it may load in its content security
  * policy: nothing but its own style and, where it has one, its own script.
@@ -74,6 +75,12 @@ export function appPage(app: string, fallback: string, nonce: string): Page {
       escapeHtml(fallback)
     }">Go on without it</a></p><script nonce="${nonce}">${script}</script>`;
   return page("Opening the app", "", body, nonce);
+}
+
+/** Says why a link cannot be used, in words for the visitor. */
+export function refusalPage(title: string, advice: string, nonce: string): Page {
+  const words = title.replace(/\.$/, "");
+  return page(words, "", `<main><h1>${escapeHtml(words)}</h1><p>${escapeHtml(advice)}</p></main>`, nonce);
 }
 
 /** Asks for a link's password. It is posted, never put into an address. */

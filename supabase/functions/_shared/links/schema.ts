@@ -104,9 +104,18 @@ const target = z.strictObject({
   `needs exactly one of ${PLACES.join(", ")}`,
 );
 
+/** Of 100 visitors so many as a rule takes of all of them: one with another condition besides its weight leaves some out. */
+function shareOfAll({ when: { weight, ...others } = {} }: z.output<typeof target>): number {
+  const isForAll = Object.values(others).every((condition) => condition === undefined);
+  return weight !== undefined && isForAll ? weight : 0;
+}
+
 const shape = {
   default_url: url.optional(),
-  targets: z.array(target).max(LIMITS.targets).optional(),
+  targets: z.array(target).max(LIMITS.targets).refine(
+    (targets) => targets.reduce((sum, target) => sum + shareOfAll(target), 0) < 100.001,
+    "divide more than 100 of 100 visitors by weight",
+  ).optional(),
   whatsapp: chat.optional(),
   starts_at: instant.optional(),
   expires_at: instant.optional(),

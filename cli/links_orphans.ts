@@ -1,0 +1,29 @@
+/** Codes that people asked for and no link has: misprints, and links that were never made. */
+import type { Api } from "./api.ts";
+
+/** Days that are looked at, today included. */
+export const ORPHAN_DAYS = 7;
+/** Codes that are shown. */
+const MOST = 10;
+
+/** An unknown code, and how often it was asked for. */
+export interface Orphan {
+  code: string;
+  visits: number;
+}
+
+/**
+ * The unknown codes that were asked for most in the last days. What has a dot in it is left out, and so is what found no
+ * room of its own (10,000 codes a day): browsers and robots ask for files, nobody misprints a link like that.
+ */
+export async function topOrphans(api: Api): Promise<Orphan[]> {
+  const since = new Date(Date.now() - (ORPHAN_DAYS - 1) * 86_400_000).toISOString().slice(0, 10);
+  const rows = await api.rows<Orphan>((client) =>
+    client.from("orphan_visits").select("code,visits").gte("day", since).neq("code", "")
+      .not("code", "like", "%.%").order("visits", { ascending: false }).limit(1000)
+  );
+  const visits = new Map<string, number>();
+  for (const row of rows) visits.set(row.code, (visits.get(row.code) ?? 0) + row.visits);
+  return [...visits].map(([code, visits]) => ({ code, visits }))
+    .sort((a, b) => b.visits - a.visits || (a.code < b.code ? -1 : 1)).slice(0, MOST);
+}
