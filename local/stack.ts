@@ -206,16 +206,20 @@ async function healthy(url: string): Promise<void> {
 /** The demo service, with the secrets of its destination as they are in the database now. */
 function demo(sql: Sql): (request: Request) => Promise<Response> {
   let secrets: string[] = [];
+  // Deliveries that come side by side wait for the one reading.
+  let reading: Promise<void> | undefined;
   let readAt = -Infinity;
   const serve = createDemoService({ secrets: () => secrets });
   return async (request) => {
     if (performance.now() - readAt > 1_000) {
       readAt = performance.now();
-      const rows = await sql<{ secret: string }[]>`
+      reading = sql<{ secret: string }[]>`
         select s.secret from private.destination_secrets s join public.destinations d on d.id = s.destination_id
-        where d.name = ${DEMO.name}`;
-      secrets = rows.map((row) => row.secret);
+        where d.name = ${DEMO.name}`.then((rows) => {
+        secrets = rows.map((row) => row.secret);
+      });
     }
+    await reading;
     return await serve(request);
   };
 }
