@@ -7,6 +7,7 @@ import type { Session } from "../cli/session.ts";
 import { findStack } from "../cli/stack.ts";
 import { join } from "../local/paths.ts";
 import { run } from "../tools/programs.ts";
+import { SIGN_OFFS } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { startStandIn } from "../tools/deploy/stand_in.ts";
 import { document, fails, file, folder, gatelink, sql, stack, unique } from "./support/cli.ts";
 
@@ -226,6 +227,23 @@ Deno.test("gates: a gate that is checked is not signed; not applicable takes the
     { applies: true, revoked_because: "signed as not applicable instead" },
     { applies: false, revoked_because: null },
   ]);
+});
+
+Deno.test("sign_gate(): takes the gates that people sign, and of the others that they do not apply", async () => {
+  const flag = await made();
+  const lead = await approver("engineering", "security", "product", "cto");
+  const sign = async (gate: string, applies: boolean) =>
+    await sql`select public.sign_gate(${flag}, 'engineering', ${gate}, 'a test', ${applies}, ${lead.email})`
+      .then(() => "signed", (error) => error.code);
+  const signed = ["approval", ...SIGN_OFFS.map(({ id }) => id)];
+  const checked = GATES.map(({ id }) => id).filter((id) =>
+    !signed.includes(id) && !id.startsWith("approval_")
+  );
+  assert(checked.includes("ci") && checked.includes("flag_documented"), checked.join());
+  for (const gate of signed) assertEquals(await sign(gate, true), "signed", gate);
+  for (const gate of checked) {
+    assertEquals([await sign(gate, true), await sign(gate, false)], ["GL422", "signed"], gate);
+  }
 });
 
 Deno.test("gates: approvers as the flag names them, the engineering lead in any case, all four where it names none", async () => {

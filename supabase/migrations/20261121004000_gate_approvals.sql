@@ -85,6 +85,12 @@ begin
   if not exists (select from public.settings s where s.key = p_flag_key) then
     raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
   end if;
+  -- Of a gate that is checked a signature would be kept, and would close nothing.
+  if p_applies and p_gate not in ('approval', 'code_review', 'security_review', 'documentation', 'dashboards', 'smoke_tests',
+    'edge_cases', 'on_call', 'status_page', 'communication') then
+    raise exception '% is not signed: it is checked, or there is no such gate', p_gate using errcode = 'GL422',
+      hint = 'It closes when what it looks at is well; where it does not apply, sign it as not applicable.';
+  end if;
   select u.email into v_email from auth.users u where u.id = v_user;
   -- Whoever finds that a gate does not apply need not take their signature back by hand; the other way round they say why.
   if not p_applies then
@@ -103,7 +109,7 @@ begin
   return v_signed;
 end $$;
 comment on function public.sign_gate(text, text, text, text, boolean, text) is
-  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, 23514 a gate that cannot be.';
+  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, GL422 a gate that is checked or not there, 23514 a name that cannot be one.';
 revoke execute on function public.sign_gate(text, text, text, text, boolean, text) from public, anon;
 grant execute on function public.sign_gate(text, text, text, text, boolean, text) to authenticated, service_role;
 
