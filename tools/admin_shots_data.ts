@@ -129,6 +129,12 @@ async function rollouts(sql: Sql): Promise<void> {
     STAGE_MINUTES - 1
   }::int) as state) b
     where r.id = ${id}`;
+  // Three hours ago, two hours ago, and when the stage began.
+  await sql`
+    update public.rollout_stages s set entered_at = now() - make_interval(mins => e.minutes),
+      left_at = case when e.next is not null then now() - make_interval(mins => e.next) end
+    from (values (1, 180, 120), (2, 120, ${STAGE_MINUTES}::int), (3, ${STAGE_MINUTES}::int, null)) as e (position, minutes, next)
+    where s.rollout_id = ${id} and s.position = e.position`;
   const now = Math.floor(Date.now() / 60_000);
   const rows = Array.from({ length: 150 }, (_, i) => 152 - i).flatMap((ago) =>
     ([["on", 0.1, 8.6], ["off", 0.9, 8]] as const).map(([arm, share, slowness]) => {

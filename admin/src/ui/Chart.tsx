@@ -65,7 +65,8 @@ export default function Chart(
       {
         width: target.current.clientWidth,
         height,
-        padding: [10, 12, 0, 0],
+        // Half of a time at the right edge.
+        padding: [10, 30, 0, 0],
         cursor: { points: { size: 7 }, drag: { x: false, y: false } },
         legend: { show: legend, live: true },
         scales: { y: { range: (_plot, _least, most) => [0, Math.max((most || 0) * 1.06, least, 1e-9)] } },
