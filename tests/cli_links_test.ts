@@ -1,11 +1,13 @@
 /** `gatelink links`: made, looked at, counted, switched, taken over from elsewhere, written out and examined. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { csv } from "../cli/links_files.ts";
+import { join, ROOT } from "../local/paths.ts";
 import { freePort } from "../local/postgres.ts";
 import {
   document,
   eventually,
   fails,
+  file,
   folder,
   gatelink,
   service,
@@ -73,6 +75,35 @@ Deno.test("links add: what may not be is refused, with what to do", async () => 
   const code = unique("twice");
   await document(`links add https://www.example.com/ --code ${code}`);
   await fails(`links add https://www.example.com/ --code ${code}`, 4, "conflict", /has or had this code/);
+});
+
+Deno.test("links add: a password from standard input, so that it stands in no list of processes", async () => {
+  const add = async (input: string) => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", join(ROOT, "cli", "main.ts"), "links", "add", "https://www.example.com/secret"]
+        .concat("--password", "-", "--json"),
+      env: { GATELINK_STACK: file, NO_COLOR: "" },
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    await new Blob([input]).stream().pipeTo(child.stdin);
+    const { code, stdout } = await child.output();
+    return { code, document: JSON.parse(new TextDecoder().decode(stdout)) };
+  };
+  const { code, document: { url } } = await add("open sesame\n");
+  assertEquals(code, 0);
+  const unlock = async (password: string) => {
+    const answer = await fetch(url, {
+      method: "POST",
+      redirect: "manual",
+      body: JSON.stringify({ password }),
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  assertEquals([await unlock("open sesame"), await unlock("-")], [303, 403]);
+  const none = await add("\n");
+  assertEquals([none.code, none.document.error.code], [2, "usage"]);
 });
 
 Deno.test("links add and import: a host that was allowed a moment ago is waited for", async () => {
