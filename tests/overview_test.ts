@@ -194,18 +194,47 @@ databaseTest("health: the clock by its last run, or by how long there was none",
   } as Json);
 });
 
-databaseTest("health: functions by what they answered, the Graph API by what it took", async (sql) => {
-  await measured(sql, NOW, "request", "wa-webhook 200", 5, 990);
-  await measured(sql, NOW, "request", "wa-webhook 401", 5, 9);
-  await measured(sql, NOW, "request", "deeplinks 503", 5, 1);
-  assertEquals((await health(sql, "functions")).status, "healthy");
-  await measured(sql, NOW, "request", "deeplinks 503", 5, 100);
-  const { status, why } = await health(sql, "functions");
-  assertEquals([status, why], ["degraded", "101 of 1100 requests failed in 10 minutes: deeplinks"]);
-  await measured(sql, NOW, "request", "deeplinks 503", 5, 2000);
-  assertEquals((await health(sql, "functions")).status, "down");
+databaseTest("health: the worst function decides, by its own share", async (sql) => {
+  const functions = async () => {
+    const { status, why } = await health(sql, "functions");
+    return [status, why];
+  };
+  assertEquals(await functions(), ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  await measured(sql, NOW, "request", "wa-router 202", 5, 600);
+  await measured(sql, NOW, "request", "deeplinks 401", 5, 9);
+  assertEquals(await functions(), ["healthy", "0 of 609 requests failed in 10 minutes"]);
+  await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
+  assertEquals((await functions())[0], "healthy", "two are too few to tell");
+  await measured(sql, NOW, "request", "wa-webhook 503", 5, 1);
+  assertEquals(await functions(), [
+    "degraded",
+    "failed in 10 minutes: wa-webhook 3 of 3 requests (100 %)",
+  ]);
+  await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
+  assertEquals((await functions())[0], "down", "all fail on a quiet night");
+  await measured(sql, NOW, "request", "wa-webhook 200", 5, 195);
+  await measured(sql, NOW, "request", "deeplinks 503", 5, 3);
+  assertEquals(await functions(), [
+    "degraded",
+    "failed in 10 minutes: deeplinks 3 of 12 requests (25 %), wa-webhook 5 of 200 requests (2.5 %)",
+  ]);
+  await measured(sql, NOW, "request", "wa-webhook 200", 5, 1000);
+  await measured(sql, NOW, "request", "deeplinks 302", 5, 1000);
+  assertEquals((await functions())[0], "healthy");
   assertEquals((await health(sql, "functions", "2026-11-22 03:15Z")).status, "healthy");
+});
 
+databaseTest("health: what a kill switch refuses is no failure, in no figure", async (sql) => {
+  await measured(sql, NOW, "request", "wa-send disabled", 1, 50);
+  const { status, why } = await health(sql, "functions");
+  assertEquals([status, why], ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  const { functions } = await overview(sql);
+  assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
+    { name: "wa-send", requests: 50, errors: 0 },
+  ]);
+});
+
+databaseTest("health: the Graph API by what it took", async (sql) => {
   await measured(sql, NOW, "graph", "131000", 100, 3);
   assertEquals((await health(sql, "graph")).status, "down");
   await measured(sql, NOW, "graph", "sent", 100, 1);

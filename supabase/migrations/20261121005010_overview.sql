@@ -114,22 +114,30 @@ comment on function private.graph_health(timestamptz) is
   'Meta''s Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least three did and none succeeded.';
 revoke execute on function private.graph_health(timestamptz) from public, anon, authenticated;
 
+-- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
+-- ("disabled" in place of a status) is the operator's will and counts as no request.
 create function private.functions_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'functions',
-    'status', case when f.n = 0 or f.failed < 0.01 * f.n then 'healthy' when f.n < 20 or f.failed < 0.5 * f.n then 'degraded' else 'down' end,
-    'why', format('%s of %s requests failed in 10 minutes%s', f.failed, f.n, coalesce(': ' || f.which, '')))
+    'status', case
+      when bool_or(f.failed >= 5 and f.failed >= 0.5 * f.n) then 'down'
+      when bool_or(f.n >= 3 and f.failed >= 0.01 * f.n) then 'degraded'
+      else 'healthy' end,
+    'why', coalesce(
+      'failed in 10 minutes: ' || string_agg(
+        format('%s %s of %s requests (%s %%)', f.name, f.failed, f.n, round(100 * f.failed / f.n, 1)::real),
+        ', ' order by f.failed / f.n desc, f.name) filter (where f.failed > 0),
+      format('0 of %s requests failed in 10 minutes', coalesce(sum(f.n), 0))))
   from (
-    select coalesce(sum(s.n), 0) as n, coalesce(sum(s.n) filter (where s.failed), 0) as failed,
-      string_agg(distinct s.fn, ', ') filter (where s.failed) as which
-    from (
-      select split_part(m.label, ' ', 1) as fn, split_part(m.label, ' ', 2) >= '500' as failed, m.n
-      from public.measurements m where m.name = 'request' and m.minute >= p_now - interval '10 minutes'
-    ) s
+    select split_part(m.label, ' ', 1) as name, sum(m.n) as n,
+      coalesce(sum(m.n) filter (where split_part(m.label, ' ', 2) like '5%'), 0) as failed
+    from public.measurements m
+    where m.name = 'request' and m.minute >= p_now - interval '10 minutes' and split_part(m.label, ' ', 2) <> 'disabled'
+    group by 1
   ) f
 $$;
 comment on function private.functions_health(timestamptz) is
-  'The functions by what they answered in ten minutes: degraded when one in a hundred was an error of ours (5xx), down when half of at least twenty were.';
+  'The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.';
 revoke execute on function private.functions_health(timestamptz) from public, anon, authenticated;
 
 create function private.config_health() returns jsonb
@@ -193,7 +201,7 @@ revoke execute on function private.per_minute(integer, timestamptz) from public,
 create function private.functions_since(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   with requests as materialized (
-    select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) >= '500' as failed, m.n, m.counts
+    select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) like '5%' as failed, m.n, m.counts
     from public.measurements m where m.name = 'request' and m.minute >= p_from
   ), histograms as (
     select b.name, array_agg(b.n order by b.i) as counts
@@ -211,7 +219,7 @@ language sql stable set search_path = '' as $$
   from totals t left join histograms h on h.name = t.name
 $$;
 comment on function private.functions_since(timestamptz) is
-  'Requests, errors (5xx) and latency of each function since then: [{name, requests, errors, p50_ms, p95_ms, p99_ms}].';
+  'Requests, errors (5xx, but for what a kill switch refused) and latency of each function since then: [{name, requests, errors, p50_ms, p95_ms, p99_ms}].';
 revoke execute on function private.functions_since(timestamptz) from public, anon, authenticated;
 
 create function private.recent_changes(p_limit integer) returns jsonb
