@@ -76,20 +76,30 @@ edgeTest("health: schema_outdated without the function that tells the schema's v
   await sql`alter function public.schema_other() rename to schema_version`;
 });
 
-edgeTest("serve: what a function answered is measured by function and status", async (edge) => {
-  const { sql, call } = edge;
-  const { flushMeasurements } = await import("../supabase/functions/_shared/db/measurements.ts");
-  await call("health", { method: "GET" });
-  await call("health", { method: "PUT" });
-  await call("wa-send", {});
-  await flushMeasurements();
-  const rows = await sql`
+edgeTest(
+  "serve: what a function answered is measured by function and status, a kill switch apart",
+  async (edge) => {
+    const { sql, call } = edge;
+    const { flushMeasurements } = await import("../supabase/functions/_shared/db/measurements.ts");
+    await call("health", { method: "GET" });
+    await call("health", { method: "PUT" });
+    await call("wa-send", {});
+    Deno.env.set("WA_SEND_ENABLED", "false");
+    try {
+      assertEquals((await call("wa-send", {})).status, 503);
+    } finally {
+      Deno.env.delete("WA_SEND_ENABLED");
+    }
+    await flushMeasurements();
+    const rows = await sql`
     select label, n::int, (ms > 0) as timed, (select sum(c) from unnest(counts) c)::int as counted
     from public.measurements where name = 'request' and minute = '-infinity' order by label`;
-  const one = { n: 1, timed: true, counted: 1 };
-  assertEquals(rows.map((row) => ({ ...row })), [
-    { label: "health 200", ...one },
-    { label: "health 405", ...one },
-    { label: "wa-send 401", ...one },
-  ]);
-});
+    const one = { n: 1, timed: true, counted: 1 };
+    assertEquals(rows.map((row) => ({ ...row })), [
+      { label: "health 200", ...one },
+      { label: "health 405", ...one },
+      { label: "wa-send 401", ...one },
+      { label: "wa-send disabled", ...one },
+    ]);
+  },
+);

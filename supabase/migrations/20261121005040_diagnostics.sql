@@ -72,7 +72,7 @@ language sql stable set search_path = '' as $$
   ) e
 $$;
 comment on function private.recent_errors(timestamptz) is
-  'What failed since then, by place (function, Graph API, destination) and code (status, Meta''s code, our word and the status): [{where, code, n, last_at}].';
+  'What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch refused, Meta''s code, our word and the status): [{where, code, n, last_at}].';
 revoke execute on function private.recent_errors(timestamptz) from public, anon, authenticated;
 grant execute on function private.recent_errors(timestamptz) to service_role;
 

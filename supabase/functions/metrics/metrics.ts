@@ -84,7 +84,7 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
 
     histogram(
       "http_request_duration_seconds",
-      "From a request to the headers of its answer, by function and status; of wa-webhook this is the ingest latency.",
+      "From a request to the headers of its answer, by function and status (disabled: a kill switch refused it); of wa-webhook this is the ingest latency.",
       timed("request", "function", "status"),
     ),
     counter(

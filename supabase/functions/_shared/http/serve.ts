@@ -47,7 +47,8 @@ export interface Served {
  *
  * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
- * - Each answer is measured under `request`, by function and status, from the call to the answer's headers.
+ * - Each answer is measured under `request`, by function and status, from the call to the answer's headers. The status of
+ *   what a kill switch refuses is `disabled` there: it is what the operator wants, and must raise no alarm of failures.
  * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
  * - A request with the header of {@linkcode state} is answered with that, for secret keys only.
  *
@@ -70,16 +71,17 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
       return answer instanceof Promise
         ? answer.then(
           (answer) => measured(stamped(answer, context), began),
-          (error) => measured(refusal(error, request, context), began),
+          (error) => refusal(error, request, context, began),
         )
         : measured(stamped(answer, context), began);
     } catch (error) {
-      return measured(refusal(error, request, context), began);
+      return refusal(error, request, context, began);
     }
   }
 
   /** Names of the series, made once: this runs for every request. */
   const labels: string[] = [];
+  const disabled = `${fn} disabled`;
 
   function measured(response: Response, began: number): Response {
     const { status } = response;
@@ -87,12 +89,15 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
     return response;
   }
 
-  function refusal(error: unknown, request: Request, context: Context): Response {
+  function refusal(error: unknown, request: Request, context: Context, began: number): Response {
     const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
     count(counter, problem.code);
     report(problem, context);
-    const response = problemResponse(problem, context.requestId);
-    return request.method === "HEAD" ? new Response(null, response) : response;
+    const answer = problemResponse(problem, context.requestId);
+    const response = request.method === "HEAD" ? new Response(null, answer) : answer;
+    if (problem.code !== "disabled_by_environment") return measured(response, began);
+    measure("request", disabled, performance.now() - began);
+    return response;
   }
 
   return { fetch };
