@@ -15,6 +15,7 @@ import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
+import { anyOrigin } from "../deeplinks/cors.ts";
 import { type Found, judge, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
@@ -24,12 +25,13 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Handler of `GET /functions/v1/health`.
  *
  * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has"}}`; degraded when a variable of some function is missing. `has` is null
- *   where nobody keeps a record of migrations.
+ *   "database":{"needs","has"}}`; degraded when a variable of some function is missing or a kill switch stops something.
+ *   `has` is null where nobody keeps a record of migrations.
  * - 503 `database_unavailable`, or `schema_outdated` when migrations are missing; 500 `config_invalid`
  *   when the database's address or key is missing or refused. The problem carries the same members but `status`.
  *
- * The database is asked at most once a second a process, however many ask.
+ * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
+ * once a second a process, however many ask.
  */
 export function health(call: Rpc = rpc): Handler {
   const schema = cached<{ has: string | null } | { problem: unknown }>({
@@ -39,12 +41,13 @@ export function health(call: Rpc = rpc): Handler {
         .then((has) => ({ has }), (problem) => ({ problem })),
   });
 
-  return async () => {
+  async function answer(): Promise<Response> {
     const faults = configFaults(...VARIABLE_NAMES);
+    const switches = killSwitches();
     const about = {
       version: env("GATELINK_VERSION").GATELINK_VERSION,
       environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
-      kill_switches: killSwitches(),
+      kill_switches: switches,
       config: faults,
     };
     if (faults.some(({ variable }) => VITAL.includes(variable))) {
@@ -57,10 +60,13 @@ export function health(call: Rpc = rpc): Handler {
     if (found.has !== null && found.has < SCHEMA_VERSION) {
       throw new Problem("schema_outdated", { extensions: { ...about, database } });
     }
-    return Response.json({ status: faults.length === 0 ? "ok" : "degraded", ...about, database }, {
+    const well = faults.length === 0 && Object.values(switches).every((runs) => runs);
+    return Response.json({ status: well ? "ok" : "degraded", ...about, database }, {
       headers: { "cache-control": "no-store" },
     });
-  };
+  }
+
+  return () => anyOrigin(answer);
 }
 
 /** What {@linkcode detailed} asks. */

@@ -51,17 +51,30 @@ async function ask(values: Record<string, string>, database: unknown, times = 1)
 }
 
 Deno.test("health: 200 with version, environment, switches and schema when it can serve", async () => {
-  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "false" }, SCHEMA_VERSION);
+  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "true" }, SCHEMA_VERSION);
   assertEquals(response.status, 200);
   assertEquals(response.headers.get("cache-control"), "no-store");
   assertEquals(body, {
     status: "ok",
     version: "1.2.3",
     environment: "staging",
-    kill_switches: { WA_SEND_ENABLED: false },
+    kill_switches: { WA_SEND_ENABLED: true },
     config: [],
     database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION },
   });
+});
+
+Deno.test("health: 200 degraded while a kill switch stops something", async () => {
+  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "false" }, SCHEMA_VERSION);
+  assertEquals([response.status, body.status], [200, "degraded"]);
+  assertEquals(body.kill_switches, { WA_SEND_ENABLED: false });
+});
+
+Deno.test("health: any page may read the answer, a refusal too", async () => {
+  for (const database of [SCHEMA_VERSION, new Problem("database_unavailable")]) {
+    const { response } = await ask(COMPLETE, database);
+    assertEquals(response.headers.get("access-control-allow-origin"), "*");
+  }
 });
 
 Deno.test("health: 200 degraded, naming what a function lacks", async () => {
