@@ -2,6 +2,7 @@
 import { notifications } from "@mantine/notifications";
 import {
   keepPreviousData,
+  type MutateOptions,
   type QueryKey,
   useMutation,
   useQuery,
@@ -94,13 +95,28 @@ export interface ChangeOptions<A, T> {
   onRefused?: (refusal: Refusal, args: A) => boolean;
 }
 
-/** A change of state: optimistic where `foresee` is given, rolled back and told of when it is refused. */
+/** A change on its way: what is to be done, by the page as it stood when a person asked for it. */
+interface Asked<A, T> {
+  args: A;
+  options: ChangeOptions<A, T>;
+}
+
+/** What was shown under each key before a change was foreseen. */
+type Before = [QueryKey, unknown][];
+
+/**
+ * A change of state: optimistic where `foresee` is given, rolled back and told of when it is refused.
+ *
+ * `mutate` does what `act` says in the render that the handler belongs to. A page is read again while a question is
+ * open; with the newest render's `act`, which useMutation would take, a confirmed answer would be sent with a version
+ * that nobody was asked about, and would overwrite what it stands for.
+ */
 export function useChange<A, T>(options: ChangeOptions<A, T>) {
   const queries = useQueryClient();
-  return useMutation<T, Refusal, A, [QueryKey, unknown][]>({
-    mutationFn: options.act,
-    onMutate: async (args) => {
-      const before: [QueryKey, unknown][] = [];
+  const mutation = useMutation<T, Refusal, Asked<A, T>, Before>({
+    mutationFn: ({ args, options }) => options.act(args),
+    onMutate: async ({ args, options }) => {
+      const before: Before = [];
       for (const { key, data } of options.foresee?.(args) ?? []) {
         await queries.cancelQueries({ queryKey: key });
         for (const [found, value] of queries.getQueriesData({ queryKey: key })) {
@@ -111,7 +127,7 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
       }
       return before;
     },
-    onError: (refusal, args, before) => {
+    onError: (refusal, { args, options }, before) => {
       for (const [key, value] of before ?? []) queries.setQueryData(key, value);
       if (options.onRefused?.(refusal, args)) return;
       notifications.show({
@@ -121,14 +137,20 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
         autoClose: 10_000,
       });
     },
-    onSuccess: (result, args) => {
+    onSuccess: (result, { args, options }) => {
       if (options.said) notifications.show({ color: "green", message: options.said(result, args) });
     },
-    onSettled: () =>
+    onSettled: (_result, _refusal, { options }) =>
       Promise.all(
         options.touches.map((name) =>
           queries.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] === name })
         ),
       ),
   });
+  type Then = MutateOptions<T, Refusal, Asked<A, T>, Before>;
+  return {
+    ...mutation,
+    mutate: (args: A, then?: Then) => mutation.mutate({ args, options }, then),
+    mutateAsync: (args: A, then?: Then) => mutation.mutateAsync({ args, options }, then),
+  };
 }
