@@ -244,7 +244,10 @@ panelTest(
 
     // Two have the form open; the one who is late is told, and sees what the other wrote.
     const other = await signIn("admin");
-    for (const each of [page, other]) await go(each, "/links/at/spring/change", "Change spring");
+    for (const each of [page, other]) {
+      await go(each, "/links/at/spring/change", "Change spring");
+      await each.getByRole("textbox", { name: "Campaign" }).waitFor();
+    }
     await open(other, "Password");
     await other.getByText("None", { exact: true }).click();
     await other.getByRole("button", { name: "Save" }).click();

@@ -8,7 +8,7 @@ import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
 import { navigate } from "../../shell/location.ts";
 import { Page } from "../../ui/Page.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { Empty, Loaded, Loading } from "../../ui/states.tsx";
 import { bodyOf, type Draft, patchOf } from "./form/body.ts";
 import { LinkForm } from "./form/LinkForm.tsx";
 import { useLink } from "./LinkView.tsx";
@@ -19,6 +19,9 @@ export function EditLinkPage({ code }: { code: string }) {
   const ground = useRead(["link_ground"], readGround, { every: false });
   const link = useLink(code);
   const [round, setRound] = useState(0);
+  // What was seen of it a while ago is nothing to change: it would look as if somebody else had been faster.
+  const [fresh, setFresh] = useState(false);
+  if (!fresh && !link.isFetching) setFresh(true);
   return (
     <Page
       title={`Change ${code}`}
@@ -30,12 +33,16 @@ export function EditLinkPage({ code }: { code: string }) {
       >
         <Loaded of={ground}>
           {(ground) => (
-            <Loaded of={link}>
-              {(link) =>
-                link
-                  ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
-                  : <Empty icon="link" title="There is no such link">It may have been deleted.</Empty>}
-            </Loaded>
+            fresh
+              ? (
+                <Loaded of={link}>
+                  {(link) =>
+                    link
+                      ? <Edit key={round} link={link} ground={ground} again={() => setRound(round + 1)} />
+                      : <Empty icon="link" title="There is no such link">It may have been deleted.</Empty>}
+                </Loaded>
+              )
+              : <Loading rows={6} />
           )}
         </Loaded>
       </For>
