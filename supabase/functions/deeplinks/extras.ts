@@ -46,7 +46,7 @@ const MAX_CLAIM_BYTES = 8192;
 /** Another isolate writes a click a tenth of a second later at most, and the call takes its time. */
 const FLUSH_MS = 150;
 /** Longest wait for this one, which may be sending a group again and again. */
-const WRITTEN_MS = 3000;
+const WRITTEN_MS = 5000;
 /** QR codes are the same for ever, but for colours and a domain that moves. */
 const KEPT = { "cache-control": "public, max-age=86400" };
 /** Apple's and Google's caches ask seldom enough; a change of the apps should not wait for a day. */
