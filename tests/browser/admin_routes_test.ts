@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { addDestination, addRoute } from "../support/service.ts";
 import { eventually } from "../support/stack.ts";
-import { go, panelTest } from "./panel.ts";
+import { fillSignIn, go, panelTest } from "./panel.ts";
 import { isWell } from "./people.ts";
 
 panelTest(
@@ -124,5 +124,62 @@ panelTest(
     await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
     await eventually("as it was made", async () => (await stored()).version === 4 || undefined);
     assertEquals((await stored()).sticky_minutes, null);
+  },
+);
+
+panelTest(
+  "admin: a route in short form is edited, one that nobody can read is told apart, and a broken page mends",
+  async (panel) => {
+    const { browser, sql, signIn, stack, url } = panel;
+    await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
+    const short = await addRoute(sql, ["crm"], { type: "text", match: "exact", value: "die" }, {
+      name: "short",
+    });
+    await addRoute(sql, ["crm"], { type: "text", match: "near", values: ["x"] }, { name: "odd" });
+    const page = await signIn("operator");
+    await go(page, "/routes", "Routes");
+    const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
+    await items.filter({ hasText: 'text is "die"' }).waitFor();
+    await items.filter({ hasText: "odd" }).getByText("invalid", { exact: true }).waitFor();
+    assertEquals(await page.getByText("invalid", { exact: true }).count(), 1);
+
+    const editor = page.getByRole("dialog");
+    await page.getByRole("button", { name: /^short/ }).click();
+    await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("30");
+    await editor.getByRole("button", { name: "Save" }).click();
+    const stored = async () =>
+      (await sql`select condition, sticky_minutes from public.routes where id = ${short}`)[0];
+    await eventually("it is stored", async () => (await stored()).sticky_minutes === 30 || undefined);
+    const die = { type: "text", match: "exact", values: ["die"], case_sensitive: false };
+    assertEquals((await stored()).condition, die);
+
+    await page.getByRole("button", { name: /^odd/ }).click();
+    await editor.getByRole("alert").getByText("Its condition cannot be used").waitFor();
+    assertEquals(await editor.getByRole("button", { name: "Save" }).isDisabled(), true);
+    await isWell(page);
+
+    // A viewer who follows an operator's address is not offered what is refused.
+    const viewer = await signIn("viewer");
+    await go(viewer, "/routes?edit=new", "Routes");
+    await viewer.getByRole("dialog").getByText("Operators make routes").waitFor();
+    assertEquals(await viewer.getByRole("dialog").getByRole("textbox").count(), 0);
+    await isWell(viewer);
+
+    // An answer that no page of this version can show. Its exception is expected: this browser is not watched for it.
+    const context = await browser.newContext();
+    try {
+      context.setDefaultTimeout(90_000);
+      const broken = await context.newPage();
+      await broken.route("**/rest/v1/route_history**", (asked) => asked.fulfill({ json: [{ version: 9 }] }));
+      await broken.goto(url);
+      await fillSignIn(broken, "operator@example.com", stack.stack.admin.password);
+      await broken.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+      await broken.evaluate((to) => location.hash = to, `/routes?edit=${short}`);
+      await broken.getByText("This page broke").waitFor();
+      await go(broken, "/routes", "Routes");
+      await broken.getByText('text is "die"').first().waitFor();
+    } finally {
+      await context.close();
+    }
   },
 );

@@ -3,8 +3,23 @@ import { Button } from "@mantine/core";
 import { Component, type ReactNode } from "react";
 import { Empty } from "../ui/states.tsx";
 
-export class Boundary extends Component<{ children: ReactNode }, { error?: Error }> {
-  override state: { error?: Error } = {};
+interface Props {
+  /** The address behind the path: what broke at one search may be well at another. A page that is well stays as it is. */
+  search: string;
+  children: ReactNode;
+}
+
+interface State {
+  search?: string;
+  error?: Error;
+}
+
+export class Boundary extends Component<Props, State> {
+  override state: State = {};
+
+  static getDerivedStateFromProps({ search }: Props, before: State): State | null {
+    return search === before.search ? null : { search, error: undefined };
+  }
 
   static getDerivedStateFromError(error: Error): { error: Error } {
     return { error };

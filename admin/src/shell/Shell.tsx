@@ -22,6 +22,7 @@ import { Empty, Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
 import { Boundary } from "./Boundary.tsx";
+import { useHashSearch } from "./location.ts";
 import classes from "./Shell.module.css";
 
 /** Whether an address belongs to a page. */
@@ -33,6 +34,7 @@ const QUICK = 4;
 
 export function Shell() {
   const [path] = useLocation();
+  const search = useHashSearch();
   const [opened, { toggle, close }] = useDisclosure();
   useEffect(close, [path]);
   const current = PAGES.find((page) => within(path, page.path));
@@ -84,7 +86,7 @@ export function Shell() {
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1} className={classes.main}>
         <Box maw={1200} mx="auto">
-          <Boundary key={path}>
+          <Boundary key={path} search={search}>
             <Suspense fallback={<Loading rows={6} />}>
               <Switch>
                 {PAGES.map(({ path, Page }) => (

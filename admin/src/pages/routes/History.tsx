@@ -1,13 +1,13 @@
 /** What a route was at each of its versions, and the way back to one. */
 import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
-import { describe } from "../../../../supabase/functions/_shared/routing/describe.ts";
 import { useRows } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import type { Changes, WholeRoute } from "./data.ts";
+import { type Changes, read, type WholeRoute } from "./data.ts";
+import { inWords } from "./RouteList.tsx";
 
 interface Version extends Omit<WholeRoute, "id" | "updated_at" | "updated_by"> {
   changed_at: string;
@@ -38,7 +38,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                       {!version.active && " (off)"}
                     </Text>
                     <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                      {describe(version.condition)} → {version.destinations.join(", ")}, priority{" "}
+                      {inWords(read(version))} → {version.destinations.join(", ")}, priority{" "}
                       {version.priority}
                     </Text>
                     <Text size="xs" c="dimmed" component="div">

@@ -2,6 +2,7 @@
 import {
   Alert,
   Button,
+  Code,
   Group,
   MultiSelect,
   NumberInput,
@@ -119,7 +120,24 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
               value={name}
               onChange={({ currentTarget: { value } }) => setName(value)}
             />
-            <ConditionEditor value={condition} onChange={setCondition} label="Takes" />
+            {route?.fault
+              ? (
+                <Alert
+                  color="red"
+                  role="alert"
+                  icon={<Icon name="warn" />}
+                  title="Its condition cannot be used"
+                >
+                  <Stack gap="xs" align="flex-start">
+                    <Text size="sm">
+                      {route.fault}. The route takes nothing, and cannot be changed here: go back to a version
+                      that was sound, or remove it and make it anew.
+                    </Text>
+                    <Code block style={{ maxWidth: "100%" }}>{JSON.stringify(route.condition, null, 2)}</Code>
+                  </Stack>
+                </Alert>
+              )
+              : <ConditionEditor value={condition} onChange={setCondition} label="Takes" />}
             <MultiSelect
               label="Goes to"
               description="In this order."
@@ -173,7 +191,8 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                   <Button
                     type="submit"
                     loading={write.isPending}
-                    disabled={to.length === 0 || route?.version !== now?.version}
+                    disabled={to.length === 0 || route?.version !== now?.version ||
+                      route?.fault !== undefined}
                   >
                     {route ? "Save" : "Add the route"}
                   </Button>

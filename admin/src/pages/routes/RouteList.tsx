@@ -90,6 +90,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
                 <Group gap="xs">
                   <Text fw={600} size="sm" style={{ overflowWrap: "anywhere" }}>{route.name}</Text>
                   {!route.active && <Badge size="xs" color="gray" variant="light">off</Badge>}
+                  {route.fault && <Badge size="xs" color="red" variant="light">invalid</Badge>}
                   {isFallback(route) && <Badge size="xs" color="blue" variant="light">fallback</Badge>}
                   {route.flag_key && (
                     <Badge size="xs" color="gray" variant="light" tt="none">flag {route.flag_key}</Badge>
@@ -141,11 +142,7 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
   );
 }
 
-/** A condition that this panel does not know, stored by another version, is shown as it is. */
-function inWords({ condition }: Route): string {
-  try {
-    return describe(condition);
-  } catch {
-    return JSON.stringify(condition);
-  }
+/** What it takes; a condition that cannot be used is shown as it is stored. */
+export function inWords({ condition, fault }: Pick<WholeRoute, "condition" | "fault">): string {
+  return fault === undefined ? describe(condition) : JSON.stringify(condition);
 }

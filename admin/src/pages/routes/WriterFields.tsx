@@ -52,7 +52,7 @@ function typesOf(condition: Condition): string[] {
 export function WriterFields(
   { routes, value, onChange }: { routes: WholeRoute[]; value: Writer; onChange: (value: Writer) => void },
 ) {
-  const asked = new Set(routes.flatMap(({ condition }) => typesOf(condition)));
+  const asked = new Set(routes.flatMap(({ condition, fault }) => fault ? [] : typesOf(condition)));
   const stay = routes.filter(({ sticky_minutes }) => sticky_minutes !== null);
   const byPerson = asked.has("contacts") || routes.some(({ flag_key }) => flag_key !== null);
   const numbers = useRows<{ id: string; display_number: string | null }>(

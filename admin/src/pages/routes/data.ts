@@ -1,12 +1,17 @@
 /** Routes as the database has them, put together with their destinations, in the order in which they are asked. */
 import { useMemo } from "react";
-import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
+import {
+  type Condition,
+  ConditionError,
+  parseCondition,
+} from "../../../../supabase/functions/_shared/routing/condition.ts";
 import { useRows } from "../../data/query.ts";
 
 export interface Route {
   id: string;
   name: string;
   priority: number;
+  /** Every default written out, once it went through `read`. */
   condition: Condition;
   mode: "first" | "all";
   flag_key: string | null;
@@ -23,13 +28,29 @@ export interface Destination {
   state: "active" | "paused";
 }
 
+/** A condition as it was read. */
+export interface Read {
+  /** What is wrong with it, when it cannot be used: then `condition` is what is stored, and the route takes nothing. */
+  fault?: string;
+}
+
 /** A route with the names of its destinations, in order. */
-export type WholeRoute = Route & { destinations: string[] };
+export type WholeRoute = Route & Read & { destinations: string[] };
 
 /** What `set_route` changes. */
 export type Changes = Partial<
   Pick<WholeRoute, "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "destinations">
 >;
+
+/** A row with its condition as the router reads it: stored may be a short form, or one of another version. */
+export function read<T extends { condition: Condition }>(row: T): T & Read {
+  try {
+    return { ...row, condition: parseCondition(row.condition) };
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    return { ...row, fault: error.message };
+  }
+}
 
 /** A fallback is asked after all others, whatever its priority. */
 export const isFallback = ({ condition }: Pick<Route, "condition">): boolean => condition.type === "default";
@@ -56,7 +77,7 @@ export function useRoutes() {
     if (!routes.data || !links.data || !destinations.data) return undefined;
     const nameOf = new Map(destinations.data.map(({ id, name }) => [id, name]));
     return inOrder(routes.data).map((route): WholeRoute => ({
-      ...route,
+      ...read(route),
       destinations: links.data.filter(({ route_id }) => route_id === route.id)
         .sort((a, b) => a.position - b.position)
         .map(({ destination_id }) => nameOf.get(destination_id) ?? "?"),

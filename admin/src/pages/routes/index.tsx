@@ -1,6 +1,6 @@
 /** Which messages go to which service. */
 import { Button, Drawer, Stack } from "@mantine/core";
-import { For } from "../../session/me.tsx";
+import { For, useMay } from "../../session/me.tsx";
 import { useParameter } from "../../shell/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -13,6 +13,7 @@ import { TryMessage } from "./TryMessage.tsx";
 export default function Routes() {
   const { routes, destinations, failed } = useRoutes();
   const [edited, setEdited] = useParameter("edit");
+  const may = useMay("operator");
   const route = routes?.find(({ id }) => id === edited);
   return (
     <Page
@@ -49,7 +50,10 @@ export default function Routes() {
         title={edited === "new" ? "New route" : route ? route.name : "Route"}
         closeButtonProps={{ "aria-label": "Close" }}
       >
-        {edited !== "" && routes !== undefined && (edited === "new" || route
+        {edited === "new" && !may && (
+          <Empty icon="route" title="Operators make routes">Ask an operator of your team.</Empty>
+        )}
+        {edited !== "" && routes !== undefined && (edited !== "new" || may) && (edited === "new" || route
           ? (
             <RouteEditor
               key={edited}
