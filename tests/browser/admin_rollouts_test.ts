@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { writeMinutes } from "../support/rollouts.ts";
 import { eventually } from "../support/stack.ts";
-import { answer, faultsOf, go, panelTest } from "./panel.ts";
+import { answer, go, panelTest } from "./panel.ts";
+import { isWell } from "./people.ts";
 
 const FLAG = "checkout.enabled";
 
@@ -21,7 +22,7 @@ panelTest(
     await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
     await page.getByLabel("Outcomes a minute").fill("100");
     await page.getByRole("rowheader", { name: "25 %" }).waitFor();
-    assertEquals(await faultsOf(page), []);
+    await isWell(page);
     await page.getByLabel("Reason").fill("the new checkout");
     await page.getByRole("button", { name: "Plan this rollout" }).click();
     await page.getByRole("heading", { name: FLAG, level: 1 }).waitFor();
@@ -32,7 +33,7 @@ panelTest(
     await page.getByRole("button", { name: "Sign: Edge cases validated" }).click();
     await answer(page, "Sign", "tried with empty carts");
     await page.getByText("tried with empty carts").waitFor();
-    assertEquals(await faultsOf(page), []);
+    await isWell(page);
 
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("dialog").getByText("Approved by the CTO").waitFor();
@@ -57,7 +58,7 @@ panelTest(
     );
     await page.getByRole("progressbar", { name: /^more fail than without it: S is [1-9]/ }).waitFor();
     await page.getByRole("rowheader", { name: "with the flag", exact: true }).first().waitFor();
-    assertEquals(await faultsOf(page), []);
+    await isWell(page);
 
     await page.getByRole("button", { name: "Pause" }).click();
     await answer(page, "Pause", "a look at the logs");
@@ -79,7 +80,7 @@ panelTest(
     await page.getByText("people pay twice").waitFor();
     await page.getByRole("button", { name: "Evidence" }).first().click();
     await page.getByText("agrees", { exact: true }).first().waitFor();
-    assertEquals(await faultsOf(page), []);
+    await isWell(page);
   },
 );
 
@@ -106,9 +107,9 @@ panelTest("admin: the stages of a template are changed, and each gate tells what
   await page.getByText("the last one is not for everybody").waitFor();
   await figure("Share of stage 2").fill("100");
   await page.getByRole("rowheader", { name: "first of all" }).waitFor();
-  assertEquals(await faultsOf(page), []);
+  await isWell(page);
   await page.setViewportSize({ width: 360, height: 740 });
-  assertEquals(await faultsOf(page), []);
+  await isWell(page);
   await page.setViewportSize({ width: 1280, height: 800 });
   await page.getByRole("button", { name: "Plan this rollout" }).click();
   await page.getByRole("heading", { name: FLAG, level: 1 }).waitFor();
@@ -143,7 +144,7 @@ panelTest("admin: the stages of a template are changed, and each gate tells what
   await gate("Default value set").getByRole("img", { name: "Passed" }).waitFor();
   await gate("All CI checks passing").getByRole("img", { name: "Told by the command line" }).waitFor();
   await gates.getByText("gatelink gates checkout").waitFor();
-  assertEquals(await faultsOf(page), []);
+  await isWell(page);
   await sql`update public.settings set value = 'true', metadata = '{"rollout_percentage": 100}', version = version + 1
     where key = ${FLAG}`;
   await sql`select public.sign_gate(${FLAG}, 'engineering', 'ci', 'nothing is built for it', false, 'operator@example.com')`;
@@ -152,5 +153,5 @@ panelTest("admin: the stages of a template are changed, and each gate tells what
   await gate("Default value set").getByRole("img", { name: "Open" }).waitFor();
   await gate("All CI checks passing").getByText("not applicable: nothing is built for it").waitFor();
   await gate("All CI checks passing").getByRole("img", { name: "Passed" }).waitFor();
-  assertEquals(await faultsOf(page), []);
+  await isWell(page);
 });
