@@ -33,6 +33,10 @@ panelTest(
         0
       ]
         .role;
+    // More for somebody is asked for first.
+    await page.getByRole("dialog").getByText("They read and answer messages").waitFor();
+    assertEquals(await roleOf("viewer@example.com"), "viewer");
+    await answer(page, "Make operator");
     await eventually("the role", async () => await roleOf("viewer@example.com") === "operator" || undefined);
     // The last admin stays: the list shows it again as it is.
     await page.getByRole("combobox", { name: "Role of admin@example.com" }).click();

@@ -23,6 +23,9 @@ export function useMe(): Me {
   return me;
 }
 
+/** Whether somebody with the role `from` may do more with `to`. */
+export const grows = (from: Role, to: Role): boolean => ORDER.indexOf(to) > ORDER.indexOf(from);
+
 /** Whether a member's role includes this one: viewer < operator < admin. */
 export function includes(me: Me, role: Role): boolean {
   return ORDER.indexOf(me.role) >= ORDER.indexOf(role);

@@ -14,8 +14,8 @@ import {
 import { type FormEvent, useState } from "react";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
-import { For, type Role, useMay, useMe } from "../../session/me.tsx";
-import { useAsk } from "../../ui/ask.tsx";
+import { For, grows, type Role, useMay, useMe } from "../../session/me.tsx";
+import { type Question, useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -34,6 +34,31 @@ const ROLES: { value: Role; label: string }[] = [
   { value: "admin", label: "Admin: also team and allowlist" },
 ];
 const APPROVALS = ["engineering", "security", "product", "cto"];
+/** What a role may do that the one before it may not. */
+const MEANS: Partial<Record<Role, string>> = {
+  operator:
+    "They read and answer messages, turn flags on and off, move rollouts, and change routes, links and limits.",
+  admin:
+    "They do all that operators do, decide which hosts messages and links may go to, and who is in this team: they can take you off it.",
+};
+
+const OWN: Question = {
+  title: "Change your own role?",
+  body: "You will not be able to take it back by yourself.",
+  action: "Change it",
+  danger: true,
+  reason: "none",
+};
+
+/** What is asked before somebody may do more. */
+const grown = (email: string, role: Role): Question => ({
+  title: `Make ${email} ${role}?`,
+  body: `${MEANS[role]} It holds at once.`,
+  action: `Make ${role}`,
+  danger: role === "admin",
+  reason: "none",
+});
+
 const TOUCHES = ["list_team", "me", "team_members"];
 
 export function Team() {
@@ -55,6 +80,7 @@ export function Team() {
 }
 
 function Add() {
+  const ask = useAsk();
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [refusal, setRefusal] = useState<Refusal>();
@@ -64,9 +90,10 @@ function Add() {
     said: () => `${email} is in the team.`,
     onRefused: (refused) => (setRefusal(refused), true),
   });
-  const submit = (event: FormEvent) => {
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
     setRefusal(undefined);
+    if (role !== "viewer" && !await ask(grown(email, role))) return;
     add.mutate(undefined, { onSuccess: () => setEmail("") });
   };
   return (
@@ -142,16 +169,13 @@ function Row({ of }: { of: Member }) {
                 onChange={async (role) => {
                   if (role === null || role === of.role) return;
                   const own = of.user_id === me.id;
+                  const wanted = role as Role;
                   if (
-                    own && !await ask({
-                      title: "Change your own role?",
-                      body: "You will not be able to take it back by yourself.",
-                      action: "Change it",
-                      danger: true,
-                      reason: "none",
-                    })
-                  ) return;
-                  change.mutate({ role: role as Role });
+                    own && !await ask(OWN) || grows(of.role, wanted) && !await ask(grown(of.email, wanted))
+                  ) {
+                    return;
+                  }
+                  change.mutate({ role: wanted });
                 }}
               />
             )
