@@ -176,6 +176,7 @@ Examples:
         let flag: FlagRow = options.new
           ? { key, value: "false", metadata: {}, version: 0, updated_at: "", updated_by: "" }
           : await flagNamed(api, key);
+        const start = flag.metadata.schedule?.on_at;
         const expected = options.new ? 0 : versionOf(flag, options.version);
         if (Object.keys(changes).length > 0 || options.new) {
           flag = await api.rpc<FlagRow>("set_flag", {
@@ -202,6 +203,9 @@ Examples:
               audience(flag)
             } (version ${flag.version}). ` +
             `Every function goes by it within 5 seconds.` +
+            (start === undefined || flag.metadata.schedule?.on_at !== undefined
+              ? ""
+              : `\nThe clock no longer turns it on at ${start}.`) +
             (missing.length === 0 ? "" : `\nNobody has it yet: ${describeUnmet(missing)}.`),
         };
       })

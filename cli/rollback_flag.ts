@@ -2,7 +2,7 @@
 import type { Api } from "./api.ts";
 import { loadConfig } from "./config.ts";
 import { CliError } from "./errors.ts";
-import { listFlags } from "./flags_api.ts";
+import { type FlagRow, listFlags } from "./flags_api.ts";
 import { awaited, untilAll } from "./functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
 import { near } from "./near.ts";
@@ -102,7 +102,11 @@ async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
     const rollout = await currentRollout(api, flag);
     const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
     if (setting === undefined) return { said: "it is not there any more, which is off" };
-    if (setting.value === "false" && rollout === undefined) return { said: "it was off already" };
+    const { on_at: start } = (setting.metadata as FlagRow["metadata"]).schedule ?? {};
+    if (setting.value === "false" && rollout === undefined && start === undefined) {
+      return { said: "it was off already" };
+    }
+    const calledOff = start === undefined ? "" : `, and the clock no longer turns it on at ${start}`;
     try {
       if (rollout !== undefined) {
         await api.rpc("roll_back_rollout", {
@@ -111,14 +115,15 @@ async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
           p_reason: why,
         });
         return {
-          said: `its rollout ${rollout.id} is rolled back`,
+          said: `its rollout ${rollout.id} is rolled back${setting.value === "true" ? calledOff : ""}`,
           ...(setting.value === "true" ? { was: setting.version } : {}),
         };
       }
       const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
-      return version === null
-        ? { said: "it was off already" }
-        : { said: `version ${version}`, was: version - 1 };
+      return version === null ? { said: "it was off already" } : {
+        said: `version ${version}${calledOff}`,
+        ...(setting.value === "true" ? { was: version - 1 } : {}),
+      };
     } catch (error) {
       if (!(error instanceof CliError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
     }

@@ -223,6 +223,29 @@ databaseTest(
   },
 );
 
+databaseTest("off stays off: whoever turns a flag off calls its scheduled start off with it", async (sql) => {
+  const on_at = "2096-12-01T08:00:00Z", off_at = "2096-12-02T08:00:00Z";
+  const off = async () => (await sql`select public.switch_off(${FLAG}, 'it hurts') as version`)[0].version;
+  await set(sql, { on: true, on_at, off_at }, 0);
+  assertEquals(await off(), "2");
+  assertEquals(await flagOf(sql), { value: "false", metadata: { schedule: { off_at } }, version: 2 });
+  const [{ changes }] = await sql`select private.recent_changes(1) as changes`;
+  assertEquals(changes[0].what, `${FLAG} true → false, no longer turned on by the clock`);
+  assertEquals(await off(), null);
+  // Off for now, on tomorrow: the brake means tomorrow too.
+  await set(sql, { on_at, off_at: null }, 2);
+  assertEquals(await off(), "4");
+  assertEquals(await flagOf(sql), { value: "false", metadata: {}, version: 4 });
+
+  await set(sql, { on: true, on_at }, 4);
+  await set(sql, { on: false }, 5);
+  assertEquals((await flagOf(sql)).metadata, {});
+  await set(sql, { on: false, on_at }, 6);
+  assertEquals((await flagOf(sql)).metadata, { schedule: { on_at } }, "off until then, as told");
+  await set(sql, { percentage: 5 }, 7);
+  assertEquals((await flagOf(sql)).metadata, { schedule: { on_at }, rollout_percentage: 5 });
+});
+
 databaseTest(
   "stale_flags() names what is on for everybody for a month, and what nobody asks for",
   async (sql) => {

@@ -36,6 +36,16 @@ $$;
 comment on function private.flag_needs_itself(text) is 'Whether a flag''s prerequisites lead back to it.';
 revoke execute on function private.flag_needs_itself(text) from public, anon, authenticated;
 
+-- Off must stay off until a person says otherwise: a start that was scheduled before is called off with it.
+create function private.without_start(p_metadata jsonb) returns jsonb
+language sql immutable set search_path = '' as $$
+  select case when p_metadata -> 'schedule' ? 'on_at' and p_metadata -> 'schedule' ? 'off_at' then p_metadata #- '{schedule,on_at}'
+    when p_metadata -> 'schedule' ? 'on_at' then p_metadata - 'schedule'
+    else p_metadata end
+$$;
+comment on function private.without_start(jsonb) is 'The metadata of a flag that no clock turns on: as given, without schedule.on_at.';
+revoke execute on function private.without_start(jsonb) from public, anon, authenticated;
+
 create function public.set_flag(
   p_key text, p_changes jsonb, p_expected_version bigint, p_reason text default null
 ) returns public.settings
@@ -72,6 +82,9 @@ begin
   v_metadata := v_metadata - array(
     select case k when 'percentage' then 'rollout_percentage' else k end
     from jsonb_each(p_changes) as c (k, v) where v = 'null' and k <> 'launched_at');
+  if p_changes ->> 'on' = 'false' and not p_changes ? 'on_at' then
+    v_metadata := private.without_start(v_metadata);
+  end if;
   v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
   select n.key into v_name from jsonb_array_elements_text(nullif(p_changes -> 'prerequisites', 'null')) as n (key)
   where not exists (select from public.settings s where s.key = n.key and s.key like '%.enabled') limit 1;
@@ -92,7 +105,7 @@ begin
   return v_flag;
 end $$;
 comment on function public.set_flag(text, jsonb, bigint, text) is
-  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at; null takes one away. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
+  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at; null takes one away, and so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
 revoke execute on function public.set_flag(text, jsonb, bigint, text) from public, anon;
 grant execute on function public.set_flag(text, jsonb, bigint, text) to authenticated, service_role;
 

@@ -54,7 +54,7 @@ begin
       'launched_at', to_jsonb(p_now)), v_flag.version, format('rollout %s: completed', p_rollout.id));
   elsif v_flag.value = 'true' then
     -- The percentage too: whoever turns the flag on again begins with nobody but the targets.
-    v_flag := public.set_setting(v_flag.key, 'false', v_flag.metadata || '{"rollout_percentage": 0}', v_flag.version,
+    v_flag := public.set_setting(v_flag.key, 'false', private.without_start(v_flag.metadata) || '{"rollout_percentage": 0}', v_flag.version,
       format('rollout %s: rolled back', p_rollout.id));
   end if;
   update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;

@@ -66,11 +66,12 @@ declare
 begin
   perform private.require_role('operator');
   perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
-  update public.settings set value = 'false' where key = p_key and value <> 'false' returning version into v_version;
+  update public.settings set value = 'false', metadata = private.without_start(metadata)
+  where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
   perform set_config('gatelink.reason', coalesce(v_before, ''), true);
   return v_version;
 end $$;
 comment on function public.switch_off(text, text) is
-  'Turns a flag off whatever version it is at, and answers the new version; null when it is off already or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.';
+  'Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version; null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.';
 revoke execute on function public.switch_off(text, text) from public, anon;
 grant execute on function public.switch_off(text, text) to authenticated, service_role;

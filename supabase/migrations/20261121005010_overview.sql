@@ -235,7 +235,12 @@ language sql stable set search_path = '' as $$
         when h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}'
           then format('%s %% → %s %%', coalesce(h.before #>> '{metadata,rollout_percentage}', '100'),
             coalesce(h.after #>> '{metadata,rollout_percentage}', '100'))
-        else 'metadata changed' end) as what,
+        when h.before #> '{metadata,schedule}' is distinct from h.after #> '{metadata,schedule}' then 'schedule changed'
+        else 'metadata changed' end || case
+        -- Whoever turned it off ought to know; the clock's own turning on takes the time away as well.
+        when h.after ->> 'value' = 'false' and h.before #> '{metadata,schedule,on_at}' is not null
+          and h.after #> '{metadata,schedule,on_at}' is null then ', no longer turned on by the clock'
+        else '' end) as what,
       h.changed_by as who, h.reason as why
     from public.settings_history h order by h.changed_at desc limit p_limit)
     union all

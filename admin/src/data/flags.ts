@@ -82,12 +82,15 @@ export function foreseen(key: string, change: Partial<Flag>) {
 
 /** Off, whatever version it is at: whoever pulls the brake wins. */
 export function useSwitchOff() {
-  return useChange<{ key: string; reason: string | null }, number | null>({
-    act: ({ key, reason }) =>
+  return useChange<{ flag: Flag; reason: string | null }, number | null>({
+    act: ({ flag: { key }, reason }) =>
       rpc("switch_off", { p_key: key, p_reason: reason ?? "turned off in the panel" }),
     touches: TOUCHED,
-    foresee: ({ key }) => [foreseen(key, { value: "false" })],
-    said: (_version, { key }) => `${key} is off. The functions know within 5 seconds.`,
+    foresee: ({ flag }) => [foreseen(flag.key, { value: "false" })],
+    said: (_version, { flag: { key, metadata } }) =>
+      `${key} is off. The functions know within 5 seconds.${
+        metadata.schedule?.on_at ? " It is no longer scheduled to turn on by itself." : ""
+      }`,
   });
 }
 

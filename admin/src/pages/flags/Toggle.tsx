@@ -19,7 +19,7 @@ export function Toggle(
   const on = isOn(flag);
 
   async function toggle() {
-    if (on) return off.mutate({ key: flag.key, reason: null });
+    if (on) return off.mutate({ flag, reason: null });
     const share = setShareOf(flag.metadata);
     const answer = await ask({
       title: `Turn ${flag.key} on?`,

@@ -33,7 +33,7 @@ export function Switches() {
                           color="red"
                           variant="light"
                           aria-label={`Turn off ${flag.key}`}
-                          onClick={() => off.mutate({ key: flag.key, reason: null })}
+                          onClick={() => off.mutate({ flag, reason: null })}
                         >
                           Turn off
                         </Button>
