@@ -3,15 +3,39 @@ import { Button, Group, MultiSelect, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { type Flag, isOn, useSetFlag } from "../../data/flags.ts";
 import { useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
 import type { OnConflict } from "./FlagPage.tsx";
 
 export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; onConflict: OnConflict }) {
   const may = useMay("operator");
+  const ask = useAsk();
   const set = useSetFlag(onConflict);
   const [draft, setDraft] = useState<{ keys: string[]; version: number }>();
   const now = flag.metadata.prerequisites ?? [];
   const missing = now.filter((key) => !flags.some((other) => other.key === key && isOn(other)));
+
+  async function save() {
+    if (!draft) return;
+    const dropped = now.filter((key) => !draft.keys.includes(key));
+    // With less to have first, more people get a flag that is on.
+    const answer = isOn(flag) && dropped.length > 0
+      ? await ask({
+        title: `${flag.key} without ${dropped.join(", ")}?`,
+        body: "It is on then also for people who do not have that, within 5 seconds.",
+        action: "Change it",
+        reason: "required",
+      })
+      : { reason: null };
+    if (!answer) return;
+    set.mutate({
+      key: flag.key,
+      changes: { prerequisites: draft.keys.length > 0 ? draft.keys : null },
+      version: draft.version,
+      reason: answer.reason ?? "prerequisites changed in the panel",
+    }, { onSettled: () => setDraft(undefined) });
+  }
+
   return (
     <Section title="Prerequisites" about="Off for whoever does not have all of these.">
       <Stack gap="sm">
@@ -35,19 +59,7 @@ export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; 
         )}
         {draft && (
           <Group gap="xs">
-            <Button
-              size="xs"
-              loading={set.isPending}
-              onClick={() =>
-                set.mutate({
-                  key: flag.key,
-                  changes: { prerequisites: draft.keys.length > 0 ? draft.keys : null },
-                  version: draft.version,
-                  reason: "prerequisites changed in the panel",
-                }, { onSettled: () => setDraft(undefined) })}
-            >
-              Save
-            </Button>
+            <Button size="xs" loading={set.isPending} onClick={save}>Save</Button>
             <Button size="xs" variant="default" onClick={() => setDraft(undefined)}>Cancel</Button>
           </Group>
         )}

@@ -1,8 +1,9 @@
 /** When the clock turns the flag on or off. */
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { type Flag, useSetFlag } from "../../data/flags.ts";
+import { audience, type Flag, isOn, useSetFlag } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { OnConflict } from "./FlagPage.tsx";
@@ -13,22 +14,40 @@ function local(at: string | undefined): string {
   const date = new Date(at);
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
+const words = (text: string) => new Date(text).toLocaleString();
 const instant = (text: string) => text === "" ? null : new Date(text).toISOString();
 
 export function Schedule({ flag, onConflict }: { flag: Flag; onConflict: OnConflict }) {
+  const ask = useAsk();
   const set = useSetFlag(onConflict);
   const now = flag.metadata.schedule ?? {};
   const [draft, setDraft] = useState<{ on: string; off: string; version: number }>();
-  const shown = draft ?? { on: local(now.on_at), off: local(now.off_at), version: flag.version };
+  const before = { on: local(now.on_at), off: local(now.off_at) };
+  const shown = draft ?? { ...before, version: flag.version };
 
-  function save(event: FormEvent) {
+  async function save(event: FormEvent) {
     event.preventDefault();
     if (!draft) return;
+    // On earlier than it would be, or for longer: more people get it, as by the switch. Less is one click.
+    const sooner = draft.on !== "" && (before.on === "" || draft.on < before.on);
+    const longer = before.off !== "" && (draft.off === "" || draft.off > before.off);
+    const more = sooner || (longer && (isOn(flag) || draft.on !== ""));
+    const answer = more
+      ? await ask({
+        title: sooner ? `Turn ${flag.key} on by itself?` : `Keep ${flag.key} on for longer?`,
+        body: `${draft.on === "" ? "It is on" : `From ${words(draft.on)} it is on`} for ${
+          audience({ value: "true", metadata: flag.metadata })
+        }, ${draft.off === "" ? "until somebody turns it off" : `until ${words(draft.off)}`}.`,
+        action: "Schedule it",
+        reason: "required",
+      })
+      : { reason: null };
+    if (!answer) return;
     set.mutate({
       key: flag.key,
       changes: { on_at: instant(draft.on), off_at: instant(draft.off) },
       version: draft.version,
-      reason: "schedule changed in the panel",
+      reason: answer.reason ?? "schedule changed in the panel",
     }, { onSettled: () => setDraft(undefined) });
   }
 

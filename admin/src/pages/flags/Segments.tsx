@@ -2,6 +2,7 @@
 import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
+import { isOn, useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -95,12 +96,12 @@ function SegmentCard({ segment }: { segment: Segment }) {
       client.from("segment_members").select("subject_id").eq("segment_key", segment.key).order("subject_id")
         .limit(500),
   );
-  const change = useChange<{ add: boolean; whom: object }, unknown>({
-    act: ({ add, whom }) =>
+  const change = useChange<{ add: boolean; whom: object; reason?: string | null }, unknown>({
+    act: ({ add, whom, reason }) =>
       rpc(add ? "add_segment_members" : "remove_segment_members", {
         p_key: segment.key,
         p_expected_version: segment.version,
-        p_reason: "changed in the panel",
+        p_reason: reason ?? "changed in the panel",
         ...whom,
       }),
     touches: TOUCHES,
@@ -111,12 +112,25 @@ function SegmentCard({ segment }: { segment: Segment }) {
     touches: TOUCHES,
     said: () => `The segment ${segment.key} is gone.`,
   });
-  function add(event: FormEvent) {
+  const targeting = useFlags().data?.filter((flag) =>
+    isOn(flag) && flag.metadata.target_segments?.includes(segment.key)
+  );
+  async function add(event: FormEvent) {
     event.preventDefault();
     const text = who.trim();
     if (text === "") return;
     const whom = /^\+?[\d\s()./-]{7,20}$/.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
-    change.mutate({ add: true, whom }, { onSuccess: () => setWho("") });
+    // Whoever comes into a segment gets what is on for it; unread flags may be.
+    const answer = targeting?.length === 0 ? { reason: null } : await ask({
+      title: `Add somebody to ${segment.key}?`,
+      body: `What is on for ${segment.key} is on for them then, within 5 seconds${
+        targeting ? `: ${targeting.map(({ key }) => key).join(", ")}` : ""
+      }.`,
+      action: "Add",
+      reason: "required",
+    });
+    if (!answer) return;
+    change.mutate({ add: true, whom, reason: answer.reason }, { onSuccess: () => setWho("") });
   }
   async function drop() {
     const answer = await ask({

@@ -1,7 +1,7 @@
 /** The percentage, as a slider, with how many people that is. */
 import { Button, Group, NumberInput, Slider, Stack, Text } from "@mantine/core";
 import { useState } from "react";
-import { type Flag, setShareOf, useSetFlag } from "../../data/flags.ts";
+import { type Flag, isOn, setShareOf, useSetFlag } from "../../data/flags.ts";
 import { useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -24,11 +24,13 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
     if (!draft) return;
     const answer = await ask({
       title: `${flag.key}: ${now} % → ${share} %`,
-      body: flag.value === "true"
+      body: isOn(flag)
         ? `About ${of(people.data?.contacts ?? 0)} contacts have it then, within 5 seconds.`
         : "The flag is off: the percentage counts once it is on.",
       action: "Change it",
       danger: share > now,
+      // More people of a flag that is on is turning it on for them.
+      reason: isOn(flag) && share > now ? "required" : "optional",
     });
     if (!answer) return;
     set.mutate(

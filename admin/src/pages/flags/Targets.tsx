@@ -1,9 +1,10 @@
 /** People and segments for whom the flag is on whatever its percentage. */
 import { ActionIcon, Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { type Flag, TOUCHED } from "../../data/flags.ts";
+import { type Flag, isOn, TOUCHED } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For, useMay } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Section } from "../../ui/Section.tsx";
@@ -19,17 +20,18 @@ const PHONE = /^\+?[\d\s()./-]{7,20}$/;
 
 export function Targets({ flag }: { flag: Flag }) {
   const may = useMay("operator");
+  const ask = useAsk();
   const [who, setWho] = useState("");
   const segments = useRows<{ key: string }>(
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),
   );
-  const change = useChange<{ add: boolean; whom: Whom }, Flag>({
-    act: ({ add, whom }) =>
+  const change = useChange<{ add: boolean; whom: Whom; reason?: string | null }, Flag>({
+    act: ({ add, whom, reason }) =>
       rpc(add ? "add_flag_targets" : "remove_flag_targets", {
         p_key: flag.key,
         p_expected_version: flag.version,
-        p_reason: "targets changed in the panel",
+        p_reason: reason ?? "targets changed in the panel",
         ...whom,
       }),
     touches: TOUCHED,
@@ -38,12 +40,25 @@ export function Targets({ flag }: { flag: Flag }) {
   const ids = flag.metadata.target_user_ids ?? [];
   const targeted = flag.metadata.target_segments ?? [];
 
-  function add(event: FormEvent) {
+  /** While the flag is off nobody gets it by this; the switch asks then. */
+  async function add(title: string, whom: Whom, then?: () => void) {
+    const answer = isOn(flag)
+      ? await ask({
+        title,
+        body: `${flag.key} is on for whom you add within 5 seconds, whatever its percentage.`,
+        action: "Add",
+        reason: "required",
+      })
+      : { reason: null };
+    if (answer) change.mutate({ add: true, whom, reason: answer.reason }, { onSuccess: then });
+  }
+
+  function submit(event: FormEvent) {
     event.preventDefault();
     const text = who.trim();
     if (text === "") return;
     const whom = PHONE.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
-    change.mutate({ add: true, whom }, { onSuccess: () => setWho("") });
+    add(`Turn ${flag.key} on for this person?`, whom, () => setWho(""));
   }
 
   return (
@@ -101,7 +116,7 @@ export function Targets({ flag }: { flag: Flag }) {
           </Stack>
         )}
         <For role="operator">
-          <form onSubmit={add}>
+          <form onSubmit={submit}>
             <Group gap="xs" align="flex-end">
               <TextInput
                 style={{ flex: 1 }}
@@ -119,7 +134,8 @@ export function Targets({ flag }: { flag: Flag }) {
             placeholder={segments.data?.length === 0 ? "There are no segments yet" : "Choose one"}
             data={(segments.data ?? []).map(({ key }) => key).filter((key) => !targeted.includes(key))}
             value={null}
-            onChange={(key) => key && change.mutate({ add: true, whom: { p_segments: [key] } })}
+            onChange={(key) =>
+              key && add(`Turn ${flag.key} on for the segment ${key}?`, { p_segments: [key] })}
             searchable
           />
         </For>
