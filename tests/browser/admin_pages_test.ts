@@ -1,7 +1,8 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/stack.ts";
-import { faultsOf, go, panelTest } from "./panel.ts";
+import { go, panelTest } from "./panel.ts";
+import { isWell } from "./people.ts";
 
 const PAGES: [path: string, heading: string][] = [
   ["/", "Overview"],
@@ -25,7 +26,7 @@ panelTest("admin: axe finds nothing serious on any page, dark or light, wide or 
       for (const [path, heading] of PAGES) {
         await go(page, path, heading);
         await page.getByRole("status", { name: "Loading" }).waitFor({ state: "detached" });
-        assertEquals(await faultsOf(page), [], `${path}, ${colorScheme}, ${viewport.width} px`);
+        await isWell(page, `${path}, ${colorScheme}, ${viewport.width} px`);
       }
     }
   }

@@ -24,12 +24,12 @@ export async function says(stack: RunningStack, contact: string, message: string
   return (await post<{ wamid: string }>(stack, "send", { contact, message })).wamid;
 }
 
-/** Fails with the serious faults of a page, once what moves on it has come to rest. */
-export async function isWell(page: Page): Promise<void> {
+/** Fails with the serious faults of a page, once what moves on it has come to rest. `where` is told with them. */
+export async function isWell(page: Page, where = page.url()): Promise<void> {
   let faults: string[] = [];
   await eventually("no faults", async () => (faults = await faultsOf(page)).length === 0 || undefined).catch(
     () => {
-      throw new Error(faults.join("\n"));
+      throw new Error([where, ...faults].join("\n"));
     },
   );
 }
