@@ -29,11 +29,18 @@ interface Watched {
   foreign: string[];
 }
 
-/** Runs a test on a running panel. Fails when a page threw, or asked anybody but the stack. */
-export function panelTest(name: string, test: (panel: Panel) => Promise<void>): void {
+/**
+ * Runs a test on a running panel. Fails when a page threw, or asked anybody but the stack.
+ * @param env Put over the environment that the stack is started in.
+ */
+export function panelTest(
+  name: string,
+  test: (panel: Panel) => Promise<void>,
+  env: Record<string, string> = {},
+): void {
   browserTest(name, async (browser) => {
     await buildPanel();
-    const stack = await startStack();
+    const stack = await startStack({ env });
     const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
     const contexts: BrowserContext[] = [];
     const watched: Watched[] = [];

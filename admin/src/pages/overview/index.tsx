@@ -13,11 +13,15 @@ import { Running } from "./Running.tsx";
 import { Switches } from "./Switches.tsx";
 import { Traffic } from "./Traffic.tsx";
 import type { OverviewData } from "./data.ts";
+import { switchedOff, useEnvironment, withSwitches } from "./environment.ts";
+import { KillSwitches } from "./KillSwitches.tsx";
 import classes from "./overview.module.css";
 
 export default function Overview() {
   const [minutes, setMinutes] = useParameter("minutes", "60");
   const overview = useRpc<OverviewData>("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
+  const { data: environment } = useEnvironment();
+  const off = switchedOff(environment);
   return (
     <Page
       title="Overview"
@@ -40,7 +44,8 @@ export default function Overview() {
       <Loaded of={overview} rows={8}>
         {(data) => (
           <Stack gap="md" className={classes.body}>
-            <Health health={data.health} />
+            <KillSwitches off={off} />
+            <Health health={withSwitches(data.health, off)} />
             <Numbers data={data} />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>
               <Traffic of={data} />
@@ -53,6 +58,11 @@ export default function Overview() {
               <Running rollouts={data.rollouts} />
               <Changes changes={data.changes} />
             </SimpleGrid>
+            {environment && (
+              <Text size="xs" c="dimmed">
+                Version {environment.version}, environment {environment.environment}
+              </Text>
+            )}
           </Stack>
         )}
       </Loaded>

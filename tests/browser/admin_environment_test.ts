@@ -1,0 +1,17 @@
+/** What the environment stops is seen in the panel: no flag shows it. */
+import { assertEquals } from "@std/assert";
+import { faultsOf, panelTest } from "./panel.ts";
+
+panelTest(
+  "admin: a kill switch of the environment is seen on the overview, with version and environment",
+  async ({ signIn }) => {
+    const page = await signIn("viewer", { viewport: { width: 360, height: 740 } });
+    const told = page.getByRole("alert").filter({ hasText: "WA_SEND_ENABLED=false" });
+    await told.getByText("The flag cannot turn it on").waitFor();
+    await page.getByText("switched off by WA_SEND_ENABLED").first().waitFor();
+    await page.getByText(/^Version .+, environment .+$/).waitFor();
+    assertEquals(await page.getByText("in the environment stops").count(), 1, "what runs is not named");
+    assertEquals(await faultsOf(page), []);
+  },
+  { WA_SEND_ENABLED: "false", WA_ROUTER_ENABLED: "true" },
+);
