@@ -49,8 +49,8 @@ edgeTest("redirects are a failure, and lead nowhere", async (edge) => {
   await settled();
   assertEquals(target.received, []);
   assertEquals(await attempts(sql), [
-    { attempt: 1, outcome: "retry", status: 307, error: "redirect" },
-    { attempt: 2, outcome: "dead", status: 307, error: "redirect (attempts_exhausted)" },
+    { attempt: 1, outcome: "retry", status: 307, error: "redirect 307" },
+    { attempt: 2, outcome: "dead", status: 307, error: "redirect 307 (attempts_exhausted)" },
   ]);
 });
 
@@ -88,10 +88,10 @@ edgeTest(
     assertEquals(service.texts(), ["bad", "bad", "bad", "gone", "fine"]);
     assertEquals(await states(sql), ["dead", "dead", "delivered"]);
     assertEquals((await attempts(sql)).map(({ attempt, outcome, error }) => [attempt, outcome, error]), [
-      [1, "retry", "status"],
-      [2, "retry", "status"],
-      [3, "dead", "status (attempts_exhausted)"],
-      [1, "dead", "status (gone)"],
+      [1, "retry", "status 503"],
+      [2, "retry", "status 503"],
+      [3, "dead", "status 503 (attempts_exhausted)"],
+      [1, "dead", "status 410 (gone)"],
       [1, "delivered", null],
     ]);
     assertEquals(await lost(sql), []);

@@ -172,7 +172,11 @@ export function createForwarder(
     };
     if (result.ok) return { ...base, outcome: "delivered", ...(replies.length > 0 ? { replies } : {}) };
     const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE);
-    const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
+    // "status" and "redirect" alone would leave open which.
+    const word = result.error === "status" || result.error === "redirect"
+      ? `${result.error} ${result.status}`
+      : `${result.error}`;
+    const error = result.detail === undefined ? word : `${word}: ${result.detail}`;
     return after.outcome === "retry"
       ? { ...base, error, outcome: "retry", retry_after_ms: after.afterMs }
       : { ...base, error: `${error} (${after.why})`, outcome: "dead" };
