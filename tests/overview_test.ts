@@ -1,5 +1,5 @@
 /** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
 import type { Sql } from "postgres";
 import { BUCKETS_MS } from "../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "./fill.ts";
@@ -300,6 +300,15 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
   ]);
   assertEquals(
     new Set(after.changes.map(({ kind }: Json) => kind)),
-    new Set(["setting", "rollout", "rollback"]),
+    new Set(["setting", "rollout", "rollback", "route", "destination", "segment"]),
   );
+  await sql`select public.set_destination_state('demo', 'paused')`;
+  await sql`update public.routes set active = false, version = 2, updated_at = now() + interval '1 minute', updated_by = 'ada'`;
+  const [{ changes }] = await sql`select private.recent_changes(2) as changes`;
+  assertEquals(changes.map(({ kind, who }: Json) => [kind, who]), [["route", "ada"], [
+    "destination",
+    "postgres",
+  ]]);
+  assertMatch(changes[0].what, /^route .+ changed, is off$/);
+  assertEquals(changes[1].what, "destination demo paused");
 });

@@ -251,11 +251,25 @@ language sql stable set search_path = '' as $$
     (select b.recorded_at, 'rollback', format('level %s: %s%s', b.level, b.target, case when b.ok then '' else ', not verified' end),
       b.recorded_by, b.reason
     from public.rollback_events b order by b.recorded_at desc limit p_limit)
+    union all
+    -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
+    (select r.updated_at, 'route', format('route %s %s%s', r.name, case when r.version = 1 then 'added' else 'changed' end,
+      case when r.active then '' else ', is off' end), r.updated_by, null
+    from public.routes r order by r.updated_at desc limit p_limit)
+    union all
+    (select d.updated_at, 'destination', format('destination %s %s', d.name, case
+      when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'changed, is active' end), d.updated_by, null
+    from public.destinations d order by d.updated_at desc limit p_limit)
+    union all
+    (select s.updated_at, 'segment', format('segment %s %s', s.key, case
+      when h.version is null then 'set' else format('+%s −%s', cardinality(h.added), cardinality(h.removed)) end), s.updated_by, h.reason
+    from public.segments s left join public.segment_history h on h.segment_key = s.key and h.version = s.version
+    order by s.updated_at desc limit p_limit)
     order by at desc limit p_limit
   ) c
 $$;
 comment on function private.recent_changes(integer) is
-  'The latest changes of settings, moves of rollouts and ways back, latest first: [{at, kind: setting | rollout | rollback, what, who, why}].';
+  'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first: [{at, kind: setting | rollout | rollback | route | destination | segment, what, who, why}].';
 revoke execute on function private.recent_changes(integer) from public, anon, authenticated;
 
 create function private.overview(p_minutes integer, p_now timestamptz) returns jsonb

@@ -9,7 +9,14 @@ import { Time } from "../../ui/Time.tsx";
 import type { Change } from "./data.ts";
 import classes from "./overview.module.css";
 
-const ICONS: Record<string, IconName> = { setting: "flag", rollout: "stairs", rollback: "undo" };
+const ICONS: Record<string, IconName> = {
+  setting: "flag",
+  rollout: "stairs",
+  rollback: "undo",
+  route: "route",
+  destination: "truck",
+  segment: "people",
+};
 
 export function Changes({ changes }: { changes: Change[] }) {
   const name = useNames();

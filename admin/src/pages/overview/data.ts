@@ -39,7 +39,7 @@ export interface RunningRollout {
 
 export interface Change {
   at: string;
-  kind: "setting" | "rollout" | "rollback" | string;
+  kind: "setting" | "rollout" | "rollback" | "route" | "destination" | "segment" | string;
   what: string;
   who: string;
   why: string | null;
