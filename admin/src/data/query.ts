@@ -150,6 +150,7 @@ export function useChange<A, T>(options: ChangeOptions<A, T>) {
   type Then = MutateOptions<T, Refusal, Asked<A, T>, Before>;
   return {
     ...mutation,
+    variables: mutation.variables?.args,
     mutate: (args: A, then?: Then) => mutation.mutate({ args, options }, then),
     mutateAsync: (args: A, then?: Then) => mutation.mutateAsync({ args, options }, then),
   };
