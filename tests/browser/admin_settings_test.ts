@@ -36,8 +36,15 @@ panelTest(
     // More for somebody is asked for first.
     await page.getByRole("dialog").getByText("They read and answer messages").waitFor();
     assertEquals(await roleOf("viewer@example.com"), "viewer");
+    // What somebody else gave them meanwhile stays.
+    await sql`
+      update public.team_members m set approvals = '{product}' from auth.users u
+      where u.id = m.user_id and u.email = 'viewer@example.com'`;
     await answer(page, "Make operator");
     await eventually("the role", async () => await roleOf("viewer@example.com") === "operator" || undefined);
+    const [{ approvals }] = await sql`
+      select m.approvals from public.team_members m join auth.users u on u.id = m.user_id where u.email = 'viewer@example.com'`;
+    assertEquals(approvals, ["product"]);
     // The last admin stays: the list shows it again as it is.
     await page.getByRole("combobox", { name: "Role of admin@example.com" }).click();
     await page.getByRole("option", { name: /^Viewer/ }).click();

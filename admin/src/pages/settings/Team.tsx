@@ -129,10 +129,9 @@ function Row({ of }: { of: Member }) {
   const may = useMay("admin");
   const ask = useAsk();
   const change = useChange({
-    act: (changes: Partial<Member>) => {
-      const { user_id, role, approvals } = { ...of, ...changes };
-      return rpc("set_team_member", { p_user_id: user_id, p_role: role, p_approvals: approvals });
-    },
+    // What was not changed here stays as it is, whoever changed it meanwhile.
+    act: ({ role = of.role, approvals }: Partial<Member>) =>
+      rpc("set_team_member", { p_user_id: of.user_id, p_role: role, p_approvals: approvals ?? null }),
     touches: TOUCHES,
     foresee: (changes) => [{
       key: ["list_team"],
