@@ -1,8 +1,9 @@
 /** Each destination with its state, queue, success and latency, and what an operator can do with it. */
-import { Anchor, Badge, Button, Card, Group, SimpleGrid, Stack, Text } from "@mantine/core";
-import { type ReactNode, useState } from "react";
+import { Anchor, Badge, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
+import { type ReactNode, useRef, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
-import { For } from "../../session/me.tsx";
+import { useNames } from "../../data/team.ts";
+import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
@@ -35,6 +36,7 @@ export function Destinations({ all }: { all: Destination[] }) {
 
 function DestinationCard({ of }: { of: Destination }) {
   const [color, word] = STATES[of.state];
+  const name = useNames();
   return (
     <Card withBorder component="section" aria-label={of.name}>
       <Stack gap="sm" h="100%">
@@ -49,6 +51,11 @@ function DestinationCard({ of }: { of: Destination }) {
           <Text size="sm" component="div">
             It failed ten times in a row, so its queue waits. Next try:{" "}
             <Time at={of.circuit_open_until} />. Resume it once it is mended.
+          </Text>
+        )}
+        {of.state === "paused" && (
+          <Text size="sm" component="div">
+            Paused <Time at={of.updated_at} /> by {name(of.updated_by)}. Its queue waits.
           </Text>
         )}
         <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">
@@ -121,6 +128,7 @@ function Secrets({ of }: { of: Destination }) {
 
 function Actions({ of }: { of: Destination }) {
   const ask = useAsk();
+  const me = useMe();
   const [secret, setSecret] = useState<string>();
   const setState = useChange({
     act: (state: "active" | "paused") => rpc("set_destination_state", { p_name: of.name, p_state: state }),
@@ -129,15 +137,25 @@ function Actions({ of }: { of: Destination }) {
       key: ["destination_health"],
       data: (before) =>
         (before as Destination[]).map((one) =>
-          one.id === of.id ? { ...one, state, circuit_open_until: null } : one
+          one.id === of.id
+            ? {
+              ...one,
+              state,
+              circuit_open_until: null,
+              updated_at: new Date().toISOString(),
+              updated_by: me.id,
+            }
+            : one
         ),
     }],
     said: (_, state) => state === "paused" ? `${of.name} is paused; its queue waits.` : `${of.name} goes on.`,
   });
   const rotate = useChange({
-    act: () => rpc<{ secret: string }>("rotate_destination_secret", { p_name: of.name, p_overlap_hours: 24 }),
+    act: (hours: number) =>
+      rpc<{ secret: string }>("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
     touches: ["destination_health"],
   });
+  const hours = useRef(OVERLAP_HOURS);
   return (
     <Group gap="xs" mt="auto">
       {of.state !== "paused" && (
@@ -178,21 +196,53 @@ function Actions({ of }: { of: Destination }) {
         aria-label={`Rotate secret of ${of.name}`}
         loading={rotate.isPending}
         onClick={async () => {
+          hours.current = OVERLAP_HOURS;
           const answer = await ask({
             title: `Rotate the secret of ${of.name}?`,
-            body:
-              "A new secret is made and shown once. For 24 hours deliveries carry the signatures of both, so the service can change over.",
+            body: <Overlap choose={(chosen) => hours.current = chosen} />,
             action: "Rotate",
             reason: "none",
           });
-          if (answer) setSecret((await rotate.mutateAsync(undefined).catch(() => undefined))?.secret);
+          if (!answer) return;
+          setSecret((await rotate.mutateAsync(hours.current).catch(() => undefined))?.secret);
         }}
       >
         Rotate secret
       </Button>
       <SecretModal secret={secret} title={`The new secret of ${of.name}`} close={() => setSecret(undefined)}>
-        Give it to the service within 24 hours: after that the one before signs no longer.
+        {rotate.variables === 0
+          ? "Give it to the service now: until then it refuses what is delivered, for the one before signs no longer."
+          : "Give it to the service within 24 hours: after that the one before signs no longer."}
       </SecretModal>
     </Group>
+  );
+}
+
+const OVERLAP_HOURS = 24;
+
+/** For how long the old secret signs as well: by default a day, after a leak not at all. */
+function Overlap({ choose }: { choose: (hours: number) => void }) {
+  return (
+    <Stack gap="sm">
+      <Text size="sm">A new secret is made and shown once.</Text>
+      <Radio.Group
+        defaultValue={String(OVERLAP_HOURS)}
+        onChange={(hours) => choose(Number(hours))}
+        label="The one before signs no longer"
+      >
+        <Stack gap="xs" mt="xs">
+          <Radio
+            value={String(OVERLAP_HOURS)}
+            label="after 24 hours"
+            description="Deliveries carry the signatures of both meanwhile, so the service can change over."
+          />
+          <Radio
+            value="0"
+            label="at once"
+            description="After a leak. The service refuses deliveries until it has the new one; they are tried again."
+          />
+        </Stack>
+      </Radio.Group>
+    </Stack>
   );
 }

@@ -6,6 +6,9 @@ export interface Destination {
   url: string;
   state: "active" | "paused" | "circuit_open";
   circuit_open_until: string | null;
+  /** When a person last changed it, and who. */
+  updated_at: string;
+  updated_by: string;
   timeout_ms: number;
   rate_per_second: number | null;
   secrets: { created_at: string; expires_at: string | null }[] | null;
