@@ -61,9 +61,14 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   await card.getByRole("button", { name: "Pause orders" }).click();
   await answer(page, "Pause");
   await card.getByText("paused", { exact: true }).waitFor();
+  await card.getByText(/^Paused .+ by you\. Its queue waits\.$/).waitFor();
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   await says(stack, ada, "waits");
   await card.getByText(/^since/).waitFor();
+  await go(page, "/", "Overview");
+  const waiting = page.getByRole("region", { name: "What waits, and why" });
+  await waiting.getByText("the destination is paused").waitFor();
+  await waiting.getByRole("link", { name: "1 deliveries to orders" }).click();
 
   await card.getByRole("button", { name: "Rotate secret of orders" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Rotate", exact: true }).click();
@@ -80,6 +85,18 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   const delivered = await eventually("it arrives", () => service.received[0]);
   assert(isSigned(delivered, secret) && isSigned(delivered, made.secret), "both secrets sign");
   await card.getByText("active", { exact: true }).waitFor();
+
+  // After a leak the one before signs no longer at once.
+  await card.getByRole("button", { name: "Rotate secret of orders" }).click();
+  await page.getByRole("dialog").getByRole("radio", { name: "at once" }).check();
+  await page.getByRole("dialog").getByRole("button", { name: "Rotate", exact: true }).click();
+  await shown.getByText("Give it to the service now").waitFor();
+  await shown.getByRole("button", { name: "I have stored it" }).click();
+  await shown.waitFor({ state: "hidden" });
+  const [{ sign }] = await sql`
+    select count(*)::int as sign from private.destination_secrets s join public.destinations d on d.id = s.destination_id
+    where d.name = 'orders' and (s.expires_at is null or s.expires_at > now())`;
+  assertEquals(sign, 1);
 
   // A viewer sees how it does, and no button.
   const viewer = await signIn("viewer");

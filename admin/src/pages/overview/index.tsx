@@ -12,6 +12,7 @@ import { Numbers } from "./Numbers.tsx";
 import { Running } from "./Running.tsx";
 import { Switches } from "./Switches.tsx";
 import { Traffic } from "./Traffic.tsx";
+import { Waiting } from "./Waiting.tsx";
 import type { OverviewData } from "./data.ts";
 import { switchedOff, useEnvironment, withSwitches } from "./environment.ts";
 import { KillSwitches } from "./KillSwitches.tsx";
@@ -47,6 +48,7 @@ export default function Overview() {
             <KillSwitches off={off} />
             <Health health={withSwitches(data.health, off)} />
             <Numbers data={data} />
+            <Waiting />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>
               <Traffic of={data} />
               <div className={classes.brakes}>

@@ -1,0 +1,41 @@
+/** What waits, and why: the longest first. */
+import { Anchor, Group, Text } from "@mantine/core";
+import { Link } from "wouter";
+import { useRpc } from "../../data/query.ts";
+import { Section } from "../../ui/Section.tsx";
+import { duration } from "../../ui/Time.tsx";
+import classes from "./overview.module.css";
+
+/** What diagnostics() answers of what waits; see its comment in the database. */
+interface Diagnostics {
+  waiting: { what: string; n: number; oldest_seconds: number | null; why: string }[];
+}
+
+export function Waiting() {
+  const { data } = useRpc<Diagnostics>("diagnostics");
+  if (!data?.waiting.length) return null;
+  return (
+    <Section title="What waits, and why" flush>
+      <ul className={classes.list}>
+        {data.waiting.map(({ what, n, oldest_seconds, why }) => (
+          <li key={`${what} ${why}`}>
+            <Group justify="space-between" gap="xs">
+              <Anchor
+                component={Link}
+                href={what.startsWith("deliveries") ? "/deliveries" : "/messages"}
+                size="sm"
+                fw={600}
+              >
+                {n.toLocaleString()} {what}
+              </Anchor>
+              <Text size="xs" c="dimmed">
+                {oldest_seconds != null && `oldest ${duration(oldest_seconds)}`}
+              </Text>
+            </Group>
+            <Text size="sm" style={{ overflowWrap: "anywhere" }}>{why}</Text>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
