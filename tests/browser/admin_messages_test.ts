@@ -47,6 +47,7 @@ panelTest(
 
     // The window closes: it says so, and there is nothing to type into.
     await page.getByRole("button", { name: "Hide", exact: true }).click();
+    await page.getByText(/^Seen whole by you, .+: She asked for a call$/).waitFor();
     await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
     await page.getByText("The window is closed").waitFor();
     assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);

@@ -6,6 +6,7 @@ import { Contact } from "../../ui/Contact.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
+import { Reveals } from "./Reveals.tsx";
 import { Thread } from "./Thread.tsx";
 import type { Conversation } from "./types.ts";
 import classes from "./messages.module.css";
@@ -47,6 +48,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             </For>
           </Group>
         </Group>
+        <Reveals contact={conversation.contact.id} />
       </div>
       <Thread id={id} open={open} />
       <For role="operator">
