@@ -35,7 +35,7 @@ const { flushCounts } = await import("../../supabase/functions/_shared/db/counte
 const { flushMeasurements } = await import("../../supabase/functions/_shared/db/measurements.ts");
 const { forgetEnv } = await import("../../supabase/functions/_shared/config/env.ts");
 const { serve } = await import("../../supabase/functions/_shared/http/serve.ts");
-const { createAuthorise } = await import("../../supabase/functions/deeplinks/authorise.ts");
+const { createAuthorise } = await import("../../supabase/functions/_shared/gates/team.ts");
 const { createHandler } = await import("../../supabase/functions/deeplinks/handler.ts");
 const { createRoutes } = await import("../../supabase/functions/deeplinks/routes.ts");
 

@@ -10,7 +10,7 @@
 import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/http/serve.ts";
 import type { Link } from "../_shared/links/link.ts";
-import { ANY_ORIGIN } from "./cors.ts";
+import { ANY_ORIGIN } from "../_shared/http/cors.ts";
 import { type Page, passwordPage, refusalPage } from "../_shared/links/pages.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
-import type { Authorise, Role } from "./authorise.ts";
+import type { Authorise, Role } from "../_shared/gates/team.ts";
 import type { Call } from "./handler.ts";
 
 /** Lets a caller with the role in and gives who it is; throws a Problem for all others. */

@@ -17,7 +17,7 @@
  */
 import { Problem } from "../_shared/http/problem.ts";
 import type { Context, Handler } from "../_shared/http/serve.ts";
-import { anyOrigin, createPanelCors, openPreflight } from "./cors.ts";
+import { anyOrigin, createPanelCors, openPreflight } from "../_shared/http/cors.ts";
 
 /** A request whose address has been taken apart. */
 export interface Call {

@@ -20,7 +20,7 @@ import { LinkStore } from "../_shared/links/store.ts";
 import { log } from "../_shared/log/log.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
 import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
-import { type Authorise, createAuthorise } from "./authorise.ts";
+import { type Authorise, createAuthorise } from "../_shared/gates/team.ts";
 import { createExplain } from "./explain.ts";
 import { createExtras } from "./extras.ts";
 import { createGate } from "./gate.ts";

@@ -16,7 +16,7 @@ import { randomToken } from "../_shared/links/tokens.ts";
 import { RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
 import { appPage, previewPage } from "../_shared/links/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
-import { forAnyOrigin } from "./cors.ts";
+import { forAnyOrigin } from "../_shared/http/cors.ts";
 import type { Explain } from "./explain.ts";
 import type { Call } from "./handler.ts";
 import type { Kept } from "./kept.ts";

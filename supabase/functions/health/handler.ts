@@ -15,7 +15,7 @@ import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
-import { anyOrigin } from "../deeplinks/cors.ts";
+import { anyOrigin } from "../_shared/http/cors.ts";
 import { type Found, judge, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */

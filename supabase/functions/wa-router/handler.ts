@@ -11,7 +11,7 @@
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 import type { Routing } from "../_shared/router/routing.ts";
-import { createPanelCors } from "../deeplinks/cors.ts";
+import { createPanelCors } from "../_shared/http/cors.ts";
 import type { TestDestination } from "./test_destination.ts";
 
 /** What the handler needs. */

@@ -9,7 +9,7 @@ import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
 import { readRules } from "../_shared/links/rules.ts";
 import { routing } from "../_shared/router/live.ts";
-import { createAuthorise } from "../deeplinks/authorise.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createTest } from "./test_destination.ts";
 

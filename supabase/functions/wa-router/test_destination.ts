@@ -15,7 +15,7 @@ import {
 } from "../_shared/forward/deliver.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
-import type { Authorise } from "../deeplinks/authorise.ts";
+import type { Authorise } from "../_shared/gates/team.ts";
 
 /** What the test needs. */
 export interface TestDeps {

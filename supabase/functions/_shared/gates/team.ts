@@ -1,5 +1,5 @@
 /**
- * Who may manage links: holders of a secret key, and members of the team.
+ * Who may manage: holders of a secret key, and members of the team.
  *
  * A signed-in user's token is checked by the Data API, which asks the project's Auth what it is worth, hosted and
  * local alike; the role comes from the table of the team, so that whoever is taken off it is out at once.
@@ -8,10 +8,10 @@
  *
  * @module
  */
-import { env } from "../_shared/config/env.ts";
-import { createRpc, DbError, type RpcEndpoint } from "../_shared/db/client.ts";
-import { type ApiKey, requireKey } from "../_shared/gates/keys.ts";
-import { Problem } from "../_shared/http/problem.ts";
+import { env } from "../config/env.ts";
+import { createRpc, DbError, type RpcEndpoint } from "../db/client.ts";
+import { type ApiKey, requireKey } from "./keys.ts";
+import { Problem } from "../http/problem.ts";
 
 /** Roles of the team, each with the rights of the ones before. */
 const ROLES = ["viewer", "operator", "admin"] as const;

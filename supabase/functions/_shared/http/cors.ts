@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { Problem } from "../_shared/http/problem.ts";
+import { Problem } from "./problem.ts";
 
 type Answer = Response | Promise<Response>;
 
