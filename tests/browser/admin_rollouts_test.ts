@@ -76,6 +76,8 @@ panelTest(
     await page.getByRole("button", { name: "Roll back" }).click();
     await answer(page, "Roll back", "people pay twice");
     await page.getByText("Rolled back: the flag is off").waitFor();
+    // The page foresees it.
+    await eventually("it is over", async () => (await state()).state === "rolled_back" || undefined);
     assertEquals(await state(), { state: "rolled_back", stage: 2, value: "false", share: 0 });
     await page.getByText("people pay twice").waitFor();
     await page.getByRole("button", { name: "Evidence" }).first().click();
