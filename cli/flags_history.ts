@@ -1,5 +1,6 @@
 /** `gatelink flags schedule | history | restore`: what will change, what did, and back to what was. */
 import type { Command } from "commander";
+import { withoutPast } from "../supabase/functions/_shared/flags/schedule.ts";
 import { CliError } from "./errors.ts";
 import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./flags_api.ts";
 import { paint, table, time } from "./output.ts";
@@ -117,7 +118,7 @@ Example:
     .addHelpText(
       "after",
       `
-It becomes a new version; nothing of the history goes.
+It becomes a new version; nothing of the history goes. What was scheduled then for a time that is over stays away.
 
 Example:
   gatelink flags restore deeplinks 7 --why "the list of testers was right then"`,
@@ -139,7 +140,7 @@ Example:
         const restored = await api.rpc<FlagRow>("set_setting", {
           p_key: key,
           p_value: then.after.value,
-          p_metadata: then.after.metadata,
+          p_metadata: withoutPast(then.after.metadata, Date.now()),
           p_expected_version: flag.version,
           p_reason: `${why} (restored version ${version})`,
         });

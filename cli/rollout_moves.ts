@@ -1,7 +1,7 @@
 /** `gatelink rollout start | pause | resume | advance | back | complete`. */
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
-import { flagNamed, type FlagRow } from "./flags_api.ts";
+import { type FlagRow, listFlags } from "./flags_api.ts";
 import { openGates, runGates } from "./gates_run.ts";
 import { clean } from "./output.ts";
 import { again } from "./rollback_flag.ts";
@@ -28,7 +28,8 @@ Example:
         run(async (session) => {
           const api = await session.api();
           const { id, version, flag_key } = await rolloutNamed(api, name);
-          const flag = await flagNamed(api, flag_key);
+          // It may have been deleted: its rollout has to end all the same.
+          const flag = (await listFlags(api)).find(({ key }) => key === flag_key);
           const rollout = await api.rpc<Rollout>(rpc, {
             p_id: id,
             p_expected_version: options.version ?? version,
@@ -43,50 +44,57 @@ Example:
 
 type Verb = "pause" | "resume" | "advance" | "back" | "complete";
 
-const MOVES: [Verb, string, string, boolean, (stage: string, rollout: Rollout, before: FlagRow) => string][] =
+const MOVES: [
+  Verb,
+  string,
+  string,
+  boolean,
+  (stage: string, rollout: Rollout, before: FlagRow | undefined) => string,
+][] = [
   [
-    [
-      "pause",
-      "pause_rollout",
-      "keep a rollout where it is; the guard still watches, and takes it back",
-      false,
-      (stage) => `paused at ${stage}.`,
-    ],
-    [
-      "resume",
-      "resume_rollout",
-      "go on with a paused rollout; its stage begins anew",
-      false,
-      (stage) => `goes on; ${stage} begins anew.`,
-    ],
-    [
-      "advance",
-      "advance_rollout",
-      "go on to the next stage before the guard does; a paused rollout stays paused there",
-      true,
-      (stage, { state, id }) =>
-        state === "completed"
-          ? "completed: on for everybody."
-          : `${stage} began${
-            state === "paused" ? `, and it stays paused until gatelink rollout resume ${id}` : ""
-          }.`,
-    ],
-    [
-      "back",
-      "roll_back_rollout",
-      "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
-      true,
-      (_, { flag_key }, { value, version }) =>
-        `rolled back: the flag is off. On again: ${again(flag_key, value === "true" ? version : undefined)}`,
-    ],
-    [
-      "complete",
-      "complete_rollout",
-      "turn the flag on for everybody and end the rollout, whatever stages are left",
-      true,
-      () => "completed: on for everybody.",
-    ],
-  ];
+    "pause",
+    "pause_rollout",
+    "keep a rollout where it is; the guard still watches, and takes it back",
+    false,
+    (stage) => `paused at ${stage}.`,
+  ],
+  [
+    "resume",
+    "resume_rollout",
+    "go on with a paused rollout; its stage begins anew",
+    false,
+    (stage) => `goes on; ${stage} begins anew.`,
+  ],
+  [
+    "advance",
+    "advance_rollout",
+    "go on to the next stage before the guard does; a paused rollout stays paused there",
+    true,
+    (stage, { state, id }) =>
+      state === "completed"
+        ? "completed: on for everybody."
+        : `${stage} began${
+          state === "paused" ? `, and it stays paused until gatelink rollout resume ${id}` : ""
+        }.`,
+  ],
+  [
+    "back",
+    "roll_back_rollout",
+    "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
+    true,
+    (_, { flag_key }, before) =>
+      `rolled back: the flag is off. On again: ${
+        again(flag_key, before?.value === "true" ? before.version : undefined)
+      }`,
+  ],
+  [
+    "complete",
+    "complete_rollout",
+    "turn the flag on for everybody and end the rollout, whatever stages are left",
+    true,
+    () => "completed: on for everybody.",
+  ],
+];
 
 const EXAMPLES: Record<Verb, string> = {
   pause: "a customer complains",

@@ -35,8 +35,11 @@ edgeTest("health/detailed: each part, on the database itself", async (edge) => {
   await sql`insert into public.destinations (name, url) values ('shop', 'http://127.0.0.1:9/')`;
   await sql`insert into public.routes (name, condition) values ('all', '{"type": "any"}')`;
   await sql`insert into public.route_destinations select r.id, d.id, 0 from public.routes r, public.destinations d`;
-  const second = await detailed(edge);
-  assertEquals([second.status, second.body.status], [200, "healthy"], JSON.stringify(second.body));
+  // A database that is slow for once, on a busy machine, is degraded.
+  await until("all parts are healthy", async () => {
+    const { status, body } = await detailed(edge);
+    return status === 200 && body.status === "healthy";
+  });
 });
 
 edgeTest("health/detailed: for secret keys only", async (edge) => {

@@ -244,6 +244,14 @@ databaseTest("off stays off: whoever turns a flag off calls its scheduled start 
   assertEquals((await flagOf(sql)).metadata, { schedule: { on_at } }, "off until then, as told");
   await set(sql, { percentage: 5 }, 7);
   assertEquals((await flagOf(sql)).metadata, { schedule: { on_at }, rollout_percentage: 5 });
+
+  // A rollout whose flag somebody has turned off until then already: taken back, nobody would watch what the clock begins.
+  const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}', 'launch')).id`;
+  const [{ version }] = await sql`select (public.start_rollout(${id}, 1)).version`;
+  await set(sql, { on: false, on_at }, (await flagOf(sql)).version);
+  await sql`select public.roll_back_rollout(${id}, ${version}, 'complaints')`;
+  const { value, metadata } = await flagOf(sql);
+  assertEquals([value, "schedule" in metadata], ["false", false]);
 });
 
 databaseTest(

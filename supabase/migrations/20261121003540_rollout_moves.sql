@@ -52,8 +52,9 @@ begin
   if p_state = 'completed' then
     v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata || jsonb_build_object('rollout_percentage', 100,
       'launched_at', to_jsonb(p_now)), v_flag.version, format('rollout %s: completed', p_rollout.id));
-  elsif v_flag.value = 'true' then
-    -- The percentage too: whoever turns the flag on again begins with nobody but the targets.
+  elsif v_flag.value = 'true' or v_flag.metadata -> 'schedule' ? 'on_at' then
+    -- The percentage too: whoever turns the flag on again begins with nobody but the targets. Off already, and the clock
+    -- would turn it on again: with nobody watching.
     v_flag := public.set_setting(v_flag.key, 'false', private.without_start(v_flag.metadata) || '{"rollout_percentage": 0}', v_flag.version,
       format('rollout %s: rolled back', p_rollout.id));
   end if;

@@ -6,8 +6,10 @@ import { answer, go, panelTest } from "./panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */
 async function answerTooLate(page: Page, action: string, reason?: string): Promise<void> {
-  // They are told for a while only: waited for from before.
-  const told = page.getByText("Somebody else was faster").first().waitFor();
+  const words = page.getByText("Somebody else was faster").first();
+  // Not those of the time before. They are told for a while only: waited for from before.
+  await words.waitFor({ state: "hidden" });
+  const told = words.waitFor();
   await answer(page, action, reason);
   await told;
 }

@@ -9,7 +9,7 @@
  * | `/claim`                                | POST                | an app's first open               |
  * | `/`, `/bulk`, `/{code}`, `/{code}/stats`| GET, POST, PATCH, DELETE | secret keys and the team     |
  *
- * OPTIONS asks, for a page of another origin, which of these it may use (`cors.ts`).
+ * OPTIONS asks, for a page of another origin, which of these it may use (`_shared/http/cors.ts`).
  *
  * All of them below `/functions/v1/deeplinks`, below `/l` (the local stack), or at the root of a link domain.
  *

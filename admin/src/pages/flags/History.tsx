@@ -1,5 +1,6 @@
 /** Who changed the flag from what to what, when and why; and the way back to any of it. */
 import { Button, Group, Stack, Text } from "@mantine/core";
+import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
 import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
@@ -39,12 +40,19 @@ export function History({ flag }: { flag: Flag }) {
       rpc("set_setting", {
         p_key: flag.key,
         p_value: step.after!.value,
-        p_metadata: step.after!.metadata,
+        p_metadata: withoutPast(step.after!.metadata, Date.now()),
         p_expected_version: flag.version,
         p_reason: `version ${step.version} restored${reason ? `: ${reason}` : ""}`,
       }),
     touches: TOUCHED,
-    foresee: ({ step }) => [foreseen(flag.key, { value: step.after!.value, metadata: step.after!.metadata })],
+    foresee: (
+      { step },
+    ) => [
+      foreseen(flag.key, {
+        value: step.after!.value,
+        metadata: withoutPast(step.after!.metadata, Date.now()),
+      }),
+    ],
     said: (_flag, { step }) => `${flag.key} is as it was at version ${step.version}.`,
   });
 

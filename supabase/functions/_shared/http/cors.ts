@@ -1,8 +1,8 @@
 /**
  * Who in a browser may read the answers from a page of another origin.
  *
- * What an app's SDK asks (a decision as JSON, a claim) may be read from anywhere: nothing here goes by cookies, and no
- * answer says more than the same request from a server would. What the team asks may be read from the origins of the
+ * What an app's SDK asks (a decision as JSON, a claim), and whether the project is up, may be read from anywhere: nothing
+ * here goes by cookies, and no answer says more than the same request from a server would. What the team asks may be read from the origins of the
  * admin panel alone, which the setting `panel.origins` names: a secret key belongs into no page.
  *
  * Failure policy: closed. Without the setting, or without a database to read it from, no origin is allowed.

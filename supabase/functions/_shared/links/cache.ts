@@ -18,8 +18,11 @@ interface Entry<T> {
  */
 export class Cache<T> {
   readonly #entries = new Map<string, Entry<T>>();
-  /** Where the oldest entry is. Kept: a map that is asked anew looks through the gaps that others have left before it. */
-  #oldest = this.#entries.entries();
+  /**
+   * Where the oldest entry is. Kept from one to the next: a map that is asked anew looks through the gaps that others have
+   * left before it. Not kept where none has to leave: an iterator keeps what a map held when it was made.
+   */
+  #oldest: MapIterator<[string, Entry<T>]> | undefined;
   readonly #maxWeight: number;
   #weight = 0;
 
@@ -61,14 +64,16 @@ export class Cache<T> {
 
   clear(): void {
     this.#entries.clear();
+    this.#oldest = undefined;
     this.#weight = 0;
   }
 
   #evict(): void {
     for (;;) {
+      this.#oldest ??= this.#entries.entries();
       const { done, value } = this.#oldest.next();
       if (done) {
-        this.#oldest = this.#entries.entries();
+        this.#oldest = undefined;
         continue;
       }
       const [key, entry] = value;

@@ -1,0 +1,18 @@
+import { assertEquals } from "@std/assert";
+import { withoutPast } from "./schedule.ts";
+
+Deno.test("withoutPast(): times to come stay, past ones go, and the rest is as it was", () => {
+  const now = Date.parse("2026-12-01T08:00:00Z");
+  const past = "2026-12-01T08:00:00+00:00", coming = "2026-12-01T08:00:01Z";
+  const rest = { rollout_percentage: 10 };
+  assertEquals(withoutPast({ ...rest, schedule: { on_at: past, off_at: coming } }, now), {
+    ...rest,
+    schedule: { off_at: coming },
+  });
+  assertEquals(withoutPast({ ...rest, schedule: { on_at: past } }, now), rest);
+  assertEquals(withoutPast({ ...rest, schedule: { on_at: coming } }, now), {
+    ...rest,
+    schedule: { on_at: coming },
+  });
+  assertEquals(withoutPast(rest, now), rest);
+});
