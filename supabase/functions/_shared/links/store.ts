@@ -173,7 +173,8 @@ export class LinkStore {
         this.#missing.set(code, true);
         return undefined;
       }
-      this.#packed.set(code, pack(row));
+      // It may have come as a neighbour of another meanwhile; twice it would take the room of two.
+      if (!this.#packed.has(code)) this.#packed.set(code, pack(row));
       return this.#keep(row);
     } finally {
       this.#loading.delete(code);

@@ -130,6 +130,22 @@ Deno.test("LinkStore: neighbours come with a link that is read, and what is forg
   assertEquals(asked.length, 3);
 });
 
+Deno.test("LinkStore: a link that comes as a neighbour while it is asked for is held once", async () => {
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => answer = resolve);
+  const { store, asked, tell } = storeOf(Array.from({ length: 20 }, (_, n) => plain(100 + n)), {
+    ahead: true,
+    beforeAnswer: () => answered,
+  });
+  await tell([]);
+  const first = store.load("code-100");
+  await Promise.resolve();
+  const second = store.load("code-110");
+  answer();
+  assertEquals([(await first)?.code, (await second)?.code], ["code-100", "code-110"]);
+  assertEquals([asked.length, store.held.packed], [2, 20]);
+});
+
 Deno.test("LinkStore: no neighbour makes another link leave", async () => {
   const rows = Array.from({ length: 60_000 }, (_, n) => plain(100_000 + n));
   const { store, asked, tell } = storeOf(rows, { ahead: true, packedBytes: 4 << 20 });
