@@ -1,4 +1,5 @@
 /** Flags as the command line reads and writes them. */
+import type { FactFlag } from "../supabase/functions/_shared/rollouts/fact_gates.ts";
 import { InvalidArgumentError } from "commander";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
@@ -6,22 +7,16 @@ import { CliError } from "./errors.ts";
 export { audience } from "../supabase/functions/_shared/rollouts/fact_gates.ts";
 
 /** A flag's row in `settings`. */
-export interface FlagRow {
-  key: string;
+export interface FlagRow extends FactFlag {
   /** `true` or `false`. */
   value: string;
-  metadata: {
-    rollout_percentage?: number;
-    target_user_ids?: string[];
-    target_segments?: string[];
+  metadata: FactFlag["metadata"] & {
     prerequisites?: string[];
     schedule?: { on_at?: string; off_at?: string };
     approvers?: string[];
     description?: string;
     launched_at?: string | null;
-    [key: string]: unknown;
   };
-  version: number;
   updated_at: string;
   updated_by: string;
 }
