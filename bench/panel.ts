@@ -10,7 +10,7 @@ import { gzipSync } from "node:zlib";
 import postgres, { type Sql } from "postgres";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { buildPanel } from "../local/panel_build.ts";
-import { CHROMIUM } from "../tests/browser/chromium.ts";
+import { CHROMIUM } from "../tests/support/chromium.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { median, print, type Row } from "./report.ts";
 

@@ -1,4 +1,4 @@
-/** What the doctor makes of the answers of real servers; whole runs of it are in tests/cli_links_test.ts. */
+/** What the doctor makes of the answers of real servers; whole runs of it are in tests/cli/links_test.ts. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { assetLinks } from "../supabase/functions/_shared/links/domain.ts";
 import type { Apps } from "../supabase/functions/_shared/links/rules.ts";

@@ -6,7 +6,7 @@ import postgres, { type Sql } from "postgres";
 import { type Browser, chromium } from "playwright-core";
 import { buildPanel } from "../local/panel_build.ts";
 import { join, ROOT } from "../local/paths.ts";
-import { CHROMIUM } from "../tests/browser/chromium.ts";
+import { CHROMIUM } from "../tests/support/chromium.ts";
 import { eventually, type RunningStack, startStack } from "../tests/support/stack.ts";
 import { fillPanel } from "./admin_shots_data.ts";
 

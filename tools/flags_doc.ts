@@ -1,6 +1,6 @@
 /**
  * `deno run -A tools/flags_doc.ts` writes the table of flags in docs/flags.md from the code, which names the flags and the
- * places that read them, and the database, which describes them. tests/flags_doc_test.ts holds the two together.
+ * places that read them, and the database, which describes them. tests/contracts/flags_doc_test.ts holds the two together.
  */
 import type { Sql } from "postgres";
 import { flagPlaces, type Place } from "../cli/flag_places.ts";

@@ -1,6 +1,6 @@
 -- Settings: flags and other values that change while the system runs, with their history, versioned
 -- writes, and flag evaluation in SQL. supabase/functions/_shared/flags evaluates the same rules in
--- TypeScript; tests/flags_test.ts holds the two to the same answers, bit by bit.
+-- TypeScript; tests/database/flags_test.ts holds the two to the same answers, bit by bit.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';

@@ -1,5 +1,5 @@
 -- Flags beyond a percentage: segments, prerequisites, schedules. supabase/functions/_shared/flags decides the same in
--- TypeScript; tests/flags_test.ts and tests/rollout_flags_test.ts hold the two to the same answers.
+-- TypeScript; tests/database/flags_test.ts and tests/database/rollout_flags_test.ts hold the two to the same answers.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';

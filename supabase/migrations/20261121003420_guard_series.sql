@@ -1,5 +1,5 @@
 -- The sequential tests of the guard of rollouts. _shared/rollouts/series.ts says what is done and why, and does the same: in
--- whole millionths, with the few fractions in the same order. tests/rollout_guard_test.ts holds the two to the same last
+-- whole millionths, with the few fractions in the same order. tests/database/rollout_guard_test.ts holds the two to the same last
 -- digit.
 
 set local lock_timeout = '5s';

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
 import { eventually } from "../support/stack.ts";
-import { answer, go, panelTest } from "./panel.ts";
+import { answer, go, panelTest } from "../support/panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */
 async function answerTooLate(page: Page, action: string, reason?: string): Promise<void> {

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually } from "../support/stack.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
-import { answer, go, panelTest } from "./panel.ts";
-import { isWell, says, somebody } from "./people.ts";
+import { answer, go, panelTest } from "../support/panel.ts";
+import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest("admin: dead letters are retried and dropped, one or many", async ({ stack, sql, signIn }) => {
   await using service = startService();

@@ -1,6 +1,6 @@
 /** What the environment stops is seen in the panel: no flag shows it. */
 import { assertEquals } from "@std/assert";
-import { faultsOf, panelTest } from "./panel.ts";
+import { faultsOf, panelTest } from "../support/panel.ts";
 
 panelTest(
   "admin: a kill switch of the environment is seen on the overview, with version and environment",

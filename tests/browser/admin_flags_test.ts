@@ -1,7 +1,7 @@
 /** Flags in the panel: what a click does to a function, what history gives back, and who wins a conflict. */
 import { assertEquals } from "@std/assert";
 import { eventually, type RunningStack } from "../support/stack.ts";
-import { answer, go, panelTest } from "./panel.ts";
+import { answer, go, panelTest } from "../support/panel.ts";
 
 /** Where the demo link leads now. */
 async function demoLeadsTo(stack: RunningStack): Promise<string> {

@@ -2,8 +2,8 @@
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
 import { eventually } from "../support/stack.ts";
-import { go, panelTest } from "./panel.ts";
-import { isWell } from "./people.ts";
+import { go, panelTest } from "../support/panel.ts";
+import { isWell } from "../support/people.ts";
 
 /** Opens a section of the form. */
 async function open(page: Page, section: string): Promise<void> {

@@ -2,8 +2,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { rasterize, readQr } from "../support/qr.ts";
 import { eventually } from "../support/stack.ts";
-import { go, panelTest } from "./panel.ts";
-import { isWell } from "./people.ts";
+import { go, panelTest } from "../support/panel.ts";
+import { isWell } from "../support/people.ts";
 
 panelTest("admin: a link is made with a preview of each platform, followed and counted", async (panel) => {
   const { stack, sql, signIn } = panel;

@@ -1,8 +1,8 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
 import { assert, assertEquals } from "@std/assert";
 import { eventually } from "../support/stack.ts";
-import { go, panelTest } from "./panel.ts";
-import { isWell, says, somebody } from "./people.ts";
+import { go, panelTest } from "../support/panel.ts";
+import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest(
   "admin: a reply within the window arrives, and its story is told",

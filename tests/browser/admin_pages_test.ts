@@ -1,8 +1,8 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/stack.ts";
-import { go, panelTest } from "./panel.ts";
-import { isWell } from "./people.ts";
+import { go, panelTest } from "../support/panel.ts";
+import { isWell } from "../support/people.ts";
 
 const PAGES: [path: string, heading: string][] = [
   ["/", "Overview"],

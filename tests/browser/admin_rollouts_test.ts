@@ -2,8 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { writeMinutes } from "../support/rollouts.ts";
 import { eventually } from "../support/stack.ts";
-import { answer, go, panelTest } from "./panel.ts";
-import { isWell } from "./people.ts";
+import { answer, go, panelTest } from "../support/panel.ts";
+import { isWell } from "../support/people.ts";
 
 const FLAG = "checkout.enabled";
 

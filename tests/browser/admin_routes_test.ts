@@ -2,8 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { addDestination, addRoute } from "../support/service.ts";
 import { eventually } from "../support/stack.ts";
-import { fillSignIn, go, panelTest } from "./panel.ts";
-import { isWell } from "./people.ts";
+import { fillSignIn, go, panelTest } from "../support/panel.ts";
+import { isWell } from "../support/people.ts";
 
 panelTest(
   "admin: routes are put into another order, and a message tried takes the other one",

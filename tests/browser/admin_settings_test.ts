@@ -1,8 +1,8 @@
 /** Settings in the panel: what admins do and others see, and how every page of operations looks. */
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/stack.ts";
-import { answer, go, panelTest } from "./panel.ts";
-import { isWell, says, somebody } from "./people.ts";
+import { answer, go, panelTest } from "../support/panel.ts";
+import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest(
   "admin: an admin keeps allowlist, team and limits; an operator sees them",

@@ -3,8 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { Page, Request } from "playwright-core";
 import { join } from "../../local/paths.ts";
 import { eventually, type RunningStack } from "../support/stack.ts";
-import { answer, faultsOf, fillSignIn, go, panelTest } from "./panel.ts";
-import { says, somebody } from "./people.ts";
+import { answer, faultsOf, fillSignIn, go, panelTest } from "../support/panel.ts";
+import { says, somebody } from "../support/people.ts";
 
 /** Makes a user who is in no team. */
 async function signUp(stack: RunningStack, email: string): Promise<string> {

@@ -4,8 +4,8 @@ import postgres from "postgres";
 import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
 import { readQr } from "../support/qr.ts";
 import { eventually, type RunningStack, startStack } from "../support/stack.ts";
-import { browserTest } from "./chromium.ts";
-import { seriousFaults } from "./page.ts";
+import { browserTest } from "../support/chromium.ts";
+import { seriousFaults } from "../support/page.ts";
 
 const IPHONE = devices["iPhone 15"];
 const PIXEL = devices["Pixel 7"];

@@ -1,8 +1,8 @@
 /** The closed loop of links as a person plays it in the simulator: scan, send, and see it counted. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { eventually, startStack } from "../support/stack.ts";
-import { browserTest } from "./chromium.ts";
-import { seriousFaults, watch } from "./page.ts";
+import { browserTest } from "../support/chromium.ts";
+import { seriousFaults, watch } from "../support/page.ts";
 
 browserTest(
   "simulator page: a link is scanned, its words are sent, and come back as its attribution",

@@ -5,8 +5,8 @@ import type { Json } from "../../local/simulator/model.ts";
 import { createSimulator, type Simulator } from "../../local/simulator/mod.ts";
 import { callGraph, itemsOf, OPTIONS } from "../../local/simulator/testing.ts";
 import { startStack } from "../support/stack.ts";
-import { browserTest } from "./chromium.ts";
-import { seriousFaults, watch } from "./page.ts";
+import { browserTest } from "../support/chromium.ts";
+import { seriousFaults, watch } from "../support/page.ts";
 
 /** The page of a simulator of its own. The test is the business: it decides what the webhook answers. */
 interface Scene {

@@ -1,5 +1,5 @@
 /**
- * A run in which everything happens that writes a log line, for tests/leaks_test.ts, which reads what it printed.
+ * A run in which everything happens that writes a log line, for tests/functions/leaks_test.ts, which reads what it printed.
  * Argument: the file that it leaves, a JSON list of what must not have been printed.
  */
 import { assert, assertEquals } from "@std/assert";

@@ -6,7 +6,7 @@ import { compileAllowlist } from "./allowlist.ts";
 import { MAX_READ } from "../http/answers.ts";
 import { MAX_KEPT } from "./answer.ts";
 import { deliver, type DeliveryRequest, type DeliveryWorld } from "./deliver.ts";
-import { selfSigned } from "./testing.ts";
+import { selfSigned } from "../../../../tests/support/forward_samples.ts";
 
 const SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"];
 const PUBLIC: Resolution = { ok: true, addresses: ["93.184.215.14"] };

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { agentOf, type Platform, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
-import { AGENTS, visitOf } from "./testing.ts";
+import { AGENTS, visitOf } from "../../../../tests/support/links_samples.ts";
 
 const cases: [string | null, Platform, Verdict, string?][] = [
   [AGENTS.iphone, "ios", "human"],

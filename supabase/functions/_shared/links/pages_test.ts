@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { appleAppSiteAssociation, assetLinks } from "./domain.ts";
 import { appPage, escapeHtml, passwordPage, previewPage } from "./pages.ts";
-import { rulesOf } from "./testing.ts";
+import { rulesOf } from "../../../../tests/support/links_samples.ts";
 
 const nasty = fc.oneof(
   fc.string({ unit: "binary" }),

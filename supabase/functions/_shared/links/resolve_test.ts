@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { LinkRow } from "./link.ts";
 import { placeOf } from "./place.ts";
 import { type Finding, needsVisitor, resolve } from "./resolve.ts";
-import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "./testing.ts";
+import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../tests/support/links_samples.ts";
 import { randomToken } from "./tokens.ts";
 import type { When } from "./when.ts";
 

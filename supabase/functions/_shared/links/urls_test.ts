@@ -4,7 +4,7 @@ import cases from "../../../../tests/cases/redirects.json" with { type: "json" }
 import type { LinkRow, TargetRow } from "./link.ts";
 import { placeOf } from "./place.ts";
 import { resolve } from "./resolve.ts";
-import { AGENTS, linkOf, rulesOf, visitOf } from "./testing.ts";
+import { AGENTS, linkOf, rulesOf, visitOf } from "../../../../tests/support/links_samples.ts";
 import { chatAddress, checkApp, checkWeb, intentUrl, withParams, withQuery } from "./urls.ts";
 
 const rules = await rulesOf();

@@ -4,7 +4,7 @@ import { DbError, type Rpc } from "../db/client.ts";
 import { evaluate, prepareFlags } from "../flags/evaluate.ts";
 import { Problem } from "../http/problem.ts";
 import { compileRoutes, type RouteRow } from "../routing/routes.ts";
-import { route } from "../routing/testing.ts";
+import { route } from "../../../../tests/support/routing_samples.ts";
 import {
   createDecider,
   decide,

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { compile } from "./compile.ts";
 import { ConditionError, parseCondition } from "./condition.ts";
 import type { MessageFacts } from "./facts.ts";
-import { message } from "./testing.ts";
+import { message } from "../../../../tests/support/routing_samples.ts";
 
 const now = new Date("2026-03-02T10:00:00Z");
 const holds = async (json: unknown, facts: Partial<MessageFacts>) =>

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { MessageFacts } from "./facts.ts";
 import { type Decision, match, MAX_FINDINGS, type RoutingContext } from "./match.ts";
 import { compileRoutes, type RouteRow } from "./routes.ts";
-import { message, route } from "./testing.ts";
+import { message, route } from "../../../../tests/support/routing_samples.ts";
 
 const now = new Date("2026-03-02T10:00:00Z");
 const later = new Date("2026-03-02T10:00:01Z");

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { compileRoutes } from "./routes.ts";
-import { route } from "./testing.ts";
+import { route } from "../../../../tests/support/routing_samples.ts";
 
 const idsOf = async (rows: Parameters<typeof compileRoutes>[0]) =>
   (await compileRoutes(rows)).map((r) => r.id);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { fold, holdsWord, MAX_TEXT, normalise, viewOf } from "./text.ts";
-import { message } from "./testing.ts";
+import { message } from "../../../../tests/support/routing_samples.ts";
 
 const same = (a: string, b: string) => fold(normalise(a)) === fold(normalise(b));
 

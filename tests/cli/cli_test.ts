@@ -1,0 +1,210 @@
+/**
+ * The command line as people and programs meet it: how it explains itself, refuses wrong arguments, finds its stack
+ * and prints. What its commands do is in cli_*_test.ts.
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { program } from "../../cli/program.ts";
+import { REFERENCE, reference } from "../../cli/reference.ts";
+import { ROOT } from "../../local/paths.ts";
+import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
+import { parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";
+import {
+  document,
+  fails,
+  file,
+  folder,
+  gatelink,
+  service,
+  stack,
+  unique,
+  words,
+  written,
+} from "../support/cli.ts";
+
+Deno.test("docs/cli.md is what the commands say of themselves (deno run -A cli/reference.ts writes it)", async () => {
+  assertEquals(await Deno.readTextFile(REFERENCE), reference());
+});
+
+Deno.test("gatelink --help: for all and for each command, as text and as a document", async () => {
+  for (const line of ["", "routes ", "routes add "]) {
+    const text = await gatelink(`${line}--help`);
+    assertEquals([text.code, text.err], [0, ""]);
+    assertStringIncludes(text.out, `Usage: gatelink ${line}`);
+    assertEquals(`${(await document(`${line}--help`)).help.trimEnd()}\n`, text.out);
+  }
+});
+
+Deno.test("gatelink --help: each command has examples, and they are well-formed", async () => {
+  const sections = reference().split(/^## gatelink ?/m).slice(1);
+  for (const section of sections) {
+    const name = section.slice(0, section.indexOf("\n"));
+    const examples = section.replaceAll(/\\\n\s*/g, "").matchAll(/^ {2}gatelink (.*)$/gm)
+      .map(([, line]) =>
+        line.replace(/ \|\| .*/, "").replace("$ORDERS_SECRET", `whsec_${btoa("x".repeat(32))}`)
+      )
+      .toArray();
+    assert(examples.length > 0, `${name} has no example`);
+    for (const example of examples) {
+      let ran = 0;
+      const command = program(() => Promise.resolve(void ran++)).exitOverride();
+      await command.configureOutput({ writeErr: () => {} }).parseAsync(words(example), { from: "user" });
+      assertEquals(ran, 1, example);
+    }
+  }
+});
+
+Deno.test("gatelink routes add --help: its conditions are conditions, one of each type", async () => {
+  const conditions = [...reference().matchAll(/^ {2}(\{"type".*\})(?: {2}|$)/gm)].map(([, json]) =>
+    JSON.parse(json)
+  );
+  for (const condition of conditions) await compile(parseCondition(condition));
+  assertEquals(new Set(conditions.map(({ type }) => type)).size, 12);
+});
+
+Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) => {
+  const hook = "destinations add x https://a.example.com";
+  const cases: [string, string, RegExp][] = [
+    ["no command", "", /^A command is missing/],
+    ["a group without a command", "routes", /^A command is missing/],
+    ["an unknown command", "destinatons", /Did you mean destinations\?/],
+    ["an unknown option", "status --frob", /unknown option '--frob'/i],
+    ["a missing argument", "destinations add x", /missing required argument 'url'/i],
+    ["a missing option", "allowlist add a.example.com", /required option '--for/i],
+    ["one of few words", "allowlist add a.example.com --for fun", /Allowed choices are forward, redirect/],
+    ["a public suffix", "allowlist add *.co.uk --for forward", /public suffix/],
+    ["an address for a host", "allowlist add 10.0.0.1 --for forward", /address, not a host/],
+    ["a time without unit", `${hook} --timeout 5`, /500ms, 15s/],
+    ["a time too long", `${hook} --timeout 5m`, /100ms to 30s/],
+    ["waits with a gap", `${hook} --retry 5s,,1m`, /500ms, 15s/],
+    ["a rate of nothing", `${hook} --rate 0`, /above 0/],
+    ["half a delivery", `${hook} --burst 1.5`, /whole number/],
+    ["a name with capitals", "destinations add MyApp https://a.example.com", /lower-case/],
+    ["a secret that is none", "destinations add x https://x.example/ --secret abc", /whsec_/],
+    ["JSON that is none", "routes add --to x --when {type:any}", /not JSON/],
+    ["a condition with a mistake", `routes add --to x --when '{"type":"text","mach":"exact"}'`, /mach/],
+    [
+      "a regular expression that is none",
+      `routes add --to x --when '{"type":"text","match":"regex","value":"(?=a)"}'`,
+      /values\[0\].*regular expression/,
+    ],
+    ["explain without a message", "routes explain", /a message's id, or --try/],
+    ["explain with both", "routes explain wamid.1 --try {}", /a message's id, or --try/],
+    ["a message with an unknown key", `routes explain --try '{"txt":"x"}'`, /txt/],
+    ["replay of nothing", "replay", /files or folders, or --since/],
+    ["replay of both", "replay a.json --since 2h", /files or folders, or --since/],
+    ["replay of what is not there", "replay no/such/file.json", /cannot be read/],
+    ["replay to no address", "replay x --to here", /address like https/],
+    ["a moment that is none", "replay --since yesterday", /2026-11-21T14:00:00Z/],
+    ["dead retry of nothing", "dead retry", /ids, or --all, or --destination/],
+    ["dead retry of everything twice", "dead retry --all --destination x", /ids, or --all, or --destination/],
+    ["an id that is none", "dead retry 7", /It is an id like/],
+    ["dead drop without a reason", "dead drop --all", /required option '--reason/i],
+  ];
+  for (const [name, line, said] of cases) {
+    await t.step(name, async () => {
+      const { code, err, json } = await gatelink(`${line} --json`);
+      assertEquals([code, err], [2, ""]);
+      const { error } = json();
+      assertEquals(error.code, "usage");
+      assertMatch(error.message, said);
+      assert(error.hint, "no hint");
+    });
+  }
+  await t.step("as text, on stderr", async () => {
+    const { code, out, err } = await gatelink("routes");
+    assertEquals([code, out], [2, ""]);
+    assertMatch(err, /^Error: A command is missing\.\nUsage: gatelink routes[^]*explain/);
+  });
+});
+
+Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, else SUPABASE_URL and its key", async (t) => {
+  const none = { GATELINK_STACK: "", SUPABASE_URL: "", SUPABASE_SECRET_KEY: "" };
+  const empty = await Deno.makeTempDir({ dir: folder });
+  const { url, secretKey, publishableKey } = stack;
+
+  await t.step("by GATELINK_STACK", async () => {
+    assertStringIncludes((await gatelink("status")).out, `${url} (from ${file})`);
+  });
+  await t.step("by .gatelink/stack.json of the folder", async () => {
+    await written("here/.gatelink/stack.json", JSON.stringify({ url, secretKey }));
+    const { code, out } = await gatelink("status", { cwd: join(folder, "here"), env: none });
+    assertEquals(code, 0);
+    assertStringIncludes(out, `${url} (from .gatelink/stack.json)`);
+  });
+  await t.step("by SUPABASE_URL and SUPABASE_SECRET_KEY", async () => {
+    const env = { ...none, SUPABASE_URL: `${url}/`, SUPABASE_SECRET_KEY: secretKey };
+    const { code, out } = await gatelink("status", { cwd: empty, env });
+    assertEquals(code, 0);
+    assertStringIncludes(out, `${url} (from SUPABASE_URL and SUPABASE_SECRET_KEY)`);
+  });
+  await t.step(
+    "none: exit code 3",
+    () => fails("status", 3, "stack_not_found", /deno task start/, { cwd: empty, env: none }),
+  );
+  const named = async (name: string, text: string) => ({
+    env: { GATELINK_STACK: await written(name, text) },
+  });
+  await t.step(
+    "a file that is not there: exit code 3",
+    () =>
+      fails("status", 3, "stack_not_found", /no such file/, {
+        env: { GATELINK_STACK: join(empty, "no.json") },
+      }),
+  );
+  await t.step(
+    "a file that is no JSON: exit code 3",
+    async () => fails("status", 3, "stack_not_found", /not JSON/, await named("text.json", "url: x")),
+  );
+  await t.step(
+    "a file without a key: exit code 3",
+    async () =>
+      fails(
+        "status",
+        3,
+        "stack_not_found",
+        /secretKey/,
+        await named("keyless.json", JSON.stringify({ url })),
+      ),
+  );
+  await t.step("one that does not answer: exit code 3", async () => {
+    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+    const away = { ...stack, url: `http://127.0.0.1:${listener.addr.port}` };
+    listener.close();
+    const said = /does not answer: .*refused[^]*deno task start/i;
+    await fails("status", 3, "stack_unreachable", said, await named("away.json", JSON.stringify(away)));
+  });
+  await t.step("another project's key: exit code 4", async () => {
+    const wrong = JSON.stringify({ url, secretKey: "sb_secret_another" });
+    await fails("status", 4, "unauthorized", /does not accept the key/, await named("wrong.json", wrong));
+  });
+  await t.step("a publishable key: exit code 4", async () => {
+    const publishable = JSON.stringify({ url, secretKey: publishableKey });
+    await fails(
+      "destinations list",
+      4,
+      "unauthorized",
+      /secret key/,
+      await named("publishable.json", publishable),
+    );
+  });
+});
+
+Deno.test("gatelink: colours are for terminals, and not with NO_COLOR", {
+  // Util-linux's `script` runs a program on a terminal of its own.
+  ignore: Deno.build.os !== "linux" || !await Deno.stat("/usr/bin/script").then(() => true, () => false),
+}, async () => {
+  const onTerminal = async (env: Record<string, string>) => {
+    const { stdout } = await new Deno.Command("script", {
+      args: ["-qec", `"${Deno.execPath()}" run -A cli/main.ts destinations list`, "/dev/null"],
+      cwd: ROOT,
+      env: { GATELINK_STACK: file, TERM: "xterm", ...env },
+      stdin: "null",
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  await document(`destinations add ${unique("colour")} ${service}/x`);
+  assertStringIncludes(await onTerminal({ NO_COLOR: "" }), "\x1b[32mactive");
+  assert(!(await onTerminal({ NO_COLOR: "1" })).includes("\x1b"));
+  assert(!(await gatelink("destinations list")).out.includes("\x1b"));
+});

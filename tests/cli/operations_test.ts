@@ -1,0 +1,122 @@
+/** `gatelink status`, `reconcile` and `dead` on a real stack. */
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  decided,
+  destination,
+  document,
+  fails,
+  gatelink,
+  service,
+  sql,
+  stack,
+  stored,
+  unique,
+} from "../support/cli.ts";
+
+Deno.test("gatelink status: what waits, each service, counters", async () => {
+  const name = unique("status");
+  await document(`destinations add ${name} ${service}/${name}`);
+  await document(`destinations pause ${name}`);
+  const status = await document("status");
+  assertEquals(status.stack, stack.url);
+  assertEquals(status.destinations.find((one: { name: string }) => one.name === name).state, "paused");
+
+  await stored(`wamid.${name}`, "x");
+  const { code, out } = await gatelink("status");
+  assertEquals(code, 0);
+  assertMatch(out, new RegExp(`\n${name} +paused +0`));
+  assertMatch(out, /\n1 conversation waits for the router, the oldest for \d+ s/);
+  assertMatch(out, /\nwebhook_updates +received +\d+/);
+});
+
+Deno.test("gatelink reconcile: exit code 0 when all adds up, 1 when something is missing", async () => {
+  assertEquals((await document("reconcile")).ok, true);
+  // A delivery that nobody decided.
+  const message = await stored(`wamid.${unique("reconcile")}`, "x");
+  const [{ id }] = await sql`
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state)
+    values (${message.id}, ${await destination(unique("reconcile"))}, ${message.conversation}, 1, 'delivered')
+    returning id`;
+  try {
+    const { code, out } = await gatelink("reconcile");
+    assertEquals(code, 1);
+    assertMatch(out, /\nFAILED +deliveries = destinations decided +\d+ +\d+\n/);
+    const json = await gatelink("reconcile --json");
+    assertEquals([json.code, json.json().ok], [1, false]);
+  } finally {
+    await sql`delete from public.deliveries where id = ${id}`;
+  }
+});
+
+Deno.test("gatelink dead: list, retry, drop", async (t) => {
+  const name = unique("dead");
+  const to = await destination(name);
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    const message = await stored(`wamid.${unique("dead")}`, "x");
+    await decided(message, { destination_ids: [to] });
+    const [{ id }] = await sql`
+      update public.deliveries set state = 'dead', attempt = 8, last_error = 'status: 500'
+      where message_id = ${message.id} returning id`;
+    ids.push(id);
+  }
+  const row = async (id: string) =>
+    (await sql`select state, dropped_reason from public.deliveries where id = ${id}`)[0];
+
+  await t.step("list, of one destination", async () => {
+    const { deliveries, more } = await document(`dead list --destination ${name} --limit 2`);
+    assertEquals([deliveries.length, more], [2, true]);
+    assertEquals([deliveries[0].destination, deliveries[0].last_error], [name, "status: 500"]);
+    const { out } = await gatelink(`dead list --destination ${name}`);
+    assertMatch(out, new RegExp(`\n${ids[0]} +${name} +.*status: 500`));
+    await fails("dead list --destination nobody", 4, "not_found", /nobody/);
+  });
+  await t.step("retry one by its id; once more is exit code 1", async () => {
+    assertEquals(await document(`dead retry ${ids[0]}`), { retried: 1, not_dead: 0 });
+    assertEquals((await row(ids[0])).state, "pending");
+    const again = await gatelink(`dead retry ${ids[0]} ${ids[0]} ${crypto.randomUUID()}`);
+    assertEquals([again.code, again.out], [
+      1,
+      "0 deliveries retried; 2 others not: no dead delivery of that id.\n",
+    ]);
+  });
+  await t.step("drop one, with the reason", async () => {
+    assertEquals(await document(`dead drop ${ids[1]} --reason "moved away"`), { dropped: 1, not_dead: 0 });
+    assertMatch((await row(ids[1])).dropped_reason, /^moved away/);
+  });
+  await t.step("retry what is left of the destination", async () => {
+    assertEquals(await document(`dead retry --destination ${name}`), { retried: 1, not_dead: 0 });
+    assertEquals((await gatelink(`dead list --destination ${name}`)).out, "No delivery is dead.\n");
+    const none = await document(`dead drop --destination ${name} --reason none`);
+    assertEquals(none, { dropped: 0, not_dead: 0 });
+  });
+});
+
+Deno.test("gatelink trace: one message's story by either id; exit code 4 for a stranger's", async () => {
+  const name = unique("trace");
+  const to = await destination(name);
+  const message = await stored(`wamid.${name}`, "a secret word");
+  await decided(message, { destination_ids: [to] });
+  const story = await document(`trace wamid.${name}`);
+  assertEquals([story.id, story.trace_id], [message.id, message.id.replaceAll("-", "")]);
+  assertEquals(await document(`trace ${story.trace_id}`), story);
+  const { code, out } = await gatelink(`trace ${message.id}`);
+  assertEquals(code, 0);
+  assertMatch(out, /\n\S.* \+0\.000 s +stored +text, message \d+ of all\n/);
+  assertMatch(out, new RegExp(`decided +.*to ${name}`));
+  assertEquals(out.includes("secret word"), false);
+  await fails(`trace wamid.${unique("nobody")}`, 4, "not_found", /whole/);
+});
+
+Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () => {
+  await stored(`wamid.${unique("diagnose")}`, "x");
+  const found = await document("diagnose");
+  assertEquals(
+    found.waiting.some(({ what }: { what: string }) => what === "conversations for the router"),
+    true,
+  );
+  const { code, out } = await gatelink("diagnose");
+  assertEquals(code, 0);
+  assertMatch(out, /\nconversations for the router +\d+ /);
+  assertMatch(out, /\nwa_router\.enabled +(on|off) /);
+});

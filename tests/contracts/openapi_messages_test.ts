@@ -1,0 +1,191 @@
+/** docs/openapi.yaml says which messages and links the functions take, and what a service gets. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { changedLink, newLink } from "../../supabase/functions/_shared/links/schema.ts";
+import { checkMessage } from "../../supabase/functions/_shared/whatsapp/outbound.ts";
+import { edgeTest } from "../support/edge.ts";
+import { assertFits, assertTold, schemaAt } from "../support/openapi.ts";
+import { messagesOfEachType, text } from "../support/sending.ts";
+import { addDestination, addRoute, startService } from "../support/service.ts";
+
+edgeTest("openapi.yaml: what a service gets, and may answer, is as described", async (edge) => {
+  const { sql, meta, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  await reread();
+  const nora = meta.addContact({
+    name: "Nora",
+    phone: "12025550143",
+    username: "nora",
+    parentBsuid: "US.ENT.42",
+  });
+  const hidden = meta.addContact({ name: "Yuki", username: "yuki.bakes" });
+  const first = await says(nora, "hello");
+  await says(nora, {
+    type: "interactive",
+    interactive: { type: "button_reply", button_reply: { id: "y", title: "Yes" } },
+    context: { id: first },
+  });
+  await says(hidden, { type: "image", image: { id: "1", mime_type: "image/jpeg" } });
+  await says(hidden, { type: "text", text: { body: "ad" }, referral: { source_type: "ad", source_id: "1" } });
+  await settled();
+  assertEquals(service.received.length, 4);
+  for (const { event, headers } of service.received) assertTold("message.received", event, headers);
+  const replies = [
+    "webhooks",
+    "message.received",
+    "post",
+    "responses",
+    "2XX",
+    "content",
+    "application/json",
+    "schema",
+  ];
+  const messages = messagesOfEachType("wamid.1");
+  assertFits({ replies: messages.slice(0, 10) }, ...replies);
+  assertEquals(schemaAt(...replies)({ replies: messages.slice(0, 11) }), false);
+  assertEquals(schemaAt(...replies)({ replies: [{ type: "text" }] }), false);
+});
+
+const SEND = ["paths", "/wa-send", "post", "requestBody", "content", "application/json", "schema"];
+
+Deno.test("openapi.yaml: a message that it describes is one that wa-send takes", () => {
+  for (const message of messagesOfEachType("wamid.1")) {
+    assertFits({ to: "12025550123", ...message }, ...SEND);
+    assert(checkMessage(message).ok);
+  }
+  assertEquals(schemaAt(...SEND)(text("to nobody")), false);
+  assertFits({ type: "read", message_id: "wamid.1" }, ...SEND);
+});
+
+/** Every place in a JSON value. */
+function places(value: unknown, path: (string | number)[] = []): (string | number)[][] {
+  if (typeof value !== "object" || value === null) return [path];
+  const inner = Array.isArray(value) ? value.map((item, i) => [i, item] as const) : Object.entries(value);
+  return [
+    ...(path.length > 0 ? [path] : []),
+    ...inner.flatMap(([key, item]) => places(item, [...path, key])),
+  ];
+}
+
+/** The value with another one at this place, or without it. */
+function changed(value: unknown, [key, ...rest]: (string | number)[], to: unknown): unknown {
+  // deno-lint-ignore no-explicit-any
+  const copy: any = structuredClone(value);
+  if (rest.length > 0) copy[key] = changed(copy[key], rest, to);
+  else if (to !== undefined) copy[key] = to;
+  else if (Array.isArray(copy)) copy.splice(Number(key), 1);
+  else delete copy[key];
+  return copy;
+}
+
+/** What the document cannot say: that ids or titles differ, sums over sections, characters that Postgres cannot hold. */
+const UNSAID = /unique in the message|in all sections together|several sections|NUL character/;
+
+/** Values of all kinds, to stand where they may or may not. */
+const VALUES = [
+  undefined,
+  null,
+  "",
+  "x",
+  "x".repeat(5000),
+  0,
+  91,
+  -181,
+  true,
+  [],
+  {},
+  [{}],
+  "https://a.example/",
+];
+
+/** Each of these with one of {@linkcode VALUES} at one of its places, or without what stands there. */
+function aLittleWrong(valid: unknown[]): fc.Arbitrary<unknown> {
+  return fc.constantFrom(...valid).chain((one) =>
+    fc.tuple(fc.constantFrom(...places(one)), fc.constantFrom(...VALUES)).map(([place, value]) =>
+      changed(one, place, value)
+    )
+  );
+}
+
+Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes", () => {
+  const message = schemaAt("components", "schemas", "Message");
+  fc.assert(
+    fc.property(aLittleWrong(messagesOfEachType("wamid.1")), (body) => {
+      const checked = checkMessage(body);
+      if (!checked.ok && checked.issues.every(({ message }) => UNSAID.test(message))) return;
+      assertEquals(message(body), checked.ok, JSON.stringify({ body, checked }));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+/** Links with every member there is. */
+const LINKS = [
+  { default_url: "https://www.example.com/" },
+  {
+    code: "spring",
+    default_url: "https://www.example.com/",
+    targets: [
+      {
+        when: {
+          platform: ["ios", "android"],
+          country: "DE",
+          language: ["pt-BR", "pt"],
+          referrer: "news.example.com",
+          query: { a: true, b: "1", c: ["2", "3"] },
+          date: { from: "2026-11-21T09:00:00Z", until: "2027-11-21T09:00:00+02:00" },
+          time: { days: ["mon"], from: "09:00", to: "24:00", zone: "Europe/Berlin" },
+          visitor: "new",
+          weight: 12.5,
+        },
+        app: { url: "myapp://offer", package: "com.example.app", fallback: "https://www.example.com/get" },
+      },
+      { store: "https://apps.apple.com/app/id1" },
+      {
+        when: { country: ["FR"], platform: "linux", language: "fr", referrer: ["t.example"] },
+        url: "https://a.example/",
+      },
+      { whatsapp: { phone_number_id: "1", text: "Hi {ref}" } },
+    ],
+    whatsapp: { phone_number_id: "1" },
+    starts_at: "2026-11-21T09:00:00Z",
+    expires_at: "2027-11-21T09:00:00.5Z",
+    expired_url: "https://www.example.com/",
+    max_uses: 7,
+    utm: { source: "a", medium: "b", campaign: "c", term: "d", content: "e" },
+    pass_query: true,
+    tags: ["a", "b"],
+    flag_key: "spring.enabled",
+    preview: { title: "a", description: "b", image: "https://www.example.com/a.png" },
+    fingerprint: false,
+    external_id: "poster-17",
+    password: "sesame",
+  },
+];
+
+/** What the document cannot say: that a zone is one, and what comes after what. */
+const UNSAID_OF_LINKS = /is not a time zone|ends before it begins|is not after starts_at|are the same/;
+
+Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes", () => {
+  const link = schemaAt("components", "schemas", "NewLink");
+  for (const body of LINKS) assert(newLink.safeParse(body).success && link(body));
+  fc.assert(
+    fc.property(aLittleWrong(LINKS), (body) => {
+      const checked = newLink.safeParse(body);
+      if (!checked.success && checked.error.issues.every(({ message }) => UNSAID_OF_LINKS.test(message))) {
+        return;
+      }
+      assertEquals(link(body), checked.success, JSON.stringify({ body, faults: checked.error?.issues }));
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+Deno.test("openapi.yaml: a change of a link names what can be changed", () => {
+  const change = schemaAt("components", "schemas", "LinkChange");
+  for (const name of Object.keys(changedLink.shape)) assert(change({ [name]: null }), name);
+  assert(change({ password: "sesame", state: "disabled", tags: ["a"], utm: { source: null }, version: 3 }));
+  assertEquals([change({ code: "other" }), change({ state: "deleted" })], [false, false]);
+});

@@ -1,0 +1,399 @@
+/**
+ * Who may do what, on Postgres itself: anon, a signed-in stranger, viewer, operator, admin, service_role.
+ *
+ * Two lists say what is open, READERS and PEOPLES_FUNCTIONS. Everything else is closed, so a new table or function
+ * that nobody wrote down here has to refuse everybody but service_role.
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Sql, TransactionSql } from "postgres";
+import { bootstrap } from "../../local/bootstrap.ts";
+import { migrate } from "../../local/migrate.ts";
+import { catalogDifferences, readCatalog } from "../support/catalog.ts";
+import { FILL } from "../support/fill.ts";
+import { ANON, as, type Caller, refusal, SERVICE, signedIn } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+import { testDatabase } from "../support/postgres.ts";
+
+const TEAM = ["viewer", "operator", "admin"] as const;
+type TeamRole = typeof TEAM[number];
+
+/** The lowest team role that sees the rows of a table. A table that is not here shows its rows to service_role only. */
+const READERS: Record<string, TeamRole> = {
+  "public.team_members": "viewer",
+  "public.settings": "viewer",
+  "public.settings_history": "viewer",
+  "public.counters": "viewer",
+  "public.measurements": "viewer",
+  "public.wa_numbers": "viewer",
+  "public.conversations": "viewer",
+  "public.destination_allowlist": "viewer",
+  "public.destinations": "viewer",
+  "public.routes": "viewer",
+  "public.route_destinations": "viewer",
+  "public.routing_decisions": "viewer",
+  "public.deliveries": "viewer",
+  "public.links": "viewer",
+  "public.orphan_visits": "viewer",
+  "public.click_counts": "viewer",
+  "public.click_days": "viewer",
+  "public.attributions": "viewer",
+  "public.segments": "viewer",
+  "public.segment_members": "viewer",
+  "public.segment_history": "viewer",
+  "public.flag_evaluations": "viewer",
+  "public.flag_metrics": "viewer",
+  "public.rollouts": "viewer",
+  "public.rollout_stages": "viewer",
+  "public.rollout_events": "viewer",
+  "public.notification_endpoints": "viewer",
+  "public.notifications": "viewer",
+  "public.gate_approvals": "viewer",
+  "public.rollback_events": "viewer",
+  "public.clicks": "operator",
+  "public.contact_acts": "viewer",
+  "public.route_history": "viewer",
+  // Names, and what services answered. Whole numbers and ids come from functions alone, which record who asked.
+  "public.contacts": "operator",
+  "public.delivery_attempts": "operator",
+};
+
+/**
+ * What a signed-in person may execute, with the lowest team role that it serves and why it is open at all. All but
+ * has_role are SECURITY DEFINER so that people need no right to write tables, and refuse others in their first line.
+ */
+const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: string }> = {
+  "private.has_role(text)": {
+    role: "anybody",
+    why:
+      "Policies run as the caller and call it. It tells the caller only about the caller, and is not exposed.",
+  },
+  "whoami()": {
+    role: "anybody",
+    why: "A function at the edge asks it with the caller's token. It tells the caller only about the caller.",
+  },
+  "set_team_member(uuid,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
+  "remove_team_member(uuid)": { role: "admin", why: "An admin removes people." },
+  "switch_off(text,text)": { role: "operator", why: "The brake is the operator's." },
+  "set_setting(text,text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
+  "allow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
+  "disallow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
+  "add_destination(text,text,jsonb)": { role: "operator", why: "Operators connect services." },
+  "set_destination_state(text,text)": { role: "operator", why: "Operators pause and resume services." },
+  "rotate_destination_secret(text,integer)": { role: "operator", why: "Operators rotate secrets." },
+  "add_route(text[],jsonb,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
+  "remove_route(uuid)": { role: "operator", why: "Operators keep the routes." },
+  "retry_deliveries(uuid[])": { role: "operator", why: "Operators handle dead letters." },
+  "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle dead letters." },
+  "set_flag(text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
+  "add_flag_targets(text,bigint,text[],text[],text[],text)": {
+    role: "operator",
+    why: "Operators say who has a feature.",
+  },
+  "remove_flag_targets(text,bigint,text[],text[],text[],text)": {
+    role: "operator",
+    why: "Operators say who has a feature.",
+  },
+  "set_segment(text,text,bigint)": { role: "operator", why: "Operators keep the segments." },
+  "add_segment_members(text,bigint,text[],text[],text)": {
+    role: "operator",
+    why: "Operators keep the segments.",
+  },
+  "remove_segment_members(text,bigint,text[],text[],text)": {
+    role: "operator",
+    why: "Operators keep the segments.",
+  },
+  "remove_segment(text,bigint,text)": { role: "operator", why: "Operators keep the segments." },
+  "stale_flags(timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees which flags are done with.",
+  },
+  "create_rollout(text,jsonb,text)": { role: "operator", why: "Operators run rollouts." },
+  "start_rollout(uuid,bigint,text,jsonb)": { role: "operator", why: "Operators run rollouts." },
+  "pause_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "resume_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "advance_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "roll_back_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "complete_rollout(uuid,bigint,text)": { role: "operator", why: "Operators run rollouts." },
+  "forecast_rollout(text,jsonb,numeric,numeric,timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees how a rollout would go.",
+  },
+  "count_contacts(timestamp with time zone)": {
+    role: "viewer",
+    why: "The team sees how many people a percentage means.",
+  },
+  "plan_of_template(text)": { role: "viewer", why: "The built-in plans are no secret." },
+  "watch_rollout(uuid)": { role: "viewer", why: "The team sees what the guard sees." },
+  "add_notification_endpoint(text,text,text,text[])": {
+    role: "operator",
+    why: "Operators say who is told of rollouts.",
+  },
+  "set_notification_state(text,text)": { role: "operator", why: "Operators say who is told of rollouts." },
+  "remove_notification_endpoint(text)": { role: "operator", why: "Operators say who is told of rollouts." },
+  "overview(integer)": { role: "viewer", why: "The team sees whether things are well." },
+  "diagnostics()": { role: "viewer", why: "The team sees what is going on." },
+  "trace_message(text)": { role: "viewer", why: "The team follows a message; its words are not told." },
+  "status()": { role: "viewer", why: "The team sees how the queues stand." },
+  "sign_gate(text,text,text,text,boolean,text)": {
+    role: "anybody",
+    why: "Approvals are independent of the role: it signs for those alone who hold the approval.",
+  },
+  "revoke_gate(text,text,text,text)": { role: "operator", why: "Operators stop a launch." },
+  "launch_facts(text)": { role: "viewer", why: "The team sees what a launch still waits for." },
+  "list_conversations(uuid,integer)": { role: "viewer", why: "The team sees who writes, redacted." },
+  "search_conversations(text,integer)": { role: "viewer", why: "The team finds a conversation." },
+  "conversation_messages(uuid,bigint,integer)": {
+    role: "viewer",
+    why: "The team sees how messages went; what they say is given to operators only.",
+  },
+  "message_story(uuid)": {
+    role: "viewer",
+    why: "The team sees why a message went where; what it says is given to operators only.",
+  },
+  "reveal_contact(uuid,text)": {
+    role: "operator",
+    why: "Operators see a contact whole, and it is recorded.",
+  },
+  "reply_in_conversation(uuid,text,uuid)": { role: "operator", why: "Operators answer people." },
+  "destination_health(timestamp with time zone)": { role: "viewer", why: "The team sees how services do." },
+  "list_dead_letters(jsonb,integer)": { role: "viewer", why: "The team sees what could not be delivered." },
+  "set_route(uuid,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
+  "move_route(uuid,integer,uuid)": { role: "operator", why: "Operators keep the routes." },
+  "list_team()": { role: "viewer", why: "The team knows itself by address." },
+  "add_team_member(text,text,text[])": { role: "admin", why: "An admin adds people and changes roles." },
+  "set_number_pace(text,integer,numeric,integer)": {
+    role: "operator",
+    why: "Operators say how fast numbers send.",
+  },
+  "record_rollback(jsonb)": { role: "operator", why: "Operators take the ways back." },
+};
+
+/** Tables of which even service_role may not write the rows: it has functions for that. */
+const CLOSED_TO_SERVICE = [
+  "public.team_members",
+  "public.settings",
+  "public.settings_history",
+  "private.config_revision",
+  "public.segments",
+  "public.segment_members",
+  "public.segment_history",
+  "public.rollouts",
+  "public.rollout_stages",
+  "public.rollout_events",
+  "public.notification_endpoints",
+  "private.notification_addresses",
+  "public.gate_approvals",
+  "public.rollback_events",
+  "public.contact_acts",
+  "public.route_history",
+];
+
+interface Cast {
+  anon: Caller;
+  stranger: Caller;
+  /** A token without a subject. */
+  nobody: Caller;
+  viewer: Caller;
+  operator: Caller;
+  admin: Caller;
+}
+
+/** A database with rows in each table, and the people who come to it. */
+function accessTest(name: string, test: (sql: Sql, cast: Cast) => Promise<void>): void {
+  databaseTest(name, async (sql) => {
+    for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
+    await test(sql, {
+      anon: ANON,
+      stranger: await signedIn(sql),
+      nobody: { role: "authenticated" },
+      viewer: await signedIn(sql, "viewer"),
+      operator: await signedIn(sql, "operator"),
+      admin: await signedIn(sql, "admin"),
+    });
+  });
+}
+
+/** Whether somebody has this role or a higher one. */
+const includes = (who: string, role: TeamRole) => {
+  const [has, needs] = [TEAM.indexOf(who as TeamRole), TEAM.indexOf(role)];
+  return has >= needs;
+};
+
+const names = async (sql: Sql, query: string): Promise<string[]> =>
+  (await sql.unsafe(query)).map((row) => row.name);
+
+const TABLES = `
+  select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f') order by 1`;
+
+class Undo extends Error {}
+
+/** As `as`, and takes everything back afterwards. */
+async function attempt(sql: Sql, caller: Caller, statement: string): Promise<string | undefined> {
+  const tried = as(sql, caller, async (sql: TransactionSql) => {
+    await sql.unsafe(statement);
+    throw new Undo();
+  });
+  try {
+    return await refusal(tried);
+  } catch (error) {
+    if (error instanceof Undo) return undefined;
+    throw error;
+  }
+}
+
+accessTest("each table shows its rows to whom it should, and to nobody else", async (sql, cast) => {
+  const tables = await names(sql, TABLES);
+  assertEquals(Object.keys(READERS).filter((table) => !tables.includes(table)), [], "no such table");
+  for (const table of tables) {
+    const count = async (sql: Sql | TransactionSql) =>
+      (await sql.unsafe(`select count(*)::int as n from ${table}`))[0].n as number;
+    const all = await count(sql);
+    assert(all > 0, `${table} has no rows, so that nobody could see any`);
+    for (const [who, caller] of Object.entries(cast)) {
+      let seen = 0;
+      const code = await refusal(as(sql, caller, async (sql) => seen = await count(sql)));
+      const may = table in READERS && includes(who, READERS[table]);
+      assertEquals(seen, may ? all : 0, `${who} sees ${seen} of ${all} rows of ${table}`);
+      // Beyond policies: no grant at all for those who can never see a row.
+      if (who === "anon" || !(table in READERS)) {
+        assertEquals(code, "42501", `${who} may select from ${table}`);
+      }
+    }
+    if (table.startsWith("public.")) {
+      assertEquals(await as(sql, SERVICE, count), all, `service_role does not see all of ${table}`);
+    }
+  }
+});
+
+/** One attempt at each way to change a table, none of which gets as far as a constraint. */
+const writes = (table: string, column: string) => [
+  `insert into ${table} default values`,
+  `update ${table} set ${column} = ${column}`,
+  `delete from ${table}`,
+  `truncate ${table} cascade`,
+  `select from ${table} for update`,
+];
+
+accessTest("nobody writes a table: people have functions for that", async (sql, cast) => {
+  for (const table of await names(sql, TABLES)) {
+    const [{ column }] = await sql`
+      select quote_ident(attname) as column from pg_attribute
+      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attidentity = '' and attgenerated = ''
+      order by attnum limit 1`;
+    const closed: [string, Caller][] = Object.entries(cast);
+    if (CLOSED_TO_SERVICE.includes(table)) closed.push(["service_role", SERVICE]);
+    for (const [who, caller] of closed) {
+      for (const write of writes(table, column)) {
+        assertEquals(await attempt(sql, caller, write), "42501", `${who}: ${write}`);
+      }
+    }
+  }
+});
+
+accessTest("no grant lets people write, not even one that a trigger or a policy would stop", async (sql) => {
+  const grants = `
+    select format('%s may %s on %s', r.role, p.privilege, c.oid::regclass) as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace,
+      unnest(array['anon', 'authenticated']) r(role),
+      unnest(array['insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p(privilege)
+    where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+      and (has_table_privilege(r.role, c.oid, p.privilege)
+        or p.privilege in ('insert', 'update', 'references') and has_any_column_privilege(r.role, c.oid, p.privilege))
+    union all
+    select format('%s may use %s', r.role, c.oid::regclass)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace, unnest(array['anon', 'authenticated']) r(role)
+    where n.nspname in ('public', 'private') and c.relkind = 'S'
+      and has_sequence_privilege(r.role, c.oid, 'usage, select, update')
+    union all
+    select format('%s may create in %s', r.role, n.nspname)
+    from pg_namespace n, unnest(array['anon', 'authenticated', 'service_role']) r(role)
+    where n.nspname in ('public', 'private') and has_schema_privilege(r.role, n.oid, 'create')
+    union all
+    select 'anon may use private' where has_schema_privilege('anon', 'private', 'usage')`;
+  assertEquals(await names(sql, grants), []);
+});
+
+accessTest("policies name the role authenticated, and views keep the caller's rights", async (sql) => {
+  const loose = `
+    select format('%I of %s', polname, polrelid::regclass) as name from pg_policy
+    where polroles <> array['authenticated'::regrole::oid]
+    union all
+    select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'private') and c.relkind in ('v', 'm')
+      and not coalesce('security_invoker=true' = any (c.reloptions), false)`;
+  assertEquals(await names(sql, loose), []);
+});
+
+const executable = (role: string) => `
+  select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+  where n.nspname in ('public', 'private') and has_function_privilege('${role}', p.oid, 'execute') order by 1`;
+
+accessTest("anon executes nothing, a signed-in person what is listed with a reason", async (sql) => {
+  assertEquals(await names(sql, executable("anon")), []);
+  assertEquals(await names(sql, executable("authenticated")), Object.keys(PEOPLES_FUNCTIONS).sort());
+  assertEquals(Object.entries(PEOPLES_FUNCTIONS).filter(([, { why }]) => !why.endsWith(".")), []);
+});
+
+accessTest(
+  "each function for people refuses those below its role, whatever they give it",
+  async (sql, cast) => {
+    for (const [signature, { role }] of Object.entries(PEOPLES_FUNCTIONS)) {
+      if (role === "anybody") continue;
+      const [{ call }] = await sql`
+      select format('select %s(%s)', p.oid::regproc, (
+        select string_agg('null::' || format_type(t, null), ', ' order by i)
+        from unnest(p.proargtypes) with ordinality as a(t, i))) as call
+      from pg_proc p where p.oid = ${signature}::regprocedure`;
+      for (const [who, caller] of [...Object.entries(cast), ["service_role", SERVICE] as [string, Caller]]) {
+        const allowed = who === "service_role" || includes(who, role);
+        assertEquals(await attempt(sql, caller, call) !== "42501", allowed, `${who}: ${call}`);
+      }
+    }
+  },
+);
+
+accessTest(
+  "functions that run as their owner are for people or triggers, and two that are named here",
+  async (sql) => {
+    const definers = await names(
+      sql,
+      `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private') and p.prosecdef and p.prorettype <> 'trigger'::regtype order by 1`,
+    );
+    const open = new Set(Object.keys(PEOPLES_FUNCTIONS));
+    // schema_version() reads the CLI's record of migrations, for secret keys only.
+    assertEquals(definers.filter((name) => !open.has(name)), [
+      "private.require_role(text)",
+      "schema_version()",
+    ]);
+  },
+);
+
+accessTest(
+  "a role of the team cannot be claimed by token, only be had",
+  async (sql, { stranger, viewer }) => {
+    const claims = { app_metadata: { role: "admin" }, user_metadata: { role: "admin" }, team_role: "admin" };
+    for (const caller of [stranger, viewer]) {
+      const forged = { ...caller, ...claims } as Caller;
+      assertEquals(await attempt(sql, forged, "select public.set_setting('a', '1', null, 0)"), "42501");
+    }
+  },
+);
+
+Deno.test("a project whose default rights give anon everything ends up with the same rights", async () => {
+  const [fresh, older] = [await testDatabase(), await testDatabase({ empty: true })];
+  try {
+    await bootstrap(older.sql);
+    for (const kind of ["tables", "functions", "sequences"]) {
+      await older.sql.unsafe(
+        `alter default privileges in schema public grant all on ${kind} to anon, authenticated, service_role`,
+      );
+    }
+    await migrate(older.sql);
+    assertEquals(catalogDifferences(await readCatalog(fresh.sql), await readCatalog(older.sql)), []);
+  } finally {
+    await fresh.drop();
+    await older.drop();
+  }
+});

@@ -1,0 +1,504 @@
+/** The queue to the services in SQL: order, leases and fencing, circuit, rate, retries, dead letters. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { Sql } from "postgres";
+import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+import { ingest, lost, message } from "../support/intake.ts";
+import { until } from "../support/until.ts";
+
+interface Claimed {
+  delivery_id: string;
+  lease: string;
+  attempt: number;
+  destination_id: string;
+  message: { text: string; seq: number };
+  conversation: { id: string };
+}
+
+interface Claim {
+  deliveries: Claimed[];
+  destinations: { name: string; secrets: string[] }[];
+  next_due_ms: number | null;
+}
+
+const T0 = Date.UTC(2026, 10, 21, 12);
+const at = (seconds: number) => new Date(T0 + seconds * 1000).toISOString();
+
+async function destination(sql: Sql, name: string, options: Record<string, unknown> = {}): Promise<string> {
+  await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true') on conflict do nothing`;
+  await sql`select public.allow_host('localhost', 'forward')`;
+  const [{ id }] = await sql<{ id: string }[]>`
+    select public.add_destination(${name}, 'http://localhost/hook', ${
+    sql.json(options as never)
+  }) ->> 'id' as id`;
+  return id;
+}
+
+/** Decides that all that waits goes to these destinations. */
+async function route(sql: Sql, ...destinations: string[]): Promise<void> {
+  const [{ waiting }] = await sql`select public.claim_unrouted(1, 1000, 1000) as waiting`;
+  const decided = waiting.map((c: { id: string; messages: { id: string; seq: number }[] }) => ({
+    id: c.id,
+    held: false,
+    through_seq: c.messages.at(-1)?.seq,
+    decisions: c.messages.map((m) => ({
+      message_id: m.id,
+      reason: "matched",
+      destination_ids: destinations,
+      explanation: [],
+    })),
+  }));
+  await sql`select public.record_decisions(1, ${sql.json(decided)})`;
+  // Due from the beginning of the test's own time.
+  await sql`update private.delivery_lanes set due_at = ${at(0)} where due_at > ${at(0)}`;
+  await sql`update public.deliveries set next_attempt_at = ${at(0)} where attempt = 0`;
+}
+
+async function claim(sql: Sql, seconds: number, limit = 100, lease = 60): Promise<Claim> {
+  const [row] = await sql<{ claim: Claim }[]>`
+    select private.claim_deliveries(${limit}, ${lease}, '{}', ${at(seconds)}) as claim`;
+  return row.claim;
+}
+
+type Outcome = "delivered" | "retry" | "dead";
+
+async function settle(
+  sql: Sql,
+  seconds: number,
+  claimed: Claimed[],
+  outcome: Outcome,
+  more: Record<string, unknown> = {},
+) {
+  const results = claimed.map(({ delivery_id, lease }) => ({ delivery_id, lease, outcome, ...more }));
+  const [{ settled }] = await sql`select private.settle_deliveries(${sql.json(results as never)}, ${
+    at(seconds)
+  }) as settled`;
+  return settled as { settled: number; fenced: number; replies: number; replies_refused: number };
+}
+
+const texts = (claimed: Claimed[]) => claimed.map((delivery) => delivery.message.text);
+
+databaseTest(
+  "claim_deliveries: the oldest open delivery of each conversation, the next only when it is settled",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(
+      sql,
+      ...["a1", "a2"].map((body) => message({ phone: "1", body })),
+      message({ phone: "2", body: "b1" }),
+    );
+    await route(sql, d);
+    const first = await claim(sql, 0);
+    assertEquals(texts(first.deliveries).sort(), ["a1", "b1"]);
+    assertEquals(texts((await claim(sql, 0)).deliveries), []);
+    await settle(sql, 1, first.deliveries, "delivered", { status: 200, latency_ms: 3 });
+    assertEquals(texts((await claim(sql, 1)).deliveries), ["a2"]);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "deliveries: whatever fails, and however many work at once, each conversation arrives in order, once or more",
+  async (sql) => {
+    let run = 0;
+    const step = fc.record({
+      outcome: fc.constantFrom<Outcome>("delivered", "retry", "dead"),
+      take: fc.integer({ min: 1, max: 4 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 12 }),
+        fc.array(step, { maxLength: 30 }),
+        async (senders, steps) => {
+          const id = `d${run++}`;
+          const d = await destination(sql, id);
+          await ingest(
+            sql,
+            ...senders.map((sender, i) => message({ phone: `${id}${sender}`, body: String(i) })),
+          );
+          await route(sql, d);
+          const arrived = new Map<string, number[]>();
+          let now = 0;
+          const work = async ({ outcome, take }: { outcome: Outcome; take: number }) => {
+            const both = await Promise.all([claim(sql, now, take), claim(sql, now, take)]);
+            for (const { deliveries } of both) {
+              for (const each of deliveries) {
+                const list = arrived.get(each.conversation.id) ?? [];
+                if (outcome === "delivered") {
+                  arrived.set(each.conversation.id, [...list, Number(each.message.text)]);
+                }
+              }
+              await settle(sql, now, deliveries, outcome, { retry_after_ms: 1000 });
+            }
+            // Past the circuit and every retry.
+            now += 7200;
+          };
+          for (const each of steps) {
+            await work(each);
+          }
+          for (let i = 0; i < senders.length + 2; i++) await work({ outcome: "delivered", take: 100 });
+
+          for (const list of arrived.values()) assertEquals(list, [...list].sort((a, b) => a - b));
+          const [{ open }] = await sql<{ open: number }[]>`
+        select count(*)::int as open from public.deliveries where state in ('pending', 'leased')`;
+          assertEquals(open, 0);
+          assertEquals(await lost(sql), []);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  },
+);
+
+databaseTest(
+  "leases: one that ended is given to another, and the late result of the first is fenced off",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, message());
+    await route(sql, d);
+    const slow = await claim(sql, 0, 10, 60);
+    assertEquals((await claim(sql, 59)).deliveries.length, 0);
+    const second = await claim(sql, 61);
+    assertEquals(second.deliveries.map(({ delivery_id, attempt }) => ({ delivery_id, attempt })), [
+      { delivery_id: slow.deliveries[0].delivery_id, attempt: 2 },
+    ]);
+    assertEquals(await settle(sql, 62, slow.deliveries, "dead"), {
+      settled: 0,
+      fenced: 1,
+      replies: 0,
+      replies_refused: 0,
+    });
+    assertEquals((await settle(sql, 63, second.deliveries, "delivered")).settled, 1);
+    const [{ state }] = await sql<{ state: string }[]>`select state from public.deliveries`;
+    assertEquals(state, "delivered");
+  },
+);
+
+databaseTest(
+  "lanes: a delivery that is committed while its lane is settled is never forgotten",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, message({ body: "1" }));
+    await route(sql, d);
+    const first = await claim(sql, 0);
+    await ingest(sql, message({ body: "2" }));
+    // The decision about "2" is made but not committed when the lane of "1" is settled.
+    const other = await sql.reserve();
+    await other`begin`;
+    await route(other as unknown as Sql, d);
+    const settled = settle(sql, 1, first.deliveries, "delivered");
+    await until("somebody waits for a lock", async () => {
+      const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from pg_locks where not granted`;
+      return n > 0;
+    });
+    await other`commit`;
+    other.release();
+    await settled;
+    assertEquals(await lost(sql), []);
+    assertEquals(texts((await claim(sql, 2)).deliveries), ["2"]);
+  },
+);
+
+databaseTest(
+  "circuit: ten failures in a row pause a destination, one probe tries, success opens it again",
+  async (sql) => {
+    const d = await destination(sql, "d"), healthy = await destination(sql, "healthy");
+    await ingest(sql, ...Array.from({ length: 12 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d, healthy);
+    const all = await claim(sql, 0);
+    const of = (id: string) => all.deliveries.filter((delivery) => delivery.destination_id === id);
+    await settle(sql, 0, of(healthy), "delivered");
+    await settle(sql, 0, of(d), "retry", { retry_after_ms: 1000 });
+    assertEquals((await claim(sql, 20)).deliveries.length, 0);
+    const probe = await claim(sql, 31);
+    assertEquals(probe.deliveries.length, 1);
+    assertEquals((await claim(sql, 32)).deliveries.length, 0, "the others wait for the probe");
+    await settle(sql, 32, probe.deliveries, "retry", { retry_after_ms: 1000 });
+    assertEquals((await claim(sql, 32 + 59)).deliveries.length, 0, "a failed probe doubles the wait");
+    const second = await claim(sql, 32 + 61);
+    await settle(sql, 32 + 61, second.deliveries, "delivered");
+    assertEquals((await claim(sql, 32 + 62)).deliveries.length, 11);
+  },
+);
+
+databaseTest(
+  "circuit: what was under way when it opened does not make its rest longer",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...Array.from({ length: 40 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    const { deliveries } = await claim(sql, 0);
+    assertEquals(deliveries.length, 40);
+    for (let i = 0; i < 40; i += 5) {
+      await settle(sql, 0, deliveries.slice(i, i + 5), "retry", { retry_after_ms: 1000 });
+    }
+    assertEquals((await claim(sql, 29)).deliveries.length, 0);
+    const probe = await claim(sql, 30);
+    assertEquals(probe.deliveries.length, 1);
+    // Nor does one whose function died, and that is settled only now.
+    const late = deliveries.slice(-1).map((one) => ({ ...one, lease: crypto.randomUUID() }));
+    await settle(sql, 31, late, "retry");
+    await settle(sql, 31, probe.deliveries, "retry", { retry_after_ms: 1000 });
+    assertEquals((await claim(sql, 31 + 59)).deliveries.length, 0);
+    assertEquals((await claim(sql, 31 + 60)).deliveries.length, 1);
+  },
+);
+
+databaseTest("circuit: a probe that could not be claimed is not waited for", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message());
+  await route(sql, d);
+  await sql`update public.destinations set circuit_open_until = ${at(0)}, circuit_trips = 1`;
+  const other = await sql.reserve();
+  await other`begin`;
+  await other`select from private.delivery_lanes for update`;
+  assertEquals((await claim(sql, 1)).deliveries, []);
+  await other`rollback`;
+  other.release();
+  assertEquals((await claim(sql, 2)).deliveries.length, 1);
+});
+
+databaseTest(
+  "rate: a destination gets no more than its burst and its rate, and loses nothing",
+  async (sql) => {
+    const d = await destination(sql, "d", { rate_per_second: 10, rate_burst: 5 });
+    await ingest(sql, ...Array.from({ length: 40 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    let got = 0;
+    for (let tenth = 0; got < 40; tenth++) {
+      const { deliveries } = await claim(sql, tenth / 10);
+      got += deliveries.length;
+      assert(got <= 5 + tenth + 1, `${got} after ${tenth} tenths`);
+      await settle(sql, tenth / 10, deliveries, "delivered");
+      assert(tenth < 100);
+    }
+  },
+);
+
+databaseTest("pause: the queue of a paused destination waits, resuming goes on in order", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message({ body: "1" }), message({ body: "2" }));
+  await route(sql, d);
+  await sql`select public.set_destination_state('d', 'paused')`;
+  assertEquals(await claim(sql, 0), { deliveries: [], destinations: [], next_due_ms: null });
+  await sql`select public.set_destination_state('d', 'active')`;
+  assertEquals(texts((await claim(sql, 0)).deliveries), ["1"]);
+});
+
+databaseTest("places: however many destinations hang, the next one finds some", async (sql) => {
+  const ids = [];
+  for (const name of ["a", "b", "c", "d"]) ids.push(await destination(sql, name));
+  await ingest(sql, ...Array.from({ length: 70 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, ...ids);
+  // Each claim's destinations hang: what they took stays taken.
+  const busy: Record<string, number> = {};
+  const total = () => Object.values(busy).reduce((sum, n) => sum + n, 0);
+  for (const hanging of ids.slice(0, 3)) {
+    await sql`update public.destinations set state = case when id = ${hanging} then 'active' else 'paused' end`;
+    const [{ claim }] = await sql<{ claim: Claim }[]>`
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as claim`;
+    busy[hanging] = claim.deliveries.length;
+    const [{ again }] = await sql<{ again: Claim }[]>`
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as again`;
+    assertEquals(again.deliveries, []);
+  }
+  assertEquals(Object.values(busy), [32, 16, 8]);
+  await sql`update public.destinations set state = 'active'`;
+  const { deliveries } = await sql<{ claim: Claim }[]>`
+    select private.claim_deliveries(8, 60, ${sql.json(busy)}, ${at(0)}) as claim`.then(([{ claim }]) =>
+    claim
+  );
+  assertEquals(new Set(deliveries.map((delivery) => delivery.destination_id)), new Set([ids[3]]));
+});
+
+databaseTest(
+  "dead letters: the conversation goes on; retry brings one back under its id, drop closes it with a reason",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, message({ body: "1" }), message({ body: "2" }));
+    await route(sql, d);
+    const dead = await claim(sql, 0);
+    await settle(sql, 0, dead.deliveries, "dead", { error: "status: 500", status: 500 });
+    const next = await claim(sql, 0);
+    assertEquals(texts(next.deliveries), ["2"]);
+    await settle(sql, 0, next.deliveries, "delivered");
+
+    const id = dead.deliveries[0].delivery_id;
+    assertEquals((await sql`select public.retry_deliveries(${[id]}) as n`)[0].n, 1);
+    const again = (await sql<{ claim: Claim }[]>`select public.claim_deliveries(10) as claim`)[0].claim;
+    assertEquals(again.deliveries.map(({ delivery_id, attempt }) => [delivery_id, attempt]), [[id, 1]]);
+    const [{ settled }] = await sql`select public.settle_deliveries(${
+      sql.json([{ delivery_id: id, lease: again.deliveries[0].lease, outcome: "dead", error: "gone" }])
+    }) as settled`;
+    assertEquals(settled.settled, 1);
+    const attempts = await sql<
+      { attempt: number }[]
+    >`select attempt from public.delivery_attempts where delivery_id = ${id} order by at`;
+    assertEquals(attempts.map((row) => row.attempt), [-1, 1], "what the first round met stays readable");
+
+    assertEquals(await refusal(sql`select public.drop_deliveries(${[id]}, ' ')`), "GL422");
+    assertEquals((await sql`select public.drop_deliveries(${[id]}, 'test order') as n`)[0].n, 1);
+    assertEquals((await sql`select public.drop_deliveries(${[id]}, 'again') as n`)[0].n, 0);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest("dead letters: retrying touches nothing but what is dead", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message({ body: "1" }), message({ body: "2" }));
+  await route(sql, d);
+  const first = await claim(sql, 0);
+  await settle(sql, 0, first.deliveries, "dead");
+  const second = await claim(sql, 0);
+  await settle(sql, 0, second.deliveries, "dead");
+  const ids = [...first.deliveries, ...second.deliveries].map(({ delivery_id }) => delivery_id);
+  const now = async () =>
+    (await sql<{ claim: Claim }[]>`select public.claim_deliveries(10) as claim`)[0].claim.deliveries;
+
+  assertEquals((await sql`select public.retry_deliveries(${ids.slice(0, 1)}) as n`)[0].n, 1);
+  const [again] = await now();
+  await sql`select public.settle_deliveries(${
+    sql.json([{
+      delivery_id: again.delivery_id,
+      lease: again.lease,
+      outcome: "retry",
+      retry_after_ms: 60_000,
+    }])
+  })`;
+  // The first waits for its time again, and keeps its place and its attempts; the second comes after it.
+  assertEquals((await sql`select public.retry_deliveries(${ids}) as n`)[0].n, 1);
+  assertEquals(await now(), []);
+  const attempts = await sql<{ attempt: number }[]>`
+    select attempt from public.delivery_attempts where delivery_id = ${ids[0]} order by at`;
+  assertEquals(attempts.map((row) => row.attempt), [-1, 1]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest(
+  "replies: queued in the same settle, once each, and not for a result that is fenced off",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, message());
+    await route(sql, d);
+    const { deliveries } = await claim(sql, 0);
+    await sql`update public.conversations set last_inbound_at = ${at(0)}`;
+    const replies = ["one", "two"].map((body) => ({
+      to: "4915100000001",
+      text: body,
+      message: { type: "text", text: { body } },
+    }));
+    assertEquals((await settle(sql, 1, deliveries, "delivered", { replies })).replies, 2);
+    assertEquals((await settle(sql, 1, deliveries, "delivered", { replies })).fenced, 1);
+    const rows = await sql<{ text: string; state: string }[]>`
+    select m.text, o.state from public.outbound_messages o join public.messages m on m.id = o.message_id order by m.seq`;
+    assertEquals(rows.map((row) => ({ ...row })), [{ text: "one", state: "queued" }, {
+      text: "two",
+      state: "queued",
+    }]);
+  },
+);
+
+databaseTest(
+  "secrets: deliveries are signed with the new and the old one until the overlap ends",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    const [{ rotated }] = await sql`select public.rotate_destination_secret('d', 24) as rotated`;
+    await ingest(sql, message(), message());
+    await route(sql, d);
+    // The overlap is counted by the real clock.
+    const now = (Date.now() - T0) / 1000;
+    const { deliveries, destinations: [{ secrets }] } = await claim(sql, now);
+    assertEquals(secrets.length, 2);
+    assertEquals(secrets[0], rotated.secret);
+    await settle(sql, now, deliveries, "delivered");
+    const { destinations: [later] } = await claim(sql, now + 25 * 3600);
+    assertEquals(later.secrets, [rotated.secret]);
+  },
+);
+
+databaseTest(
+  "allowlist: a destination is stored only for an allowed host, https, without tricks; loopback by the setting alone",
+  async (sql) => {
+    const add = (url: string) =>
+      refusal(sql`select public.add_destination(${crypto.randomUUID().slice(0, 8)}, ${url})`);
+    await sql`select public.allow_host('api.example.com', 'forward'), public.allow_host('*.svc.example.com', 'forward'),
+    public.allow_host('localhost', 'forward'), public.allow_host('links.example.com', 'redirect')`;
+    for (
+      const url of [
+        "https://api.example.com",
+        "https://api.example.com/hook?x=1",
+        "https://a.b.svc.example.com/",
+      ]
+    ) {
+      assertEquals(await add(url), undefined, url);
+    }
+    for (
+      const url of [
+        "http://api.example.com/",
+        "https://example.com/",
+        "https://svc.example.com/",
+        "https://links.example.com/",
+        "https://api.example.com.evil.test/",
+        "https://user@api.example.com/",
+        "https://api.example.com@evil.test/",
+        "https://api.example.com:8443/",
+        "https://api.example.com\\@evil.test/",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://2130706433/",
+        "http://localhost:9999/",
+        "ftp://api.example.com/",
+        "//api.example.com/",
+        "https:api.example.com",
+        "",
+      ]
+    ) {
+      assertEquals(await add(url), "GL403", url);
+    }
+    await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
+    assertEquals(await add("http://localhost:9999/hook"), undefined);
+    assertEquals(await add("http://127.0.0.1:9999/hook"), "GL403", "loopback too must be on the list");
+  },
+);
+
+databaseTest(
+  "people: an operator runs destinations and routes, a viewer may not, secrets are for nobody",
+  async (sql) => {
+    await destination(sql, "d");
+    const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");
+    const pause = (caller: Parameters<typeof as>[1]) =>
+      refusal(as(sql, caller, (tx) => tx`select public.set_destination_state('d', 'paused')`));
+    assertEquals([await pause(viewer), await pause(operator), await pause(SERVICE)], [
+      "42501",
+      undefined,
+      undefined,
+    ]);
+    assertEquals(
+      await refusal(as(sql, operator, (tx) => tx`select * from private.destination_secrets`)),
+      "42501",
+    );
+  },
+);
+
+databaseTest("plans: claiming reads indexes, however long the queue", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, ...Array.from({ length: 300 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, d);
+  await sql`analyze`;
+  const explain = async (query: string) =>
+    (await sql.unsafe(`explain ${query}`)).map((row) => row["QUERY PLAN"]).join("\n");
+  const due = await explain(
+    `select conversation_id from private.delivery_lanes where destination_id = '${d}' and due_at <= now() order by due_at limit 10`,
+  );
+  const head = await explain(
+    `select id from public.deliveries where destination_id = '${d}' and conversation_id = '${d}' and state in ('pending', 'leased') order by seq limit 1`,
+  );
+  const waiting = await explain(
+    `select * from public.conversations where unrouted_since is not null and held_revision is null
+      order by held_revision, unrouted_since limit 10`,
+  );
+  assert(due.includes("delivery_lanes_due_idx"), due);
+  assert(head.includes("deliveries_open_idx"), head);
+  assert(waiting.includes("conversations_unrouted_idx"), waiting);
+});

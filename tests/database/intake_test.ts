@@ -1,0 +1,362 @@
+/** The intake in SQL: once each, in order, nothing lost, people kept apart and together as they should. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import type { Sql } from "postgres";
+import { databaseTest } from "../support/database.ts";
+import { ingest, lost, message, status } from "../support/intake.ts";
+import { until } from "../support/until.ts";
+
+async function people(sql: Sql): Promise<Record<string, string[]>> {
+  const rows = await sql<{ id: string; known: string[] }[]>`
+    select c.id, array_agg(i.kind || ' ' || i.value order by i.kind, i.value) as known
+    from public.contacts c join public.contact_identities i on i.contact_id = c.id and i.valid_to is null
+    where c.merged_into is null group by c.id order by c.id`;
+  return Object.fromEntries(rows.map(({ id, known }) => [id, known]));
+}
+
+databaseTest(
+  "ingest_updates: an update is stored once, within a batch, across batches and days apart",
+  async (sql) => {
+    const a = message(), b = message();
+    assertEquals(await ingest(sql, a, b, a), "ssd");
+    await sql`update public.webhook_events set received_at = now() - interval '7 days'`;
+    await sql`select private.purge(now())`;
+    assertEquals(await ingest(sql, b, a), "dd");
+    const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from public.messages`;
+    assertEquals(n, 2);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest("ingest_updates: the same updates in concurrent batches are stored once", async (sql) => {
+  const updates = Array.from({ length: 40 }, (_, i) => message({ phone: `49151${i % 7}` }));
+  const batches = Array.from({ length: 8 }, (_, i) => [...updates.slice(i * 5), ...updates.slice(0, i * 5)]);
+  const outcomes = (await Promise.all(batches.map((batch) => ingest(sql, ...batch)))).join("");
+  assertEquals([...outcomes].filter((outcome) => outcome === "s").length, 40);
+  assertEquals(outcomes.length, 320);
+  const [{ n, contacts }] = await sql<{ n: number; contacts: number }[]>`
+    select count(*)::int as n, (select count(*)::int from public.contacts) as contacts from public.messages`;
+  assertEquals([n, contacts], [40, 7]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("ingest_updates: whatever it is, it is kept, and the raw form once", async (sql) => {
+  assertEquals(
+    await ingest(
+      sql,
+      message(),
+      { key: "x:1", field: "account_update", kind: "other", raw: { event: "VERIFIED" } },
+      { key: "x:2", field: "messages", kind: "message", raw: { no: "number" } },
+      message({ phone: undefined }),
+      status("wamid.of nobody", "read"),
+    ),
+    "sssss",
+  );
+  const rows = await sql<{ kind: string; event: boolean; message: boolean }[]>`
+    select e.kind, e.raw is not null as event, m.native is not null as message
+    from public.webhook_events e left join public.messages m on e.dedupe_key like '%' || m.provider_id || '%'
+    order by e.kind, event`;
+  assertEquals(rows.map((row) => ({ ...row })), [
+    { kind: "message", event: false, message: true },
+    { kind: "message", event: false, message: true },
+    { kind: "message", event: true, message: false },
+    { kind: "other", event: true, message: false },
+    { kind: "status", event: true, message: false },
+  ]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest(
+  "ingest_updates: messages of a conversation are in the order of acceptance, of a batch in Meta's time",
+  async (sql) => {
+    const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString();
+    await ingest(
+      sql,
+      message({ body: "3", at: at(3) }),
+      message({ body: "1", at: at(1) }),
+      message({ body: "2", at: at(2) }),
+    );
+    await ingest(sql, message({ body: "late", at: at(0) }));
+    const rows = await sql<{ text: string }[]>`select text from public.messages order by seq`;
+    assertEquals(rows.map((row) => row.text), ["1", "2", "3", "late"]);
+  },
+);
+
+databaseTest(
+  "ingest_updates: a message whose batch commits later comes later in its conversation",
+  async (sql) => {
+    await ingest(sql, message({ body: "first" }));
+    const other = await sql.reserve();
+    await other`begin`;
+    await other`select public.ingest_updates(${sql.json([message({ body: "slow" })] as never)})`;
+    const fast = ingest(sql, message({ body: "fast" }));
+    // The second batch waits for the first one's lock on the conversation.
+    await until("somebody waits for a lock", async () => {
+      const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from pg_locks where not granted`;
+      return n > 0;
+    });
+    await other`commit`;
+    other.release();
+    await fast;
+    const rows = await sql<{ text: string }[]>`select text from public.messages order by seq`;
+    assertEquals(rows.map((row) => row.text), ["first", "slow", "fast"]);
+  },
+);
+
+databaseTest(
+  "statuses: in any order, repeated or not, the highest rank stands and each keeps its time",
+  async (sql) => {
+    const names = ["sent", "delivered", "read", "failed"] as const;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 6 }),
+        fc.boolean(),
+        async (given, together) => {
+          await ingest(sql, message());
+          const wamid = `wamid.out.${crypto.randomUUID()}`;
+          await sql`
+        insert into public.messages (conversation_id, direction, provider_id, type, status)
+        select id, 'out', ${wamid}, 'text', 'accepted' from public.conversations limit 1`;
+          const updates = given.map((name) => status(wamid, name));
+          if (together) await ingest(sql, ...updates);
+          else for (const update of updates) await ingest(sql, update);
+          const [row] = await sql<{ status: string; times: string[] }[]>`
+        select status, array(select jsonb_object_keys(status_at) order by 1) as times
+        from public.messages where provider_id = ${wamid}`;
+          const highest = names.findLast((name) => given.includes(name));
+          assertEquals({ ...row }, { status: highest!, times: [...new Set(given)].sort() });
+        },
+      ),
+      { numRuns: 40 },
+    );
+  },
+);
+
+databaseTest(
+  "statuses: one that overtakes the provider's answer finds the message by our own id",
+  async (sql) => {
+    await ingest(sql, message());
+    const [{ id }] = await sql<{ id: string }[]>`
+    insert into public.messages (conversation_id, direction, type, status)
+    select id, 'out', 'text', 'queued' from public.conversations returning id`;
+    await ingest(sql, status("wamid.new", "delivered", { callback: id }));
+    const [row] = await sql<{ status: string; provider_id: string }[]>`
+    select status, provider_id from public.messages where id = ${id}`;
+    assertEquals({ ...row }, { status: "delivered", provider_id: "wamid.new" });
+  },
+);
+
+databaseTest("people: known by phone, then by user id as well, are one person", async (sql) => {
+  await ingest(sql, message({ phone: "491" }));
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1", parent_bsuid: "DE.ENT.1", username: "ada" }));
+  await ingest(sql, message({ phone: undefined, bsuid: "DE.1" }));
+  const known = Object.values(await people(sql));
+  assertEquals(known, [["bsuid DE.1", "parent_bsuid DE.ENT.1", "phone 491", "username ada"]]);
+  const [{ n }] = await sql<
+    { n: number }[]
+  >`select count(distinct conversation_id)::int as n from public.messages`;
+  assertEquals(n, 1);
+});
+
+databaseTest("people: two contacts that turn out to be one are merged, with all they had", async (sql) => {
+  await ingest(
+    sql,
+    message({ phone: "491", body: "by phone" }),
+    message({ phone: undefined, bsuid: "DE.1", body: "by id" }),
+  );
+  assertEquals(Object.keys(await people(sql)).length, 2);
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1", body: "both" }));
+  assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 491"]]);
+  const rows = await sql<{ text: string; n: number }[]>`
+    select string_agg(text, ', ' order by seq) as text, count(*)::int as n from public.messages group by conversation_id`;
+  assertEquals(rows.map((row) => row.text), ["by phone, by id, both"]);
+  const [{ merged }] = await sql<{ merged: number }[]>`
+    select count(*)::int as merged from public.contacts where merged_into is not null`;
+  assertEquals(merged, 1);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("people: a number that another user id writes from has changed hands", async (sql) => {
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
+  await ingest(sql, message({ phone: "491", bsuid: "DE.2" }));
+  assertEquals(Object.values(await people(sql)), [["bsuid DE.1"], ["bsuid DE.2", "phone 491"]]);
+});
+
+databaseTest(
+  "people: a notice of a new number or user id keeps the person, and the old id as history",
+  async (sql) => {
+    await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
+    await ingest(sql, message({ type: "system", prev_phone: "491", phone: "492" }));
+    assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 492"]]);
+    await ingest(sql, {
+      key: "x:change",
+      field: "user_id_update",
+      kind: "identity",
+      number_id: "1",
+      prev_bsuid: "DE.1",
+      bsuid: "DE.2",
+      phone: "492",
+      raw: {},
+    });
+    assertEquals(Object.values(await people(sql)), [["bsuid DE.2", "phone 492"]]);
+    const history = await sql<{ value: string }[]>`
+    select value from public.contact_identities where valid_to is not null order by valid_to, id`;
+    assertEquals(history.map((row) => row.value), ["491", "DE.1"]);
+    await ingest(sql, message({ phone: undefined, bsuid: "DE.2" }));
+    const [{ n }] = await sql<
+      { n: number }[]
+    >`select count(distinct conversation_id)::int as n from public.messages`;
+    assertEquals(n, 1);
+  },
+);
+
+databaseTest("people: a merge takes over what waits to be routed and to be delivered", async (sql) => {
+  await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
+  await sql`select public.allow_host('localhost', 'forward')`;
+  const [{ id }] = await sql<{ id: string }[]>`
+    select public.add_destination('d', 'http://localhost/hook') ->> 'id' as id`;
+  await ingest(
+    sql,
+    message({ phone: "491", body: "a" }),
+    message({ phone: undefined, bsuid: "DE.1", body: "b" }),
+  );
+  // "a" is decided and claimed, "b" still waits for the router.
+  const [a] = await sql<{ id: string; conversation_id: string; seq: string }[]>`
+    select id, conversation_id, seq from public.messages where text = 'a'`;
+  await sql`select public.record_decisions(1, ${
+    sql.json([{
+      id: a.conversation_id,
+      held: false,
+      through_seq: Number(a.seq),
+      decisions: [{ message_id: a.id, reason: "matched", destination_ids: [id], explanation: [] }],
+    }])
+  })`;
+  const [{ claim }] = await sql`select public.claim_deliveries(10) as claim`;
+  assertEquals(claim.deliveries.length, 1);
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1", body: "c" }));
+
+  const [{ waiting }] = await sql`select public.claim_unrouted(2, 10) as waiting`;
+  assertEquals(waiting.map((c: { messages: { text: string }[] }) => c.messages.map((m) => m.text)), [[
+    "b",
+    "c",
+  ]]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("people: what was given up before a merge can still be retried after it", async (sql) => {
+  await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')`;
+  await sql`select public.allow_host('localhost', 'forward')`;
+  const [{ id }] = await sql<{ id: string }[]>`
+    select public.add_destination('d', 'http://localhost/hook') ->> 'id' as id`;
+  await ingest(sql, message({ phone: "491" }));
+  await ingest(sql, message({ phone: undefined, bsuid: "DE.1", body: "given up" }));
+  const [m] = await sql<{ id: string; conversation_id: string; seq: string }[]>`
+    select id, conversation_id, seq from public.messages where text = 'given up'`;
+  await sql`select public.record_decisions(1, ${
+    sql.json([{
+      id: m.conversation_id,
+      held: false,
+      through_seq: Number(m.seq),
+      decisions: [{ message_id: m.id, reason: "matched", destination_ids: [id], explanation: [] }],
+    }])
+  })`;
+  const claim = async () => {
+    const [row] = await sql<{ deliveries: { delivery_id: string; lease: string }[] }[]>`
+      select public.claim_deliveries(10) -> 'deliveries' as deliveries`;
+    return row.deliveries;
+  };
+  const [{ delivery_id, lease }] = await claim();
+  await sql`select public.settle_deliveries(${sql.json([{ delivery_id, lease, outcome: "dead" }])})`;
+  await ingest(sql, message({ phone: "491", bsuid: "DE.1" }));
+  assertEquals((await sql`select from public.conversations`).length, 1);
+
+  await sql`select public.retry_deliveries(${[delivery_id]})`;
+  assertEquals(await lost(sql), []);
+  assertEquals((await claim()).map((one) => one.delivery_id), [delivery_id]);
+});
+
+databaseTest("opt-out: written down and taken back, the latest word counts", async (sql) => {
+  const preference = (opt: string, second: number) => ({
+    key: `x:${opt}${second}`,
+    field: "user_preferences",
+    kind: "other",
+    number_id: "1",
+    phone: "4915100000001",
+    opt,
+    at: new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString(),
+    raw: {},
+  });
+  const optedOut = async () =>
+    (await sql<{ out: boolean }[]>`select opted_out_at is not null as out from public.conversations`)[0].out;
+  await ingest(sql, message());
+  await ingest(sql, preference("out", 1));
+  assertEquals(await optedOut(), true);
+  await ingest(sql, preference("in", 3), preference("out", 2));
+  assertEquals(await optedOut(), false);
+});
+
+databaseTest(
+  "ingest_updates: concurrent batches of new people who overlap end with each person once",
+  async (sql) => {
+    const batches = Array.from(
+      { length: 6 },
+      (_, b) =>
+        Array.from(
+          { length: 10 },
+          (_, i) =>
+            message({ phone: (b + i) % 2 === 0 ? `49${i}` : undefined, bsuid: `DE.${i}`, name: `P${i}` }),
+        ),
+    );
+    await Promise.all(batches.map((batch) => ingest(sql, ...batch)));
+    assertEquals(Object.keys(await people(sql)).length, 10);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "people: several changes of one person in one batch leave every message with that person",
+  async (sql) => {
+    await ingest(sql, message({ phone: "491" }));
+    await ingest(
+      sql,
+      message({ type: "system", prev_phone: "491", phone: "492" }),
+      message({ phone: "492" }),
+      message({ type: "system", prev_phone: "492", phone: "493" }),
+      message({ phone: "493", bsuid: "DE.1" }),
+    );
+    assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 493"]]);
+    const rows = await sql<
+      { n: number }[]
+    >`select count(*)::int as n from public.messages group by conversation_id`;
+    assertEquals(rows.map((row) => row.n), [5]);
+  },
+);
+
+databaseTest("purge: a run takes all that an hour brought, what is younger stays", async (sql) => {
+  await sql`insert into public.webhook_events (dedupe_key, field, kind, received_at)
+    select 'x:' || n, 'messages', 'status', now() - make_interval(days => case when n <= 30000 then 31 else 29 end)
+    from generate_series(1, 30100) as n`;
+  const [{ purged }] = await sql`select private.purge(now()) as purged`;
+  assertEquals(purged, { webhook_events: 30000, delivery_attempts: 0 });
+  assertEquals((await sql`select from public.webhook_events`).length, 100);
+});
+
+databaseTest(
+  "look-ups: a person is found by the index of whole ids, however little is known of the table",
+  async (sql) => {
+    for (const kind of ["phone", "bsuid", "parent_bsuid", "username"]) {
+      const plan = await sql.begin(async (tx) => {
+        // As ingest_updates has it.
+        await tx`set local enable_seqscan = off`;
+        await tx`set local plan_cache_mode = force_generic_plan`;
+        await tx.unsafe(`prepare look_up (text) as select i.contact_id from public.contact_identities i
+        where i.channel = 'whatsapp' and i.kind = '${kind}' and i.value = $1 and i.valid_to is null limit 1`);
+        const rows = await tx.unsafe("explain execute look_up ('1')");
+        await tx`deallocate look_up`;
+        return rows.map((row) => row["QUERY PLAN"]).join("\n");
+      });
+      assertStringIncludes(plan, "contact_identities_current_idx");
+      assertStringIncludes(plan, "Index Cond: ((channel = 'whatsapp'::text)");
+    }
+  },
+);

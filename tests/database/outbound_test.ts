@@ -1,0 +1,321 @@
+/** Sending in SQL: window, opt-out, idempotency, pace, and what becomes of each message. */
+import { assert, assertEquals } from "@std/assert";
+import type { Sql } from "postgres";
+import { databaseTest as bareDatabaseTest } from "../support/database.ts";
+import { until } from "../support/until.ts";
+import { ingest, lost, message, status } from "../support/intake.ts";
+
+const T0 = Date.UTC(2026, 10, 21, 12);
+const at = (seconds: number) => new Date(T0 + seconds * 1000).toISOString();
+const HOUR = 3600;
+const TO = "4915100000001";
+
+/** Sending is on, but where a test says otherwise. */
+function databaseTest(name: string, test: (sql: Sql) => Promise<void>): void {
+  bareDatabaseTest(name, async (sql) => {
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    await test(sql);
+  });
+}
+
+interface Answer {
+  id?: string;
+  status?: string;
+  error?: string;
+  used_fallback?: boolean;
+  repeated?: boolean;
+}
+
+const text = (body: string, more: Record<string, unknown> = {}) => ({
+  phone: TO,
+  to: TO,
+  text: body,
+  message: { type: "text", text: { body } },
+  ...more,
+});
+const TEMPLATE = { type: "template", template: { name: "hello", language: { code: "en" } } };
+
+async function send(sql: Sql, seconds: number, ...items: Record<string, unknown>[]): Promise<Answer[]> {
+  const [{ answers }] = await sql<{ answers: Answer[] }[]>`
+    select private.enqueue_outbound(${sql.json(items as never)}, ${at(seconds)}) as answers`;
+  return answers;
+}
+
+interface Claimed {
+  id: string;
+  lease: string;
+  attempt: number;
+  to: string;
+  contact_id: string;
+  message: { type: string; text?: { body: string } };
+}
+
+async function claim(sql: Sql, seconds: number, limit = 1000): Promise<Claimed[]> {
+  const [{ claimed }] = await sql`select private.claim_outbound(${limit}, 60, ${at(seconds)}) as claimed`;
+  return claimed.messages;
+}
+
+async function settle(sql: Sql, seconds: number, claimed: Claimed[], result: Record<string, unknown>) {
+  const results = claimed.map(({ id, lease }) => ({ id, lease, ...result }));
+  const [{ settled }] = await sql`select private.settle_outbound(${sql.json(results as never)}, ${
+    at(seconds)
+  }) as settled`;
+  return settled as { settled: number; fenced: number };
+}
+
+/** A person who wrote to number 1 at T0. */
+async function written(sql: Sql, phone = TO): Promise<void> {
+  await ingest(sql, message({ phone, at: at(0) }));
+}
+
+databaseTest("window: free text for 24 hours after the person wrote, templates at any time", async (sql) => {
+  await written(sql);
+  const [open, closed, template] = [
+    await send(sql, 24 * HOUR - 1, text("still open")),
+    await send(sql, 24 * HOUR, text("too late")),
+    await send(sql, 48 * HOUR, { ...text(""), message: TEMPLATE }),
+  ];
+  assertEquals([open[0].status, closed[0].error, template[0].status], ["queued", "window_closed", "queued"]);
+  assertEquals(
+    (await send(sql, 0, { ...text("hi"), phone: "49999", to: "49999" }))[0].error,
+    "window_closed",
+  );
+});
+
+databaseTest(
+  "window: the template of the request, else that of the setting, goes when it is closed",
+  async (sql) => {
+    await written(sql);
+    const [own] = await send(sql, 25 * HOUR, text("late", { fallback: TEMPLATE }));
+    assertEquals(own.used_fallback, true);
+    await sql`insert into public.settings (key, value) values ('wa_send.window_fallback', ${
+      JSON.stringify(TEMPLATE)
+    })`;
+    const [setting] = await send(sql, 25 * HOUR, text("late"));
+    assertEquals(setting.used_fallback, true);
+    const rows = await sql<{ type: string }[]>`select type from public.messages where direction = 'out'`;
+    assertEquals(rows.map((row) => row.type), ["template", "template"]);
+  },
+);
+
+databaseTest("claim: a message that is committed while a claim begins is handed out whole", async (sql) => {
+  await written(sql);
+  let claiming: Promise<Claimed[]> | undefined;
+  let queued = "";
+  await sql.begin(async (writer) => {
+    const item = { ...text("hi"), message: TEMPLATE };
+    const [{ answers }] = await writer`select public.enqueue_outbound(${writer.json([item])}) as answers`;
+    queued = answers[0].id;
+    // The claim has begun, and has not yet looked at the queue.
+    await writer`lock table private.outbound_lanes in access exclusive mode`;
+    claiming = sql<{ claimed: { messages: Claimed[] } }[]>`select public.claim_outbound(10, 60) as claimed`
+      .then(([{ claimed }]) => claimed.messages);
+    await until("the claim waits", async () => {
+      const [{ waits }] = await writer`
+        select exists (select from pg_locks where not granted and relation = 'private.outbound_lanes'::regclass) as waits`;
+      return waits;
+    });
+  });
+  const claimed = await claiming!;
+  const [{ state, contact_id }] = await sql`
+    select o.state, c.contact_id from public.outbound_messages o
+    join public.conversations c on c.id = o.conversation_id where o.id = ${queued}`;
+  assertEquals(state, "leased");
+  assertEquals(claimed.map((each) => [each.id, each.contact_id]), [[queued, contact_id]]);
+});
+
+databaseTest("opt-out: no templates, and nothing else until the person writes again", async (sql) => {
+  await written(sql);
+  await sql`update public.conversations set opted_out_at = ${at(10)}`;
+  assertEquals((await send(sql, 20, text("hi"), { ...text(""), message: TEMPLATE })).map((a) => a.error), [
+    "opted_out",
+    "opted_out",
+  ]);
+  await ingest(sql, message({ at: at(30) }));
+  const answers = await send(sql, 40, text("hi"), { ...text(""), message: TEMPLATE });
+  assertEquals(answers.map((a) => a.error), [undefined, "opted_out"]);
+});
+
+databaseTest(
+  "idempotency: the same key is the same message, also at the same time; another request under it is refused",
+  async (sql) => {
+    await written(sql);
+    const item = text("once", { idempotency_key: "k" });
+    const answers = (await Promise.all(Array.from({ length: 8 }, () => send(sql, 1, item)))).flat();
+    assertEquals(new Set(answers.map((answer) => answer.id)).size, 1);
+    assertEquals(
+      (await send(sql, 2, text("other", { idempotency_key: "k" })))[0].error,
+      "idempotency_conflict",
+    );
+    const [{ n, m }] = await sql`
+    select (select count(*)::int from public.outbound_messages) as n,
+      (select count(*)::int from public.messages where direction = 'out') as m`;
+    assertEquals([n, m], [1, 1]);
+  },
+);
+
+databaseTest("from: the number of the conversation, else the only one, else it must be said", async (sql) => {
+  assertEquals((await send(sql, 0, text("hi")))[0].error, "from_required");
+  await sql`insert into public.wa_numbers (id) values ('1')`;
+  assertEquals((await send(sql, 0, { ...text(""), message: TEMPLATE }))[0].status, "queued");
+  await sql`insert into public.wa_numbers (id) values ('2')`;
+  assertEquals((await send(sql, 0, { ...text(""), message: TEMPLATE }))[0].status, "queued");
+  assertEquals(
+    (await send(sql, 0, { ...text(""), phone: "498", message: TEMPLATE }))[0].error,
+    "from_required",
+  );
+  assertEquals(
+    (await send(sql, 0, { ...text(""), number_id: "3", message: TEMPLATE }))[0].error,
+    "unknown_number",
+  );
+});
+
+databaseTest("rate: a key that asks too fast is refused, and told when to come back", async (sql) => {
+  await written(sql);
+  const limit = { key: "send:k", per_second: 0.01, burst: 2 };
+  const answers = await send(sql, 1, ...["1", "2", "3"].map((body) => text(body, { limit })));
+  assertEquals(answers.map((answer) => answer.error), [undefined, undefined, "rate_limited"]);
+});
+
+databaseTest(
+  "order: one message of a conversation at a time, the next when the one before is settled",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("1"), text("2"), text("3"));
+    const order: (string | undefined)[] = [];
+    for (let i = 0; i < 3; i++) {
+      const claimed = await claim(sql, 2 + i);
+      assertEquals(claimed.length, 1);
+      order.push(claimed[0].message.text?.body);
+      await settle(sql, 2 + i, claimed, { outcome: "sent", provider_id: `wamid.${i}` });
+    }
+    assertEquals(order, ["1", "2", "3"]);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "pace: a pair gets its burst and then one message in six seconds, whoever claims and however often",
+  async (sql) => {
+    await written(sql);
+    await sql`update public.wa_numbers set pair_burst = 3`;
+    await send(sql, 1, ...Array.from({ length: 10 }, (_, i) => text(String(i))));
+    const sent: number[] = [];
+    for (let second = 2; sent.length < 10; second++) {
+      // Three isolates at once, in each second.
+      for (const claimed of await Promise.all([claim(sql, second), claim(sql, second), claim(sql, second)])) {
+        sent.push(...claimed.map(() => second));
+        await settle(sql, second, claimed, { outcome: "sent", provider_id: `wamid.${second}` });
+      }
+      assert(sent.length <= 3 + (second - 2) / 6 + 1, `${sent.length} in ${second - 2} s`);
+      assert(second < 100);
+    }
+  },
+);
+
+databaseTest(
+  "pace: a number never exceeds its messages a second, in any second, over all its conversations",
+  async (sql) => {
+    await ingest(sql, ...Array.from({ length: 300 }, (_, i) => message({ phone: `c${i}`, at: at(0) })));
+    await send(sql, 1, ...Array.from({ length: 300 }, (_, i) => text("hi", { phone: `c${i}`, to: `c${i}` })));
+    const sent: number[] = [];
+    for (let tick = 0; sent.length < 300; tick++) {
+      const now = 2 + tick / 50;
+      for (const claimed of await Promise.all([claim(sql, now), claim(sql, now)])) {
+        sent.push(...claimed.map(() => now));
+        await settle(sql, now, claimed, { outcome: "sent", provider_id: `wamid.${now}` });
+      }
+      assert(sent.filter((time) => time > now - 1).length <= 80, `more than 80 in the second before ${now}`);
+      assert(tick < 1000);
+    }
+  },
+);
+
+databaseTest(
+  "throttled: the number rests as long as the provider says, the message goes later",
+  async (sql) => {
+    await written(sql);
+    await written(sql, "492");
+    await send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+    const first = await claim(sql, 2, 1);
+    await settle(sql, 2, first, {
+      outcome: "retry",
+      retry_after_ms: 30_000,
+      throttled: "number",
+      error: { code: 130429 },
+    });
+    assertEquals((await claim(sql, 20)).length, 0);
+    assertEquals((await claim(sql, 33)).length, 2);
+  },
+);
+
+databaseTest("failed: given up with the provider's reason, and the conversation goes on", async (sql) => {
+  await written(sql);
+  await send(sql, 1, text("1"), text("2"));
+  await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131026 } });
+  const [row] =
+    await sql`select m.status, m.error, o.state from public.messages m join public.outbound_messages o on o.id = m.id
+    where m.text = '1'`;
+  assertEquals({ ...row }, { status: "failed", error: { code: 131026 }, state: "failed" });
+  assertEquals((await claim(sql, 3)).map((claimed) => claimed.message.text?.body), ["2"]);
+});
+
+databaseTest(
+  "crash: a message whose sender died goes again, unless its status has told that it went",
+  async (sql) => {
+    await written(sql);
+    await written(sql, "492");
+    const [a, b] = await send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+    const claimed = await claim(sql, 2);
+    assertEquals(claimed.length, 2);
+    await ingest(sql, status("wamid.a", "sent", { callback: a.id }));
+    const again = await claim(sql, 63);
+    assertEquals(again.map(({ id, attempt }) => ({ id, attempt })), [{ id: b.id!, attempt: 2 }]);
+    assertEquals(await settle(sql, 64, claimed, { outcome: "failed", error: {} }), { settled: 0, fenced: 2 });
+    const rows = await sql<{ text: string; status: string }[]>`
+    select text, status from public.messages where direction = 'out' order by text`;
+    assertEquals(rows.map((row) => ({ ...row })), [{ text: "a", status: "sent" }, {
+      text: "b",
+      status: "queued",
+    }]);
+  },
+);
+
+databaseTest(
+  "receipt: a read receipt goes out in the conversation of its message, and is no message itself",
+  async (sql) => {
+    await ingest(sql, message({ wamid: "wamid.read me", at: at(0) }));
+    const item = (id: string) => ({ to: TO, message: { type: "read", message_id: id } });
+    const answers = await send(sql, 30 * HOUR, item("wamid.read me"), item("wamid.nobody's"));
+    assertEquals(answers.map((answer) => answer.error ?? answer.status), ["queued", "unknown_message"]);
+    assertEquals((await claim(sql, 30 * HOUR + 1)).map((claimed) => claimed.message.type), ["read"]);
+    const [{ n }] = await sql`select count(*)::int as n from public.messages where direction = 'out'`;
+    assertEquals(n, 0);
+  },
+);
+
+databaseTest("flag: off unless something says on, and decided for each contact", async (sql) => {
+  await written(sql);
+  await written(sql, "492");
+  const both = () => send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+  await sql`delete from public.settings where key = 'wa_send.enabled'`;
+  assertEquals((await both()).map((answer) => answer.error), ["feature_off", "feature_off"]);
+  const [{ contact_id }] = await sql<{ contact_id: string }[]>`
+    select contact_id from public.contact_identities where value = '492'`;
+  await sql`insert into public.settings (key, value, metadata) values
+    ('wa_send.enabled', 'true', ${sql.json({ rollout_percentage: 0, target_user_ids: [contact_id] })})`;
+  assertEquals((await both()).map((answer) => answer.error), ["feature_off", undefined]);
+});
+
+databaseTest(
+  "flag: what is queued for a contact for whom sending is off waits, and goes once it is on",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("a"), text("b"));
+    await sql`update public.settings set metadata = '{"rollout_percentage": 0}' where key = 'wa_send.enabled'`;
+    assertEquals(await claim(sql, 2), []);
+    await sql`update public.settings set metadata = '{"rollout_percentage": 100}' where key = 'wa_send.enabled'`;
+    assertEquals((await claim(sql, 8)).map((claimed) => claimed.message.text?.body), ["a"]);
+    assertEquals(await lost(sql), []);
+  },
+);

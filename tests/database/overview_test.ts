@@ -1,0 +1,314 @@
+/** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
+import type { Sql } from "postgres";
+import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
+import { FILL } from "../support/fill.ts";
+import { databaseTest } from "../support/database.ts";
+
+// deno-lint-ignore no-explicit-any
+type Json = any;
+
+const NOW = "2026-11-22 03:00:30Z";
+
+async function overview(sql: Sql, minutes = 60, now = NOW): Promise<Json> {
+  const [{ overview }] = await sql`select private.overview(${minutes}, ${now}) as overview`;
+  return overview;
+}
+
+async function health(sql: Sql, component: string, now = NOW): Promise<{ status: string; why: string }> {
+  return (await overview(sql, 1, now)).health.find((one: Json) => one.component === component);
+}
+
+/** A group of measurements at a time, all of `ms`. */
+async function measured(sql: Sql, at: string, name: string, label: string, ms: number, n = 1): Promise<void> {
+  const counts = [...BUCKETS_MS, Infinity].map((edge, i, edges) =>
+    ms <= edge && ms > (edges[i - 1] ?? -1) ? n : 0
+  );
+  const group = [{ name, label, n, ms: ms * n, counts }];
+  await sql`select private.add_measurements(${sql.json(group)}, ${at})`;
+}
+
+databaseTest("latency_buckets: the same in SQL and in the functions", async (sql) => {
+  const [{ buckets }] = await sql`select private.latency_buckets() as buckets`;
+  assertEquals(buckets, BUCKETS_MS);
+});
+
+databaseTest(
+  "add_measurements: a minute of its own, and one total since the beginning",
+  async (sql) => {
+    await measured(sql, "2026-11-22 02:58:10Z", "request", "wa-webhook 200", 4, 3);
+    await measured(sql, "2026-11-22 02:58:40Z", "request", "wa-webhook 200", 40);
+    await measured(sql, "2026-11-22 02:59:01Z", "request", "wa-webhook 200", 400_000);
+    const rows = await sql`
+    select to_char(minute at time zone 'utc', 'HH24:MI') as minute, n::int, ms, counts[4]::int as four, counts[10]::int as forty,
+      counts[28]::int as more
+    from public.measurements order by measurements.minute`;
+    assertEquals(rows.map((row) => ({ ...row })), [
+      { minute: null, n: 5, ms: 400_052, four: 3, forty: 1, more: 1 },
+      { minute: "02:58", n: 4, ms: 52, four: 3, forty: 1, more: 0 },
+      { minute: "02:59", n: 1, ms: 400_000, four: 0, forty: 0, more: 1 },
+    ]);
+  },
+);
+
+databaseTest("histogram_quantile: linear within a bucket, null for nothing", async (sql) => {
+  const quantile = async (counts: number[], q: number) =>
+    (await sql`select private.histogram_quantile(${counts}, ${q}) as q`)[0].q;
+  const filled = (at: Record<number, number>) => Array.from({ length: 28 }, (_, i) => at[i] ?? 0);
+  assertEquals(await quantile(filled({}), 0.5), null);
+  assertEquals(await quantile(filled({ 0: 10 }), 0.5), 0.5);
+  assertEquals(await quantile(filled({ 4: 100 }), 0.5), 6.25); // 5 to 7.5 ms
+  assertEquals(await quantile(filled({ 0: 50, 5: 50 }), 0.5), 1);
+  assertAlmostEquals(await quantile(filled({ 0: 50, 5: 50 }), 0.75), 8.75);
+  assertEquals(await quantile(filled({ 27: 1 }), 0.5), 300_000);
+});
+
+databaseTest("overview: requests, errors and quantiles by function in the minutes asked for", async (sql) => {
+  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 200", 7, 98);
+  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 401", 0.2, 1);
+  await measured(sql, "2026-11-22 02:59:10Z", "request", "wa-webhook 503", 400, 1);
+  await measured(sql, "2026-11-22 01:00:00Z", "request", "deeplinks 302", 2);
+  const { functions } = await overview(sql, 60);
+  assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
+    { name: "wa-webhook", requests: 100, errors: 1 },
+  ]);
+  const [{ p50_ms, p95_ms, p99_ms }] = functions;
+  assert(p50_ms > 5 && p50_ms < p95_ms && p95_ms <= 7.5 && p99_ms <= 7.5, `${p50_ms} ${p95_ms} ${p99_ms}`);
+  assertEquals((await overview(sql, 180)).functions.map(({ name }: Json) => name), [
+    "deeplinks",
+    "wa-webhook",
+  ]);
+});
+
+const CONVERSATION = "00000000-0000-7000-8000-0000000000a1";
+
+/** Messages of these times, with ids as they are made at that time. */
+async function messages(sql: Sql, direction: "in" | "out", ...times: string[]): Promise<void> {
+  for (const at of times) {
+    await sql`
+      insert into public.messages (id, conversation_id, direction, type, status, created_at)
+      values (overlay(private.uuid_v7_from(${at})::text placing substr(gen_random_uuid()::text, 21) from 21)::uuid,
+        ${CONVERSATION}, ${direction}, 'text', 'received', ${at})`;
+  }
+}
+
+async function withConversation(sql: Sql): Promise<void> {
+  for (const table of ["wa_numbers", "contacts", "conversations"]) await sql.unsafe(FILL[`public.${table}`]);
+}
+
+databaseTest(
+  "overview: messages by minute, those that the clock has counted and those since",
+  async (sql) => {
+    await withConversation(sql);
+    await messages(sql, "in", "2026-11-22 02:57:00Z", "2026-11-22 02:57:59.999Z", "2026-11-22 02:58:00Z");
+    await messages(sql, "out", "2026-11-22 02:57:30Z");
+    await sql`select private.sample_minutes('2026-11-22 02:58:25Z')`;
+    await messages(sql, "in", "2026-11-22 03:00:10Z");
+    await messages(sql, "out", "2026-11-22 02:59:59Z", "2026-11-22 03:00:00Z");
+    const { per_minute } = await overview(sql, 4);
+    assertEquals(
+      per_minute.map(({ minute, in: into, out }: Json) => [minute.slice(11, 16), into, out]),
+      [["02:57", 2, 1], ["02:58", 1, 0], ["02:59", 0, 1], ["03:00", 1, 1]],
+    );
+    assertEquals((await overview(sql, 60)).per_minute.length, 60);
+  },
+);
+
+databaseTest("sample_minutes: each minute once, 20 s after its end, whatever was missed", async (sql) => {
+  await withConversation(sql);
+  const sample = async (at: string) => (await sql`select private.sample_minutes(${at}) as n`)[0].n;
+  const total = async (label: string) =>
+    Number(
+      (await sql`
+      select n from public.measurements where name = 'messages' and label = ${label} and minute = '-infinity'`)[
+        0
+      ]
+        ?.n,
+    );
+  await messages(sql, "in", "2026-11-22 02:00:05Z", "2026-11-22 02:01:05Z", "2026-11-22 02:05:05Z");
+  assertEquals(await sample("2026-11-22 02:01:19Z"), 1);
+  assertEquals(await total("in"), 0, "02:00 is not over until 02:01:20; 02:00 to 02:01 was not asked for");
+  assertEquals(await sample("2026-11-22 02:01:20Z"), 1);
+  assertEquals(await total("in"), 1);
+  assertEquals(await sample("2026-11-22 02:01:50Z"), 0);
+  assertEquals(await sample("2026-11-22 02:10:30Z"), 9);
+  assertEquals([await total("in"), await total("out")], [3, 0]);
+  await sql`
+    insert into public.webhook_events (dedupe_key, field, kind, received_at) values
+      ('a', 'messages', 'status', '2026-11-22 02:10:40Z'), ('b', 'messages', 'status', '2026-11-22 02:10:41Z'),
+      ('c', 'account_update', 'other', '2026-11-22 02:10:42Z')`;
+  await sample("2026-11-22 02:11:30Z");
+  const updates = await sql`
+    select label, n::int from public.measurements where name = 'updates' and minute = '-infinity' order by label`;
+  assertEquals(updates.map(({ label, n }) => [label, n]), [["account_update other", 1], [
+    "messages status",
+    2,
+  ]]);
+  assertEquals(await sample("2026-11-22 06:00:30Z"), 60, "an hour at a time");
+});
+
+databaseTest("purge_measurements: minutes go after a day, totals stay", async (sql) => {
+  await measured(sql, "2026-11-20 03:00Z", "request", "health 200", 1);
+  await measured(sql, "2026-11-22 02:00Z", "request", "health 200", 1);
+  const [{ purged }] = await sql`select private.purge_measurements(${NOW}) as purged`;
+  const rows = await sql`select n::int from public.measurements order by minute`;
+  assertEquals([purged, rows.map(({ n }) => n)], [1, [2, 1]]);
+});
+
+databaseTest("overview: on an empty database nothing is invented", async (sql) => {
+  await installed(sql, "2026-11-22 02:00Z");
+  const { health, functions, queue, dead_letters, rollouts } = await overview(sql);
+  assertEquals(
+    health.map(({ component, status }: Json) => [component, status]),
+    [
+      ["database", "healthy"],
+      ["queue", "healthy"],
+      ["clock", "down"],
+      ["graph", "healthy"],
+      ["functions", "healthy"],
+      ["config", "degraded"],
+    ],
+  );
+  for (const { why } of health) assert(why.length > 0);
+  assertEquals({ functions, dead_letters, rollouts }, { functions: [], dead_letters: 0, rollouts: [] });
+  const nothing = { n: 0, oldest_seconds: null };
+  assertEquals(queue, { unrouted: { ...nothing, held: 0 }, deliveries: nothing, outbound: nothing });
+});
+
+const installed = (sql: Sql, at: string) => sql`update private.config_revision set installed_at = ${at}`;
+
+databaseTest("health: the clock by its last run, or by how long there was none", async (sql) => {
+  await installed(sql, "2026-11-22 03:00Z");
+  const young = { component: "clock", status: "healthy", why: "starting: installed 120 s ago" } as Json;
+  assertEquals(await health(sql, "clock", "2026-11-22 03:02Z"), young);
+  const late = { component: "clock", status: "degraded", why: "has never run" } as Json;
+  assertEquals(await health(sql, "clock", "2026-11-22 03:03Z"), late);
+  assertEquals(await health(sql, "clock", "2026-11-22 03:11Z"), { ...late, status: "down" });
+  await sql`select private.sample_minutes('2026-11-22 02:59:40Z')`;
+  assertEquals((await health(sql, "clock")).status, "healthy");
+  assertEquals((await health(sql, "clock", "2026-11-22 03:03Z")).status, "degraded");
+  assertEquals(await health(sql, "clock", "2026-11-22 04:59:40Z"), {
+    component: "clock",
+    status: "down",
+    why: "last ran 7200 s ago",
+  } as Json);
+});
+
+databaseTest("health: the worst function decides, by its own share", async (sql) => {
+  const functions = async () => {
+    const { status, why } = await health(sql, "functions");
+    return [status, why];
+  };
+  assertEquals(await functions(), ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  await measured(sql, NOW, "request", "wa-router 202", 5, 600);
+  await measured(sql, NOW, "request", "deeplinks 401", 5, 9);
+  assertEquals(await functions(), ["healthy", "0 of 609 requests failed in 10 minutes"]);
+  await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
+  assertEquals((await functions())[0], "healthy", "two are too few to tell");
+  await measured(sql, NOW, "request", "wa-webhook 503", 5, 1);
+  assertEquals(await functions(), [
+    "degraded",
+    "failed in 10 minutes: wa-webhook 3 of 3 requests (100 %)",
+  ]);
+  await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
+  assertEquals((await functions())[0], "down", "all fail on a quiet night");
+  await measured(sql, NOW, "request", "wa-webhook 200", 5, 195);
+  await measured(sql, NOW, "request", "deeplinks 503", 5, 3);
+  assertEquals(await functions(), [
+    "degraded",
+    "failed in 10 minutes: deeplinks 3 of 12 requests (25 %), wa-webhook 5 of 200 requests (2.5 %)",
+  ]);
+  await measured(sql, NOW, "request", "wa-webhook 200", 5, 1000);
+  await measured(sql, NOW, "request", "deeplinks 302", 5, 1000);
+  assertEquals((await functions())[0], "healthy");
+  assertEquals((await health(sql, "functions", "2026-11-22 03:15Z")).status, "healthy");
+});
+
+databaseTest("health: what a kill switch refuses is no failure, in no figure", async (sql) => {
+  await measured(sql, NOW, "request", "wa-send disabled", 1, 50);
+  const { status, why } = await health(sql, "functions");
+  assertEquals([status, why], ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  const { functions } = await overview(sql);
+  assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
+    { name: "wa-send", requests: 50, errors: 0 },
+  ]);
+});
+
+databaseTest("health: the Graph API by what it took", async (sql) => {
+  await measured(sql, NOW, "graph", "131000", 100, 3);
+  assertEquals((await health(sql, "graph")).status, "down");
+  await measured(sql, NOW, "graph", "sent", 100, 1);
+  assertEquals((await health(sql, "graph")).status, "degraded");
+  const later = await health(sql, "graph", "2026-11-22 04:00:30Z");
+  assertEquals([later.status, later.why], [
+    "healthy",
+    "0 of 0 calls failed in 15 minutes; last success 3600 s ago",
+  ]);
+});
+
+databaseTest("health: the queue, by what is due and not taken", async (sql) => {
+  for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
+  const at = (time: string) => sql`update private.delivery_lanes set due_at = ${time}, lease = null`;
+  await sql`update private.outbound_lanes set due_at = null`;
+  await sql`update public.conversations set unrouted_since = null`;
+  await at("2026-11-22 05:00Z");
+  assertEquals((await health(sql, "queue")).status, "healthy", "a retry that waits for its time");
+  await at("2026-11-22 02:59Z");
+  assertEquals((await health(sql, "queue")).status, "degraded");
+  await at("2026-11-22 02:40Z");
+  assertEquals((await health(sql, "queue")).status, "down");
+  await sql`update public.destinations set state = 'paused'`;
+  const paused = await health(sql, "queue");
+  assertEquals([paused.status, paused.why], ["degraded", "demo is paused"]);
+  await sql`update public.destinations set state = 'active', circuit_open_until = '2026-11-22 03:01Z'`;
+  assertEquals((await health(sql, "queue")).why, "demo keeps failing: its circuit is open");
+  await sql`update public.conversations set unrouted_since = '2026-11-22 02:00Z'`;
+  assertEquals((await health(sql, "queue")).status, "down");
+  await sql`update public.conversations set held_revision = 1`;
+  assertEquals((await health(sql, "queue")).status, "degraded", "a flag holds it back, and that is no fault");
+});
+
+databaseTest("overview: what waits, dead letters, rollouts and the latest changes", async (sql) => {
+  for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
+  await sql`update public.conversations set unrouted_since = now() - interval '90 seconds'`;
+  await sql`
+    update public.rollouts set state = 'running', stage = 1`;
+  await sql`
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, dropped_reason)
+    select m.id, d.id, m.conversation_id, m.seq, 'dead', null
+    from public.messages m, public.destinations d where m.direction = 'out'`;
+  const [{ overview: found }] = await sql`select public.overview() as overview`;
+  assertEquals([found.queue.unrouted.n, found.queue.deliveries.n, found.queue.outbound.n], [1, 1, 1]);
+  assert(found.queue.unrouted.oldest_seconds >= 90);
+  assertEquals(found.dead_letters, 1);
+  assertEquals(found.rollouts.map(({ id: _, ...rest }: Json) => rest), [
+    {
+      flag_key: "deeplinks.enabled",
+      state: "running",
+      stage: 1,
+      stage_name: "everybody",
+      percentage: 100,
+    },
+  ]);
+  await sql`select public.set_setting('deeplinks.enabled', 'false', null, 1, 'too many errors')`;
+  const [{ overview: after }] = await sql`select public.overview() as overview`;
+  const [latest] = after.changes;
+  assertEquals([latest.kind, latest.what, latest.why], [
+    "setting",
+    "deeplinks.enabled true → false",
+    "too many errors",
+  ]);
+  assertEquals(
+    new Set(after.changes.map(({ kind }: Json) => kind)),
+    new Set(["setting", "rollout", "rollback", "route", "destination", "segment"]),
+  );
+  await sql`select public.set_destination_state('demo', 'paused')`;
+  await sql`update public.routes set active = false, version = 2, updated_at = now() + interval '1 minute', updated_by = 'ada'`;
+  const [{ changes }] = await sql`select private.recent_changes(2) as changes`;
+  assertEquals(changes.map(({ kind, who }: Json) => [kind, who]), [["route", "ada"], [
+    "destination",
+    "postgres",
+  ]]);
+  assertMatch(changes[0].what, /^route .+ changed, is off$/);
+  assertEquals(changes[1].what, "destination demo paused");
+});

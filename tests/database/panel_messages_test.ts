@@ -1,0 +1,278 @@
+/** What the panel shows of conversations and does in them, on Postgres, by role. */
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { Sql } from "postgres";
+import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+import { ingest, message } from "../support/intake.ts";
+
+interface View {
+  id: string;
+  contact: { id: string; last_four: string; name: string | null };
+  window_closes_at: string;
+  last: { id: string; text: string | null; type: string } | null;
+  found?: string;
+  message_id?: string | null;
+}
+
+interface Message {
+  id: string;
+  seq: number;
+  direction: string;
+  text: string | null;
+  deliveries: { destination: string; state: string }[];
+  route: { name: string; reason: string } | null;
+}
+
+const ADA = "4915100000001", BOB = "4915100002222";
+
+async function call<T>(sql: Sql, caller: Caller, statement: string): Promise<T> {
+  return await as(sql, caller, async (sql) => (await sql.unsafe(`select ${statement} as answer`))[0].answer);
+}
+
+/** Ada wrote twice, Bob once after her; the people of the team. */
+async function scene(sql: Sql) {
+  await sql`insert into public.wa_numbers (id, display_number) values ('1', '15550783881')`;
+  await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+  await ingest(
+    sql,
+    message({ phone: ADA, name: "Ada", body: "first" }),
+    message({ phone: ADA, body: "second" }),
+  );
+  await ingest(sql, message({ phone: BOB, name: "Bob", body: "hello", wamid: "wamid.bob" }));
+  const [ada, bob] = await Promise.all([ADA, BOB].map(async (phone) => {
+    const [row] = await sql`
+      select c.id, c.contact_id from public.conversations c join public.contact_identities i using (contact_id)
+      where i.value = ${phone}`;
+    return row as unknown as { id: string; contact_id: string };
+  }));
+  return {
+    ada,
+    bob,
+    viewer: await signedIn(sql, "viewer"),
+    operator: await signedIn(sql, "operator"),
+    stranger: await signedIn(sql),
+  };
+}
+
+databaseTest("list_conversations: newest first, page by page, redacted", async (sql) => {
+  const { ada, bob, operator, viewer } = await scene(sql);
+  const all = await call<View[]>(sql, operator, "public.list_conversations()");
+  assertEquals(all.map((view) => [view.id, view.contact.last_four, view.contact.name, view.last?.text]), [
+    [bob.id, "2222", "Bob", "hello"],
+    [ada.id, "0001", "Ada", "second"],
+  ]);
+  const [first] = await call<View[]>(sql, operator, "public.list_conversations(null, 1)");
+  const rest = await call<View[]>(sql, operator, `public.list_conversations('${first.last!.id}')`);
+  assertEquals([first.id, ...rest.map((view) => view.id)], [bob.id, ada.id]);
+  const seen = await call<View[]>(sql, viewer, "public.list_conversations()");
+  assertEquals(seen.map(({ contact, last }) => [contact.last_four, contact.name, last?.text, last?.type]), [
+    ["2222", null, null, "text"],
+    ["0001", null, null, "text"],
+  ]);
+  assert(!JSON.stringify(all).includes(ADA), "a whole number got out");
+});
+
+databaseTest("search_conversations: by message, link and last four digits", async (sql) => {
+  const { ada, bob, operator, viewer } = await scene(sql);
+  const [{ id }] = await sql`select id from public.messages where text = 'first'`;
+  await sql`insert into public.links (code, request_hash, default_url) values ('spring24', 'h', 'https://example.com/')`;
+  await sql`insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch)
+    values (${id}, ${ada.contact_id}, 'spring24', 'abcdefgh234567ab', 'exact', 'first', true)`;
+  const found = async (caller: Caller, query: string) =>
+    (await call<View[]>(sql, caller, `public.search_conversations('${query}')`)).map((view) => [
+      view.id,
+      view.found,
+      view.message_id,
+    ]);
+  for (const caller of [operator, viewer]) {
+    assertEquals(await found(caller, id), [[ada.id, "message", id]]);
+    assertEquals((await found(caller, "wamid.bob")).map(([id, how]) => [id, how]), [[bob.id, "message"]]);
+    assertEquals(await found(caller, " SPRING24 "), [[ada.id, "link", id]]);
+    assertEquals(await found(caller, "0001"), [[ada.id, "contact", null]]);
+    assertEquals(await found(caller, ada.id), [[ada.id, "conversation", null]]);
+    for (const nothing of [ADA, "000", "", "%", crypto.randomUUID()]) {
+      assertEquals(await found(caller, nothing), [], nothing);
+    }
+  }
+});
+
+databaseTest("conversation_messages: pages of a long conversation leave nothing out", async (sql) => {
+  const { ada, operator, viewer } = await scene(sql);
+  await ingest(sql, ...Array.from({ length: 60 }, (_, n) => message({ phone: ADA, body: `more ${n}` })));
+  const page = async (caller: Caller, before: number | null) =>
+    await call<{ conversation: View; messages: Message[] }>(
+      sql,
+      caller,
+      `public.conversation_messages('${ada.id}', ${before}, 25)`,
+    );
+  const seen: Message[] = [];
+  for (let before: number | null = null;;) {
+    const { messages, conversation } = await page(operator, before);
+    assertEquals(conversation.id, ada.id);
+    if (messages.length === 0) break;
+    seen.push(...messages);
+    assert(seen.length <= 62, "a page has what was on the one before");
+    before = messages.at(-1)!.seq;
+  }
+  assertEquals(seen.map(({ text }) => text).reverse(), [
+    "first",
+    "second",
+    ...Array.from({ length: 60 }, (_, n) => `more ${n}`),
+  ]);
+  const { messages } = await page(viewer, null);
+  assertEquals([messages.length, new Set(messages.map(({ text }) => text))], [25, new Set([null])]);
+});
+
+databaseTest(
+  "message_story: decision, deliveries, attempts; what a service answered for operators",
+  async (sql) => {
+    const { operator, viewer } = await scene(sql);
+    await sql`insert into public.destinations (id, name, url)
+    values ('00000000-0000-7000-8000-0000000000d1', 'crm', 'https://crm.example.com/')`;
+    const [{ id }] = await sql`select id from public.messages where text = 'first'`;
+    await sql`insert into public.routing_decisions (message_id, route_name, reason, destination_ids, explanation, revision)
+    values (${id}, 'everything', 'matched', '{00000000-0000-7000-8000-0000000000d1}',
+      '[{"name": "everything", "matched": true, "why": "any message"}]', 1)`;
+    await sql`
+    with d as (
+      insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, last_error)
+      select m.id, '00000000-0000-7000-8000-0000000000d1', m.conversation_id, m.seq, 'dead', 'status: 500'
+      from public.messages m where m.id = ${id} returning id)
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, answer)
+    select id, 1, 'dead', 500, 12, 'oh no, Ada' from d`;
+    type Story = Message & {
+      decision: { name: string; explanation: { why: string }[] };
+      attempts: { status: number; answer: string | null }[];
+    };
+    const told = await call<Story>(sql, operator, `public.message_story('${id}')`);
+    assertEquals([told.text, told.route, told.decision.explanation[0].why], [
+      "first",
+      { name: "everything", reason: "matched" },
+      "any message",
+    ]);
+    assertEquals(told.deliveries.map(({ destination, state }) => [destination, state]), [["crm", "dead"]]);
+    assertEquals(told.attempts.map(({ status, answer }) => [status, answer]), [[500, "oh no, Ada"]]);
+    const seen = await call<Story>(sql, viewer, `public.message_story('${id}')`);
+    assertEquals([seen.text, seen.attempts[0].answer, seen.decision.name], [null, null, "everything"]);
+    assertEquals(await call(sql, operator, `public.message_story('${crypto.randomUUID()}')`), null);
+  },
+);
+
+databaseTest("reveal_contact: an operator's act, with a reason, recorded for good", async (sql) => {
+  const { ada, operator, viewer } = await scene(sql);
+  const reveal = (reason: string) => `public.reveal_contact('${ada.contact_id}', '${reason}')`;
+  assertEquals(await refusal(call(sql, viewer, reveal("curious"))), "42501");
+  assertEquals(await refusal(call(sql, operator, reveal("  "))), "GL422");
+  const shown = await call<{ name: string; identities: { kind: string; value: string }[] }>(
+    sql,
+    operator,
+    reveal("call back"),
+  );
+  assertEquals([shown.name, shown.identities.map(({ kind, value }) => [kind, value])], ["Ada", [[
+    "phone",
+    ADA,
+  ]]]);
+  const acts = await as(
+    sql,
+    viewer,
+    (sql) => sql`select act, contact_id, reason, by from public.contact_acts`,
+  );
+  assertEquals(acts.map((act) => ({ ...act })), [
+    { act: "revealed", contact_id: ada.contact_id, reason: "call back", by: operator.sub },
+  ]);
+  assertEquals(await refusal(sql`delete from public.contact_acts`), "42501");
+});
+
+databaseTest("whole numbers are nowhere to be read unrecorded", async (sql) => {
+  const { operator } = await scene(sql);
+  const admin = await signedIn(sql, "admin");
+  for (const table of ["contact_identities", "messages", "webhook_events", "outbound_messages"]) {
+    for (const caller of [ANON, operator, admin]) {
+      assertEquals(await refusal(call(sql, caller, `count(*) from public.${table}`)), "42501", table);
+    }
+  }
+});
+
+databaseTest("reply_in_conversation: queued once a key, under the name of who wrote it", async (sql) => {
+  const { ada, operator, viewer } = await scene(sql);
+  const key = crypto.randomUUID();
+  const reply = (text: string, id = key) => `public.reply_in_conversation('${ada.id}', '${text}', '${id}')`;
+  assertEquals(await refusal(call(sql, viewer, reply("hi"))), "42501");
+  assertEquals(await refusal(call(sql, operator, reply(" "))), "GL422");
+  assertEquals(await refusal(call(sql, operator, reply("x".repeat(4097)))), "GL422");
+  const queued = await call<{ id: string; status: string }>(sql, operator, reply("on our way"));
+  assertEquals(queued.status, "queued");
+  const again = await call<{ id: string; repeated: boolean }>(sql, operator, reply("on our way"));
+  assertEquals([again.id, again.repeated], [queued.id, true]);
+  assertEquals(await call(sql, operator, reply("something else")), { error: "idempotency_conflict" });
+  const [{ claim }] = await sql`select public.claim_outbound(10) as claim`;
+  assertEquals(claim.messages.map(({ to, message }: { to: string; message: unknown }) => ({ to, message })), [
+    { to: ADA, message: { type: "text", text: { body: "on our way" } } },
+  ]);
+  const story = await call<{ written_by: string; direction: string }>(
+    sql,
+    viewer,
+    `public.message_story('${queued.id}')`,
+  );
+  assertEquals([story.written_by, story.direction], [operator.sub, "out"]);
+  assertNotEquals((await sql`select count(*) as n from public.contact_acts`)[0].n, "0");
+});
+
+databaseTest(
+  "reply_in_conversation: not after the window, not with sending off, not to who opted out",
+  async (sql) => {
+    const { ada, bob, operator } = await scene(sql);
+    const reply = (id: string) =>
+      call<{ error?: string }>(
+        sql,
+        operator,
+        `public.reply_in_conversation('${id}', 'hi', '${crypto.randomUUID()}')`,
+      );
+    // The template that services may fall back to does not go in place of a person's words.
+    await sql`insert into public.settings (key, value) values ('wa_send.window_fallback', '{"type": "template"}')`;
+    await sql`update public.conversations set last_inbound_at = now() - interval '25 hours' where id = ${ada.id}`;
+    assertEquals((await reply(ada.id)).error, "window_closed");
+    await sql`update public.conversations set opted_out_at = now() + interval '1 s' where id = ${bob.id}`;
+    assertEquals((await reply(bob.id)).error, "opted_out");
+    await sql`update public.settings set value = 'false' where key = 'wa_send.enabled'`;
+    assertEquals((await reply(bob.id)).error, "feature_off");
+    assertEquals(await refusal(reply(crypto.randomUUID())), "GL404");
+    assertEquals((await sql`select from public.outbound_messages`).length, 0);
+  },
+);
+
+databaseTest("conversations: anon and strangers get nothing", async (sql) => {
+  const { ada, stranger } = await scene(sql);
+  for (const caller of [ANON, stranger]) {
+    for (
+      const statement of [
+        "public.list_conversations()",
+        "public.search_conversations('0001')",
+        `public.conversation_messages('${ada.id}')`,
+        `public.message_story('${ada.id}')`,
+        `public.reveal_contact('${ada.contact_id}', 'x')`,
+        `public.reply_in_conversation('${ada.id}', 'x', '${ada.id}')`,
+      ]
+    ) assertEquals(await refusal(call(sql, caller, statement)), "42501", statement);
+  }
+});
+
+databaseTest("list_conversations and search: indexes serve them", async (sql) => {
+  const plan = async (statement: string) => {
+    const [{ tables }] = await sql`select private.reads_whole_tables(${statement}) as tables`;
+    return tables;
+  };
+  assertEquals(
+    await plan(
+      `select m from public.messages m where m.id < 'ffffffff-ffff-ffff-ffff-ffffffffffff' and not exists (
+      select from public.messages n where n.conversation_id = m.conversation_id and n.seq > m.seq)
+      order by m.id desc limit 50`,
+    ),
+    [],
+  );
+  assertEquals(
+    await plan(`select from public.contact_identities i
+      where right(i.value, 4) = '0001' and i.kind = 'phone' and i.valid_to is null`),
+    [],
+  );
+});

@@ -1,0 +1,56 @@
+/** The team by address and the pace of numbers, on Postgres, by role. */
+import { assertEquals } from "@std/assert";
+import type { Sql } from "postgres";
+import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+
+async function call<T>(sql: Sql, caller: Caller, statement: string): Promise<T> {
+  return await as(sql, caller, async (sql) => (await sql.unsafe(`select ${statement} as answer`))[0].answer);
+}
+
+databaseTest("list_team: the team knows itself, nobody else does", async (sql) => {
+  const viewer = await signedIn(sql, "viewer");
+  await signedIn(sql, "admin");
+  const stranger = await signedIn(sql);
+  const team = await call<{ user_id: string; email: string; role: string }[]>(
+    sql,
+    viewer,
+    "public.list_team()",
+  );
+  assertEquals(team.map(({ role }) => role).sort(), ["admin", "viewer"]);
+  assertEquals(team.find(({ user_id }) => user_id === viewer.sub)?.email, `${viewer.sub}@example.com`);
+  for (const caller of [ANON, stranger]) {
+    assertEquals(await refusal(call(sql, caller, "public.list_team()")), "42501");
+  }
+});
+
+databaseTest("add_team_member: by address, by admins, once", async (sql) => {
+  const [admin, operator, newcomer] = [
+    await signedIn(sql, "admin"),
+    await signedIn(sql, "operator"),
+    await signedIn(sql),
+  ];
+  const add = (email: string, role = "viewer") =>
+    `public.add_team_member('${email}', '${role}', '{product}')`;
+  const email = `${newcomer.sub}@example.com`;
+  assertEquals(await refusal(call(sql, operator, add(email))), "42501");
+  assertEquals(await refusal(call(sql, newcomer, add(email, "admin"))), "42501");
+  assertEquals(await refusal(call(sql, admin, add("nobody@example.com"))), "GL404");
+  assertEquals(await refusal(call(sql, admin, add(email, "owner"))), "23514");
+  await call(sql, admin, add(` ${email.toUpperCase()} `));
+  const [member] = await sql`select role, approvals from public.team_members where user_id = ${newcomer
+    .sub!}`;
+  assertEquals({ ...member }, { role: "viewer", approvals: ["product"] });
+  assertEquals(await refusal(call(sql, admin, add(email, "admin"))), "GL409");
+});
+
+databaseTest("set_number_pace: within what Meta knows, by operators", async (sql) => {
+  const [viewer, operator] = [await signedIn(sql, "viewer"), await signedIn(sql, "operator")];
+  await sql`insert into public.wa_numbers (id, display_number) values ('1', '15550783881')`;
+  assertEquals(await refusal(call(sql, viewer, "public.set_number_pace('1', 20, 6, 45)")), "42501");
+  await call(sql, operator, "public.set_number_pace('1', 20, 3, 10)");
+  const [number] = await sql`select max_per_second, pair_seconds, pair_burst from public.wa_numbers`;
+  assertEquals({ ...number }, { max_per_second: 20, pair_seconds: "3", pair_burst: 10 });
+  assertEquals(await refusal(call(sql, operator, "public.set_number_pace('1', 1001, 6, 45)")), "23514");
+  assertEquals(await refusal(call(sql, operator, "public.set_number_pace('2', 20, 6, 45)")), "GL404");
+});

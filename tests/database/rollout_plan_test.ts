@@ -1,0 +1,172 @@
+/** Plans of rollouts: zod and SQL take and refuse the same, and the built-in plans are what the manual says. */
+import { assertEquals } from "@std/assert";
+import { checkPlan } from "../../supabase/functions/_shared/rollouts/plan.ts";
+import { databaseTest } from "../support/database.ts";
+
+type Json = Record<string, unknown>;
+
+const STAGE: Json = {
+  name: "all",
+  percentage: 100,
+  hold_minutes: 60,
+  min_samples: 100,
+  advance_when: { error_rate_below: 0.01 },
+  roll_back_when: { error_rate_above: 0.02 },
+};
+const stage = (changes: Json = {}): Json => ({ ...STAGE, ...changes });
+const plan = (changes: Json = {}): Json => ({ stages: [stage(changes)] });
+/** A first stage before the sound last one. */
+const before = (changes: Json): Json => ({
+  stages: [stage({ name: "first", percentage: 10, ...changes }), stage()],
+});
+const plain = { minutes: 5, min_samples: 20, mean_ms_above: 500 };
+const without = (member: string) => {
+  const { [member]: _, ...rest } = STAGE;
+  return { stages: [rest] };
+};
+
+const SOUND: Json[] = [
+  plan(),
+  { name: "mine", ...plan() },
+  plan({ name: "ü".repeat(60), min_samples: 0, overdue_minutes: 61 }),
+  plan({ name: "🦎".repeat(60) }),
+  plan({ advance_when: {}, roll_back_when: { plain } }),
+  plan({ advance_when: { no_errors: true, p95_ms_below: 400 }, roll_back_when: { p95_ms_above: 400 } }),
+  plan({ roll_back_when: { error_rate_above: 0.01, plain: { ...plain, error_rate_above: 0.05 } } }),
+  before({ percentage: 0, user_ids: ["u1"] }),
+  before({ percentage: 0, segments: ["beta"], user_ids: [] }),
+  before({ percentage: 0.01 }),
+  before({ percentage: 12.34 }),
+  before({ percentage: 100 }),
+];
+
+const BROKEN: unknown[] = [
+  null,
+  [],
+  "standard",
+  {},
+  { stages: [] },
+  { stages: {} },
+  { stages: [null] },
+  { stages: ["all"] },
+  { ...plan(), more: 1 },
+  { ...plan(), name: "" },
+  { ...plan(), name: 7 },
+  { ...plan(), name: null },
+  { stages: Array.from({ length: 21 }, (_, i) => stage({ name: `${i}` })) },
+  ...Object.keys(STAGE).map(without),
+  ...["", 7, null, "a".repeat(61)].map((name) => plan({ name })),
+  ...[-0.01, 100.01, 99.999, "100", null, 99].map((percentage) => plan({ percentage })),
+  ...[0, -1, 1.5, 129_601, "60", null].map((hold_minutes) => plan({ hold_minutes })),
+  ...[-1, 0.5, 10_000_001, null].map((min_samples) => plan({ min_samples })),
+  ...[60, 0, 259_201, 90.5, null].map((overdue_minutes) => plan({ overdue_minutes })),
+  ...["u1", [""], [1], ["a".repeat(201)], null, Array(1001).fill("u")].map((user_ids) => plan({ user_ids })),
+  ...["beta", [""], Array(21).fill("s"), null].map((segments) => plan({ segments })),
+  ...[null, [], { error_rate: 1 }, { no_errors: false }, { no_errors: 1 }].map((advance_when) =>
+    plan({ advance_when })
+  ),
+  ...[0, 1, -0.1, "0.1", null].map((error_rate_below) => plan({ advance_when: { error_rate_below } })),
+  ...[0, 401, "400", null].map((p95_ms_below) => plan({ advance_when: { p95_ms_below } })),
+  ...[null, [], {}, { errors: 1 }].map((roll_back_when) => plan({ roll_back_when })),
+  ...[0, 0.51, "0.1", null].map((error_rate_above) =>
+    plan({ advance_when: {}, roll_back_when: { error_rate_above } })
+  ),
+  ...[0, 999, null].map((p95_ms_above) => plan({ roll_back_when: { p95_ms_above } })),
+  ...[
+    null,
+    {},
+    { minutes: 5, min_samples: 20 },
+    { ...plain, minutes: 0 },
+    { ...plain, minutes: 61 },
+    { ...plain, minutes: 2.5 },
+    { ...plain, min_samples: 0 },
+    { ...plain, mean_ms_above: 0 },
+    { ...plain, mean_ms_above: 60_001 },
+    { ...plain, error_rate_above: 1 },
+    { ...plain, more: 1 },
+    { minutes: 5, mean_ms_above: 500 },
+  ].map((plain) => plan({ roll_back_when: { plain } })),
+  plan({ more: 1 }),
+  plan({ advance_when: { error_rate_below: 0.03 } }),
+  plan({ advance_when: { p95_ms_below: 500 }, roll_back_when: { p95_ms_above: 400 } }),
+  before({ percentage: 0 }),
+  before({ percentage: 0, user_ids: [], segments: [] }),
+  before({ name: "all" }),
+  { stages: [stage({ name: "a", percentage: 50 }), stage({ name: "b", percentage: 25 }), stage()] },
+  { stages: [stage({ percentage: 50 })] },
+];
+
+databaseTest("plans: zod and SQL take the same, and say what is wrong with the rest", async (sql) => {
+  for (const [sound, plans] of [[true, SOUND], [false, BROKEN]] as const) {
+    for (const plan of plans) {
+      const label = JSON.stringify(plan).slice(0, 300);
+      const checked = checkPlan(plan);
+      assertEquals(checked.ok, sound, `zod: ${label} ${JSON.stringify(checked)}`);
+      const [{ faults }] = await sql`
+        select private.rollout_plan_faults(${JSON.stringify(plan)}::text::jsonb) as faults`;
+      assertEquals(faults.length === 0, sound, `SQL: ${label} ${faults}`);
+    }
+  }
+});
+
+databaseTest("plans: the template standard is the manual's phases", async (sql) => {
+  const [{ plan }] = await sql`select private.rollout_template('standard', '["u1", "u2"]', null) as plan`;
+  const checked = checkPlan(plan);
+  if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
+  const gradual = {
+    advance_when: { error_rate_below: 0.005, p95_ms_below: 400 },
+    roll_back_when: { error_rate_above: 0.01, p95_ms_above: 1000 },
+  };
+  const days = (n: number) => n * 24 * 60;
+  assertEquals(
+    checked.plan.stages.map(({ min_samples: _, ...stage }) => stage),
+    [
+      {
+        name: "internal",
+        percentage: 0,
+        user_ids: ["u1", "u2"],
+        hold_minutes: days(1),
+        advance_when: { no_errors: true },
+        roll_back_when: { error_rate_above: 0.05 },
+      },
+      {
+        name: "beta",
+        percentage: 10,
+        hold_minutes: days(4),
+        advance_when: { error_rate_below: 0.01, p95_ms_below: 500 },
+        roll_back_when: { error_rate_above: 0.02 },
+      },
+      ...[25, 50, 75, 100].map((percentage) => ({
+        name: `${percentage} %`,
+        percentage,
+        hold_minutes: days(2),
+        overdue_minutes: days(3),
+        ...gradual,
+      })),
+      { name: "full", percentage: 100, hold_minutes: days(3), ...gradual },
+    ],
+  );
+});
+
+databaseTest("plans: the template canary, and no other", async (sql) => {
+  const [{ plan, other }] = await sql`
+    select private.rollout_template('canary', null, null) as plan, private.rollout_template('x', null, null) as other`;
+  const checked = checkPlan(plan);
+  if (!checked.ok) throw new Error(JSON.stringify(checked.faults));
+  assertEquals(checked.plan.stages.map(({ percentage, hold_minutes }) => [percentage, hold_minutes]), [
+    [1, 30],
+    [5, 30],
+    [10, 30],
+    [25, 60],
+    [50, 60],
+    [100, 120],
+  ]);
+  for (const { advance_when, roll_back_when } of checked.plan.stages) {
+    assertEquals(advance_when, { error_rate_below: 0.001 });
+    assertEquals(roll_back_when, {
+      error_rate_above: 0.01,
+      plain: { minutes: 5, min_samples: 20, mean_ms_above: 500 },
+    });
+  }
+  assertEquals(other, null);
+});

@@ -1,0 +1,266 @@
+/** Deliveries: where they may go, how often, how fast, in which order, and what comes back. */
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { edgeTest, KEYS } from "../support/edge.ts";
+import { until } from "../support/until.ts";
+import { lost } from "../support/intake.ts";
+import { attempts, person, states } from "../support/routed.ts";
+import { addDestination, addRoute, isSigned, startService, withReplies } from "../support/service.ts";
+
+edgeTest(
+  "allowlist: asked again at each delivery; what was refused goes once it is allowed",
+  async (edge) => {
+    const { sql, says, settled, reread, hurry, set } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await sql`select public.disallow_host('127.0.0.1', 'forward')`;
+    await reread();
+    await says(person(edge), "1");
+    await until("refused", async () => (await attempts(sql)).length === 1);
+    await set({ "forward.allow_loopback": "false" });
+    await sql`select public.allow_host('127.0.0.1', 'forward')`;
+    await reread();
+    await hurry();
+    await edge.call("wa-router", { headers: { apikey: KEYS.secretKey } });
+    await until("refused again", async () => (await attempts(sql)).length === 2);
+    assertEquals(service.received, []);
+    for (const { outcome, status, error } of await attempts(sql)) {
+      assertEquals([outcome, status], ["retry", null]);
+      assertMatch(error!, /^not_permitted: /);
+    }
+    await set({ "forward.allow_loopback": "true" });
+    await hurry();
+    await settled();
+    assertEquals([service.texts(), await states(sql)], [["1"], ["delivered"]]);
+  },
+);
+
+edgeTest("redirects are a failure, and lead nowhere", async (edge) => {
+  const { sql, says, settled, reread, hurry } = edge;
+  await using service = startService();
+  await using target = startService();
+  await addDestination(sql, "service", service, { retry_seconds: [0] });
+  await addRoute(sql, ["service"]);
+  await reread();
+  service.answers(() => new Response(null, { status: 307, headers: { location: target.url } }));
+  await says(person(edge), "1");
+  await settled();
+  await hurry();
+  await settled();
+  assertEquals(target.received, []);
+  assertEquals(await attempts(sql), [
+    { attempt: 1, outcome: "retry", status: 307, error: "redirect 307" },
+    { attempt: 2, outcome: "dead", status: 307, error: "redirect 307 (attempts_exhausted)" },
+  ]);
+});
+
+edgeTest("paused: a destination's queue waits and then goes in order", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  await sql`select public.set_destination_state('service', 'paused')`;
+  await reread();
+  const nora = person(edge);
+  for (const said of ["1", "2", "3"]) await says(nora, said);
+  await settled();
+  assertEquals([service.received, await states(sql)], [[], ["pending", "pending", "pending"]]);
+  await sql`select public.set_destination_state('service', 'active')`;
+  await settled();
+  assertEquals(service.texts(), ["1", "2", "3"]);
+});
+
+edgeTest(
+  "dead letters: after the last attempt, at once on 410; the conversation goes on, a retry brings it back",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service, { retry_seconds: [0.001, 0.001] });
+    await addRoute(sql, ["service"]);
+    await reread();
+    let broken = true;
+    service.answers(({ text }) =>
+      new Response("sorry", { status: !broken || text === "fine" ? 200 : text === "gone" ? 410 : 503 })
+    );
+    const nora = person(edge);
+    for (const said of ["bad", "gone", "fine"]) await says(nora, said);
+    await settled();
+    assertEquals(service.texts(), ["bad", "bad", "bad", "gone", "fine"]);
+    assertEquals(await states(sql), ["dead", "dead", "delivered"]);
+    assertEquals((await attempts(sql)).map(({ attempt, outcome, error }) => [attempt, outcome, error]), [
+      [1, "retry", "status 503"],
+      [2, "retry", "status 503"],
+      [3, "dead", "status 503 (attempts_exhausted)"],
+      [1, "dead", "status 410 (gone)"],
+      [1, "delivered", null],
+    ]);
+    assertEquals(await lost(sql), []);
+    broken = false;
+    const [{ count }] = await sql`
+    select public.retry_deliveries(array_agg(id)) as count from public.deliveries where state = 'dead'`;
+    await settled();
+    assertEquals([count, service.texts().slice(5)], [2, ["bad", "gone"]]);
+    assertEquals(service.received[5].id, service.received[0].id);
+    assertEquals(await states(sql), ["delivered", "delivered", "delivered"]);
+  },
+);
+
+edgeTest("rotation: both secrets sign during the overlap, then the new one alone", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  const { secret: first } = await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  const [{ second }] = await sql<{ second: string }[]>`
+    select public.rotate_destination_secret('service') ->> 'secret' as second`;
+  await reread();
+  const nora = person(edge);
+  await says(nora, "during");
+  await settled();
+  await sql`update private.destination_secrets set expires_at = now() where expires_at is not null`;
+  await says(nora, "after");
+  await settled();
+  assertNotEquals(first, second);
+  assertEquals(
+    service.received.map((delivered) => [isSigned(delivered, first), isSigned(delivered, second)]),
+    [
+      [true, true],
+      [false, true],
+    ],
+  );
+  const [{ headers, body }] = service.received;
+  assertEquals(isSigned({ ...service.received[0], body: `${body} ` }, second), false);
+  assertEquals(headers.get("webhook-signature")!.split(" ").length, 2);
+});
+
+edgeTest("a service that hangs is given up in time, and holds up nobody else meanwhile", async (edge) => {
+  const { sql, meta, says, settled, reread } = edge;
+  await using hanging = startService();
+  await using lively = startService();
+  await addDestination(sql, "hanging", hanging, { timeout_ms: 30_000 });
+  await addDestination(sql, "lively", lively);
+  await addRoute(sql, ["hanging", "lively"], { type: "any" }, { mode: "all" });
+  await reread();
+  let release = () => {};
+  const released = new Promise<void>((resolve) => release = resolve);
+  hanging.answers(async () => (await released, new Response()));
+  // More than there are places for deliveries under way.
+  const people = Array.from({ length: 80 }, (_, i) => person(edge, i));
+  for (const one of people) meta.userSends(one, "hi");
+  await says(people[0], "again");
+  await until("all of the lively service", () => lively.received.length === 81);
+  const waiting = hanging.received.length;
+  assert(waiting > 0 && waiting < 64, String(waiting));
+  release();
+  await settled();
+  assertEquals([hanging.received.length, new Set(await states(sql))], [81, new Set(["delivered"])]);
+  assertEquals(await lost(sql), []);
+});
+
+edgeTest("a service that never answers: the attempt ends with the destination's time", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service, { timeout_ms: 100, retry_seconds: [0] });
+  await addRoute(sql, ["service"]);
+  await reread();
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => end = resolve);
+  service.answers(async () => (await ended, new Response()));
+  await says(person(edge), "1");
+  await settled();
+  assertEquals((await attempts(sql)).map(({ outcome, error }) => [outcome, error]), [
+    ["retry", "timeout: no whole answer within 100 ms"],
+    ["dead", "timeout: no whole answer within 100 ms (attempts_exhausted)"],
+  ]);
+  end();
+});
+
+edgeTest(
+  "circuit: ten failures in a row rest a destination; a probe that goes well opens it",
+  async (edge) => {
+    const { sql, meta, says, settled, reread, hurry } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    service.answers(() => new Response(null, { status: 500 }));
+    const people = Array.from({ length: 10 }, (_, i) => person(edge, i));
+    for (const one of people.slice(1)) meta.userSends(one, "hi");
+    await says(people[0], "hi");
+    await until("ten failures", async () => (await attempts(sql)).length === 10);
+    const [{ open }] = await sql`
+    select circuit_open_until > now() + interval '20 seconds' as open from public.destinations`;
+    assertEquals(open, true);
+    const late = person(edge, 99);
+    await says(late, "later");
+    await settled();
+    assertEquals(service.received.length, 10);
+    service.answers(() => new Response());
+    await hurry();
+    await settled();
+    assertEquals(service.texts().filter((text) => text === "later").length, 1);
+    assertEquals(new Set(await states(sql)), new Set(["delivered"]));
+    const [{ circuit_open_until }] = await sql`select circuit_open_until from public.destinations`;
+    assertEquals(circuit_open_until, null);
+  },
+);
+
+edgeTest("rate: a destination gets no more than its own", async (edge) => {
+  const { sql, meta, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service, { rate_per_second: 20, rate_burst: 2 });
+  await addRoute(sql, ["service"]);
+  // It is paused until all eight wait, so that their time is counted from one beginning.
+  await sql`select public.set_destination_state('service', 'paused')`;
+  await reread();
+  const people = Array.from({ length: 8 }, (_, i) => person(edge, i));
+  for (const one of people.slice(1)) meta.userSends(one, "hi");
+  await says(people[0], "hi");
+  await settled();
+  assertEquals(service.received, []);
+  const began = performance.now();
+  await sql`select public.set_destination_state('service', 'active')`;
+  await settled();
+  // Two at once and then one each 50 ms.
+  const at = service.received.map(({ at }) => at - began);
+  assertEquals(at.length, 8);
+  assert(at[7] >= 299, at.map(Math.round).join());
+});
+
+edgeTest(
+  "replies: to nobody but the writer; what Meta would refuse is left out, the rest goes",
+  async (edge) => {
+    const { sql, meta, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    const nora = person(edge, 1), omar = person(edge, 2);
+    await says(omar, "hi");
+    await settled();
+    const text = (body: string) => ({ type: "text", text: { body } });
+    service.answers(({ event }) =>
+      withReplies(
+        { to: omar.phone, ...text("for you alone") },
+        { type: "text", text: {} },
+        { type: "read", message_id: event.data.message.provider_id },
+        { recipient: "US.1", ...text("the last") },
+      )()
+    );
+    const wamid = await says(nora, "1");
+    await settled();
+    assertEquals(meta.outbox.messages.map(({ to, payload }) => [to, payload.text]), [
+      [nora.phone, { body: "for you alone" }],
+      [nora.phone, { body: "the last" }],
+    ]);
+    assertEquals(meta.outbox.receipts.map(({ message_id }) => message_id), [wamid]);
+    assertEquals(await states(sql), ["delivered", "delivered"]);
+
+    service.answers(() => new Response("{not json", { headers: { "content-type": "application/json" } }));
+    await says(nora, "2");
+    await settled();
+    assertEquals([await states(sql), meta.outbox.messages.length], [
+      ["delivered", "delivered", "delivered"],
+      2,
+    ]);
+  },
+);

@@ -1,0 +1,108 @@
+/** `GET /functions/v1/health/detailed` on the real functions and database. */
+import { assert, assertEquals } from "@std/assert";
+import { SCHEMA_VERSION } from "../../supabase/functions/_shared/db/schema.ts";
+import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
+import { until } from "../support/until.ts";
+
+async function detailed({ url }: Edge, apikey: string = KEYS.secretKey) {
+  const response = await fetch(`${url}/functions/v1/health/detailed`, { headers: { apikey } });
+  // deno-lint-ignore no-explicit-any
+  const body: any = await response.json();
+  const part = (name: string) =>
+    // deno-lint-ignore no-explicit-any
+    body.components.find(({ component }: any) => component === name);
+  return { status: response.status, body, part };
+}
+
+edgeTest("health/detailed: each part, on the database itself", async (edge) => {
+  const { sql } = edge;
+  // Ahead of us, so that it is young however long the question takes.
+  await sql`update private.config_revision set installed_at = clock_timestamp() + interval '1 hour'`;
+  const young = await detailed(edge);
+  assertEquals(young.part("clock").status, "healthy", "nothing is due yet");
+  assertEquals(young.part("clock").why, "starting: installed 0 s ago");
+  await sql`update private.config_revision set installed_at = clock_timestamp() - interval '1 hour'`;
+  const first = await detailed(edge);
+  assertEquals([first.status, first.body.status], [200, "down"], "the clock has never run");
+  assertEquals(first.part("clock").why, "has never run");
+  assertEquals([first.part("database").needs, first.part("database").has], [SCHEMA_VERSION, SCHEMA_VERSION]);
+  assert(first.part("database").latency_ms >= 0);
+  assertEquals(first.part("settings_cache").status, "healthy");
+  assertEquals(first.part("queue").unrouted.n, 0);
+  assertEquals(first.part("config").why, "no active route leads to an active destination");
+
+  await sql`select private.sample_minutes(clock_timestamp())`;
+  await sql`insert into public.destinations (name, url) values ('shop', 'http://127.0.0.1:9/')`;
+  await sql`insert into public.routes (name, condition) values ('all', '{"type": "any"}')`;
+  await sql`insert into public.route_destinations select r.id, d.id, 0 from public.routes r, public.destinations d`;
+  // A database that is slow for once, on a busy machine, is degraded.
+  await until("all parts are healthy", async () => {
+    const { status, body } = await detailed(edge);
+    return status === 200 && body.status === "healthy";
+  });
+});
+
+edgeTest("health/detailed: for secret keys only", async (edge) => {
+  assertEquals((await detailed(edge, "sb_secret_other")).body.code, "unauthorized");
+  assertEquals((await detailed(edge, KEYS.publishableKey)).body.code, "forbidden");
+  const other = await fetch(`${edge.url}/functions/v1/health/other`, { headers: { apikey: KEYS.secretKey } });
+  assertEquals((await other.json()).code, "not_found");
+});
+
+edgeTest("health/detailed: 503 where traffic should go elsewhere, with all that is known", async (edge) => {
+  const { sql, away } = edge;
+  await detailed(edge);
+  await away(async () => {
+    const { status, body, part } = await detailed(edge);
+    assertEquals([status, body.code, part("database").status], [503, "database_unavailable", "down"]);
+    assertEquals([part("clock").status, part("settings_cache").component], ["degraded", "settings_cache"]);
+  });
+  await sql`alter function public.health() rename to health_other`;
+  try {
+    assertEquals((await detailed(edge)).body.code, "schema_outdated");
+  } finally {
+    await sql`alter function public.health_other() rename to health`;
+  }
+  await sql`delete from supabase_migrations.schema_migrations`;
+  await sql`insert into supabase_migrations.schema_migrations (version) values ('20200101000000')`;
+  const { status, body, part } = await detailed(edge);
+  assertEquals([status, body.code, part("database").status], [503, "schema_outdated", "down"]);
+});
+
+edgeTest("health: schema_outdated without the function that tells the schema's version", async (edge) => {
+  const { sql, call } = edge;
+  await sql`alter function public.schema_version() rename to schema_other`;
+  await until("the version that was asked a moment ago is forgotten", async () => {
+    const { status, body } = await call("health", { method: "GET" });
+    return status === 503 && body.code === "schema_outdated";
+  });
+  await sql`alter function public.schema_other() rename to schema_version`;
+});
+
+edgeTest(
+  "serve: what a function answered is measured by function and status, a kill switch apart",
+  async (edge) => {
+    const { sql, call } = edge;
+    const { flushMeasurements } = await import("../../supabase/functions/_shared/db/measurements.ts");
+    await call("health", { method: "GET" });
+    await call("health", { method: "PUT" });
+    await call("wa-send", {});
+    Deno.env.set("WA_SEND_ENABLED", "false");
+    try {
+      assertEquals((await call("wa-send", {})).status, 503);
+    } finally {
+      Deno.env.delete("WA_SEND_ENABLED");
+    }
+    await flushMeasurements();
+    const rows = await sql`
+    select label, n::int, (ms > 0) as timed, (select sum(c) from unnest(counts) c)::int as counted
+    from public.measurements where name = 'request' and minute = '-infinity' order by label`;
+    const one = { n: 1, timed: true, counted: 1 };
+    assertEquals(rows.map((row) => ({ ...row })), [
+      { label: "health 200", ...one },
+      { label: "health 405", ...one },
+      { label: "wa-send 401", ...one },
+      { label: "wa-send disabled", ...one },
+    ]);
+  },
+);

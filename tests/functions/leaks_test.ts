@@ -1,0 +1,69 @@
+/**
+ * What may not leave the database stays out of the logs: a run of intake, routing and sending, its failures included,
+ * at the lowest level; then every line that it printed is searched for what people are, say and keep secret.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { ROOT } from "../../local/paths.ts";
+import { clusterUrl } from "../support/postgres.ts";
+import { CLUSTER_VARIABLE } from "../support/cluster.ts";
+
+/** The forms in which something may stand in a line. */
+function forms(hidden: string): string[] {
+  const isPhone = /^\d{10,}$/.test(hidden);
+  return [
+    hidden,
+    JSON.stringify(hidden).slice(1, -1),
+    encodeURIComponent(hidden),
+    btoa(String.fromCharCode(...new TextEncoder().encode(hidden))).replace(/=+$/, "").slice(0, -1),
+    // Of a number the last four digits may be shown, and no more.
+    ...(isPhone ? [hidden.slice(-7), hidden.slice(-6)] : []),
+  ].filter((form) => form.length > 4);
+}
+
+Deno.test("logs: no number, name, text, token or secret in any line of a run at level debug", async () => {
+  const file = await Deno.makeTempFile({ prefix: "gatelink-hidden-" });
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(ROOT, "tests", "support", "logged_run.ts"), file],
+    cwd: ROOT,
+    env: { LOG_LEVEL: "debug", NO_COLOR: "1", [CLUSTER_VARIABLE]: clusterUrl },
+    stdin: "null",
+  }).output();
+  const hidden: string[] = JSON.parse(await Deno.readTextFile(file) || "[]");
+  await Deno.remove(file);
+  const decoder = new TextDecoder();
+  const lines = `${decoder.decode(stdout)}\n${decoder.decode(stderr)}`.split("\n").filter((line) =>
+    line !== ""
+  );
+  assertEquals(code, 0, lines.slice(-30).join("\n"));
+
+  const leaks = lines.flatMap((line) =>
+    hidden.filter((value) => forms(value).some((form) => line.includes(form))).map((value) => ({
+      value,
+      line,
+    }))
+  );
+  assertEquals(leaks, []);
+
+  // And it did print: what went wrong is all there.
+  const messages = new Set(lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line).msg));
+  for (
+    const expected of [
+      "refused signature_missing",
+      "refused signature_invalid",
+      "refused invalid_json",
+      "refused payload_too_large",
+      "refused verify_token_mismatch",
+      "refused invalid_request",
+      "refused unauthorized",
+      "refused forbidden",
+      "refused window_closed",
+      "refused idempotency_conflict",
+      "answered disabled_by_environment",
+      "answered database_unavailable",
+      "answered config_invalid",
+      "the handler failed",
+      "a reply of a service cannot be sent",
+    ]
+  ) assert(messages.has(expected), `${expected} is not among\n${[...messages].join("\n")}`);
+});

@@ -1,0 +1,353 @@
+/** Figures of links over time, an app's first open, and how the database finds what it looks for. */
+import { assert, assertEquals } from "@std/assert";
+import type { Sql } from "postgres";
+import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { databaseTest } from "../support/database.ts";
+import { ANDROID, IPHONE, type Links, linksTest } from "../support/links.ts";
+
+const HOME = "https://www.example.com/";
+const DAY = 86_400_000;
+
+async function link(sql: Sql, code = "poster22"): Promise<void> {
+  await sql`insert into links (code, request_hash, default_url) values (${code}, 'h', ${HOME})`;
+}
+
+async function clicks(sql: Sql, ...rows: Partial<Click>[]): Promise<void> {
+  const all = rows.map((row): Click => ({
+    code: "poster22",
+    t: Date.now(),
+    p: "ios",
+    h: "00000000000000aa",
+    ...row,
+  }));
+  await sql`select record_clicks(${crypto.randomUUID()}, 3, ${linesOf(all)})`;
+}
+
+const stats = async (sql: Sql) => {
+  const [{ stats }] = await sql`select link_stats('poster22', current_date - 400, current_date) as stats`;
+  return stats;
+};
+
+databaseTest("a roll-up gives the same figures as the clicks did, and again when done again", async (sql) => {
+  await link(sql);
+  const yesterday = Date.now() - DAY;
+  await clicks(
+    sql,
+    { t: yesterday, y: "DE", f: "a.example" },
+    { t: yesterday, y: "DE" },
+    { t: yesterday, y: "FR", h: "00000000000000bb", p: "android", k: "whatsapp" },
+    { t: yesterday, v: "bot", r: "curl" },
+    { t: Date.now() },
+  );
+  const before = await stats(sql);
+  assertEquals([before.clicks, before.visitors], [{ human: 4, bot: 1, preview: 0, prefetch: 0 }, 3]);
+  for (let i = 0; i < 2; i++) {
+    const [{ n }] = await sql`select private.roll_up_clicks(now())::int as n`;
+    assertEquals(n, i === 0 ? 1 : 0);
+    assertEquals(await stats(sql), before);
+  }
+  const [{ slots }] = await sql`select count(*)::int as slots from click_counts`;
+  assertEquals(slots, 1, "today's");
+});
+
+databaseTest(
+  "a roll-up of many links and days, a few at a time, changes no figure at any point",
+  async (sql) => {
+    const codes = Array.from({ length: 12 }, (_, i) => `poster-${i}`);
+    for (const code of codes) await link(sql, code);
+    const rows: Partial<Click>[] = [];
+    for (let i = 0; i < 900; i++) {
+      rows.push({
+        // Of the first link so many referrers that not all are kept, some as often as others.
+        code: codes[i % 3 === 0 ? 0 : i * i % 12],
+        t: Date.now() - (i % 4) * DAY,
+        v: i % 7 === 0 ? "bot" : i % 11 === 0 ? "preview" : undefined,
+        p: ["ios", "android", "linux"][i % 5 % 3],
+        k: i % 2 === 0 ? "whatsapp" : undefined,
+        y: ["DE", "FR", undefined][i % 3],
+        f: i % 13 === 0 ? undefined : `r${i % 97}.example`,
+        h: (i % 29).toString(16).padStart(16, "0"),
+      });
+    }
+    rows.push({ code: codes[1], t: Date.now() - DAY, v: "bot", h: undefined });
+    await clicks(sql, ...rows);
+    const figures = () =>
+      Promise.all(codes.map(async (code) => {
+        const [{ stats }] = await sql`select link_stats(${code}, current_date - 9, current_date) as stats`;
+        return stats;
+      }));
+    const before = await figures();
+    const [{ open }] = await sql`
+    select count(distinct (code, day))::int as open from click_counts where day < (now() at time zone 'UTC')::date`;
+    const [{ first }] = await sql`select private.roll_up_clicks(now(), 5)::int as first`;
+    assertEquals(first, 5);
+    assertEquals(await figures(), before);
+    const [{ rest }] = await sql`select private.roll_up_clicks(now())::int as rest`;
+    assertEquals(first + rest, open);
+    assertEquals(await figures(), before);
+    const [{ kept }] = await sql`
+    select max((select count(*) from jsonb_object_keys(d.referrers)))::int as kept from click_days d`;
+    assertEquals(kept, 50);
+  },
+);
+
+databaseTest("a click that comes after its day was rolled up is counted all the same", async (sql) => {
+  await link(sql);
+  await clicks(sql, { t: Date.now() - DAY });
+  await sql`select private.roll_up_clicks(now())`;
+  await clicks(sql, { t: Date.now() - DAY, h: "00000000000000bb" });
+  assertEquals([(await stats(sql)).clicks.human, (await stats(sql)).visitors], [2, 2]);
+  await sql`select private.roll_up_clicks(now())`;
+  assertEquals([(await stats(sql)).clicks.human, (await stats(sql)).visitors], [2, 2]);
+});
+
+databaseTest(
+  "a purge takes old clicks and keys, keeps the figures, and nothing that is not rolled up",
+  async (sql) => {
+    await link(sql);
+    await clicks(sql, { t: Date.now() - 100 * DAY }, { t: Date.now() - 5 * DAY }, {});
+    await sql`insert into private.visitor_keys (day) values (current_date - 3), (current_date)`;
+    await sql`insert into orphan_visits values (current_date - 100, 'x', 1), (current_date, 'y', 1)`;
+    const left = async () => (await sql`select from clicks`).length;
+    await sql`select private.purge_clicks(now())`;
+    assertEquals(await left(), 3);
+    await sql`select private.roll_up_clicks(now())`;
+    await sql`select private.purge_clicks(now())`;
+    assertEquals(await left(), 2);
+    assertEquals((await stats(sql)).clicks.human, 3);
+    assertEquals((await sql`select from private.visitor_keys`).length, 1);
+    assertEquals((await sql`select code from orphan_visits`).map((row) => row.code), ["y"]);
+    await sql`insert into settings (key, value) values ('retention.click_days', '0')`;
+    await sql`select private.purge_clicks(now())`;
+    assertEquals(await left(), 1, "at least two days are kept");
+  },
+);
+
+databaseTest("isolates that count in one slot at the same moment lose nothing", async (sql) => {
+  await link(sql);
+  await link(sql, "flyer222");
+  const batch = (turn: number) =>
+    Array.from({ length: 20 }, (_, i) => ({ code: (i + turn) % 2 === 0 ? "poster22" : "flyer222" }));
+  await Promise.all(Array.from({ length: 40 }, (_, turn) => clicks(sql, ...batch(turn))));
+  const [{ rows, counted }] = await sql`
+    select (select count(*) from clicks)::int as rows, (select sum(human) from click_counts)::int as counted`;
+  assertEquals([rows, counted], [800, 800]);
+});
+
+databaseTest("the clock rolls up and purges", async (sql) => {
+  const jobs = await sql`select name from private.clock_jobs()`;
+  const names = jobs.map((job) => job.name);
+  assert(names.includes("gatelink_roll_up_clicks") && names.includes("gatelink_purge_clicks"));
+  for (const { target } of await sql`select target from private.clock_jobs() where kind = 'sql'`) {
+    await sql.unsafe(target);
+  }
+});
+
+databaseTest("codes: 8 characters without look-alikes, all as often", async (sql) => {
+  const rows = await sql`select private.new_link_code() as code from generate_series(1, 5000)`;
+  const counts = new Map<string, number>();
+  for (const { code } of rows) {
+    assert(/^[23456789abcdefghjkmnpqrstuvwxyz]{8}$/.test(code), code);
+    for (const character of code) counts.set(character, (counts.get(character) ?? 0) + 1);
+  }
+  assertEquals(new Set(rows.map((row) => row.code)).size, 5000);
+  assertEquals(counts.size, 31);
+  for (const [character, n] of counts) assert(Math.abs(n - 40_000 / 31) < 200, `${character}: ${n}`);
+});
+
+/** What an app's first open says, after a visit of the link by somebody with this address. */
+async function firstOpen(links: Links, body: unknown, ip = "203.0.114.7") {
+  const { status, body: answer } = await links.call("/claim", {
+    method: "POST",
+    body,
+    open: true,
+    headers: { "x-real-ip": ip },
+  });
+  return status === 200 ? answer : answer.code;
+}
+
+linksTest("an app's first open claims its click once: by token, referrer or clipboard", async (links) => {
+  await links.set("deeplinks.app_schemes", "myapp");
+  await links.allow("play.google.com");
+  const store = "https://play.google.com/store/apps/details?id=com.example.app";
+  const code = await links.link({
+    default_url: HOME,
+    external_id: "ad-7",
+    targets: [{ store }],
+    tags: ["a"],
+  });
+  const referrer = async () => {
+    const url = new URL(
+      (await links.visit(code, { "user-agent": ANDROID }, "?u=ada")).headers.get("location")!,
+    );
+    await links.flush();
+    return url.searchParams.get("referrer")!;
+  };
+  const found = await firstOpen(links, { install_referrer: `utm_source=x&${await referrer()}` });
+  const { clicked_at, ...rest } = found;
+  assertEquals(rest, {
+    code,
+    confidence: "exact",
+    user_id: "ada",
+    url: HOME,
+    link: { code, external_id: "ad-7", tags: ["a"], utm: {} },
+  });
+  assert(Math.abs(Date.parse(clicked_at) - Date.now()) < 60_000);
+  const token = (await referrer()).replace("gl_token=", "");
+  const both = await Promise.all([firstOpen(links, { token }), firstOpen(links, { token })]);
+  assertEquals(both.filter((answer) => answer === "claim_used").length, 1);
+  assertEquals(
+    (await firstOpen(links, { clipboard: `https://go.example.com/x?${await referrer()}` })).code,
+    code,
+  );
+  for (
+    const body of [{ token: "aaaaaaaaaaaaaaaa" }, { clipboard: "hello" }, {
+      install_referrer: "utm_source=x",
+    }]
+  ) {
+    assertEquals(await firstOpen(links, body), "claim_unknown");
+  }
+  assertEquals(await firstOpen(links, {}), "invalid_request");
+  assertEquals(await firstOpen(links, null), "invalid_request");
+});
+
+linksTest(
+  "by fingerprint only where the link allows it, from an address of one's own, and without a doubt",
+  async (links) => {
+    await links.set("deeplinks.app_schemes", "myapp");
+    const targets = [{ app: { url: "myapp://p" } }];
+    const code = await links.link({ default_url: HOME, targets, fingerprint: true });
+    const shy = await links.link({ default_url: HOME, targets });
+    const other = await links.link({ default_url: HOME, targets, fingerprint: true });
+    const visit = async (which: string, ip: string) => {
+      await links.visit(which, { "x-real-ip": ip, "user-agent": IPHONE });
+      await links.flush();
+    };
+    const open = { fingerprint: { platform: "ios" } };
+    await visit(code, "203.0.114.7");
+    assertEquals(await firstOpen(links, open, "203.0.114.8"), "claim_unknown");
+    assertEquals(await firstOpen(links, { fingerprint: { platform: "android" } }), "claim_unknown");
+    const found = await firstOpen(links, open);
+    assertEquals([found.code, found.confidence], [code, "fingerprint"]);
+    assertEquals(await firstOpen(links, open), "claim_unknown", "each click once");
+    await visit(shy, "203.0.114.9");
+    assertEquals(await firstOpen(links, open, "203.0.114.9"), "claim_unknown");
+    await visit(code, "203.0.114.10");
+    await visit(other, "203.0.114.10");
+    assertEquals(await firstOpen(links, open, "203.0.114.10"), "claim_unknown", "two links in question");
+    for (const ip of ["100.64.0.9", "10.0.0.9", "192.168.0.9"]) {
+      await visit(code, ip);
+      assertEquals(await firstOpen(links, open, ip), "claim_unknown");
+    }
+    const [{ n }] = await links.sql`select count(*)::int as n from clicks where fingerprint is not null`;
+    assertEquals(n, 3, "no fingerprint of a shared address, nor of a link that does not want one");
+    assertEquals(await firstOpen(links, { fingerprint: { platform: "toaster" } }), "invalid_request");
+  },
+);
+
+linksTest(
+  "a claim tells the app where the click was going, and is not faster than the click",
+  async (links) => {
+    await links.allow("app.example.com");
+    const code = await links.link({
+      default_url: HOME,
+      targets: [
+        { when: { platform: "android" }, app: { url: "https://app.example.com/android" } },
+        { when: { query: { src: "mail" } }, url: `${HOME}mail` },
+        { app: { url: "https://app.example.com/offer?id=7" } },
+      ],
+    });
+    const tokenOf = async (headers = {}) => {
+      const { headers: answered } = await links.visit(code, headers);
+      return new URL(answered.get("location")!).searchParams.get("gl_token")!;
+    };
+    // Nothing is flushed here.
+    const ios = await firstOpen(links, { token: await tokenOf() });
+    assertEquals([ios.url, ios.app_url], [HOME, "https://app.example.com/offer?id=7"]);
+    const android = await firstOpen(links, { token: await tokenOf({ "user-agent": ANDROID }) });
+    assertEquals(android.app_url, "https://app.example.com/android");
+    const token = await tokenOf();
+    await links.sql`delete from destination_allowlist where pattern = 'app.example.com'`;
+    await links.refresh();
+    const withheld = await firstOpen(links, { token });
+    assertEquals([withheld.url, withheld.app_url], [HOME, undefined], "the allowlist is asked at each claim");
+    const other = links.isolate();
+    const { status } = await other.call("/claim", {
+      method: "POST",
+      open: true,
+      body: { token: "abcdefgh234567ab" },
+    });
+    assertEquals(
+      [status, other.calls.get("claim_click")],
+      [404, 2],
+      "what another isolate holds is waited for",
+    );
+  },
+);
+
+linksTest("claims of one client are limited", async (links) => {
+  // At once: one comes back every ten seconds, and each of these looks twice.
+  const answers = await Promise.all(
+    Array.from({ length: 22 }, () => firstOpen(links, { token: "aaaaaaaaaaaaaaaa" })),
+  );
+  assertEquals(answers.filter((code) => code === "rate_limited").length, 2);
+});
+
+databaseTest("hot queries use indexes, whatever the planner believes of new tables", async (sql) => {
+  await sql`insert into links (code, request_hash, default_url, tags, utm)
+    select 'c' || i, 'h', ${HOME}, array['t' || i % 500], jsonb_build_object('campaign', 'k' || i % 500) from generate_series(1, 20000) i`;
+  await sql`insert into clicks (code, at, verdict, target, platform, token, user_id, fingerprint)
+    select 'c' || i % 20000, now() - i * interval '1 second', 'human', 'app', 'ios', lpad(i::text, 16, 'a'), 'u' || i, i
+    from generate_series(1, 40000) i`;
+  await sql`analyze links, clicks`;
+  const plan = async (query: string) => {
+    const rows = await sql.unsafe(`explain (costs off) ${query}`);
+    return rows.map((row) => row["QUERY PLAN"]).join("\n");
+  };
+  const queries: Record<string, string> = {
+    links_pkey: "select * from links where code = any (array['c1', 'c2'])",
+    links_changed_idx: "select code from links where changed_in >= pg_current_xact_id()",
+    links_newest_idx:
+      "select * from links where state <> 'deleted' order by created_at desc, code desc limit 50",
+    links_tags_idx: "select * from links where tags @> array['t1']",
+    links_campaign_idx: "select * from links where campaign = 'k1'",
+    clicks_link_idx:
+      "select count(distinct visitor) from clicks where code = 'c1' and at >= now() - interval '1 day'",
+    clicks_token_idx: "select * from clicks where token = 'aaaaaaaaaaaaaaa1'",
+    clicks_user_idx:
+      "select * from clicks where user_id = 'u1' and token is not null and at > now() - interval '1 day' order by at desc limit 1",
+    clicks_fingerprint_idx: "select * from clicks where fingerprint = 1 and at > now() - interval '1 hour'",
+  };
+  for (const [index, query] of Object.entries(queries)) {
+    const found = await plan(query);
+    assert(found.includes(index), `${query}\n${found}`);
+  }
+});
+
+databaseTest("refresh_links tells what changed, and nothing twice that nobody touched", async (sql) => {
+  const refresh = async (since: string | null) => (await sql`select refresh_links(${since}) as r`)[0].r;
+  const first = await refresh(null);
+  assertEquals([first.changed, Object.keys(first.visitor_keys).length], [null, 2]);
+  await link(sql);
+  const second = await refresh(first.since);
+  assertEquals(second.changed, ["poster22"]);
+  assertEquals((await refresh(second.since)).changed, []);
+  await sql`update links set uses = uses + 1`;
+  assertEquals((await refresh(second.since)).changed, [], "a use is no change");
+  await sql`update links set flag_key = 'x'`;
+  assertEquals((await refresh(second.since)).changed, ["poster22"]);
+  assertEquals((await refresh("18446744073709551615")).changed, null, "of another server: all anew");
+  await sql`insert into links (code, request_hash, default_url) select 'm' || i, 'h', ${HOME} from generate_series(1, 1001) i`;
+  assertEquals((await refresh(second.since)).changed, null, "too many to name");
+});
+
+databaseTest("take_uses never grants more than there is, whoever takes at the same moment", async (sql) => {
+  await sql`insert into links (code, request_hash, default_url, max_uses) values ('a22', 'h', ${HOME}, 100), ('b22', 'h', ${HOME}, 3)`;
+  const takes = Array.from({ length: 60 }, (_, i) => i % 2 === 0 ? { a22: 3, b22: 1 } : { b22: 1, a22: 3 });
+  const granted = await Promise.all(
+    takes.map(async (wanted) => (await sql`select take_uses(${sql.json(wanted)}) as g`)[0].g),
+  );
+  assertEquals(granted.reduce((sum, g) => sum + g.a22, 0), 100);
+  assertEquals(granted.reduce((sum, g) => sum + g.b22, 0), 3);
+  assertEquals((await sql`select take_uses('{"none": 1}') as g`)[0].g, { none: 0 });
+});

@@ -1,0 +1,541 @@
+/** Visits of links, on the real database: what is answered, and what is kept of it. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { ANDROID, IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
+
+const HOME = "https://www.example.com/", SALE = "https://www.example.com/sale";
+const IP = { "x-real-ip": "203.0.114.7" };
+const code = async (response: Response) => (await response.json()).code;
+const location = async (answer: Promise<Response>) => (await answer).headers.get("location");
+const SECRET = { apikey: KEYS.secretKey };
+const CHAT = { whatsapp: { phone_number_id: NUMBER.id, text: "Hallo" } };
+
+linksTest("a visit is sent on with 302, kept nowhere, and counted once", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  const answer = await links.visit(made, {
+    ...IP,
+    referer: "https://News.example.org/a",
+    "cf-ipcountry": "DE",
+  });
+  assertEquals(answer.status, 302);
+  assertEquals(answer.headers.get("location"), HOME);
+  assertEquals(answer.headers.get("cache-control"), "no-store");
+  assertEquals(answer.headers.get("referrer-policy"), null, "the page with the link says what may be told");
+  assertEquals(answer.headers.get("set-cookie"), null, "a link that needs no cookie sets none");
+  await links.flush();
+  const [click] = await links
+    .sql`select code, verdict, reason, target, platform, country, referrer, token from clicks`;
+  assertEquals({ ...click }, {
+    code: made,
+    verdict: "human",
+    reason: null,
+    target: "web",
+    platform: "ios",
+    country: "DE",
+    referrer: "news.example.org",
+    token: null,
+  });
+  const [counts] = await links.sql`select human::int, bot::int from click_counts`;
+  assertEquals({ ...counts }, { human: 1, bot: 0 });
+});
+
+linksTest("a code does not depend on case, nor on what follows an address in a text", async (links) => {
+  await links.link({ default_url: HOME, code: "Spring-Sale" });
+  for (const form of ["spring-sale", "SPRING-SALE", "spring-sale.", "spring-sale)", "spring-sale/"]) {
+    assertEquals(await location(links.visit(form)), HOME, form);
+  }
+});
+
+linksTest("a link that cannot be used says why, each with its own code and status", async (links) => {
+  const past = new Date(Date.now() - 60_000).toISOString(),
+    future = new Date(Date.now() + 60_000).toISOString();
+  const expired = await links.link({ default_url: HOME, expires_at: past });
+  const early = await links.link({ default_url: HOME, starts_at: future });
+  const off = await links.link({ default_url: HOME });
+  await links.call(`/${off}`, { method: "PATCH", body: { state: "disabled" } });
+  const abuse = await links.link({ default_url: HOME });
+  await links.call(`/${abuse}`, { method: "PATCH", body: { state: "blocked" } });
+  const gone = await links.link({ default_url: HOME });
+  assertEquals((await links.call(`/${gone}`, { method: "DELETE" })).status, 204);
+  const used = await links.link({ default_url: HOME, max_uses: 1 });
+  await links.visit(used);
+  const locked = await links.link({ default_url: HOME, password: "open sesame" });
+  const moved = await links.link({ default_url: HOME });
+  const cases: [string, number, string][] = [
+    ["nosuchcode", 404, "link_not_found"],
+    [expired, 410, "link_expired"],
+    [early, 403, "link_not_started"],
+    [off, 403, "link_disabled"],
+    [abuse, 403, "link_blocked"],
+    [gone, 410, "link_deleted"],
+    [used, 410, "link_used_up"],
+    [locked, 401, "link_password_required"],
+  ];
+  for (const [which, status, problem] of cases) {
+    const answer = await links.visit(which);
+    assertEquals([answer.status, await code(answer)], [status, problem]);
+  }
+  await links.sql`delete from destination_allowlist`;
+  await links.refresh();
+  assertEquals(await code(await links.visit(moved)), "link_blocked", "the allowlist is asked at each visit");
+  await links.allow("www.example.com");
+  const elsewhere = await links.link({ default_url: HOME, expires_at: past, expired_url: SALE });
+  assertEquals(await location(links.visit(elsewhere)), SALE);
+  await links.flush();
+  const rows = await links.sql`select target from clicks where code = ${elsewhere}`;
+  assertEquals(rows.map((row) => row.target), ["fallback"]);
+});
+
+linksTest(
+  "500 concurrent visits of a link with 7 uses: exactly 7 go through, bots and previews take none",
+  async (links) => {
+    const other = links.isolate();
+    const made = await links.link({ default_url: HOME, max_uses: 7 });
+    const agents = [IPHONE, ANDROID, WHATSAPP, "curl/8.7.1"];
+    const visits = Array.from({ length: 1000 }, (_, i) => {
+      const isolate = i % 2 === 0 ? links : other;
+      return isolate.visit(made, { "user-agent": agents[i % 4 < 2 ? (i >> 2) % 2 : 2 + (i >> 2) % 2] });
+    });
+    const answers = await Promise.all(visits);
+    const humans = answers.filter((_, i) => i % 4 < 2), others = answers.filter((_, i) => i % 4 >= 2);
+    assertEquals(humans.filter(({ status }) => status === 302).length, 7);
+    assertEquals(humans.filter(({ status }) => status === 410).length, 493);
+    assertEquals(
+      others.filter(({ status }) => status === 302 || status === 410).length,
+      others.filter(({ status }) => status === 410).length,
+    );
+    for (const answer of others) assert(answer.headers.get("location") === null);
+    const [{ uses }] = await links.sql`select uses from links`;
+    assertEquals(uses, 7);
+    await Promise.all([links.flush(), other.flush()]);
+    const [{ n }] = await links.sql`select count(*)::int as n from clicks where verdict = 'human'`;
+    assertEquals(n, 7);
+  },
+);
+
+linksTest("more uses given later let visitors through again", async (links) => {
+  const made = await links.link({ default_url: HOME, max_uses: 1 });
+  await links.visit(made);
+  assertEquals((await links.visit(made)).status, 410);
+  await links.call(`/${made}`, { method: "PATCH", body: { max_uses: 2 } });
+  assertEquals((await links.visit(made)).status, 302);
+  assertEquals((await links.visit(made)).status, 410);
+});
+
+linksTest("without the database a limited link takes no use and lets nobody through", async (links) => {
+  const made = await links.link({ default_url: HOME, max_uses: 5 });
+  await links.call(`/${made}`, { method: "GET", headers: { "user-agent": WHATSAPP } });
+  links.away = true;
+  assertEquals((await links.visit(made)).status, 503);
+  links.away = false;
+  assertEquals((await links.visit(made)).status, 302);
+});
+
+linksTest("clicks equal redirects, whatever happens to the database meanwhile", async (links) => {
+  const made = await Promise.all(
+    Array.from({ length: 5 }, (_, i) => links.link({ default_url: `${HOME}${i}` })),
+  );
+  for (const one of made) await links.visit(one);
+  let redirects = made.length;
+  for (let round = 0; round < 30; round++) {
+    links.away = round % 3 === 1;
+    // The answer to the next call is lost after the database has done its work.
+    if (round % 5 === 2) links.loseAnswer("record_clicks");
+    const answers = await Promise.all(made.map((one) => links.visit(one)));
+    redirects += answers.filter(({ status }) => status === 302).length;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  links.away = false;
+  assertEquals(redirects, 155, "no visitor is refused for want of the database");
+  await links.flush();
+  const [{ rows }] = await links.sql`select count(*)::int as rows from clicks`;
+  const [{ counted }] = await links.sql`select sum(human)::int as counted from click_counts`;
+  assertEquals([rows, counted], [redirects, redirects]);
+});
+
+linksTest("a batch of clicks that comes twice is written once", async (links) => {
+  const clicks = linesOf([{ code: "a", t: Date.now(), p: "ios" }]);
+  const batch = crypto.randomUUID();
+  for (let i = 0; i < 2; i++) await links.sql`select record_clicks(${batch}, 1, ${clicks})`;
+  const [{ n }] = await links.sql`select count(*)::int as n from clicks`;
+  assertEquals(n, 1);
+});
+
+linksTest("what cannot be stored of a visit is left out, and sinks no batch", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  for (const user of ["ada", "%00", "%ff", "%ud800", "a%20b"]) await links.visit(made, {}, `?u=${user}`);
+  await links.flush();
+  const users = await links.sql`select user_id from clicks order by user_id`;
+  assertEquals(users.map((row) => row.user_id), ["%ud800", "ada", null, null, null]);
+});
+
+linksTest("a cold link costs one call however many come at once, and a warm one none", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  const cold = links.isolate();
+  await cold.refresh();
+  await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
+  assertEquals(cold.calls.get("get_links"), 1);
+  await Promise.all(Array.from({ length: 50 }, () => cold.visit(made)));
+  assertEquals(cold.calls.get("get_links"), 1);
+  await cold.flush();
+});
+
+linksTest("neighbours come with a cold link, those that changed since are read again", async (links) => {
+  const codes = Array.from({ length: 20 }, (_, n) => `near-${10 + n}`);
+  for (const code of codes) await links.link({ default_url: HOME, code });
+  const cold = links.isolate();
+  await cold.refresh();
+  assertEquals(await location(cold.visit(codes[0])), HOME);
+  for (const code of codes) assertEquals(await location(cold.visit(code)), HOME);
+  assertEquals(cold.calls.get("get_links"), 1);
+  await links.call(`/${codes[5]}`, { method: "PATCH", body: { default_url: SALE } });
+  await cold.refresh();
+  assertEquals(await location(cold.visit(codes[5])), SALE);
+  assertEquals(await location(cold.visit(codes[6])), HOME);
+  assertEquals(cold.calls.get("get_links"), 2);
+  await cold.flush();
+});
+
+linksTest(
+  "another isolate sees a change at its next look, also of a code that was nobody's",
+  async (links) => {
+    const other = links.isolate();
+    assertEquals((await other.visit("newcode")).status, 404);
+    const made = await links.link({ default_url: HOME, code: "newcode" });
+    await other.refresh();
+    assertEquals((await other.visit(made)).status, 302);
+    await links.call(`/${made}`, { method: "PATCH", body: { default_url: SALE } });
+    assertEquals(await location(links.visit(made)), SALE, "whoever changed it sees it at once");
+    assertEquals(await location(other.visit(made)), HOME);
+    await other.refresh();
+    assertEquals(await location(other.visit(made)), SALE);
+    await links.sql`update links set default_url = ${HOME} where code = ${made}`;
+    await other.refresh();
+    assertEquals(await location(other.visit(made)), HOME, "also a change by hand");
+  },
+);
+
+linksTest("a change that was not committed when others looked is seen later", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  await links.visit(made);
+  const late = await links.sql.reserve();
+  await late`begin`;
+  await late`update links set default_url = ${SALE} where code = ${made}`;
+  // Younger transactions commit, and the isolate looks, before the older one is through.
+  await links.link({ default_url: HOME });
+  await links.refresh();
+  assertEquals(await location(links.visit(made)), HOME);
+  await late`commit`;
+  late.release();
+  await links.refresh();
+  assertEquals(await location(links.visit(made)), SALE);
+});
+
+linksTest(
+  "while the database is away links go on as they were, and come right when it is back",
+  async (links) => {
+    const made = await links.link({ default_url: HOME });
+    await links.visit(made);
+    links.away = true;
+    await links.refresh();
+    assertEquals((await links.visit(made)).status, 302);
+    assertEquals(
+      (await links.visit("unknown9")).status,
+      503,
+      "a link that is not held cannot be told from none",
+    );
+    links.away = false;
+    await links.sql`update links set default_url = ${SALE} where code = ${made}`;
+    await links.refresh();
+    await links.refresh();
+    assertEquals(await location(links.visit(made)), SALE);
+  },
+);
+
+linksTest("visitors are told apart for a day, and no address is kept anywhere", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  for (const ip of ["203.0.114.7", "203.0.114.7", "203.0.114.8", "2001:db8::1"]) {
+    await links.visit(made, { "x-real-ip": ip });
+  }
+  await links.visit(made, { ...IP, "user-agent": ANDROID });
+  await links.visit(made, { ...IP, "user-agent": WHATSAPP });
+  await links.visit("nosuch", IP);
+  await links.flush();
+  const { body } = await links.call(`/${made}/stats`);
+  assertEquals(body.visitors, 4);
+  assertEquals(body.clicks, { human: 5, bot: 0, preview: 1, prefetch: 0 });
+  const tables = await links
+    .sql`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'private') and c.relkind = 'r'`;
+  for (const { name } of tables) {
+    const rows = await links.sql.unsafe(`select to_jsonb(t)::text as row from ${name} t`);
+    for (const { row } of rows) assert(!/203\.0\.114|2001:db8/.test(row), `${name}: ${row}`);
+  }
+});
+
+linksTest(
+  "how visits went counts for the guard of rollouts, by flag and arm; a person once a minute",
+  async (links) => {
+    const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], flag_key: "sale.enabled" });
+    const blocked = await links.link({ default_url: HOME });
+    await links.set("sale.enabled", "true", { rollout_percentage: 0, target_user_ids: ["ada"] });
+    await links.visit(made, {}, "?u=ada");
+    await links.visit(made, {}, "?u=bob");
+    await links.visit(made, { "user-agent": "WhatsApp/2.23" }, "?u=cleo");
+    await links.sql`delete from public.destination_allowlist where pattern = 'www.example.com'`;
+    await links.refresh();
+    await links.visit(blocked, {}, "?u=dora");
+    // A link that has ended is no failure of links.
+    await links.sql`update public.links set expires_at = now() - interval '1 hour' where code = ${blocked}`;
+    await links.refresh();
+    await links.visit(blocked, {}, "?u=eve");
+    await links.set("deeplinks.enabled", "false");
+    await links.visit(made, {}, "?u=fay");
+    await links.flush();
+    const rows = await links.sql`
+    select flag_key, arm, sum(n)::int as n, sum(failed)::int as failed, sum(timed)::int as timed
+    from public.flag_metrics group by flag_key, arm order by flag_key, arm`;
+    assertEquals(rows.map(({ flag_key, arm, n, failed, timed }) => [flag_key, arm, n, failed, timed]), [
+      ["deeplinks.enabled", "off", 1, 1, 1],
+      ["deeplinks.enabled", "on", 3, 1, 3],
+      ["sale.enabled", "off", 1, 0, 1],
+      ["sale.enabled", "on", 1, 0, 1],
+    ]);
+    const evaluated = await links.sql`select flag_key from public.flag_evaluations order by flag_key`;
+    assertEquals(evaluated.map(({ flag_key }) => flag_key), ["deeplinks.enabled", "sale.enabled"]);
+  },
+);
+
+linksTest("with the flag off visitors go to the default, and come back when it is on", async (links) => {
+  const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], ...CHAT });
+  assertEquals(await location(links.visit(made)), SALE);
+  await links.set("deeplinks.enabled", "false");
+  assertEquals(await location(links.visit(made)), HOME);
+  await links.set("deeplinks.enabled", "true", { rollout_percentage: 0, target_user_ids: ["ada"] });
+  assertEquals(await location(links.visit(made)), HOME);
+  assertEquals(await location(links.visit(made, {}, "?u=ada")), SALE);
+  await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
+  const first = await links.visit(made);
+  const cookie = first.headers.get("set-cookie")!;
+  assertMatch(cookie, /^gl_visitor=[a-z2-7]{16}; Path=\/; Max-Age=15552000; SameSite=Lax; HttpOnly; Secure$/);
+  for (let i = 0; i < 10; i++) {
+    const again = await links.visit(made, { cookie: cookie.split(";")[0] });
+    assertEquals(again.headers.get("location"), first.headers.get("location"), "the same arm each time");
+    assertEquals(again.headers.get("set-cookie"), null);
+  }
+});
+
+linksTest(
+  "a human's tap on a chat carries a token of its own; bots, previews and prefetches get none",
+  async (links) => {
+    const made = await links.link(CHAT);
+    const texts = new Set<string>();
+    for (let i = 0; i < 5; i++) {
+      const url = new URL((await location(links.visit(made)))!);
+      assertEquals(url.origin + url.pathname, `https://wa.me/${NUMBER.display}`);
+      assertMatch(url.searchParams.get("text")!, /^Hallo\n\n\[ref:[a-z2-7]{16}\]$/);
+      texts.add(url.searchParams.get("text")!);
+    }
+    assertEquals(texts.size, 5);
+    assertEquals(
+      await location(links.visit(made, { "user-agent": WHATSAPP })),
+      `https://wa.me/${NUMBER.display}?text=Hallo`,
+    );
+    assertEquals((await links.visit(made, { "sec-purpose": "prefetch" })).status, 403);
+    await links.set("deeplinks.text_template", "{ref} {text}");
+    assertMatch(
+      new URL((await location(links.visit(made)))!).searchParams.get("text")!,
+      /^\[ref:[a-z2-7]{16}\] Hallo$/,
+    );
+    await links.flush();
+    const [{ tokens }] = await links.sql`select count(distinct token)::int as tokens from clicks`;
+    assertEquals(tokens, 6);
+  },
+);
+
+linksTest(
+  "Accept: application/json gives the decision, and explain=1 with a key the reasons, counting nothing",
+  async (links) => {
+    const made = await links.link({
+      default_url: HOME,
+      max_uses: 1,
+      targets: [{ when: { platform: "android" }, url: SALE }],
+    });
+    const asked = await links.call(`/${made}?explain=1`, { headers: { "user-agent": IPHONE } });
+    assertEquals(asked.status, 200);
+    assertEquals([asked.body.url, asked.body.because], [HOME, "default"]);
+    assertEquals(asked.body.findings.at(-1), { what: "target 0", holds: false, why: "platform" });
+    assertEquals((await links.call(`/${made}?explain=1`, { open: true })).status, 401);
+    assertEquals(
+      (await links.call(`/${made}?explain=1`, { open: true, headers: { apikey: KEYS.publishableKey } }))
+        .status,
+      403,
+    );
+    const [{ uses }] = await links.sql`select uses from links where code = ${made}`;
+    assertEquals(uses, 0);
+    const answer = await links.visit(made, { accept: "application/json" });
+    assertEquals(await answer.json(), { code: made, kind: "web", url: HOME, because: "default" });
+    const over = await links.visit(made, { accept: "application/json" });
+    assertEquals([over.status, over.headers.get("content-type")], [410, "application/problem+json"]);
+    await links.flush();
+    const [{ n }] = await links.sql`select count(*)::int as n from clicks`;
+    assertEquals(n, 1);
+  },
+);
+
+linksTest("HEAD is answered like GET, takes no use and is no human", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  const answer = await links.call(`/${made}`, {
+    method: "HEAD",
+    open: true,
+    headers: { "user-agent": IPHONE },
+  });
+  assertEquals([answer.status, answer.headers.get("location"), answer.body], [302, HOME, ""]);
+  await links.flush();
+  const [{ verdict, reason }] = await links.sql`select verdict, reason from clicks`;
+  assertEquals([verdict, reason], ["preview", "head"]);
+});
+
+const htmlTest = (name: string, test: (links: Links) => Promise<void>) =>
+  linksTest(name, test, { LINK_HTML: "true" });
+
+htmlTest(
+  "where HTML can be served, messengers get a preview, apps a page with a way back, passwords a form",
+  async (links) => {
+    await links.set("deeplinks.app_schemes", "myapp");
+    const preview = { title: 'Spring "sale"', description: "Now", image: `${HOME}a.png` };
+    const shown = await links.link({ default_url: HOME, preview });
+    const read = await (await links.visit(shown, { "user-agent": WHATSAPP })).text();
+    assertMatch(read, /<meta property="og:title" content="Spring &#34;sale&#34;">/);
+    assertEquals(await location(links.visit(shown)), HOME, "a human is sent on");
+    const app = await links.link({ default_url: HOME, targets: [{ app: { url: "myapp://p/1" } }] });
+    const page = await links.visit(app);
+    assertEquals([page.status, page.headers.get("content-type")], [200, "text/html; charset=utf-8"]);
+    assertMatch(
+      page.headers.get("content-security-policy")!,
+      /default-src 'none'; style-src 'nonce-[a-z2-7]{16}'/,
+    );
+    assertMatch(await page.text(), /location\.href="myapp:\/\/p\/1\?gl_token=[a-z2-7]{16}"/);
+    const locked = await links.link({ default_url: HOME, password: "sesame" });
+    const form = await links.visit(locked);
+    assertEquals(form.status, 401);
+    assertMatch(await form.text(), /<input type="password" name="password"/);
+  },
+);
+
+htmlTest(
+  "where HTML can be served, people read why a link cannot be used, and programs do as before",
+  async (links) => {
+    const BROWSER = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+    const past = new Date(Date.now() - 60_000).toISOString();
+    const expired = await links.link({ default_url: HOME, expires_at: past });
+    const off = await links.link({ default_url: HOME });
+    await links.call(`/${off}`, { method: "PATCH", body: { state: "disabled" } });
+    const used = await links.link({ default_url: HOME, max_uses: 1 });
+    await links.visit(used);
+    const cases: [string, number, string, string][] = [
+      ["nosuchcode", 404, "There is no such link", "link_not_found"],
+      [expired, 410, "This link has expired", "link_expired"],
+      [off, 403, "This link is switched off", "link_disabled"],
+      [used, 410, "This link was used as often as it may be", "link_used_up"],
+    ];
+    for (const [code, status, title, problem] of cases) {
+      const answer = await links.visit(code, BROWSER);
+      assertEquals([answer.status, answer.headers.get("content-type")], [status, "text/html; charset=utf-8"]);
+      assertEquals(answer.headers.get("cache-control"), "no-store");
+      assertMatch(await answer.text(), new RegExp(`<title>${title}</title>.*<h1>${title}</h1><p>[A-Z]`));
+      assertEquals((await (await links.visit(code)).json()).code, problem, "without Accept");
+      assertEquals((await (await links.visit(code, { accept: "application/json" })).json()).code, problem);
+    }
+    await Promise.all(Array.from({ length: 21 }, (_, i) => links.visit(`walk-${i}`, IP)));
+    const refused = await links.visit(off, { ...IP, ...BROWSER });
+    assertEquals(refused.status, 429);
+    assertMatch(refused.headers.get("retry-after")!, /^\d+$/);
+    assertMatch(await refused.text(), /Too many requests/);
+    assertEquals((await links.visit("nosuchcode", { ...BROWSER, "sec-purpose": "prefetch" })).status, 404);
+  },
+);
+
+linksTest("addresses that only take a POST say so, and are no unknown codes", async (links) => {
+  for (const path of ["/claim", "/bulk"]) {
+    const answer = await links.call(path, { open: true });
+    assertEquals([answer.status, answer.body.code, answer.headers.get("allow")], [
+      405,
+      "method_not_allowed",
+      "POST",
+    ]);
+  }
+  await links.flush();
+  assertEquals([...await links.sql`select code from orphan_visits`], []);
+});
+
+linksTest("on the link domain HTML can be served, elsewhere not", async (links) => {
+  const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
+  const options = { open: true, headers: { "user-agent": WHATSAPP } };
+  const { status, body } = await links.call(`/l/${code}`, { ...options, root: true });
+  assertEquals(status, 200);
+  assertMatch(body, /<meta property="og:title" content="Sale">/);
+  assertEquals((await links.call(`/${code}`, options)).status, 302);
+}, { LINK_DOMAIN: "ref.example.co/l" });
+
+linksTest(
+  "a preview names the link's own address, not that of the function behind its domain",
+  async (links) => {
+    const code = await links.link({ default_url: HOME, preview: { title: "Sale" } });
+    const read = await (await links.visit(code, { "user-agent": WHATSAPP })).text();
+    assertMatch(read, new RegExp(`<meta property="og:url" content="https://go\\.example\\.com/${code}">`));
+  },
+  { LINK_DOMAIN: "go.example.com", LINK_HTML: "true" },
+);
+
+linksTest("where it cannot, they are plain redirects", async (links) => {
+  await links.set("deeplinks.app_schemes", "myapp");
+  const shown = await links.link({ default_url: HOME, preview: { title: "Sale" } });
+  assertEquals(await location(links.visit(shown, { "user-agent": WHATSAPP })), HOME);
+  const app = await links.link({ default_url: HOME, targets: [{ app: { url: "myapp://p/1" } }] });
+  assertMatch((await location(links.visit(app)))!, /^myapp:\/\/p\/1\?gl_token=[a-z2-7]{16}$/);
+  const limited = await links.link({
+    default_url: HOME,
+    max_uses: 1,
+    preview: { title: "Sale", description: "Now" },
+  });
+  const answer = await links.visit(limited, { "user-agent": WHATSAPP });
+  assertEquals([answer.status, answer.headers.get("content-type"), await answer.text()], [
+    200,
+    "text/plain; charset=utf-8",
+    "Sale\nNow\n",
+  ]);
+});
+
+linksTest("the link domain's files come from the settings, as JSON and without a redirect", async (links) => {
+  const prints = Array(32).fill("AB").join(":");
+  await links.set(
+    "deeplinks.apps",
+    JSON.stringify({
+      ios: [{ app_id: "ABCDE12345.com.example.app" }, { app_id: "ABCDE12345.com.example.two" }],
+      android: [{ package: "com.example.app", sha256: [prints] }],
+    }),
+  );
+  const apple = await links.call("/.well-known/apple-app-site-association", { open: true });
+  assertEquals([apple.status, apple.headers.get("content-type")], [200, "application/json"]);
+  assertEquals(apple.body.applinks.details.length, 2);
+  const google = await links.call("/.well-known/assetlinks.json", { open: true });
+  assertEquals(google.body[0].target.package_name, "com.example.app");
+  assertEquals((await links.call("/.well-known/other", { open: true })).status, 404);
+});
+
+linksTest("the kill switch sends visitors to the default and stops management", async (links) => {
+  const made = await links.link({ default_url: HOME, targets: [{ url: SALE }] });
+  Deno.env.set("DEEPLINKS_ENABLED", "false");
+  try {
+    const fresh = links.isolate();
+    assertEquals(await location(fresh.visit(made)), HOME);
+    assertEquals(
+      (await fresh.call("", { method: "POST", body: { default_url: HOME }, headers: SECRET })).status,
+      503,
+    );
+    await fresh.flush();
+  } finally {
+    Deno.env.delete("DEEPLINKS_ENABLED");
+  }
+});

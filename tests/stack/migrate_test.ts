@@ -1,0 +1,98 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { testDatabase } from "../support/postgres.ts";
+import { bootstrap } from "../../local/bootstrap.ts";
+import { listMigrations, migrate } from "../../local/migrate.ts";
+import { join } from "../../local/paths.ts";
+
+async function folderWith(files: Record<string, string>): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(join(folder, name), text);
+  return folder;
+}
+
+Deno.test("listMigrations() takes versioned .sql files in order, and no folders", async () => {
+  const folder = await folderWith({
+    "2_b.sql": "",
+    "10_c.sql": "",
+    "1_a.sql": "",
+    "notes.md": "",
+    "x_d.sql": "",
+  });
+  await Deno.mkdir(join(folder, "reverse"));
+  assertEquals(listMigrations(folder).map((m) => `${m.version} ${m.name}`), ["1 a", "10 c", "2 b"]);
+});
+
+Deno.test("migrate() applies each file once and records it as the supabase CLI does", async () => {
+  const db = await testDatabase({ empty: true });
+  try {
+    const folder = await folderWith({
+      "1_a.sql": "create table a (n int);\n-- why\ninsert into a values (1);\n",
+    });
+    assertEquals((await migrate(db.sql, folder)).map((m) => m.version), ["1"]);
+    await Deno.writeTextFile(join(folder, "2_b.sql"), "insert into a values (2)");
+    assertEquals((await migrate(db.sql, folder)).map((m) => m.version), ["2"]);
+    assertEquals(await migrate(db.sql, folder), []);
+    const rows = await db.sql`select * from supabase_migrations.schema_migrations order by version`;
+    assertEquals(rows.map((row) => ({ ...row })), [
+      { version: "1", statements: ["create table a (n int)", "-- why\ninsert into a values (1)"], name: "a" },
+      { version: "2", statements: ["insert into a values (2)"], name: "b" },
+    ]);
+    const [{ sum }] = await db.sql`select sum(n)::int from a`;
+    assertEquals(sum, 3);
+  } finally {
+    await db.drop();
+  }
+});
+
+Deno.test("migrate() takes a failing file back whole, and names file and line", async () => {
+  const db = await testDatabase({ empty: true });
+  try {
+    const folder = await folderWith({
+      "1_a.sql": "create table a ();",
+      "2_b.sql": "create table b ();\n\nselect nonsense;",
+    });
+    const error = await assertRejects(() => migrate(db.sql, folder), Error);
+    assertStringIncludes(error.message, "2_b.sql failed at line 3");
+    const [{ a, b }] = await db.sql`select to_regclass('a') is not null a, to_regclass('b') is not null b`;
+    assertEquals([a, b], [true, false]);
+  } finally {
+    await db.drop();
+  }
+});
+
+Deno.test("migrate() started twice at once applies each file once", async () => {
+  const db = await testDatabase({ empty: true });
+  try {
+    const folder = await folderWith({ "1_a.sql": "create table a (); select pg_sleep(0.1);" });
+    const applied = await Promise.all([migrate(db.sql, folder), migrate(db.sql, folder)]);
+    assertEquals(applied.map((list) => list.length).sort(), [0, 1]);
+  } finally {
+    await db.drop();
+  }
+});
+
+Deno.test("bootstrap() gives the roles and the auth schema that policies need, and may be repeated", async () => {
+  const db = await testDatabase({ empty: true });
+  try {
+    await bootstrap(db.sql);
+    await bootstrap(db.sql);
+    const id = crypto.randomUUID();
+    const [row] = await db.sql.begin(async (sql) => {
+      await sql`select set_config('request.jwt.claims', ${
+        JSON.stringify({ sub: id, role: "authenticated" })
+      }, true)`;
+      await sql`set local role authenticated`;
+      return await sql`select auth.uid() as uid, auth.role() as role, auth.jwt() ->> 'sub' as sub`;
+    });
+    assertEquals({ ...row }, { uid: id, role: "authenticated", sub: id });
+    const roles = await db.sql`select rolname, rolbypassrls from pg_roles where rolname in
+      ('anon', 'authenticated', 'service_role') order by 1`;
+    assertEquals(roles.map((r) => [r.rolname, r.rolbypassrls]), [
+      ["anon", false],
+      ["authenticated", false],
+      ["service_role", true],
+    ]);
+  } finally {
+    await db.drop();
+  }
+});

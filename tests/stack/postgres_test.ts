@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import postgres from "postgres";
+import { join, ROOT } from "../../local/paths.ts";
+import { freePort, startPostgres } from "../../local/postgres.ts";
+import { isRunning } from "../../local/processes.ts";
+import { StackError } from "../../local/stack_error.ts";
+
+async function folder(): Promise<string> {
+  const path = await Deno.makeTempDir({ prefix: "gatelink-test-postgres-" });
+  await Deno.chmod(path, 0o755);
+  return path;
+}
+
+async function ask(url: string, question: string): Promise<unknown> {
+  const sql = postgres(url, { max: 1 });
+  try {
+    const [row] = await sql.unsafe(question);
+    return Object.values(row)[0];
+  } finally {
+    await sql.end();
+  }
+}
+
+/** Resolves when the server has been started again. */
+async function restarted(server: { pid(): number }, before: number): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (server.pid() === before) {
+    if (Date.now() > deadline) throw new Error("it was not started again");
+    await new Promise((done) => setTimeout(done, 10));
+  }
+}
+
+Deno.test("startPostgres: killed with -9 it is back on the same address with what was committed", async () => {
+  const dir = await folder();
+  const events: string[] = [];
+  const server = await startPostgres({
+    dataDir: join(dir, "postgres"),
+    password: "p@ss:word/",
+    onRestart: (event) => events.push(event),
+  });
+  try {
+    await ask(server.url, "create table kept (n int); insert into kept values (42) returning n");
+    for (let i = 0; i < 2; i++) {
+      const before = server.pid();
+      Deno.kill(before, "SIGKILL");
+      await restarted(server, before);
+      assertEquals(await ask(server.url, "select n from kept"), 42);
+    }
+    assertEquals(events, ["died", "back", "died", "back"]);
+  } finally {
+    await server.stop();
+  }
+  assert(!isRunning(server.pid()));
+  assertEquals(await Deno.stat(join(dir, "postgres", "postmaster.pid")).catch(() => "gone"), "gone");
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("startPostgres: stopped while it is being started again, it stays stopped", async () => {
+  const dir = await folder();
+  const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", durable: false });
+  Deno.kill(server.pid(), "SIGKILL");
+  await server.stop();
+  assert(!isRunning(server.pid()));
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("startPostgres: settings for data that matters, and for data that does not", async () => {
+  for (const [durable, value] of [[true, "on"], [false, "off"]] as const) {
+    const dir = await folder();
+    const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", durable });
+    for (const name of ["fsync", "synchronous_commit", "full_page_writes"]) {
+      assertEquals(await ask(server.url, `select current_setting('${name}')`), value, name);
+    }
+    assertEquals(await ask(server.url, "select lower('ÄÖ')"), "äö");
+    await server.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("startPostgres: a server that a killed program left on the folder is taken over from", async () => {
+  const dir = await folder();
+  const port = freePort();
+  const program = `
+    import { startPostgres } from ${JSON.stringify(new URL("../../local/postgres.ts", import.meta.url).href)};
+    const server = await startPostgres({ dataDir: ${
+    JSON.stringify(join(dir, "postgres"))
+  }, password: "x", port: ${port} });
+    console.log(server.pid());
+    Deno.kill(Deno.pid, "SIGKILL");`;
+  const file = join(dir, "program.ts");
+  await Deno.writeTextFile(file, program);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", `--config=${join(ROOT, "deno.json")}`, file],
+  }).output();
+  const left = Number(new TextDecoder().decode(stdout));
+  assert(isRunning(left), "the server outlived its program");
+  const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", port });
+  assert(!isRunning(left));
+  assertEquals(server.port, port);
+  await server.stop();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("startPostgres: a postmaster.pid with the number of another program does no harm", async () => {
+  const dir = await folder();
+  const dataDir = join(dir, "postgres");
+  await (await startPostgres({ dataDir, password: "x", durable: false })).stop();
+  await Deno.writeTextFile(join(dataDir, "postmaster.pid"), `${Deno.pid}\n${dataDir}\n`);
+  const server = await startPostgres({ dataDir, password: "x", durable: false });
+  await server.stop();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("startPostgres: one that can't live says why, and gives up", async () => {
+  const dir = await folder();
+  const dataDir = join(dir, "postgres");
+  const server = await startPostgres({ dataDir, password: "x", durable: false });
+  // Without its control file it can't start again.
+  await Deno.remove(join(dataDir, "global", "pg_control"));
+  Deno.kill(server.pid(), "SIGKILL");
+  // The server keeps no program alive, and a test that waits for it alone would end.
+  const alive = setInterval(() => {}, 1_000);
+  const error = await assertRejects(() => server.failed, StackError);
+  clearInterval(alive);
+  assert(error.message.includes("--fresh"), error.message);
+  await server.stop();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("startPostgres: a first start that was killed half-way leaves nothing in the way", async () => {
+  const dir = await folder();
+  const dataDir = join(dir, "postgres");
+  await Deno.mkdir(`${dataDir}.new`);
+  await Deno.writeTextFile(join(`${dataDir}.new`, "PG_VERSION"), "17\n");
+  const server = await startPostgres({ dataDir, password: "x", durable: false });
+  assertEquals(await ask(server.url, "select 1"), 1);
+  await server.stop();
+  await Deno.remove(dir, { recursive: true });
+});

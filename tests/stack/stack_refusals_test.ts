@@ -1,0 +1,139 @@
+/** Starts that can't succeed: each is told in a sentence, with the way out, and ends with an exit code. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "../../local/paths.ts";
+import { freePort } from "../../local/postgres.ts";
+import { clusterUrl, testDatabase } from "../support/postgres.ts";
+import { type FailedStart, startStack, temporaryFolder, tryStack } from "../support/stack.ts";
+
+/** Starts what must not start, and gives its last line. */
+async function refusal(...args: Parameters<typeof tryStack>): Promise<FailedStart> {
+  const result = await tryStack(...args);
+  if ("url" in result) {
+    await result.stop();
+    throw new Error("it started");
+  }
+  assertEquals(result.code, 1);
+  assert(!/\n\s+at /.test(result.output), `no stack trace: ${result.output}`);
+  return result;
+}
+
+Deno.test("start: a port in use is named, with the way out", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  try {
+    const { output } = await refusal({ port });
+    assertStringIncludes(output, `Port ${port} is in use.`);
+    assertStringIncludes(output, "--port");
+  } finally {
+    listener.close();
+  }
+});
+
+Deno.test("start: a data folder that can't be used is refused with a reason", async () => {
+  await using temporary = await temporaryFolder();
+  const folder = temporary.path;
+
+  const foreign = join(folder, "foreign");
+  await Deno.mkdir(foreign);
+  await Deno.writeTextFile(join(foreign, "thesis.tex"), "");
+  for (const args of [[], ["--fresh"]]) {
+    assertStringIncludes(
+      (await refusal({ data: foreign, args })).output,
+      "holds files that are not Gatelink's: thesis.tex",
+    );
+  }
+  assertEquals([...Deno.readDirSync(foreign)].length, 1, "nothing was put there, and nothing removed");
+
+  const file = join(folder, "file");
+  await Deno.writeTextFile(file, "");
+  assertStringIncludes((await refusal({ data: file })).output, `${file} is a file`);
+
+  const broken = join(folder, "broken");
+  await Deno.mkdir(broken);
+  await Deno.writeTextFile(join(broken, "keys.json"), `{"publishableKey`);
+  assertStringIncludes((await refusal({ data: broken })).output, "keys.json is broken");
+
+  const ours = join(folder, "ours");
+  const stack = await startStack({ data: ours });
+  try {
+    assertStringIncludes((await refusal({ data: ours })).output, "is running on");
+  } finally {
+    await stack.stop();
+  }
+  const version = join(ours, "postgres", "PG_VERSION");
+  await Deno.writeTextFile(version, "15\n");
+  assertStringIncludes((await refusal({ data: ours })).output, "was written by Postgres 15");
+  await Deno.remove(version);
+  assertStringIncludes((await refusal({ data: ours })).output, "is not a Postgres data folder");
+  const fresh = await startStack({ data: ours, args: ["--fresh"] });
+  assertEquals(await fresh.stop(), 0);
+});
+
+Deno.test({
+  name: "start: a data folder that can't be written is refused with a reason",
+  // root writes everywhere but into what nobody can write.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const data = Deno.uid() === 0 ? "/proc/gatelink" : "/root/gatelink";
+    assertStringIncludes((await refusal({ data })).output, data);
+  },
+});
+
+Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is explained", async () => {
+  const database = await testDatabase({ empty: true });
+  try {
+    const stack = await startStack({ env: { DATABASE_URL: database.url } });
+    try {
+      assertEquals((await stack.rpc("status")).status, 200);
+      assertEquals(stack.pids().postgres, undefined);
+      assertEquals(stack.stack.dbUrl, database.url);
+    } finally {
+      await stack.stop();
+    }
+    // Another data folder has other keys; the admin's password is the new one's.
+    const other = await startStack({ env: { DATABASE_URL: database.url } });
+    try {
+      const session = await fetch(`${other.url}/auth/v1/token?grant_type=password`, {
+        method: "POST",
+        headers: { apikey: other.stack.publishableKey, "content-type": "application/json" },
+        body: JSON.stringify(other.stack.admin),
+      });
+      await session.body?.cancel();
+      assertEquals(session.status, 200);
+    } finally {
+      await other.stop();
+    }
+  } finally {
+    await database.drop();
+  }
+
+  const changed = (change: (url: URL) => void) => {
+    const url = new URL(clusterUrl);
+    change(url);
+    return url.href;
+  };
+  const wrong: [string, string][] = [
+    [changed((url) => url.password = "wrong"), "refuses user or password"],
+    [changed((url) => url.pathname = "/nowhere"), `database "nowhere" does not exist`],
+    [changed((url) => url.port = String(freePort())), "can't be reached"],
+    ["localhost:5432", "is not of the form"],
+    ["postgresql://postgres:x@db.abcdefgh.supabase.co:5432/postgres", "is a hosted Supabase project"],
+  ];
+  for (const [DATABASE_URL, reason] of wrong) {
+    const { output } = await refusal({ env: { DATABASE_URL } });
+    assertStringIncludes(output, reason);
+    assert(!output.includes("wrong"), "the password is not printed");
+  }
+});
+
+Deno.test("start: wrong arguments are explained, and --help helps", async () => {
+  assertStringIncludes((await refusal({ args: ["--prot", "1"] })).output, "--prot");
+  const high = await refusal({ port: 70_000 });
+  assertStringIncludes(high.output, "--port takes a number");
+  const env = { DATABASE_URL: clusterUrl };
+  assertStringIncludes((await refusal({ args: ["--fresh"], env })).output, "--fresh");
+  const help = await tryStack({ args: ["--help"] });
+  if ("url" in help) throw new Error("it started");
+  assertEquals(help.code, 0);
+  assertStringIncludes(help.output, "--no-seed");
+});

@@ -1,0 +1,219 @@
+/** The local stack as a user meets it: started as a process, stopped, and killed in part and whole. */
+import { assert, assertEquals } from "@std/assert";
+import postgres from "postgres";
+import { join, ROOT } from "../../local/paths.ts";
+import { isRunning } from "../../local/processes.ts";
+import { freePort } from "../../local/postgres.ts";
+import {
+  eventually,
+  functionsFolder,
+  type RunningStack,
+  startStack,
+  temporaryFolder,
+} from "../support/stack.ts";
+
+const gone = (pids: number[]) =>
+  eventually("its processes are gone", () => pids.some(isRunning) ? undefined : true);
+
+function processes(stack: RunningStack): number[] {
+  return Object.values(stack.pids()).filter((pid) => pid !== undefined);
+}
+
+Deno.test("start: serves, keeps its data and keys over a stop, and leaves no process", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data");
+  const first = await startStack({ data });
+  let second: RunningStack | undefined;
+  try {
+    assertEquals((await fetch(`${first.url}/functions/v1/health`)).status, 200);
+    const mode = (await Deno.stat(join(data, "stack.json"))).mode! & 0o777;
+    assertEquals(mode, 0o600);
+    const sql = postgres(first.stack.dbUrl, { max: 1 });
+    await sql`insert into public.settings (key, value) values ('stack.test', 'kept')`;
+    // What a person turned off stays off, what they removed stays away.
+    await sql`update public.settings set value = 'false' where key = 'wa_send.enabled'`;
+    await sql`delete from public.routes`;
+    await sql.end();
+    const pids = processes(first);
+    assertEquals(await first.stop(), 0);
+    await gone(pids);
+    assertEquals([...Deno.readDirSync(data)].map((entry) => entry.name).includes("stack.json"), false);
+
+    const began = performance.now();
+    second = await startStack({ data });
+    assert(performance.now() - began < 5_000, "the second start takes less than 5 s");
+    assertEquals(
+      { ...second.stack, pids: 0, url: 0, dbUrl: 0 },
+      { ...first.stack, pids: 0, url: 0, dbUrl: 0 },
+    );
+    const again = postgres(second.stack.dbUrl, { max: 1 });
+    const rows =
+      await again`select key, value from public.settings where key in ('stack.test', 'wa_send.enabled')
+      order by key`;
+    assertEquals(rows.map((row) => row.value), ["kept", "false"]);
+    const [{ routes, url }] = await again`select (select count(*)::int from public.routes) as routes,
+      (select url from public.destinations where name = 'echo') as url`;
+    assertEquals([routes, url], [0, `${second.url}/demo/service`]);
+    await again.end();
+  } finally {
+    await second?.stop();
+  }
+});
+
+Deno.test("start: seeds flags, allowlist, number, demo route and an admin who can sign in", async () => {
+  const stack = await startStack();
+  try {
+    const { stack: { admin, publishableKey, whatsapp } } = stack;
+    const session = await fetch(`${stack.url}/auth/v1/token?grant_type=password`, {
+      method: "POST",
+      headers: { apikey: publishableKey, "content-type": "application/json" },
+      body: JSON.stringify(admin),
+    });
+    const { access_token } = await session.json();
+    // As a signed-in admin, by row level security.
+    const read = async (path: string) => {
+      const response = await fetch(`${stack.url}/rest/v1/${path}`, {
+        headers: { apikey: publishableKey, authorization: `Bearer ${access_token}` },
+      });
+      return await response.json();
+    };
+    const flags = await read("settings?select=key,value&key=like.*.enabled") as {
+      key: string;
+      value: string;
+    }[];
+    for (const key of ["wa_router.enabled", "wa_send.enabled"]) {
+      assert(flags.some((flag) => flag.key === key), key);
+    }
+    assertEquals(flags.filter(({ value }) => value !== "true"), []);
+    assertEquals(
+      await read("destination_allowlist?select=pattern,purpose&purpose=eq.forward&order=pattern"),
+      [
+        { pattern: "127.0.0.1", purpose: "forward" },
+        { pattern: "localhost", purpose: "forward" },
+      ],
+    );
+    assertEquals(await read("wa_numbers?select=id"), [{ id: whatsapp.phoneNumberId }]);
+    assertEquals(await read("destinations?select=name,url"), [{
+      name: "echo",
+      url: `${stack.url}/demo/service`,
+    }]);
+    assertEquals(await read("routes?select=priority,condition"), [{
+      priority: 1000,
+      condition: { type: "any" },
+    }]);
+  } finally {
+    await stack.stop();
+  }
+});
+
+Deno.test("start --no-seed leaves the tables empty", async () => {
+  const stack = await startStack({ args: ["--no-seed"] });
+  try {
+    const sql = postgres(stack.stack.dbUrl, { max: 1 });
+    const [row] = await sql`select (select count(*)::int from public.settings) as settings,
+      (select count(*)::int from public.destinations) as destinations, (select count(*)::int from auth.users) as users`;
+    assertEquals({ ...row }, { settings: 0, destinations: 0, users: 0 });
+    await sql.end();
+  } finally {
+    await stack.stop();
+  }
+});
+
+Deno.test("a stack whose launcher is killed stops by itself", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data");
+  const launcher = new Deno.Command(Deno.execPath(), {
+    args: ["task", "start", "--port", String(freePort()), "--data", data, "--no-seed"],
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const { pids } = await eventually(
+    "it is up",
+    () => JSON.parse(Deno.readTextFileSync(join(data, "stack.json"))),
+  );
+  launcher.kill("SIGKILL");
+  await launcher.status;
+  await gone(Object.values(pids));
+});
+
+Deno.test("the functions host killed with -9 is back, with the same address", async () => {
+  const stack = await startStack({ args: ["--no-seed"] });
+  try {
+    for (let i = 0; i < 2; i++) {
+      const before = stack.pids().functions;
+      Deno.kill(before, "SIGKILL");
+      await eventually(
+        "health answers again",
+        async () =>
+          stack.pids().functions !== before && (await fetch(`${stack.url}/functions/v1/health`)).ok ||
+          undefined,
+      );
+    }
+  } finally {
+    await stack.stop();
+  }
+});
+
+Deno.test("Postgres killed with -9 under load: every answer is a 200 or a clean 503, then all is well", async () => {
+  const stack = await startStack();
+  let ended = false;
+  try {
+    const statuses = new Set<number>();
+    const load = Array.from({ length: 8 }, async () => {
+      while (!ended) {
+        const response = await stack.rpc("add_counts", {
+          p_counts: [{ name: "test", label: "", n: 1 }],
+        });
+        await response.body?.cancel();
+        statuses.add(response.status);
+      }
+    });
+    for (let i = 0; i < 2; i++) {
+      await new Promise((done) => setTimeout(done, 300));
+      const before = stack.pids().postgres!;
+      Deno.kill(before, "SIGKILL");
+      await eventually(
+        "the Data API answers again",
+        async () => stack.pids().postgres !== before && (await stack.rpc("status")).ok || undefined,
+      );
+    }
+    await new Promise((done) => setTimeout(done, 300));
+    ended = true;
+    const stuck = Symbol();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise((done) => timer = setTimeout(() => done(stuck), 60_000));
+    assert(await Promise.race([Promise.all(load), late]) !== stuck, "no request is left without an answer");
+    clearTimeout(timer);
+    assertEquals([...statuses].filter((status) => status !== 204 && status !== 200 && status !== 503), []);
+    assert(statuses.has(503), "the outage was noticed");
+  } finally {
+    ended = true;
+    await stack.stop();
+  }
+});
+
+Deno.test("a supervisor killed with -9 leaves nothing that stops the next start", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data");
+  const port = freePort();
+  // One that hangs in a function does not notice that its supervisor is gone.
+  const functions = await functionsFolder(folder.path, {
+    hangs: `export default { fetch() { for (;;); } };`,
+  });
+  const first = await startStack({ data, port, functions });
+  const pids = first.pids();
+  fetch(`${first.url}/functions/v1/hangs`).catch(() => {});
+  await new Promise((done) => setTimeout(done, 300));
+  await first.kill9();
+  assert(isRunning(pids.functions) && isRunning(pids.postgres!), "both live on");
+
+  const second = await startStack({ data, port, functions });
+  try {
+    assertEquals([pids.functions, pids.postgres!].filter(isRunning), []);
+    assertEquals((await fetch(`${second.url}/functions/v1/health`)).status, 200);
+  } finally {
+    await second.stop();
+  }
+});

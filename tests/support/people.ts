@@ -1,0 +1,35 @@
+/** People on the stack's simulated WhatsApp, for tests of the panel. */
+import type { Page } from "playwright-core";
+import { eventually, type RunningStack } from "./stack.ts";
+import { faultsOf } from "./panel.ts";
+
+async function post<T>({ url }: RunningStack, path: string, body: unknown): Promise<T> {
+  const response = await fetch(`${url}/simulator/api/${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+/** Makes somebody with a phone number (digits), and gives the id. */
+export async function somebody(stack: RunningStack, name: string, phone: string): Promise<string> {
+  return (await post<{ id: string }>(stack, "contacts", { name, phone })).id;
+}
+
+/** Has a person write to the business, and gives WhatsApp's id of the message. */
+export async function says(stack: RunningStack, contact: string, message: string): Promise<string> {
+  return (await post<{ wamid: string }>(stack, "send", { contact, message })).wamid;
+}
+
+/** Fails with the serious faults of a page, once what moves on it has come to rest. `where` is told with them. */
+export async function isWell(page: Page, where = page.url()): Promise<void> {
+  let faults: string[] = [];
+  await eventually("no faults", async () => (faults = await faultsOf(page)).length === 0 || undefined).catch(
+    () => {
+      throw new Error([where, ...faults].join("\n"));
+    },
+  );
+}
