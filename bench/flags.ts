@@ -6,7 +6,6 @@ import process from "node:process";
 import type { Sql } from "postgres";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
 import { EDGES_MS } from "../supabase/functions/_shared/rollouts/latency.ts";
-import { connect, onDatabase, startTestCluster, TEMPLATE } from "../tests/support/cluster.ts";
 import { FLAGS, flagSettings, TARGETS } from "./flags_settings.ts";
 import { type Load, load, post } from "./load.ts";
 import { median, print, type Row } from "./report.ts";
@@ -163,8 +162,9 @@ const PLAN = {
  * minutes can be taken together.
  */
 async function guard({ runs, rollouts, minutes }: Size, traffic: Traffic): Promise<Row[]> {
-  const cluster = await startTestCluster();
-  const sql = connect(onDatabase(cluster.url, TEMPLATE));
+  // Starts a Postgres when it is loaded, which the other benchmarks need not wait for.
+  const { testDatabase } = await import("../tests/support/postgres.ts");
+  const { sql, drop } = await testDatabase();
   try {
     await fill(sql, rollouts, minutes, traffic.times);
     const [{ began }] = await sql<
@@ -196,8 +196,7 @@ async function guard({ runs, rollouts, minutes }: Size, traffic: Traffic): Promi
       },
     ];
   } finally {
-    await sql.end({ timeout: 1 });
-    await cluster.stop();
+    await drop();
   }
 }
 

@@ -4,12 +4,9 @@
  */
 import type { Sql } from "postgres";
 import { flagPlaces, type Place } from "../cli/flag_places.ts";
-import { bootstrap } from "../local/bootstrap.ts";
-import { migrate } from "../local/migrate.ts";
 import { join, ROOT } from "../local/paths.ts";
 import { seedFlags } from "../local/seed.ts";
 import { switchName } from "../supabase/functions/_shared/config/kill_switch.ts";
-import { connect, startTestCluster } from "../tests/support/cluster.ts";
 
 /** Where the table is. */
 export const FLAGS_DOC: string = join(ROOT, "docs", "flags.md");
@@ -51,15 +48,12 @@ export function withTable(document: string, table: string): string {
 }
 
 if (import.meta.main) {
-  const cluster = await startTestCluster();
-  const sql = connect(cluster.url);
+  const { testDatabase } = await import("../tests/support/postgres.ts");
+  const { sql, drop } = await testDatabase();
   try {
-    await bootstrap(sql);
-    await migrate(sql);
     await sql.begin((sql) => seedFlags(sql));
     await Deno.writeTextFile(FLAGS_DOC, withTable(await Deno.readTextFile(FLAGS_DOC), await flagTable(sql)));
   } finally {
-    await sql.end();
-    await cluster.stop();
+    await drop();
   }
 }

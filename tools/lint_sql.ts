@@ -5,7 +5,7 @@
 import { join, relative } from "node:path";
 import { listMigrations } from "../local/migrate.ts";
 import { MIGRATIONS, ROOT } from "../local/paths.ts";
-import { onDatabase, startTestCluster, TEMPLATE } from "../tests/support/cluster.ts";
+import { startTestCluster } from "../tests/support/cluster.ts";
 import { npx, SQUAWK, SUPABASE } from "./programs.ts";
 import { type Finding, main } from "./report.ts";
 
@@ -77,7 +77,7 @@ if (import.meta.main) {
       say(await squawk("reverse"));
       const cluster = await startTestCluster();
       try {
-        say(await advisors(onDatabase(cluster.url, TEMPLATE)));
+        say(await advisors(cluster.template));
       } finally {
         await cluster.stop();
       }

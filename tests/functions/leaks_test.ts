@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import { clusterUrl } from "../support/postgres.ts";
+import { templateUrl } from "../support/postgres.ts";
 import { CLUSTER_VARIABLE } from "../support/cluster.ts";
 
 /** The forms in which something may stand in a line. */
@@ -26,7 +26,7 @@ Deno.test("logs: no number, name, text, token or secret in any line of a run at 
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", join(ROOT, "tests", "support", "logged_run.ts"), file],
     cwd: ROOT,
-    env: { LOG_LEVEL: "debug", NO_COLOR: "1", [CLUSTER_VARIABLE]: clusterUrl },
+    env: { LOG_LEVEL: "debug", NO_COLOR: "1", [CLUSTER_VARIABLE]: templateUrl },
     stdin: "null",
   }).output();
   const hidden: string[] = JSON.parse(await Deno.readTextFile(file) || "[]");

@@ -2,10 +2,10 @@
  * Databases for tests: real, fresh, migrated, one per call.
  *
  * One cluster serves a whole run of tests/run.ts, which gives its address in TEST_POSTGRES_URL. A test file that is
- * run by itself starts a cluster of its own, and stops it when it is done.
+ * run by `deno test` itself starts the cluster, and stops it when it is done.
  */
 import type { Sql } from "postgres";
-import { CLUSTER_VARIABLE, connect, onDatabase, startTestCluster, TEMPLATE } from "./cluster.ts";
+import { CLUSTER_VARIABLE, connect, onDatabase, startTestCluster } from "./cluster.ts";
 
 export interface TestDatabase {
   /** Address of the database, as superuser. */
@@ -19,15 +19,12 @@ export interface TestDatabase {
 const shared = Deno.env.get(CLUSTER_VARIABLE);
 // Started while the file loads: within a test the leak checks would object to a process that outlives it.
 const cluster = shared === undefined ? await startTestCluster() : undefined;
-if (cluster) {
-  addEventListener("unload", () => {
-    // Nothing asynchronous runs any more; nothing in there is worth a clean stop.
-    Deno.kill(cluster.pid(), "SIGQUIT");
-    Deno.removeSync(cluster.folder, { recursive: true });
-  });
-}
+// Nothing asynchronous runs any more when a file is unloaded.
+if (cluster) addEventListener("unload", () => cluster.abandon());
+/** Address of the migrated database that test databases begin as a copy of, as superuser. */
+export const templateUrl: string = shared ?? cluster!.template;
 /** Address of the cluster's database `postgres`, as superuser. */
-export const clusterUrl: string = shared ?? cluster!.url;
+export const clusterUrl: string = onDatabase(templateUrl, "postgres");
 
 /**
  * Makes a database of its own for a test.
@@ -45,7 +42,7 @@ export const clusterUrl: string = shared ?? cluster!.url;
  */
 export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
-  const template = options.empty ? "template0" : TEMPLATE;
+  const template = options.empty ? "template0" : new URL(templateUrl).pathname.slice(1);
   await administer(`create database ${name} template ${template}`);
   const url = onDatabase(clusterUrl, name);
   const sql = connect(url, 10);
