@@ -7,6 +7,7 @@ import type { Link } from "./links_api.ts";
 import { written } from "./links_export.ts";
 import { readTable } from "./links_files.ts";
 import { detect, type Format, type Mapped, mapRow } from "./links_sources.ts";
+import { holds } from "../tests/support/property.ts";
 
 async function mapped(text: string, format?: Format): Promise<Mapped[]> {
   const { columns, rows } = readTable(text, "file");
@@ -242,7 +243,7 @@ Deno.test("links import: what links export writes is read back as it was, as CSV
     preview: fc.record({ title: word, description: word, image: url }),
     fingerprint: fc.constant(true),
   }, { requiredKeys: ["code", "default_url", "external_id"] });
-  await fc.assert(
+  await holds(
     fc.asyncProperty(fc.array(link, { minLength: 1, maxLength: 5 }), async (links) => {
       const stored = links.map((link) => ({
         ...link,
@@ -263,7 +264,7 @@ Deno.test("links import: what links export writes is read back as it was, as CSV
         assertEquals(read.flatMap(({ lost }) => lost), []);
       }
     }),
-    { numRuns: 100 },
+    { cases: 100 },
   );
 });
 

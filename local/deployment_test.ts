@@ -10,6 +10,7 @@ import {
 } from "./deployment.ts";
 import { join } from "./paths.ts";
 import { StackError } from "./stack_error.ts";
+import { holds } from "../tests/support/property.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gatelink-deployment-" });
@@ -45,7 +46,7 @@ Deno.test("changeSecrets(): makes the file, for its owner's eyes only", async ()
 Deno.test("changeSecrets(): what is set is what is read, whatever it holds, or it is refused", async () => {
   await withFolder(async (folder) => {
     const value = fc.oneof(fc.string(), fc.stringMatching(/^[ "'`#=$\\\na-z]*$/));
-    await fc.assert(
+    await holds(
       fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 3 }), async (values) => {
         await Deno.remove(join(folder, ".env")).catch(() => {});
         const read: Record<string, string> = {};
@@ -60,7 +61,7 @@ Deno.test("changeSecrets(): what is set is what is read, whatever it holds, or i
         const text = await Deno.readTextFile(join(folder, ".env")).catch(() => "");
         assertEquals({ ...parseEnv(text) }, read);
       }),
-      { numRuns: 300 },
+      { cases: 300 },
     );
   });
 });

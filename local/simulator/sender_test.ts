@@ -4,6 +4,7 @@ import { DueList } from "./due_list.ts";
 import { CALM, type Settings } from "./model.ts";
 import { storedBefore } from "./sender.ts";
 import { type Arrived, itemsOf, OPTIONS, simulate } from "./testing.ts";
+import { holds } from "../../tests/support/property.ts";
 
 const trouble: fc.Arbitrary<Partial<Settings>> = fc.record({
   batch: fc.constantFrom(1, 2, 7, 1000),
@@ -17,7 +18,7 @@ const trouble: fc.Arbitrary<Partial<Settings>> = fc.record({
 const weather = fc.record({ down: fc.integer({ min: 0, max: 30 }), every: fc.integer({ min: 2, max: 9 }) });
 
 Deno.test("WebhookSender: every update arrives, and is acknowledged once, whatever goes wrong", async () => {
-  await fc.assert(
+  await holds(
     fc.asyncProperty(trouble, weather, fc.integer(), async (settings, { down, every }, seed) => {
       const failures = [500, 503, 404, 302, 204, null];
       const accepted = new Set<unknown>();
@@ -35,13 +36,13 @@ Deno.test("WebhookSender: every update arrives, and is acknowledged once, whatev
       assertEquals(meta.pending, 0);
       assert(meta.messages.every(({ progress }) => progress === "delivered"));
     }),
-    { numRuns: 100 },
+    { cases: 100 },
   );
 });
 
 Deno.test("storedBefore: never claims an order that a receiver did not store in", async () => {
   let claims = 0;
-  await fc.assert(
+  await holds(
     fc.asyncProperty(trouble, fc.integer(), async (settings, seed) => {
       const stored: unknown[] = [];
       const late = new Map<number, number>();
@@ -64,7 +65,7 @@ Deno.test("storedBefore: never claims an order that a receiver did not store in"
         }
       }
     }),
-    { numRuns: 60 },
+    { cases: 60 },
   );
   assert(claims > 1000, `only ${claims} pairs were ordered`);
 });
@@ -244,7 +245,7 @@ Deno.test("WebhookSender: no more POSTs at once than concurrency", async () => {
 });
 
 Deno.test("DueList: gives out what is due, sorted by time and then by arrival", () => {
-  fc.assert(
+  holds(
     fc.property(fc.array(fc.integer({ min: 0, max: 20 })), fc.integer({ min: 0, max: 20 }), (dues, now) => {
       const list = new DueList<[due: number, n: number]>();
       dues.forEach((due, n) => list.add(due, [due, n]));

@@ -7,6 +7,7 @@ import { edgeTest } from "../support/edge.ts";
 import { assertFits, assertTold, schemaAt } from "../support/openapi.ts";
 import { messagesOfEachType, text } from "../support/sending.ts";
 import { addDestination, addRoute, startService } from "../support/service.ts";
+import { holds } from "../support/property.ts";
 
 edgeTest("openapi.yaml: what a service gets, and may answer, is as described", async (edge) => {
   const { sql, meta, says, settled, reread } = edge;
@@ -111,13 +112,13 @@ function aLittleWrong(valid: unknown[]): fc.Arbitrary<unknown> {
 
 Deno.test("openapi.yaml: of messages a little wrong, it takes what wa-send takes", () => {
   const message = schemaAt("components", "schemas", "Message");
-  fc.assert(
+  holds(
     fc.property(aLittleWrong(messagesOfEachType("wamid.1")), (body) => {
       const checked = checkMessage(body);
       if (!checked.ok && checked.issues.every(({ message }) => UNSAID.test(message))) return;
       assertEquals(message(body), checked.ok, JSON.stringify({ body, checked }));
     }),
-    { numRuns: 2000 },
+    { cases: 2000 },
   );
 });
 
@@ -171,7 +172,7 @@ const UNSAID_OF_LINKS = /is not a time zone|ends before it begins|is not after s
 Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes", () => {
   const link = schemaAt("components", "schemas", "NewLink");
   for (const body of LINKS) assert(newLink.safeParse(body).success && link(body));
-  fc.assert(
+  holds(
     fc.property(aLittleWrong(LINKS), (body) => {
       const checked = newLink.safeParse(body);
       if (!checked.success && checked.error.issues.every(({ message }) => UNSAID_OF_LINKS.test(message))) {
@@ -179,7 +180,7 @@ Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes"
       }
       assertEquals(link(body), checked.success, JSON.stringify({ body, faults: checked.error?.issues }));
     }),
-    { numRuns: 3000 },
+    { cases: 3000 },
   );
 });
 

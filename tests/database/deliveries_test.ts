@@ -6,6 +6,7 @@ import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message } from "../support/intake.ts";
 import { until } from "../support/until.ts";
+import { holds } from "../support/property.ts";
 
 interface Claimed {
   delivery_id: string;
@@ -106,7 +107,7 @@ databaseTest(
       outcome: fc.constantFrom<Outcome>("delivered", "retry", "dead"),
       take: fc.integer({ min: 1, max: 4 }),
     });
-    await fc.assert(
+    await holds(
       fc.asyncProperty(
         fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 12 }),
         fc.array(step, { maxLength: 30 }),
@@ -146,7 +147,7 @@ databaseTest(
           assertEquals(await lost(sql), []);
         },
       ),
-      { numRuns: 25 },
+      { cases: 25 },
     );
   },
 );

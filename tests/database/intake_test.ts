@@ -5,6 +5,7 @@ import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";
 import { until } from "../support/until.ts";
+import { holds } from "../support/property.ts";
 
 async function people(sql: Sql): Promise<Record<string, string[]>> {
   const rows = await sql<{ id: string; known: string[] }[]>`
@@ -107,7 +108,7 @@ databaseTest(
   "statuses: in any order, repeated or not, the highest rank stands and each keeps its time",
   async (sql) => {
     const names = ["sent", "delivered", "read", "failed"] as const;
-    await fc.assert(
+    await holds(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 6 }),
         fc.boolean(),
@@ -127,7 +128,7 @@ databaseTest(
           assertEquals({ ...row }, { status: highest!, times: [...new Set(given)].sort() });
         },
       ),
-      { numRuns: 40 },
+      { cases: 40 },
     );
   },
 );

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { holds } from "../support/property.ts";
 
 interface Taken {
   allowed: boolean;
@@ -61,7 +62,7 @@ databaseTest("take_rate: never more than burst + rate * t, and never less than w
       { minLength: 1, maxLength: 40 },
     ),
   });
-  await fc.assert(
+  await holds(
     fc.asyncProperty(limits, async ({ rate, burst, takes }) => {
       const key = `property:${run++}`;
       const times: { now: number; cost: number }[] = [];
@@ -96,7 +97,7 @@ databaseTest("take_rate: never more than burst + rate * t, and never less than w
         }
       }
     }),
-    { numRuns: 60 },
+    { cases: 60 },
   );
 });
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { cached } from "./cache.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 /** A source with a clock: its version can be raised, it can go away, and it answers when told. */
 function world(ttlMs = 3000) {
@@ -102,7 +103,7 @@ Deno.test("cached(): while the source answers no value is older than ttlMs, and 
   const steps = fc.array(fc.record({ wait: fc.integer({ min: 0, max: 6000 }), flip: fc.boolean() }), {
     maxLength: 60,
   });
-  await fc.assert(fc.asyncProperty(steps, fc.integer({ min: 1, max: 5000 }), async (steps, ttlMs) => {
+  await holds(fc.asyncProperty(steps, fc.integer({ min: 1, max: 5000 }), async (steps, ttlMs) => {
     const { state, cache } = world(ttlMs);
     const flips = [0]; // when each version came
     for (const { wait, flip } of steps) {

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Count, createCounters } from "./counters.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("counters: everything counted is sent once, whatever fails in between", async () => {
   const { warn } = console;
@@ -13,7 +14,7 @@ Deno.test("counters: everything counted is sent once, whatever fails in between"
     }),
     fc.constant("flush" as const),
   );
-  await fc.assert(fc.asyncProperty(
+  await holds(fc.asyncProperty(
     fc.array(operation),
     fc.infiniteStream(fc.boolean()),
     async (operations, failures) => {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Problem } from "../http/problem.ts";
 import { DbError } from "./client.ts";
 import { groupCommit, type GroupCommitOptions } from "./group_commit.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 /** A commit that the test lets end when it likes. */
 function gated() {
@@ -164,7 +165,7 @@ const worlds = fc.record({
 });
 
 Deno.test("groupCommit(): each caller gets its own answer, each item is stored at most once and iff told so", async () => {
-  await fc.assert(
+  await holds(
     fc.asyncProperty(worlds, async ({ arrivals, outages, maxItems, inFlight }) => {
       const stored: number[] = [];
       let commits = 0, under = 0, most = 0;
@@ -203,7 +204,7 @@ Deno.test("groupCommit(): each caller gets its own answer, each item is stored a
       assertEquals(most <= inFlight, true);
       if (inFlight === 1) assertEquals(stored, [...stored].sort((a, b) => a - b));
     }),
-    { numRuns: 200 },
+    { cases: 200 },
   );
 });
 

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { DbError } from "./client.ts";
 import { BUCKETS_MS, createMeasurements, type Measurement } from "./measurements.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("measurements: everything measured is sent once, whatever fails in between", async () => {
   const { warn } = console;
@@ -14,7 +15,7 @@ Deno.test("measurements: everything measured is sent once, whatever fails in bet
     }),
     fc.constant("flush" as const),
   );
-  await fc.assert(fc.asyncProperty(
+  await holds(fc.asyncProperty(
     fc.array(operation),
     fc.infiniteStream(fc.boolean()),
     async (operations, failures) => {

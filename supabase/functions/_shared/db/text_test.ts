@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { isStorableText, storableText } from "./text.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("storableText() replaces NULs and halves of surrogate pairs, each by one character", () => {
   for (
@@ -16,7 +17,7 @@ Deno.test("storableText() replaces NULs and halves of surrogate pairs, each by o
 });
 
 Deno.test("storableText() is storable, and leaves alone what is", () => {
-  fc.assert(
+  holds(
     fc.property(fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }), (text) => {
       const stored = storableText(text);
       assertEquals(isStorableText(stored), true);

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import table from "../../../../tests/cases/allowlist.json" with { type: "json" };
 import { checkPattern, compileAllowlist, parsePattern, permit } from "./allowlist.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 interface PatternCase {
   pattern: string;
@@ -50,7 +51,7 @@ const domain = fc.tuple(fc.stringMatching(/^q[a-z]{4,8}$/), fc.constantFrom("com
   .map((parts) => parts.join("."));
 
 Deno.test("permit(): a wildcard takes each name below its host and no other", async () => {
-  await fc.assert(
+  await holds(
     fc.asyncProperty(
       domain,
       domain,
@@ -90,15 +91,16 @@ Deno.test("permit(): whatever the text, what is permitted is https to the one ho
     "x",
     "。",
   );
-  let permitted = 0;
+  let tried = 0, permitted = 0;
   const urls = fc.oneof(
     fc.webUrl(),
     fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join("")),
     fc.array(piece, { maxLength: 5 }).map((pieces) => `https://api.example.com${pieces.join("")}`),
     fc.array(piece, { maxLength: 5 }).map((pieces) => `https://${pieces.join("")}api.example.com/`),
   );
-  fc.assert(
+  holds(
     fc.property(urls, (url) => {
+      tried++;
       for (const allowLoopback of [false, true]) {
         const permission = permit(url, allowlist, { allowLoopback });
         if (!permission.ok) continue;
@@ -115,7 +117,10 @@ Deno.test("permit(): whatever the text, what is permitted is https to the one ho
         ]);
       }
     }),
-    { numRuns: 5000 },
+    { cases: 5000 },
   );
-  assert(permitted > 50, `only ${permitted} of the texts were permitted: the property says little`);
+  assert(
+    permitted > tried / 20,
+    `only ${permitted} of the ${tried} texts were permitted: the property says little`,
+  );
 });

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_REPLIES } from "./answer.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -10,7 +11,7 @@ const found = (json: unknown, type: string | null = JSON_TYPE) =>
 Deno.test("keptText(): whole characters, at most MAX_KEPT bytes, no NUL", () => {
   assertEquals(keptText(bytesOf("a\u0000b")), "a\ufffdb");
   assertEquals(keptText(new Uint8Array([0xff, 0x61])), "\ufffda");
-  fc.assert(fc.property(fc.nat(3), fc.constantFrom("é", "€", "😀"), (offset, character) => {
+  holds(fc.property(fc.nat(3), fc.constantFrom("é", "€", "😀"), (offset, character) => {
     const text = "x".repeat(offset) + character.repeat(MAX_KEPT);
     const kept = keptText(bytesOf(text));
     assertEquals(text.startsWith(kept), true);
@@ -64,7 +65,7 @@ Deno.test("findReplies(): what counts as replies", () => {
 });
 
 Deno.test("findReplies() never throws, and what it gives fits jsonb", () => {
-  fc.assert(
+  holds(
     fc.property(fc.array(fc.oneof(fc.jsonValue({ stringUnit: "binary" }), fc.object())), (replies) => {
       const out = found({ replies });
       if (out === undefined || !("replies" in out)) return;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Failure, JITTER, MAX_RETRY_AFTER_MS, next, SCHEDULE } from "./retry.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
 const MIDDLE = 0.5; // no jitter
@@ -53,7 +54,7 @@ Deno.test("next(): waits stay within the jitter and the clamp, and end after 8 a
     status: fc.integer({ min: 300, max: 599 }).filter((status) => status !== 410),
     retryAfterMs: fc.nat({ max: 2 ** 31 }),
   }, { requiredKeys: [] });
-  fc.assert(fc.property(
+  holds(fc.property(
     fc.integer({ min: 1, max: 20 }),
     failure,
     fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

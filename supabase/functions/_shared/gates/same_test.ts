@@ -1,10 +1,11 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { same } from "./same.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("same() is equality", () => {
   const text = fc.string({ unit: "binary" });
-  fc.assert(fc.property(text, text, (a, b) => {
+  holds(fc.property(text, text, (a, b) => {
     assertEquals(same(a, b), a === b);
     assertEquals(same(a, `${a}`), true);
   }));

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Cache } from "./cache.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("Cache: never heavier than it may be, and what it gives is what was set last", () => {
   const step = fc.oneof(
@@ -8,7 +9,7 @@ Deno.test("Cache: never heavier than it may be, and what it gives is what was se
     fc.record({ get: fc.nat(20) }),
     fc.record({ delete: fc.nat(20) }),
   );
-  fc.assert(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+  holds(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
     const cache = new Cache<number>(10), last = new Map<string, number>();
     steps.forEach((step, i) => {
       if ("set" in step) {

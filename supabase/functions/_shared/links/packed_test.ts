@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { PackedCache } from "./packed.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const MB = 1 << 20;
 
@@ -14,7 +15,7 @@ Deno.test("PackedCache: what was put in and not taken out is there, whatever cam
     }),
     fc.record({ do: fc.constant("delete" as const), key, value: fc.constant("") }),
   );
-  fc.assert(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+  holds(fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
     const cache = new PackedCache(8 * MB), model = new Map<string, string>();
     for (const { do: what, key, value } of steps) {
       cache.delete(key);

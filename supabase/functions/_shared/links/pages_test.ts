@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { appleAppSiteAssociation, assetLinks } from "./domain.ts";
 import { appPage, escapeHtml, passwordPage, previewPage } from "./pages.ts";
 import { rulesOf } from "../../../../tests/support/links_samples.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const nasty = fc.oneof(
   fc.string({ unit: "binary" }),
@@ -23,7 +24,7 @@ const elements = (html: string) =>
 Deno.test("pages: what is put in adds no element and no attribute", () => {
   const plain = elements(previewPage({ title: "a", description: "b", image: "c" }, "d", "n").html);
   const plainApp = elements(appPage("myapp://x", "https://www.example.com/", "n").html);
-  fc.assert(fc.property(nasty, nasty, nasty, (a, b, c) => {
+  holds(fc.property(nasty, nasty, nasty, (a, b, c) => {
     assertEquals(elements(previewPage({ title: a, description: b, image: c }, a, "n").html), plain);
     const { html } = appPage(a, b, "n");
     assertEquals(elements(html), plainApp);

@@ -1,6 +1,7 @@
 import { assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { hideValue, lastFour, redactText, redactValue } from "./redact.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const cases: [string, string, string][] = [
   ["E.164", "to +491701234567 now", "to +…4567 now"],
@@ -67,12 +68,12 @@ Deno.test("redactText(): no phone number passes, whatever stands around it", () 
   const words = fc.string({ unit: "grapheme", maxLength: 40 }).map((text) =>
     text.replace(/[\p{Nd}%.()\-\/\s]/gu, "")
   );
-  fc.assert(
+  holds(
     fc.property(words, phones, words, (before, phone, after) => {
       const safe = redactText(`${before}|${phone}|${after}`);
       assertEquals(longestRun(safe) < 7, true, safe);
     }),
-    { numRuns: 2000 },
+    { cases: 2000 },
   );
 });
 
@@ -94,16 +95,16 @@ const secretForms = fc.tuple(
 );
 
 Deno.test("redactText(): no secret in a known form passes", () => {
-  fc.assert(
+  holds(
     fc.property(fc.string({ maxLength: 30 }), secretForms, (before, [form, secret]) => {
       assertEquals(redactText(`${before} ${form(secret)} end`).includes(secret), false);
     }),
-    { numRuns: 2000 },
+    { cases: 2000 },
   );
 });
 
 Deno.test("redactText(): a registered value never passes, whatever it looks like", () => {
-  fc.assert(fc.property(random, fc.string(), fc.string(), (secret, before, after) => {
+  holds(fc.property(random, fc.string(), fc.string(), (secret, before, after) => {
     hideValue(secret);
     assertEquals(redactText(before + secret + after).includes(secret), false);
   }));
@@ -166,7 +167,7 @@ Deno.test("redactValue(): any value, keys included, gives safe JSON and never th
     values: [phones, fc.boolean(), fc.integer({ min: 1e6 }), fc.constant(Symbol("x"))],
     key: fc.oneof(phones, fc.string()),
   });
-  fc.assert(
+  holds(
     fc.property(values, (value) => {
       const json = JSON.stringify(redactValue({ value }));
       const strings = json.replace(/\d{4}-\d\d-\d\dT[\d:.]{12}Z|\[\d+ (?:bytes|characters|more)\]/g, "");
@@ -174,7 +175,7 @@ Deno.test("redactValue(): any value, keys included, gives safe JSON and never th
         assertEquals(longestRun(JSON.parse(text[0])) < 7, true, text[0]);
       }
     }),
-    { numRuns: 1000 },
+    { cases: 1000 },
   );
 });
 

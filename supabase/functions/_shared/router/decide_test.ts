@@ -13,6 +13,7 @@ import {
   type Rules,
   type WaitingConversation,
 } from "./decide.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const NOW = new Date("2026-03-02T10:00:00Z");
 const at = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000).toISOString();
@@ -192,7 +193,7 @@ const someRoutes = fc.uniqueArray(
 const someTexts = fc.array(fc.option(fc.constantFrom("x", "y")), { minLength: 1, maxLength: 6 });
 
 Deno.test("decide(): deciding in two calls is deciding in one", async () => {
-  await fc.assert(fc.asyncProperty(someRoutes, someTexts, fc.nat(6), async (routes, texts, cut) => {
+  await holds(fc.asyncProperty(someRoutes, someTexts, fc.nat(6), async (routes, texts, cut) => {
     const by = await rules(routes);
     const whole = decide(waiting(texts), by, NOW);
     const { messages } = waiting(texts);
@@ -212,7 +213,7 @@ Deno.test("decide(): deciding in two calls is deciding in one", async () => {
 });
 
 Deno.test("decide(): every message is decided once, to destinations of the one route that the reasons name", async () => {
-  await fc.assert(fc.asyncProperty(someRoutes, someTexts, async (routes, texts) => {
+  await holds(fc.asyncProperty(someRoutes, someTexts, async (routes, texts) => {
     const conversation = waiting(texts);
     const { decisions } = decide(conversation, await rules(routes), NOW);
     assertEquals(decisions.map(({ message_id }) => message_id), conversation.messages.map(({ id }) => id));
@@ -236,7 +237,7 @@ Deno.test("decide(): every message is decided once, to destinations of the one r
 });
 
 Deno.test("decide(): who is held is who the flag leaves out", async () => {
-  await fc.assert(
+  await holds(
     fc.asyncProperty(fc.uuid(), fc.integer({ min: 0, max: 10_000 }), async (contact_id, hundredths) => {
       const by = await rules([REST], { rollout_percentage: hundredths / 100 });
       const { held, decisions } = decide(waiting(["hi"], { contact_id }), by, NOW);

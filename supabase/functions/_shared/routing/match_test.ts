@@ -4,6 +4,7 @@ import type { MessageFacts } from "./facts.ts";
 import { type Decision, match, MAX_FINDINGS, type RoutingContext } from "./match.ts";
 import { compileRoutes, type RouteRow } from "./routes.ts";
 import { message, route } from "../../../../tests/support/routing_samples.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const now = new Date("2026-03-02T10:00:00Z");
 const later = new Date("2026-03-02T10:00:01Z");
@@ -198,7 +199,7 @@ const rowsOf = fc.uniqueArray(
 ).map((rows) => rows.map((row) => route(row)));
 
 Deno.test("match(): only a route that may take the message does, it is the first such one, and sticky never opens a closed one", async () => {
-  await fc.assert(
+  await holds(
     fc.asyncProperty(rowsOf, fc.nat(), fc.boolean(), async (rows, pick, stuck) => {
       const stickyTo = stuck ? rows[pick % Math.max(rows.length, 1)]?.id : undefined;
       const decision = await ask(rows, {}, {
@@ -229,6 +230,6 @@ Deno.test("match(): only a route that may take the message does, it is the first
       );
       assertEquals(JSON.parse(JSON.stringify(decision)), decision, "plain JSON");
     }),
-    { numRuns: 500 },
+    { cases: 500 },
   );
 });

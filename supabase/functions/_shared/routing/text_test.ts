@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { fold, holdsWord, MAX_TEXT, normalise, viewOf } from "./text.ts";
 import { message } from "../../../../tests/support/routing_samples.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const same = (a: string, b: string) => fold(normalise(a)) === fold(normalise(b));
 
@@ -25,7 +26,7 @@ Deno.test("normalise() and fold() unite what looks the same", () => {
 });
 
 Deno.test("normalise() changes nothing when applied again and looks at MAX_TEXT units at most", () => {
-  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+  holds(fc.property(fc.string({ unit: "binary" }), (text) => {
     const once = normalise(text);
     assertEquals(normalise(once), once);
     assertEquals(fold(fold(once)), fold(once));
@@ -73,7 +74,7 @@ Deno.test("holdsWord() finds whole words in any script", () => {
 });
 
 Deno.test("holdsWord() finds a word put between any other text and a space, and never one glued into letters", () => {
-  fc.assert(fc.property(
+  holds(fc.property(
     fc.string({ unit: "grapheme" }),
     fc.constantFrom("stop", "возврат", "退款", "มาก", "c++"),
     fc.string({ unit: "grapheme" }),
@@ -81,7 +82,7 @@ Deno.test("holdsWord() finds a word put between any other text and a space, and 
       assertEquals(holdsWord(normalise(`${left} ${keyword} ${right}`), keyword), true);
     },
   ));
-  fc.assert(fc.property(fc.stringMatching(/^[a-z0-9]{1,9}$/), (glue) => {
+  holds(fc.property(fc.stringMatching(/^[a-z0-9]{1,9}$/), (glue) => {
     fc.pre(!glue.includes("q"));
     assertEquals(holdsWord(`${glue}qu`, "qu"), false);
     assertEquals(holdsWord(`qu${glue}`, "qu"), false);

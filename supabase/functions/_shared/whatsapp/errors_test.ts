@@ -7,6 +7,7 @@ import {
   MAX_SEND_ATTEMPTS,
   nextSendAttempt,
 } from "./errors.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {
   const codes: [FailureKind, number[]][] = [
@@ -89,7 +90,7 @@ Deno.test("nextSendAttempt() backs off from 1 s by 4x to 15 min, and gives up af
 });
 
 Deno.test("nextSendAttempt() jitters by a fifth, and never comes before Retry-After allows", () => {
-  fc.assert(fc.property(
+  holds(fc.property(
     fc.integer({ min: 1, max: MAX_SEND_ATTEMPTS - 1 }),
     fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
     fc.option(fc.nat(10 * MAX_RETRY_AFTER_MS), { nil: undefined }),

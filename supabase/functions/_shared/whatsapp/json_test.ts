@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ALTERED, decode, id, isStorable, MAX_DEPTH, text, time, toStorable } from "./json.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const nested = (depth: number, bottom: unknown = 1) => {
@@ -10,7 +11,7 @@ const nested = (depth: number, bottom: unknown = 1) => {
 };
 
 Deno.test("decode() gives what JSON.parse gives, for any JSON", () => {
-  fc.assert(fc.property(fc.json(), (source) => {
+  holds(fc.property(fc.json(), (source) => {
     assertEquals(decode(bytes(source)), JSON.parse(source));
   }));
 });
@@ -80,7 +81,7 @@ Deno.test("toStorable() keeps a member named __proto__ a member", () => {
 
 Deno.test("toStorable() makes anything storable and leaves what is storable alone", () => {
   const anything = fc.jsonValue({ stringUnit: "binary" });
-  fc.assert(fc.property(anything, (value) => {
+  holds(fc.property(anything, (value) => {
     const kept = toStorable(value);
     assertEquals(isStorable(kept), true);
     if (isStorable(value)) assertEquals(kept, value);

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { decode, isStorable, MAX_DEPTH } from "./json.ts";
 import { parse, unreadable, type Update } from "./updates.ts";
+import { holds } from "../../../../tests/support/property.ts";
 
 const CASES = new URL("../../../../tests/fixtures/whatsapp/", import.meta.url);
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -42,7 +43,7 @@ Deno.test("parse() gives the same keys whatever the layout of the same bytes' JS
 
 Deno.test("parse() never throws, and its updates can always be stored", () => {
   const anything = fc.jsonValue({ stringUnit: "binary" });
-  fc.assert(fc.property(anything, (body) => checkShape(parse(body))));
+  holds(fc.property(anything, (body) => checkShape(parse(body))));
 });
 
 /** Bodies of the right outline with anything at all in the places that matter. */
@@ -111,14 +112,14 @@ function checkShape(updates: Update[]): void {
 }
 
 Deno.test("parse() takes anything in the right outline", () => {
-  fc.assert(fc.property(roughBody(fc.jsonValue({ stringUnit: "binary", maxDepth: 2 })), (body) => {
+  holds(fc.property(roughBody(fc.jsonValue({ stringUnit: "binary", maxDepth: 2 })), (body) => {
     checkShape(parse(body));
   }));
 });
 
 Deno.test("parse() loses nothing: every text of a body is in some update", () => {
   // Texts that do not repeat, so that finding one means that this very place was kept.
-  fc.assert(fc.property(roughBody(fc.uuid()), (body) => assertNothingLost(body)), { numRuns: 500 });
+  holds(fc.property(roughBody(fc.uuid()), (body) => assertNothingLost(body)), { cases: 500 });
 });
 
 /** What describes an envelope rather than what happened. */
@@ -205,7 +206,7 @@ Deno.test("parse() takes 1,000 updates of 3 MB apart in a fraction of the 2 s of
 });
 
 Deno.test("unreadable() keeps the beginning of a body, whatever its bytes", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 100 }), (body, max) => {
+  holds(fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 1, max: 100 }), (body, max) => {
     const update = unreadable(body, max);
     checkShape([update]);
     assertEquals(update.field, "invalid_json");

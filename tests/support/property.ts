@@ -1,0 +1,39 @@
+/** Properties (fast-check) with as many cases as there is time for, from the seed of the run. */
+import fc from "fast-check";
+
+/** Variable with the seed of the run, a whole number; tests/run.ts sets it. */
+export const SEED_VARIABLE = "TEST_SEED";
+/** Variable that asks for every case of every property when it is `all`; tests/run.ts sets it. */
+export const CASES_VARIABLE = "TEST_CASES";
+
+/** So many cases a property has at least, however little time there is. */
+const FEWEST = 20;
+
+/**
+ * Holds a property to random cases. A failure prints the case, the seed and the path to it.
+ * @param options.cases How many in a run of everything or of `test:slow`; a quick run takes a tenth, at least 20.
+ *   @default {100}
+ */
+export function holds<Ts>(
+  property: fc.IAsyncPropertyWithHooks<Ts> | fc.IAsyncProperty<Ts>,
+  options?: Options<Ts>,
+): Promise<void>;
+export function holds<Ts>(
+  property: fc.IPropertyWithHooks<Ts> | fc.IProperty<Ts>,
+  options?: Options<Ts>,
+): void;
+export function holds<Ts>(
+  property: fc.IRawProperty<Ts>,
+  { cases = 100, ...others }: Options<Ts> = {},
+): void | Promise<void> {
+  const seed = Number(Deno.env.get(SEED_VARIABLE) ?? NaN);
+  const all = Deno.env.get(CASES_VARIABLE) === "all";
+  return fc.assert(property, {
+    ...others,
+    ...(Number.isInteger(seed) ? { seed } : {}),
+    numRuns: all ? cases : Math.min(cases, Math.max(FEWEST, Math.ceil(cases / 10))),
+  });
+}
+
+/** As fast-check's, but for those that are decided here. */
+type Options<Ts> = Omit<fc.Parameters<Ts>, "numRuns" | "seed"> & { cases?: number };
