@@ -1,0 +1,40 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseOptions } from "./options.ts";
+
+const parse = (...args: string[]) => parseOptions(args, 4, () => 0.5);
+
+Deno.test("parseOptions(): everything by default, in all cases, on all processors", () => {
+  assertEquals(parse(), {
+    wanted: [],
+    seed: 2 ** 30,
+    jobs: 4,
+    changed: undefined,
+    cases: "all",
+    verbose: false,
+    filter: undefined,
+    help: false,
+  });
+});
+
+Deno.test("parseOptions(): a part has few cases, but for the slow one; what is given wins", () => {
+  assertEquals(parse("unit").cases, "few");
+  assertEquals(parse("slow").cases, "all");
+  assertEquals(parse("unit", "--cases", "all").cases, "all");
+  assertEquals(parse("--cases=few").cases, "few");
+  assertEquals(parse("--seed", "7", "--jobs=1").seed, 7);
+  assertEquals(parse("--changed").changed, "HEAD");
+  assertEquals(parse("--changed=main", "database", "links").changed, "main");
+  assertEquals(parse("database", "links").wanted, ["database", "links"]);
+});
+
+Deno.test("parseOptions(): an argument that makes no sense is named", () => {
+  const cases: [args: string[], named: string][] = [
+    [["--seed", "x"], "--seed"],
+    [["--seed", "-1"], "--seed"],
+    [["--seed", "99999999999"], "--seed"],
+    [["--jobs", "0"], "--jobs"],
+    [["--cases", "some"], "--cases"],
+    [["--parallel"], "--parallel"],
+  ];
+  for (const [args, named] of cases) assertThrows(() => parse(...args), TypeError, named);
+});
