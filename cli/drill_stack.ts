@@ -1,6 +1,5 @@
 /** The stack of a drill: this checkout's local stack as a process of its own, on ports and data that are nobody else's. */
 import { join, ROOT } from "../local/paths.ts";
-import { freePort } from "../local/postgres.ts";
 import { CliError } from "./errors.ts";
 
 export interface DrillStack {
@@ -18,7 +17,7 @@ export async function startDrillStack(functions: string): Promise<DrillStack> {
   if (Deno.build.os !== "windows") await Deno.chmod(parent, 0o755);
   const data = join(parent, "data"), file = join(data, "stack.json");
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(ROOT, "local", "start.ts"), "--port", String(freePort()), "--data", data]
+    args: ["run", "-A", join(ROOT, "local", "start.ts"), "--port", "0", "--data", data]
       .concat(["--functions", functions]),
     cwd: ROOT,
     // Never the database of whoever runs this.

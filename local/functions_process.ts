@@ -1,7 +1,7 @@
 /** Running the functions host: spawned, ready, started again when it dies, stopped in order. */
 import { join, ROOT } from "./paths.ts";
 import { type HostOptions, PORT_IN_USE } from "./functions_host.ts";
-import { StackError } from "./stack_error.ts";
+import { PortInUse } from "./stack_error.ts";
 
 export interface ChildOptions {
   host: HostOptions;
@@ -49,7 +49,7 @@ export function startFunctionsHost(options: ChildOptions): Child {
       const { code } = await watched.status;
       if (stopping) return;
       if (child !== watched) continue;
-      if (code === PORT_IN_USE) throw portInUse(port);
+      if (code === PORT_IN_USE) throw new PortInUse(port);
       if (performance.now() - began > STABLE_MS) wait = BACKOFF_MS.first;
       await new Promise((done) => setTimeout(done, wait));
       wait = Math.min(wait * 2, BACKOFF_MS.last);
@@ -103,11 +103,6 @@ async function free(port: number): Promise<void> {
     }
     await new Promise((done) => setTimeout(done, 10));
   }
-}
-
-/** The sentence for a port that somebody else has. */
-export function portInUse(port: number): StackError {
-  return new StackError(`Port ${port} is in use. Stop what listens there, or choose another with --port.`);
 }
 
 /** Detached: Ctrl-C reaches the supervisor alone, which stops this one when its work is done. */

@@ -4,7 +4,7 @@ import { FUNCTIONS, resolve } from "./paths.ts";
 import { StackError } from "./stack_error.ts";
 
 export interface StartOptions {
-  /** Public port on 127.0.0.1. */
+  /** Public port on 127.0.0.1; 0 for any that is free. */
   port: number;
   /** Data folder. */
   data: string;
@@ -23,7 +23,7 @@ export const HELP = `Starts Gatelink on this machine: Postgres, Data API, Auth, 
 
   deno task start [options]          Ctrl-C stops all of it, the data stays
 
-  --port PORT        where it listens on 127.0.0.1 (54321)
+  --port PORT        where it listens on 127.0.0.1 (54321); 0 takes any that is free
   --data DIR         where its data lives (.gatelink)
   --fresh            throw away the data first
   --no-seed          leave out flags, admin, demo service and demo route
@@ -55,8 +55,8 @@ export function parseOptions(args: string[], env: { get(name: string): string | 
     throw new StackError(`${(error as Error).message}\n\n${HELP}`);
   }
   const port = Number(values.port);
-  if (!/^\d+$/.test(values.port) || port < 1 || port > 65_535) {
-    throw new StackError(`--port takes a number from 1 to 65535, not ${values.port}.`);
+  if (!/^\d+$/.test(values.port) || port > 65_535) {
+    throw new StackError(`--port takes a number from 0 to 65535, not ${values.port}.`);
   }
   const databaseUrl = env.get("DATABASE_URL")?.trim() || undefined;
   if (values.fresh && databaseUrl !== undefined) {

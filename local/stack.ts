@@ -7,16 +7,17 @@ import { embeddedDatabase, ownDatabase } from "./database.ts";
 import { createDemoService } from "./demo_service.ts";
 import { type Deployment, forgetDeployed, watchDeployment } from "./deployment.ts";
 import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
-import { portInUse, startFunctionsHost } from "./functions_process.ts";
+import { startFunctionsHost } from "./functions_process.ts";
 import { startGateway } from "./gateway.ts";
 import { createMailbox } from "./mailbox.ts";
 import type { StartOptions } from "./options.ts";
 import { createPanel } from "./panel.ts";
 import { join } from "./paths.ts";
+import { freePort } from "./postgres.ts";
 import { describeProcess } from "./processes.ts";
 import { DEMO, seed } from "./seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
-import { StackError } from "./stack_error.ts";
+import { PortInUse, StackError } from "./stack_error.ts";
 
 export interface Stack {
   /** What stack.json holds. */
@@ -32,12 +33,31 @@ const HEALTHY_WITHIN_MS = 60_000;
 /** How long the functions host of a killed run may take to notice, in milliseconds. */
 const LEFTOVER_MS = 5_000;
 
+/** How many free ports are tried where any will do: another program may take one before it is listened on. */
+const PORTS = 5;
+
 /**
  * Starts a stack and resolves when it serves.
  * @param say Told of each step, for the user.
+ * @param choosePort Gives a free port for a start where any will do.
  * @throws StackError when it can't; what was started is stopped.
  */
-export async function startStack(options: StartOptions, say: (line: string) => void): Promise<Stack> {
+export async function startStack(
+  options: StartOptions,
+  say: (line: string) => void,
+  choosePort: () => number = freePort,
+): Promise<Stack> {
+  if (options.port !== 0) return await startOnPort(options, say);
+  for (let tried = 1;; tried++) {
+    try {
+      return await startOnPort({ ...options, port: choosePort() }, say);
+    } catch (error) {
+      if (!(error instanceof PortInUse) || tried === PORTS) throw error;
+    }
+  }
+}
+
+async function startOnPort(options: StartOptions, say: (line: string) => void): Promise<Stack> {
   // Undone in reverse, at a stop and when a later step fails.
   const undo: (() => unknown)[] = [];
   const stop = async () => {
@@ -97,7 +117,10 @@ async function start(
         select code from public.links where state = 'active' order by created_at desc, code limit 50`)
         .map(({ code }) => code),
   });
+  // Only this stack answers here: another one's health is no proof that this one serves.
+  const mark = `/${crypto.randomUUID()}`;
   const gateway = startGateway({
+    [mark]: () => new Response(null, { status: 204 }),
     "/rest/v1": api.fetch,
     "/auth/v1": api.fetch,
     "/simulator": simulator.fetch,
@@ -129,20 +152,6 @@ async function start(
   undo.push(() => host.stop());
   // First of these: its event streams to open pages would last for ever.
   undo.push(() => simulator.stop());
-  await Promise.race([healthy(url), host.failed, database.failed]);
-  let renewals = Promise.resolve();
-  const watcher = watchDeployment(
-    { data: folder.path, own },
-    (deployment) => {
-      say(`Secrets or functions changed; serving ${deployment.source.functions}`);
-      renewals = renewals.then(() => host.renew(deployed(deployment)));
-    },
-    (error) => say(error instanceof StackError ? error.message : String(error)),
-  );
-  undo.push(() => (watcher.stop(), renewals));
-  const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
-  undo.push(() => clock.stop());
-
   const file = (): StackFile => ({
     url,
     dbUrl: database.url,
@@ -158,7 +167,25 @@ async function start(
     pids: { supervisor: Deno.pid, functions: host.pid(), postgres: database.pid() },
   });
   announce = () => folder.announce(file());
+  // Before anybody can ask for its health: who has got a 200 may read the file.
   announce();
+  await Promise.race([
+    answers(`${url}${mark}`).then(() => answers(`${url}/functions/v1/health`)),
+    host.failed,
+    database.failed,
+  ]);
+  let renewals = Promise.resolve();
+  const watcher = watchDeployment(
+    { data: folder.path, own },
+    (deployment) => {
+      say(`Secrets or functions changed; serving ${deployment.source.functions}`);
+      renewals = renewals.then(() => host.renew(deployed(deployment)));
+    },
+    (error) => say(error instanceof StackError ? error.message : String(error)),
+  );
+  undo.push(() => (watcher.stop(), renewals));
+  const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
+  undo.push(() => clock.stop());
   return { file: file(), failed: Promise.race([host.failed, database.failed]) };
 }
 
@@ -179,7 +206,7 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
     if (Date.now() > deadline) {
       if (
         leftover === undefined || killed || !/functions_host\.ts/.test(describeProcess(leftover)?.args ?? "")
-      ) throw portInUse(port);
+      ) throw new PortInUse(port);
       Deno.kill(leftover, "SIGKILL");
       killed = true;
     }
@@ -187,12 +214,13 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
   }
 }
 
-async function healthy(url: string): Promise<void> {
+/** Resolves when an address answers well. */
+async function answers(url: string): Promise<void> {
   const deadline = Date.now() + HEALTHY_WITHIN_MS;
   let last = "nothing";
   while (Date.now() < deadline) {
     try {
-      const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
       last = `${response.status} ${(await response.text()).slice(0, 500)}`;
       if (response.ok) return;
     } catch (error) {
@@ -200,7 +228,7 @@ async function healthy(url: string): Promise<void> {
     }
     await new Promise((done) => setTimeout(done, 25));
   }
-  throw new StackError(`${url}/functions/v1/health did not answer 200. Its last answer: ${last}`);
+  throw new StackError(`${url} did not answer 200. Its last answer: ${last}`);
 }
 
 /** The demo service, with the secrets of its destination as they are in the database now. */

@@ -2,3 +2,12 @@
 export class StackError extends Error {
   override name = "StackError";
 }
+
+/** Somebody else has the port. */
+export class PortInUse extends StackError {
+  override name = "PortInUse";
+
+  constructor(port: number) {
+    super(`Port ${port} is in use. Stop what listens there, or choose another with --port.`);
+  }
+}

@@ -84,7 +84,9 @@ Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is expla
   try {
     const stack = await startStack({ env: { DATABASE_URL: database.url } });
     try {
-      assertEquals((await stack.rpc("status")).status, 200);
+      const answer = await stack.rpc("status");
+      await answer.body?.cancel();
+      assertEquals(answer.status, 200);
       assertEquals(stack.pids().postgres, undefined);
       assertEquals(stack.stack.dbUrl, database.url);
     } finally {

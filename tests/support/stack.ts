@@ -1,12 +1,11 @@
 /** Whole local stacks for tests, started as `deno task start` starts them. */
 import type { StackFile } from "../../local/data_folder.ts";
 import { join, ROOT } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
 
 export interface StackOptions {
   /** Data folder. @default a temporary one, removed by `stop` */
   data?: string;
-  /** @default a free one */
+  /** @default any that is free */
   port?: number;
   /** Folder of the functions. @default those of the repository */
   functions?: string;
@@ -53,14 +52,13 @@ export async function startStack(options: StackOptions = {}): Promise<RunningSta
 export async function tryStack(options: StackOptions = {}): Promise<RunningStack | FailedStart> {
   const temporary = options.data === undefined ? await temporaryFolder() : undefined;
   const dir = options.data ?? join(temporary!.path, "data");
-  const port = options.port ?? freePort();
   const functions = options.functions === undefined ? [] : ["--functions", options.functions];
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "-A",
       "local/start.ts",
-      ...["--port", String(port), "--data", dir],
+      ...["--port", String(options.port ?? 0), "--data", dir],
       ...functions,
       ...options.args ?? [],
     ],
@@ -92,8 +90,8 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
     await remove();
     return { code: code!, output };
   }
-  const url = `http://127.0.0.1:${port}`;
   const stack = readFile();
+  const { url } = stack;
   return {
     url,
     dir,
