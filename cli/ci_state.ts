@@ -2,6 +2,7 @@
 import { join } from "../local/paths.ts";
 import { fetchReason } from "./errors.ts";
 import { git } from "./git.ts";
+import type { Io } from "./io.ts";
 
 /** What `.ci/run` leaves in `.ci/last.json`. */
 interface LastRun {
@@ -20,11 +21,12 @@ export interface CiState {
 }
 
 /**
- * Asks the last `.ci/run` of this checkout, and where that was another commit, GitHub.
+ * Asks the last `.ci/run` of this checkout, and where that was another commit, GitHub: GITHUB_API_URL and GITHUB_TOKEN as
+ * in GitHub's own workflows.
  *
  * Failure policy: closed. What cannot be told is not ok.
  */
-export async function ciState(root: string): Promise<CiState> {
+export async function ciState(root: string, env: Io["env"]): Promise<CiState> {
   const commit = await git(root, "rev-parse", "HEAD");
   const short = commit.slice(0, 12);
   const dirty = await git(root, "status", "--porcelain", "--untracked-files=no") !== "";
@@ -38,7 +40,7 @@ export async function ciState(root: string): Promise<CiState> {
     };
   }
   const repository = await gitHub(root);
-  if (repository !== undefined) return await askGitHub(repository, commit);
+  if (repository !== undefined) return await askGitHub(repository, commit, env);
   return {
     ok: false,
     said: local === undefined
@@ -71,10 +73,9 @@ interface CheckRun {
   conclusion: string | null;
 }
 
-/** GITHUB_API_URL and GITHUB_TOKEN as in GitHub's own workflows. */
-async function askGitHub(repository: string, commit: string): Promise<CiState> {
-  const api = Deno.env.get("GITHUB_API_URL") ?? "https://api.github.com";
-  const token = Deno.env.get("GITHUB_TOKEN");
+async function askGitHub(repository: string, commit: string, env: Io["env"]): Promise<CiState> {
+  const api = env.GITHUB_API_URL ?? "https://api.github.com";
+  const token = env.GITHUB_TOKEN;
   const short = commit.slice(0, 12);
   try {
     const response = await fetch(`${api}/repos/${repository}/commits/${commit}/check-runs?per_page=100`, {

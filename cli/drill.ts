@@ -70,17 +70,17 @@ Example:
 }
 
 /** Runs the drill. @throws {CliError} when its stack does not start */
-export async function drillAll({ progress }: Pick<Session, "progress">): Promise<Drilled[]> {
+export async function drillAll({ io, progress }: Pick<Session, "io" | "progress">): Promise<Drilled[]> {
   progress("making a project");
   const project = await makeProject();
   try {
     progress("starting a stack");
     const stack = await startDrillStack(project.functions);
     try {
-      const found = await findStack((name) => name === "GATELINK_STACK" ? stack.file : undefined);
+      const found = await findStack({ env: { GATELINK_STACK: stack.file }, cwd: io.cwd });
       const api = connect(found);
       // What the levels say while they go is not the drill's result.
-      const session: Session = { api: () => Promise.resolve(api), progress, say: () => {} };
+      const session: Session = { io, api: () => Promise.resolve(api), progress, say: () => {} };
       const world: World = {
         session,
         project,

@@ -20,8 +20,8 @@ export const RUNBOOKS = [
 export const CODE_GATES: Gate[] = [
   {
     ...entry("ci"),
-    async check({ root }) {
-      const { ok, said } = await ciState(root);
+    async check({ root, session }) {
+      const { ok, said } = await ciState(root, session.io.env);
       return ok ? passed(said) : open(said, "bash .ci/run, or push and let CI run");
     },
   },

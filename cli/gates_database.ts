@@ -86,7 +86,7 @@ interface Backups {
 }
 
 /** What Supabase says of a hosted project; what the server says of its archive elsewhere. */
-async function backup({ api, facts, local, projectRef, now }: World) {
+async function backup({ session, api, facts, local, projectRef, now }: World) {
   if (local) return notApplicable("a stack of this machine");
   const how =
     "Take one (dashboard: Database > Backups), or sign that there is one: gatelink gates sign FLAG --gate backup";
@@ -95,7 +95,7 @@ async function backup({ api, facts, local, projectRef, now }: World) {
   if (mode === "on" && last_at !== null && !failing && ageOf(last_at) < BACKUP_WITHIN_S) {
     return passed(`the log is archived, last ${age(ageOf(last_at))} ago`);
   }
-  const project = await openProject(api.stack, projectRef);
+  const project = await openProject(session.io, api.stack, projectRef);
   try {
     const { pitr_enabled, backups = [] } = await project.json<Backups>(["backups", "list"]);
     if (pitr_enabled) return passed("point-in-time recovery is on");

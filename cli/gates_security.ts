@@ -94,9 +94,9 @@ async function rateLimits({ api }: World) {
   );
 }
 
-async function secretsAge({ api, local, projectRef, now }: World) {
+async function secretsAge({ session, api, local, projectRef, now }: World) {
   if (local) return notApplicable("a stack of this machine");
-  const project = await openProject(api.stack, projectRef);
+  const project = await openProject(session.io, api.stack, projectRef);
   try {
     const { secrets } = await project.json<{ secrets: { name: string; updated_at?: string }[] }>([
       "secrets",

@@ -1,6 +1,7 @@
 /** `gatelink links add`: one link. */
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
+import type { Io } from "./io.ts";
 import { type LinksApi, linksApi, type Target } from "./links_api.ts";
 import { isAllowedNow, UNSEEN_MS } from "./links_rules.ts";
 import { facts } from "./output.ts";
@@ -150,7 +151,7 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
     expires_at: options.expires,
     expired_url: options.expiredUrl,
     max_uses: options.maxUses,
-    password: options.password === "-" ? await passwordGiven() : options.password,
+    password: options.password === "-" ? await passwordGiven(session.io) : options.password,
     flag_key: options.flag,
     preview: options.preview && Object.fromEntries(options.preview),
     pass_query: options.passQuery,
@@ -159,8 +160,8 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
 }
 
 /** What standard input holds, without the end of the line. */
-async function passwordGiven(): Promise<string> {
-  const password = (await new Response(Deno.stdin.readable).text()).replace(/\r?\n$/, "");
+async function passwordGiven(io: Io): Promise<string> {
+  const password = (await io.stdin()).replace(/\r?\n$/, "");
   if (password !== "") return password;
   throw new CliError(
     "usage",

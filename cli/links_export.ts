@@ -81,7 +81,7 @@ async function exported(
   if (options.out === undefined) return { document: { links }, text: text.replace(/\r?\n$/, "") };
   try {
     // With the addresses of unannounced campaigns in it, and no reason for others to read it.
-    await Deno.writeTextFile(fromHere(options.out), text, { mode: 0o600 });
+    await Deno.writeTextFile(fromHere(session.io, options.out), text, { mode: 0o600 });
   } catch (error) {
     throw new CliError(
       "usage",

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { checkPlaces, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import { pathOf } from "../supabase/functions/_shared/routing/condition.ts";
 import { CliError } from "./errors.ts";
+import type { Io } from "./io.ts";
 import { BULK, type BulkResult, type LinksApi, linksApi } from "./links_api.ts";
 import { readTable } from "./links_files.ts";
 import { hostsToAllow, loadRules, UNSEEN_MS } from "./links_rules.ts";
@@ -85,7 +86,7 @@ Examples:
 }
 
 async function imported(session: Session, file: string, options: Options): Promise<Result> {
-  const { columns, rows } = readTable(await read(file), file);
+  const { columns, rows } = readTable(await read(session.io, file), file);
   const format = options.format ?? detect(columns);
   const api = await linksApi(session);
   const rules = await loadRules(await session.api());
@@ -132,11 +133,9 @@ async function imported(session: Session, file: string, options: Options): Promi
   );
 }
 
-async function read(file: string): Promise<string> {
+async function read(io: Io, file: string): Promise<string> {
   try {
-    return file === "-"
-      ? await new Response(Deno.stdin.readable).text()
-      : await Deno.readTextFile(fromHere(file));
+    return file === "-" ? await io.stdin() : await Deno.readTextFile(fromHere(io, file));
   } catch (error) {
     throw new CliError("usage", `${file} cannot be read: ${(error as Error).message}`, "Check the path.");
   }

@@ -1,30 +1,27 @@
 /** `deno task gatelink …`: runs one command, prints its result, and ends with its exit code. */
-import { type Command, CommanderError } from "commander";
+import { type Command, CommanderError, type OutputConfiguration } from "commander";
 import { connect } from "./api.ts";
 import { CliError, EXIT, told } from "./errors.ts";
-import { paint } from "./output.ts";
+import { type Io, processIo } from "./io.ts";
+import { paint, plain } from "./output.ts";
 import { program } from "./program.ts";
 import type { Run, Session } from "./session.ts";
 import { findStack } from "./stack.ts";
 
-/** Runs the command line and gives the exit code. */
-export async function main(args: string[]): Promise<number> {
+/** Runs the command line and gives the exit code. Leaves nothing behind: it may run again, and beside itself. */
+export async function main(args: string[], io: Io = processIo()): Promise<number> {
   const json = args.includes("--json");
+  const styled = (text: string) => io.colours ? text : plain(text);
   const print = (document: unknown, text: string) =>
-    console.log(json ? JSON.stringify(document, null, 2) : text);
+    io.out(json ? JSON.stringify(document, null, 2) : styled(text));
   let code: number = EXIT.ok;
-  let shown = "";
 
   const session: Session = {
-    api: async () => connect(await findStack()),
-    // For a person who waits; in a log it would be noise.
-    progress: (line) => {
-      if (Deno.stderr.isTerminal() && line !== shown) {
-        Deno.stderr.writeSync(encode(`\r\x1b[K${shown = line}`));
-      }
-    },
+    io,
+    api: async () => connect(await findStack(io)),
+    progress: io.progress,
     say: (line) => {
-      if (!json) console.log(line);
+      if (!json) io.out(styled(line));
     },
   };
   const run: Run = async (work) => {
@@ -36,7 +33,12 @@ export async function main(args: string[]): Promise<number> {
   const gatelink = program(run);
   // Commander writes in pieces: help to the one, what is wrong with the arguments to the other.
   let help = "", wrong = "";
-  const settings = { writeOut: (text: string) => help += text, writeErr: (text: string) => wrong += text };
+  const settings: OutputConfiguration = {
+    writeOut: (text) => help += text,
+    writeErr: (text) => wrong += text,
+    getOutHelpWidth: () => io.columns,
+    getErrHelpWidth: () => io.columns,
+  };
   everyCommand(gatelink, (command) => command.exitOverride().configureOutput(settings));
   try {
     await gatelink.parseAsync(args, { from: "user" });
@@ -49,7 +51,7 @@ export async function main(args: string[]): Promise<number> {
     const problem = error instanceof CommanderError ? usage(error, wrong) : told(error);
     const { message, hint } = problem;
     if (json) print({ error: { code: problem.code, message, hint } }, "");
-    else console.error(`${paint("red", "Error:")} ${message}${hint ? `\n${hint}` : ""}`);
+    else io.err(`${styled(paint("red", "Error:"))} ${message}${hint ? `\n${hint}` : ""}`);
     return problem.exit;
   }
 }
@@ -68,10 +70,6 @@ function usage(error: CommanderError, wrong: string): CliError {
 function everyCommand(command: Command, change: (command: Command) => void): void {
   change(command);
   for (const inner of command.commands) everyCommand(inner, change);
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

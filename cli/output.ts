@@ -2,10 +2,16 @@
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 
-/** Text in a style, where colours are shown: on a terminal, unless NO_COLOR is set (https://no-color.org). */
+/** Text in a style; `plain` takes it out again where styles are not shown. */
 export function paint(style: keyof typeof STYLES, text: string): string {
-  const shown = !Deno.noColor && Deno.stdout.isTerminal();
-  return shown ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+  return `\x1b[${STYLES[style]}m${text}\x1b[0m`;
+}
+
+const PAINTED = new RegExp(`\x1b\\[(?:${[0, ...Object.values(STYLES)].join("|")})m`, "g");
+
+/** The text without its styles. */
+export function plain(text: string): string {
+  return text.replace(PAINTED, "");
 }
 
 /** A cell of a table: a value, or a text and its style. Null and undefined are shown as a dash. */

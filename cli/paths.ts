@@ -1,7 +1,8 @@
 /** Paths that people type. */
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
+import type { Io } from "./io.ts";
 
 /** A path, from the folder that the user is in: `deno task` runs in the folder of deno.json. */
-export function fromHere(path: string): string {
-  return isAbsolute(path) ? path : join(Deno.env.get("INIT_CWD") ?? Deno.cwd(), path);
+export function fromHere({ env, cwd }: Io, path: string): string {
+  return resolve(cwd, env.INIT_CWD ?? "", path);
 }

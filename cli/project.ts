@@ -4,11 +4,11 @@
  */
 import { changeDeployedSecrets, deployFunctions } from "../local/deployment.ts";
 import { userSecrets } from "../local/environment.ts";
-import { dirname } from "../local/paths.ts";
 import { complaints } from "../tools/deploy/upload.ts";
 import { startStandIn } from "../tools/deploy/stand_in.ts";
 import { type Ended, npx, SUPABASE } from "../tools/programs.ts";
 import { CliError } from "./errors.ts";
+import type { Io } from "./io.ts";
 import type { Stack } from "./stack.ts";
 
 /** A project that can be deployed to. */
@@ -27,8 +27,10 @@ export interface Project {
  * Opens the project of a stack.
  * @param ref Reference of a hosted project; needed where its address does not tell (a custom domain).
  */
-export async function openProject(stack: Stack, ref?: string): Promise<Project> {
-  if (stack.functions !== undefined && ref === undefined) return await localProject(stack, stack.functions);
+export async function openProject({ env }: Io, stack: Stack, ref?: string): Promise<Project> {
+  if (stack.functions !== undefined && ref === undefined && stack.folder !== undefined) {
+    return await localProject(stack.folder, stack.functions);
+  }
   const found = ref ?? /^https:\/\/([a-z]{20})\.supabase\.(?:co|in|red)$/.exec(stack.url)?.[1];
   if (found === undefined) {
     throw new CliError(
@@ -39,13 +41,19 @@ export async function openProject(stack: Stack, ref?: string): Promise<Project> 
   }
   const run = (args: string[]) =>
     npx(SUPABASE, [...args, "--yes", `--remote=${found}`], {
-      env: { SUPABASE_NO_UPDATE_NOTIFIER: "1", NO_COLOR: "1" },
+      env: { ...set(env), SUPABASE_NO_UPDATE_NOTIFIER: "1", NO_COLOR: "1" },
     });
   return project(`project ${found}`, false, run, () => Promise.resolve());
 }
 
-async function localProject(stack: Stack, functions: string): Promise<Project> {
-  const data = dirname(stack.from);
+/** The variables that have a value: whoever is logged in by one of them is so in the CLI too. */
+function set(env: Io["env"]): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined),
+  );
+}
+
+async function localProject(data: string, functions: string): Promise<Project> {
   const { supabase, close } = await startStandIn({
     secrets: (changes) => changeDeployedSecrets({ data, functions }, changes),
     // All of one deployment come from the same tree, so files of the same path are the same.

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { join } from "node:path";
 import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
 import { CliError, fetchReason } from "./errors.ts";
+import type { Io } from "./io.ts";
 import { clean, counted, table, verdict } from "./output.ts";
 import { fromHere } from "./paths.ts";
 import { type LeftOut, recordedSince } from "./recorded.ts";
@@ -74,7 +75,7 @@ async function replayed(session: Session, paths: string[], options: Options): Pr
   const left: LeftOut = { not_json: 0, no_message: 0, no_id: 0 };
   const { url, secret, toItself } = await target(session, options);
   const bodies = options.since === undefined
-    ? filesOf(paths)
+    ? filesOf(session.io, paths)
     : stored(session, options.since, toItself, left);
 
   const sent: Sent[] = [];
@@ -102,7 +103,7 @@ async function target(session: Session, { to, secret: given, since }: Options) {
   const base = to ?? stack!.url;
   const toItself = stack !== undefined && new URL(base).origin === new URL(stack.url).origin;
   const secret = given ?? (toItself ? stack.whatsapp?.appSecret : undefined) ??
-    Deno.env.get("WHATSAPP_APP_SECRET")?.split(",")[0].trim();
+    session.io.env.WHATSAPP_APP_SECRET?.split(",")[0].trim();
   if (!secret) {
     throw new CliError(
       "usage",
@@ -117,9 +118,9 @@ async function target(session: Session, { to, secret: given, since }: Options) {
 }
 
 /** The files of these paths, in the order given, those of a folder by name. */
-function filesOf(paths: string[]): Body[] {
+function filesOf(io: Io, paths: string[]): Body[] {
   const files = paths.flatMap((path) => {
-    const whole = fromHere(path);
+    const whole = fromHere(io, path);
     try {
       if (!Deno.statSync(whole).isDirectory) return [{ file: path, whole }];
       return [...Deno.readDirSync(whole)].filter((entry) => entry.isFile && entry.name.endsWith(".json"))

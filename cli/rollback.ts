@@ -130,8 +130,10 @@ Examples:
           "gatelink rollback 4 --help",
         );
       }
-      const save = options.save === undefined ? undefined : fromHere(options.save);
-      return way((session) => databaseWayBack(session, { ...options, to, save }), options);
+      return way((session) => {
+        const save = options.save === undefined ? undefined : fromHere(session.io, options.save);
+        return databaseWayBack(session, { ...options, to, save });
+      }, options);
     });
 }
 

@@ -39,7 +39,7 @@ export async function codeWayBack(session: Session, to: string, options: CodeOpt
   };
   try {
     await requireSchema(api, tree.folder, options.anyway ?? false);
-    project = await openProject(api.stack, options.projectRef);
+    project = await openProject(session.io, api.stack, options.projectRef);
     const functions = [...listFunctions(join(tree.folder, "supabase", "functions")).keys()].sort();
     if (functions.length === 0) {
       throw new CliError("invalid", `${short} has no functions in supabase/functions.`);

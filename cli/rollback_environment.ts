@@ -48,7 +48,7 @@ export async function environmentWayBack(
     const steps = await whileAway(() => appliedIrreversible(api, flag, options.migrations));
     refuseInVain(steps, 2, options.anyway ?? false);
   }
-  const project = await openProject(stack, options.projectRef);
+  const project = await openProject(session.io, stack, options.projectRef);
   const again = `gatelink rollback 2${flag === undefined ? "" : ` ${flag}`}`;
   return {
     level: 2,

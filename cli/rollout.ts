@@ -49,7 +49,7 @@ Examples:
     )
     .action((flag: string, options: PlanOptions & { why?: string }) =>
       run(async (session) => {
-        const plan = await planOf(options);
+        const plan = await planOf(session.io, options);
         const api = await session.api();
         const rollout = await api.rpc<Rollout>("create_rollout", {
           p_flag_key: flag,

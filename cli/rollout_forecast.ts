@@ -47,7 +47,7 @@ Examples:
       run(async (session) => {
         const forecast = await (await session.api()).rpc<Forecast>("forecast_rollout", {
           p_flag_key: flag,
-          p_plan: await planOf(options),
+          p_plan: await planOf(session.io, options),
           p_per_minute: options.perMinute ?? null,
           p_failure_rate: options.failureRate === undefined ? null : options.failureRate / 100,
         });

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { checkPlan } from "../supabase/functions/_shared/rollouts/plan.ts";
 import { CliError } from "./errors.ts";
+import type { Io } from "./io.ts";
 import { fromHere } from "./paths.ts";
 import { several } from "./values.ts";
 
@@ -34,6 +35,7 @@ export function planned(command: Command): Command {
 
 /** The plan that the options name, checked. @throws {CliError} usage, invalid */
 export async function planOf(
+  io: Io,
   { template, plan, user, segment }: PlanOptions,
 ): Promise<Record<string, unknown>> {
   if ((template === undefined) === (plan === undefined)) {
@@ -49,7 +51,7 @@ export async function planOf(
   }
   let value: unknown;
   try {
-    value = JSON.parse(await Deno.readTextFile(fromHere(plan)));
+    value = JSON.parse(await Deno.readTextFile(fromHere(io, plan)));
   } catch (error) {
     throw new CliError(
       "usage",

@@ -1,5 +1,6 @@
 /** What a command gets to work with, and what it gives back. */
 import type { Api } from "./api.ts";
+import type { Io } from "./io.ts";
 
 /** What a command found: one JSON document for programs, one text for people. */
 export interface Result {
@@ -11,6 +12,8 @@ export interface Result {
 
 /** Hands a command its surroundings. */
 export interface Session {
+  /** Where it runs. */
+  io: Io;
   /** The stack's Data API. @throws {CliError} stack_not_found */
   api(): Promise<Api>;
   /** Says how far long work is, on stderr. */

@@ -1,6 +1,8 @@
 /** Which Gatelink the command line talks to. */
 import { z } from "zod";
+import { dirname, resolve } from "node:path";
 import { CliError } from "./errors.ts";
+import type { Io } from "./io.ts";
 
 const STACK = z.object({
   url: z.url({ protocol: /^https?$/ }),
@@ -15,6 +17,8 @@ const STACK = z.object({
 export interface Stack extends z.infer<typeof STACK> {
   /** Where it was found: a path, or the names of variables. */
   from: string;
+  /** Folder of the file that it was found in, a whole path; undefined where that was no file. */
+  folder: string | undefined;
 }
 
 /** File of the local stack, when it was started with its default folder. */
@@ -28,24 +32,25 @@ const HOW = `Start the local stack (deno task start), name its file in GATELINK_
  * SUPABASE_SECRET_KEY.
  * @throws {CliError} stack_not_found
  */
-export async function findStack(env: (name: string) => string | undefined = Deno.env.get): Promise<Stack> {
-  const named = env("GATELINK_STACK");
+export async function findStack({ env, cwd }: Pick<Io, "env" | "cwd">): Promise<Stack> {
+  const named = env.GATELINK_STACK;
   if (named) {
-    const stack = await readStack(named);
+    const stack = await readStack(cwd, named);
     if (stack) return stack;
     throw new CliError("stack_not_found", `GATELINK_STACK names ${named}, and there is no such file.`, HOW);
   }
-  const local = await readStack(DEFAULT_FILE);
+  const local = await readStack(cwd, DEFAULT_FILE);
   if (local) return local;
-  const url = env("SUPABASE_URL"), secretKey = env("SUPABASE_SECRET_KEY");
+  const { SUPABASE_URL: url, SUPABASE_SECRET_KEY: secretKey } = env;
   if (!url || !secretKey) throw new CliError("stack_not_found", "There is no stack to talk to.", HOW);
   return parse({ url, secretKey }, "SUPABASE_URL and SUPABASE_SECRET_KEY");
 }
 
-async function readStack(path: string): Promise<Stack | undefined> {
+async function readStack(cwd: string, path: string): Promise<Stack | undefined> {
+  const file = resolve(cwd, path);
   let text;
   try {
-    text = await Deno.readTextFile(path);
+    text = await Deno.readTextFile(file);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new CliError("stack_not_found", `${path} cannot be read: ${(error as Error).message}`, HOW);
@@ -56,12 +61,12 @@ async function readStack(path: string): Promise<Stack | undefined> {
   } catch {
     throw new CliError("stack_not_found", `${path} is not JSON.`, HOW);
   }
-  return parse(json, path);
+  return parse(json, path, dirname(file));
 }
 
-function parse(json: unknown, from: string): Stack {
+function parse(json: unknown, from: string, folder?: string): Stack {
   const result = STACK.safeParse(json);
-  if (result.success) return { ...result.data, url: result.data.url.replace(/\/+$/, ""), from };
+  if (result.success) return { ...result.data, url: result.data.url.replace(/\/+$/, ""), from, folder };
   const [issue] = result.error.issues;
   throw new CliError("stack_not_found", `${from}: ${issue.path.join(".")} is wrong: ${issue.message}`, HOW);
 }

@@ -1,21 +1,15 @@
 /** Launch gates on a real stack: each opens when what it looks at is not well, and sign-offs count as they should. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { ciState } from "../../cli/ci_state.ts";
-import { connect } from "../../cli/api.ts";
 import { type GateResult, GATES, runGates } from "../../cli/gates_run.ts";
-import type { Session } from "../../cli/session.ts";
-import { findStack } from "../../cli/stack.ts";
 import { join } from "../../local/paths.ts";
 import { run } from "../../tools/programs.ts";
 import { SIGN_OFFS } from "../../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
 import { document, fails, file, folder, gatelink, sql, stack, unique } from "../support/cli.ts";
+import { testSession } from "../support/gatelink.ts";
 
-const SESSION: Session = {
-  api: async () => connect(await findStack((name) => name === "GATELINK_STACK" ? file : undefined)),
-  progress: () => {},
-  say: () => {},
-};
+const SESSION = testSession({ env: { GATELINK_STACK: file } });
 
 async function gate(id: string, flag?: string, root?: string): Promise<GateResult> {
   const found = (await runGates(SESSION, flag, { root })).find((one) => one.id === id);
@@ -294,8 +288,7 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
     asked.push(new URL(request.url).pathname);
     return Response.json({ check_runs: answer });
   });
-  const before = Deno.env.get("GITHUB_API_URL");
-  Deno.env.set("GITHUB_API_URL", `http://127.0.0.1:${server.addr.port}`);
+  const state = () => ciState(root, { GITHUB_API_URL: `http://127.0.0.1:${server.addr.port}` });
   try {
     await git("init", "--quiet");
     await Deno.writeTextFile(join(root, ".gitignore"), ".ci/last.json\n");
@@ -304,27 +297,27 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
     await git("commit", "--quiet", "--message", "one");
     const commit = await git("rev-parse", "HEAD");
     const good = { commit, clean: true, passed: 12, failed: 0, at: "2026-11-21T14:00:00Z" };
-    assertMatch((await ciState(root)).said, /nobody knows of a CI run/);
+    assertMatch((await state()).said, /nobody knows of a CI run/);
     await last(good);
-    assertEquals((await ciState(root)).ok, true);
+    assertEquals((await state()).ok, true);
     for (const bad of [{ failed: 1 }, { passed: 0 }, { clean: false }, { commit: "0".repeat(40) }]) {
       await last({ ...good, ...bad });
-      assertEquals((await ciState(root)).ok, false, JSON.stringify(bad));
+      assertEquals((await state()).ok, false, JSON.stringify(bad));
     }
     await last(good);
     await Deno.writeTextFile(join(root, ".gitignore"), ".ci/last.json\nmore\n");
-    assertMatch((await ciState(root)).said, /no CI has seen/);
+    assertMatch((await state()).said, /no CI has seen/);
     await git("checkout", "--quiet", "--", ".gitignore");
 
     await Deno.remove(join(root, ".ci", "last.json"));
     await git("remote", "add", "origin", "git@github.com:acme/gatelink.git");
-    assertEquals(await ciState(root).then(({ ok, said }) => [ok, said]), [
+    assertEquals(await state().then(({ ok, said }) => [ok, said]), [
       false,
       `GitHub has no check of ${commit.slice(0, 12)}`,
     ]);
     assertEquals(asked.at(-1), `/repos/acme/gatelink/commits/${commit}/check-runs`);
     answer = [{ name: "test", status: "completed", conclusion: "success" }];
-    assertEquals((await ciState(root)).ok, true);
+    assertEquals((await state()).ok, true);
     for (
       const run of [{ status: "in_progress", conclusion: null }, {
         status: "completed",
@@ -332,11 +325,10 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
       }]
     ) {
       answer = [{ name: "test", status: "completed", conclusion: "success" }, { name: "lint", ...run }];
-      const { ok, said } = await ciState(root);
+      const { ok, said } = await state();
       assertEquals([ok, said], [false, `lint: ${run.conclusion ?? run.status}`]);
     }
   } finally {
-    before === undefined ? Deno.env.delete("GITHUB_API_URL") : Deno.env.set("GITHUB_API_URL", before);
     await server.shutdown();
     await Deno.remove(root, { recursive: true });
   }

@@ -9,13 +9,13 @@ import { listMigrations, migrate } from "../../local/migrate.ts";
 import { join, MIGRATIONS } from "../../local/paths.ts";
 import { catalogDifferences, readCatalog } from "../support/catalog.ts";
 import { FILL } from "../support/fill.ts";
+import { testSession } from "../support/gatelink.ts";
 import { testDatabase } from "../support/postgres.ts";
 
 /** No stack: the database is named. */
 const SESSION: Session = {
+  ...testSession(),
   api: () => Promise.reject(new CliError("stack_not_found", "There is no stack to talk to.")),
-  progress: () => {},
-  say: () => {},
 };
 
 interface Own {

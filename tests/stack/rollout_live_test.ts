@@ -8,10 +8,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createHmac } from "node:crypto";
 import postgres, { type Sql } from "postgres";
-import { connect } from "../../cli/api.ts";
 import { untilAll } from "../../cli/functions_state.ts";
-import { findStack } from "../../cli/stack.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { join } from "../../local/paths.ts";
+import { runGatelink, testSession } from "../support/gatelink.ts";
 import { addDestination, addRoute, type Service, startService } from "../support/service.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
 
@@ -79,10 +78,8 @@ async function live(flag: string): Promise<Live> {
   const stack = await startStack({ env: { DATABASE_URL: "" } });
   const sql = postgres(stack.stack.dbUrl, { max: 4, onnotice: () => {} });
   const [withFlag, without] = [startService(), startService()];
-  const found = await findStack((name) =>
-    name === "GATELINK_STACK" ? join(stack.dir, "stack.json") : undefined
-  );
-  const api = connect(found);
+  const env = { GATELINK_STACK: join(stack.dir, "stack.json") };
+  const api = await testSession({ env }).api();
   const sent: string[] = [];
   // Retries of what fails come soon, so that the test need not wait for them.
   await addDestination(sql, "assistant", withFlag, { retry_seconds: [1, 1, 2, 5] });
@@ -91,15 +88,9 @@ async function live(flag: string): Promise<Live> {
   await addRoute(sql, ["people"], { type: "any" }, { priority: 20 });
 
   const gatelink = async (...words: string[]) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...words, "--json"],
-      cwd: ROOT,
-      env: { GATELINK_STACK: join(stack.dir, "stack.json") },
-      stdin: "null",
-    }).output();
-    const out = new TextDecoder().decode(stdout);
-    assertEquals(code, 0, `gatelink ${words.join(" ")}\n${out}${new TextDecoder().decode(stderr)}`);
-    return JSON.parse(out);
+    const { code, out, err, json } = await runGatelink([...words, "--json"], { env });
+    assertEquals(code, 0, `gatelink ${words.join(" ")}\n${out}${err}`);
+    return json();
   };
 
   const eventually = async (what: string, holds: () => Promise<boolean> | boolean) => {

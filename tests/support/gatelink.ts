@@ -1,0 +1,84 @@
+/**
+ * `gatelink` as tests run it: in this process, with surroundings that are the run's alone; and as a process of its own,
+ * where that is the point.
+ */
+import { connect } from "../../cli/api.ts";
+import type { Io } from "../../cli/io.ts";
+import { main } from "../../cli/main.ts";
+import type { Session } from "../../cli/session.ts";
+import { findStack } from "../../cli/stack.ts";
+import { join, ROOT } from "../../local/paths.ts";
+
+export interface Ran {
+  code: number;
+  out: string;
+  err: string;
+  /** The one JSON document on stdout; throws when there is anything else. */
+  // deno-lint-ignore no-explicit-any
+  json(): any;
+}
+
+export interface RunOptions {
+  /** Put over this process's environment. */
+  env?: Record<string, string>;
+  /** @default the root of the repository */
+  cwd?: string;
+  /** What standard input holds. @default {""} */
+  stdin?: string;
+}
+
+/** Surroundings without a terminal, that keep what is printed. */
+export function testIo(options: RunOptions = {}): { io: Io; printed: { out: string; err: string } } {
+  const printed = { out: "", err: "" };
+  const io: Io = {
+    env: { ...Deno.env.toObject(), ...options.env },
+    cwd: options.cwd ?? ROOT,
+    colours: false,
+    columns: 80,
+    stdin: () => Promise.resolve(options.stdin ?? ""),
+    out: (line) => void (printed.out += `${line}\n`),
+    err: (line) => void (printed.err += `${line}\n`),
+    progress: () => {},
+  };
+  return { io, printed };
+}
+
+/** Runs `gatelink` with these words, in this process. */
+export async function runGatelink(words: string[], options: RunOptions = {}): Promise<Ran> {
+  const { io, printed } = testIo(options);
+  return ran(await main(words, io), printed.out, printed.err);
+}
+
+/** Runs `gatelink` with these words, as a process. */
+export async function gatelinkProcess(words: string[], options: RunOptions = {}): Promise<Ran> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...words],
+    cwd: options.cwd ?? ROOT,
+    env: options.env,
+    stdin: options.stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = child.output();
+  if (options.stdin !== undefined) await new Blob([options.stdin]).stream().pipeTo(child.stdin);
+  const { code, stdout, stderr } = await output;
+  const decoder = new TextDecoder();
+  return ran(code, decoder.decode(stdout), decoder.decode(stderr));
+}
+
+function ran(code: number, out: string, err: string): Ran {
+  return { code, out, err, json: () => JSON.parse(out) };
+}
+
+/** What the parts of the command line get, for tests that call them. Collects what is said. */
+export function testSession(options: RunOptions = {}): Session & { said: string[] } {
+  const { io } = testIo(options);
+  const said: string[] = [];
+  return {
+    io,
+    api: async () => connect(await findStack(io)),
+    progress: io.progress,
+    say: (line) => said.push(line),
+    said,
+  };
+}
