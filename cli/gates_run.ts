@@ -45,11 +45,12 @@ export function openGates(results: readonly GateResult[]): GateResult[] {
  * Runs all gates, or those that are about no flag.
  * @param root The checkout that is looked at. @default the one that this runs from
  * @param projectRef Reference of a hosted project, where its address does not tell.
+ * @param only Ids of the gates to run. @default all
  */
 export async function runGates(
   session: Session,
   flag: string | undefined,
-  { root = ROOT, projectRef }: { root?: string; projectRef?: string } = {},
+  { root = ROOT, projectRef, only }: { root?: string; projectRef?: string; only?: readonly string[] } = {},
 ): Promise<GateResult[]> {
   const api = await session.api();
   const [facts, health] = await Promise.all([
@@ -70,6 +71,7 @@ export async function runGates(
   const results: GateResult[] = [];
   for (const gate of GATES) {
     if (gate.ofFlag && flag === undefined) continue;
+    if (only !== undefined && !only.includes(gate.id)) continue;
     session.progress(`${gate.id} …`);
     const { id, section, title } = gate;
     results.push({ id, section, title, ...await look(gate, world) });

@@ -12,7 +12,7 @@ import { testSession } from "../support/gatelink.ts";
 const SESSION = testSession({ env: { GATELINK_STACK: file } });
 
 async function gate(id: string, flag?: string, root?: string): Promise<GateResult> {
-  const found = (await runGates(SESSION, flag, { root })).find((one) => one.id === id);
+  const [found] = await runGates(SESSION, flag, { root, only: [id] });
   if (found === undefined) throw new Error(`there is no gate ${id}`);
   return found;
 }
@@ -360,7 +360,7 @@ Deno.test("gates of a hosted project: its backups and the age of its secrets, as
     ],
     [{}, {}, ago(1), "open", /there is none/, "open", /none of WhatsApp/],
   ] as const;
-  for (const [backups, secrets, secretsAt, backedUp, backupSaid, aged, ageSaid] of cases) {
+  await Promise.all(cases.map(async ([backups, secrets, secretsAt, backedUp, backupSaid, aged, ageSaid]) => {
     const supabase = await startStandIn(
       { backups: () => structuredClone(backups) as never },
       secrets,
@@ -377,7 +377,7 @@ Deno.test("gates of a hosted project: its backups and the age of its secrets, as
     } finally {
       await supabase.close();
     }
-  }
+  }));
   const nameless = (await gatelink("gates --json", { env: { GATELINK_STACK: hosted } })).json().gates;
   const { status, detail } = nameless.find(({ id }: GateResult) => id === "backup");
   assertEquals(status, "open");
