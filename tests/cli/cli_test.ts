@@ -15,12 +15,14 @@ import {
   file,
   folder,
   gatelink,
+  NOBODY,
   service,
   stack,
   unique,
   words,
   written,
 } from "../support/cli.ts";
+import { gatelinkProcess } from "../support/gatelink.ts";
 
 Deno.test("docs/cli.md is what the commands say of themselves (deno run -A cli/reference.ts writes it)", async () => {
   assertEquals(await Deno.readTextFile(REFERENCE), reference());
@@ -168,9 +170,7 @@ Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, 
       ),
   );
   await t.step("one that does not answer: exit code 3", async () => {
-    const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
-    const away = { ...stack, url: `http://127.0.0.1:${listener.addr.port}` };
-    listener.close();
+    const away = { ...stack, url: NOBODY };
     const said = /does not answer: .*refused[^]*deno task start/i;
     await fails("status", 3, "stack_unreachable", said, await named("away.json", JSON.stringify(away)));
   });
@@ -188,6 +188,28 @@ Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, 
       await named("publishable.json", publishable),
     );
   });
+});
+
+Deno.test("gatelink as a process: exit codes, what goes to stdout and to stderr, and what stdin gives", async () => {
+  const env = { GATELINK_STACK: file };
+  const [well, document, text, refused, piped] = await Promise.all([
+    gatelinkProcess(["status"], { env }),
+    gatelinkProcess(["status", "--json"], { env }),
+    gatelinkProcess(["dead", "retry", "7"], { env }),
+    gatelinkProcess(["status", "--json"], { env: { GATELINK_STACK: join(folder, "no.json") } }),
+    gatelinkProcess(["links", "import", "-", "--dry-run", "--json"], {
+      env,
+      stdin: "url,code\nhttps://elsewhere.example.net/,a-code\n",
+    }),
+  ]);
+  assertEquals([well.code, well.err], [0, ""]);
+  assertStringIncludes(well.out, `${stack.url} (from ${file})`);
+  assertEquals([document.code, document.err, document.json().stack], [0, "", stack.url]);
+  assertEquals([text.code, text.out], [2, ""]);
+  assertMatch(text.err, /^Error: .*It is an id like/);
+  assertEquals([refused.code, refused.err, refused.json().error.code], [3, "", "stack_not_found"]);
+  assertEquals([piped.code, piped.err, piped.json().rows], [1, "", 1]);
+  assertEquals(piped.json().hosts_to_allow, ["elsewhere.example.net"]);
 });
 
 Deno.test("gatelink: colours are for terminals, and not with NO_COLOR", {

@@ -1,15 +1,13 @@
 /** `gatelink links`: made, looked at, counted, switched, taken over from elsewhere, written out and examined. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { csv } from "../../cli/links_files.ts";
-import { join, ROOT } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
 import {
   document,
   eventually,
   fails,
-  file,
   folder,
   gatelink,
+  NOBODY,
   service,
   sql,
   stack,
@@ -78,17 +76,11 @@ Deno.test("links add: what may not be is refused, with what to do", async () => 
 });
 
 Deno.test("links add: a password from standard input, so that it stands in no list of processes", async () => {
-  const add = async (input: string) => {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "cli", "main.ts"), "links", "add", "https://www.example.com/secret"]
-        .concat("--password", "-", "--json"),
-      env: { GATELINK_STACK: file, NO_COLOR: "" },
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    await new Blob([input]).stream().pipeTo(child.stdin);
-    const { code, stdout } = await child.output();
-    return { code, document: JSON.parse(new TextDecoder().decode(stdout)) };
+  const add = async (stdin: string) => {
+    const { code, json } = await gatelink("links add https://www.example.com/secret --password - --json", {
+      stdin,
+    });
+    return { code, document: json() };
   };
   const { code, document: { url } } = await add("open sesame\n");
   assertEquals(code, 0);
@@ -371,7 +363,7 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
   const cases: [line: string, level: string, said: RegExp][] = [
     [`${base}/gone`, "problem", /answers 404/],
     [`${base}/ok --expired-url ${base}/gone`, "problem", /answers 404/],
-    [`http://127.0.0.1:${freePort()}/nobody`, "problem", /refused/i],
+    [`${NOBODY}/nobody`, "problem", /refused/i],
     [`${base}/back`, "problem", /back to a link/],
     [`${base}/shy`, "warning", /answers 403 to a program/],
     [`${base}/moved`, "warning", /has moved for good to .*\/ok/],

@@ -1,20 +1,18 @@
 /**
  * For tests of the command line: a whole local stack for each file, on a database of its own; a service that it may
- * deliver to; and `gatelink` as a process of its own.
+ * deliver to; and `gatelink` on it.
  *
  * The router's flag is off, so that nothing happens to a message but what a test does.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { JSONValue } from "postgres";
-import { ROOT } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
 import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
+import { type Ran, runGatelink, type RunOptions } from "./gatelink.ts";
 import { testDatabase } from "./postgres.ts";
+import { startStack } from "./stack.ts";
 
-const START_TIMEOUT_MS = 60_000;
-
-const database = await testDatabase({ empty: true });
+const database = await testDatabase();
 export const { sql } = database;
 /** Folder of the file's own; removed at the end. */
 export const folder = await Deno.makeTempDir({ prefix: "gatelink-cli-" });
@@ -34,6 +32,12 @@ export const received: { path: string; body: string; headers: Headers }[] = [];
 /** Address of the service, which answers by path: `/401` with 401, all else with 200. */
 export let service = "";
 
+/**
+ * An address where nobody listens, and nobody comes to listen meanwhile: the system gives no port below 1024 to whoever
+ * asks for any. Not one of those that fetch() blocks.
+ */
+export const NOBODY = "http://127.0.0.1:2";
+
 /** The person who writes. */
 export const PHONE = "16505551234";
 
@@ -47,7 +51,9 @@ Deno.test.beforeAll(async () => {
   });
   stops.push(() => hook.shutdown());
   service = `http://127.0.0.1:${hook.addr.port}`;
-  await startStack();
+  const running = await startStack({ data: dirname(file), env: { DATABASE_URL: database.url } });
+  stops.push(() => running.stop());
+  Object.assign(stack, running.stack);
   await sql`update public.settings set value = 'false' where key = 'wa_router.enabled'`;
 });
 
@@ -57,46 +63,6 @@ Deno.test.afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** Starts the stack as `deno task start` does, and reads its stack.json. */
-async function startStack(): Promise<void> {
-  await Deno.mkdir(join(folder, "data"));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "local/start.ts", "--port", String(freePort()), "--data", join(folder, "data")],
-    cwd: ROOT,
-    env: { DATABASE_URL: database.url },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  let ended = false;
-  child.status.then(() => ended = true);
-  const said = child.stderr.text();
-  stops.push(async () => {
-    if (!ended) child.kill("SIGINT");
-    await child.status;
-  });
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  for (;;) {
-    const text = await Deno.readTextFile(file).catch(() => undefined);
-    if (text !== undefined) {
-      Object.assign(stack, JSON.parse(text));
-      return;
-    }
-    if (ended) throw new Error(`the stack did not start:\n${await said}`);
-    if (Date.now() > deadline) throw new Error("the stack does not start");
-    await new Promise((done) => setTimeout(done, 50));
-  }
-}
-
-export interface Ran {
-  code: number;
-  out: string;
-  err: string;
-  /** The one JSON document on stdout; throws when there is anything else. */
-  // deno-lint-ignore no-explicit-any
-  json(): any;
-}
-
 /** The words of a command line: apart by spaces, kept together by single or double quotes. */
 export function words(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, single, double, bare]) =>
@@ -104,19 +70,9 @@ export function words(line: string): string[] {
   );
 }
 
-/** Runs `gatelink` with these words, as a process. */
-export async function gatelink(
-  line: string,
-  options: { env?: Record<string, string>; cwd?: string } = {},
-): Promise<Ran> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...words(line)],
-    cwd: options.cwd ?? ROOT,
-    env: { GATELINK_STACK: file, NO_COLOR: "", ...options.env },
-    stdin: "null",
-  }).output();
-  const out = new TextDecoder().decode(stdout), err = new TextDecoder().decode(stderr);
-  return { code, out, err, json: () => JSON.parse(out) };
+/** Runs `gatelink` with these words. */
+export function gatelink(line: string, options: RunOptions = {}): Promise<Ran> {
+  return runGatelink(words(line), { ...options, env: { GATELINK_STACK: file, ...options.env } });
 }
 
 /** Runs a command that must go well, with --json, and gives its document. */

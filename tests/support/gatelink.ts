@@ -52,7 +52,8 @@ export async function runGatelink(words: string[], options: RunOptions = {}): Pr
 /** Runs `gatelink` with these words, as a process. */
 export async function gatelinkProcess(words: string[], options: RunOptions = {}): Promise<Ran> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(ROOT, "cli", "main.ts"), ...words],
+    // Quiet: what Deno itself has to say on stderr, such as that it waits for a lock, is not the command's.
+    args: ["run", "-A", "--quiet", join(ROOT, "cli", "main.ts"), ...words],
     cwd: options.cwd ?? ROOT,
     env: options.env,
     stdin: options.stdin === undefined ? "null" : "piped",
