@@ -12,6 +12,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import { buildPanel } from "../local/panel_build.ts";
 import { CHROMIUM } from "../tests/support/chromium.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
+import { until } from "../tests/support/until.ts";
 import { median, print, type Row } from "./report.ts";
 
 /** How much is done; `--quick` is for seeing that the bench itself works. */
@@ -56,13 +57,12 @@ export async function main(args: string[]): Promise<void> {
 
 /** Resolves when the stack serves the panel: it builds it again if its sources changed meanwhile. */
 async function served(url: string): Promise<void> {
-  for (const deadline = Date.now() + PATIENCE;;) {
+  await until("the panel is served", async () => {
     const response = await fetch(url);
     const text = await response.text();
-    if (response.ok) return;
-    if (Date.now() > deadline) throw new Error(text);
-    await new Promise((done) => setTimeout(done, 100));
-  }
+    if (!response.ok) throw new Error(text);
+    return true;
+  }, { withinMs: PATIENCE });
 }
 
 /** A page that notes when each of {@linkcode READY} is there and drawn. */

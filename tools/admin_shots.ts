@@ -7,7 +7,7 @@ import { type Browser, chromium } from "playwright-core";
 import { buildPanel } from "../local/panel_build.ts";
 import { join, ROOT } from "../local/paths.ts";
 import { CHROMIUM } from "../tests/support/chromium.ts";
-import { eventually, type RunningStack, startStack } from "../tests/support/stack.ts";
+import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { fillPanel } from "./admin_shots_data.ts";
 
 const SIZES = {
@@ -92,7 +92,7 @@ if (import.meta.main) {
     args: ["--no-sandbox", "--disable-gpu"],
   });
   try {
-    await fillPanel(stack, sql, eventually);
+    await fillPanel(stack, sql);
     console.log(`${await shoot(browser, stack, sql, folder)} pictures are in ${folder}.`);
   } finally {
     await browser.close();

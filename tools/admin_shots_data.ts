@@ -1,6 +1,7 @@
 /** What the pictures of the admin panel show: conversations, a rollout under way, one planned, one taken back. */
 import type { Sql } from "postgres";
 import type { RunningStack } from "../tests/support/stack.ts";
+import { until } from "../tests/support/until.ts";
 
 const SAID = [
   "Hello! Do you deliver on Sundays?",
@@ -11,17 +12,15 @@ const SAID = [
   "The blue one, please",
 ];
 
-type Until = <T>(what: string, ask: () => Promise<T | undefined>) => Promise<T>;
-
 /** Fills a stack. Everything that people and services would do goes the way that it goes in life. */
-export async function fillPanel(stack: RunningStack, sql: Sql, until: Until): Promise<void> {
+export async function fillPanel(stack: RunningStack, sql: Sql): Promise<void> {
   // As the operator would, so that the histories have a name.
   await sql`select set_config('request.jwt.claims',
     json_build_object('sub', (select id from auth.users where email = 'operator@example.com'))::text, false)`;
   await flags(sql);
   await rollouts(sql);
-  await messages(stack, sql, until);
-  await links(stack, sql, until);
+  await messages(stack, sql);
+  await links(stack, sql);
 }
 
 const VISITORS = [
@@ -32,7 +31,7 @@ const VISITORS = [
 ];
 
 /** Links as a shop has them, of which one was put up today. */
-async function links(stack: RunningStack, sql: Sql, until: Until): Promise<void> {
+async function links(stack: RunningStack, sql: Sql): Promise<void> {
   const home = `${stack.url}/simulator/`;
   const chat = (text: string) => ({ phone_number_id: stack.stack.whatsapp.phoneNumberId, text });
   const made = [
@@ -79,7 +78,7 @@ async function links(stack: RunningStack, sql: Sql, until: Until): Promise<void>
   }
   await until("the clicks", async () => {
     const [{ n }] = await sql`select count(*)::int as n from public.clicks where code = 'spring-sale'`;
-    return n >= 34 || undefined;
+    return n >= 34;
   });
 }
 
@@ -155,7 +154,7 @@ async function rollouts(sql: Sql): Promise<void> {
       as r (minute float8, arm text, n integer, failed integer, ms bigint, le jsonb)`;
 }
 
-async function messages(stack: RunningStack, sql: Sql, until: Until): Promise<void> {
+async function messages(stack: RunningStack, sql: Sql): Promise<void> {
   const people = await firstState(`${stack.url}/simulator/api/events`);
   const sends = people.flatMap((contact, person) =>
     SAID.slice(0, 2 + person % 4).map((message) => ({ contact, message }))
@@ -170,7 +169,7 @@ async function messages(stack: RunningStack, sql: Sql, until: Until): Promise<vo
   }
   await until("the answers", async () => {
     const [{ n }] = await sql`select count(*)::int as n from public.messages where direction = 'out'`;
-    return n >= sends.length || undefined;
+    return n >= sends.length;
   });
   // The last hour, as the clock would have counted it.
   await sql`select private.sample_minutes(now())`;

@@ -1,7 +1,7 @@
 /** What the panel asked about is what it does: who answers a question that was overtaken is told, and overwrites nothing. */
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */
@@ -52,7 +52,7 @@ panelTest(
     await page.getByText("Somebody else was faster").first().waitFor({ state: "hidden" });
     await page.getByRole("button", { name: "Advance" }).click();
     await answer(page, "Advance", "enough was seen");
-    await eventually("the third stage", async () => (await state()).stage === 3 || undefined);
+    await until("the third stage", async () => (await state()).stage === 3);
   },
 );
 

@@ -1,6 +1,6 @@
 /** Deliveries in the panel: dead letters retried and dropped, destinations paused, secrets shown once. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
@@ -13,13 +13,13 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   for (const text of ["first", "second", "third"]) await says(stack, ada, text);
   // Given up for the test's sake: by themselves they would be after 28 hours.
-  await eventually("they are tried", async () => {
+  await until("they are tried", async () => {
     await sql`update public.deliveries set next_attempt_at = now() where state = 'pending'`;
     await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
     await sql`update public.deliveries set attempt = 8 where state = 'pending' and attempt between 1 and 7`;
     await sql`update public.destinations set circuit_failures = 0, circuit_open_until = null`;
     const [{ n }] = await sql`select count(*)::int as n from public.deliveries where state = 'dead'`;
-    return n === 3 || undefined;
+    return n === 3;
   });
   const page = await signIn("operator");
   await go(page, "/deliveries", "Deliveries");
@@ -44,7 +44,7 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   await page.getByRole("checkbox", { name: "All 2 shown" }).check();
   await page.getByRole("button", { name: "Retry" }).click();
   await page.getByText("None like this").waitFor();
-  await eventually("they arrive", () => service.received.length >= before + 2 || undefined);
+  await until("they arrive", () => service.received.length >= before + 2);
   assert(isSigned(service.received.at(-1)!, destination.secret));
   await page.getByText("Dropped", { exact: true }).click();
   await page.getByText("answered by phone (you)").waitFor();
@@ -76,13 +76,13 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   const secret = await shown.getByText(/^whsec_/).innerText();
   await shown.getByRole("button", { name: "I have stored it" }).click();
   await shown.waitFor({ state: "hidden" });
-  await eventually(
+  await until(
     "it is nowhere any more",
-    async () => !(await page.content()).includes(secret) || undefined,
+    async () => !(await page.content()).includes(secret),
   );
 
   await card.getByRole("button", { name: "Resume orders" }).click();
-  const delivered = await eventually("it arrives", () => service.received[0]);
+  const delivered = await until("it arrives", () => service.received[0]);
   assert(isSigned(delivered, secret) && isSigned(delivered, made.secret), "both secrets sign");
   await card.getByText("active", { exact: true }).waitFor();
 

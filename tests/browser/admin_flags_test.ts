@@ -1,6 +1,7 @@
 /** Flags in the panel: what a click does to a function, what history gives back, and who wins a conflict. */
 import { assertEquals } from "@std/assert";
-import { eventually, type RunningStack } from "../support/stack.ts";
+import type { RunningStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 
 /** Where the demo link leads now. */
@@ -15,14 +16,14 @@ panelTest(
   async (panel) => {
     const { stack, sql, signIn } = panel;
     const here = new URL(stack.url).host;
-    assertEquals(await eventually("the link opens a chat", async () => await demoLeadsTo(stack)), "wa.me");
+    assertEquals(await until("the link opens a chat", async () => await demoLeadsTo(stack)), "wa.me");
     const page = await signIn("operator");
     await go(page, "/flags", "Flags");
     await page.getByRole("switch", { name: /^deeplinks.enabled is on/ }).click({ force: true });
     await page.getByRole("switch", { name: /^deeplinks.enabled is off/ }).waitFor();
-    await eventually(
+    await until(
       "the link leads to its default page",
-      async () => await demoLeadsTo(stack) === here || undefined,
+      async () => await demoLeadsTo(stack) === here,
     );
 
     await page.getByRole("link", { name: "deeplinks.enabled" }).click();
@@ -31,9 +32,9 @@ panelTest(
     await page.getByRole("button", { name: "Restore this: version 1" }).click();
     await answer(page, "Restore", "it was not the links");
     await page.getByText("deeplinks.enabled is as it was at version 1.").waitFor();
-    await eventually(
+    await until(
       "the link opens a chat again",
-      async () => await demoLeadsTo(stack) === "wa.me" || undefined,
+      async () => await demoLeadsTo(stack) === "wa.me",
     );
     const [{ reason }] = await sql`
     select reason from public.settings_history where key = 'deeplinks.enabled' order by version desc limit 1`;
@@ -47,9 +48,9 @@ panelTest(
     }
     await page.getByRole("button", { name: "Set 97 %" }).press("Enter");
     await answer(page, "Change it", "a little less");
-    await eventually("97 %", async () => {
+    await until("97 %", async () => {
       const [{ metadata }] = await sql`select metadata from public.settings where key = 'deeplinks.enabled'`;
-      return metadata.rollout_percentage === 97 || undefined;
+      return metadata.rollout_percentage === 97;
     });
   },
 );
@@ -71,7 +72,7 @@ panelTest("admin: of two who change a flag at once the slower one is told, and d
   await move(fast, 20);
   await fast.getByRole("button", { name: "Set 80 %" }).click();
   await answer(fast, "Change it", "too many complaints");
-  await eventually("the first change", async () => await share() === 80 || undefined);
+  await until("the first change", async () => await share() === 80);
 
   await slow.getByRole("button", { name: "Set 90 %" }).click();
   await answer(slow, "Change it", "a trial");
@@ -93,7 +94,7 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   const page = await signIn("operator");
   /** What is stored with this reason, once the page shows it: what is changed next is a change of that. */
   const saved = async (reason: string) => {
-    const { metadata, version } = await eventually(reason, async () =>
+    const { metadata, version } = await until(reason, async () =>
       (await sql`
         select s.metadata, s.version from public.settings s join public.settings_history h using (key, version)
         where key = ${flag} and h.reason = ${reason}`)[0]);
@@ -155,5 +156,5 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   await answer(page, "Add", "a friend of the house");
   const members = async () =>
     await sql`select subject_id from public.segment_members where segment_key = 'beta'`;
-  await eventually("the member", async () => (await members())[0]?.subject_id === "c2" || undefined);
+  await until("the member", async () => (await members())[0]?.subject_id === "c2");
 });

@@ -1,7 +1,7 @@
 /** The form of a link in the panel: everything that the function takes, faults at their field, and a link that is changed. */
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -169,9 +169,9 @@ panelTest("admin: what the function refuses stands at its field", async ({ stack
   await page.getByRole("textbox", { name: "Code of your own" }).fill("taken");
   await page.getByRole("button", { name: "Make the link" }).click();
   const code = page.getByRole("textbox", { name: "Code of your own" });
-  await eventually(
+  await until(
     "the code is marked",
-    async () => await code.getAttribute("aria-invalid") === "true" || undefined,
+    async () => await code.getAttribute("aria-invalid") === "true",
   );
   // Whatever else is written takes the fault of the old away.
   await code.fill("free-again");

@@ -1,7 +1,7 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { rasterize, readQr } from "../support/qr.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -43,7 +43,7 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   await visitor.goto(address!);
   assertEquals(visitor.url(), target);
   await visitor.close();
-  await eventually(
+  await until(
     "it is counted",
     async () => (await sql`select from public.clicks where code = 'poster-7'`)[0],
   );
@@ -54,10 +54,10 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
   await page.getByRole("button", { name: "Turn off" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Turn off" }).click();
   await page.getByText("disabled", { exact: true }).waitFor();
-  await eventually("it leads nowhere", async () => {
+  await until("it leads nowhere", async () => {
     const response = await fetch(address!, { redirect: "manual", headers: { "user-agent": "Mozilla/5.0" } });
     await response.body?.cancel();
-    return response.status >= 400 || undefined;
+    return response.status >= 400;
   });
 });
 
@@ -103,8 +103,7 @@ panelTest(
     const page = await signIn("viewer");
     await go(page, "/links", "Links");
     const rows = page.locator("main li").filter({ has: page.getByRole("link", { name: /^(many-|demo)/ }) });
-    const shown = (count: number) =>
-      eventually(`${count} links`, async () => await rows.count() === count || undefined);
+    const shown = (count: number) => until(`${count} links`, async () => await rows.count() === count);
     await shown(50);
     await page.getByRole("button", { name: "Show older ones" }).click();
     await shown(100);

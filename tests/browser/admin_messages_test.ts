@@ -1,6 +1,6 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
 import { assert, assertEquals } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
 
@@ -18,12 +18,12 @@ panelTest(
     await page.getByRole("button", { name: "Send" }).click();
     const list = page.getByRole("group", { name: "The conversation" });
     await list.getByText("On our way!", { exact: true }).waitFor();
-    await eventually("Ada got it", async () => {
+    await until("Ada got it", async () => {
       const response = await fetch(`${stack.url}/simulator/outbox`);
       const { messages } = await response.json();
       return messages.some(({ payload }: { payload: { text?: { body: string } } }) =>
         payload.text?.body === "On our way!"
-      ) || undefined;
+      );
     });
 
     await page.getByRole("button", { name: "Details of: Where is my parcel?" }).click();
@@ -57,13 +57,13 @@ panelTest(
 panelTest("admin: a viewer finds a conversation, and reads no words", async ({ stack, sql, signIn }) => {
   const bob = await somebody(stack, "Bob Stone", "4915100000815");
   const wamid = await says(stack, bob, "My password is swordfish");
-  await eventually("it is routed", async () => (await sql`select from public.routing_decisions`)[0]);
+  await until("it is routed", async () => (await sql`select from public.routing_decisions`)[0]);
   const page = await signIn("viewer");
   // A whole number is looked for by its end, and does not get into the address.
   await go(page, "/messages", "Messages");
   await page.getByRole("searchbox", { name: "Search conversations" }).fill("+49 151 00000815");
   await page.getByRole("button", { name: /0815/ }).waitFor();
-  await eventually("the address", () => page.url().endsWith("q=0815") || undefined);
+  await until("the address", () => page.url().endsWith("q=0815"));
   await page.getByRole("searchbox", { name: "Search conversations" }).fill("nobody");
   await page.getByText("Nothing found").waitFor();
   await page.getByRole("searchbox", { name: "Search conversations" }).fill(wamid);
@@ -80,7 +80,7 @@ panelTest("admin: a viewer finds a conversation, and reads no words", async ({ s
 panelTest("admin: of 10,000 messages only those that are seen are drawn", async ({ stack, sql, signIn }) => {
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   await says(stack, ada, "the latest");
-  const [{ id }] = await eventually("it came", async () => {
+  const [{ id }] = await until("it came", async () => {
     const rows = await sql`select id from public.conversations`;
     return rows.length > 0 ? rows : undefined;
   });
@@ -101,14 +101,13 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
         return one.textContent === words && bottom > window.top && top < window.bottom;
       });
     }, words);
-  const seen = (words: string) =>
-    eventually(`${words} is seen`, async () => await isSeen(words) || undefined);
+  const seen = (words: string) => until(`${words} is seen`, async () => await isSeen(words));
   // The newest at the bottom, as in a chat, and that is where one begins.
   await seen("the latest");
   await seen("message 1");
   for (let reached = 0; reached < 2000;) {
     await list.evaluate((node) => node.scrollTop = 0);
-    reached = await eventually("older ones are drawn", async () => {
+    reached = await until("older ones are drawn", async () => {
       const shown = await list.getByText(/^message \d+$/).allTextContents();
       assert(shown.length < 100, `${shown.length} rows are drawn`);
       const oldest = Math.max(...shown.map((text) => Number(text.slice(8))), 0);
@@ -117,7 +116,7 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
   }
   // Whoever reads old ones is not carried off by what comes: above or below.
   await list.evaluate((node) => node.scrollTop = node.scrollHeight / 2);
-  const here = await eventually("a place to stay", () =>
+  const here = await until("a place to stay", () =>
     list.evaluate((node) => {
       const { top, height } = node.getBoundingClientRect();
       return [...node.querySelectorAll("p")].map((one) => ({
@@ -127,10 +126,9 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
     }));
   await seen(here);
   await says(stack, ada, "one more");
-  await eventually(
+  await until(
     "it was read",
-    async () =>
-      await page.getByRole("button", { name: /4711/ }).getByText("one more").count() > 0 || undefined,
+    async () => await page.getByRole("button", { name: /4711/ }).getByText("one more").count() > 0,
   );
   assertEquals([await isSeen(here), await isSeen("one more")], [true, false]);
   await page.getByRole("button", { name: "Newest" }).click();

@@ -1,6 +1,6 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
 import { assertEquals } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -52,9 +52,9 @@ panelTest(
     );
     await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
     await page.getByRole("button", { name: "Turn off deeplinks.enabled" }).press("Enter");
-    await eventually("deeplinks are off", async () => {
+    await until("deeplinks are off", async () => {
       const [{ value }] = await sql`select value from public.settings where key = 'deeplinks.enabled'`;
-      return value === "false" || undefined;
+      return value === "false";
     });
 
     // Away and back: what was seen stays, and is called old.

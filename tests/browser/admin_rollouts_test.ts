@@ -1,7 +1,7 @@
 /** A rollout in the panel, from its plan to its end. */
 import { assertEquals } from "@std/assert";
 import { writeMinutes } from "../support/rollouts.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -38,7 +38,7 @@ panelTest(
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("dialog").getByText("Approved by the CTO").waitFor();
     await answer(page, "Start none the less", "the CTO said so on the phone");
-    await eventually("it runs", async () => (await state()).state === "running" || undefined);
+    await until("it runs", async () => (await state()).state === "running");
     assertEquals(await state(), { state: "running", stage: 1, value: "true", share: 1 });
 
     // Half an hour of it, of which the guard has seen nothing yet.
@@ -63,13 +63,13 @@ panelTest(
     await page.getByRole("button", { name: "Pause" }).click();
     await answer(page, "Pause", "a look at the logs");
     await page.getByRole("button", { name: "Resume" }).waitFor();
-    await eventually("it is paused", async () => (await state()).state === "paused" || undefined);
+    await until("it is paused", async () => (await state()).state === "paused");
     await page.getByRole("button", { name: "Resume" }).click();
     await answer(page, "Resume", "all is well");
-    await eventually("it goes on", async () => (await state()).state === "running" || undefined);
+    await until("it goes on", async () => (await state()).state === "running");
     await page.getByRole("button", { name: "Advance" }).click();
     await answer(page, "Advance", "enough was seen");
-    await eventually("the second stage", async () => (await state()).stage === 2 || undefined);
+    await until("the second stage", async () => (await state()).stage === 2);
     assertEquals((await state()).share, 5);
     await page.getByText("enough was seen").waitFor();
 
@@ -77,7 +77,7 @@ panelTest(
     await answer(page, "Roll back", "people pay twice");
     await page.getByText("Rolled back: the flag is off").waitFor();
     // The page foresees it.
-    await eventually("it is over", async () => (await state()).state === "rolled_back" || undefined);
+    await until("it is over", async () => (await state()).state === "rolled_back");
     assertEquals(await state(), { state: "rolled_back", stage: 2, value: "false", share: 0 });
     await page.getByText("people pay twice").waitFor();
     await page.getByRole("button", { name: "Evidence" }).first().click();

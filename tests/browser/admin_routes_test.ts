@@ -1,7 +1,7 @@
 /** Routes in the panel: their order, a message tried, a condition written, a conflict, and the way back. */
 import { assertEquals } from "@std/assert";
 import { addDestination, addRoute } from "../support/service.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { fillSignIn, go, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
@@ -23,16 +23,16 @@ panelTest(
 
     await page.getByRole("button", { name: "Move all of it up" }).press("Enter");
     await tried.getByRole("status").getByText("all of it: its condition holds → crm").waitFor();
-    await eventually(
+    await until(
       "the order is stored",
-      async () => (await order()).join() === "all of it,orders" || undefined,
+      async () => (await order()).join() === "all of it,orders",
     );
 
     const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
     await items.filter({ hasText: "all of it" }).dragTo(items.filter({ hasText: 'text has "order"' }));
-    await eventually(
+    await until(
       "it is dragged back",
-      async () => (await order()).join() === "orders,all of it" || undefined,
+      async () => (await order()).join() === "orders,all of it",
     );
     await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
     await isWell(page);
@@ -116,13 +116,13 @@ panelTest(
     await conflict.getByRole("button", { name: "Show theirs" }).click();
     await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("45");
     await editor.getByRole("button", { name: "Save" }).click();
-    await eventually("it is stored", async () => (await stored()).sticky_minutes === 45 || undefined);
+    await until("it is stored", async () => (await stored()).sticky_minutes === 45);
     assertEquals((await stored()).version, 3);
 
     await page.getByRole("button", { name: /^spring/ }).click();
     await editor.getByRole("button", { name: "Restore" }).last().click();
     await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
-    await eventually("as it was made", async () => (await stored()).version === 4 || undefined);
+    await until("as it was made", async () => (await stored()).version === 4);
     assertEquals((await stored()).sticky_minutes, null);
   },
 );
@@ -149,7 +149,7 @@ panelTest(
     await editor.getByRole("button", { name: "Save" }).click();
     const stored = async () =>
       (await sql`select condition, sticky_minutes from public.routes where id = ${short}`)[0];
-    await eventually("it is stored", async () => (await stored()).sticky_minutes === 30 || undefined);
+    await until("it is stored", async () => (await stored()).sticky_minutes === 30);
     const die = { type: "text", match: "exact", values: ["die"], case_sensitive: false };
     assertEquals((await stored()).condition, die);
 

@@ -1,6 +1,6 @@
 /** Settings in the panel: what admins do and others see, and how every page of operations looks. */
 import { assertEquals } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
 
@@ -17,9 +17,9 @@ panelTest(
     await page.getByRole("region", { name: "Services" }).getByText("hooks.example.com").waitFor();
     await page.getByRole("button", { name: "Take hooks.example.com off the list" }).click();
     await answer(page, "Take it off");
-    await eventually("it is off", async () => {
+    await until("it is off", async () => {
       const rows = await sql`select from public.destination_allowlist where pattern = 'hooks.example.com'`;
-      return rows.length === 0 || undefined;
+      return rows.length === 0;
     });
 
     await page.getByRole("tab", { name: "Team" }).click();
@@ -41,7 +41,7 @@ panelTest(
       update public.team_members m set approvals = '{product}' from auth.users u
       where u.id = m.user_id and u.email = 'viewer@example.com'`;
     await answer(page, "Make operator");
-    await eventually("the role", async () => await roleOf("viewer@example.com") === "operator" || undefined);
+    await until("the role", async () => await roleOf("viewer@example.com") === "operator");
     const [{ approvals }] = await sql`
       select m.approvals from public.team_members m join auth.users u on u.id = m.user_id where u.email = 'viewer@example.com'`;
     assertEquals(approvals, ["product"]);
@@ -58,9 +58,9 @@ panelTest(
     await page.getByRole("textbox", { name: "Sending" }).fill("100");
     await page.getByRole("button", { name: "Save Sending" }).click();
     await answer(page, "Change it", "a campaign");
-    await eventually("the limit", async () => {
+    await until("the limit", async () => {
       const [row] = await sql`select value from public.settings where key = 'wa_send.rate_per_second'`;
-      return row?.value === "100" || undefined;
+      return row?.value === "100";
     });
 
     const operator = await signIn("operator");

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Page, Request } from "playwright-core";
 import { join } from "../../local/paths.ts";
-import { eventually, type RunningStack } from "../support/stack.ts";
+import type { RunningStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, faultsOf, fillSignIn, go, panelTest } from "../support/panel.ts";
 import { says, somebody } from "../support/people.ts";
 
@@ -29,7 +30,7 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   await page.getByLabel("Email").fill("viewer@example.com");
   await page.getByRole("button", { name: "Send me a link" }).click();
   await page.getByText("a link is on its way").waitFor();
-  const link = await eventually("the mail", async () => {
+  const link = await until("the mail", async () => {
     const mails = await Deno.readTextFile(join(stack.dir, "mails.txt"));
     return /http:\S*verify\S*/.exec(mails)?.[0];
   });
@@ -50,9 +51,9 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   await go(operator, "/flags/wa_send.enabled", "wa_send.enabled");
   await operator.getByRole("switch", { name: /^wa_send.enabled is off/ }).click({ force: true });
   await answer(operator, "Turn on", "tried the brake");
-  await eventually("the flag is on again", async () => {
+  await until("the flag is on again", async () => {
     const [{ value }] = await sql`select value from public.settings where key = 'wa_send.enabled'`;
-    return value === "true" || undefined;
+    return value === "true";
   });
   const [{ reason }] = await sql`
     select reason from public.settings_history where key = 'wa_send.enabled' order by version desc limit 1`;
@@ -70,7 +71,7 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
 panelTest("admin: as anon and as a stranger the calls that the panel makes give nothing", async (panel) => {
   const { stack, sql, open } = panel;
   await says(stack, await somebody(stack, "Ada Lovelace", "4915100004711"), "Hello there");
-  const conversation = await eventually(
+  const conversation = await until(
     "the conversation",
     async () => (await sql`select id from public.conversations`)[0]?.id as string | undefined,
   );
@@ -109,11 +110,10 @@ panelTest("admin: as anon and as a stranger the calls that the panel makes give 
   for (const [path, heading, asked] of tour) {
     await go(page, path, heading);
     for (const name of asked) {
-      await eventually(
+      await until(
         `${path} asks for ${name}`,
         () =>
-          [...calls.keys()].some((call) => [`/${name}?`, `/${name} `].some((part) => call.includes(part))) ||
-          undefined,
+          [...calls.keys()].some((call) => [`/${name}?`, `/${name} `].some((part) => call.includes(part))),
       );
     }
   }

@@ -3,7 +3,8 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import postgres from "postgres";
 import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
 import { readQr } from "../support/qr.ts";
-import { eventually, type RunningStack, startStack } from "../support/stack.ts";
+import { type RunningStack, startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { browserTest } from "../support/chromium.ts";
 import { seriousFaults } from "../support/page.ts";
 
@@ -36,9 +37,9 @@ async function withStack(test: (stack: RunningStack) => Promise<void>): Promise<
       ('deeplinks.app_schemes', 'exapp'), ('deeplinks.apps', ${JSON.stringify(apps)}),
       ('spring.enabled', 'false')`;
     // All of it is known once the last of it is.
-    await eventually("the settings are known", async () => {
+    await until("the settings are known", async () => {
       const file = await fetch(`${stack.url}/.well-known/assetlinks.json`);
-      return (await file.json()).length === 1 || undefined;
+      return (await file.json()).length === 1;
     });
     await test(stack);
   } finally {
@@ -195,7 +196,7 @@ browserTest(
         page.on("request", (request) => tried.push(request.url()));
         await page.goto(url, { waitUntil: "commit" });
         // The try to open the app is a navigation that fails, at which waitForURL would give up.
-        await eventually("the fallback", () => page.url() === APP_STORE || undefined);
+        await until("the fallback", () => page.url() === APP_STORE);
         const app = /^exapp:\/\/product\/7\?gl_token=[a-z2-7]{16}$/;
         assertEquals(tried.filter((address) => app.test(address)).length, 1, tried.join(" "));
       });
@@ -302,7 +303,7 @@ browserTest(
       await answer.waitFor();
       assertStringIncludes((await answer.textContent())!, "You said: A table for two");
       assertEquals((await answer.textContent())!.includes("[ref:"), false);
-      const figures = await eventually("the figures", async () => {
+      const figures = await until("the figures", async () => {
         const response = await fetch(`${stack.url}/functions/v1/deeplinks/counter-7/stats`, {
           headers: { apikey: stack.stack.secretKey },
         });

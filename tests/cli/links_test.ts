@@ -3,7 +3,6 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { csv } from "../../cli/links_files.ts";
 import {
   document,
-  eventually,
   fails,
   folder,
   gatelink,
@@ -14,6 +13,7 @@ import {
   unique,
   written,
 } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 
 const IPHONE =
   "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1";
@@ -132,9 +132,9 @@ Deno.test("links stats: people, bots and previews apart", async () => {
   const { code, url } = await document("links add https://www.example.com/stats");
   const agents = [IPHONE, IPHONE, "WhatsApp/2.24.20.78 A", "curl/8.5.0"];
   for (const agent of agents) await visit(url, { "user-agent": agent });
-  const stats = await eventually("the clicks are written", async () => {
+  const stats = await until("the clicks are written", async () => {
     const stats = await document(`links stats ${code}`);
-    return stats.clicks.human === 2 ? stats : undefined;
+    return stats.clicks.human === 2 && stats;
   });
   assertEquals(stats.clicks, { human: 2, bot: 1, preview: 1, prefetch: 0 });
   assertEquals([stats.platforms, stats.targets, stats.visitors], [{ ios: 2 }, { web: 2 }, 1]);
@@ -396,10 +396,10 @@ Deno.test("links doctor: codes that people asked for and no link has", async () 
   const code = unique("misprint");
   for (let i = 0; i < 3; i++) await visit(`${stack.url}/l/${code}`);
   await visit(`${stack.url}/l/${code}.ico`);
-  await eventually("the visits are counted", async () => {
+  await until("the visits are counted", async () => {
     const rows =
       await sql`select visits::int from public.orphan_visits where code like ${`${code}%`} order by code`;
-    return rows.length === 2 && rows[0].visits === 3 || undefined;
+    return rows.length === 2 && rows[0].visits === 3;
   });
   const { unknown_codes } = (await gatelink("links doctor --offline --json")).json();
   const mine = unknown_codes.filter((orphan: { code: string }) => orphan.code.startsWith(code));
@@ -416,9 +416,9 @@ Deno.test("links doctor: the domain's files name the apps of the setting", async
   };
   await sql`insert into public.settings (key, value) values ('deeplinks.apps', ${JSON.stringify(apps)})`;
   // Until the function has read the setting its files are old ones.
-  await eventually(
+  await until(
     "the functions know the apps",
-    async () => (await gatelink(`links doctor ${code}`)).code === 0 || undefined,
+    async () => (await gatelink(`links doctor ${code}`)).code === 0,
   );
   const aasa = await fetch(`${stack.url}/.well-known/apple-app-site-association`);
   assertEquals(aasa.headers.get("content-type"), "application/json");

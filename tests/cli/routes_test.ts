@@ -5,7 +5,6 @@ import {
   decided,
   destination,
   document,
-  eventually,
   fails,
   gatelink,
   PHONE,
@@ -17,6 +16,7 @@ import {
   unique,
   written,
 } from "../support/cli.ts";
+import { until } from "../support/until.ts";
 
 const HELD = "it waits: wa_router.enabled is off for this contact";
 
@@ -171,9 +171,9 @@ Deno.test("gatelink routes explain: what the router itself decided", async () =>
   const [{ id }] = await sql`select contact_id as id from public.contact_identities where value = ${phone}`;
   await sql`update public.settings set value = 'true', metadata = ${sql.json({ target_user_ids: [id] })}
     where key = 'wa_router.enabled'`;
-  const found = await eventually("the delivery", async () => {
+  const found = await until("the delivery", async () => {
     const found = await document(`routes explain ${wamid}`);
-    return found.deliveries[0]?.state === "delivered" ? found : undefined;
+    return found.deliveries[0]?.state === "delivered" && found;
   });
   assertEquals([found.route, found.why], [route.name, "its condition holds"]);
   assertEquals(received.filter(({ path }) => path === `/${name}`).length, 1);

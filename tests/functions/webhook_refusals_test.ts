@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { testDatabase } from "../support/postgres.ts";
+import { until } from "../support/until.ts";
 import { bytesOf, counts, events, hook, SECRET, text, webhookTest } from "../support/webhook.ts";
 
 webhookTest(
@@ -144,12 +145,10 @@ webhookTest(
       await admin.drop();
     }
     // As Meta does: again, until it is taken. The Data API finds back to the database by itself.
-    const deadline = Date.now() + 20_000;
-    let answer = await post(hook([text("2")]));
-    while (answer.status === 503 && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      answer = await post(hook([text("2")]));
-    }
+    const answer = await until("it is taken", async () => {
+      const answer = await post(hook([text("2")]));
+      return answer.status !== 503 && answer;
+    });
     assertEquals([answer.status, answer.body], [200, counts(1, 1)]);
   },
 );

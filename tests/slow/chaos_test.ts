@@ -6,12 +6,13 @@ import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import { startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 const PEOPLE = 50;
 const MESSAGES = 2000;
 const HOST_KILLS = 10;
 const POSTGRES_KILLS = 2;
-const PATIENCE_MS = 240_000;
+const PATIENCE = { withinMs: 240_000 };
 
 interface Arrival {
   webhookId: string;
@@ -80,19 +81,19 @@ Deno.test("chaos: every message that got a 200 is delivered, in order per conver
       if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 100));
     }
     await kills;
-    await within(PATIENCE_MS, "every update acknowledged", () => Promise.resolve(meta.pending === 0));
+    await until("every update acknowledged", () => meta.pending === 0, PATIENCE);
     assertEquals(
       meta.acknowledged.filter(({ wamid }) => wamid !== undefined && wanted.has(wamid)).length,
       MESSAGES,
     );
 
-    let state: Record<string, number> = {};
-    await within(PATIENCE_MS, () => `every delivery done: ${JSON.stringify(state)}`, async () => {
+    await until("every delivery done", async () => {
       const rows = await sql<{ state: string; n: number }[]>`
         select state, count(*)::int as n from public.deliveries group by state`;
-      state = Object.fromEntries(rows.map(({ state, n }) => [state, n]));
-      return state.delivered === MESSAGES;
-    });
+      const state = Object.fromEntries(rows.map(({ state, n }) => [state, n]));
+      if (state.delivered !== MESSAGES) throw new Error(JSON.stringify(state));
+      return true;
+    }, PATIENCE);
     console.log(`settled ${((Date.now() - begin) / 1000).toFixed(0)} s after the first message`);
 
     for (const name of names) {
@@ -133,26 +134,6 @@ async function kill(
     const before = pids();
     Deno.kill(before.functions, "SIGKILL");
     if (i % Math.ceil(hosts / databases) === 2) Deno.kill(before.postgres!, "SIGKILL");
-    await within(
-      30_000,
-      "the functions host is back",
-      () => Promise.resolve(pids().functions !== before.functions),
-    );
-  }
-}
-
-/** Asks again and again until it is so. */
-async function within(
-  ms: number,
-  what: string | (() => string),
-  done: () => Promise<boolean>,
-): Promise<void> {
-  const end = Date.now() + ms;
-  for (;;) {
-    if (await done().catch(() => false)) return;
-    if (Date.now() > end) {
-      throw new Error(`not within ${ms / 1000} s: ${typeof what === "string" ? what : what()}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await until("the functions host is back", () => pids().functions !== before.functions);
   }
 }

@@ -1,7 +1,8 @@
 /** The functions host asked to stop while clicks wait to be written: none is lost. */
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
-import { eventually, startStack } from "../support/stack.ts";
+import { startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 const ROUNDS = 2, VISITS = 40;
 const CHROME =
@@ -38,10 +39,10 @@ Deno.test("clicks equal redirects after the functions host is asked to stop righ
       Deno.kill(before, "SIGTERM");
       await lock`commit`;
       lock.release();
-      await eventually("another host is there", () => stack.pids().functions !== before || undefined);
-      await eventually(
+      await until("another host is there", () => stack.pids().functions !== before);
+      await until(
         "it answers",
-        async () => (await fetch(`${stack.url}/functions/v1/health`)).ok || undefined,
+        async () => (await fetch(`${stack.url}/functions/v1/health`)).ok,
       );
       // The host that ended wrote them before it went.
       const [{ clicks }] = await sql`select count(*)::int as clicks from public.clicks`;

@@ -6,7 +6,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import postgres from "postgres";
 import { rasterize, readQr } from "../support/qr.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
-import { eventually, type RunningStack, startStack } from "../support/stack.ts";
+import { type RunningStack, startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 const PHONE = {
   "user-agent":
@@ -98,7 +99,7 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
     await routed;
     await send(stack.url, first, text);
 
-    const delivered = await eventually("the message at the service", () => service.received[0]);
+    const delivered = await until("the message at the service", () => service.received[0]);
     assert(isSigned(delivered, destination.secret));
     const { data } = delivered.event;
     assertEquals(data.message.text, "Ein Brot, bitte! 🍞");
@@ -115,7 +116,7 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
 
     // Somebody else got the message forwarded, and sends it too: it is told, and takes nothing from the first.
     await send(stack.url, second, { type: "text", text: { body: text }, context: { forwarded: true } });
-    const forwarded = await eventually("the forwarded message", () => service.received[1]);
+    const forwarded = await until("the forwarded message", () => service.received[1]);
     assertEquals(forwarded.event.data.message.text, "Ein Brot, bitte! 🍞");
     assertEquals([forwarded.event.data.attribution.confidence, forwarded.event.data.link.code], [
       "low",
@@ -125,7 +126,7 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
     // A preview in a chat is no visit of a person.
     await (await fetch(url, { headers: { "user-agent": "WhatsApp/2.24.20.78 A" }, redirect: "manual" })).body
       ?.cancel();
-    const figures = await eventually("the figures", async () => {
+    const figures = await until("the figures", async () => {
       const figures = await stats(stack, "spring-bread");
       return figures.clicks.preview === 1 && figures.attributions.total === 2 ? figures : undefined;
     });

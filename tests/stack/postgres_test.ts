@@ -4,6 +4,7 @@ import { join, ROOT } from "../../local/paths.ts";
 import { freePort, startPostgres } from "../../local/postgres.ts";
 import { isRunning } from "../../local/processes.ts";
 import { StackError } from "../../local/stack_error.ts";
+import { until } from "../support/until.ts";
 
 async function folder(): Promise<string> {
   const path = await Deno.makeTempDir({ prefix: "gatelink-test-postgres-" });
@@ -23,11 +24,7 @@ async function ask(url: string, question: string): Promise<unknown> {
 
 /** Resolves when the server has been started again. */
 async function restarted(server: { pid(): number }, before: number): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (server.pid() === before) {
-    if (Date.now() > deadline) throw new Error("it was not started again");
-    await new Promise((done) => setTimeout(done, 10));
-  }
+  await until("it was started again", () => server.pid() !== before);
 }
 
 Deno.test("startPostgres: killed with -9 it is back on the same address with what was committed", async () => {

@@ -13,6 +13,7 @@ import { join } from "../../local/paths.ts";
 import { runGatelink, testSession } from "../support/gatelink.ts";
 import { addDestination, addRoute, type Service, startService } from "../support/service.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 const MINUTE = 60_000;
 const TEAM = 24, BETA = 320;
@@ -93,13 +94,6 @@ async function live(flag: string): Promise<Live> {
     return json();
   };
 
-  const eventually = async (what: string, holds: () => Promise<boolean> | boolean) => {
-    for (const deadline = Date.now() + 60_000; !await holds();) {
-      if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
-      await new Promise((done) => setTimeout(done, 100));
-    }
-  };
-
   const arrived = () => new Set([...withFlag.texts(), ...without.texts()]).size;
   /** What was counted and not yet moved to the compressed clock. */
   const counted = async () => {
@@ -127,10 +121,10 @@ async function live(flag: string): Promise<Live> {
         bodies.push(webhook(stack.stack.whatsapp.phoneNumberId, texts));
       }
       await Promise.all(bodies.map((body) => post(stack, body)));
-      await eventually("each message arrives", () => arrived() === sent.length);
+      await until("each message arrives", () => arrived() === sent.length);
     }
     if (!options.counted) return;
-    await eventually("each outcome is counted", async () => await counted() - before >= phones.length);
+    await until("each outcome is counted", async () => await counted() - before >= phones.length);
   }
 
   return {
@@ -249,13 +243,12 @@ const enough = (wanted: number, percentage: number) => Math.ceil(wanted * 100 / 
 
 /** Nothing that was acknowledged is lost or left, and nobody got anything twice. */
 async function unharmed({ sql, sent, with: on, without }: Live): Promise<void> {
-  for (const deadline = Date.now() + 60_000;;) {
+  await until("no delivery waits", async () => {
     const [{ open }] =
       await sql`select count(*)::int as open from public.deliveries where state in ('pending', 'leased')`;
-    if (open === 0) break;
-    assert(Date.now() < deadline, `${open} deliveries wait`);
-    await new Promise((done) => setTimeout(done, 100));
-  }
+    assertEquals(open, 0);
+    return true;
+  });
   const delivered = new Map<string, string>();
   const [rows] = await Promise.all([sql<{ text: string; state: string }[]>`
     select m.text, d.state from public.messages m join public.deliveries d on d.message_id = m.id where m.direction = 'in'`]);

@@ -1,7 +1,8 @@
 /** What the local stack makes of functions, and of the paths that are none. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { join } from "../../local/paths.ts";
-import { eventually, functionsFolder, startStack, temporaryFolder } from "../support/stack.ts";
+import { functionsFolder, startStack, temporaryFolder } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
 Deno.test("functions: served as on the platform, and a failing one takes nothing with it", async () => {
   await using folder = await temporaryFolder();
@@ -79,12 +80,12 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
       });
     }
     assertEquals(await (await call("rejects")).text(), "fine");
-    await eventually(
+    await until(
       "what happened behind the answer is logged",
       () =>
         ["behind", "later", "after", "the secret of the house", "missing.ts"].every((word) =>
           stack.output().includes(word)
-        ) || undefined,
+        ),
     );
     for (const name of ["_shared", "unknown", "", "seen-not"]) {
       const response = await call(name);

@@ -4,16 +4,10 @@ import postgres from "postgres";
 import { join, ROOT } from "../../local/paths.ts";
 import { isRunning } from "../../local/processes.ts";
 import { freePort } from "../../local/postgres.ts";
-import {
-  eventually,
-  functionsFolder,
-  type RunningStack,
-  startStack,
-  temporaryFolder,
-} from "../support/stack.ts";
+import { functionsFolder, type RunningStack, startStack, temporaryFolder } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 
-const gone = (pids: number[]) =>
-  eventually("its processes are gone", () => pids.some(isRunning) ? undefined : true);
+const gone = (pids: number[]) => until("its processes are gone", () => !pids.some(isRunning));
 
 function processes(stack: RunningStack): number[] {
   return Object.values(stack.pids()).filter((pid) => pid !== undefined);
@@ -129,7 +123,7 @@ Deno.test("a stack whose launcher is killed stops by itself", async () => {
     stdout: "null",
     stderr: "null",
   }).spawn();
-  const { pids } = await eventually(
+  const { pids } = await until(
     "it is up",
     () => JSON.parse(Deno.readTextFileSync(join(data, "stack.json"))),
   );
@@ -144,11 +138,9 @@ Deno.test("the functions host killed with -9 is back, with the same address", as
     for (let i = 0; i < 2; i++) {
       const before = stack.pids().functions;
       Deno.kill(before, "SIGKILL");
-      await eventually(
+      await until(
         "health answers again",
-        async () =>
-          stack.pids().functions !== before && (await fetch(`${stack.url}/functions/v1/health`)).ok ||
-          undefined,
+        async () => stack.pids().functions !== before && (await fetch(`${stack.url}/functions/v1/health`)).ok,
       );
     }
   } finally {
@@ -174,9 +166,9 @@ Deno.test("Postgres killed with -9 under load: every answer is a 200 or a clean 
       await new Promise((done) => setTimeout(done, 300));
       const before = stack.pids().postgres!;
       Deno.kill(before, "SIGKILL");
-      await eventually(
+      await until(
         "the Data API answers again",
-        async () => stack.pids().postgres !== before && (await stack.rpc("status")).ok || undefined,
+        async () => stack.pids().postgres !== before && (await stack.rpc("status")).ok,
       );
     }
     await new Promise((done) => setTimeout(done, 300));

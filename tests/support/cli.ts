@@ -160,17 +160,6 @@ export async function decided(
   })`;
 }
 
-/** Waits for something that a stack does in its own time. */
-export async function eventually<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
-    await new Promise((done) => setTimeout(done, 100));
-  }
-}
-
 /** A destination added without the command line, by its id. */
 export async function destination(name: string): Promise<string> {
   await sql`select public.add_destination(${name}, 'http://127.0.0.1:9999/x')`;

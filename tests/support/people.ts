@@ -1,6 +1,7 @@
 /** People on the stack's simulated WhatsApp, for tests of the panel. */
 import type { Page } from "playwright-core";
-import { eventually, type RunningStack } from "./stack.ts";
+import type { RunningStack } from "./stack.ts";
+import { until } from "./until.ts";
 import { faultsOf } from "./panel.ts";
 
 async function post<T>({ url }: RunningStack, path: string, body: unknown): Promise<T> {
@@ -27,7 +28,7 @@ export async function says(stack: RunningStack, contact: string, message: string
 /** Fails with the serious faults of a page, once what moves on it has come to rest. `where` is told with them. */
 export async function isWell(page: Page, where = page.url()): Promise<void> {
   let faults: string[] = [];
-  await eventually("no faults", async () => (faults = await faultsOf(page)).length === 0 || undefined).catch(
+  await until("no faults", async () => (faults = await faultsOf(page)).length === 0).catch(
     () => {
       throw new Error([where, ...faults].join("\n"));
     },
