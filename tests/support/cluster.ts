@@ -72,7 +72,12 @@ async function startIn(folder: string, lock: Deno.FsFile, { kept }: { kept: bool
       stop: release,
       abandon() {
         Deno.kill(server.pid(), kept ? "SIGINT" : "SIGQUIT");
-        if (!kept) Deno.removeSync(folder, { recursive: true });
+        if (kept) return;
+        try {
+          Deno.removeSync(folder, { recursive: true });
+        } catch {
+          // The server is still writing; a later run sweeps it away.
+        }
       },
     };
   } catch (error) {
