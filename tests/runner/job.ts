@@ -1,7 +1,7 @@
 /** One job: a `deno test` of its own, run to its end, and what came of it. */
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import type { Job } from "./tiers.ts";
+import type { Job, Tier } from "./tiers.ts";
 
 export interface Result {
   job: Job;
@@ -28,6 +28,9 @@ export function cleanEnvironment(environment: Record<string, string>): Record<st
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !FOREIGN.test(name)));
 }
 
+/** Tiers in which a test starts all that it uses: beside a stack whose output is read meanwhile, something is always open. */
+const SANITIZED: ReadonlySet<Tier> = new Set(["unit", "database", "functions"]);
+
 export interface JobOptions {
   /** Added to the clean environment. */
   env: Record<string, string>;
@@ -46,8 +49,7 @@ export async function runJob(job: Job, { env, args, signal }: JobOptions): Promi
       "--allow-all",
       // `deno task check` has looked at the types.
       "--no-check",
-      "--sanitize-ops",
-      "--sanitize-resources",
+      ...SANITIZED.has(job.tier) ? ["--sanitize-ops", "--sanitize-resources"] : [],
       `--preload=${join(ROOT, "tests", "support", "guard.ts")}`,
       ...args,
       ...job.files,

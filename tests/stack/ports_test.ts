@@ -35,11 +35,8 @@ Deno.test("start: stack.json is there when health answers 200 for the first time
   }
 });
 
-// The time limits of the stack's own questions run on after the answers.
-const sanitizers = { sanitizeOps: false, sanitizeResources: false };
 Deno.test(
   "start: with --port 0 a port that another program took first is left to it",
-  sanitizers,
   async () => {
     await using folder = await temporaryFolder();
     const database = await testDatabase();

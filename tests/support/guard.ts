@@ -3,7 +3,8 @@
  * behind which another test would meet, and puts it back for those that follow.
  *
  * Looked at are the environment, the working folder, the clocks and other globals that tests replace, listeners of the
- * process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers.
+ * process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers, in the
+ * tiers where a test starts all that it uses.
  *
  * @module
  */
