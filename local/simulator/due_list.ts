@@ -22,6 +22,10 @@ export class DueList<T> {
     this.#waiting.splice(low, 0, { due, item });
   }
 
+  clear(): void {
+    this.#waiting = [];
+  }
+
   /** Takes what is due at `now` from the front for as long as `fits` agrees. */
   take(now: number, fits: (item: T, taken: number) => boolean): T[] {
     let count = 0;

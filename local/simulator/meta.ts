@@ -160,6 +160,19 @@ export class MetaSimulator {
     this.#sender.hurry();
   }
 
+  /**
+   * Begins anew: nobody is known, nothing was said and nothing goes wrong but by `options.settings`. Resolves when the
+   * business has answered what is in flight to it; what waits is dropped. Who listens goes on listening.
+   */
+  async reset(): Promise<void> {
+    await this.#sender.clear();
+    this.#graph.stop();
+    this.#store.clear();
+    this.posts.length = this.calls.length = 0;
+    this.#reading.clear();
+    Object.assign(this.settings, parseSettings({ ...CALM, ...this.#options.settings }));
+  }
+
   /** Answers a request to the Graph API; the path may have anything before `/{version}/…`. */
   graph(request: Request): Promise<Response> {
     return this.#graph.handle(request);

@@ -193,6 +193,29 @@ Deno.test("MetaSimulator: a restart keeps conversations and delivers what was no
   await Deno.remove(dataFile);
 });
 
+Deno.test("MetaSimulator: a reset waits for the answer to what is in flight, and a restart knows nothing of before", async () => {
+  const dataFile = await Deno.makeTempFile();
+  const answer = Promise.withResolvers<number>();
+  const { meta, clock, posts } = simulate(() => answer.promise, { dataFile });
+  const ada = meta.addContact({ name: "Ada", phone: "447700900123" });
+  meta.userSends(ada, "in flight");
+  await clock.until(Promise.resolve());
+  assertEquals(posts.length, 1);
+  let over = false;
+  const reset = meta.reset().then(() => over = true);
+  await clock.until(clock.sleep(1_000));
+  assertEquals(over, false);
+  // It fails, and would be tried again.
+  answer.resolve(503);
+  await clock.until(reset);
+  assertEquals([meta.contacts, meta.messages, meta.pending], [[], [], 0]);
+  await clock.until(clock.sleep(60_000));
+  assertEquals(posts.length, 1);
+  const { meta: next } = simulate(() => 200, { dataFile });
+  assertEquals([next.contacts, next.messages, next.pending], [[], [], 0]);
+  await Deno.remove(dataFile);
+});
+
 Deno.test("MetaSimulator: wamids never repeat, not even with the same seed after a restart", async () => {
   const ids = new Set<string>();
   const { meta, clock } = simulate();

@@ -15,6 +15,7 @@
  * | `POST /simulator/api/read` | `{contact}`: the chat was opened |
  * | `GET, POST /simulator/api/settings` | some of Settings -> all of them |
  * | `POST /simulator/api/retry` | tries at once what waits |
+ * | `POST /simulator/api/reset` | begins anew, with the people that a newcomer finds |
  * | `POST /simulator/api/handshake` | -> `{ok, status, detail}` |
  */
 import { FAULTS } from "./faults.ts";
@@ -63,8 +64,10 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const media = loadSamples();
   const meta = new MetaSimulator({ media, ...options });
   const files = new Set([...Deno.readDirSync(FOLDER)].map(({ name }) => name));
-  const streams = new Set<() => void>();
-  if (meta.contacts.length === 0) { for (const person of PEOPLE) meta.addContact(person); }
+  /** The open pages: how each ends, and what tells it how everything stands. */
+  const streams = new Map<() => void, () => void>();
+  const newcomers = () => PEOPLE.forEach((person) => meta.addContact(person));
+  if (meta.contacts.length === 0) newcomers();
 
   function events(): Response {
     if (streams.size >= MAX_STREAMS) {
@@ -91,8 +94,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
             // The reader has gone: closed already.
           }
         };
-        streams.add(end);
-        tell(state());
+        const tellState = () => tell(state());
+        streams.set(end, tellState);
+        tellState();
       },
       cancel: () => end(),
     });
@@ -130,6 +134,12 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     "GET api/links": async () => await options.links?.() ?? [],
     "POST api/read": ({ contact }) => (meta.userReads(String(contact)), {}),
     "POST api/retry": () => (meta.retryNow(), {}),
+    "POST api/reset": async () => {
+      await meta.reset();
+      newcomers();
+      for (const tellState of streams.values()) tellState();
+      return {};
+    },
     "POST api/handshake": () => meta.handshake(),
   };
 
@@ -162,7 +172,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     meta,
     stop() {
       meta.stop();
-      for (const end of streams) end();
+      for (const end of streams.keys()) end();
     },
   };
 }

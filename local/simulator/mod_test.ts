@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { createSimulator, type Simulator } from "./mod.ts";
-import { OPTIONS } from "./testing.ts";
+import { CALM } from "./model.ts";
+import { callGraph, OPTIONS } from "./testing.ts";
 
 const ORIGIN = "http://127.0.0.1:54321";
 
@@ -142,6 +143,33 @@ Deno.test("createSimulator: events begin with the state and tell what happens ne
     simulator.stop();
     let done = false;
     while (!done) ({ done } = await reader.read());
+  });
+});
+
+Deno.test("createSimulator: a reset leaves the people of the start, and open pages are told", async () => {
+  await withSimulator(async (simulator) => {
+    const { meta } = simulator;
+    const names = () => meta.contacts.map(({ name }) => name);
+    const newcomers = names();
+    const phone = "4915100004711";
+    meta.userSends(meta.addContact({ name: "Ada", phone }), "hello");
+    await post(simulator, "/simulator/api/settings", { statusDelayMs: 60_000 });
+    await callGraph(meta, { to: phone, type: "text", text: { body: "its status would come in a minute" } });
+    const events = await get(simulator, "/simulator/api/events");
+    const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
+    await reader.read();
+
+    assertEquals((await post(simulator, "/simulator/api/reset", {})).status, 200);
+    assertEquals([names(), meta.messages, meta.pending], [newcomers, [], 0]);
+    assertEquals([meta.posts, meta.calls, meta.settings], [[], [], CALM]);
+    let told = "";
+    while (!/"type":"state"/.test(told)) told = (await reader.read()).value!;
+    const state = JSON.parse(told.slice(told.lastIndexOf("data: ") + "data: ".length));
+    assertEquals([state.contacts.length, state.messages], [newcomers.length, []]);
+    // What was taken is free, and everything goes on.
+    meta.userSends(meta.addContact({ name: "Ada again", phone }), "hello");
+    await meta.settled();
+    assertEquals(meta.messages.map(({ progress }) => progress), ["delivered"]);
   });
 });
 

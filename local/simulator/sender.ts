@@ -112,6 +112,7 @@ export class WebhookSender {
   #posts = 0;
   #stopped = false;
   #idle: (() => void)[] = [];
+  #answered: (() => void)[] = [];
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -156,12 +157,27 @@ export class WebhookSender {
     this.#pump();
   }
 
+  /** Drops what waits, and resolves once what is in flight was answered: nothing is under way any more then. */
+  async clear(): Promise<void> {
+    for (;;) {
+      // Of what is in flight something may come back to be tried again.
+      this.#waiting.clear();
+      this.#retrying.clear();
+      if (this.#inFlight.size === 0 || this.#stopped) break;
+      await new Promise<void>((done) => this.#answered.push(done));
+    }
+    this.#fates.clear();
+    this.acknowledged.length = this.lost.length = 0;
+    this.#wake();
+  }
+
   /** Ends the timer and cuts what is in flight. What was not acknowledged stays so. */
   stop(): void {
     this.#stopped = true;
     this.#options.clock.clearTimeout(this.#timer);
     for (const cut of this.#inFlight) cut.abort();
     this.#wake();
+    this.#tellAnswered();
   }
 
   #queue(copy: Copy, afterMs: number): void {
@@ -239,6 +255,7 @@ export class WebhookSender {
       -KEEP_ATTEMPTS,
     );
     this.#settle(post, answer.status === 200);
+    this.#tellAnswered();
     this.#pump();
   }
 
@@ -312,5 +329,9 @@ export class WebhookSender {
 
   #wake(): void {
     for (const done of this.#idle.splice(0)) done();
+  }
+
+  #tellAnswered(): void {
+    for (const done of this.#answered.splice(0)) done();
   }
 }

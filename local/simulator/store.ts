@@ -72,6 +72,13 @@ export class Store {
     return message;
   }
 
+  /** Forgets all of it, the file too. Numbers of updates are not given again. */
+  clear(): void {
+    for (const kept of [this.contacts, this.messages, this.open]) kept.clear();
+    this.receipts.length = 0;
+    if (this.#file) this.#compact();
+  }
+
   #put(line: Line): void {
     this.#apply(line);
     if (!this.#file) return;
