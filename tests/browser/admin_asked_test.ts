@@ -1,14 +1,14 @@
 /** What the panel asked about is what it does: who answers a question that was overtaken is told, and overwrites nothing. */
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
-import { until } from "../support/until.ts";
-import { answer, go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { answer, go, inTime, panelTest } from "../support/panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */
 async function answerTooLate(page: Page, action: string, reason?: string): Promise<void> {
   const words = page.getByText("Somebody else was faster").first();
   // Not those of the time before. They are told for a while only: waited for from before.
-  await words.waitFor({ state: "hidden" });
+  await inTime(words, "hidden");
   const told = words.waitFor();
   await answer(page, action, reason);
   await told;
@@ -31,25 +31,25 @@ panelTest(
         sql(`public.${call}`)
       }(r.id, r.version, 'a colleague') where r.id = ${id}`;
     };
-    const page = await signIn("operator");
+    const page = await signIn("operator", { clock: true });
     await go(page, `/rollouts/${id}`, flag);
 
     await page.getByRole("button", { name: "Start", exact: true }).click();
     await page.getByRole("dialog").waitFor();
     await colleague("start_rollout");
-    await page.getByText("1 % of all").first().waitFor();
+    await inTime(page.getByText("1 % of all").first());
     await answerTooLate(page, "Start none the less", "it was planned for today");
     assertEquals(await state(), { state: "running", stage: 1 });
 
     await page.getByRole("button", { name: "Advance" }).click();
     await page.getByRole("dialog").waitFor();
     await colleague("advance_rollout");
-    await page.getByText("5 % of all").first().waitFor();
+    await inTime(page.getByText("5 % of all").first());
     await answerTooLate(page, "Advance", "enough was seen");
     assertEquals(await state(), { state: "running", stage: 2 });
 
     // What is asked anew, of what is shown now, is done.
-    await page.getByText("Somebody else was faster").first().waitFor({ state: "hidden" });
+    await inTime(page.getByText("Somebody else was faster").first(), "hidden");
     await page.getByRole("button", { name: "Advance" }).click();
     await answer(page, "Advance", "enough was seen");
     await until("the third stage", async () => (await state()).stage === 3);
@@ -68,12 +68,12 @@ panelTest(
     };
     const first = (await now()).version;
     await sql`select public.set_flag(${flag}, '{"percentage": 50}', ${first})`;
-    const page = await signIn("operator");
+    const page = await signIn("operator", { clock: true });
     await go(page, `/flags/${flag}`, flag);
     await page.getByRole("button", { name: `Restore this: version ${first}`, exact: true }).click();
     await page.getByRole("dialog").waitFor();
     await sql`select public.set_flag(${flag}, '{"percentage": 7}', ${first + 1}, 'complaints')`;
-    await page.getByText("On for 7 %").waitFor();
+    await inTime(page.getByText("On for 7 %"));
     await answerTooLate(page, "Restore", "it was better then");
     assertEquals(await now(), { share: 7, version: first + 2 });
 
@@ -83,7 +83,7 @@ panelTest(
     await page.getByLabel("Type beta to go on").fill("beta");
     const [{ version }] = await sql`select version from public.segments where key = 'beta'`;
     await sql`select public.set_segment('beta', 'who asked for it', ${version})`;
-    await page.getByText("who asked for it").waitFor();
+    await inTime(page.getByText("who asked for it"));
     await answerTooLate(page, "Remove");
     assertEquals((await sql`select from public.segments where key = 'beta'`).length, 1);
   },

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { until } from "../support/until.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
-import { answer, go, panelTest } from "../support/panel.ts";
-import { isWell, says, somebody } from "../support/people.ts";
+import { answer, go, inTime, panelTest } from "../support/panel.ts";
+import { isWell, route, says, somebody } from "../support/people.ts";
 
 panelTest("admin: dead letters are retried and dropped, one or many", async ({ stack, sql, signIn }) => {
   await using service = startService();
@@ -18,6 +18,7 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
     await sql`update private.delivery_lanes set due_at = now() where due_at is not null and lease is null`;
     await sql`update public.deliveries set attempt = 8 where state = 'pending' and attempt between 1 and 7`;
     await sql`update public.destinations set circuit_failures = 0, circuit_open_until = null`;
+    await route(stack);
     const [{ n }] = await sql`select count(*)::int as n from public.deliveries where state = 'dead'`;
     return n === 3;
   });
@@ -55,7 +56,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   await using service = startService();
   const made = await addDestination(sql, "orders", service);
   await addRoute(sql, ["orders"]);
-  const page = await signIn("operator");
+  const page = await signIn("operator", { clock: true });
   await go(page, "/deliveries", "Deliveries");
   const card = page.getByRole("region", { name: "orders" });
   await card.getByRole("button", { name: "Pause orders" }).click();
@@ -64,7 +65,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   await card.getByText(/^Paused .+ by you\. Its queue waits\.$/).waitFor();
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   await says(stack, ada, "waits");
-  await card.getByText(/^since/).waitFor();
+  await inTime(card.getByText(/^since/));
   await go(page, "/", "Overview");
   const waiting = page.getByRole("region", { name: "What waits, and why" });
   await waiting.getByText("the destination is paused").waitFor();

@@ -1,8 +1,7 @@
 /** Flags in the panel: what a click does to a function, what history gives back, and who wins a conflict. */
 import { assertEquals } from "@std/assert";
-import type { RunningStack } from "../support/stack.ts";
-import { until } from "../support/until.ts";
-import { answer, go, panelTest } from "../support/panel.ts";
+import { eventually, type RunningStack } from "../support/stack.ts";
+import { answer, go, inTime, panelTest } from "../support/panel.ts";
 
 /** Where the demo link leads now. */
 async function demoLeadsTo(stack: RunningStack): Promise<string> {
@@ -91,7 +90,7 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   await sql`select public.set_flag(${flag}, '{"percentage": 50, "prerequisites": ["wa_router.enabled"]}',
     (select version from public.settings where key = ${flag}))`;
   await sql`select public.set_segment('beta', 'first of all', 0)`;
-  const page = await signIn("operator");
+  const page = await signIn("operator", { clock: true });
   /** What is stored with this reason, once the page shows it: what is changed next is a change of that. */
   const saved = async (reason: string) => {
     const { metadata, version } = await until(reason, async () =>
@@ -148,7 +147,7 @@ panelTest("admin: whoever gives a flag to more people says why, and less is one 
   const [{ version }] = await sql`
     select (public.add_flag_targets(${flag}, s.version, p_segments => '{beta}')).version
     from public.settings s where s.key = ${flag}`;
-  await page.getByText(`Version ${version}, changed`).waitFor();
+  await inTime(page.getByText(`Version ${version}, changed`));
   await go(page, "/flags/segments", "Segments");
   await page.getByLabel("Add a person").fill("c2");
   await page.getByRole("button", { name: "Add", exact: true }).click();

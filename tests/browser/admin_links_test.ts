@@ -1,14 +1,14 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { rasterize, readQr } from "../support/qr.ts";
-import { until } from "../support/until.ts";
-import { go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 panelTest("admin: a link is made with a preview of each platform, followed and counted", async (panel) => {
   const { stack, sql, signIn } = panel;
   const target = `${stack.url}/simulator/`;
-  const page = await signIn("operator");
+  const page = await signIn("operator", { clock: true });
   await go(page, "/links/new", "New link");
   await page.getByText("A page", { exact: true }).click();
   await page.getByRole("textbox", { name: "Page" }).fill("https://elsewhere.example.com/");
@@ -47,7 +47,7 @@ panelTest("admin: a link is made with a preview of each platform, followed and c
     "it is counted",
     async () => (await sql`select from public.clicks where code = 'poster-7'`)[0],
   );
-  await page.getByText("by people", { exact: true }).waitFor();
+  await inTime(page.getByText("by people", { exact: true }));
   await page.getByText("Kind of visitor").waitFor();
   await isWell(page);
 

@@ -1,7 +1,7 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
 import { assert, assertEquals } from "@std/assert";
-import { until } from "../support/until.ts";
-import { go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";
 
 panelTest(
@@ -9,7 +9,7 @@ panelTest(
   async ({ stack, sql, signIn }) => {
     const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
     await says(stack, ada, "Where is my parcel?");
-    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 }, clock: true });
     await go(page, "/messages", "Messages");
     await page.getByRole("button", { name: /4711/ }).click();
     await page.getByText("Where is my parcel?", { exact: true }).waitFor();
@@ -49,7 +49,7 @@ panelTest(
     await page.getByRole("button", { name: "Hide", exact: true }).click();
     await page.getByText(/^Seen whole by you, .+: She asked for a call$/).waitFor();
     await sql`update public.conversations set last_inbound_at = now() - interval '25 hours'`;
-    await page.getByText("The window is closed").waitFor();
+    await inTime(page.getByText("The window is closed"));
     assertEquals(await page.getByRole("textbox", { name: "Reply" }).count(), 0);
   },
 );
@@ -89,7 +89,7 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
     insert into public.messages (id, seq, conversation_id, direction, type, text, status, created_at) overriding system value
     select gen_random_uuid(), -n, ${id}, 'in', 'text', 'message ' || n, 'received', now() - interval '1 s' * n
     from generate_series(1, 10000) n`;
-  const page = await signIn("operator");
+  const page = await signIn("operator", { clock: true });
   await go(page, `/messages?conversation=${id}`, "Messages");
   const list = page.getByRole("group", { name: "The conversation" });
   /** What of these words is within the list's window. */
@@ -126,14 +126,12 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
     }));
   await seen(here);
   await says(stack, ada, "one more");
-  await until(
-    "it was read",
-    async () => await page.getByRole("button", { name: /4711/ }).getByText("one more").count() > 0,
-  );
+  await inTime(page.getByRole("button", { name: /4711/ }).getByText("one more"));
   assertEquals([await isSeen(here), await isSeen("one more")], [true, false]);
   await page.getByRole("button", { name: "Newest" }).click();
   await seen("one more");
   // And from the bottom what comes is followed.
   await says(stack, ada, "and another one");
+  await inTime(list.getByText("and another one"));
   await seen("and another one");
 });

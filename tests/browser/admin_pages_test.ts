@@ -1,7 +1,7 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
 import { assertEquals } from "@std/assert";
-import { until } from "../support/until.ts";
-import { go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 const PAGES: [path: string, heading: string][] = [
@@ -36,10 +36,10 @@ panelTest(
   "admin: the overview follows what happens, and the whole of it works by keyboard",
   async (panel) => {
     const { sql, stack, signIn } = panel;
-    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 }, clock: true });
     // Without a reload: somebody else turns the router off.
     await sql`select public.switch_off('wa_router.enabled', 'tried from elsewhere')`;
-    await page.getByText("tried from elsewhere").waitFor();
+    await inTime(page.getByText("tried from elsewhere"));
     await page.getByText("wa_router.enabled is off: messages are stored and wait").first().waitFor();
 
     await page.getByRole("button", { name: "Open the navigation" }).press("Enter");
@@ -59,10 +59,10 @@ panelTest(
 
     // Away and back: what was seen stays, and is called old.
     await page.context().setOffline(true);
-    await page.getByText("The project does not answer.").first().waitFor();
+    await inTime(page.getByText("The project does not answer.").first());
     await page.getByRole("heading", { name: "Functions" }).waitFor();
     await page.context().setOffline(false);
-    await page.getByText("live", { exact: true }).waitFor();
+    await inTime(page.getByText("live", { exact: true }));
     assertEquals((await fetch(`${stack.url}/admin/config.json`)).status, 200);
   },
 );

@@ -1,8 +1,8 @@
 /** A rollout in the panel, from its plan to its end. */
 import { assertEquals } from "@std/assert";
 import { writeMinutes } from "../support/rollouts.ts";
-import { until } from "../support/until.ts";
-import { answer, go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { answer, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 const FLAG = "checkout.enabled";
@@ -18,7 +18,7 @@ panelTest(
       from public.rollouts r join public.settings s on s.key = r.flag_key where r.flag_key = ${FLAG}`;
       return { ...row };
     };
-    const page = await signIn("operator");
+    const page = await signIn("operator", { clock: true });
     await go(page, `/rollouts/new?flag=${FLAG}`, "New rollout");
     await page.getByLabel("Outcomes a minute").fill("100");
     await page.getByRole("rowheader", { name: "25 %" }).waitFor();
@@ -56,8 +56,8 @@ panelTest(
         (_, i) => ({ minute: minute + i, on: counts(10, i % 10 === 9 ? 1 : 0), off: counts(990, 1) }),
       ),
     );
-    await page.getByRole("progressbar", { name: /^more fail than without it: S is [1-9]/ }).waitFor();
-    await page.getByRole("rowheader", { name: "with the flag", exact: true }).first().waitFor();
+    await inTime(page.getByRole("progressbar", { name: /^more fail than without it: S is [1-9]/ }));
+    await inTime(page.getByRole("rowheader", { name: "with the flag", exact: true }).first());
     await isWell(page);
 
     await page.getByRole("button", { name: "Pause" }).click();

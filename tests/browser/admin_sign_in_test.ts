@@ -1,10 +1,9 @@
 /** The panel's door: who comes in, what each role is shown, and that nobody else is given anything. */
 import { assert, assertEquals } from "@std/assert";
-import type { Page, Request } from "playwright-core";
+import type { Request } from "playwright-core";
 import { join } from "../../local/paths.ts";
-import type { RunningStack } from "../support/stack.ts";
-import { until } from "../support/until.ts";
-import { answer, faultsOf, fillSignIn, go, panelTest } from "../support/panel.ts";
+import { eventually, type RunningStack } from "../support/stack.ts";
+import { answer, faultsOf, fillSignIn, go, panelTest, seesOverview } from "../support/panel.ts";
 import { says, somebody } from "../support/people.ts";
 
 /** Makes a user who is in no team. */
@@ -17,10 +16,8 @@ async function signUp(stack: RunningStack, email: string): Promise<string> {
   return (await response.json()).access_token;
 }
 
-const seesOverview = (page: Page) => page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
-
 panelTest("admin: sign-in by password and by a mailed link, and what each role is shown", async (panel) => {
-  const { stack, sql, open, signIn } = panel;
+  const { stack, sql, open } = panel;
   const page = await open();
   assertEquals(await faultsOf(page), []);
   await fillSignIn(page, "viewer@example.com", "wrong");
@@ -45,7 +42,9 @@ panelTest("admin: sign-in by password and by a mailed link, and what each role i
   await go(page, "/rollouts/new", "New rollout");
   await page.getByText("Operators plan rollouts").waitFor();
 
-  const operator = await signIn("operator");
+  const operator = await open();
+  await fillSignIn(operator, "operator@example.com", stack.stack.admin.password);
+  await seesOverview(operator);
   await operator.getByRole("button", { name: "Turn off wa_send.enabled" }).click();
   await operator.getByText("wa_send.enabled is off. The functions know within 5 seconds.").waitFor();
   await go(operator, "/flags/wa_send.enabled", "wa_send.enabled");

@@ -1,11 +1,10 @@
 /** Links in Chromium, with the user agents of phones and desktops: every kind of target ends where it should. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import postgres from "postgres";
 import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
 import { readQr } from "../support/qr.ts";
-import { type RunningStack, startStack } from "../support/stack.ts";
-import { until } from "../support/until.ts";
-import { browserTest } from "../support/chromium.ts";
+import { eventually, type RunningStack } from "../support/stack.ts";
+import { PATIENCE_MS } from "../support/chromium.ts";
+import { fileStack } from "../support/file_stack.ts";
 import { seriousFaults } from "../support/page.ts";
 
 const IPHONE = devices["iPhone 15"];
@@ -22,11 +21,9 @@ const EXAMPLE = "https://www.example.com";
 const APP_STORE = "https://apps.apple.com/app/id1234567890";
 const PLAY = "https://play.google.com/store/apps/details?id=com.example.app";
 
-/** A stack on which links may lead to these places. */
-async function withStack(test: (stack: RunningStack) => Promise<void>): Promise<void> {
-  const stack = await startStack();
-  const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
-  try {
+/** A test on a stack on which links may lead to these places. */
+const linkTest = fileStack({
+  async prepare(stack, sql) {
     for (const url of [EXAMPLE, APP_STORE, PLAY]) {
       await sql`select public.allow_host(${new URL(url).host}, 'redirect')`;
     }
@@ -41,12 +38,8 @@ async function withStack(test: (stack: RunningStack) => Promise<void>): Promise<
       const file = await fetch(`${stack.url}/.well-known/assetlinks.json`);
       return (await file.json()).length === 1;
     });
-    await test(stack);
-  } finally {
-    await sql.end();
-    await stack.stop();
-  }
-}
+  },
+});
 
 /** Makes a link and gives its address. */
 async function link(stack: RunningStack, body: object): Promise<string> {
@@ -71,6 +64,7 @@ async function on(
 ): Promise<void> {
   const { defaultBrowserType: _, ...options } = device as typeof IPHONE;
   const context = await browser.newContext(options);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const network = await context.newCDPSession(page);
   network.on("Fetch.requestPaused", ({ requestId }) => {
@@ -115,203 +109,201 @@ async function handedOn(
   return location;
 }
 
-browserTest(
+linkTest(
   "links: pages, stores, apps and chats, by the device that visits",
-  (browser) =>
-    withStack(async (stack) => {
-      const app = { url: `${EXAMPLE}/product/7`, package: "com.example.app", fallback: PLAY };
-      const everywhere = await link(stack, {
-        default_url: `${EXAMPLE}/`,
-        utm: { campaign: "spring" },
-        targets: [
-          { when: { platform: "ios" }, store: APP_STORE },
-          { when: { platform: "android" }, app },
-          { when: { platform: "windows" }, url: `${EXAMPLE}/windows` },
-        ],
-      });
-      assertEquals(await endOf(browser, IPHONE, everywhere), `${APP_STORE}?utm_campaign=spring`);
-      assertEquals(await endOf(browser, WINDOWS, everywhere), `${EXAMPLE}/windows?utm_campaign=spring`);
-      assertEquals(await endOf(browser, MAC, everywhere), `${EXAMPLE}/?utm_campaign=spring`);
+  async ({ browser, stack }) => {
+    const app = { url: `${EXAMPLE}/product/7`, package: "com.example.app", fallback: PLAY };
+    const everywhere = await link(stack, {
+      default_url: `${EXAMPLE}/`,
+      utm: { campaign: "spring" },
+      targets: [
+        { when: { platform: "ios" }, store: APP_STORE },
+        { when: { platform: "android" }, app },
+        { when: { platform: "windows" }, url: `${EXAMPLE}/windows` },
+      ],
+    });
+    assertEquals(await endOf(browser, IPHONE, everywhere), `${APP_STORE}?utm_campaign=spring`);
+    assertEquals(await endOf(browser, WINDOWS, everywhere), `${EXAMPLE}/windows?utm_campaign=spring`);
+    assertEquals(await endOf(browser, MAC, everywhere), `${EXAMPLE}/?utm_campaign=spring`);
 
-      const intent = (await handedOn(browser, PIXEL, everywhere))!;
-      const [, path, extras] = /^intent:\/\/(.*)#Intent;(.*);end$/.exec(intent)!;
-      const parts = Object.fromEntries(extras.split(";").map((part) => part.split("=", 2)));
-      assertMatch(path, /^www\.example\.com\/product\/7\?gl_token=[a-z2-7]{16}$/);
-      assertEquals([parts.scheme, parts.package], ["https", "com.example.app"]);
-      // Without the app the token goes through the store: Play hands it to the app that is installed from there.
-      const token = path.slice(-16);
-      assertEquals(
-        decodeURIComponent(parts["S.browser_fallback_url"]),
-        `${PLAY}&referrer=gl_token%3D${token}`,
-      );
-      // Firefox does not know what to do with the fallback of an intent, and opens an app by its universal link.
-      assertMatch(
-        await endOf(browser, FIREFOX_ANDROID, everywhere),
-        /^https:\/\/www\.example\.com\/product\/7\?gl_token=/,
-      );
+    const intent = (await handedOn(browser, PIXEL, everywhere))!;
+    const [, path, extras] = /^intent:\/\/(.*)#Intent;(.*);end$/.exec(intent)!;
+    const parts = Object.fromEntries(extras.split(";").map((part) => part.split("=", 2)));
+    assertMatch(path, /^www\.example\.com\/product\/7\?gl_token=[a-z2-7]{16}$/);
+    assertEquals([parts.scheme, parts.package], ["https", "com.example.app"]);
+    // Without the app the token goes through the store: Play hands it to the app that is installed from there.
+    const token = path.slice(-16);
+    assertEquals(
+      decodeURIComponent(parts["S.browser_fallback_url"]),
+      `${PLAY}&referrer=gl_token%3D${token}`,
+    );
+    // Firefox does not know what to do with the fallback of an intent, and opens an app by its universal link.
+    assertMatch(
+      await endOf(browser, FIREFOX_ANDROID, everywhere),
+      /^https:\/\/www\.example\.com\/product\/7\?gl_token=/,
+    );
 
-      const chat = await link(stack, {
-        default_url: `${EXAMPLE}/`,
-        whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Grüße & {ref} 🍞" },
-      });
-      for (const device of [IPHONE, PIXEL, WINDOWS]) {
-        const end = new URL(await endOf(browser, device, chat));
-        assertEquals(end.host, "wa.me");
-        assertMatch(end.searchParams.get("text")!, /^Grüße & \[ref:[a-z2-7]{16}\] 🍞$/);
-      }
+    const chat = await link(stack, {
+      default_url: `${EXAMPLE}/`,
+      whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "Grüße & {ref} 🍞" },
+    });
+    for (const device of [IPHONE, PIXEL, WINDOWS]) {
+      const end = new URL(await endOf(browser, device, chat));
+      assertEquals(end.host, "wa.me");
+      assertMatch(end.searchParams.get("text")!, /^Grüße & \[ref:[a-z2-7]{16}\] 🍞$/);
+    }
 
-      const flagged = await link(stack, {
-        default_url: `${EXAMPLE}/before`,
-        targets: [{ url: `${EXAMPLE}/after` }],
-        flag_key: "spring.enabled",
-      });
-      assertEquals(await endOf(browser, IPHONE, flagged), `${EXAMPLE}/before`);
+    const flagged = await link(stack, {
+      default_url: `${EXAMPLE}/before`,
+      targets: [{ url: `${EXAMPLE}/after` }],
+      flag_key: "spring.enabled",
+    });
+    assertEquals(await endOf(browser, IPHONE, flagged), `${EXAMPLE}/before`);
 
-      const late = { default_url: `${EXAMPLE}/`, expires_at: "2026-01-01T00:00:00Z" };
-      const expired = await link(stack, { ...late, expired_url: `${EXAMPLE}/late` });
-      assertEquals(await endOf(browser, IPHONE, expired), `${EXAMPLE}/late`);
-      const gone = await link(stack, late);
-      await on(browser, IPHONE, async (page) => {
-        const response = await page.goto(gone);
-        assertEquals(response!.status(), 410);
-        await page.getByRole("heading", { name: "This link has expired" }).waitFor();
-        assertEquals(await seriousFaults(page), []);
-      });
-    }),
+    const late = { default_url: `${EXAMPLE}/`, expires_at: "2026-01-01T00:00:00Z" };
+    const expired = await link(stack, { ...late, expired_url: `${EXAMPLE}/late` });
+    assertEquals(await endOf(browser, IPHONE, expired), `${EXAMPLE}/late`);
+    const gone = await link(stack, late);
+    await on(browser, IPHONE, async (page) => {
+      const response = await page.goto(gone);
+      assertEquals(response!.status(), 410);
+      await page.getByRole("heading", { name: "This link has expired" }).waitFor();
+      assertEquals(await seriousFaults(page), []);
+    });
+  },
 );
 
-browserTest(
+linkTest(
   "links: an app by its own scheme is tried, and the fallback comes when it is not there",
-  (browser) =>
-    withStack(async (stack) => {
-      const url = await link(stack, {
-        default_url: `${EXAMPLE}/`,
-        targets: [{
-          when: { platform: ["ios", "macos"] },
-          app: { url: "exapp://product/7", fallback: APP_STORE },
-        }],
-      });
-      await on(browser, IPHONE, async (page) => {
-        const tried: string[] = [];
-        page.on("request", (request) => tried.push(request.url()));
-        await page.goto(url, { waitUntil: "commit" });
-        // The try to open the app is a navigation that fails, at which waitForURL would give up.
-        await until("the fallback", () => page.url() === APP_STORE);
-        const app = /^exapp:\/\/product\/7\?gl_token=[a-z2-7]{16}$/;
-        assertEquals(tried.filter((address) => app.test(address)).length, 1, tried.join(" "));
-      });
-      // The app came up, so the page is hidden: whoever comes back later finds both ways, and is sent nowhere.
-      await on(browser, IPHONE, async (page) => {
-        await page.addInitScript({
-          content: `Object.defineProperty(document, "hidden", { get: () => true });
+  async ({ browser, stack }) => {
+    const url = await link(stack, {
+      default_url: `${EXAMPLE}/`,
+      targets: [{
+        when: { platform: ["ios", "macos"] },
+        app: { url: "exapp://product/7", fallback: APP_STORE },
+      }],
+    });
+    await on(browser, IPHONE, async (page) => {
+      const tried: string[] = [];
+      page.on("request", (request) => tried.push(request.url()));
+      await page.goto(url, { waitUntil: "commit" });
+      // The try to open the app is a navigation that fails, at which waitForURL would give up.
+      await eventually("the fallback", () => page.url() === APP_STORE || undefined);
+      const app = /^exapp:\/\/product\/7\?gl_token=[a-z2-7]{16}$/;
+      assertEquals(tried.filter((address) => app.test(address)).length, 1, tried.join(" "));
+    });
+    // The app came up, so the page is hidden: whoever comes back later finds both ways, and is sent nowhere.
+    await on(browser, IPHONE, async (page) => {
+      await page.addInitScript({
+        content: `Object.defineProperty(document, "hidden", { get: () => true });
             setInterval(() => document.dispatchEvent(new Event("visibilitychange")), 100);`,
-        });
-        await page.goto(url, { waitUntil: "commit" });
-        await page.getByRole("heading", { name: "Opening the app…" }).waitFor();
-        await page.waitForTimeout(2000);
-        assertEquals([page.url(), await seriousFaults(page)], [url, []]);
-        assertMatch(
-          (await page.getByRole("link", { name: "Open the app" }).getAttribute("href"))!,
-          /^exapp:\/\/product\/7\?gl_token=/,
-        );
-        await page.getByRole("link", { name: "Go on without it" }).click();
-        await page.waitForURL(APP_STORE);
       });
-    }),
+      await page.clock.install();
+      await page.goto(url, { waitUntil: "commit" });
+      await page.getByRole("heading", { name: "Opening the app…" }).waitFor();
+      await page.clock.runFor(10_000);
+      assertEquals([page.url(), await seriousFaults(page)], [url, []]);
+      assertMatch(
+        (await page.getByRole("link", { name: "Open the app" }).getAttribute("href"))!,
+        /^exapp:\/\/product\/7\?gl_token=/,
+      );
+      await page.getByRole("link", { name: "Go on without it" }).click();
+      await page.waitForURL(APP_STORE);
+    });
+  },
 );
 
-browserTest(
+linkTest(
   "links: a password is asked for, and never stands in an address",
-  (browser) =>
-    withStack(async (stack) => {
-      const url = await link(stack, { default_url: `${EXAMPLE}/secret`, password: "open sesame" });
-      await on(browser, IPHONE, async (page) => {
-        const addresses: string[] = [];
-        page.on("request", (request) => addresses.push(request.url()));
-        assertEquals((await page.goto(url))!.status(), 401);
-        assertEquals(await seriousFaults(page), []);
-        await page.getByLabel("This link is protected.").fill("open barley");
-        await page.getByRole("button", { name: "Open" }).click();
-        await page.getByRole("alert").waitFor();
-        assertEquals([page.url(), await seriousFaults(page)], [url, []]);
-        await page.getByLabel("This link is protected.").fill("open sesame");
-        await page.keyboard.press("Enter");
-        await page.waitForURL(`${EXAMPLE}/secret`);
-        assertEquals(addresses.filter((address) => /barley|sesame/.test(address)), []);
-      });
-    }),
+  async ({ browser, stack }) => {
+    const url = await link(stack, { default_url: `${EXAMPLE}/secret`, password: "open sesame" });
+    await on(browser, IPHONE, async (page) => {
+      const addresses: string[] = [];
+      page.on("request", (request) => addresses.push(request.url()));
+      assertEquals((await page.goto(url))!.status(), 401);
+      assertEquals(await seriousFaults(page), []);
+      await page.getByLabel("This link is protected.").fill("open barley");
+      await page.getByRole("button", { name: "Open" }).click();
+      await page.getByRole("alert").waitFor();
+      assertEquals([page.url(), await seriousFaults(page)], [url, []]);
+      await page.getByLabel("This link is protected.").fill("open sesame");
+      await page.keyboard.press("Enter");
+      await page.waitForURL(`${EXAMPLE}/secret`);
+      assertEquals(addresses.filter((address) => /barley|sesame/.test(address)), []);
+    });
+  },
 );
 
-browserTest(
+linkTest(
   "links: a messenger is shown what the link is about, and sent nowhere",
-  (browser) =>
-    withStack(async (stack) => {
-      const preview = { title: "Bread & <butter>", description: "Fresh", image: `${EXAMPLE}/bread.png` };
-      const url = await link(stack, { default_url: `${EXAMPLE}/`, preview, max_uses: 1 });
-      await on(browser, WHATSAPP, async (page) => {
-        await page.goto(url);
-        assertEquals(page.url(), url);
-        const said = await page.locator('meta[property^="og:"]').evaluateAll((tags) =>
-          Object.fromEntries(tags.map((tag) => [tag.getAttribute("property"), tag.getAttribute("content")]))
-        );
-        assertEquals(said, {
-          "og:type": "website",
-          "og:url": url,
-          "og:title": preview.title,
-          "og:description": preview.description,
-          "og:image": preview.image,
-        });
-        assertEquals(await page.getByRole("heading").textContent(), preview.title);
+  async ({ browser, stack }) => {
+    const preview = { title: "Bread & <butter>", description: "Fresh", image: `${EXAMPLE}/bread.png` };
+    const url = await link(stack, { default_url: `${EXAMPLE}/`, preview, max_uses: 1 });
+    await on(browser, WHATSAPP, async (page) => {
+      await page.goto(url);
+      assertEquals(page.url(), url);
+      const said = await page.locator('meta[property^="og:"]').evaluateAll((tags) =>
+        Object.fromEntries(tags.map((tag) => [tag.getAttribute("property"), tag.getAttribute("content")]))
+      );
+      assertEquals(said, {
+        "og:type": "website",
+        "og:url": url,
+        "og:title": preview.title,
+        "og:description": preview.description,
+        "og:image": preview.image,
       });
-      // It used nothing up.
-      assertEquals(await endOf(browser, IPHONE, url), `${EXAMPLE}/`);
-    }),
+      assertEquals(await page.getByRole("heading").textContent(), preview.title);
+    });
+    // It used nothing up.
+    assertEquals(await endOf(browser, IPHONE, url), `${EXAMPLE}/`);
+  },
 );
 
-browserTest(
+linkTest(
   "links: the QR code is read off the screen, the link tapped, and the message sent in the simulator",
-  (browser) =>
-    withStack(async (stack) => {
-      const url = await link(stack, {
-        code: "counter-7",
-        whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "A table for two" },
-        tags: ["counter"],
-      });
-      const page = await browser.newPage();
-      await page.goto(`${stack.url}/simulator/`);
-      const { pixels, width, height } = await page.evaluate<
-        { pixels: number[]; width: number; height: number }
-      >(
-        `(async () => {
+  async ({ browser, stack }) => {
+    const url = await link(stack, {
+      code: "counter-7",
+      whatsapp: { phone_number_id: stack.stack.whatsapp.phoneNumberId, text: "A table for two" },
+      tags: ["counter"],
+    });
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    await page.goto(`${stack.url}/simulator/`);
+    const { pixels, width, height } = await page.evaluate<{ pixels: string; width: number; height: number }>(
+      `(async () => {
         const bitmap = await createImageBitmap(await (await fetch("/functions/v1/deeplinks/counter-7/qr.png")).blob());
         const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
         context.drawImage(bitmap, 0, 0);
         const { data, width, height } = context.getImageData(0, 0, bitmap.width, bitmap.height);
-        return { pixels: Array.from(data), width, height };
+        // A list of a million numbers would take seconds on its way.
+        let pixels = "";
+        for (const byte of data) pixels += String.fromCharCode(byte);
+        return { pixels: btoa(pixels), width, height };
       })()`,
-      );
-      assertEquals(readQr(new Uint8ClampedArray(pixels), width, height), url);
+    );
+    const bytes = Uint8ClampedArray.from(atob(pixels), (char) => char.charCodeAt(0));
+    assertEquals(readQr(bytes, width, height), url);
 
-      const chat = new URL(await endOf(browser, PIXEL, url));
-      const text = chat.searchParams.get("text")!;
-      assertMatch(text, /^A table for two\n\n\[ref:[a-z2-7]{16}\]$/);
-      await page.getByRole("button", { name: /^Amina Diallo/ }).click();
-      await page.getByRole("textbox", { name: "Message" }).fill(text);
-      await page.keyboard.press("Enter");
-      // The demo service answers with the words that it got: those of the person, without the token.
-      const answer = page.locator("#messages li", { hasText: "You said" }).last();
-      await answer.waitFor();
-      assertStringIncludes((await answer.textContent())!, "You said: A table for two");
-      assertEquals((await answer.textContent())!.includes("[ref:"), false);
-      const figures = await until("the figures", async () => {
-        const response = await fetch(`${stack.url}/functions/v1/deeplinks/counter-7/stats`, {
-          headers: { apikey: stack.stack.secretKey },
-        });
-        const { clicks, attributions } = await response.json();
-        return attributions.total === 1 ? { clicks, attributions } : undefined;
+    const chat = new URL(await endOf(browser, PIXEL, url));
+    const text = chat.searchParams.get("text")!;
+    assertMatch(text, /^A table for two\n\n\[ref:[a-z2-7]{16}\]$/);
+    await page.getByRole("button", { name: /^Amina Diallo/ }).click();
+    await page.getByRole("textbox", { name: "Message" }).fill(text);
+    await page.keyboard.press("Enter");
+    // The demo service answers with the words that it got: those of the person, without the token.
+    const answer = page.locator("#messages li", { hasText: "You said" }).last();
+    await answer.waitFor();
+    assertStringIncludes((await answer.textContent())!, "You said: A table for two");
+    assertEquals((await answer.textContent())!.includes("[ref:"), false);
+    const figures = await eventually("the figures", async () => {
+      const response = await fetch(`${stack.url}/functions/v1/deeplinks/counter-7/stats`, {
+        headers: { apikey: stack.stack.secretKey },
       });
-      assertEquals(figures.clicks.human, 1);
-      assertEquals(figures.attributions, { total: 1, first_touch: 1, by_confidence: { exact: 1 } });
-      await page.close();
-    }),
+      const { clicks, attributions } = await response.json();
+      return attributions.total === 1 ? { clicks, attributions } : undefined;
+    });
+    assertEquals(figures.clicks.human, 1);
+    assertEquals(figures.attributions, { total: 1, first_touch: 1, by_confidence: { exact: 1 } });
+  },
 );

@@ -4,8 +4,8 @@ import type { Browser, Page } from "playwright-core";
 import type { Json } from "../../local/simulator/model.ts";
 import { createSimulator, type Simulator } from "../../local/simulator/mod.ts";
 import { callGraph, itemsOf, OPTIONS } from "../../local/simulator/testing.ts";
-import { startStack } from "../support/stack.ts";
-import { browserTest } from "../support/chromium.ts";
+import { browserTest, PATIENCE_MS } from "../support/chromium.ts";
+import { fileStack } from "../support/file_stack.ts";
 import { seriousFaults, watch } from "../support/page.ts";
 
 /** The page of a simulator of its own. The test is the business: it decides what the webhook answers. */
@@ -37,6 +37,7 @@ async function withPage(browser: Browser, test: (scene: Scene) => Promise<void>)
   const url = `${origin}/simulator/`;
   try {
     const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     const { errors, foreign } = watch(page, origin);
     await page.goto(url);
     await page.getByRole("button", { name: /^Amina Diallo/ }).waitFor();
@@ -322,47 +323,42 @@ browserTest(
   },
 );
 
-browserTest(
+fileStack()(
   "simulator page on the stack: what people say comes back from the demo service",
-  async (browser) => {
-    const stack = await startStack();
-    try {
-      const page = await browser.newPage();
-      const { errors, foreign } = watch(page, stack.url);
-      await page.goto(`${stack.url}/simulator/`);
-      await page.getByRole("button", { name: "Test handshake" }).click();
-      await page.getByText("Handshake works.").waitFor();
+  async ({ browser, stack }) => {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
+    const { errors, foreign } = watch(page, stack.url);
+    await page.goto(`${stack.url}/simulator/`);
+    await page.getByRole("button", { name: "Test handshake" }).click();
+    await page.getByText("Handshake works.").waitFor();
 
-      await say(page, "Good morning");
-      await ticks(page, "Good morning", "Delivered to the webhook");
-      await ticks(page, "You said: Good morning", "Read");
-      await say(page, "menu");
-      await page.getByRole("button", { name: "Opening hours" }).click();
-      await ticks(page, "You chose: Opening hours", "Read");
-      await say(page, "list");
-      await page.getByRole("button", { name: "Show the bread" }).click();
-      await page.getByRole("radio", { name: /Brioche/ }).check();
-      await page.getByRole("dialog").getByRole("button", { name: "Send" }).click();
-      await ticks(page, "You chose: Brioche", "Read");
-      await page.getByRole("button", { name: "Attach" }).click();
-      await page.getByRole("button", { name: "Photo" }).click();
-      await ticks(page, "Nice picture!", "Read");
+    await say(page, "Good morning");
+    await ticks(page, "Good morning", "Delivered to the webhook");
+    await ticks(page, "You said: Good morning", "Read");
+    await say(page, "menu");
+    await page.getByRole("button", { name: "Opening hours" }).click();
+    await ticks(page, "You chose: Opening hours", "Read");
+    await say(page, "list");
+    await page.getByRole("button", { name: "Show the bread" }).click();
+    await page.getByRole("radio", { name: /Brioche/ }).check();
+    await page.getByRole("dialog").getByRole("button", { name: "Send" }).click();
+    await ticks(page, "You chose: Brioche", "Read");
+    await page.getByRole("button", { name: "Attach" }).click();
+    await page.getByRole("button", { name: "Photo" }).click();
+    await ticks(page, "Nice picture!", "Read");
 
-      // Whoever hides the number is answered just the same.
-      await page.getByRole("button", { name: /^Yuki/ }).click();
-      await say(page, "hello");
-      await ticks(page, "Hello Yuki!", "Read");
+    // Whoever hides the number is answered just the same.
+    await page.getByRole("button", { name: /^Yuki/ }).click();
+    await say(page, "hello");
+    await ticks(page, "Hello Yuki!", "Read");
 
-      const outbox = await (await fetch(`${stack.url}/simulator/outbox`)).json();
-      assertEquals(outbox.messages.map(({ type }: { type: string }) => type), [
-        ...["text", "interactive", "text", "interactive", "text", "text", "text"],
-      ]);
-      assertEquals(errors, []);
-      assertEquals(foreign, []);
-      await page.close();
-    } finally {
-      await stack.stop();
-    }
+    const outbox = await (await fetch(`${stack.url}/simulator/outbox`)).json();
+    assertEquals(outbox.messages.map(({ type }: { type: string }) => type), [
+      ...["text", "interactive", "text", "interactive", "text", "text", "text"],
+    ]);
+    assertEquals(errors, []);
+    assertEquals(foreign, []);
   },
 );
 

@@ -15,6 +15,9 @@ const PLACES = [
 /** Where Chromium is, or undefined; then it has been said that browser tests are not run, and how to have them run. */
 export const CHROMIUM: string | undefined = PLACES.find((place) => place !== "" && existsSync(place));
 
+/** How long a test waits for something on a page, in milliseconds: the machine may be busy with many tests. */
+export const PATIENCE_MS = 90_000;
+
 if (!CHROMIUM) {
   console.warn(
     "Chromium was not found, so browser tests are NOT run. Install it (Debian: apt-get install chromium) or give its " +
@@ -22,27 +25,46 @@ if (!CHROMIUM) {
   );
 }
 
-/** Runs a test with a browser of its own, which is closed afterwards. Not run where there is no Chromium. */
+/** The file's one, from its first test on. */
+let launched: Promise<Browser> | undefined;
+let isClosedAfterwards = false;
+
+async function launch(): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    timeout: PATIENCE_MS,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+  // The next test gets another one.
+  browser.on("disconnected", () => launched = undefined);
+  return browser;
+}
+
+/**
+ * Runs a test in the browser of its file, where nothing is open yet; what it opens is closed after it. Not run where
+ * there is no Chromium.
+ */
 export function browserTest(name: string, test: (browser: Browser) => Promise<void>): void {
+  if (!isClosedAfterwards) {
+    isClosedAfterwards = true;
+    Deno.test.afterAll(async () => await (await launched)?.close());
+  }
   Deno.test({
     name: CHROMIUM ? name : `${name} (not run: no Chromium)`,
     ignore: CHROMIUM === undefined,
     async fn() {
-      const browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        args: [
-          "--no-sandbox",
-          "--disable-gpu",
-          "--no-first-run",
-          "--disable-background-networking",
-          "--disable-component-update",
-          "--disable-sync",
-        ],
-      });
+      const browser = await (launched ??= launch());
       try {
         await test(browser);
       } finally {
-        await browser.close();
+        for (const context of browser.contexts()) await context.close();
       }
     },
   });

@@ -1,13 +1,20 @@
-/** The admin panel in Chromium, on a stack of its own. */
-import postgres, { type Sql } from "postgres";
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+/** The admin panel in Chromium, on the stack of the test's file. */
+import type { Sql } from "postgres";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { buildPanel } from "../../local/panel_build.ts";
-import { type RunningStack, startStack } from "./stack.ts";
-import { browserTest } from "./chromium.ts";
+import { PATIENCE_MS } from "./chromium.ts";
+import { fileStack, type StackTest } from "./file_stack.ts";
 import { seriousFaults, watch } from "./page.ts";
+import { eventually, type RunningStack } from "./stack.ts";
 
 /** Somebody whom the local stack knows, by role. */
 export type Who = "admin" | "operator" | "viewer";
+
+/** How a page is opened. */
+export interface OpenOptions extends BrowserContextOptions {
+  /** Whether the test moves the page's clock on, by {@linkcode inTime}. It goes by itself too. */
+  clock?: boolean;
+}
 
 /** What a test of the panel works with. */
 export interface Panel {
@@ -18,9 +25,9 @@ export interface Panel {
   /** Address of the panel, with a slash at the end. */
   url: string;
   /** A page of a browser of its own, not signed in. */
-  open(options?: BrowserContextOptions): Promise<Page>;
-  /** A page of a browser of its own on which this person sees the overview. */
-  signIn(who: Who, options?: BrowserContextOptions): Promise<Page>;
+  open(options?: OpenOptions): Promise<Page>;
+  /** A page of a browser of its own on which this person, who signed in some time ago, sees the overview. */
+  signIn(who: Who, options?: OpenOptions): Promise<Page>;
 }
 
 /** Faults of the pages that a test opened, which it must not have: exceptions, and requests to anywhere else. */
@@ -29,49 +36,73 @@ interface Watched {
   foreign: string[];
 }
 
+/** What the panel keeps of whoever is signed in. */
+type Sessions = Record<Who, string>;
+
+const panelStack = (env?: Record<string, string>): StackTest<Sessions> =>
+  fileStack({
+    env,
+    async prepare(stack) {
+      await buildPanel();
+      const session = async (who: Who) => [who, await sessionOf(stack, who)] as const;
+      const people: Who[] = ["admin", "operator", "viewer"];
+      return Object.fromEntries(await Promise.all(people.map(session))) as Sessions;
+    },
+  });
+const onPlainStack = panelStack();
+
 /**
  * Runs a test on a running panel. Fails when a page threw, or asked anybody but the stack.
- * @param env Put over the environment that the stack is started in.
+ * @param env Put over the environment that the stack is started in; the test has one of its own then.
  */
 export function panelTest(
   name: string,
   test: (panel: Panel) => Promise<void>,
-  env: Record<string, string> = {},
+  env?: Record<string, string>,
 ): void {
-  browserTest(name, async (browser) => {
-    await buildPanel();
-    const stack = await startStack({ env });
-    const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
-    const contexts: BrowserContext[] = [];
+  const onStack = env === undefined ? onPlainStack : panelStack(env);
+  onStack(name, async ({ browser, stack, sql, prepared: sessions }) => {
     const watched: Watched[] = [];
     const url = `${stack.url}/admin/`;
-    const open = async (options: BrowserContextOptions = {}): Promise<Page> => {
+    const open = async ({ clock, ...options }: OpenOptions = {}): Promise<Page> => {
       const context = await browser.newContext({ reducedMotion: "reduce", ...options });
-      contexts.push(context);
-      // The machine may be busy with many tests.
-      context.setDefaultTimeout(90_000);
+      context.setDefaultTimeout(PATIENCE_MS);
+      if (clock) await context.clock.install();
       const page = await context.newPage();
       watched.push(watchPanel(page, stack.url));
       await page.goto(url);
       return page;
     };
-    const signIn = async (who: Who, options: BrowserContextOptions = {}): Promise<Page> => {
-      const page = await open(options);
-      await fillSignIn(page, `${who}@example.com`, stack.stack.admin.password);
-      await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+    const signIn = async (who: Who, options: OpenOptions = {}): Promise<Page> => {
+      const kept = { name: `gatelink-${new URL(stack.url).host}`, value: sessions[who] };
+      const storageState = { cookies: [], origins: [{ origin: stack.url, localStorage: [kept] }] };
+      const page = await open({ ...options, storageState });
+      await seesOverview(page);
       return page;
     };
-    try {
-      await test({ browser, stack, sql, url, open, signIn });
-      for (const { errors, foreign } of watched) {
-        if (errors.length + foreign.length > 0) throw new Error([...errors, ...foreign].join("\n"));
-      }
-    } finally {
-      for (const context of contexts) await context.close();
-      await sql.end();
-      await stack.stop();
+    await test({ browser, stack, sql, url, open, signIn });
+    for (const { errors, foreign } of watched) {
+      if (errors.length + foreign.length > 0) throw new Error([...errors, ...foreign].join("\n"));
     }
   });
+}
+
+/** Signs somebody in as the panel does by a password. */
+async function sessionOf({ url, stack }: RunningStack, who: Who): Promise<string> {
+  const response = await fetch(`${url}/auth/v1/token?grant_type=password`, {
+    method: "POST",
+    headers: { apikey: stack.publishableKey, "content-type": "application/json" },
+    body: JSON.stringify({ email: `${who}@example.com`, password: stack.admin.password }),
+  });
+  const session = await response.json();
+  if (!response.ok) throw new Error(`${who} cannot sign in: ${response.status} ${JSON.stringify(session)}`);
+  const expires_at = Math.floor(Date.now() / 1000) + session.expires_in;
+  return JSON.stringify({ expires_at, ...session });
+}
+
+/** Waits for what is seen first by whoever is in the team. */
+export async function seesOverview(page: Page): Promise<void> {
+  await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
 }
 
 /** Answers that refuse are for the panel to tell; the browser writes them to the console besides. */
@@ -107,23 +138,51 @@ export async function answer(page: Page, action: string, reason?: string): Promi
   await dialog.waitFor({ state: "hidden" });
 }
 
-/** Serious faults of a page as it stands, and words wider than the window: a page scrolls down, never sideways. */
-export async function faultsOf(page: Page): Promise<string[]> {
-  return [...await seriousFaults(page), ...await tooWide(page)];
+/** The longest that the panel waits of itself: until it reads a list again, until it takes away what it told. */
+const TURN_MS = 10_000;
+
+/**
+ * Waits for what a page, which was opened with `clock`, shows or hides by the clock, such as what others changed: time
+ * passes on it at once.
+ */
+export async function inTime(locator: Locator, state: "visible" | "hidden" = "visible"): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    // What it was reading already was asked for before the time passed, and is read once more.
+    await locator.page().clock.fastForward(TURN_MS);
+    try {
+      return await locator.waitFor({ state, timeout: 2_000 });
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
 }
 
-/** Elements that reach beyond the window, once the page has had two seconds to settle. */
-async function tooWide(page: Page): Promise<string[]> {
-  for (let look = 0;; look++) {
-    const wide = await page.evaluate<string[]>(`(() => {
-      const { scrollWidth, clientWidth } = document.documentElement;
-      if (scrollWidth <= clientWidth) return [];
-      const beyond = [...document.querySelectorAll("body *")]
-        .filter((element) => element.getBoundingClientRect().right > clientWidth + 1)
-        .slice(0, 8).map((element) => element.tagName + " " + element.className);
-      return [scrollWidth + " px wide in a window of " + clientWidth + " px", ...beyond];
-    })()`);
-    if (wide.length === 0 || look === 20) return wide;
-    await page.waitForTimeout(100);
-  }
+/**
+ * Serious faults of a page, and words wider than the window: a page scrolls down, never sideways. Told are those that
+ * are still there when what moves on it should long have come to rest.
+ */
+export async function faultsOf(page: Page): Promise<string[]> {
+  let faults: string[] = [];
+  const none = async () => {
+    faults = [...await tooWide(page), ...await seriousFaults(page)];
+    return faults.length === 0 || undefined;
+  };
+  await eventually("no faults", none).catch((error) => {
+    // It could not even be looked.
+    if (faults.length === 0) throw error;
+  });
+  return faults;
+}
+
+/** Elements that reach beyond the window. */
+function tooWide(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    if (scrollWidth <= clientWidth) return [];
+    const beyond = [...document.querySelectorAll("body *")]
+      .filter((element) => element.getBoundingClientRect().right > clientWidth + 1)
+      .slice(0, 8).map((element) => element.tagName + " " + element.className);
+    return [scrollWidth + " px wide in a window of " + clientWidth + " px", ...beyond];
+  })()`);
 }

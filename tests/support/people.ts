@@ -1,7 +1,6 @@
 /** People on the stack's simulated WhatsApp, for tests of the panel. */
 import type { Page } from "playwright-core";
 import type { RunningStack } from "./stack.ts";
-import { until } from "./until.ts";
 import { faultsOf } from "./panel.ts";
 
 async function post<T>({ url }: RunningStack, path: string, body: unknown): Promise<T> {
@@ -25,12 +24,19 @@ export async function says(stack: RunningStack, contact: string, message: string
   return (await post<{ wamid: string }>(stack, "send", { contact, message })).wamid;
 }
 
+/** Has what is due done now, as the stack's clock does every few seconds. */
+export async function route({ url, stack }: RunningStack): Promise<void> {
+  const response = await fetch(`${url}/functions/v1/wa-router`, {
+    method: "POST",
+    headers: { apikey: stack.secretKey, "content-type": "application/json" },
+    body: "{}",
+  });
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`the router answered ${response.status}`);
+}
+
 /** Fails with the serious faults of a page, once what moves on it has come to rest. `where` is told with them. */
 export async function isWell(page: Page, where = page.url()): Promise<void> {
-  let faults: string[] = [];
-  await until("no faults", async () => (faults = await faultsOf(page)).length === 0).catch(
-    () => {
-      throw new Error([where, ...faults].join("\n"));
-    },
-  );
+  const faults = await faultsOf(page);
+  if (faults.length > 0) throw new Error([where, ...faults].join("\n"));
 }

@@ -1,0 +1,130 @@
+/**
+ * One stack for all tests of a file, on a copy of the migrated template: started for the first of them, stopped after
+ * the last. Each test finds it as it was seeded, whichever ran before: no state outlives a test.
+ */
+import type { Sql } from "postgres";
+import type { Browser } from "playwright-core";
+import { join } from "../../local/paths.ts";
+import { browserTest } from "./chromium.ts";
+import { testDatabase } from "./postgres.ts";
+import { type Restore, snapshot } from "./snapshot.ts";
+import { eventually, type RunningStack, startStack } from "./stack.ts";
+
+/** What a test on the stack of its file works with. */
+export interface Ground<Prepared = void> {
+  browser: Browser;
+  stack: RunningStack;
+  /** The database, as superuser. */
+  sql: Sql;
+  /** What {@linkcode FileStackOptions.prepare} gave. */
+  prepared: Prepared;
+}
+
+export interface FileStackOptions<Prepared = void> {
+  /** Put over the environment that the stack is started in. */
+  env?: Record<string, string>;
+  /** Done once, when the stack is up. What it leaves in the database is there for every test. */
+  prepare?(stack: RunningStack, sql: Sql): Promise<Prepared>;
+}
+
+/** Declares a test on the stack; its name and what it does. */
+export type StackTest<Prepared = void> = (
+  name: string,
+  test: (ground: Ground<Prepared>) => Promise<void>,
+) => void;
+
+interface Running<Prepared> extends Omit<Ground<Prepared>, "browser"> {
+  restore: Restore;
+  stop(): Promise<void>;
+}
+
+/** A stack of the file that calls this, not started yet; gives what declares tests on it. */
+export function fileStack<Prepared = void>(
+  options: FileStackOptions<Prepared> = {},
+): StackTest<Prepared> {
+  let running: Promise<Running<Prepared>> | undefined;
+  /** Whether a test was on it that may have changed something. */
+  let used = false;
+  let isStoppedAfterwards = false;
+
+  async function ready(): Promise<Running<Prepared>> {
+    // One that could not start is tried again by the next test.
+    running ??= start(options).catch((error) => {
+      running = undefined;
+      throw error;
+    });
+    const ground = await running;
+    if (used) await reset(ground);
+    used = true;
+    return ground;
+  }
+
+  return (name, test) => {
+    if (!isStoppedAfterwards) {
+      isStoppedAfterwards = true;
+      Deno.test.afterAll(async () => await (await running)?.stop());
+    }
+    browserTest(name, async (browser) => {
+      const { stack, sql, prepared } = await ready();
+      await test({ browser, stack, sql, prepared });
+    });
+  };
+}
+
+async function start<Prepared>(
+  { env, prepare }: FileStackOptions<Prepared>,
+): Promise<Running<Prepared>> {
+  const { url, sql, drop } = await testDatabase();
+  let stack: RunningStack | undefined;
+  const stop = async () => {
+    await stack?.stop();
+    await drop();
+  };
+  try {
+    stack = await startStack({ env: { ...env, DATABASE_URL: url } });
+    const prepared = await prepare?.(stack, sql) as Prepared;
+    return { stack, sql, prepared, restore: await snapshot(sql), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The stack as it was when it was prepared, once nothing is under way on it any more. */
+async function reset(
+  { stack, sql, restore }: Pick<Running<unknown>, "stack" | "sql" | "restore">,
+): Promise<void> {
+  // After the first round nothing is sent any more, after the second nothing comes back from what was sent.
+  for (const _ of [1, 2]) {
+    const response = await fetch(`${stack.url}/simulator/api/reset`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    await response.body?.cancel();
+    if (!response.ok) throw new Error(`the simulator answered ${response.status}`);
+    await restore();
+  }
+  await Deno.remove(join(stack.dir, "mails.txt")).catch(() => {});
+  await known(stack, sql);
+}
+
+/** Resolves when the functions go by the configuration, and by the links, that the database holds. */
+async function known(stack: RunningStack, sql: Sql): Promise<void> {
+  const [{ revision }] = await sql`select revision::float8 from private.config_revision`;
+  const apikey = stack.stack.secretKey;
+  await eventually(`revision ${revision} of the configuration`, async () => {
+    const response = await fetch(`${stack.url}/functions/v1/health`, {
+      headers: { apikey, "x-gatelink-state": "deeplinks.enabled" },
+    });
+    return (await response.json()).config_revision >= revision || undefined;
+  });
+  // A link that may not lead where it would is refused by the rules of this moment, which are read with the links.
+  const refused = await fetch(`${stack.url}/functions/v1/deeplinks`, {
+    method: "POST",
+    headers: { apikey },
+    body: JSON.stringify({ default_url: "https://not-allowed.example/" }),
+  });
+  const { code } = await refused.json();
+  if (code !== "url_not_allowed") throw new Error(`the links were not read anew: ${refused.status} ${code}`);
+}
