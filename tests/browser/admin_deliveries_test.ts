@@ -1,6 +1,7 @@
 /** Deliveries in the panel: dead letters retried and dropped, destinations paused, secrets shown once. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { until } from "../support/until.ts";
+import { eventually } from "../support/stack.ts";
+import { configKnown } from "../support/file_stack.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, route, says, somebody } from "../support/people.ts";
@@ -10,6 +11,7 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   service.answers(() => new Response("out of order", { status: 400 }));
   const destination = await addDestination(sql, "orders", service);
   await addRoute(sql, ["orders"]);
+  await configKnown(stack, sql);
   const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
   for (const text of ["first", "second", "third"]) await says(stack, ada, text);
   // Given up for the test's sake: by themselves they would be after 28 hours.
@@ -56,6 +58,7 @@ panelTest("admin: a destination is paused and resumed, its secret rotated and sh
   await using service = startService();
   const made = await addDestination(sql, "orders", service);
   await addRoute(sql, ["orders"]);
+  await configKnown(stack, sql);
   const page = await signIn("operator", { clock: true });
   await go(page, "/deliveries", "Deliveries");
   const card = page.getByRole("region", { name: "orders" });

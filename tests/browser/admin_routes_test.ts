@@ -1,8 +1,8 @@
 /** Routes in the panel: their order, a message tried, a condition written, a conflict, and the way back. */
 import { assertEquals } from "@std/assert";
 import { addDestination, addRoute } from "../support/service.ts";
-import { until } from "../support/until.ts";
-import { fillSignIn, go, panelTest } from "../support/panel.ts";
+import { eventually } from "../support/stack.ts";
+import { fillSignIn, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 
 panelTest(
@@ -15,18 +15,25 @@ panelTest(
     await addRoute(sql, ["crm"], { type: "any" }, { name: "all of it", priority: 20 });
     const order = async () =>
       (await sql`select name from public.routes order by priority, id`).map(({ name }) => name).slice(0, 2);
-    const page = await signIn("operator");
+    const page = await signIn("operator", { clock: true });
     await go(page, "/routes", "Routes");
     const tried = page.getByRole("region", { name: "Try a message" });
     await tried.getByRole("textbox", { name: "Text" }).fill("Where is my order?");
     await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
 
+    // What is moved next is a move of that: the page has to have read it.
+    const read = page.waitForResponse(async (response) => {
+      if (!/\/rest\/v1\/routes\?/.test(response.url()) || !response.ok()) return false;
+      const routes: { name: string; priority: number }[] = await response.json();
+      return routes.sort((a, b) => a.priority - b.priority)[0]?.name === "all of it";
+    });
     await page.getByRole("button", { name: "Move all of it up" }).press("Enter");
     await tried.getByRole("status").getByText("all of it: its condition holds → crm").waitFor();
     await until(
       "the order is stored",
       async () => (await order()).join() === "all of it,orders",
     );
+    await read;
 
     const items = page.getByRole("list", { name: "Routes in their order" }).getByRole("listitem");
     await items.filter({ hasText: "all of it" }).dragTo(items.filter({ hasText: 'text has "order"' }));
@@ -52,6 +59,7 @@ panelTest(
     const weekend = { type: "time", days: ["sat"], from: "00:00", to: "24:00", zone: "UTC" };
     await addRoute(sql, ["crm"], weekend, { name: "weekend", priority: 3 });
     const says = (words: string) => tried.getByRole("status").getByText(words).waitFor();
+    await inTime(tried.getByLabel("When"));
     await tried.getByLabel("When").fill("2026-11-21T12:00");
     await says("weekend: its condition holds → crm");
     await tried.getByLabel("Who writes").fill("+49 151 00004711");
@@ -76,7 +84,7 @@ panelTest(
   async (panel) => {
     const { sql, signIn } = panel;
     await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
-    const page = await signIn("operator", { viewport: { width: 390, height: 844 } });
+    const page = await signIn("operator", { viewport: { width: 390, height: 844 }, clock: true });
     await go(page, "/routes", "Routes");
     await page.getByRole("button", { name: "New route" }).click();
     const editor = page.getByRole("dialog");
@@ -109,7 +117,7 @@ panelTest(
     const conflict = editor.getByRole("alert").filter({
       hasText: "Somebody else changed this route meanwhile",
     });
-    await conflict.waitFor();
+    await inTime(conflict);
     assertEquals(await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).inputValue(), "30");
     assertEquals(await editor.getByRole("button", { name: "Save" }).isDisabled(), true);
     assertEquals((await stored()).sticky_minutes, null);

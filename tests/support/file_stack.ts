@@ -106,23 +106,27 @@ async function reset(
     await restore();
   }
   await Deno.remove(join(stack.dir, "mails.txt")).catch(() => {});
-  await known(stack, sql);
+  await configKnown(stack, sql);
+  await linksKnown(stack);
 }
 
-/** Resolves when the functions go by the configuration, and by the links, that the database holds. */
-async function known(stack: RunningStack, sql: Sql): Promise<void> {
+/** Resolves when the functions go by the configuration that the database holds: they keep one for a second. */
+export async function configKnown({ url, stack }: RunningStack, sql: Sql): Promise<void> {
   const [{ revision }] = await sql`select revision::float8 from private.config_revision`;
-  const apikey = stack.stack.secretKey;
   await eventually(`revision ${revision} of the configuration`, async () => {
-    const response = await fetch(`${stack.url}/functions/v1/health`, {
-      headers: { apikey, "x-gatelink-state": "deeplinks.enabled" },
+    const response = await fetch(`${url}/functions/v1/health`, {
+      headers: { apikey: stack.secretKey, "x-gatelink-state": "deeplinks.enabled" },
     });
     return (await response.json()).config_revision >= revision || undefined;
   });
+}
+
+/** Resolves when they go by the links that it holds. */
+async function linksKnown({ url, stack }: RunningStack): Promise<void> {
   // A link that may not lead where it would is refused by the rules of this moment, which are read with the links.
-  const refused = await fetch(`${stack.url}/functions/v1/deeplinks`, {
+  const refused = await fetch(`${url}/functions/v1/deeplinks`, {
     method: "POST",
-    headers: { apikey },
+    headers: { apikey: stack.secretKey },
     body: JSON.stringify({ default_url: "https://not-allowed.example/" }),
   });
   const { code } = await refused.json();
