@@ -38,6 +38,8 @@ panelTest(
     const [{ reason }] = await sql`
     select reason from public.settings_history where key = 'deeplinks.enabled' order by version desc limit 1`;
     assertEquals(reason, "version 1 restored: it was not the links");
+    // What is changed next is a change of that: the page has to have read it.
+    await page.getByText("Version 3, changed").waitFor();
 
     // By keyboard: a percentage, prerequisites are kept, and the reason is asked for.
     const slider = page.getByRole("slider", { name: "Percentage of deeplinks.enabled" });
