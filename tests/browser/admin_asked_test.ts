@@ -1,7 +1,7 @@
 /** What the panel asked about is what it does: who answers a question that was overtaken is told, and overwrites nothing. */
 import { assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 
 /** Answers the open question, and waits for the words of a conflict. */

@@ -1,6 +1,6 @@
 /** Deliveries in the panel: dead letters retried and dropped, destinations paused, secrets shown once. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { configKnown } from "../support/file_stack.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";

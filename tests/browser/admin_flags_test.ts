@@ -1,6 +1,7 @@
 /** Flags in the panel: what a click does to a function, what history gives back, and who wins a conflict. */
 import { assertEquals } from "@std/assert";
-import { eventually, type RunningStack } from "../support/stack.ts";
+import type { RunningStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 
 /** Where the demo link leads now. */

@@ -257,7 +257,7 @@ panelTest(
     await page.getByRole("textbox", { name: "Campaign" }).fill("summer");
     // The form may have heard of it already, and does not offer to save.
     const told = page.getByText("Somebody else changed this link meanwhile");
-    await eventually("it is told", async () => {
+    await until("it is told", async () => {
       if (await told.isVisible()) return true;
       await page.getByRole("button", { name: "Save" }).click({ timeout: 1_000 });
     });

@@ -1,7 +1,7 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { rasterize, readQr } from "../support/qr.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 

@@ -1,6 +1,6 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
 import { assertEquals } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 

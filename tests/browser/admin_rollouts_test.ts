@@ -1,7 +1,7 @@
 /** A rollout in the panel, from its plan to its end. */
 import { assertEquals } from "@std/assert";
 import { writeMinutes } from "../support/rollouts.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 

@@ -1,7 +1,7 @@
 /** Routes in the panel: their order, a message tried, a condition written, a conflict, and the way back. */
 import { assertEquals } from "@std/assert";
 import { addDestination, addRoute } from "../support/service.ts";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { fillSignIn, go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";
 

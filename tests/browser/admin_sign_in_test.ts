@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Request } from "playwright-core";
 import { join } from "../../local/paths.ts";
-import { eventually, type RunningStack } from "../support/stack.ts";
+import type { RunningStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { answer, faultsOf, fillSignIn, go, panelTest, seesOverview } from "../support/panel.ts";
 import { says, somebody } from "../support/people.ts";
 

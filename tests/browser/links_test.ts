@@ -2,7 +2,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
 import { readQr } from "../support/qr.ts";
-import { eventually, type RunningStack } from "../support/stack.ts";
+import type { RunningStack } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { PATIENCE_MS } from "../support/chromium.ts";
 import { fileStack } from "../support/file_stack.ts";
 import { seriousFaults } from "../support/page.ts";
@@ -188,7 +189,7 @@ linkTest(
       page.on("request", (request) => tried.push(request.url()));
       await page.goto(url, { waitUntil: "commit" });
       // The try to open the app is a navigation that fails, at which waitForURL would give up.
-      await eventually("the fallback", () => page.url() === APP_STORE || undefined);
+      await until("the fallback", () => page.url() === APP_STORE);
       const app = /^exapp:\/\/product\/7\?gl_token=[a-z2-7]{16}$/;
       assertEquals(tried.filter((address) => app.test(address)).length, 1, tried.join(" "));
     });
@@ -296,7 +297,7 @@ linkTest(
     await answer.waitFor();
     assertStringIncludes((await answer.textContent())!, "You said: A table for two");
     assertEquals((await answer.textContent())!.includes("[ref:"), false);
-    const figures = await eventually("the figures", async () => {
+    const figures = await until("the figures", async () => {
       const response = await fetch(`${stack.url}/functions/v1/deeplinks/counter-7/stats`, {
         headers: { apikey: stack.stack.secretKey },
       });

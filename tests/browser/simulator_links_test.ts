@@ -1,6 +1,6 @@
 /** The closed loop of links as a person plays it in the simulator: scan, send, and see it counted. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { eventually } from "../support/stack.ts";
+import { until } from "../support/until.ts";
 import { PATIENCE_MS } from "../support/chromium.ts";
 import { fileStack } from "../support/file_stack.ts";
 import { seriousFaults, watch } from "../support/page.ts";
@@ -36,7 +36,7 @@ fileStack()(
     const bubble = page.locator("#messages li.user", { hasText: "I come from the demo link." });
     await bubble.getByRole("img", { name: "Delivered to the webhook" }).waitFor();
 
-    const figures = await eventually("the figures of the link", async () => {
+    const figures = await until("the figures of the link", async () => {
       const response = await fetch(`${stack.url}/functions/v1/deeplinks/demo/stats`, {
         headers: { apikey: stack.stack.secretKey },
       });

@@ -8,7 +8,8 @@ import { join } from "../../local/paths.ts";
 import { browserTest } from "./chromium.ts";
 import { testDatabase } from "./postgres.ts";
 import { type Restore, snapshot } from "./snapshot.ts";
-import { eventually, type RunningStack, startStack } from "./stack.ts";
+import { type RunningStack, startStack } from "./stack.ts";
+import { until } from "./until.ts";
 
 /** What a test on the stack of its file works with. */
 export interface Ground<Prepared = void> {
@@ -113,7 +114,7 @@ async function reset(
 /** Resolves when the functions go by the configuration that the database holds: they keep one for a second. */
 export async function configKnown({ url, stack }: RunningStack, sql: Sql): Promise<void> {
   const [{ revision }] = await sql`select revision::float8 from private.config_revision`;
-  await eventually(`revision ${revision} of the configuration`, async () => {
+  await until(`revision ${revision} of the configuration`, async () => {
     const response = await fetch(`${url}/functions/v1/health`, {
       headers: { apikey: stack.secretKey, "x-gatelink-state": "deeplinks.enabled" },
     });

@@ -5,7 +5,8 @@ import { buildPanel } from "../../local/panel_build.ts";
 import { PATIENCE_MS } from "./chromium.ts";
 import { fileStack, type StackTest } from "./file_stack.ts";
 import { seriousFaults, watch } from "./page.ts";
-import { eventually, type RunningStack } from "./stack.ts";
+import type { RunningStack } from "./stack.ts";
+import { until } from "./until.ts";
 
 /** Somebody whom the local stack knows, by role. */
 export type Who = "admin" | "operator" | "viewer";
@@ -168,7 +169,7 @@ export async function faultsOf(page: Page): Promise<string[]> {
     faults = [...await tooWide(page), ...await seriousFaults(page)];
     return faults.length === 0 || undefined;
   };
-  await eventually("no faults", none).catch((error) => {
+  await until("no faults", none).catch((error) => {
     // It could not even be looked.
     if (faults.length === 0) throw error;
   });

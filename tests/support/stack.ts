@@ -135,17 +135,3 @@ export async function functionsFolder(parent: string, sources: Record<string, st
   }
   return folder;
 }
-
-/** Asks again until there is an answer, and fails after a minute: the machine may be busy. A question that throws has no answer yet. */
-export async function eventually<T>(
-  what: string,
-  ask: () => Promise<T | undefined> | T | undefined,
-): Promise<T> {
-  const deadline = Date.now() + 60_000;
-  for (;;) {
-    const answer = await Promise.resolve().then(ask).catch(() => undefined);
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
-}
