@@ -33,6 +33,10 @@ async function launch(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     timeout: PATIENCE_MS,
+    // It ends with the pipe to it; listeners of its own would outlive the test that is the first.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
     args: [
       "--no-sandbox",
       "--disable-gpu",

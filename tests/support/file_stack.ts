@@ -118,7 +118,7 @@ export async function configKnown({ url, stack }: RunningStack, sql: Sql): Promi
     const response = await fetch(`${url}/functions/v1/health`, {
       headers: { apikey: stack.secretKey, "x-gatelink-state": "deeplinks.enabled" },
     });
-    return (await response.json()).config_revision >= revision || undefined;
+    return (await response.json()).config_revision >= revision;
   });
 }
 
