@@ -195,11 +195,12 @@ linkTest(
     });
     // The app came up, so the page is hidden: whoever comes back later finds both ways, and is sent nowhere.
     await on(browser, IPHONE, async (page) => {
+      // First, so that what the script below does every 100 ms is on the same clock as the page's own wait.
+      await page.clock.install();
       await page.addInitScript({
         content: `Object.defineProperty(document, "hidden", { get: () => true });
             setInterval(() => document.dispatchEvent(new Event("visibilitychange")), 100);`,
       });
-      await page.clock.install();
       await page.goto(url, { waitUntil: "commit" });
       await page.getByRole("heading", { name: "Opening the app…" }).waitFor();
       await page.clock.runFor(10_000);
