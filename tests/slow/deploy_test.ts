@@ -50,7 +50,7 @@ const PROJECT: Project = {
 
 Deno.test("upload(): a sound project has no problems and uploads only what its functions import", async () => {
   await withProject({
-    one: `import { z } from "zod";\nimport { hi } from "../../_shared/hi.ts";\n` +
+    one: `import { z } from "zod";\nimport { hi } from "../_shared/hi.ts";\n` +
       `export default { fetch: (_: Request) => new Response(z.string().parse(hi)) };\n`,
     two: HELLO,
   }, async (dir) => {
@@ -71,13 +71,13 @@ Deno.test("upload(): a sound project has no problems and uploads only what its f
 
 Deno.test("upload(): each fault is named, also those after which the CLI exits with 0", async () => {
   const functions = {
-    broken: `import { gone } from "../gone.ts";\nexport default { fetch: gone };\n`,
+    broken: `import { gone } from "./gone.ts";\nexport default { fetch: gone };\n`,
     closed: HELLO,
     forgotten: HELLO,
     heavy:
-      `import { ballast } from "../ballast.ts";\nexport default { fetch: () => new Response(ballast) };\n`,
+      `import { ballast } from "./ballast.ts";\nexport default { fetch: () => new Response(ballast) };\n`,
     sound: HELLO,
-    tested: `import "../index_test.ts";\n${HELLO}`,
+    tested: `import "./index_test.ts";\n${HELLO}`,
   };
   await withProject(functions, async (dir) => {
     const { problems } = await upload(dir);

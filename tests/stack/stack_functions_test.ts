@@ -27,7 +27,7 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
     deeplinks: `export default { fetch: (request) => new Response(request.url.replace(/.*?:.*?:\\d+/, ""),
       { headers: { "content-type": "text/html" } }) };`,
     nothing: `export default { fetch() {} };`,
-    broken: `import "../missing.ts"; export default { fetch: () => new Response() };`,
+    broken: `import "./missing.ts"; export default { fetch: () => new Response() };`,
     _shared: `throw new Error("not a function");`,
   });
   await Deno.writeTextFile(join(functions, ".env"), `MY_SECRET="a b"\n`);
