@@ -119,7 +119,7 @@ undone, with --dry-run too; where it destroys rows that came after a migration, 
 
 Examples:
   gatelink rollback 4 --steps 1 --why "the new index locks up"
-  gatelink rollback 4 20261121002300 --why "wrong attributions" --accept-loss --save lost
+  gatelink rollback 4 20261129001100 --why "wrong attributions" --accept-loss --save lost
   gatelink rollback 4 --steps 1 --why "as above" --db-url "$SUPABASE_DB_URL"`,
     )
     .action((to: string | undefined, options: DatabaseArguments) => {

@@ -4,7 +4,7 @@ import { join, MIGRATIONS } from "./paths.ts";
 import { StackError } from "./stack_error.ts";
 import { sqlStatements } from "./sql_statements.ts";
 
-/** One file of supabase/migrations, as `20261121000100_foundation.sql`. */
+/** One file of supabase/migrations, as `20261129000100_foundation.sql`. */
 export interface Migration {
   /** The leading digits; orders the files and is their identity. */
   version: string;

@@ -106,8 +106,8 @@ Deno.test("gates of the database: passed as it is, open when something is taken 
   });
   await t.step("migrations: one that is missing, one that nobody knows", async () => {
     const [row] =
-      await sql`delete from supabase_migrations.schema_migrations where version = '20261121000200' returning version, name`;
-    assertMatch((await gate("migrations")).detail, /not applied: 20261121000200/);
+      await sql`delete from supabase_migrations.schema_migrations where version = '20261129000200' returning version, name`;
+    assertMatch((await gate("migrations")).detail, /not applied: 20261129000200/);
     await sql`insert into supabase_migrations.schema_migrations (version, name) values (${row.version}, ${row.name}), ('20990101000000', 'x')`;
     assertMatch((await gate("migrations")).detail, /not in this checkout: 20990101000000/);
     await sql`delete from supabase_migrations.schema_migrations where version = '20990101000000'`;

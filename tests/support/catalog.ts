@@ -28,7 +28,10 @@ const QUERIES: Record<string, string> = {
     where ${SCHEMAS} and c.relkind in ('r', 'p', 'v', 'm', 'f', 'c')`,
   sequence: `
     select format('%I.%I', n.nspname, c.relname) as name, concat_ws(E'\\n', c.relowner::regrole, s.seqtypid::regtype,
-      s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle, ${
+      s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle, (
+        select format('of %s.%I', d.refobjid::regclass, a.attname) from pg_depend d
+        join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i')), ${
     rights("c.relacl", "s", "c.relowner")
   },
       obj_description(c.oid, 'pg_class')) as definition
@@ -39,7 +42,9 @@ const QUERIES: Record<string, string> = {
     select format('%I.%I.%I', n.nspname, c.relname, a.attname) as name, concat_ws(E'\\n',
       row_number() over (partition by c.oid order by a.attnum), format_type(a.atttypid, a.atttypmod), a.attnotnull,
       pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, a.attcollation::regcollation, a.attstorage,
-      a.attcompression, case when a.attacl is not null then ${rights("a.attacl", "c", "c.relowner")} end,
+      a.attcompression, a.attstattarget, a.attoptions, case when a.attacl is not null then ${
+    rights("a.attacl", "c", "c.relowner")
+  } end,
       col_description(c.oid, a.attnum)) as definition
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
@@ -86,6 +91,21 @@ const QUERIES: Record<string, string> = {
     select format('%s in %s for %s', d.defaclobjtype, coalesce(n.nspname, 'all'), d.defaclrole::regrole) as name,
       d.defaclacl::text as definition
     from pg_default_acl d left join pg_namespace n on n.oid = d.defaclnamespace`,
+  // Whatever else lives in our schemas (operators, collations, statistics, …), by its name at least.
+  object: `
+    select o.identity as name, o.type as definition
+    from pg_depend d cross join lateral pg_identify_object(d.classid, d.objid, d.objsubid) o
+    join pg_namespace n on n.oid = d.refobjid
+    where d.refclassid = 'pg_namespace'::regclass and ${SCHEMAS}
+      and d.classid not in ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_constraint'::regclass)`,
+  cast: `
+    select format('%s as %s', castsource::regtype, casttarget::regtype) as name, concat_ws(E'\\n', castcontext, castmethod,
+      nullif(castfunc, 0)::regprocedure) as definition
+    from pg_cast k where exists (select from pg_type t join pg_namespace n on n.oid = t.typnamespace
+      where t.oid in (k.castsource, k.casttarget) and ${SCHEMAS})`,
+  "event trigger": `
+    select evtname as name, concat_ws(E'\\n', evtevent, evtfoid::regprocedure, evtenabled, evttags) as definition
+    from pg_event_trigger`,
   extension: `select extname as name, extversion as definition from pg_extension`,
   publication: `
     select format('%s of %s', pubname, format('%I.%I', schemaname, tablename)) as name, rowfilter as definition

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type Component, judge, type Seen, worst } from "./components.ts";
 
-const NEEDS = "20261121005020";
+const NEEDS = "20261129002500";
 
 const SEEN: Seen = {
   found: {

@@ -1,0 +1,279 @@
+-- What every later migration stands on: the private schema, ids, the team and its roles, the
+-- revision number by which the functions at the edge notice that configuration changed, and which version a database has.
+
+-- Rather fail and be run again than queue everybody behind a lock.
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables and functions of this project are opened one by one. Supabase projects older than 2026 give
+-- anon and authenticated everything that is created in public; this takes that back for what comes.
+-- (PUBLIC's right to execute functions can only be revoked for all schemas at once, which would reach
+-- into whatever else lives in the project; each of our functions revokes it for itself.)
+alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
+alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
+create schema private;
+comment on schema private is 'Helpers of Gatelink. Not exposed by the Data API.';
+-- Policies run as the caller and call private.has_role, so these two need to look names up in here.
+grant usage on schema private to authenticated, service_role;
+
+-- Ids ---------------------------------------------------------------------------------------------
+
+-- RFC 9562, version 7, method 3: 48 bits of Unix milliseconds, then the microseconds as a 12-bit
+-- fraction, so that ids made in one batch stay in order; the last 62 random bits, variant included,
+-- are those of a version 4 id.
+create function private.uuid_v7() returns uuid
+language plpgsql volatile parallel safe set search_path = '' as $$
+declare
+  v_micros bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint;
+begin
+  return encode(
+    int8send((v_micros / 1000 << 16) | (7 << 12) | (v_micros % 1000 * 4096 / 1000))
+      || substr(uuid_send(gen_random_uuid()), 9),
+    'hex')::uuid;
+end $$;
+comment on function private.uuid_v7() is
+  'A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.';
+revoke execute on function private.uuid_v7() from public;
+grant execute on function private.uuid_v7() to service_role;
+
+create function private.uuid_v7_from(p_at timestamptz) returns uuid
+language sql immutable parallel safe set search_path = '' as $$
+  select encode(substr(int8send(floor(extract(epoch from p_at) * 1000)::bigint), 3) || '\x70008000000000000000'::bytea, 'hex')::uuid
+$$;
+comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID version 7 of that millisecond: ids of rows made since then are at or above it.';
+revoke execute on function private.uuid_v7_from(timestamptz) from public, anon, authenticated;
+grant execute on function private.uuid_v7_from(timestamptz) to service_role;
+
+-- The team ----------------------------------------------------------------------------------------
+
+create table public.team_members (
+  user_id uuid primary key references auth.users (id) on delete cascade,
+  role text not null constraint team_members_role_known check (role in ('viewer', 'operator', 'admin')),
+  approvals text[] not null default '{}'
+    constraint team_members_approvals_known
+    check (approvals <@ array['engineering', 'security', 'product', 'cto']),
+  created_at timestamptz not null default now()
+);
+comment on table public.team_members is
+  'Who of the signed-in users works with Gatelink. Everybody else sees nothing. Read at each request, so a removal takes effect at once.';
+comment on column public.team_members.user_id is 'The user in Supabase Auth.';
+comment on column public.team_members.role is
+  'viewer reads, operator also runs (flags, routes, retries), admin also manages the team. Each includes the one before.';
+comment on column public.team_members.approvals is
+  'Launch gates this person may sign: any of engineering, security, product, cto. Independent of the role.';
+comment on column public.team_members.created_at is 'When the person joined the team.';
+alter table public.team_members enable row level security;
+revoke all on public.team_members from anon, authenticated, service_role, public;
+grant select on public.team_members to authenticated, service_role;
+
+create function private.has_role(p_role text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select exists (
+    select from public.team_members m
+    where m.user_id = (select auth.uid())
+      and array_position(array['viewer', 'operator', 'admin'], m.role)
+        >= array_position(array['viewer', 'operator', 'admin'], p_role))
+$$;
+comment on function private.has_role(text) is
+  'Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for unknown roles. Definer, because callers of a policy need not read team_members.';
+revoke execute on function private.has_role(text) from public, anon;
+grant execute on function private.has_role(text) to authenticated, service_role;
+
+create policy team_members_read on public.team_members for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy team_members_read on public.team_members is 'The team sees who is in it.';
+
+-- Inside a definer function current_user is its owner; the setting "role" still says who asked.
+create function private.caller() returns text
+language sql stable set search_path = '' as $$
+  select coalesce(nullif(current_setting('role', true), 'none'), session_user)
+$$;
+comment on function private.caller() is
+  'The database role that asked, also inside SECURITY DEFINER functions: anon, authenticated, service_role, or the role that connected.';
+revoke execute on function private.caller() from public, anon, authenticated;
+grant execute on function private.caller() to service_role;
+
+create function private.actor() returns text
+language sql stable set search_path = '' as $$
+  select coalesce((select auth.uid())::text, private.caller())
+$$;
+comment on function private.actor() is
+  'Who is written down as the author of a change: the id of the signed-in user, else the database role.';
+revoke execute on function private.actor() from public, anon, authenticated;
+grant execute on function private.actor() to service_role;
+
+-- Failure policy: closed. Only the owner, roles that have service_role's rights, and team members of
+-- sufficient role come through; any other role, also one that we do not know, is refused.
+create function private.require_role(p_role text) returns void
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_caller text := private.caller();
+begin
+  if v_caller = current_user or pg_has_role(v_caller, 'service_role', 'usage')
+    or (v_caller = 'authenticated' and private.has_role(p_role)) then
+    return;
+  end if;
+  raise exception 'this needs the team role % or a secret key', p_role using errcode = '42501';
+end $$;
+comment on function private.require_role(text) is
+  'Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team member of this role or a higher one. First line of each function that people call.';
+revoke execute on function private.require_role(text) from public, anon, authenticated;
+grant execute on function private.require_role(text) to service_role;
+
+-- One at a time, so that two admins cannot demote each other in the same moment.
+create function private.refuse_losing_last_admin(p_user_id uuid) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  lock table public.team_members in share row exclusive mode;
+  if exists (select from public.team_members where user_id = p_user_id and role = 'admin')
+    and not exists (select from public.team_members where user_id <> p_user_id and role = 'admin') then
+    raise exception 'the last admin cannot be removed' using errcode = 'GL409',
+      hint = 'Make somebody else admin first.';
+  end if;
+end $$;
+comment on function private.refuse_losing_last_admin(uuid) is
+  'Raises GL409 when this user is the only admin left. Holds a lock on the team until the transaction ends.';
+revoke execute on function private.refuse_losing_last_admin(uuid) from public, anon, authenticated;
+
+create function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] default null)
+returns public.team_members
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_member public.team_members;
+begin
+  perform private.require_role('admin');
+  if p_role is distinct from 'admin' then
+    perform private.refuse_losing_last_admin(p_user_id);
+  end if;
+  insert into public.team_members as m (user_id, role, approvals)
+  values (p_user_id, p_role, coalesce(p_approvals, '{}'))
+  on conflict (user_id) do update
+    set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
+  returning * into v_member;
+  return v_member;
+end $$;
+comment on function public.set_team_member(uuid, text, text[]) is
+  'Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, 23503 no such user, 23514 unknown role or approval.';
+revoke execute on function public.set_team_member(uuid, text, text[]) from public, anon;
+grant execute on function public.set_team_member(uuid, text, text[]) to authenticated, service_role;
+
+create function public.add_team_member(p_email text, p_role text, p_approvals text[] default null)
+returns public.team_members
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_user uuid;
+begin
+  perform private.require_role('admin');
+  select u.id into v_user from auth.users u where lower(u.email) = lower(trim(p_email)) order by u.created_at limit 1;
+  if v_user is null then
+    raise exception 'nobody has signed up as %', p_email using errcode = 'GL404',
+      hint = 'Invite them in Supabase (Authentication, Users) first; then add them here.';
+  end if;
+  if exists (select from public.team_members m where m.user_id = v_user) then
+    raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';
+  end if;
+  return public.set_team_member(v_user, p_role, p_approvals);
+end $$;
+comment on function public.add_team_member(text, text, text[]) is
+  'Adds whoever signs in with this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404 no such user, GL409 a member already, 23514 unknown role or approval.';
+revoke execute on function public.add_team_member(text, text, text[]) from public, anon;
+grant execute on function public.add_team_member(text, text, text[]) to authenticated, service_role;
+
+create function public.remove_team_member(p_user_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform private.require_role('admin');
+  perform private.refuse_losing_last_admin(p_user_id);
+  delete from public.team_members where user_id = p_user_id;
+  return found;
+end $$;
+comment on function public.remove_team_member(uuid) is
+  'Takes a user off the team; false when there was none. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin.';
+revoke execute on function public.remove_team_member(uuid) from public, anon;
+grant execute on function public.remove_team_member(uuid) to authenticated, service_role;
+
+create function public.list_team() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
+      'approvals', m.approvals, 'created_at', m.created_at) order by u.email), '[]')
+    from public.team_members m join auth.users u on u.id = m.user_id);
+end $$;
+comment on function public.list_team() is
+  'The team: [{user_id, email, role, approvals, created_at}]. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
+revoke execute on function public.list_team() from public, anon;
+grant execute on function public.list_team() to authenticated, service_role;
+
+create function public.whoami() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('user_id', m.user_id, 'role', m.role)
+  from public.team_members m where m.user_id = (select auth.uid())
+$$;
+comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
+revoke execute on function public.whoami() from public, anon;
+grant execute on function public.whoami() to authenticated, service_role;
+
+-- Histories ---------------------------------------------------------------------------------------
+
+create function private.refuse_change() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  raise exception '% on %.% is refused: it would leave a gap in the history',
+    lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
+end $$;
+comment on function private.refuse_change() is
+  'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only.';
+revoke execute on function private.refuse_change() from public, anon, authenticated;
+
+-- The revision of the configuration ---------------------------------------------------------------
+
+create table private.config_revision (
+  only_row boolean primary key default true constraint config_revision_only_row check (only_row),
+  revision bigint not null default (date_part('epoch', clock_timestamp()) * 1000)::bigint,
+  installed_at timestamptz not null default clock_timestamp()
+);
+comment on table private.config_revision is
+  'One row: the number that changes with every committed change of configuration.';
+comment on column private.config_revision.only_row is 'Always true; the key that allows no second row.';
+comment on column private.config_revision.revision is
+  'Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a number again that stood for something else.';
+comment on column private.config_revision.installed_at is
+  'When the schema was installed: what has not run since may not be due yet.';
+alter table private.config_revision enable row level security;
+revoke all on private.config_revision from anon, authenticated, service_role, public;
+grant select on private.config_revision to service_role;
+
+insert into private.config_revision default values;
+
+create function private.bump_config_revision() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  update private.config_revision
+  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  return null;
+end $$;
+comment on function private.bump_config_revision() is
+  'Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its row lock puts changes of configuration in commit order.';
+revoke execute on function private.bump_config_revision() from public, anon, authenticated;
+
+-- The schema's version ----------------------------------------------------------------------------
+
+-- The table is the supabase CLI's and is there wherever migrations were applied by it or by the local
+-- stack. SECURITY DEFINER because the API's roles may not read it, and only its newest version gets out.
+create function public.schema_version() returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_version text;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select max(version) from supabase_migrations.schema_migrations' into v_version;
+  end if;
+  return v_version;
+end $$;
+comment on function public.schema_version() is
+  'Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
+revoke execute on function public.schema_version() from public, anon, authenticated;
+grant execute on function public.schema_version() to service_role;

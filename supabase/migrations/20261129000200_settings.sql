@@ -1,0 +1,265 @@
+-- Settings: flags and other values that change while the system runs, with their history and versioned writes; and
+-- the configuration as the functions at the edge read it.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.settings (
+  key text primary key constraint settings_key_length check (char_length(key) between 1 and 200),
+  value text not null,
+  metadata jsonb not null default '{}'
+    constraint settings_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  version bigint not null,
+  updated_at timestamptz not null,
+  updated_by text not null,
+  -- A typing error must be told, not read as off.
+  constraint settings_enabled_true_or_false check (key not like '%.enabled' or value in ('true', 'false')),
+  -- A JSON number and nothing else: "25" in quotes or null would be one more thing to guess about.
+  constraint settings_rollout_percentage check (
+    case when not metadata ? 'rollout_percentage' then true
+      when jsonb_typeof(metadata -> 'rollout_percentage') <> 'number' then false
+      else (metadata ->> 'rollout_percentage')::numeric between 0 and 100
+        and scale(trim_scale((metadata ->> 'rollout_percentage')::numeric)) <= 2 end),
+  constraint settings_target_user_ids check (
+    case when not metadata ? 'target_user_ids' then true
+      when jsonb_typeof(metadata -> 'target_user_ids') <> 'array' then false
+      else not jsonb_path_exists(metadata, 'strict $.target_user_ids[*] ? (@.type() != "string")') end),
+  constraint settings_salt check (not metadata ? 'salt' or jsonb_typeof(metadata -> 'salt') = 'string')
+);
+
+-- A typing error must be told: a claim that failed for it would stop every delivery.
+alter table public.settings add constraint settings_forward_retry_seconds check (
+  key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$') not valid;
+
+-- A typing error must be told: every settling of a reply after the window would fail for it.
+alter table public.settings add constraint settings_wa_send_window_fallback check (
+  case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end) not valid;
+
+alter table public.settings add constraint settings_retention check (
+  key not like 'retention.%' or value ~ '^[0-9]{1,5}$') not valid;
+
+-- Not validated for rows from before: that would hold up every reader of settings, and evaluation leaves out what it
+-- cannot understand.
+alter table public.settings
+  add constraint settings_target_segments check (
+    case when not metadata ? 'target_segments' then true
+      when jsonb_typeof(metadata -> 'target_segments') <> 'array' then false
+      else not jsonb_path_exists(metadata, 'strict $.target_segments[*] ? (@.type() != "string")') end) not valid,
+  add constraint settings_prerequisites check (
+    case when not metadata ? 'prerequisites' then true
+      when jsonb_typeof(metadata -> 'prerequisites') <> 'array' then false
+      else not jsonb_path_exists(metadata, 'strict $.prerequisites[*] ? (@.type() != "string")') end) not valid,
+  -- The cast lets no instant in that the clock could not read later.
+  add constraint settings_schedule check (
+    case when not metadata ? 'schedule' then true
+      when jsonb_typeof(metadata -> 'schedule') <> 'object' then false
+      when (metadata -> 'schedule') - array['on_at', 'off_at'] <> '{}' then false
+      when jsonb_path_exists(metadata, 'strict $.schedule.* ? (@.type() != "string")') then false
+      else concat(metadata #>> '{schedule,on_at}', metadata #>> '{schedule,off_at}')
+          ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'
+        and (metadata #>> '{schedule,on_at}')::timestamptz is distinct from 'infinity'
+        and (metadata #>> '{schedule,off_at}')::timestamptz is distinct from 'infinity' end) not valid,
+  add constraint settings_type check (
+    not metadata ? 'type' or metadata ->> 'type' in ('boolean', 'string', 'number', 'object')) not valid;
+
+-- A misspelt role would be one that nobody has to ask. (Not validated for rows from before: that would hold up every
+-- reader of settings, and what cannot be understood asks for all four.)
+alter table public.settings add constraint settings_approvers check (
+  case when not metadata ? 'approvers' then true
+    when jsonb_typeof(metadata -> 'approvers') <> 'array' then false
+    else metadata -> 'approvers' <@ '["engineering", "security", "product", "cto"]' end) not valid;
+comment on table public.settings is
+  'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
+comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
+comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
+comment on constraint settings_retention on public.settings is 'Days, a whole number.';
+comment on constraint settings_approvers on public.settings is
+  'metadata.approvers: who has to approve the launch of a flag, any of engineering, security, product, cto.';
+comment on column public.settings.key is 'Name. A flag ends in .enabled and takes only true and false.';
+comment on column public.settings.value is 'A flag is on when this is exactly true; any other text is off.';
+comment on column public.settings.metadata is
+  'For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or off), salt (string, default the key), description, launched_at, type (string, number or object: a value that OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody, or only for its targets where target_user_ids or target_segments is present.';
+comment on column public.settings.version is
+  'Counts the writes of this key, deletes included. Give the version you read to set_setting.';
+comment on column public.settings.updated_at is 'When this row was last written.';
+comment on column public.settings.updated_by is 'Who wrote it: a user id, or the database role.';
+alter table public.settings enable row level security;
+revoke all on public.settings from anon, authenticated, service_role, public;
+grant select on public.settings to authenticated, service_role;
+create policy settings_read on public.settings for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy settings_read on public.settings is 'The whole team reads settings: nothing in them is secret.';
+create trigger bump_config_revision after insert or update or delete on public.settings
+  for each statement execute function private.bump_config_revision();
+comment on trigger bump_config_revision on public.settings is 'Tells the functions at the edge to read the configuration again.';
+create trigger refuse_truncate before truncate on public.settings
+  for each statement execute function private.refuse_change();
+comment on trigger refuse_truncate on public.settings is 'A truncate would leave no history: delete instead.';
+
+create table public.settings_history (
+  key text not null,
+  version bigint not null,
+  before jsonb,
+  after jsonb,
+  changed_at timestamptz not null,
+  changed_by text not null,
+  reason text,
+  primary key (key, version)
+);
+comment on table public.settings_history is
+  'Every change of a setting. Written by trigger; update, delete and truncate are refused to every role.';
+comment on column public.settings_history.key is 'The setting. It may have been deleted since.';
+comment on column public.settings_history.version is 'The version that this change made.';
+comment on column public.settings_history.before is 'value and metadata before; null when the setting was created.';
+comment on column public.settings_history.after is 'value and metadata after; null when the setting was deleted.';
+comment on column public.settings_history.changed_at is 'When.';
+comment on column public.settings_history.changed_by is 'Who: a user id, or the database role.';
+comment on column public.settings_history.reason is
+  'Why, from set_setting or, in plain SQL, from select set_config(''gatelink.reason'', ''…'', true) in the same transaction.';
+create index settings_history_changed_at on public.settings_history (changed_at);
+comment on index public.settings_history_changed_at is 'What changed lately, over all settings.';
+alter table public.settings_history enable row level security;
+revoke all on public.settings_history from anon, authenticated, service_role, public;
+grant select on public.settings_history to authenticated, service_role;
+create policy settings_history_read on public.settings_history for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy settings_history_read on public.settings_history is 'The whole team reads who changed what and why.';
+create trigger append_only before update or delete or truncate on public.settings_history
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.settings_history is 'Nobody rewrites history.';
+
+-- Writing -----------------------------------------------------------------------------------------
+
+create function private.stamp_setting() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and new.key <> old.key then
+    raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
+  end if;
+  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
+  -- never fits what is there now.
+  new.version := 1 + case tg_op when 'UPDATE' then old.version
+    else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
+  new.updated_at := clock_timestamp();
+  new.updated_by := private.actor();
+  return new;
+end $$;
+comment on function private.stamp_setting() is
+  'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says.';
+revoke execute on function private.stamp_setting() from public, anon, authenticated;
+create trigger stamp before insert or update on public.settings
+  for each row execute function private.stamp_setting();
+comment on trigger stamp on public.settings is 'Version, time and author of each write.';
+
+create function private.record_setting() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  insert into public.settings_history (key, version, before, after, changed_at, changed_by, reason)
+  values (
+    coalesce(new.key, old.key),
+    coalesce(new.version, old.version + 1),
+    case when tg_op <> 'INSERT' then jsonb_build_object('value', old.value, 'metadata', old.metadata) end,
+    case when tg_op <> 'DELETE' then jsonb_build_object('value', new.value, 'metadata', new.metadata) end,
+    coalesce(new.updated_at, clock_timestamp()),
+    private.actor(),
+    nullif(current_setting('gatelink.reason', true), ''));
+  return null;
+end $$;
+comment on function private.record_setting() is
+  'Trigger, after insert, update or delete of settings: writes settings_history.';
+revoke execute on function private.record_setting() from public, anon, authenticated;
+create trigger record after insert or update or delete on public.settings
+  for each row execute function private.record_setting();
+comment on trigger record on public.settings is 'A row of history for each write.';
+
+create function private.given_reason(p_reason text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  if btrim(p_reason, E' \t\n\r') = '' then
+    raise exception 'a reason must say something' using errcode = 'GL422', hint = 'Say why, or leave it out (null).';
+  end if;
+  return btrim(p_reason, E' \t\n\r');
+end $$;
+comment on function private.given_reason(text) is 'A reason without the blanks around it; null for none. GL422 for one of blanks alone.';
+revoke execute on function private.given_reason(text) from public, anon, authenticated;
+
+create function public.set_setting(
+  p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
+) returns public.settings
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_reason text := current_setting('gatelink.reason', true);
+  v_setting public.settings;
+begin
+  perform private.require_role('operator');
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), v_reason, ''), true);
+  if p_expected_version = 0 then
+    insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
+    on conflict (key) do nothing returning * into v_setting;
+  else
+    update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
+    where key = p_key and version = p_expected_version returning * into v_setting;
+  end if;
+  perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
+  if v_setting.key is null then
+    raise exception 'setting % is at version %, not %', p_key,
+      coalesce((select s.version from public.settings s where s.key = p_key), 0), p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_setting;
+end $$;
+comment on function public.set_setting(text, text, jsonb, bigint, text) is
+  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint''s name.';
+revoke execute on function public.set_setting(text, text, jsonb, bigint, text) from public, anon;
+grant execute on function public.set_setting(text, text, jsonb, bigint, text) to authenticated, service_role;
+
+-- Reading -----------------------------------------------------------------------------------------
+
+create function private.config_settings() returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+      order by s.key),
+    '[]')
+  from public.settings s
+$$;
+comment on function private.config_settings() is
+  'All settings as [{key, value, metadata, version}]: the settings part of load_config.';
+revoke execute on function private.config_settings() from public, anon, authenticated;
+grant execute on function private.config_settings() to service_role;
+
+-- In plpgsql, which looks names up when it runs: segments, routes and destinations come in later files.
+create function public.load_config(p_revision bigint default null) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_revision bigint;
+begin
+  select revision into v_revision from private.config_revision;
+  if v_revision = p_revision then
+    return jsonb_build_object('revision', v_revision, 'unchanged', true);
+  end if;
+  return jsonb_build_object(
+    'revision', v_revision,
+    'settings', private.config_settings(),
+    'segments', private.config_segments(),
+    'routes', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', r.id, 'name', r.name, 'priority', r.priority, 'condition', r.condition, 'mode', r.mode,
+        'destination_ids', (
+          select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
+          where d.route_id = r.id),
+        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active) order by r.priority, r.id), '[]')
+      from public.routes r),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'url', d.url, 'state', d.state) order by d.name), '[]')
+      from public.destinations d),
+    'allowlist', (
+      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      from public.destination_allowlist a));
+end $$;
+comment on function public.load_config(bigint) is 'What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
+revoke execute on function public.load_config(bigint) from public, anon, authenticated;
+grant execute on function public.load_config(bigint) to service_role;

@@ -1,0 +1,317 @@
+-- Who writes to whom: business numbers, people with their identities over time, and conversations.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.wa_numbers (
+  id text primary key check (id <> ''),
+  display_number text,
+  max_per_second integer not null default 80 check (max_per_second between 1 and 1000),
+  pair_seconds numeric not null default 6 check (pair_seconds > 0),
+  pair_burst integer not null default 45 check (pair_burst >= 1),
+  send_tat timestamptz,
+  created_at timestamptz not null default now()
+) with (fillfactor = 80);
+comment on table public.wa_numbers is 'Business phone numbers (Meta''s phone_number_id) and how fast each may send. A number that first shows up in a signed webhook is added by itself.';
+comment on column public.wa_numbers.id is 'Meta''s phone_number_id.';
+comment on column public.wa_numbers.display_number is 'The number as people dial it, digits only.';
+comment on column public.wa_numbers.max_per_second is 'Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.';
+comment on column public.wa_numbers.pair_seconds is 'Seconds between two messages to the same person that Meta sustains (error 131056 beyond it).';
+comment on column public.wa_numbers.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
+comment on column public.wa_numbers.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
+comment on column public.wa_numbers.created_at is 'When the number was first seen or added.';
+alter table public.wa_numbers enable row level security;
+revoke all on public.wa_numbers from public, anon, authenticated;
+grant select on public.wa_numbers to authenticated;
+grant select, insert, update, delete on public.wa_numbers to service_role;
+create policy "team reads numbers" on public.wa_numbers for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads numbers" on public.wa_numbers is 'Every role of the team may see the business numbers.';
+
+create table public.contacts (
+  id uuid primary key default private.uuid_v7(),
+  channel text not null default 'whatsapp' check (channel <> ''),
+  name text,
+  merged_into uuid references public.contacts (id) on delete set null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table public.contacts is 'One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as history.';
+comment on column public.contacts.id is 'UUID v7; also the targeting id that flags are asked with.';
+comment on column public.contacts.channel is 'Where this person writes from, for example whatsapp.';
+comment on column public.contacts.name is 'Profile name as last told by the channel.';
+comment on column public.contacts.merged_into is 'The older contact that turned out to be the same person; null for a live contact.';
+comment on column public.contacts.created_at is 'When the person was first seen.';
+comment on column public.contacts.updated_at is 'When name or merge last changed.';
+create index contacts_merged_into_idx on public.contacts (merged_into) where merged_into is not null;
+comment on index public.contacts_merged_into_idx is 'Finds what was merged into a contact; serves the foreign key.';
+alter table public.contacts enable row level security;
+revoke all on public.contacts from public, anon, authenticated;
+grant select on public.contacts to authenticated;
+grant select, insert, update, delete on public.contacts to service_role;
+create policy "operators read contacts" on public.contacts for select to authenticated
+  using ((select private.has_role('operator')));
+comment on policy "operators read contacts" on public.contacts is 'Names are personal data: operators and admins only.';
+
+create table public.contact_identities (
+  id bigint generated always as identity primary key,
+  contact_id uuid not null references public.contacts (id) on delete cascade,
+  channel text not null default 'whatsapp' check (channel <> ''),
+  kind text not null check (kind in ('phone', 'bsuid', 'parent_bsuid', 'username')),
+  value text not null check (value <> ''),
+  valid_from timestamptz not null default now(),
+  valid_to timestamptz
+);
+comment on table public.contact_identities is 'Under which ids a person is or was known: phone, business-scoped user id, its parent, username. Nothing is overwritten: a changed id is closed by valid_to.';
+comment on column public.contact_identities.id is 'Order in which identities were learnt.';
+comment on column public.contact_identities.contact_id is 'The person.';
+comment on column public.contact_identities.channel is 'The channel that the id belongs to.';
+comment on column public.contact_identities.kind is 'phone, bsuid (business-scoped user id), parent_bsuid or username.';
+comment on column public.contact_identities.value is 'The id, exactly as the channel gives it: numbers are not "fixed up".';
+comment on column public.contact_identities.valid_from is 'Since when the person is known by it.';
+comment on column public.contact_identities.valid_to is 'Until when; null while it is current.';
+create unique index contact_identities_current_idx on public.contact_identities (channel, kind, value)
+  where valid_to is null;
+comment on index public.contact_identities_current_idx is 'An id belongs to at most one person at a time; the look-up of every inbound message.';
+create index contact_identities_contact_idx on public.contact_identities (contact_id, kind);
+comment on index public.contact_identities_contact_idx is 'A person''s ids.';
+-- The length keeps it out of the plans of look-ups by the whole number, for which it would be read from end to end.
+create index contact_identities_last_four_idx on public.contact_identities (right(value, 4))
+  where kind = 'phone' and valid_to is null and length(value) >= 4;
+comment on index public.contact_identities_last_four_idx is 'Search by the last four digits.';
+alter table public.contact_identities enable row level security;
+-- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
+-- unrecorded. The panel's functions give what may be seen of it.
+revoke all on public.contact_identities from public, anon, authenticated;
+grant select, insert, update, delete on public.contact_identities to service_role;
+
+create table public.conversations (
+  id uuid primary key default private.uuid_v7(),
+  channel text not null default 'whatsapp' check (channel <> ''),
+  number_id text not null,
+  contact_id uuid not null references public.contacts (id) on delete cascade,
+  last_inbound_at timestamptz,
+  last_message_at timestamptz,
+  opted_out_at timestamptz,
+  sticky_route_id uuid,
+  sticky_until timestamptz,
+  unrouted_since timestamptz,
+  held_revision bigint,
+  routed_seq bigint not null default 0,
+  created_at timestamptz not null default now(),
+  constraint conversations_pair_key unique (channel, number_id, contact_id)
+) with (fillfactor = 70);
+comment on table public.conversations is 'One row a contact and business number. Its row lock is what puts the messages of a conversation in order.';
+comment on constraint conversations_pair_key on public.conversations is 'One conversation for each business number and person.';
+comment on column public.conversations.id is 'UUID v7.';
+comment on column public.conversations.channel is 'The channel of both sides.';
+comment on column public.conversations.number_id is 'The business number (wa_numbers.id).';
+comment on column public.conversations.contact_id is 'The person.';
+comment on column public.conversations.last_inbound_at is 'When the person last wrote: opens the 24-hour customer service window.';
+comment on column public.conversations.last_message_at is 'When either side last wrote.';
+comment on column public.conversations.opted_out_at is 'Since when the person wants no business-initiated messages; null if they may be sent.';
+comment on column public.conversations.sticky_route_id is 'Route that keeps this conversation until sticky_until.';
+comment on column public.conversations.sticky_until is 'End of the stickiness.';
+comment on column public.conversations.unrouted_since is 'Since when a message waits for the router; null when none does.';
+comment on column public.conversations.held_revision is 'Configuration revision at which the router''s flag said no for this contact: not asked again until the configuration changes.';
+comment on column public.conversations.routed_seq is 'messages.seq up to which the router has decided.';
+comment on column public.conversations.created_at is 'When the conversation began.';
+create index conversations_contact_idx on public.conversations (contact_id);
+comment on index public.conversations_contact_idx is 'A person''s conversations.';
+create index conversations_unrouted_idx on public.conversations (held_revision, unrouted_since) where unrouted_since is not null;
+comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations with something to decide, those held back apart by revision, each oldest first.';
+alter table public.conversations enable row level security;
+revoke all on public.conversations from public, anon, authenticated;
+grant select on public.conversations to authenticated;
+grant select, insert, update, delete on public.conversations to service_role;
+create policy "team reads conversations" on public.conversations for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads conversations" on public.conversations is 'Holds no personal data of its own: every role may read.';
+
+-- Business numbers --------------------------------------------------------------------------------
+
+create function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
+returns public.wa_numbers
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_number public.wa_numbers;
+begin
+  perform private.require_role('operator');
+  update public.wa_numbers n
+  set max_per_second = p_max_per_second, pair_seconds = p_pair_seconds, pair_burst = p_pair_burst
+  where n.id = p_id returning n.* into v_number;
+  if v_number.id is null then
+    raise exception 'there is no number %', p_id using errcode = 'GL404';
+  end if;
+  return v_number;
+end $$;
+comment on function public.set_number_pace(text, integer, numeric, integer) is
+  'How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person, and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such number, 23514 a value that cannot be.';
+revoke execute on function public.set_number_pace(text, integer, numeric, integer) from public, anon;
+grant execute on function public.set_number_pace(text, integer, numeric, integer) to authenticated, service_role;
+
+-- Who is it? Identities, their changes, and merges ------------------------------------------------
+
+-- plpgsql, here and in what follows, also for one statement: it keeps the plan, where a function in SQL is planned anew
+-- at each call.
+create function private.identity_holder(p_channel text, p_kind text, p_value text) returns uuid
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select i.contact_id from public.contact_identities i
+    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
+end $$;
+comment on function private.identity_holder(text, text, text) is 'Who is known by this id now; null when nobody is.';
+revoke execute on function private.identity_holder(text, text, text) from public, anon, authenticated;
+grant execute on function private.identity_holder(text, text, text) to service_role;
+
+create function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if p_value is null or private.identity_holder(p_channel, p_kind, p_value) is not distinct from p_contact_id then
+    return;
+  end if;
+  -- Whoever held it, and what this person held of the kind, becomes history.
+  update public.contact_identities set valid_to = greatest(p_at, valid_from)
+  where channel = p_channel and kind = p_kind and valid_to is null
+    and (value = p_value or contact_id = p_contact_id);
+  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
+  values (p_contact_id, p_channel, p_kind, p_value, p_at);
+end $$;
+comment on function private.hold_identity(uuid, text, text, text, timestamptz) is 'Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.';
+revoke execute on function private.hold_identity(uuid, text, text, text, timestamptz) from public, anon, authenticated;
+grant execute on function private.hold_identity(uuid, text, text, text, timestamptz) to service_role;
+
+create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_pair record;
+begin
+  -- The other's current ids move over, but for kinds of which the kept contact has a current one.
+  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+  where i.contact_id = p_other and i.valid_to is null and exists (
+    select from public.contact_identities k
+    where k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null);
+  update public.contact_identities set contact_id = p_keep where contact_id = p_other;
+
+  perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
+  for v_pair in
+    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    from public.conversations o
+    left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
+    where o.contact_id = p_other
+  loop
+    if v_pair.keep_id is null then
+      update public.conversations set contact_id = p_keep where id = v_pair.other_id;
+      continue;
+    end if;
+    update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
+    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
+    -- there may be retried.
+    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
+    select destination_id, v_pair.keep_id, case when due_at is not null then p_at end from private.delivery_lanes
+    where conversation_id = v_pair.other_id
+    on conflict (destination_id, conversation_id) do update
+      set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
+    delete from private.delivery_lanes where conversation_id = v_pair.other_id;
+    insert into private.outbound_lanes as l (conversation_id, number_id, due_at, pair_tat)
+    select v_pair.keep_id, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    on conflict (conversation_id) do update
+      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+    delete from private.outbound_lanes where conversation_id = v_pair.other_id;
+    update public.conversations
+    set unrouted_since = least(unrouted_since, v_pair.unrouted_since),
+      held_revision = null,
+      last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
+      last_message_at = greatest(last_message_at, v_pair.last_message_at),
+      opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
+      routed_seq = least(routed_seq, coalesce((
+        select min(m.seq) - 1 from public.messages m
+        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+    where id = v_pair.keep_id;
+    delete from public.conversations where id = v_pair.other_id;
+  end loop;
+  update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
+end $$;
+comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the other stays as a row that points to it.';
+revoke execute on function private.merge_contacts(uuid, uuid, timestamptz) from public, anon, authenticated;
+grant execute on function private.merge_contacts(uuid, uuid, timestamptz) to service_role;
+
+-- The business-scoped user id tells persons apart; a phone number can change hands. So two contacts are merged
+-- when an update names both and they have no different user ids; otherwise the number has moved to the person
+-- who writes from it now. A notice of change (the previous id is given) is the person's own word.
+create function private.resolve_contact(
+  p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text,
+  p_prev_phone text, p_prev_bsuid text, p_at timestamptz
+) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  v_contact uuid := coalesce(
+    private.identity_holder(p_channel, 'bsuid', p_prev_bsuid), private.identity_holder(p_channel, 'phone', p_prev_phone),
+    private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid));
+  v_notice boolean := p_prev_bsuid is not null or p_prev_phone is not null;
+  v_other uuid;
+  v_bsuid text;
+  v_other_bsuid text;
+  v_keep uuid;
+begin
+  for v_other in
+    select distinct holder from unnest(array[
+      private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid),
+      private.identity_holder(p_channel, 'phone', p_phone),
+      case when p_phone is null and p_bsuid is null and p_parent_bsuid is null
+        then private.identity_holder(p_channel, 'username', p_username) end]) as holder
+    where holder is not null order by holder
+  loop
+    select i.value into v_other_bsuid from public.contact_identities i
+    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
+    if v_contact is null then
+      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      if v_notice or p_bsuid is null or v_other_bsuid is null or v_other_bsuid = p_bsuid then
+        v_contact := v_other;
+      end if;
+    elsif v_other <> v_contact then
+      select i.value into v_bsuid from public.contact_identities i
+      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
+      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
+        or (v_notice and v_other_bsuid is not distinct from p_bsuid) then
+        v_keep := least(v_contact, v_other); -- ids sort by age
+        -- Through a notice the previous user id is over; the new one must survive the merge.
+        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
+          update public.contact_identities set valid_to = greatest(p_at, valid_from)
+          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
+        end if;
+        perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
+        v_contact := v_keep;
+      end if;
+    end if;
+  end loop;
+
+  if v_contact is null then
+    insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
+  elsif p_name is not null then
+    update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
+  end if;
+  perform private.hold_identity(v_contact, p_channel, 'phone', p_phone, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'bsuid', p_bsuid, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'parent_bsuid', p_parent_bsuid, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'username', p_username, p_at);
+  return v_contact;
+end $$;
+comment on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) is 'The person that these ids name, made, moved or merged as needed. The caller holds the contacts'' lock (private.lock_contacts).';
+revoke execute on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) from public, anon, authenticated;
+grant execute on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) to service_role;
+
+create function private.lock_contacts() returns void
+language sql set search_path = '' as $$
+  select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
+$$;
+comment on function private.lock_contacts() is 'Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.';
+revoke execute on function private.lock_contacts() from public, anon, authenticated;
+grant execute on function private.lock_contacts() to service_role;

@@ -1,0 +1,423 @@
+-- What came in and went out: every webhook update once, and the messages of each conversation in order.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.webhook_events (
+  provider text not null default 'whatsapp',
+  dedupe_key text not null,
+  field text not null,
+  kind text not null check (kind in ('message', 'echo', 'status', 'identity', 'other')),
+  number_id text,
+  raw jsonb,
+  received_at timestamptz not null default now(),
+  constraint webhook_events_pkey primary key (provider, dedupe_key)
+);
+comment on table public.webhook_events is 'Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are purged; it exceeds the provider''s retry time by far.';
+comment on constraint webhook_events_pkey on public.webhook_events is 'The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.';
+comment on column public.webhook_events.provider is 'Who sent it, for example whatsapp.';
+comment on column public.webhook_events.dedupe_key is 'The same for each repetition of an update and for nothing else.';
+comment on column public.webhook_events.field is 'The webhook field that it came under; unknown where there was none.';
+comment on column public.webhook_events.kind is 'What it was understood as: message, echo, status, identity or other.';
+comment on column public.webhook_events.number_id is 'The business number it concerns, if any.';
+comment on column public.webhook_events.raw is 'The update as it came; null where the message''s row (messages.native) keeps it.';
+comment on column public.webhook_events.received_at is 'When it was stored.';
+create index webhook_events_received_idx on public.webhook_events using brin (received_at);
+comment on index public.webhook_events_received_idx is 'Range scans by time for purge and reports; BRIN, since rows arrive in this order.';
+alter table public.webhook_events enable row level security;
+-- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
+-- unrecorded. The panel's functions give what may be seen of it.
+revoke all on public.webhook_events from public, anon, authenticated;
+grant select, insert, update, delete on public.webhook_events to service_role;
+
+create table public.messages (
+  id uuid primary key default private.uuid_v7(),
+  seq bigint generated always as identity,
+  channel text not null default 'whatsapp',
+  conversation_id uuid not null references public.conversations (id) on delete cascade,
+  direction text not null check (direction in ('in', 'out')),
+  provider_id text,
+  type text not null,
+  text text,
+  choice text,
+  reply_to text,
+  link_token text,
+  referral jsonb,
+  forwarded boolean not null default false,
+  native jsonb,
+  status text not null,
+  status_rank smallint not null default 0,
+  status_at jsonb not null default '{}',
+  pricing jsonb,
+  error jsonb,
+  traceparent text,
+  sent_at timestamptz,
+  created_at timestamptz not null default now()
+);
+comment on table public.messages is 'Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the order of acceptance.';
+comment on column public.messages.id is 'UUID v7; for an outbound message also the id that wa-send answers.';
+comment on column public.messages.seq is 'Order of acceptance within a conversation.';
+comment on column public.messages.channel is 'The channel that carried it.';
+comment on column public.messages.conversation_id is 'Its conversation.';
+comment on column public.messages.direction is 'in: from the person; out: from the business.';
+comment on column public.messages.provider_id is 'The provider''s id (wamid…); null for an outbound message not sent yet.';
+comment on column public.messages.type is 'text, image, interactive, … as the provider names it.';
+comment on column public.messages.text is 'The words, whatever the type: body, caption, title of the chosen button, emoji.';
+comment on column public.messages.choice is 'Id of the chosen button or list row, or the quick reply''s payload.';
+comment on column public.messages.reply_to is 'provider_id of the message that this one answers.';
+comment on column public.messages.link_token is 'Deep-link token carried in the text.';
+comment on column public.messages.referral is 'The ad or post that the person came from.';
+comment on column public.messages.forwarded is 'Whether the person forwarded it.';
+comment on column public.messages.native is 'The message as the provider gave it, or as it is given to the provider.';
+comment on column public.messages.status is 'in: received; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.';
+comment on column public.messages.status_rank is 'Rank of status; a status of a lower rank only adds its time.';
+comment on column public.messages.status_at is 'When each status was reached, by name.';
+comment on column public.messages.pricing is 'What the provider charged, as it tells with the status.';
+comment on column public.messages.error is 'Why it failed, as the provider tells.';
+comment on column public.messages.traceparent is 'W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its trace is its id then.';
+comment on column public.messages.sent_at is 'The provider''s time of the message.';
+comment on column public.messages.created_at is 'When we stored it.';
+create index messages_conversation_idx on public.messages (conversation_id, seq);
+comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
+create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
+comment on index public.messages_provider_id_idx is 'Finds the message that a status is about.';
+create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
+comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
+alter table public.messages enable row level security;
+-- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
+-- unrecorded. The panel's functions give what may be seen of it.
+revoke all on public.messages from public, anon, authenticated;
+grant select, insert, update, delete on public.messages to service_role;
+
+-- The intake --------------------------------------------------------------------------------------
+
+-- A batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
+
+create type private.inbound_update as (
+  ord integer, key text, field text, kind text, number_id text, number_display text, at timestamptz,
+  phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
+  wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb
+);
+comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.';
+
+create function private.apply_statuses(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_ids uuid[];
+begin
+  -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
+  select array_agg(found.id order by found.id) into v_ids from (
+    select m.id from unnest(p_updates) u join public.messages m
+      on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+    where u.kind = 'status' and m.direction = 'out'
+    union
+    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.wamid
+    where u.kind = 'status' and m.direction = 'out'
+  ) found;
+  if v_ids is null then
+    return;
+  end if;
+  perform from public.messages where id = any (v_ids) order by id for update;
+  update public.messages m
+  set status = case when best.rank > m.status_rank then best.status else m.status end,
+    status_rank = greatest(m.status_rank, best.rank),
+    status_at = best.times || m.status_at,
+    pricing = coalesce(best.pricing, m.pricing),
+    error = coalesce(best.error, m.error),
+    provider_id = coalesce(m.provider_id, best.wamid)
+  from (
+    select t.id,
+      (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
+      jsonb_object_agg(u.status, u.at order by u.at desc) as times,
+      (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
+      (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
+      max(u.wamid) as wamid
+    from public.messages t
+    join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
+      and (u.callback = t.id::text or u.wamid = t.provider_id)
+    where t.id = any (v_ids)
+    group by t.id
+  ) best
+  where m.id = best.id;
+  -- A status proves that the provider took it, also where the sender died before it could say so.
+  update public.outbound_messages o set state = 'sent', updated_at = now()
+  where o.id = any (v_ids) and o.state in ('queued', 'leased');
+end $$;
+comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
+revoke execute on function private.apply_statuses(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.apply_statuses(private.inbound_update[]) to service_role;
+
+-- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
+-- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
+-- calls, that plans are generic and sequential scans the last resort.
+create function private.find_contacts(p_updates private.inbound_update[]) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+declare
+  v_contacts uuid[];
+begin
+  select array_agg(case
+      when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
+        and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
+        and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
+    end order by u.ordinality)
+  into v_contacts
+  from unnest(p_updates) with ordinality as u
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null limit 1) phone on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null limit 1) bsuid on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'parent_bsuid' and i.value = u.parent_bsuid and i.valid_to is null limit 1) parent on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'username' and i.value = u.username and i.valid_to is null limit 1) handle on true
+  left join lateral (
+    select p.id, p.name from public.contacts p
+    where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
+  return v_contacts;
+end $$;
+comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, where every id and the name are as we know them and no change is announced; null elsewhere.';
+revoke execute on function private.find_contacts(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.find_contacts(private.inbound_update[]) to service_role;
+
+create function private.make_newcomers(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  with people as (
+    select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
+      coalesce(min(u.at), now()) as at,
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
+    from unnest(p_updates) u
+    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+  ), ids as (
+    select p.id, k.kind, k.value, p.at, k.previous, count(*) over (partition by k.kind, k.value) as claims
+    from people p
+    cross join lateral (values
+      ('phone', p.phone, false), ('bsuid', p.bsuid, false), ('parent_bsuid', p.parent_bsuid, false),
+      ('username', p.username, false), ('phone', p.prev_phone, true), ('bsuid', p.prev_bsuid, true)) as k (kind, value, previous)
+    where k.value is not null
+  ), plain as (
+    select ids.id from ids
+    left join lateral (
+      select k.id from public.contact_identities k
+      where k.channel = 'whatsapp' and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+    group by ids.id
+    having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
+  ), made as (
+    insert into public.contacts (id, channel, name)
+    select p.id, 'whatsapp', p.name from people p join plain on plain.id = p.id
+  )
+  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
+  select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+end $$;
+comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
+revoke execute on function private.make_newcomers(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.make_newcomers(private.inbound_update[]) to service_role;
+
+create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_contacts uuid[] := private.find_contacts(p_updates);
+  v_row record;
+  v_place bigint;
+  v_contact uuid;
+begin
+  if array_position(v_contacts, null) is null then
+    return v_contacts;
+  end if;
+  perform private.lock_contacts();
+  perform private.make_newcomers(p_updates);
+  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  v_contacts := private.find_contacts(p_updates);
+  for v_row in
+    select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
+      array_agg(u.ordinality) as places
+    from unnest(p_updates) with ordinality as u
+    where v_contacts[u.ordinality] is null
+      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
+    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    order by min(u.ord)
+  loop
+    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
+      v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
+    foreach v_place in array v_row.places loop
+      v_contacts[v_place] := v_contact;
+    end loop;
+  end loop;
+  -- A later one may have merged what an earlier one found.
+  return array(
+    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
+    from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
+end $$;
+comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
+revoke execute on function private.assign_contacts(private.inbound_update[]) from public, anon, authenticated;
+grant execute on function private.assign_contacts(private.inbound_update[]) to service_role;
+
+create function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+begin
+  return array(
+    select (
+      select c.id from public.conversations c
+      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1)
+    from unnest(p_updates) with ordinality as u
+    order by u.ordinality);
+end $$;
+comment on function private.find_conversations(private.inbound_update[], uuid[]) is 'The conversation of each update, in its place; null where there is none yet.';
+revoke execute on function private.find_conversations(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.find_conversations(private.inbound_update[], uuid[]) to service_role;
+
+create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+begin
+  if array_position(v_conversations, null) is not null then
+    insert into public.wa_numbers (id, display_number)
+    select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
+    order by u.number_id
+    on conflict (id) do nothing;
+    insert into public.conversations (number_id, contact_id)
+    select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    where v_conversations[u.ordinality] is null
+    order by 1, 2
+    on conflict (channel, number_id, contact_id) do nothing;
+    v_conversations := private.find_conversations(p_updates, p_contacts);
+  end if;
+
+  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
+  -- so messages.seq, given below, is the order in which they are acknowledged.
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+
+  with placed as (
+    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
+      v_conversations[u.ordinality] as conversation
+    from unnest(p_updates) with ordinality as u
+  ), stored as (
+    insert into public.messages (
+      conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      status, status_rank, error, traceparent, sent_at, created_at)
+    select p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.wamid, coalesce(p.type, 'unknown'),
+      p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
+      case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
+      p.error, p.traceparent, p.at, v_now
+    from placed p
+    order by coalesce(p.at, v_now), p.ord
+  )
+  update public.conversations c
+  set last_inbound_at = greatest(c.last_inbound_at, latest.inbound_at),
+    last_message_at = v_now,
+    unrouted_since = case when latest.inbound then coalesce(c.unrouted_since, v_now) else c.unrouted_since end
+  from (
+    select p.conversation,
+      bool_or(p.kind = 'message') as inbound,
+      -- The provider's clock opens the window, never beyond ours.
+      max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
+    from placed p group by p.conversation
+  ) latest
+  where c.id = latest.conversation;
+end $$;
+comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.';
+revoke execute on function private.store_messages(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.store_messages(private.inbound_update[], uuid[]) to service_role;
+
+create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update public.conversations c
+  set opted_out_at = case when latest.opt = 'out' then latest.at end
+  from (
+    select distinct on (p_contacts[u.ordinality], u.number_id)
+      p_contacts[u.ordinality] as contact_id, u.number_id, u.opt, coalesce(u.at, now()) as at
+    from unnest(p_updates) with ordinality as u where u.opt is not null
+    order by p_contacts[u.ordinality], u.number_id, u.at desc nulls last, u.ord desc
+  ) latest
+  where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
+end $$;
+comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
+revoke execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) from public, anon, authenticated;
+grant execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) to service_role;
+
+create function public.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+declare
+  v_all private.inbound_update[];
+  v_new private.inbound_update[];
+  v_messages private.inbound_update[];
+  v_others private.inbound_update[];
+  v_contacts uuid[];
+  v_nobody uuid;
+  v_outcomes text;
+begin
+  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
+    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
+  into v_all
+  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
+  cross join lateral jsonb_to_record(e.item) as u (
+    key text, field text, kind text, number_id text, number_display text, at timestamptz,
+    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
+    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+  if v_all is null then
+    return '{"outcomes": ""}';
+  end if;
+
+  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  with first_of_key as (
+    select distinct on (u.key) u.ord, u.key, u.field, u.kind, u.number_id, u.raw from unnest(v_all) u order by u.key, u.ord
+  ), stored as (
+    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
+    select f.key, coalesce(f.field, 'unknown'), f.kind, f.number_id,
+      case when f.kind in ('message', 'echo') and f.number_id is not null then null else f.raw end
+    from first_of_key f order by f.key
+    on conflict (provider, dedupe_key) do nothing
+    returning dedupe_key
+  ), new_ones as (
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key
+  )
+  select array_agg(u order by u.ord) filter (where n.ord is not null),
+    string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
+  into v_new, v_outcomes
+  from unnest(v_all) u left join new_ones n on n.ord = u.ord;
+
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
+  if v_new is null then
+    return jsonb_build_object('outcomes', v_outcomes);
+  end if;
+
+  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.number_id is not null),
+    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other')
+      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null)
+  into v_messages, v_others
+  from unnest(v_new) u;
+  if v_messages is not null then
+    v_contacts := private.assign_contacts(v_messages);
+    if array_position(v_contacts, null) is not null then
+      -- Messages that name nobody are kept all the same, under a contact of their own.
+      insert into public.contacts (channel) values ('whatsapp') returning id into v_nobody;
+      v_contacts := array_replace(v_contacts, null, v_nobody);
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+  end if;
+  perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $$;
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
+revoke execute on function public.ingest_updates(jsonb) from public, anon, authenticated;
+grant execute on function public.ingest_updates(jsonb) to service_role;

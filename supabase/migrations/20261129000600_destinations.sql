@@ -1,0 +1,271 @@
+-- The services that messages go to with their secrets, and the allowlist of where messages may go at all.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- The allowlist -----------------------------------------------------------------------------------
+
+create table public.destination_allowlist (
+  pattern text not null check (
+    pattern ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$'
+    or pattern in ('localhost', '127.0.0.1', '[::1]')
+  ),
+  purpose text not null check (purpose in ('forward', 'redirect')),
+  created_at timestamptz not null default now(),
+  created_by text not null default private.actor(),
+  constraint destination_allowlist_pkey primary key (pattern, purpose)
+);
+comment on table public.destination_allowlist is 'Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.';
+comment on constraint destination_allowlist_pkey on public.destination_allowlist is 'A pattern stands once for each purpose.';
+comment on column public.destination_allowlist.pattern is 'Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.';
+comment on column public.destination_allowlist.purpose is 'forward (messages to services) or redirect (targets of links).';
+comment on column public.destination_allowlist.created_at is 'When it was allowed.';
+comment on column public.destination_allowlist.created_by is 'Who allowed it.';
+alter table public.destination_allowlist enable row level security;
+revoke all on public.destination_allowlist from public, anon, authenticated;
+grant select on public.destination_allowlist to authenticated;
+grant select, insert, update, delete on public.destination_allowlist to service_role;
+create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads allowlist" on public.destination_allowlist is 'Every role may see which hosts are allowed.';
+create trigger destination_allowlist_revision after insert or update or delete or truncate on public.destination_allowlist
+  for each statement execute function private.bump_config_revision();
+comment on trigger destination_allowlist_revision on public.destination_allowlist is 'Tells the functions at the edge to read the configuration again.';
+
+-- Failure policy: closed. Stricter than the URL standard on purpose: what this does not recognise is refused.
+-- The functions at the edge ask the same question again at each delivery (_shared/forward/allowlist.ts).
+create function private.destination_permitted(p_url text, p_purpose text default 'forward') returns boolean
+language plpgsql stable set search_path = '' as $$
+declare
+  v_part text[];
+  v_host text;
+  v_port text;
+begin
+  v_part := regexp_match(p_url, '^(https?)://([a-z0-9.-]+|\[::1\])(?::([0-9]{1,5}))?(?:[/?][!-~]*)?$', 'i');
+  if v_part is null or p_url ~ '[\\#]' then
+    return false;
+  end if;
+  v_host := lower(v_part[2]);
+  v_port := v_part[3];
+  if v_host in ('localhost', '127.0.0.1', '[::1]') then
+    return p_purpose = 'forward'
+      and exists (select from public.settings s where s.key = 'forward.allow_loopback' and s.value = 'true')
+      and exists (select from public.destination_allowlist a where a.purpose = p_purpose and a.pattern = v_host);
+  end if;
+  if lower(v_part[1]) <> 'https' or v_host !~ '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$' then
+    return false;
+  end if;
+  v_port := case when v_port is null or v_port::integer = 443 then '' else ':' || v_port::integer end;
+  return exists (
+    select from public.destination_allowlist a
+    where a.purpose = p_purpose
+      and (a.pattern = v_host || v_port
+        or (a.pattern like '*.%' and right(v_host || v_port, length(a.pattern) - 1) = substr(a.pattern, 2))));
+end $$;
+comment on function private.destination_permitted(text, text) is 'Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal; loopback only by the setting forward.allow_loopback.';
+revoke execute on function private.destination_permitted(text, text) from public, anon, authenticated;
+grant execute on function private.destination_permitted(text, text) to service_role;
+
+create function public.allow_host(p_pattern text, p_purpose text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_row public.destination_allowlist;
+begin
+  perform private.require_role('admin');
+  insert into public.destination_allowlist (pattern, purpose) values (lower(p_pattern), p_purpose)
+  on conflict (pattern, purpose) do nothing;
+  select * into v_row from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
+  return to_jsonb(v_row);
+end $$;
+comment on function public.allow_host(text, text) is 'Puts a host pattern on the allowlist for forward or redirect; an admin''s act. Repeating it changes nothing. 23514 for a pattern that is none.';
+revoke execute on function public.allow_host(text, text) from public, anon;
+grant execute on function public.allow_host(text, text) to authenticated, service_role;
+
+create function public.disallow_host(p_pattern text, p_purpose text) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform private.require_role('admin');
+  delete from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
+  return found;
+end $$;
+comment on function public.disallow_host(text, text) is 'Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.';
+revoke execute on function public.disallow_host(text, text) from public, anon;
+grant execute on function public.disallow_host(text, text) to authenticated, service_role;
+
+-- Destinations ------------------------------------------------------------------------------------
+
+create table public.destinations (
+  id uuid primary key default private.uuid_v7(),
+  name text not null constraint destinations_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  url text not null check (length(url) <= 2000),
+  state text not null default 'active' check (state in ('active', 'paused')),
+  timeout_ms integer not null default 15000 check (timeout_ms between 100 and 30000),
+  rate_per_second numeric check (rate_per_second > 0 and rate_per_second <= 10000),
+  rate_burst integer not null default 10 check (rate_burst >= 1),
+  rate_tat timestamptz,
+  retry_seconds numeric[] check (cardinality(retry_seconds) between 1 and 20 and 0 <= all (retry_seconds)),
+  circuit_failures integer not null default 0,
+  circuit_open_until timestamptz,
+  circuit_trips integer not null default 0,
+  circuit_probe uuid,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  updated_by text not null default private.actor()
+) with (fillfactor = 70);
+comment on table public.destinations is 'Services that get messages. Its secrets are in private.destination_secrets.';
+comment on constraint destinations_name_key on public.destinations is 'A destination is named by people and the command line.';
+comment on column public.destinations.id is 'UUID v7.';
+comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
+comment on column public.destinations.url is 'Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.';
+comment on column public.destinations.state is 'active, or paused by a person: its queue waits.';
+comment on column public.destinations.timeout_ms is 'How long an answer may take, body included.';
+comment on column public.destinations.rate_per_second is 'Deliveries a second at most; null for no limit.';
+comment on column public.destinations.rate_burst is 'Deliveries that may go at once within rate_per_second.';
+comment on column public.destinations.rate_tat is 'GCRA state of the rate: theoretical arrival time of the next delivery.';
+comment on column public.destinations.retry_seconds is 'Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule of 8 attempts over 28 hours.';
+comment on column public.destinations.circuit_failures is 'Failed attempts in a row.';
+comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
+comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';
+comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.';
+comment on column public.destinations.version is 'Grows with each change made by people.';
+comment on column public.destinations.created_at is 'When it was added.';
+comment on column public.destinations.updated_at is 'When a person last changed it.';
+comment on column public.destinations.updated_by is 'Who last changed it.';
+alter table public.destinations enable row level security;
+revoke all on public.destinations from public, anon, authenticated;
+grant select on public.destinations to authenticated;
+grant select, insert, update, delete on public.destinations to service_role;
+create policy "team reads destinations" on public.destinations for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads destinations" on public.destinations is 'Every role may see the services; secrets are elsewhere.';
+-- Only what people change: circuit and rate state move with the traffic and are not configuration.
+create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version
+  on public.destinations for each statement execute function private.bump_config_revision();
+comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
+
+create table private.destination_secrets (
+  destination_id uuid not null references public.destinations (id) on delete cascade,
+  secret text not null check (secret ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$'),
+  created_at timestamptz not null default now(),
+  expires_at timestamptz,
+  constraint destination_secrets_pkey primary key (destination_id, secret)
+);
+comment on table private.destination_secrets is 'Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.';
+comment on constraint destination_secrets_pkey on private.destination_secrets is 'Finds the secrets of a destination.';
+comment on column private.destination_secrets.destination_id is 'The destination.';
+comment on column private.destination_secrets.secret is 'whsec_ and 32 random bytes in base64.';
+comment on column private.destination_secrets.created_at is 'When it was made.';
+comment on column private.destination_secrets.expires_at is 'End of the overlap after a rotation; null for the current one.';
+alter table private.destination_secrets enable row level security;
+revoke all on private.destination_secrets from public, anon, authenticated;
+grant select, insert, update, delete on private.destination_secrets to service_role;
+
+-- For people --------------------------------------------------------------------------------------
+
+create function private.new_webhook_secret() returns text
+language sql volatile set search_path = '' as $$
+  select 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')
+$$;
+comment on function private.new_webhook_secret() is 'A Standard Webhooks secret: 32 bytes, 244 of their bits from the server''s strong random source.';
+revoke execute on function private.new_webhook_secret() from public, anon, authenticated;
+grant execute on function private.new_webhook_secret() to service_role;
+
+create function public.add_destination(p_name text, p_url text, p_options jsonb default '{}') returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_id uuid;
+  v_secret text := coalesce(p_options ->> 'secret', private.new_webhook_secret());
+begin
+  perform private.require_role('operator');
+  if not private.destination_permitted(p_url, 'forward') then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  if exists (select from public.destinations where name = p_name) then
+    raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
+      hint = 'Choose another name.';
+  end if;
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
+    (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
+    case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+  returning id into v_id;
+  insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
+  return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
+end $$;
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
+revoke execute on function public.add_destination(text, text, jsonb) from public, anon;
+grant execute on function public.add_destination(text, text, jsonb) to authenticated, service_role;
+
+create function private.destination_named(p_name text) returns uuid
+language plpgsql stable set search_path = '' as $$
+declare
+  v_id uuid;
+begin
+  select id into v_id from public.destinations where name = p_name;
+  if v_id is null then
+    raise exception 'there is no destination named %', p_name using errcode = 'GL404',
+      hint = 'gatelink destinations list shows them.';
+  end if;
+  return v_id;
+end $$;
+comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
+revoke execute on function private.destination_named(text) from public, anon, authenticated;
+grant execute on function private.destination_named(text) to service_role;
+
+create function public.set_destination_state(p_name text, p_state text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  -- Resuming also closes the circuit: a person has looked.
+  update public.destinations
+  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
+    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
+    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
+    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
+  where id = private.destination_named(p_name)
+  returning * into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
+end $$;
+comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.';
+revoke execute on function public.set_destination_state(text, text) from public, anon;
+grant execute on function public.set_destination_state(text, text) to authenticated, service_role;
+
+create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_id uuid;
+  v_secret text := private.new_webhook_secret();
+  v_until timestamptz := now() + make_interval(hours => p_overlap_hours);
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  delete from private.destination_secrets where destination_id = v_id and expires_at <= now();
+  update private.destination_secrets set expires_at = least(expires_at, v_until) where destination_id = v_id;
+  insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = private.actor() where id = v_id;
+  return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
+end $$;
+comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is not shown again.';
+revoke execute on function public.rotate_destination_secret(text, integer) from public, anon;
+grant execute on function public.rotate_destination_secret(text, integer) to authenticated, service_role;
+
+create function public.destination_to_test(p_name text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_id uuid := private.destination_named(p_name);
+begin
+  return (
+    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+      select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
+      where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
+    from public.destinations d where d.id = v_id);
+end $$;
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
+revoke execute on function public.destination_to_test(text) from public, anon, authenticated;
+grant execute on function public.destination_to_test(text) to service_role;

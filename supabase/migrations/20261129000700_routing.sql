@@ -1,0 +1,441 @@
+-- Which messages go to which services: routes with their history, what waits to be decided, and what was decided.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.routes (
+  id uuid primary key default private.uuid_v7(),
+  name text not null constraint routes_name_key unique check (length(name) between 1 and 100),
+  priority integer not null default 100,
+  condition jsonb not null check (jsonb_typeof(condition) = 'object' and condition ? 'type'),
+  mode text not null default 'first' check (mode in ('first', 'all')),
+  flag_key text check (flag_key <> ''),
+  sticky_minutes integer check (sticky_minutes between 1 and 43200),
+  active boolean not null default true,
+  version integer not null default 1,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  updated_by text not null default private.actor()
+);
+comment on table public.routes is 'Which messages go where. The first route by priority, then age, whose condition matches decides.';
+comment on constraint routes_name_key on public.routes is 'A route is named by people and explanations.';
+comment on column public.routes.id is 'UUID v7: also the order of routes of one priority.';
+comment on column public.routes.name is 'What explanations call it.';
+comment on column public.routes.priority is 'Smaller comes first.';
+comment on column public.routes.condition is 'Typed condition, checked by the functions'' schema when written through them.';
+comment on column public.routes.mode is 'first: to the first of its destinations that is not paused; all: to each of them.';
+comment on column public.routes.flag_key is 'The route counts only where this flag is on for the contact; null for always.';
+comment on column public.routes.sticky_minutes is 'Keeps the conversation with this route for so long after each match; null for not.';
+comment on column public.routes.active is 'A route that is not active matches nothing.';
+comment on column public.routes.version is 'Grows with each change.';
+comment on column public.routes.created_at is 'When it was added.';
+comment on column public.routes.updated_at is 'When it was last changed.';
+comment on column public.routes.updated_by is 'Who last changed it.';
+alter table public.routes enable row level security;
+revoke all on public.routes from public, anon, authenticated;
+grant select on public.routes to authenticated;
+grant select, insert, update, delete on public.routes to service_role;
+create policy "team reads routes" on public.routes for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads routes" on public.routes is 'Every role may see the routes.';
+create trigger routes_revision after insert or update or delete or truncate on public.routes
+  for each statement execute function private.bump_config_revision();
+comment on trigger routes_revision on public.routes is 'Tells the functions at the edge to read the configuration again.';
+
+create table public.route_destinations (
+  route_id uuid not null references public.routes (id) on delete cascade,
+  destination_id uuid not null references public.destinations (id) on delete restrict,
+  position smallint not null,
+  constraint route_destinations_pkey primary key (route_id, destination_id)
+);
+comment on table public.route_destinations is 'The destinations of a route, in order.';
+comment on constraint route_destinations_pkey on public.route_destinations is 'A route names a destination once.';
+comment on column public.route_destinations.route_id is 'The route.';
+comment on column public.route_destinations.destination_id is 'The destination; one that a route needs cannot be deleted.';
+comment on column public.route_destinations.position is 'Order among the route''s destinations, from 1.';
+create index route_destinations_destination_idx on public.route_destinations (destination_id);
+comment on index public.route_destinations_destination_idx is 'Routes of a destination; serves the foreign key.';
+alter table public.route_destinations enable row level security;
+revoke all on public.route_destinations from public, anon, authenticated;
+grant select on public.route_destinations to authenticated;
+grant select, insert, update, delete on public.route_destinations to service_role;
+create policy "team reads route destinations" on public.route_destinations for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads route destinations" on public.route_destinations is 'Every role may see the routes.';
+create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
+  for each statement execute function private.bump_config_revision();
+comment on trigger route_destinations_revision on public.route_destinations is 'Tells the functions at the edge to read the configuration again.';
+
+create table public.routing_decisions (
+  message_id uuid primary key references public.messages (id) on delete cascade,
+  route_id uuid references public.routes (id) on delete set null,
+  route_name text,
+  reason text not null check (reason in ('matched', 'sticky', 'default', 'no_match')),
+  destination_ids uuid[] not null default '{}',
+  contact text check (length(contact) <= 8),
+  explanation jsonb not null default '[]',
+  revision bigint not null,
+  decided_at timestamptz not null default now()
+);
+comment on table public.routing_decisions is 'One row a routed message: which route, why, and why not the others. Holds no personal data.';
+comment on column public.routing_decisions.message_id is 'The message; decided once and for all.';
+comment on column public.routing_decisions.route_id is 'The route that took it; null when none matched or the route was removed since.';
+comment on column public.routing_decisions.route_name is 'The route''s name at that time.';
+comment on column public.routing_decisions.reason is 'matched, sticky (the conversation stayed), default (a fallback), or no_match.';
+comment on column public.routing_decisions.destination_ids is 'Where it was sent.';
+comment on column public.routing_decisions.contact is 'The contact, redacted: the last four digits of the number at most.';
+comment on column public.routing_decisions.explanation is 'A list of {route, name, matched, why}, in the order asked.';
+comment on column public.routing_decisions.revision is 'Revision of the configuration that decided.';
+comment on column public.routing_decisions.decided_at is 'When.';
+create index routing_decisions_route_idx on public.routing_decisions (route_id) where route_id is not null;
+comment on index public.routing_decisions_route_idx is 'Counts by route; serves the foreign key.';
+create index routing_decisions_recent_idx on public.routing_decisions (decided_at);
+comment on index public.routing_decisions_recent_idx is 'The latest decisions.';
+alter table public.routing_decisions enable row level security;
+revoke all on public.routing_decisions from public, anon, authenticated;
+grant select on public.routing_decisions to authenticated;
+grant select, insert, update, delete on public.routing_decisions to service_role;
+create policy "team reads decisions" on public.routing_decisions for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads decisions" on public.routing_decisions is 'Redacted by construction: every role may read.';
+
+create table public.route_history (
+  route_id uuid not null,
+  version integer not null,
+  name text not null,
+  priority integer not null,
+  condition jsonb not null,
+  mode text not null,
+  destinations text[] not null,
+  flag_key text,
+  sticky_minutes integer,
+  active boolean not null,
+  changed_at timestamptz not null,
+  changed_by text not null,
+  constraint route_history_pkey primary key (route_id, version)
+);
+comment on table public.route_history is
+  'What a route was at each of its versions, from the first change on. Append-only; outlives the route.';
+comment on constraint route_history_pkey on public.route_history is 'A version is written once.';
+comment on column public.route_history.route_id is 'The route. Not a reference: the history outlives it.';
+comment on column public.route_history.version is 'Which version this was.';
+comment on column public.route_history.name is 'Its name.';
+comment on column public.route_history.priority is 'Its priority.';
+comment on column public.route_history.condition is 'Its condition.';
+comment on column public.route_history.mode is 'Its mode.';
+comment on column public.route_history.destinations is 'Names of its destinations, in order.';
+comment on column public.route_history.flag_key is 'Its flag.';
+comment on column public.route_history.sticky_minutes is 'Its stickiness.';
+comment on column public.route_history.active is 'Whether it was active.';
+comment on column public.route_history.changed_at is 'Since when it was so.';
+comment on column public.route_history.changed_by is 'Who made it so.';
+alter table public.route_history enable row level security;
+revoke all on public.route_history from anon, authenticated, service_role, public;
+grant select on public.route_history to authenticated, service_role;
+create policy route_history_read on public.route_history for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy route_history_read on public.route_history is 'Every role may see who changed which route.';
+create trigger append_only before update or delete or truncate on public.route_history
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.route_history is 'Nobody rewrites history.';
+
+-- Routes, for people ------------------------------------------------------------------------------
+
+create function private.record_route(p_id uuid) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.route_history (route_id, version, name, priority, condition, mode, destinations, flag_key,
+    sticky_minutes, active, changed_at, changed_by)
+  select r.id, r.version, r.name, r.priority, r.condition, r.mode, array(
+      select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+      where x.route_id = r.id order by x.position),
+    r.flag_key, r.sticky_minutes, r.active, r.updated_at, r.updated_by
+  from public.routes r where r.id = p_id
+  on conflict on constraint route_history_pkey do nothing
+$$;
+comment on function private.record_route(uuid) is 'Writes a route''s version of now into its history, unless it is there.';
+revoke execute on function private.record_route(uuid) from public, anon, authenticated;
+
+create function public.add_route(
+  p_destinations text[], p_condition jsonb, p_priority integer default 100, p_options jsonb default '{}'
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_row public.routes;
+begin
+  perform private.require_role('operator');
+  if coalesce(cardinality(p_destinations), 0) = 0 then
+    raise exception 'a route needs at least one destination' using errcode = 'GL422';
+  end if;
+  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes)
+  values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
+    p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
+    (p_options ->> 'sticky_minutes')::integer)
+  returning * into v_row;
+  insert into public.route_destinations (route_id, destination_id, position)
+  select v_row.id, private.destination_named(d.name), d.position
+  from unnest(p_destinations) with ordinality as d (name, position);
+  return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
+end $$;
+comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes. GL404 for an unknown destination.';
+revoke execute on function public.add_route(text[], jsonb, integer, jsonb) from public, anon;
+grant execute on function public.add_route(text[], jsonb, integer, jsonb) to authenticated, service_role;
+
+create function public.remove_route(p_id uuid) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform private.require_role('operator');
+  delete from public.routes where id = p_id;
+  return found;
+end $$;
+comment on function public.remove_route(uuid) is 'Removes a route; its past decisions stay. False when there was none.';
+revoke execute on function public.remove_route(uuid) from public, anon;
+grant execute on function public.remove_route(uuid) to authenticated, service_role;
+
+-- Under its row's lock. What is changed by whoever read another version would undo the change between.
+create function private.route_at(p_id uuid, p_version integer) returns public.routes
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_route public.routes;
+begin
+  select * into v_route from public.routes r where r.id = p_id for update;
+  if not found then
+    raise exception 'there is no such route' using errcode = 'GL404';
+  end if;
+  if v_route.version is distinct from p_version then
+    raise exception 'route % is at version %, not %', v_route.name, v_route.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_route;
+end $$;
+comment on function private.route_at(uuid, integer) is 'Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.';
+revoke execute on function private.route_at(uuid, integer) from public, anon, authenticated;
+
+create function public.set_route(p_id uuid, p_version integer, p_changes jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_route public.routes;
+  v_destinations text[];
+begin
+  perform private.require_role('operator');
+  v_route := private.route_at(p_id, p_version);
+  if exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'destinations')) then
+    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active and destinations to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'destinations' then
+    v_destinations := array(select jsonb_array_elements_text(p_changes -> 'destinations'));
+    if cardinality(v_destinations) = 0 then
+      raise exception 'a route needs at least one destination' using errcode = 'GL422';
+    end if;
+  end if;
+  perform private.record_route(p_id);
+  v_route := jsonb_populate_record(v_route, p_changes - 'destinations');
+  update public.routes r
+  set name = v_route.name, condition = v_route.condition, mode = v_route.mode, flag_key = v_route.flag_key,
+    sticky_minutes = v_route.sticky_minutes, active = v_route.active,
+    version = r.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where r.id = p_id returning r.* into v_route;
+  if v_destinations is not null then
+    delete from public.route_destinations x where x.route_id = p_id;
+    insert into public.route_destinations (route_id, destination_id, position)
+    select p_id, private.destination_named(d.name), min(d.position)
+    from unnest(v_destinations) with ordinality as d (name, position) group by d.name;
+  end if;
+  perform private.record_route(p_id);
+  return to_jsonb(v_route);
+end $$;
+comment on function public.set_route(uuid, integer, jsonb) is
+  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.';
+revoke execute on function public.set_route(uuid, integer, jsonb) from public, anon;
+grant execute on function public.set_route(uuid, integer, jsonb) to authenticated, service_role;
+
+create function private.is_fallback(p_condition jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_condition ->> 'type' = 'default'
+$$;
+comment on function private.is_fallback(jsonb) is 'Whether a route with this condition is asked after all others, whatever its priority.';
+revoke execute on function private.is_fallback(jsonb) from public, anon, authenticated;
+
+-- One at a time: two moves at once would each count on an order that the other changes. A move takes a number between
+-- its neighbours; where there is none, all are numbered anew in steps of ten.
+create function public.move_route(p_id uuid, p_version integer, p_before uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_route public.routes;
+  v_next public.routes;
+  v_order uuid[];
+  v_place integer;
+  v_above integer;
+  v_below integer;
+  v_changed uuid[];
+begin
+  perform private.require_role('operator');
+  lock table public.routes in share row exclusive mode;
+  v_route := private.route_at(p_id, p_version);
+  if p_before is not null then
+    select * into v_next from public.routes r where r.id = p_before;
+    if not found then
+      raise exception 'there is no such route to come before' using errcode = 'GL404';
+    end if;
+    if private.is_fallback(v_next.condition) is distinct from private.is_fallback(v_route.condition) then
+      raise exception 'routes with the condition default are asked after all others' using errcode = 'GL422';
+    end if;
+  end if;
+  v_order := array(
+    select r.id from public.routes r
+    where r.id <> p_id and private.is_fallback(r.condition) = private.is_fallback(v_route.condition)
+    order by r.priority, r.id);
+  v_place := coalesce(array_position(v_order, p_before), cardinality(v_order) + 1);
+  select r.priority into v_above from public.routes r where r.id = v_order[v_place - 1];
+  select r.priority into v_below from public.routes r where r.id = v_order[v_place];
+  v_above := coalesce(v_above, v_below - 20, v_route.priority - 10);
+  v_below := coalesce(v_below, v_above + 20);
+  if v_below - v_above >= 2 then
+    v_order := array[p_id];
+    v_above := v_above + (v_below - v_above) / 2 - 10;
+  else
+    v_order := v_order[:v_place - 1] || p_id || v_order[v_place:];
+    v_above := 0;
+  end if;
+  v_changed := array(
+    select r.id from unnest(v_order) with ordinality as o (id, place) join public.routes r on r.id = o.id
+    where r.priority <> v_above + 10 * o.place);
+  perform private.record_route(id) from unnest(v_changed) as id;
+  update public.routes r
+  set priority = v_above + 10 * array_position(v_order, r.id), version = r.version + 1, updated_at = clock_timestamp(),
+    updated_by = private.actor()
+  where r.id = any (v_changed);
+  perform private.record_route(id) from unnest(v_changed) as id;
+  return (
+    select jsonb_agg(jsonb_build_object('id', r.id, 'priority', r.priority, 'version', r.version) order by r.priority, r.id)
+    from public.routes r);
+end $$;
+comment on function public.move_route(uuid, integer, uuid) is
+  'Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409 somebody else was faster, GL422 a fallback before what is none.';
+revoke execute on function public.move_route(uuid, integer, uuid) from public, anon;
+grant execute on function public.move_route(uuid, integer, uuid) to authenticated, service_role;
+
+-- Deciding: the router's first step ---------------------------------------------------------------
+
+-- Whom nobody has held, and who was held at another configuration: stretches of one index, each read from its beginning, so
+-- that it costs what is taken, however many are held.
+create function private.unrouted(p_revision bigint, p_limit integer) returns uuid[]
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
+  select array_agg(w.id) from (
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision is null
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision < p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision > p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    order by unrouted_since limit p_limit
+  ) w);
+end $$;
+comment on function private.unrouted(bigint, integer) is 'The conversations that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
+revoke execute on function private.unrouted(bigint, integer) from public, anon, authenticated;
+grant execute on function private.unrouted(bigint, integer) to service_role;
+
+create function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
+begin
+  perform private.attribute_waiting(v_ids, clock_timestamp());
+  return (
+  select coalesce(jsonb_agg(item order by since), '[]')
+  from (
+    select c.unrouted_since as since, jsonb_build_object(
+      'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
+      'phone', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
+      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
+      'messages', waiting.messages) as item
+    from public.conversations c
+    cross join lateral (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+        'referral', m.referral, 'link_token', m.link_token,
+        'link', (
+          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
+      from (
+        select * from public.messages m
+        where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)
+        order by m.seq limit p_each
+      ) m
+    ) waiting
+    where c.id = any (v_ids) and c.unrouted_since is not null
+  ) items);
+end $$;
+comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
+revoke execute on function public.claim_unrouted(bigint, integer, integer) from public, anon, authenticated;
+grant execute on function public.claim_unrouted(bigint, integer, integer) to service_role;
+
+create function public.record_decisions(p_revision bigint, p_conversations jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_decided integer;
+  v_deliveries integer;
+begin
+  -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
+  perform from public.conversations
+  where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)
+  order by id for update;
+
+  with decided as (
+    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, contact, explanation, revision)
+    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.contact, d.explanation, p_revision
+    from jsonb_array_elements(p_conversations) c
+    cross join jsonb_to_recordset(c -> 'decisions') as d (
+      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], contact text, explanation jsonb)
+    join public.messages m on m.id = d.message_id
+    left join public.routes r on r.id = d.route_id
+    on conflict (message_id) do nothing
+    returning message_id, destination_ids
+  ), created as (
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq)
+    select m.id, t.id, m.conversation_id, m.seq
+    from decided
+    join public.messages m on m.id = decided.message_id
+    cross join unnest(decided.destination_ids) as wanted (id)
+    join public.destinations t on t.id = wanted.id
+    order by m.seq
+    returning destination_id, conversation_id
+  ), lanes as (
+    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
+    select distinct destination_id, conversation_id, now() from created
+    order by destination_id, conversation_id
+    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
+  )
+  select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;
+
+  update public.conversations c
+  set routed_seq = greatest(c.routed_seq, w.through_seq),
+    sticky_route_id = w.sticky_route_id,
+    sticky_until = w.sticky_until,
+    held_revision = case when w.held then p_revision end,
+    unrouted_since = case when w.held then c.unrouted_since else (
+      select min(m.created_at) from public.messages m
+      where m.conversation_id = c.id and m.direction = 'in' and m.seq > greatest(c.routed_seq, w.through_seq)
+        and not exists (select from public.routing_decisions d where d.message_id = m.id)) end
+  from jsonb_to_recordset(p_conversations) as w (
+    id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
+  where c.id = w.id;
+
+  return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
+end $$;
+comment on function public.record_decisions(bigint, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.';
+revoke execute on function public.record_decisions(bigint, jsonb) from public, anon, authenticated;
+grant execute on function public.record_decisions(bigint, jsonb) to service_role;

@@ -1,0 +1,457 @@
+-- The queue to the services. A lane is the queue of one conversation to one destination: it is leased as a
+-- whole, so order within a conversation holds by construction while conversations run side by side.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.deliveries (
+  id uuid primary key default private.uuid_v7(),
+  message_id uuid not null references public.messages (id) on delete cascade,
+  destination_id uuid not null references public.destinations (id) on delete restrict,
+  conversation_id uuid not null references public.conversations (id) on delete cascade,
+  seq bigint not null,
+  state text not null default 'pending' check (state in ('pending', 'leased', 'delivered', 'dead')),
+  attempt integer not null default 0,
+  next_attempt_at timestamptz not null default now(),
+  last_error text,
+  dropped_reason text,
+  delivered_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint deliveries_once_key unique (message_id, destination_id)
+) with (fillfactor = 80);
+comment on table public.deliveries is 'One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.';
+comment on constraint deliveries_once_key on public.deliveries is 'A message goes to a destination once.';
+comment on column public.deliveries.id is 'UUID v7; sent as webhook-id.';
+comment on column public.deliveries.message_id is 'The message.';
+comment on column public.deliveries.destination_id is 'The destination.';
+comment on column public.deliveries.conversation_id is 'The message''s conversation; with the destination it names the lane.';
+comment on column public.deliveries.seq is 'messages.seq: the order within the lane.';
+comment on column public.deliveries.state is 'pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).';
+comment on column public.deliveries.attempt is 'Attempts begun.';
+comment on column public.deliveries.next_attempt_at is 'When it is due, if it is the first of its lane.';
+comment on column public.deliveries.last_error is 'Why the last attempt failed, as a short code and sentence.';
+comment on column public.deliveries.dropped_reason is 'Why a person dropped it; null otherwise.';
+comment on column public.deliveries.delivered_at is 'When a 2xx answer was settled.';
+comment on column public.deliveries.created_at is 'When it was decided.';
+comment on column public.deliveries.updated_at is 'When its state last changed.';
+create index deliveries_open_idx on public.deliveries (destination_id, conversation_id, seq)
+  where state in ('pending', 'leased');
+comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
+create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
+comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
+create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
+comment on index public.deliveries_dead_destination_idx is 'Dead letters of a destination, page by page.';
+create index deliveries_conversation_idx on public.deliveries (conversation_id);
+comment on index public.deliveries_conversation_idx is 'Deliveries of a conversation; serves the foreign key and merges.';
+create index deliveries_destination_idx on public.deliveries (destination_id, created_at);
+comment on index public.deliveries_destination_idx is 'Counts of a destination; serves the foreign key.';
+alter table public.deliveries enable row level security;
+revoke all on public.deliveries from public, anon, authenticated;
+grant select on public.deliveries to authenticated;
+grant select, insert, update, delete on public.deliveries to service_role;
+create policy "team reads deliveries" on public.deliveries for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads deliveries" on public.deliveries is 'Holds no personal data: every role may read.';
+
+create table public.delivery_attempts (
+  delivery_id uuid not null references public.deliveries (id) on delete cascade,
+  attempt integer not null,
+  outcome text not null check (outcome in ('delivered', 'retry', 'dead')),
+  status integer,
+  latency_ms integer,
+  error text,
+  answer text check (length(answer) <= 20480),
+  at timestamptz not null default now(),
+  constraint delivery_attempts_pkey primary key (delivery_id, attempt)
+);
+comment on table public.delivery_attempts is 'What each attempt met.';
+comment on constraint delivery_attempts_pkey on public.delivery_attempts is 'An attempt is settled once.';
+comment on column public.delivery_attempts.delivery_id is 'The delivery.';
+comment on column public.delivery_attempts.attempt is 'From 1; a gap is an attempt whose function died before it could settle.';
+comment on column public.delivery_attempts.outcome is 'delivered, retry or dead.';
+comment on column public.delivery_attempts.status is 'HTTP status of the answer; null when there was none.';
+comment on column public.delivery_attempts.latency_ms is 'Until the whole answer, in milliseconds.';
+comment on column public.delivery_attempts.error is 'Code and sentence of the failure.';
+comment on column public.delivery_attempts.answer is 'The answer, cut to 20 KB.';
+comment on column public.delivery_attempts.at is 'When it was settled.';
+create index delivery_attempts_at_idx on public.delivery_attempts using brin (at);
+comment on index public.delivery_attempts_at_idx is 'Purge by age.';
+alter table public.delivery_attempts enable row level security;
+revoke all on public.delivery_attempts from public, anon, authenticated;
+grant select on public.delivery_attempts to authenticated;
+grant select, insert, update, delete on public.delivery_attempts to service_role;
+create policy "operators read attempts" on public.delivery_attempts for select to authenticated
+  using ((select private.has_role('operator')));
+comment on policy "operators read attempts" on public.delivery_attempts is 'Answers of services may hold personal data: operators and admins only.';
+
+create table private.delivery_lanes (
+  destination_id uuid not null references public.destinations (id) on delete cascade,
+  conversation_id uuid not null references public.conversations (id) on delete cascade,
+  due_at timestamptz,
+  lease uuid,
+  constraint delivery_lanes_pkey primary key (destination_id, conversation_id)
+) with (fillfactor = 70);
+comment on table private.delivery_lanes is 'The queue of one conversation to one destination: when it is due, and who works on it.';
+comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane for each destination and conversation.';
+comment on column private.delivery_lanes.destination_id is 'The destination.';
+comment on column private.delivery_lanes.conversation_id is 'The conversation.';
+comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
+comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
+create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, due_at) where due_at is not null;
+comment on index private.delivery_lanes_due_idx is 'What is due at a destination, oldest first.';
+create index delivery_lanes_conversation_idx on private.delivery_lanes (conversation_id);
+comment on index private.delivery_lanes_conversation_idx is 'Lanes of a conversation; serves the foreign key and merges.';
+alter table private.delivery_lanes enable row level security;
+revoke all on private.delivery_lanes from public, anon, authenticated;
+grant select, insert, update, delete on private.delivery_lanes to service_role;
+
+-- Claiming: leases on due lanes, within pause, circuit and rate -----------------------------------
+
+create function private.default_retry_seconds() returns jsonb
+language sql stable set search_path = '' as $$
+  select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
+$$;
+comment on function private.default_retry_seconds() is 'The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.';
+revoke execute on function private.default_retry_seconds() from public, anon, authenticated;
+grant execute on function private.default_retry_seconds() to service_role;
+
+-- A lane is due when its first open delivery is; empty lanes sleep. The caller holds the lane's lock from an
+-- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
+-- committed between the two would never be woken.
+create function private.release_lane(p_destination_id uuid, p_conversation_id uuid) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update private.delivery_lanes l
+  set lease = null, due_at = (
+    select d.next_attempt_at from public.deliveries d
+    where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and d.state in ('pending', 'leased')
+    order by d.seq limit 1)
+  where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
+end $$;
+comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
+revoke execute on function private.release_lane(uuid, uuid) from public, anon, authenticated;
+grant execute on function private.release_lane(uuid, uuid) to service_role;
+
+create function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
+returns jsonb
+language plpgsql set search_path = '' set enable_seqscan = off as $$
+declare
+  v_limit integer := p_limit;
+  v_empty uuid[];
+  v_claimed jsonb;
+begin
+  if p_destination.circuit_open_until is not null then
+    v_limit := 1; -- half open: one delivery probes
+  end if;
+  if p_destination.rate_per_second is not null then
+    -- GCRA: how many more arrivals conform now.
+    v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
+      extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
+  end if;
+  if v_limit <= 0 then
+    return '[]';
+  end if;
+
+  with due as (
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination.id and l.due_at <= p_now
+    order by l.due_at limit v_limit
+    for update skip locked
+  ), heads as (
+    select due.conversation_id, head.id
+    from due
+    left join lateral (
+      select d.id from public.deliveries d
+      where d.destination_id = p_destination.id and d.conversation_id = due.conversation_id
+        and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) head on true
+  ), leased as (
+    update private.delivery_lanes l
+    set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid()
+    from heads
+    where heads.id is not null
+      and l.destination_id = p_destination.id and l.conversation_id = heads.conversation_id
+    returning heads.id as delivery_id, l.lease
+  ), begun as (
+    update public.deliveries d
+    set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
+    from leased where d.id = leased.delivery_id
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+  )
+  select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'message', jsonb_build_object(
+      'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+      'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+      'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'traceparent', m.traceparent,
+    'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
+    'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
+      select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
+      where i.contact_id = p.id and i.valid_to is null))) order by b.seq)
+  into v_empty, v_claimed
+  from begun b
+  join public.messages m on m.id = b.message_id
+  join public.conversations c on c.id = b.conversation_id
+  join public.contacts p on p.id = c.contact_id
+  left join lateral (
+    select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id) came on true;
+
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
+  -- delivery may have been committed meanwhile.
+  if v_empty is not null then
+    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_empty) as conversation_id;
+  end if;
+
+  if p_destination.rate_per_second is not null and v_claimed is not null then
+    update public.destinations
+    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now)
+      + make_interval(secs => (jsonb_array_length(v_claimed) / rate_per_second)::double precision)
+    where id = p_destination.id;
+  end if;
+  return coalesce(v_claimed, '[]');
+end $$;
+comment on function private.claim_lanes(public.destinations, integer, integer, timestamptz) is 'Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.';
+revoke execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) from public, anon, authenticated;
+grant execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) to service_role;
+
+create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_destination public.destinations;
+  v_claimed jsonb;
+  v_all jsonb := '[]';
+  v_used jsonb := '[]';
+  v_left integer := p_limit;
+  v_busy integer;
+begin
+
+  for v_destination in
+    select * from public.destinations d
+    where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
+      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
+    order by random() -- so that none is always first when places are few
+  loop
+    exit when v_left <= 0;
+    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
+      select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
+      continue when not found;
+      if v_destination.circuit_open_until is not null then
+        continue when v_destination.circuit_open_until > p_now;
+      end if;
+    end if;
+    -- Half of the places that the others leave: however many hang, the next one still finds some.
+    v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
+    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_now);
+    if jsonb_array_length(v_claimed) > 0 then
+      if v_destination.circuit_open_until is not null then
+        -- The probe keeps everybody else out until it is settled or its lease ends.
+        update public.destinations
+        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds),
+          circuit_probe = (v_claimed #>> '{0,lease}')::uuid
+        where id = v_destination.id;
+      end if;
+      v_all := v_all || v_claimed;
+      v_left := v_left - jsonb_array_length(v_claimed);
+      v_used := v_used || jsonb_build_object(
+        'id', v_destination.id, 'name', v_destination.name, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
+        'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'secrets', (
+          select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+          where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
+    end if;
+  end loop;
+
+  return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
+    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
+    from public.destinations d
+    cross join lateral (
+      select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
+        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
+      from private.delivery_lanes l
+      where l.destination_id = d.id and l.due_at is not null
+      order by l.due_at limit 1
+    ) next
+    where d.state = 'active'));
+end $$;
+comment on function private.claim_deliveries(integer, integer, jsonb, timestamptz) is 'claim_deliveries with the time given.';
+revoke execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) to service_role;
+
+create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
+language sql set search_path = '' as $$
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
+$$;
+comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+revoke execute on function public.claim_deliveries(integer, integer, jsonb) from public, anon, authenticated;
+grant execute on function public.claim_deliveries(integer, integer, jsonb) to service_role;
+
+-- Settling: what an attempt came to; the answer may hold replies ----------------------------------
+
+-- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour. What was
+-- under way when it opened tells nothing new by failing.
+create function private.settle_circuit(
+  p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_opens boolean;
+begin
+  if p_succeeded then
+    update public.destinations
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
+    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+  elsif p_failures > 0 then
+    update public.destinations set circuit_failures = circuit_failures + p_failures
+    where id = p_destination_id
+    returning case when circuit_open_until is null then circuit_failures >= 10
+      else circuit_probe = any (p_failed_leases) end into v_opens;
+    if v_opens then
+      update public.destinations
+      set circuit_trips = circuit_trips + 1, circuit_probe = null,
+        circuit_open_until = p_now + least(interval '1 hour', interval '30 seconds' * power(2, least(circuit_trips, 7)))
+      where id = p_destination_id;
+    end if;
+  end if;
+end $$;
+comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
+revoke execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) from public, anon, authenticated;
+grant execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) to service_role;
+
+create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_result record;
+  v_reply record;
+  v_conversation public.conversations;
+  v_settled integer := 0;
+  v_replies integer := 0;
+  v_refused integer := 0;
+  v_answer jsonb;
+begin
+  -- Locks in the order that record_decisions takes them: conversations, then lanes.
+  perform from public.conversations
+  where id in (
+    select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
+    join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
+  order by id for update;
+  perform from private.delivery_lanes l
+  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  order by l.destination_id, l.conversation_id for update of l;
+
+  for v_result in
+    select r.*, d.destination_id, d.conversation_id, d.attempt
+    from jsonb_to_recordset(p_results) as r (
+      delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
+      retry_after_ms bigint, replies jsonb)
+    join public.deliveries d on d.id = r.delivery_id
+    join private.delivery_lanes l
+      on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
+    order by d.destination_id, d.conversation_id
+  loop
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, at)
+    values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
+      v_result.error, v_result.answer, p_now)
+    on conflict (delivery_id, attempt) do nothing;
+    update public.deliveries
+    set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
+      delivered_at = case when v_result.outcome = 'delivered' then p_now end,
+      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
+      last_error = v_result.error, updated_at = p_now
+    where id = v_result.delivery_id;
+    if v_result.outcome = 'delivered' then
+      for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
+        select * into v_conversation from public.conversations where id = v_result.conversation_id;
+        v_answer := private.enqueue_message(v_conversation,
+          v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
+        v_replies := v_replies + (v_answer ? 'id')::integer;
+        v_refused := v_refused + (v_answer ? 'error')::integer;
+      end loop;
+    end if;
+    perform private.release_lane(v_result.destination_id, v_result.conversation_id);
+    v_settled := v_settled + 1;
+  end loop;
+
+  perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
+  from (
+    select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
+      bool_or(r.outcome = 'delivered') as succeeded,
+      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+    from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
+    join public.deliveries d on d.id = r.delivery_id
+    group by d.destination_id order by d.destination_id
+  ) per;
+  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
+    'replies', v_replies, 'replies_refused', v_refused);
+end $$;
+comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
+revoke execute on function private.settle_deliveries(jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.settle_deliveries(jsonb, timestamptz) to service_role;
+
+create function public.settle_deliveries(p_results jsonb) returns jsonb
+language sql set search_path = '' as $$
+  select private.settle_deliveries(p_results, clock_timestamp())
+$$;
+comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off.';
+revoke execute on function public.settle_deliveries(jsonb) from public, anon, authenticated;
+grant execute on function public.settle_deliveries(jsonb) to service_role;
+
+-- Dead letters, as people handle them -------------------------------------------------------------
+
+create function public.retry_deliveries(p_ids uuid[]) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  with retried as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    where id = any (p_ids) and state = 'dead'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from retried;
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (v_ids) and a.attempt > 0;
+  -- A lane that is leased is released, and woken, by who works on it.
+  perform private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
+  return cardinality(v_ids);
+end $$;
+comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
+revoke execute on function public.retry_deliveries(uuid[]) from public, anon;
+grant execute on function public.retry_deliveries(uuid[]) to authenticated, service_role;
+
+create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'dropping needs a reason' using errcode = 'GL422';
+  end if;
+  update public.deliveries
+  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function public.drop_deliveries(uuid[], text) is 'Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.';
+revoke execute on function public.drop_deliveries(uuid[], text) from public, anon;
+grant execute on function public.drop_deliveries(uuid[], text) to authenticated, service_role;

@@ -1,0 +1,496 @@
+-- Deep links: what they are, how they are made and kept, how the functions at the edge read them, and how an isolate
+-- learns what changed.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+-- The code is the key: it is what visits, clicks and attributions name, it never changes, and a row is never
+-- removed, so a code is never given to another link. In "C" collation, which compares bytes and nothing else.
+create table public.links (
+  code text collate "C" primary key
+    constraint links_code_form check (code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
+  external_id text constraint links_external_id_length check (length(external_id) between 1 and 200),
+  request_hash text not null,
+  default_url text,
+  targets jsonb not null default '[]' constraint links_targets_array check (jsonb_typeof(targets) = 'array'),
+  whatsapp jsonb constraint links_whatsapp_object check (jsonb_typeof(whatsapp) = 'object'),
+  starts_at timestamptz,
+  expires_at timestamptz,
+  expired_url text,
+  max_uses integer constraint links_max_uses_positive check (max_uses > 0),
+  uses integer not null default 0,
+  taken integer not null default 0,
+  utm jsonb not null default '{}' constraint links_utm_object check (jsonb_typeof(utm) = 'object'),
+  campaign text generated always as (utm ->> 'campaign') stored,
+  pass_query boolean not null default false,
+  tags text[] not null default '{}',
+  flag_key text constraint links_flag_key_filled check (flag_key <> ''),
+  preview jsonb constraint links_preview_object check (jsonb_typeof(preview) = 'object'),
+  fingerprint boolean not null default false,
+  state text not null default 'active' constraint links_state_known
+    check (state in ('active', 'disabled', 'blocked', 'deleted')),
+  version integer not null default 1,
+  changed_in xid8 not null default pg_current_xact_id(),
+  created_at timestamptz not null default clock_timestamp(),
+  created_by text not null default private.actor(),
+  updated_at timestamptz not null default clock_timestamp(),
+  updated_by text not null default private.actor(),
+  constraint links_lead_somewhere check (default_url is not null or whatsapp is not null)
+) with (fillfactor = 90);
+comment on table public.links is 'Links. Where one leads is decided for each visit by _shared/links; every address in here passed the allowlist when it was written and passes it again at each visit.';
+comment on column public.links.code is 'The last part of the address, lower case. Never changes and is never used again.';
+comment on column public.links.external_id is 'The caller''s own id of it: creating it again answers this link. Unique among those not deleted.';
+comment on column public.links.request_hash is 'Hash of the request that made it, to tell a repetition from another request under the same external id.';
+comment on column public.links.default_url is 'Where a visit goes that no target takes, and every visit while the link''s flag is off.';
+comment on column public.links.targets is 'Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.';
+comment on column public.links.whatsapp is 'Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.';
+comment on column public.links.starts_at is 'Not before; null for no limit.';
+comment on column public.links.expires_at is 'Not from here on; null for no limit.';
+comment on column public.links.expired_url is 'Where a visit goes while the link cannot be used, instead of an error.';
+comment on column public.links.max_uses is 'Human visits that go through at most; null for no limit.';
+comment on column public.links.uses is 'Uses taken so far. Counted only where max_uses is set.';
+comment on column public.links.taken is 'How many the last take was granted: how the one statement that takes tells its caller.';
+comment on column public.links.utm is 'Campaign parameters added to web targets: any of source, medium, campaign, term, content.';
+comment on column public.links.campaign is 'utm.campaign, for lists and routes.';
+comment on column public.links.pass_query is 'Whether the parameters of a visit are handed on to a web target.';
+comment on column public.links.tags is 'Words of the team''s, for lists and routes.';
+comment on column public.links.flag_key is 'A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to default_url.';
+comment on column public.links.preview is 'What a messenger shows of the link: any of title, description, image.';
+comment on column public.links.fingerprint is 'Whether an app''s first open may be matched by network and device, which is a guess.';
+comment on column public.links.state is 'active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used again).';
+comment on column public.links.version is 'Grows with each change made by people.';
+comment on column public.links.changed_in is 'Transaction that last changed it: how isolates learn what to forget, see refresh_links.';
+comment on column public.links.created_at is 'When it was made.';
+comment on column public.links.created_by is 'Who made it: a user id, or the name of a key or role.';
+comment on column public.links.updated_at is 'When it was last changed.';
+comment on column public.links.updated_by is 'Who last changed it.';
+create unique index links_external_id_idx on public.links (external_id) where state <> 'deleted' and external_id is not null;
+comment on index public.links_external_id_idx is 'Makes creating idempotent; a deleted link gives its external id free.';
+create index links_changed_idx on public.links (changed_in);
+comment on index public.links_changed_idx is 'What changed since an isolate last asked.';
+create index links_newest_idx on public.links (created_at, code);
+comment on index public.links_newest_idx is 'Lists, newest first, page by page.';
+create index links_tags_idx on public.links using gin (tags);
+comment on index public.links_tags_idx is 'Lists by tag.';
+create index links_campaign_idx on public.links (campaign, created_at) where campaign is not null;
+comment on index public.links_campaign_idx is 'Lists by campaign.';
+alter table public.links enable row level security;
+revoke all on public.links from public, anon, authenticated;
+grant select on public.links to authenticated;
+grant select, insert, update on public.links to service_role;
+create policy "team reads links" on public.links for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads links" on public.links is 'Every role may see the links; passwords are elsewhere.';
+
+create table private.link_passwords (
+  code text collate "C" primary key references public.links (code) on delete cascade,
+  hash text not null
+);
+comment on table private.link_passwords is 'Passwords of links, hashed. Never given to an isolate but to check one attempt.';
+comment on column private.link_passwords.code is 'The link.';
+comment on column private.link_passwords.hash is 'scrypt$N$r$p$salt$key, the last two in base64.';
+alter table private.link_passwords enable row level security;
+revoke all on private.link_passwords from public, anon, authenticated;
+grant select, insert, update, delete on private.link_passwords to service_role;
+
+create table private.visitor_keys (
+  day date primary key,
+  key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
+);
+comment on table private.visitor_keys is 'Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash stood for.';
+comment on column private.visitor_keys.day is 'The day (UTC).';
+comment on column private.visitor_keys.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
+alter table private.visitor_keys enable row level security;
+revoke all on private.visitor_keys from public, anon, authenticated;
+grant select, insert, delete on private.visitor_keys to service_role;
+
+create table public.orphan_visits (
+  day date not null,
+  code text collate "C" not null,
+  visits bigint not null,
+  constraint orphan_visits_pkey primary key (day, code)
+) with (fillfactor = 70);
+comment on table public.orphan_visits is 'Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the empty one.';
+comment on constraint orphan_visits_pkey on public.orphan_visits is 'One count a day and code.';
+comment on column public.orphan_visits.day is 'The day (UTC).';
+comment on column public.orphan_visits.code is 'The code asked for.';
+comment on column public.orphan_visits.visits is 'How often.';
+alter table public.orphan_visits enable row level security;
+revoke all on public.orphan_visits from public, anon, authenticated;
+grant select on public.orphan_visits to authenticated;
+grant select, insert, update, delete on public.orphan_visits to service_role;
+create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads orphan visits" on public.orphan_visits is 'Holds no personal data: every role may read.';
+
+-- Not at a change of uses or taken: an isolate need not read a link again because somebody visited it.
+create function private.mark_link_changed() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  new.changed_in := pg_current_xact_id();
+  return new;
+end $$;
+comment on function private.mark_link_changed() is 'Trigger, before an update of anything that decides about a visit: sets changed_in.';
+revoke execute on function private.mark_link_changed() from public, anon, authenticated;
+create trigger links_changed
+  before update of default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query,
+    flag_key, preview, fingerprint, state, version on public.links
+  for each row execute function private.mark_link_changed();
+comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand.';
+
+-- Codes -------------------------------------------------------------------------------------------
+
+create function private.reserved_link_codes() returns text[]
+language sql immutable set search_path = '' as $$
+  select array[
+    'admin', 'api', 'app', 'apps', 'assets', 'auth', 'bulk', 'claim', 'deeplinks', 'diagnostics', 'export', 'favicon',
+    'flags', 'functions', 'health', 'import', 'index', 'l', 'link', 'links', 'login', 'logout', 'metrics', 'new', 'null',
+    'qr', 'rest', 'robots', 'simulator', 'sitemap', 'static', 'stats', 'status', 'storage', 'undefined', 'wa-router',
+    'wa-send', 'wa-webhook', 'well-known', 'www']
+$$;
+comment on function private.reserved_link_codes() is 'Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.';
+revoke execute on function private.reserved_link_codes() from public, anon, authenticated;
+grant execute on function private.reserved_link_codes() to service_role;
+
+-- 31 letters and digits without 0, 1, i, l, o: about 8.5 * 10^11 codes. Two bytes a character leave no bias to speak of.
+create function private.new_link_code() returns text
+language sql volatile set search_path = '' as $$
+  select string_agg(
+    substr('23456789abcdefghjkmnpqrstuvwxyz', (get_byte(r.bytes, 2 * i) * 256 + get_byte(r.bytes, 2 * i + 1)) % 31 + 1, 1),
+    '')
+  from (select sha256(uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 7) i
+$$;
+comment on function private.new_link_code() is 'A random code of 8 characters without look-alikes, from the server''s strong random source. It may be taken: the caller looks.';
+revoke execute on function private.new_link_code() from public, anon, authenticated;
+grant execute on function private.new_link_code() to service_role;
+
+-- What the functions at the edge read -------------------------------------------------------------
+
+-- What stands at its default is left out: an isolate keeps thousands of these. (In plpgsql, which keeps its plan.)
+create function public.get_links(p_codes text[], p_ahead integer default 0) returns jsonb
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+begin
+  return (
+  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+    'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
+    'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
+    'expires_at', (extract(epoch from l.expires_at) * 1000)::bigint,
+    'expired_url', l.expired_url, 'max_uses', l.max_uses,
+    'used_up', case when l.uses >= l.max_uses then true end,
+    'utm', nullif(l.utm, '{}'), 'pass_query', nullif(l.pass_query, false),
+    'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
+    'state', nullif(l.state, 'active'),
+    'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
+  from (
+    select * from public.links a where a.code = any (p_codes)
+    union all
+    (select * from public.links b where b.code > p_codes[1] and b.code <> all (p_codes) order by b.code limit p_ahead)
+  ) l);
+end $$;
+comment on function public.get_links(text[], integer) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. Besides, p_ahead others: those after the first of the codes. For secret keys.';
+revoke execute on function public.get_links(text[], integer) from public, anon, authenticated;
+grant execute on function public.get_links(text[], integer) to service_role;
+
+-- A transaction that was still running when p_since was given has at least that number, so nothing is missed
+-- however long it runs; what was told already may be told again. Numbers that are too large for this server (a
+-- restored backup) make the caller begin anew. Almost always nothing has changed, which the planner cannot know:
+-- without the setting it would read all links to find that out.
+create function public.refresh_links(p_since text default null) returns jsonb
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_answer jsonb;
+begin
+  -- The next day's key is there before midnight.
+  if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
+    insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
+  end if;
+  select jsonb_build_object(
+    'since', pg_snapshot_xmin(pg_current_snapshot())::text,
+    'changed', case
+      when p_since is null or p_since::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then null
+      else (
+        select case when count(*) <= 1000 then coalesce(jsonb_agg(c.code), '[]') end
+        from (select l.code from public.links l where l.changed_in >= p_since::xid8 limit 1001) c) end,
+    'numbers', (
+      select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
+      from public.wa_numbers n where n.display_number ~ '[0-9]'),
+    'visitor_keys', (
+      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1))
+  into v_answer;
+  return v_answer;
+end $$;
+comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
+revoke execute on function public.refresh_links(text) from public, anon, authenticated;
+grant execute on function public.refresh_links(text) to service_role;
+
+-- Visits of what is not there, and guesses at passwords -------------------------------------------
+
+create function public.record_orphans(p_visits jsonb) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_limited jsonb;
+begin
+  insert into public.orphan_visits as o (day, code, visits)
+  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  from (
+    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    from (
+      select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
+      group by v.code) w
+    cross join lateral (
+      select exists (select from public.orphan_visits x where x.day = v_day and x.code = w.code) as known) k
+  ) e
+  group by 2
+  order by 2
+  on conflict on constraint orphan_visits_pkey do update set visits = o.visits + excluded.visits;
+
+  -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
+  select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
+  from (
+    select v.client, least(count(distinct v.code), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    where v.client is not null group by v.client order by v.client) c
+  cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
+  where not t.allowed;
+  return coalesce(v_limited, '[]');
+end $$;
+comment on function public.record_orphans(jsonb) is 'Counts visits of unknown codes [{code, client}] and takes each from its client''s limit (bursts of 20, then one in 5 seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to refuse, [{client, retry_after_ms}]. For secret keys.';
+revoke execute on function public.record_orphans(jsonb) from public, anon, authenticated;
+grant execute on function public.record_orphans(jsonb) to service_role;
+
+-- Failure policy: closed. The hash leaves the database only for an attempt that both limits allow.
+create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_hash text;
+  v_retry bigint := 0;
+begin
+  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
+  if v_hash is null then
+    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
+  end if;
+  if p_client is not null then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
+  end if;
+  if v_retry = 0 then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
+  end if;
+  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
+    'hash', case when v_retry = 0 then v_hash end);
+end $$;
+comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For secret keys.';
+revoke execute on function public.take_password_attempt(text, text) from public, anon, authenticated;
+grant execute on function public.take_password_attempt(text, text) to service_role;
+
+-- Taken before and given back after, since whoever looks first and pays later could guess a thousand times at once. Each
+-- gets back what one take costs, in the order in which they are taken, so that two wait instead of deadlocking.
+create function public.return_password_attempt(p_code text, p_client text default null) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.rate_limits r set tat = r.tat - interval '20 seconds'
+  where r.key = 'link_password:' || p_code || ':' || p_client;
+  update public.rate_limits r set tat = r.tat - interval '2 seconds'
+  where r.key = 'link_password:' || p_code;
+end $$;
+comment on function public.return_password_attempt(text, text) is 'Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.';
+revoke execute on function public.return_password_attempt(text, text) from public, anon, authenticated;
+grant execute on function public.return_password_attempt(text, text) to service_role;
+
+-- Limited uses ------------------------------------------------------------------------------------
+
+-- One statement takes: the row's lock puts concurrent takes in order, each reads what the one before left. In the
+-- order of codes, so that two batches wait instead of deadlocking.
+create function public.take_uses(p_wanted jsonb) returns jsonb
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_row record;
+  v_granted integer;
+  v_answer jsonb := '{}';
+begin
+  for v_row in select w.key collate "C" as code, w.value::integer as n from jsonb_each_text(p_wanted) w order by 1 loop
+    update public.links l
+    set taken = greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n))),
+      uses = l.uses + greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n)))
+    where l.code = v_row.code
+    returning l.taken into v_granted;
+    v_answer := v_answer || jsonb_build_object(v_row.code, coalesce(v_granted, 0));
+  end loop;
+  return v_answer;
+end $$;
+comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how many}, and answers how many of them were granted, {code: n}: never more than max_uses over all time. For secret keys.';
+revoke execute on function public.take_uses(jsonb) from public, anon, authenticated;
+grant execute on function public.take_uses(jsonb) to service_role;
+
+-- Making and keeping links ------------------------------------------------------------------------
+
+-- The functions at the edge check what they are given (form, allowlist) and who asks; these keep what must hold whoever
+-- else writes in the same moment.
+
+create function private.link_view(p_link public.links) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+    || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
+$$;
+comment on function private.link_view(public.links) is 'A link as its owners see it; of a password only whether there is one.';
+revoke execute on function private.link_view(public.links) from public, anon, authenticated;
+grant execute on function private.link_view(public.links) to service_role;
+
+create function private.link_outcomes(p_links jsonb, p_made text[]) returns table (ord bigint, outcome jsonb)
+language sql stable set search_path = '' as $$
+  select g.ord, case
+    when p_made[g.ord] is not null then jsonb_build_object('status', 201, 'code', p_made[g.ord])
+    -- The same external id: the same link, if it was the same request. Whether it was the same password only who knows
+    -- the password can tell.
+    when e.code is not null and e.request_hash = g.item ->> 'request_hash' then jsonb_build_object('status', 200, 'code', e.code)
+      || case when g.item ? 'password_hash' then jsonb_build_object('password_hash', (
+        select p.hash from private.link_passwords p where p.code = e.code)) else '{}' end
+    when e.code is not null then jsonb_build_object('status', 409, 'error', 'external_id_taken')
+    when g.item ->> 'code' = any (private.reserved_link_codes()) then jsonb_build_object('status', 422, 'error', 'code_reserved')
+    when c.code is not null then jsonb_build_object('status', 409, 'error', 'code_taken')
+    end
+  from jsonb_array_elements(p_links) with ordinality as g (item, ord)
+  left join public.links e on e.external_id = g.item ->> 'external_id' and e.state <> 'deleted'
+  left join public.links c on c.code = (g.item ->> 'code') collate "C"
+$$;
+comment on function private.link_outcomes(jsonb, text[]) is 'What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be made now. p_made: the codes of those made so far, by place.';
+revoke execute on function private.link_outcomes(jsonb, text[]) from public, anon, authenticated;
+grant execute on function private.link_outcomes(jsonb, text[]) to service_role;
+
+-- What is open is inserted; whom a conflict kept out (within the batch, with somebody else, or a random code that was
+-- taken) is looked at again. Each turn settles all but those.
+create function public.create_links(p_links jsonb, p_actor text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_made text[] := array_fill(null::text, array[jsonb_array_length(p_links)]);
+  v_open bigint[];
+  v_row record;
+begin
+  for v_turn in 1..10 loop
+    select array_agg(o.ord order by o.ord) into v_open
+    from private.link_outcomes(p_links, v_made) o where o.outcome is null;
+    exit when v_open is null;
+    for v_row in
+      with open as (
+        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as code, l.*
+        from jsonb_array_elements(p_links) with ordinality as g (item, ord)
+        cross join lateral jsonb_to_record(g.item) as l (
+          external_id text, request_hash text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz,
+          expires_at timestamptz, expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[],
+          flag_key text, preview jsonb, fingerprint boolean, password_hash text)
+        where g.ord = any (v_open)
+      ), first_of as (
+        -- Within the batch the first of an external id or code goes first.
+        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
+        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
+      ), made as (
+        insert into public.links (
+          code, external_id, request_hash, default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses,
+          utm, pass_query, tags, flag_key, preview, fingerprint, created_by, updated_by)
+        select f.code, f.external_id, f.request_hash, f.default_url, coalesce(f.targets, '[]'), f.whatsapp, f.starts_at,
+          f.expires_at, f.expired_url, f.max_uses, coalesce(f.utm, '{}'), coalesce(f.pass_query, false),
+          coalesce(f.tags, '{}'), f.flag_key, f.preview, coalesce(f.fingerprint, false), p_actor, p_actor
+        from (select distinct on (f.code) f.* from first_of f order by f.code, f.ord) f
+        order by f.code
+        on conflict do nothing
+        returning code
+      ), with_password as (
+        insert into private.link_passwords (code, hash)
+        select m.code, f.password_hash from made m join first_of f on f.code = m.code where f.password_hash is not null
+      )
+      select min(f.ord) as ord, m.code from made m join first_of f on f.code = m.code group by m.code
+    loop
+      v_made[v_row.ord] := v_row.code;
+    end loop;
+  end loop;
+  return (
+    select coalesce(jsonb_agg(coalesce(o.outcome, '{"status": 503, "error": "no_code_found"}') order by o.ord), '[]')
+    from private.link_outcomes(p_links, v_made) o);
+end $$;
+comment on function public.create_links(jsonb, text) is 'Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}: 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
+revoke execute on function public.create_links(jsonb, text) from public, anon, authenticated;
+grant execute on function public.create_links(jsonb, text) to service_role;
+
+create function public.find_link(p_code text) returns jsonb
+language sql stable set search_path = '' as $$
+  select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
+$$;
+comment on function public.find_link(text) is 'A link as its owners see it, null when there is none or it was deleted. For secret keys.';
+revoke execute on function public.find_link(text) from public, anon, authenticated;
+grant execute on function public.find_link(text) to service_role;
+
+-- The whole of it, as checked before: the caller has read version p_version and changed what it wants changed.
+create function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_link public.links;
+begin
+  update public.links l
+  set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
+    whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
+    max_uses = n.max_uses, utm = coalesce(n.utm, '{}'), pass_query = coalesce(n.pass_query, false),
+    tags = coalesce(n.tags, '{}'), flag_key = n.flag_key, preview = n.preview,
+    fingerprint = coalesce(n.fingerprint, false), state = coalesce(n.state, l.state),
+    version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
+  from jsonb_to_record(p_link) as n (
+    external_id text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz, expires_at timestamptz,
+    expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[], flag_key text, preview jsonb,
+    fingerprint boolean, state text)
+  where l.code = p_code and l.version = p_version and l.state <> 'deleted'
+  returning l.* into v_link;
+  if v_link.code is null then
+    return null;
+  end if;
+  -- A key password_hash that is null takes the password away; without the key it stays.
+  if p_link ? 'password_hash' then
+    delete from private.link_passwords p where p.code = p_code;
+    insert into private.link_passwords (code, hash)
+    select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+  end if;
+  return private.link_view(v_link);
+end $$;
+comment on function public.update_link(text, integer, jsonb, text) is 'Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the external id is another link''s. For secret keys.';
+revoke execute on function public.update_link(text, integer, jsonb, text) from public, anon, authenticated;
+grant execute on function public.update_link(text, integer, jsonb, text) to service_role;
+
+create function public.delete_link(p_code text, p_actor text) returns boolean
+language plpgsql volatile set search_path = '' as $$
+begin
+  update public.links l
+  set state = 'deleted', version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
+  where l.code = p_code and l.state <> 'deleted';
+  return found;
+end $$;
+comment on function public.delete_link(text, text) is 'Deletes a link for its visitors; clicks stay, and the code is never used again. False when there was none. For secret keys.';
+revoke execute on function public.delete_link(text, text) from public, anon, authenticated;
+grant execute on function public.delete_link(text, text) to service_role;
+
+create function public.list_links(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_links jsonb;
+begin
+  -- Each filter that is absent falls away before it is planned, so that a page costs a page.
+  execute format(
+    'select coalesce(jsonb_agg(private.link_view(x.l) order by x.created_at desc, x.code desc), ''[]'')
+     from (select l, l.created_at, l.code from public.links l where %s order by l.created_at desc, l.code desc limit $2) x',
+    concat_ws(' and ',
+      case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
+      case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
+      case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
+      case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
+      case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
+      case when p_filter ? 'after_code' then
+        '(l.created_at, l.code) < (($1 ->> ''after_at'')::timestamptz, ($1 ->> ''after_code'') collate "C")' end))
+  using p_filter, p_limit into v_links;
+  return v_links;
+end $$;
+comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
+revoke execute on function public.list_links(jsonb, integer) from public, anon, authenticated;
+grant execute on function public.list_links(jsonb, integer) to service_role;

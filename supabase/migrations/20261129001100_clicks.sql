@@ -1,0 +1,323 @@
+-- Clicks: a row each, written in groups after the visitor has been answered; counts that do not wait for each other;
+-- one row a link and day for as long as anybody may want to know.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+-- No foreign key to links, whose rows are never removed: the check would cost a third of the insert.
+create table public.clicks (
+  code text collate "C" not null,
+  at timestamptz not null,
+  verdict text not null constraint clicks_verdict_known check (verdict in ('human', 'bot', 'preview', 'prefetch')),
+  reason text,
+  target text not null constraint clicks_target_known check (target in ('web', 'app', 'store', 'whatsapp', 'fallback', 'preview')),
+  platform text not null,
+  country text,
+  referrer text,
+  visitor bigint,
+  user_id text,
+  token text collate "C",
+  fingerprint bigint,
+  rule smallint,
+  claimed_at timestamptz
+);
+comment on table public.clicks is 'One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
+comment on column public.clicks.code is 'The link.';
+comment on column public.clicks.at is 'When the visit was answered.';
+comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD) or prefetch (a browser, ahead of a tap).';
+comment on column public.clicks.reason is 'By what the verdict was reached; null for a human.';
+comment on column public.clicks.target is 'Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the link).';
+comment on column public.clicks.platform is 'ios, android, windows, macos, linux or other.';
+comment on column public.clicks.country is 'Two letters, where a proxy told.';
+comment on column public.clicks.referrer is 'Host of the page that it came from.';
+comment on column public.clicks.visitor is 'Keyed hash of address and browser under the day''s key: tells visitors of one day apart, and nothing else.';
+comment on column public.clicks.user_id is 'The audience user that the link named (?u=).';
+comment on column public.clicks.token is 'What was handed on with the visit, in the text of a chat or to an app, and comes back.';
+comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
+comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0, where a token was handed on to an app or store; null where none did.';
+comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
+create index clicks_link_idx on public.clicks (code, at);
+comment on index public.clicks_link_idx is 'A link''s clicks by time.';
+create index clicks_at_idx on public.clicks using brin (at);
+comment on index public.clicks_at_idx is 'Roll-up and purge by time; rows arrive in this order.';
+create unique index clicks_token_idx on public.clicks (token) where token is not null;
+comment on index public.clicks_token_idx is 'The click that a message or an app brings back.';
+create index clicks_user_idx on public.clicks (user_id, at) where user_id is not null and token is not null;
+comment on index public.clicks_user_idx is 'Whether a contact who writes has clicked just before.';
+create index clicks_fingerprint_idx on public.clicks (fingerprint, at) where fingerprint is not null;
+comment on index public.clicks_fingerprint_idx is 'Candidates for an app''s first open.';
+alter table public.clicks enable row level security;
+revoke all on public.clicks from public, anon, authenticated;
+grant select on public.clicks to authenticated;
+grant select, insert, update, delete on public.clicks to service_role;
+create policy "operators read clicks" on public.clicks for select to authenticated
+  using ((select private.has_role('operator')));
+comment on policy "operators read clicks" on public.clicks is 'A token stands for a person until it is used: operators and admins only.';
+
+create table public.click_counts (
+  code text collate "C" not null,
+  day date not null,
+  slot smallint not null,
+  human bigint not null default 0,
+  bot bigint not null default 0,
+  preview bigint not null default 0,
+  prefetch bigint not null default 0,
+  constraint click_counts_pkey primary key (code, day, slot)
+) with (fillfactor = 70);
+comment on table public.click_counts is 'Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum over the slots. Rolled up into click_days when the day is over.';
+comment on constraint click_counts_pkey on public.click_counts is 'One row a link, day and slot.';
+comment on column public.click_counts.code is 'The link.';
+comment on column public.click_counts.day is 'The day (UTC).';
+comment on column public.click_counts.slot is 'Chosen by the isolate, 0 to 15.';
+comment on column public.click_counts.human is 'By humans.';
+comment on column public.click_counts.bot is 'By bots.';
+comment on column public.click_counts.preview is 'By previews.';
+comment on column public.click_counts.prefetch is 'By browsers ahead of a tap.';
+alter table public.click_counts enable row level security;
+revoke all on public.click_counts from public, anon, authenticated;
+grant select on public.click_counts to authenticated;
+grant select, insert, update, delete on public.click_counts to service_role;
+create policy "team reads click counts" on public.click_counts for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads click counts" on public.click_counts is 'Holds no personal data: every role may read.';
+
+create table public.click_days (
+  code text collate "C" not null,
+  day date not null,
+  human bigint not null,
+  bot bigint not null,
+  preview bigint not null,
+  prefetch bigint not null,
+  visitors bigint not null,
+  platforms jsonb not null,
+  countries jsonb not null,
+  referrers jsonb not null,
+  targets jsonb not null,
+  constraint click_days_pkey primary key (code, day)
+);
+comment on table public.click_days is 'What stays of a day''s clicks of a link.';
+comment on constraint click_days_pkey on public.click_days is 'One row a link and day.';
+comment on column public.click_days.code is 'The link.';
+comment on column public.click_days.day is 'The day (UTC).';
+comment on column public.click_days.human is 'Clicks by humans.';
+comment on column public.click_days.bot is 'By bots.';
+comment on column public.click_days.preview is 'By previews.';
+comment on column public.click_days.prefetch is 'By browsers ahead of a tap.';
+comment on column public.click_days.visitors is 'Distinct humans of that day, as far as an address could be trusted.';
+comment on column public.click_days.platforms is 'Clicks by humans for each platform.';
+comment on column public.click_days.countries is 'Clicks by humans for each country.';
+comment on column public.click_days.referrers is 'Clicks by humans for each referring host, the 50 most frequent.';
+comment on column public.click_days.targets is 'Clicks by humans for each kind of target.';
+alter table public.click_days enable row level security;
+revoke all on public.click_days from public, anon, authenticated;
+grant select on public.click_days to authenticated;
+grant select, insert, update, delete on public.click_days to service_role;
+create policy "team reads click days" on public.click_days for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads click days" on public.click_days is 'Holds no personal data: every role may read.';
+
+create table private.click_batches (
+  id uuid primary key,
+  at timestamptz not null default clock_timestamp()
+);
+comment on table private.click_batches is 'Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.';
+comment on column private.click_batches.id is 'Chosen by the isolate.';
+comment on column private.click_batches.at is 'When it was written.';
+create index click_batches_at_idx on private.click_batches using brin (at);
+comment on index private.click_batches_at_idx is 'Purge by age.';
+alter table private.click_batches enable row level security;
+revoke all on private.click_batches from public, anon, authenticated;
+grant select, insert, delete on private.click_batches to service_role;
+
+-- Writing -----------------------------------------------------------------------------------------
+
+-- Lines of text rather than JSON, which costs three times as much to take apart. Counts in the order of links: two
+-- isolates that share a slot wait instead of deadlocking.
+create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
+begin
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  with given as (
+    select f.field[1] collate "C" as code, to_timestamp(f.field[2]::float8 / 1000) as at, f.field[3] as platform,
+      ('x' || f.field[4])::bit(64)::bigint as visitor, coalesce(f.field[5], 'human') as verdict,
+      coalesce(f.field[6], 'web') as target, f.field[7] as reason, f.field[8] as country, f.field[9] as referrer,
+      ('x' || f.field[10])::bit(64)::bigint as fingerprint, f.field[11] as token, f.field[12] as user_id,
+      f.field[13]::smallint as rule
+    from (
+      -- Once a line, and not once for each use of it.
+      select string_to_array(c.line, ' ', '') as field from string_to_table(p_clicks, E'\n') as c (line) offset 0
+    ) f
+  ), written as (
+    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule)
+    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule
+    from given g
+  )
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  select g.code, (g.at at time zone 'UTC')::date, (p_slot & 15)::smallint,
+    count(*) filter (where g.verdict = 'human'), count(*) filter (where g.verdict = 'bot'),
+    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch')
+  from given g
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+end $$;
+comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule. For secret keys.';
+revoke execute on function public.record_clicks(uuid, integer, text) from public, anon, authenticated;
+grant execute on function public.record_clicks(uuid, integer, text) to service_role;
+
+-- Reading -----------------------------------------------------------------------------------------
+
+create function private.click_groups(p_code text, p_from timestamptz, p_to timestamptz, p_by text, p_limit integer) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
+    select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
+      else c.referrer end, '') as name, count(*) as n
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
+    group by 1 order by 2 desc, 1 limit p_limit) g
+$$;
+comment on function private.click_groups(text, timestamptz, timestamptz, text, integer) is 'A link''s human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty text for unknown.';
+revoke execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) from public, anon, authenticated;
+grant execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) to service_role;
+
+-- A day without slots is read from its roll-up. One with slots counts them on top of what was rolled up before (nothing,
+-- but for clicks that came late), and reads the rest from the clicks themselves.
+create function private.link_days(p_code text, p_from date, p_to date) returns table (
+  day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint,
+  platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
+language sql stable set search_path = '' as $$
+  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets
+  from public.click_days d
+  where d.code = p_code and d.day between p_from and p_to
+    and not exists (select from public.click_counts n where n.code = d.code and n.day = d.day)
+  union all
+  select n.day, n.human + coalesce(d.human, 0), n.bot + coalesce(d.bot, 0), n.preview + coalesce(d.preview, 0),
+    n.prefetch + coalesce(d.prefetch, 0), (
+      select count(distinct c.visitor) from public.clicks c
+      where c.code = p_code and c.at >= b.starts and c.at < b.ends and c.verdict = 'human'),
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10)
+  from (
+    select n.day, sum(n.human)::bigint as human, sum(n.bot)::bigint as bot, sum(n.preview)::bigint as preview,
+      sum(n.prefetch)::bigint as prefetch
+    from public.click_counts n where n.code = p_code and n.day between p_from and p_to group by n.day) n
+  left join public.click_days d on d.code = p_code and d.day = n.day
+  cross join lateral (
+    select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
+$$;
+comment on function private.link_days(text, date, date) is 'A link''s days with clicks, first and last included.';
+revoke execute on function private.link_days(text, date, date) from public, anon, authenticated;
+grant execute on function private.link_days(text, date, date) to service_role;
+
+-- Roll-up and purge -------------------------------------------------------------------------------
+
+create function private.add_up(p_groups jsonb[]) returns jsonb
+language sql immutable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(s.key, s.n), '{}') from (
+    select e.key, sum(e.value::bigint) as n from unnest(p_groups) g, jsonb_each_text(g) e group by e.key) s
+$$;
+comment on function private.add_up(jsonb[]) is 'Sums objects of counts by key.';
+revoke execute on function private.add_up(jsonb[]) from public, anon, authenticated;
+grant execute on function private.add_up(jsonb[]) to service_role;
+
+-- Day by day, all links of one at once: the clicks of a day lie together, and are read once. Slots are taken away as they
+-- are added, so nothing counts twice; a click that comes late makes its day be done again.
+create function private.roll_up_clicks(p_now timestamptz, p_limit integer default 200000) returns bigint
+language plpgsql volatile set search_path = '' set work_mem = '32MB' as $$
+declare
+  v_day date;
+  v_from timestamptz;
+  v_to timestamptz;
+  v_done bigint;
+  v_count bigint := 0;
+begin
+  loop
+    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone 'UTC')::date;
+    exit when v_day is null or v_count >= p_limit;
+    v_from := v_day::timestamp at time zone 'UTC';
+    v_to := (v_day + 1)::timestamp at time zone 'UTC';
+    with over as (
+      select distinct n.code from public.click_counts n where n.day = v_day order by n.code limit p_limit - v_count
+    ), gone as (
+      -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
+      delete from public.click_counts n using over where n.code = over.code and n.day = v_day
+      returning n.code, n.human, n.bot, n.preview, n.prefetch
+    ), counted as (
+      select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
+        sum(g.prefetch)::bigint as prefetch
+      from gone g group by g.code
+    ), humans as (
+      select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+      from public.clicks c join over on over.code = c.code
+      where c.at >= v_from and c.at < v_to and c.verdict = 'human'
+    ), visitors as (
+      select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
+    ), named as (
+      -- Of these columns one is grouped by, and the others are null.
+      select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
+        coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+      from humans h
+      group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
+    ), ranked as (
+      select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
+    ), groups as (
+      select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
+      from ranked r
+      where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
+      group by r.code
+    ), summed as (
+      insert into public.click_days as d (
+        code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
+      select c.code, v_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
+        coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
+      from counted c
+      left join visitors v on v.code = c.code
+      left join groups g on g.code = c.code
+      on conflict on constraint click_days_pkey do update
+        set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
+          prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
+          countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
+      returning 1
+    )
+    select count(*) into v_done from summed;
+    v_count := v_count + v_done;
+    exit when v_done = 0;
+  end loop;
+  return v_count;
+end $$;
+comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days a call, and says how many. For the clock.';
+revoke execute on function private.roll_up_clicks(timestamptz, integer) from public, anon, authenticated;
+grant execute on function private.roll_up_clicks(timestamptz, integer) to service_role;
+
+create function private.purge_clicks(p_now timestamptz, p_limit integer default 100000) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_today date := (p_now at time zone 'UTC')::date;
+  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_clicks bigint;
+begin
+  -- A day that is not rolled up yet keeps its clicks.
+  with gone as (
+    delete from public.clicks c where c.ctid = any (array(
+      select x.ctid from public.clicks x
+      where x.at < (v_today - v_days)::timestamp at time zone 'UTC'
+        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone 'UTC', 'infinity')
+      limit p_limit)) returning 1)
+  select count(*) into v_clicks from gone;
+  delete from private.click_batches b where b.at < p_now - interval '1 day';
+  delete from private.visitor_keys k where k.day < v_today - 1;
+  delete from public.orphan_visits o where o.day < v_today - v_days;
+  return jsonb_build_object('clicks', v_clicks);
+end $$;
+comment on function private.purge_clicks(timestamptz, integer) is 'Deletes clicks older than the setting retention.click_days (90; at least 2), at most p_limit a call, and keys of visitors'' hashes once their next day is over. For the clock.';
+revoke execute on function private.purge_clicks(timestamptz, integer) from public, anon, authenticated;
+grant execute on function private.purge_clicks(timestamptz, integer) to service_role;

@@ -1,0 +1,297 @@
+-- What comes back of clicks: a message that carries the token of a click, an ad's referral, a contact who clicked
+-- just before, an app's first open; and what routing and services get to know of it.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.attributions (
+  message_id uuid primary key references public.messages (id) on delete cascade,
+  contact_id uuid not null references public.contacts (id) on delete cascade,
+  code text collate "C" references public.links (code),
+  token text collate "C",
+  confidence text not null constraint attributions_confidence_known check (confidence in ('exact', 'referral', 'contact', 'low')),
+  reason text not null constraint attributions_reason_known
+    check (reason in ('first', 'ad', 'clicked', 'repeated', 'reused', 'forwarded', 'expired')),
+  first_touch boolean not null,
+  clicked_at timestamptz,
+  user_id text,
+  ctwa_clid text,
+  referral jsonb,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint attributions_lead_back check (code is not null or referral is not null)
+);
+comment on table public.attributions is 'Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.';
+comment on column public.attributions.message_id is 'The message.';
+comment on column public.attributions.contact_id is 'Who wrote it.';
+comment on column public.attributions.code is 'The link; null for an ad of Meta''s.';
+comment on column public.attributions.token is 'The token that it carried, or of the click that it is taken to follow.';
+comment on column public.attributions.confidence is 'exact: the first message with this token. referral: Meta says which ad. contact: the contact clicked, or had used the token, within the setting deeplinks.contact_hours (24). low: a token that was forwarded, used before by somebody else, or too old.';
+comment on column public.attributions.reason is 'first, ad, clicked, repeated (same contact again), reused (another contact), forwarded or expired.';
+comment on column public.attributions.first_touch is 'Whether it is the contact''s first.';
+comment on column public.attributions.clicked_at is 'When the link was clicked.';
+comment on column public.attributions.user_id is 'The audience user that the link named.';
+comment on column public.attributions.ctwa_clid is 'Click id of the ad.';
+comment on column public.attributions.referral is 'The referral as Meta gave it.';
+comment on column public.attributions.created_at is 'When it was written.';
+create unique index attributions_exact_idx on public.attributions (token) where confidence = 'exact';
+comment on index public.attributions_exact_idx is 'A token counts as exact once, however many messages carry it at the same moment.';
+create index attributions_token_idx on public.attributions (token) where token is not null;
+comment on index public.attributions_token_idx is 'Whether a click has come back.';
+create index attributions_contact_idx on public.attributions (contact_id, created_at);
+comment on index public.attributions_contact_idx is 'A contact''s touches in order; serves the foreign key.';
+create index attributions_link_idx on public.attributions (code, created_at);
+comment on index public.attributions_link_idx is 'What a link brought; serves the foreign key.';
+alter table public.attributions enable row level security;
+revoke all on public.attributions from public, anon, authenticated;
+grant select on public.attributions to authenticated;
+grant select, insert, delete on public.attributions to service_role;
+create policy "team reads attributions" on public.attributions for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads attributions" on public.attributions is 'Names nobody: every role may read.';
+
+-- A visitor may be faster than the group in which the click is written.
+create table private.unknown_tokens (
+  message_id uuid primary key references public.messages (id) on delete cascade,
+  at timestamptz not null default clock_timestamp()
+);
+comment on table private.unknown_tokens is 'Messages with a token that no click has, or not yet: looked at again for ten minutes.';
+comment on column private.unknown_tokens.message_id is 'The message.';
+comment on column private.unknown_tokens.at is 'When it came.';
+alter table private.unknown_tokens enable row level security;
+revoke all on private.unknown_tokens from public, anon, authenticated;
+grant select, insert, delete on private.unknown_tokens to service_role;
+
+-- Attribution -------------------------------------------------------------------------------------
+
+create function private.attribution_window(p_key text, p_default integer) returns interval
+language sql stable set search_path = '' as $$
+  select make_interval(hours => coalesce((
+    select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
+$$;
+comment on function private.attribution_window(text, integer) is 'A time span from a setting in whole hours, else the default.';
+revoke execute on function private.attribution_window(text, integer) from public, anon, authenticated;
+grant execute on function private.attribution_window(text, integer) to service_role;
+
+create function private.attribute_message(p_message public.messages) returns void
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_click public.clicks;
+  v_contact uuid;
+  v_first boolean;
+  v_before public.attributions;
+  v_reason text;
+begin
+  if p_message.link_token is not null then
+    select * into v_click from public.clicks c where c.token = p_message.link_token;
+  end if;
+  if v_click.code is null and p_message.referral is null then
+    -- Somebody's invention, or a click that is not written yet.
+    insert into private.unknown_tokens (message_id) values (p_message.id) on conflict (message_id) do nothing;
+    return;
+  end if;
+  select c.contact_id into v_contact from public.conversations c where c.id = p_message.conversation_id;
+  v_first := not exists (select from public.attributions a where a.contact_id = v_contact);
+
+  if v_click.code is not null and not p_message.forwarded
+    and v_click.at > p_message.created_at - private.attribution_window('deeplinks.token_hours', 720) then
+    insert into public.attributions (
+      message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id, ctwa_clid, referral)
+    values (p_message.id, v_contact, v_click.code, v_click.token, 'exact', 'first', v_first, v_click.at, v_click.user_id,
+      p_message.referral ->> 'ctwa_clid', p_message.referral)
+    on conflict do nothing;
+    if found then
+      return;
+    end if;
+  end if;
+  if v_click.code is not null then
+    select * into v_before from public.attributions a where a.token = v_click.token and a.confidence = 'exact';
+    v_reason := case
+      when p_message.forwarded then 'forwarded'
+      when v_before.message_id is null then 'expired'
+      when v_before.contact_id = v_contact
+        and v_before.created_at > p_message.created_at - private.attribution_window('deeplinks.contact_hours', 24) then 'repeated'
+      else 'reused' end;
+  end if;
+  insert into public.attributions (
+    message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id, ctwa_clid, referral)
+  values (p_message.id, v_contact, v_click.code, v_click.token,
+    case v_reason when 'repeated' then 'contact' else case when v_reason is null then 'referral' else 'low' end end,
+    coalesce(v_reason, 'ad'), v_first, v_click.at, v_click.user_id, p_message.referral ->> 'ctwa_clid', p_message.referral)
+  on conflict do nothing;
+end $$;
+comment on function private.attribute_message(public.messages) is 'Writes where a message came from, by its token, else by its referral. The first message with a token makes it exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as that.';
+revoke execute on function private.attribute_message(public.messages) from public, anon, authenticated;
+grant execute on function private.attribute_message(public.messages) to service_role;
+
+-- In the transaction that stores the message. The trigger's condition keeps it away from every other message, which
+-- pay a comparison of two nulls.
+create function private.attribute_new_message() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform private.attribute_message(new);
+  return null;
+end $$;
+comment on function private.attribute_new_message() is 'Trigger, after insert of messages with a token or referral: private.attribute_message.';
+revoke execute on function private.attribute_new_message() from public, anon, authenticated;
+grant execute on function private.attribute_new_message() to service_role;
+create trigger attribute after insert on public.messages for each row
+  when (new.direction = 'in' and (new.link_token is not null or new.referral is not null))
+  execute function private.attribute_new_message();
+comment on trigger attribute on public.messages is 'Ties a message to the link or ad that it came from.';
+
+-- Whoever clicked as a known contact (?u= the contact's id) and then writes without the token has edited it away.
+-- Probes of indexes, whatever the statistics say at that moment: the tables that are looked into may be large.
+create function private.attribute_waiting(p_conversations uuid[], p_now timestamptz) returns void
+language plpgsql volatile set search_path = ''
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+begin
+  perform private.attribute_message(m)
+  from public.messages m
+  join (
+    select u.message_id from private.unknown_tokens u
+    join public.messages x on x.id = u.message_id
+    join public.clicks c on c.token = x.link_token) late on late.message_id = m.id
+  order by m.seq;
+  delete from private.unknown_tokens u
+  where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+
+  insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
+  select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',
+    not exists (select from public.attributions a where a.contact_id = c.contact_id), k.at, k.user_id
+  from public.conversations c
+  cross join lateral (
+    select k.* from public.clicks k
+    where k.user_id = c.contact_id::text and k.token is not null and k.target = 'whatsapp'
+      and k.at > p_now - private.attribution_window('deeplinks.contact_hours', 24)
+    order by k.at desc limit 1) k
+  cross join lateral (
+    select m.id from public.messages m
+    where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in' and m.created_at >= k.at
+      and m.link_token is null and m.referral is null
+    order by m.seq limit 1) m
+  where c.id = any (p_conversations)
+    and not exists (select from public.attributions a where a.token = k.token)
+  on conflict (message_id) do nothing;
+end $$;
+comment on function private.attribute_waiting(uuid[], timestamptz) is 'Attributes messages whose click was written after them, and ties the first waiting message of these conversations to the latest link that their contact clicked within the setting deeplinks.contact_hours, if that click has not come back otherwise.';
+revoke execute on function private.attribute_waiting(uuid[], timestamptz) from public, anon, authenticated;
+grant execute on function private.attribute_waiting(uuid[], timestamptz) to service_role;
+
+-- What routing and services get to know of the link that a message came from ----------------------
+
+create function private.without_tokens(p_text text) returns text
+language sql immutable set search_path = '' as $$
+  select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
+$$;
+comment on function private.without_tokens(text) is 'A message''s words without link tokens, all of them, and the white space before each.';
+revoke execute on function private.without_tokens(text) from public, anon, authenticated;
+grant execute on function private.without_tokens(text) to service_role;
+
+create function private.message_link(p_message_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'link', (
+      select jsonb_strip_nulls(jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags,
+        'campaign', l.campaign, 'utm', l.utm))
+      from public.links l where l.code = a.code),
+    'attribution', jsonb_strip_nulls(jsonb_build_object('confidence', a.confidence, 'reason', a.reason,
+      'first_touch', a.first_touch, 'clicked_at', a.clicked_at, 'user_id', a.user_id, 'token', a.token,
+      'ctwa_clid', a.ctwa_clid)))
+  from public.attributions a where a.message_id = p_message_id
+$$;
+comment on function private.message_link(uuid) is 'Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.';
+revoke execute on function private.message_link(uuid) from public, anon, authenticated;
+grant execute on function private.message_link(uuid) to service_role;
+
+-- An app's first open -----------------------------------------------------------------------------
+
+create function public.claim_click(p_token text, p_fingerprints text[] default null) returns jsonb
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_click public.clicks;
+  v_confidence text := 'exact';
+begin
+  if p_token is not null then
+    update public.clicks c set claimed_at = v_now
+    where c.token = p_token and c.claimed_at is null
+      and c.at > v_now - private.attribution_window('deeplinks.token_hours', 720)
+    returning c.* into v_click;
+    if not found then
+      return jsonb_build_object('error', case
+        when exists (select from public.clicks c where c.token = p_token and c.claimed_at is not null) then 'claimed'
+        else 'unknown' end);
+    end if;
+  else
+    -- Several links in the same network and on the same kind of device: no guess is better than a wrong one.
+    v_confidence := 'fingerprint';
+    update public.clicks c set claimed_at = v_now
+    where c.token = (
+        select (array_agg(x.token order by x.at desc))[1] from public.clicks x
+        where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+          and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
+          and x.claimed_at is null
+        having count(distinct x.code) = 1)
+      and c.claimed_at is null
+    returning c.* into v_click;
+    if not found then
+      return jsonb_build_object('error', 'unknown');
+    end if;
+  end if;
+  return (
+    select jsonb_strip_nulls(jsonb_build_object('code', l.code, 'confidence', v_confidence, 'clicked_at', v_click.at,
+      'user_id', v_click.user_id, 'url', l.default_url, 'app_url', l.targets -> v_click.rule -> 'app' ->> 'url',
+      'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
+    from public.links l where l.code = v_click.code);
+end $$;
+comment on function public.claim_click(text, text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
+revoke execute on function public.claim_click(text, text[]) from public, anon, authenticated;
+grant execute on function public.claim_click(text, text[]) to service_role;
+
+-- Figures -----------------------------------------------------------------------------------------
+
+create function private.link_attributions(p_code text, p_from date, p_to date) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('total', coalesce(sum(g.n), 0), 'first_touch', coalesce(sum(g.first_n), 0),
+    'by_confidence', coalesce(jsonb_object_agg(g.confidence, g.n), '{}'))
+  from (
+    select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
+    from public.attributions a
+    where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
+      and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'
+    group by a.confidence) g
+$$;
+comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.';
+revoke execute on function private.link_attributions(text, date, date) from public, anon, authenticated;
+grant execute on function private.link_attributions(text, date, date) to service_role;
+
+create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
+language sql stable set search_path = '' as $$
+  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  select jsonb_build_object(
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,
+    'clicks', (
+      select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
+        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0)) from days d),
+    'visitors', (select coalesce(sum(d.visitors), 0) from days d),
+    'days', (
+      select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
+        'prefetch', d.prefetch, 'visitors', d.visitors) order by d.day), '[]') from days d),
+    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'conversations', (
+      select count(distinct m.conversation_id)
+      from public.attributions a
+      join public.messages m on m.id = a.message_id
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
+        and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'),
+    'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
+    'countries', (select private.add_up(array_agg(d.countries)) from days d),
+    'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
+    'targets', (select private.add_up(array_agg(d.targets)) from days d))
+  from public.links l where l.code = p_code
+$$;
+comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
+revoke execute on function public.link_stats(text, date, date) from public, anon, authenticated;
+grant execute on function public.link_stats(text, date, date) to service_role;

@@ -1,0 +1,345 @@
+-- What is counted by the minute: how often and how fast the functions answer, and what became of people with a flag on
+-- and off. overview() shows it, metrics() exports it, and the guard of rollouts decides by the flags' part.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Measurements of the functions -------------------------------------------------------------------
+
+create function private.latency_buckets() returns double precision[]
+language sql immutable parallel safe set search_path = '' as $$
+  select array[1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000,
+    10000, 30000, 60000, 300000]::double precision[]
+$$;
+comment on function private.latency_buckets() is
+  'Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket more is for what took longer.';
+revoke execute on function private.latency_buckets() from public, anon, authenticated;
+grant execute on function private.latency_buckets() to service_role;
+
+create table public.measurements (
+  name text not null,
+  label text not null default '',
+  minute timestamptz not null,
+  n bigint not null,
+  ms double precision not null default 0,
+  counts bigint[] not null default '{}',
+  last_at timestamptz not null,
+  constraint measurements_pkey primary key (name, label, minute),
+  constraint measurements_counts check (n >= 0 and ms >= 0 and cardinality(counts) in (0, 28))
+) with (fillfactor = 70);
+comment on table public.measurements is
+  'What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.';
+comment on constraint measurements_pkey on public.measurements is 'One row a series and minute.';
+comment on column public.measurements.name is
+  'request (label: function and status), destination (label: name and outcome), routed, graph (label: result), messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).';
+comment on column public.measurements.label is 'Which kind of it; of several words, separated by a space. Never personal data.';
+comment on column public.measurements.minute is 'The minute''s beginning; -infinity in the row that adds up everything since the beginning.';
+comment on column public.measurements.n is 'How many.';
+comment on column public.measurements.ms is 'Milliseconds of all of them; 0 where nothing is timed.';
+comment on column public.measurements.counts is
+  'How many took at most private.latency_buckets()[i] ms and longer than the bucket before; the last for longer still. Empty where nothing is timed.';
+comment on column public.measurements.last_at is 'When the row last grew.';
+create index measurements_minute_idx on public.measurements (minute);
+comment on index public.measurements_minute_idx is 'The last minutes of everything; purge by age.';
+alter table public.measurements enable row level security;
+revoke all on public.measurements from anon, authenticated, service_role, public;
+grant select on public.measurements to authenticated;
+grant select, insert, update, delete on public.measurements to service_role;
+create policy measurements_read on public.measurements for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy measurements_read on public.measurements is 'Counts only: the whole team reads them.';
+
+create function private.add_histograms(p_a bigint[], p_b bigint[]) returns bigint[]
+language sql immutable strict parallel safe set search_path = '' as $$
+  select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
+$$;
+comment on function private.add_histograms(bigint[], bigint[]) is 'The sum of two histograms, count by count.';
+revoke execute on function private.add_histograms(bigint[], bigint[]) from public, anon, authenticated;
+grant execute on function private.add_histograms(bigint[], bigint[]) to service_role;
+
+-- In one order, so that two processes that send at the same time wait instead of deadlocking.
+create function private.add_measurements(p_measurements jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.measurements as m (name, label, minute, n, ms, counts, last_at)
+  select i.name, coalesce(i.label, ''), w.minute, i.n, i.ms, i.counts, p_now
+  from jsonb_to_recordset(p_measurements) as i (name text, label text, n bigint, ms double precision, counts bigint[])
+  cross join lateral (values ('-infinity'::timestamptz), (date_trunc('minute', p_now))) as w (minute)
+  order by 1, 2, 3
+  on conflict on constraint measurements_pkey do update
+    set n = m.n + excluded.n, ms = m.ms + excluded.ms, counts = private.add_histograms(m.counts, excluded.counts),
+      last_at = excluded.last_at
+$$;
+comment on function private.add_measurements(jsonb, timestamptz) is 'add_measurements with the time given.';
+revoke execute on function private.add_measurements(jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.add_measurements(jsonb, timestamptz) to service_role;
+
+create function public.add_measurements(p_measurements jsonb) returns void
+language sql volatile set search_path = '' as $$
+  select private.add_measurements(p_measurements, clock_timestamp())
+$$;
+comment on function public.add_measurements(jsonb) is
+  'Adds a group of measurements [{name, label, n, ms, counts}], each series once, to the minute that is open and to the total. For secret keys.';
+revoke execute on function public.add_measurements(jsonb) from public, anon, authenticated;
+grant execute on function public.add_measurements(jsonb) to service_role;
+
+-- What the rows themselves tell need not be counted on the way of a webhook: the clock counts each minute once it is over.
+create function private.count_messages(p_from timestamptz, p_to timestamptz)
+returns table (minute timestamptz, direction text, n bigint)
+language sql stable set search_path = '' as $$
+  select date_trunc('minute', m.created_at), m.direction, count(*)
+  from public.messages m
+  where m.id >= private.uuid_v7_from(p_from - interval '20 seconds')
+    and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
+    and m.created_at >= p_from and m.created_at < p_to
+  group by 1, 2
+$$;
+comment on function private.count_messages(timestamptz, timestamptz) is
+  'Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is missing yet.';
+revoke execute on function private.count_messages(timestamptz, timestamptz) from public, anon, authenticated;
+grant execute on function private.count_messages(timestamptz, timestamptz) to service_role;
+
+-- 20 seconds after its end a minute is complete: what takes longer to commit is an outage.
+create function private.sample_minutes(p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_from timestamptz;
+  v_to timestamptz := date_trunc('minute', p_now - interval '20 seconds');
+begin
+  -- Two clocks at once would count twice.
+  perform pg_advisory_xact_lock(hashtext('gatelink.sample_minutes'));
+  select max(m.minute) + interval '1 minute' into v_from
+  from public.measurements m where m.name = 'messages' and m.label = 'in' and m.minute > '-infinity';
+  v_from := coalesce(v_from, v_to - interval '1 minute');
+  -- After an outage: an hour at a time.
+  v_to := least(v_to, v_from + interval '1 hour');
+  if v_from >= v_to then
+    return 0;
+  end if;
+  with counted (name, label, minute, n) as (
+    select 'messages', d.direction, g.minute, coalesce(c.n, 0)
+    from generate_series(v_from, v_to - interval '1 minute', interval '1 minute') as g (minute)
+    cross join (values ('in'), ('out')) as d (direction)
+    left join private.count_messages(v_from, v_to) c on c.minute = g.minute and c.direction = d.direction
+    union all
+    select 'updates', e.field || ' ' || e.kind, date_trunc('minute', e.received_at), count(*)
+    from public.webhook_events e where e.received_at >= v_from and e.received_at < v_to
+    group by 2, 3
+    union all
+    select 'clicks', c.verdict || ' ' || c.target, date_trunc('minute', c.at), count(*)
+    from public.clicks c where c.at >= v_from and c.at < v_to
+    group by 2, 3
+  )
+  insert into public.measurements as m (name, label, minute, n, last_at)
+  select c.name, c.label, w.minute, sum(c.n), p_now
+  from counted c cross join lateral (values ('-infinity'::timestamptz), (c.minute)) as w (minute)
+  group by 1, 2, 3 order by 1, 2, 3
+  on conflict on constraint measurements_pkey do update set n = m.n + excluded.n, last_at = excluded.last_at;
+  return (extract(epoch from v_to - v_from) / 60)::integer;
+end $$;
+comment on function private.sample_minutes(timestamptz) is
+  'Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many minutes. For the clock.';
+revoke execute on function private.sample_minutes(timestamptz) from public, anon, authenticated;
+
+create function private.purge_measurements(p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '25 hours';
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function private.purge_measurements(timestamptz) is
+  'Deletes minutes older than a day; the totals stay. For the clock.';
+revoke execute on function private.purge_measurements(timestamptz) from public, anon, authenticated;
+
+-- Linear within a bucket, as Prometheus' histogram_quantile.
+create function private.histogram_quantile(p_counts bigint[], p_quantile double precision) returns double precision
+language sql immutable strict parallel safe set search_path = '' as $$
+  with buckets as (
+    select b.i, b.n, sum(b.n) over (order by b.i) as upto, sum(b.n) over () as total
+    from unnest(p_counts) with ordinality as b (n, i)
+  ), edges as (
+    select private.latency_buckets() as le
+  )
+  select case when b.i > cardinality(e.le) then e.le[cardinality(e.le)]
+    else coalesce(e.le[b.i - 1], 0)
+      + (e.le[b.i] - coalesce(e.le[b.i - 1], 0)) * ((p_quantile * b.total - (b.upto - b.n)) / b.n)::double precision end
+  from buckets b cross join edges e
+  where b.n > 0 and b.upto >= p_quantile * b.total
+  order by b.i limit 1
+$$;
+comment on function private.histogram_quantile(bigint[], double precision) is
+  'The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty one. What took longer than the last bound counts as that.';
+revoke execute on function private.histogram_quantile(bigint[], double precision) from public, anon, authenticated;
+grant execute on function private.histogram_quantile(bigint[], double precision) to service_role;
+
+-- Outcomes of flags -------------------------------------------------------------------------------
+
+create table public.flag_evaluations (
+  flag_key text constraint flag_evaluations_pkey primary key,
+  first_at timestamptz not null,
+  last_at timestamptz not null
+);
+comment on table public.flag_evaluations is 'When a flag was first and last asked for, to the hour: what no code asks for can go.';
+comment on constraint flag_evaluations_pkey on public.flag_evaluations is 'One row a flag.';
+comment on column public.flag_evaluations.flag_key is 'The flag. It may not exist: somebody asks for it all the same.';
+comment on column public.flag_evaluations.first_at is 'When it was first asked for.';
+comment on column public.flag_evaluations.last_at is 'When it was last asked for; up to an hour behind.';
+alter table public.flag_evaluations enable row level security;
+revoke all on public.flag_evaluations from anon, authenticated, service_role, public;
+grant select on public.flag_evaluations to authenticated;
+grant select, insert, update on public.flag_evaluations to service_role;
+create policy flag_evaluations_read on public.flag_evaluations for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy flag_evaluations_read on public.flag_evaluations is 'The whole team sees which flags are in use.';
+
+-- A limit on p95 has to be one of these: "slower than 400 ms" can then be counted exactly.
+create function private.latency_edges() returns integer[]
+language sql immutable parallel safe set search_path = '' as $$
+  select array[5, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000,
+    5000, 7500, 10000, 15000, 20000, 30000]
+$$;
+comment on function private.latency_edges() is
+  'The edges of the latency histogram in milliseconds, as in _shared/rollouts/latency.ts.';
+revoke execute on function private.latency_edges() from public, anon, authenticated;
+grant execute on function private.latency_edges() to service_role;
+
+create table public.flag_metrics (
+  flag_key text not null,
+  minute timestamptz not null,
+  arm text not null constraint flag_metrics_arm_known check (arm in ('on', 'off')),
+  n integer not null,
+  failed integer not null,
+  timed integer not null,
+  ms bigint not null,
+  le integer[] not null,
+  constraint flag_metrics_pkey primary key (flag_key, minute, arm),
+  constraint flag_metrics_counts check (0 <= failed and failed <= n and 0 <= timed and timed <= n and ms >= 0),
+  constraint flag_metrics_histogram check (cardinality(le) = 27)
+) with (fillfactor = 70);
+comment on table public.flag_metrics is
+  'Outcomes by flag, arm and minute; at most one a person and minute, the first. Counted in the functions, sent in groups.';
+comment on constraint flag_metrics_pkey on public.flag_metrics is 'A minute of a flag''s arm; both arms lie beside each other.';
+comment on column public.flag_metrics.flag_key is 'The flag.';
+comment on column public.flag_metrics.minute is 'The minute''s beginning.';
+comment on column public.flag_metrics.arm is 'on or off: what the flag said for the person.';
+comment on column public.flag_metrics.n is 'Outcomes.';
+comment on column public.flag_metrics.failed is 'Failures among them.';
+comment on column public.flag_metrics.timed is 'Outcomes whose time is known.';
+comment on column public.flag_metrics.ms is 'Milliseconds of all that were timed.';
+comment on column public.flag_metrics.le is
+  'Cumulative histogram of those: how many took at most private.latency_edges()[i] ms.';
+create index flag_metrics_minute_idx on public.flag_metrics using brin (minute);
+comment on index public.flag_metrics_minute_idx is 'Purge by age.';
+alter table public.flag_metrics enable row level security;
+revoke all on public.flag_metrics from anon, authenticated, service_role, public;
+grant select on public.flag_metrics to authenticated;
+grant select, insert, update, delete on public.flag_metrics to service_role;
+create policy flag_metrics_read on public.flag_metrics for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy flag_metrics_read on public.flag_metrics is 'Counts only: the whole team reads them.';
+
+create function private.add_histograms(p_a integer[], p_b integer[]) returns integer[]
+language sql immutable strict parallel safe set search_path = '' as $$
+  select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
+$$;
+comment on function private.add_histograms(integer[], integer[]) is 'The sum of two histograms, count by count.';
+revoke execute on function private.add_histograms(integer[], integer[]) from public, anon, authenticated;
+grant execute on function private.add_histograms(integer[], integer[]) to service_role;
+
+-- The guard reads a minute 20 seconds after its end and decides by what it read. What comes later than 10 seconds counts
+-- in the minute that is open then, so that a minute once read never changes, and evidence can be recomputed for ever.
+-- A clock that runs ahead cannot write into the future either.
+create function private.record_outcomes(p_outcomes jsonb, p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le)
+  select o.flag, g.minute, o.arm, sum(o.n), sum(o.failed), sum(o.timed), sum(o.ms), (
+    select array_agg(t.total order by t.i) from (
+      select e.i, sum(e.count::integer)::integer as total
+      from unnest(array_agg(o.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
+      group by e.i) t)
+  from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
+    ms bigint, le jsonb)
+  cross join lateral (
+    select least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
+      date_trunc('minute', p_now)) as minute
+  ) g
+  group by o.flag, g.minute, o.arm
+  order by 1, 2, 3
+  on conflict on constraint flag_metrics_pkey do update
+    set n = m.n + excluded.n, failed = m.failed + excluded.failed, timed = m.timed + excluded.timed,
+      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le)
+$$;
+comment on function private.record_outcomes(jsonb, timestamptz) is 'The outcomes part of record_outcomes, with the time given.';
+revoke execute on function private.record_outcomes(jsonb, timestamptz) from public, anon, authenticated;
+grant execute on function private.record_outcomes(jsonb, timestamptz) to service_role;
+
+create function private.record_evaluations(p_flags text[], p_now timestamptz) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.flag_evaluations as e (flag_key, first_at, last_at)
+  select distinct f.key, p_now, p_now from unnest(p_flags) as f (key) order by f.key
+  on conflict on constraint flag_evaluations_pkey do update
+    set last_at = excluded.last_at where e.last_at < excluded.last_at - interval '50 minutes'
+$$;
+comment on function private.record_evaluations(text[], timestamptz) is
+  'Notes that these flags were asked for. A flag''s row changes once an hour at most.';
+revoke execute on function private.record_evaluations(text[], timestamptz) from public, anon, authenticated;
+grant execute on function private.record_evaluations(text[], timestamptz) to service_role;
+
+create function public.record_outcomes(p_outcomes jsonb, p_evaluated text[] default '{}') returns void
+language sql volatile set search_path = '' as $$
+  select private.record_evaluations(p_evaluated, clock_timestamp());
+  select private.record_outcomes(p_outcomes, clock_timestamp());
+$$;
+comment on function public.record_outcomes(jsonb, text[]) is
+  'Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le}], and notes the flags that were asked for. For secret keys.';
+revoke execute on function public.record_outcomes(jsonb, text[]) from public, anon, authenticated;
+grant execute on function public.record_outcomes(jsonb, text[]) to service_role;
+
+create function private.purge_flag_metrics(p_now timestamptz, p_limit integer default 100000) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
+  delete from public.flag_metrics m where ctid = any (array(
+    select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function private.purge_flag_metrics(timestamptz, integer) is
+  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.';
+revoke execute on function private.purge_flag_metrics(timestamptz, integer) from public, anon, authenticated;
+
+-- Flags that look done with -----------------------------------------------------------------------
+
+create function public.stale_flags(p_now timestamptz default now())
+returns table (key text, why text, since timestamptz)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return query
+    select s.key, w.why, w.since
+    from public.settings s
+    left join public.flag_evaluations e on e.flag_key = s.key
+    cross join lateral (
+      select 'fully_on', s.updated_at
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
+        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
+          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
+      union all
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
+    ) as w (why, since)
+    where s.key like '%.enabled'
+    order by s.key, w.why;
+end $$;
+comment on function public.stale_flags(timestamptz) is
+  'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
+revoke execute on function public.stale_flags(timestamptz) from public, anon;
+grant execute on function public.stale_flags(timestamptz) to authenticated, service_role;

@@ -1,0 +1,442 @@
+-- The guard of rollouts, the pure part: whether few failures are few enough, what a stage's minutes say, and whether it has
+-- shown enough. _shared/rollouts/{confidence,series,guard,progress}.ts say what is done and why, and do the same;
+-- tests/database/rollout_guard_test.ts holds the two to the same last digit.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Confidence: binomial, in the same steps as _shared/rollouts/confidence.ts -----------------------
+
+create function private.ln_factorial(p_n bigint) returns double precision
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  v_product double precision := 1;
+  n double precision := p_n;
+begin
+  if p_n <= 20 then
+    for i in 2..p_n loop
+      v_product := v_product * i;
+    end loop;
+    return ln(v_product);
+  end if;
+  return (n + 0.5::double precision) * ln(n) - n + 0.9189385332046727::double precision
+    + 1 / (12 * n) - 1 / (360 * n * n * n);
+end $$;
+comment on function private.ln_factorial(bigint) is 'ln(n!), by Stirling''s series beyond 20.';
+revoke execute on function private.ln_factorial(bigint) from public, anon, authenticated;
+
+create function private.chance_of_so_few(p_k bigint, p_n bigint, p_rate double precision) returns bigint
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  k double precision := p_k;
+  n double precision := p_n;
+  v_exponent double precision;
+  v_term double precision;
+  v_sum double precision;
+  i double precision;
+begin
+  if k >= n * p_rate then
+    return 1000000;
+  end if;
+  v_exponent := private.ln_factorial(p_n) - private.ln_factorial(p_k) - private.ln_factorial(p_n - p_k) + k * ln(p_rate)
+    + (n - k) * ln(1 - p_rate);
+  if v_exponent < -700 then
+    return 0;
+  end if;
+  v_term := exp(v_exponent);
+  v_sum := v_term;
+  i := k;
+  while i > 0 and v_term > v_sum * 1e-10::double precision loop
+    v_term := v_term * i * (1 - p_rate) / ((n - i + 1) * p_rate);
+    v_sum := v_sum + v_term;
+    i := i - 1;
+  end loop;
+  return round(v_sum * 1000000);
+end $$;
+comment on function private.chance_of_so_few(bigint, bigint, double precision) is
+  'The chance of k or fewer failures among n at a rate, in millionths; a million where k is no fewer than expected.';
+revoke execute on function private.chance_of_so_few(bigint, bigint, double precision) from public, anon, authenticated;
+
+create function private.surely_below(p_failed bigint, p_n bigint, p_limit double precision) returns boolean
+language sql immutable parallel safe set search_path = '' as $$
+  select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
+$$;
+comment on function private.surely_below(bigint, bigint, double precision) is
+  'Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).';
+revoke execute on function private.surely_below(bigint, bigint, double precision) from public, anon, authenticated;
+
+-- The sequential tests, in whole millionths, with the few fractions in the same order -------------
+
+create type private.guard_tally as (n bigint, k bigint, q bigint, m bigint);
+comment on type private.guard_tally is
+  'How one thing lies over the minutes of an arm: outcomes, failures among them, the sum of k^2 / n in millionths, minutes.';
+
+create type private.guard_quiet as ("on" bigint, off bigint, failed bigint);
+comment on type private.guard_quiet is
+  'Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.';
+
+create type private.guard_series as (
+  "on" private.guard_tally, off private.guard_tally, quiet private.guard_quiet, absolute bigint[], relative bigint[], trouble bigint
+);
+comment on type private.guard_series is
+  'One thing watched, failures or slow ones: tallies of both arms, what is not yet in S, S of the five alternatives of both tests, S of the arm without the flag.';
+
+-- What S of the alternatives 1.5, 2, 3, 5, 10 and (for trouble) 2 moves by, in millionths: for a failure and for a success.
+create function private.guard_logs(p_rate double precision, out failure bigint[], out success bigint[])
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  r double precision;
+begin
+  foreach r in array array[1.5, 2, 3, 5, 10, 2]::double precision[] loop
+    r := least(r, 0.95::double precision / p_rate);
+    failure := failure || round(ln(r) * 1000000)::bigint;
+    success := success || round(ln((1 - r * p_rate) / (1 - p_rate)) * 1000000)::bigint;
+  end loop;
+end $$;
+comment on function private.guard_logs(double precision) is
+  'The steps of the absolute tests at an allowed rate: logarithms of likelihood ratios, in millionths.';
+revoke execute on function private.guard_logs(double precision) from public, anon, authenticated;
+
+-- One function, and the alternatives written out: calls and loops would take most of the time.
+create function private.guard_test(
+  p_series private.guard_series, p_failure bigint[], p_success bigint[], p_on private.guard_tally, p_off private.guard_tally
+) returns private.guard_series
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  c_most constant bigint := 2 * 4605170;
+  c_lr constant bigint[] := array[405465, 693147, 1098612, 1609438, 2302585];
+  c_million constant double precision := 1000000;
+  s private.guard_series := p_series;
+  a private.guard_tally := p_series."on";
+  b private.guard_tally := p_series.off;
+  q private.guard_quiet := p_series.quiet;
+  v_on bigint := q."on";
+  v_on_k bigint := 0;
+  v_off bigint := q.off;
+  v_off_k bigint := q.failed;
+  v_ok bigint;
+  v_k bigint;
+  v_scatter bigint;
+  v_n double precision;
+begin
+  a := row(a.n + p_on.n, a.k + p_on.k, a.q + p_on.q, a.m + p_on.m);
+  b := row(b.n + p_off.n, b.k + p_off.k, b.q + p_off.q, b.m + p_off.m);
+  s."on" := a;
+  s.off := b;
+  if p_on.k = 0 then
+    s.quiet := row(v_on + p_on.n, v_off + p_off.n, v_off_k + p_off.k);
+    return s;
+  end if;
+  s.quiet := row(0, 0, 0);
+  -- The scatter of both arms in thousandths, at least 1000: see scatter() in series.ts.
+  v_scatter := greatest(1000,
+    case when a.k > 0 and a.k < a.n and a.m >= 2 then floor(1000 * ((a.q / c_million - a.k::double precision * a.k / a.n)
+      / (a.k::double precision / a.n * (1 - a.k::double precision / a.n)) + 10) / (a.m - 1 + 10))::bigint end,
+    case when b.k > 0 and b.k < b.n and b.m >= 2 then floor(1000 * ((b.q / c_million - b.k::double precision * b.k / b.n)
+      / (b.k::double precision / b.n * (1 - b.k::double precision / b.n)) + 10) / (b.m - 1 + 10))::bigint end);
+  -- First what was quiet, then this minute.
+  loop
+    v_ok := v_on - v_on_k;
+    s.absolute := array[
+      greatest(0, s.absolute[1] + (v_on_k * p_failure[1] + v_ok * p_success[1]) * 1000 / v_scatter),
+      greatest(0, s.absolute[2] + (v_on_k * p_failure[2] + v_ok * p_success[2]) * 1000 / v_scatter),
+      greatest(0, s.absolute[3] + (v_on_k * p_failure[3] + v_ok * p_success[3]) * 1000 / v_scatter),
+      greatest(0, s.absolute[4] + (v_on_k * p_failure[4] + v_ok * p_success[4]) * 1000 / v_scatter),
+      greatest(0, s.absolute[5] + (v_on_k * p_failure[5] + v_ok * p_success[5]) * 1000 / v_scatter)];
+    s.trouble := least(c_most, greatest(0,
+      s.trouble + (v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]) * 1000 / v_scatter));
+    v_k := v_on_k + v_off_k;
+    if v_on > 0 and v_off > 0 and v_k > 0 then
+      v_n := v_on + v_off;
+      s.relative := array[
+        greatest(0, s.relative[1] + (v_on_k * c_lr[1] + v_k * round(ln(v_n / (1.5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[2] + (v_on_k * c_lr[2] + v_k * round(ln(v_n / (2::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[3] + (v_on_k * c_lr[3] + v_k * round(ln(v_n / (3::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[4] + (v_on_k * c_lr[4] + v_k * round(ln(v_n / (5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[5] + (v_on_k * c_lr[5] + v_k * round(ln(v_n / (10::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter)];
+    end if;
+    exit when v_on_k > 0;
+    v_on := p_on.n;
+    v_on_k := p_on.k;
+    v_off := p_off.n;
+    v_off_k := p_off.k;
+  end loop;
+  return s;
+end $$;
+comment on function private.guard_test(private.guard_series, bigint[], bigint[], private.guard_tally, private.guard_tally) is
+  'Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.';
+revoke execute on function private.guard_test(private.guard_series, bigint[], bigint[], private.guard_tally, private.guard_tally)
+  from public, anon, authenticated;
+
+-- What is watched and asked for -------------------------------------------------------------------
+
+create function private.guard_watch(p_stage public.rollout_stages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'control', p_stage.percentage < 100,
+    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
+    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
+      'minutes', p_stage.roll_back_when #> '{plain,minutes}',
+      'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
+      'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
+      'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
+    'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+$$;
+comment on function private.guard_watch(public.rollout_stages) is 'What the guard watches during a stage.';
+revoke execute on function private.guard_watch(public.rollout_stages) from public, anon, authenticated;
+
+create function private.guard_criteria(p_stage public.rollout_stages) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('hold_minutes', p_stage.hold_minutes, 'min_samples', p_stage.min_samples,
+    'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
+$$;
+comment on function private.guard_criteria(public.rollout_stages) is 'What a stage asks for before the next one.';
+revoke execute on function private.guard_criteria(public.rollout_stages) from public, anon, authenticated;
+
+-- The minutes -------------------------------------------------------------------------------------
+
+create function private.guard_begin(p_minute bigint) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'errors', series.empty, 'slow', series.empty)
+  from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
+    "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
+    "trouble": 0}'::jsonb as empty) series
+$$;
+comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
+revoke execute on function private.guard_begin(bigint) from public, anon, authenticated;
+
+-- In one pass over the index. A day has 1,440 minutes and few in which somebody with the flag fails: those between are added
+-- up here, not one by one in a loop.
+create function private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_from bigint, p_to bigint)
+returns table (
+  minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint,
+  off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint,
+  on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint
+)
+-- plpgsql keeps the plan. A flag's minutes lie one on a page, in the order of the index: a bitmap of them would only cost.
+language plpgsql stable set search_path = '' set enable_bitmapscan = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select date_part('epoch', max(s.minute))::bigint / 60, coalesce(sum(s.on_n), 0), coalesce(sum(s.on_failed), 0),
+    coalesce(sum(s.on_timed), 0), coalesce(sum(s.on_slow), 0), coalesce(sum(s.on_late), 0), coalesce(sum(s.on_ms), 0)::bigint,
+    coalesce(sum(s.off_n), 0), coalesce(sum(s.off_failed), 0), coalesce(sum(s.off_timed), 0), coalesce(sum(s.off_slow), 0),
+    coalesce(sum(s.off_ms), 0)::bigint,
+    coalesce(date_part('epoch', max(s.heard))::bigint / 60, 0),
+    count(s.on_n), count(nullif(s.on_timed, 0)), count(s.off_n), count(nullif(s.off_timed, 0)),
+    coalesce(sum(s.off_failed::bigint * s.off_failed * 1000000 / s.off_n) filter (where s.off_failed > 0), 0)::bigint,
+    coalesce(sum(s.off_slow::bigint * s.off_slow * 1000000 / s.off_timed) filter (where s.off_slow > 0), 0)::bigint
+  from (
+    -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+      a.late as on_late, a.ms as on_ms, b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms,
+      2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
+        - coalesce(a.moves or p_plain is not null, false)::integer as span
+    from (
+      select o.minute, o.n, o.failed, o.timed, o.late, o.slow, o.ms, o.failed > 0 or o.slow > 0 as moves
+      from (
+        select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+          coalesce(m.timed - m.le[p_late], 0) as late, case when p_plain is not null then m.ms end as ms
+        from public.flag_metrics m
+        where m.flag_key = p_flag_key and m.arm = 'on' and m.n > 0
+          and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
+        offset 0
+      ) o
+    ) a
+    full join (
+      select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+        case when p_plain is not null then m.ms end as ms
+      from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'off' and m.n > 0
+        and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
+      offset 0
+    ) b on b.minute = a.minute
+  ) s
+  group by s.span
+  order by 1;
+end $$;
+comment on function private.guard_spans(text, integer, integer, integer, bigint, bigint) is
+  'A flag''s minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are watched (p_plain; milliseconds are added up only then).';
+revoke execute on function private.guard_spans(text, integer, integer, integer, bigint, bigint) from public, anon, authenticated;
+
+create type private.guard_taken as (state jsonb, alarm jsonb, minutes jsonb, path jsonb);
+comment on type private.guard_taken is
+  'What became of minutes: the state after them, the alarm {verdict, rule, minute} that they ended in, the spans as they were read, the path of S.';
+
+create function private.guard_take(p_flag_key text, p_watch jsonb, p_late_ms integer, p_state jsonb, p_to bigint)
+returns private.guard_taken
+language plpgsql stable set search_path = '' as $$
+declare
+  c_alarm constant bigint := 10819778;
+  c_supported constant bigint := 8517193;
+  c_unclear constant bigint := 4 * 10819778;
+  c_trouble constant bigint := 4605170;
+  c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
+  v_control boolean := (p_watch ->> 'control')::boolean;
+  v_rate double precision := (p_watch ->> 'error_rate')::double precision;
+  v_slow integer := array_position(private.latency_edges(), (p_watch ->> 'p95_ms')::integer);
+  v_no_errors boolean := (p_watch ->> 'no_errors')::boolean;
+  v_plain integer := (p_watch #>> '{plain,minutes}')::integer;
+  v_plain_samples bigint := (p_watch #>> '{plain,min_samples}')::bigint;
+  v_plain_rate double precision := (p_watch #>> '{plain,error_rate}')::double precision;
+  v_plain_ms double precision := (p_watch #>> '{plain,mean_ms}')::double precision;
+  v_minute bigint := (p_state ->> 'minute')::bigint;
+  v_since bigint := (p_state ->> 'since')::bigint;
+  v_window bigint := (p_state ->> 'window')::bigint;
+  v_heard bigint := (p_state ->> 'heard')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_failed bigint := (p_state #>> '{seen,failed}')::bigint;
+  v_timed bigint := (p_state #>> '{seen,timed}')::bigint;
+  v_late bigint := (p_state #>> '{seen,late}')::bigint;
+  e private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'errors');
+  s private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'slow');
+  e_logs record;
+  s_logs record;
+  m record;
+  v_moved boolean;
+  -- S of the alternative that it is largest for.
+  e_abs bigint;
+  e_rel bigint;
+  s_abs bigint;
+  s_rel bigint;
+  v_enough bigint;
+  v_verdict text;
+  v_rule text;
+  v_minutes jsonb[] := '{}';
+  v_path jsonb[] := '{}';
+begin
+  select * into e_logs from private.guard_logs(v_rate);
+  select * into s_logs from private.guard_logs(0.05);
+
+  for m in
+    -- With the sums of both arms over the last minutes, for the plain thresholds.
+    select t.*, (sum(t.on_n) over w)::bigint as w_on_n, (sum(t.on_failed) over w)::bigint as w_on_failed,
+      (sum(t.on_timed) over w)::bigint as w_on_timed, (sum(t.on_ms) over w)::bigint as w_on_ms,
+      (sum(t.off_n) over w)::bigint as w_off_n, (sum(t.off_failed) over w)::bigint as w_off_failed,
+      (sum(t.off_timed) over w)::bigint as w_off_timed, (sum(t.off_ms) over w)::bigint as w_off_ms
+    from private.guard_spans(p_flag_key, v_slow, array_position(private.latency_edges(), p_late_ms), v_plain,
+      greatest(v_window, v_minute - coalesce(v_plain, 0) + 1), p_to) t
+    window w as (order by t.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
+    order by t.minute
+  loop
+    v_minutes := v_minutes || jsonb_build_array(m.minute, m.on_n, m.on_failed, m.on_timed, m.on_slow, m.on_late, m.on_ms,
+      m.off_n, m.off_failed, m.off_timed, m.off_slow, m.off_ms, m.heard, m.on_minutes, m.on_timed_minutes, m.off_minutes,
+      m.off_timed_minutes, m.off_failed_q, m.off_slow_q);
+    continue when m.minute <= v_minute;
+    v_minute := m.minute;
+    v_heard := greatest(v_heard, m.heard);
+    v_n := v_n + m.on_n;
+    v_failed := v_failed + m.on_failed;
+    v_timed := v_timed + m.on_timed;
+    v_late := v_late + m.on_late;
+    v_moved := false;
+    if v_rate is not null then
+      e := private.guard_test(e, e_logs.failure, e_logs.success,
+        row(m.on_n, m.on_failed, case when m.on_failed > 0 then m.on_failed * m.on_failed * 1000000 / m.on_n else 0 end, m.on_minutes),
+        row(m.off_n, m.off_failed, m.off_failed_q, m.off_minutes));
+      v_moved := m.on_failed > 0;
+    end if;
+    if v_slow is not null then
+      s := private.guard_test(s, s_logs.failure, s_logs.success,
+        row(m.on_timed, m.on_slow, case when m.on_slow > 0 then m.on_slow * m.on_slow * 1000000 / m.on_timed else 0 end, m.on_timed_minutes),
+        row(m.off_timed, m.off_slow, m.off_slow_q, m.off_timed_minutes));
+      v_moved := v_moved or m.on_slow > 0;
+    end if;
+    e_abs := greatest(e.absolute[1], e.absolute[2], e.absolute[3], e.absolute[4], e.absolute[5]);
+    e_rel := greatest(e.relative[1], e.relative[2], e.relative[3], e.relative[4], e.relative[5]);
+    s_abs := greatest(s.absolute[1], s.absolute[2], s.absolute[3], s.absolute[4], s.absolute[5]);
+    s_rel := greatest(s.relative[1], s.relative[2], s.relative[3], s.relative[4], s.relative[5]);
+    v_path := v_path || jsonb_build_array(m.minute, e_abs, e_rel, s_abs, s_rel);
+
+    -- The flag's own fault first.
+    if v_moved and v_control then
+      v_enough := case when e.trouble >= c_trouble or s.trouble >= c_trouble then 2 * c_alarm end;
+      if e_rel >= coalesce(v_enough, case when e_abs >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_relative';
+        exit;
+      elsif s_rel >= coalesce(v_enough, case when s_abs >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_relative';
+        exit;
+      end if;
+    end if;
+    if v_plain is not null then
+      if m.w_on_n >= v_plain_samples and m.w_on_failed > v_plain_rate * m.w_on_n then
+        v_verdict := case when v_control and m.w_off_n >= v_plain_samples and m.w_off_failed > v_plain_rate * m.w_off_n
+          then 'page' else 'roll_back' end;
+        v_rule := 'error_rate_plain';
+      elsif m.w_on_timed >= v_plain_samples and m.w_on_ms > v_plain_ms * m.w_on_timed then
+        v_verdict := case when v_control and m.w_off_timed >= v_plain_samples and m.w_off_ms > v_plain_ms * m.w_off_timed
+          then 'page' else 'roll_back' end;
+        v_rule := 'mean_plain';
+      end if;
+    end if;
+    if v_moved and v_verdict is null and e_abs >= c_alarm then
+      if not v_control or (e.off).n * 20 < (e."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_absolute';
+      elsif e.trouble >= c_trouble or e_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
+      end if;
+    end if;
+    if v_moved and v_verdict is null and s_abs >= c_alarm then
+      if not v_control or (s.off).n * 20 < (s."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_absolute';
+      elsif s.trouble >= c_trouble or s_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
+      end if;
+    end if;
+    exit when v_verdict = 'roll_back';
+    if v_verdict is not null or (v_no_errors and m.on_failed > 0)
+      or (v_moved and greatest(e_abs, s_abs) >= c_alarm) then
+      v_since := m.minute + 1;
+      v_n := 0;
+      v_failed := 0;
+      v_timed := 0;
+      v_late := 0;
+    end if;
+    if v_verdict is not null then
+      e.absolute := c_zeros;
+      s.absolute := c_zeros;
+      v_window := v_since;
+      exit;
+    end if;
+  end loop;
+
+  return row(
+    jsonb_build_object('minute', v_minute, 'since', v_since, 'window', v_window, 'heard', v_heard,
+      'seen', jsonb_build_object('n', v_n, 'failed', v_failed, 'timed', v_timed, 'late', v_late),
+      'errors', to_jsonb(e), 'slow', to_jsonb(s)),
+    case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_minute) end,
+    to_jsonb(v_minutes), to_jsonb(v_path));
+end $$;
+comment on function private.guard_take(text, jsonb, integer, jsonb, bigint) is
+  'Takes a flag''s minutes after state.minute up to p_to into the state, up to the first alarm. The spans hold the last minutes before state.minute too, where plain thresholds need them. See take() in guard.ts.';
+revoke execute on function private.guard_take(text, jsonb, integer, jsonb, bigint) from public, anon, authenticated;
+
+create function private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_hold bigint := (p_criteria ->> 'hold_minutes')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_reason text;
+begin
+  v_reason := case
+    when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
+    when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
+    when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
+    when jsonb_typeof(p_criteria -> 'error_rate') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,failed}')::bigint, v_n, (p_criteria ->> 'error_rate')::double precision) then 'error_rate'
+    when jsonb_typeof(p_criteria -> 'p95_ms') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,late}')::bigint, (p_state #>> '{seen,timed}')::bigint, 0.05) then 'p95' end;
+  return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
+end $$;
+comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
+  'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
+revoke execute on function private.guard_progress(jsonb, jsonb, bigint, bigint) from public, anon, authenticated;

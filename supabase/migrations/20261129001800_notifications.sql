@@ -1,0 +1,220 @@
+-- Who is told of rollouts: signed webhooks and Slack-compatible ones, from a queue that outlives an outage of the other side.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.notification_endpoints (
+  id uuid constraint notification_endpoints_pkey primary key default private.uuid_v7(),
+  name text not null constraint notification_endpoints_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  kind text not null constraint notification_endpoints_kind_known check (kind in ('webhook', 'slack')),
+  host text not null,
+  events text[] not null constraint notification_endpoints_events_known check (
+    events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed']),
+  state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
+  created_at timestamptz not null default now(),
+  created_by text not null default private.actor()
+);
+comment on table public.notification_endpoints is
+  'Who is told of rollouts. The address itself, which with Slack is the secret, is in private.notification_addresses.';
+comment on constraint notification_endpoints_pkey on public.notification_endpoints is 'An endpoint''s id.';
+comment on constraint notification_endpoints_name_key on public.notification_endpoints is 'An endpoint is named by people.';
+comment on column public.notification_endpoints.id is 'UUID v7.';
+comment on column public.notification_endpoints.name is 'Short name: lower-case letters, digits, - and _.';
+comment on column public.notification_endpoints.kind is
+  'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.';
+comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise.';
+comment on column public.notification_endpoints.events is 'Kinds of rollout_events that it is told of.';
+comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
+comment on column public.notification_endpoints.created_at is 'When it was added.';
+comment on column public.notification_endpoints.created_by is 'Who added it.';
+alter table public.notification_endpoints enable row level security;
+revoke all on public.notification_endpoints
+  from anon, authenticated, service_role, public;
+grant select on public.notification_endpoints to authenticated, service_role;
+create policy notification_endpoints_read on public.notification_endpoints for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy notification_endpoints_read on public.notification_endpoints is 'The team sees who is told; addresses are elsewhere.';
+
+create table private.notification_addresses (
+  endpoint_id uuid constraint notification_addresses_pkey primary key
+    references public.notification_endpoints (id) on delete cascade,
+  url text not null check (length(url) <= 2000),
+  secret text not null check (secret ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$')
+);
+comment on table private.notification_addresses is 'Where notifications go, and what signs them.';
+comment on constraint notification_addresses_pkey on private.notification_addresses is 'One address an endpoint.';
+comment on column private.notification_addresses.endpoint_id is 'The endpoint.';
+comment on column private.notification_addresses.url is 'Passed the allowlist when stored, and passes it again at each delivery. Slack''s hold a token.';
+comment on column private.notification_addresses.secret is 'Signs by Standard Webhooks; Slack does not look at the signature.';
+alter table private.notification_addresses enable row level security;
+revoke all on private.notification_addresses
+  from anon, authenticated, service_role, public;
+grant select on private.notification_addresses to service_role;
+
+create table public.notifications (
+  id uuid constraint notifications_pkey primary key default private.uuid_v7(),
+  endpoint_id uuid not null references public.notification_endpoints (id) on delete cascade,
+  event_id uuid not null references public.rollout_events (id) on delete cascade,
+  payload jsonb not null,
+  state text not null default 'pending'
+    constraint notifications_state_known check (state in ('pending', 'leased', 'delivered', 'dead')),
+  attempt integer not null default 0,
+  next_attempt_at timestamptz not null,
+  lease uuid,
+  last_error text,
+  created_at timestamptz not null default clock_timestamp(),
+  delivered_at timestamptz
+) with (fillfactor = 80);
+comment on table public.notifications is 'What is to be told to whom. Not in order: each stands for itself and says when it happened.';
+comment on constraint notifications_pkey on public.notifications is 'Sent as webhook-id, the same at each attempt.';
+comment on column public.notifications.id is 'UUID v7.';
+comment on column public.notifications.endpoint_id is 'Who is told.';
+comment on column public.notifications.event_id is 'What happened.';
+comment on column public.notifications.payload is 'The body, as it is sent.';
+comment on column public.notifications.state is 'pending, leased (under way), delivered, or dead (given up).';
+comment on column public.notifications.attempt is 'Attempts begun.';
+comment on column public.notifications.next_attempt_at is 'When it is due; while leased, when the lease ends.';
+comment on column public.notifications.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
+comment on column public.notifications.last_error is 'Why the last attempt failed, as a short code and sentence.';
+comment on column public.notifications.created_at is 'When it was queued.';
+comment on column public.notifications.delivered_at is 'When a 2xx answer came.';
+create index notifications_due_idx on public.notifications (next_attempt_at) where state in ('pending', 'leased');
+comment on index public.notifications_due_idx is 'What is due, oldest first.';
+create index notifications_endpoint_idx on public.notifications (endpoint_id);
+comment on index public.notifications_endpoint_idx is 'Serves the foreign key.';
+create index notifications_event_idx on public.notifications (event_id);
+comment on index public.notifications_event_idx is 'Who was told of an event; serves the foreign key.';
+alter table public.notifications enable row level security;
+revoke all on public.notifications
+  from anon, authenticated, service_role, public;
+grant select on public.notifications to authenticated, service_role;
+grant update on public.notifications to service_role;
+create policy notifications_read on public.notifications for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy notifications_read on public.notifications is 'The team sees what was told and whether it arrived.';
+
+-- Writing -----------------------------------------------------------------------------------------
+
+create function private.notify(p_event public.rollout_events, p_what_to_do text) returns void
+language sql volatile set search_path = '' as $$
+  insert into public.notifications (endpoint_id, event_id, next_attempt_at, payload)
+  select e.id, p_event.id, p_event.at, case e.kind
+    when 'slack' then jsonb_build_object('text', replace(replace(replace(
+      format(E'%s: %s\n%s', r.flag_key, p_event.message, p_what_to_do), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'))
+    else jsonb_build_object('type', 'rollout.' || p_event.kind, 'timestamp', to_jsonb(p_event.at), 'data', jsonb_build_object(
+      'event_id', p_event.id, 'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
+      'stage', case when s.position is not null then
+        jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
+      'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'what_to_do', p_what_to_do,
+      'actor', p_event.actor, 'reason', p_event.reason)) end
+  from public.rollouts r
+  cross join public.notification_endpoints e
+  left join public.rollout_stages s on s.rollout_id = r.id and s.position = p_event.stage
+  where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
+$$;
+comment on function private.notify(public.rollout_events, text) is 'Queues an event of a rollout for everybody who wants to be told of its kind.';
+revoke execute on function private.notify(public.rollout_events, text) from public, anon, authenticated;
+
+create function public.claim_notifications(p_limit integer default 20, p_lease_seconds integer default 60) returns jsonb
+language sql volatile set search_path = '' as $$
+  with due as (
+    select n.id from public.notifications n
+    where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp()
+    order by n.next_attempt_at limit p_limit
+    for update skip locked
+  ), leased as (
+    update public.notifications n
+    set state = 'leased', lease = gen_random_uuid(), attempt = n.attempt + 1,
+      next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    from due where n.id = due.id
+    returning n.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'url', a.url,
+    'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
+  from leased l join private.notification_addresses a on a.endpoint_id = l.endpoint_id
+$$;
+comment on function public.claim_notifications(integer, integer) is
+  'Leases notifications that are due: [{id, lease, attempt, url, secret, payload}]. For secret keys.';
+revoke execute on function public.claim_notifications(integer, integer) from public, anon, authenticated;
+grant execute on function public.claim_notifications(integer, integer) to service_role;
+
+create function public.settle_notifications(p_results jsonb) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  update public.notifications n
+  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+    delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
+    next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
+  from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
+  where n.id = r.id and n.lease = r.lease;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function public.settle_notifications(jsonb) is
+  'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
+revoke execute on function public.settle_notifications(jsonb) from public, anon, authenticated;
+grant execute on function public.settle_notifications(jsonb) to service_role;
+
+-- For people --------------------------------------------------------------------------------------
+
+create function public.add_notification_endpoint(
+  p_name text, p_kind text, p_url text,
+  p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed']
+) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_endpoint public.notification_endpoints;
+  v_secret text := private.new_webhook_secret();
+begin
+  perform private.require_role('operator');
+  if not coalesce(private.destination_permitted(p_url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host for forward first.';
+  end if;
+  insert into public.notification_endpoints (name, kind, host, events)
+  values (p_name, p_kind, substring(p_url from '^[a-zA-Z]+://([^/?]+)'), p_events)
+  on conflict (name) do nothing returning * into v_endpoint;
+  if v_endpoint.id is null then
+    raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
+  end if;
+  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, p_url, v_secret);
+  return jsonb_build_object('id', v_endpoint.id, 'name', v_endpoint.name, 'kind', v_endpoint.kind, 'host', v_endpoint.host,
+    'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
+end $$;
+comment on function public.add_notification_endpoint(text, text, text, text[]) is
+  'Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.';
+revoke execute on function public.add_notification_endpoint(text, text, text, text[]) from public, anon;
+grant execute on function public.add_notification_endpoint(text, text, text, text[]) to authenticated, service_role;
+
+create function public.set_notification_state(p_name text, p_state text) returns public.notification_endpoints
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_endpoint public.notification_endpoints;
+begin
+  perform private.require_role('operator');
+  update public.notification_endpoints set state = p_state where name = p_name returning * into v_endpoint;
+  if v_endpoint.id is null then
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+  end if;
+  return v_endpoint;
+end $$;
+comment on function public.set_notification_state(text, text) is
+  'Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that name.';
+revoke execute on function public.set_notification_state(text, text) from public, anon;
+grant execute on function public.set_notification_state(text, text) to authenticated, service_role;
+
+create function public.remove_notification_endpoint(p_name text) returns boolean
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform private.require_role('operator');
+  delete from public.notification_endpoints where name = p_name;
+  return found;
+end $$;
+comment on function public.remove_notification_endpoint(text) is
+  'Removes an endpoint with its queue; false when there was none. For operators and secret keys.';
+revoke execute on function public.remove_notification_endpoint(text) from public, anon;
+grant execute on function public.remove_notification_endpoint(text) to authenticated, service_role;

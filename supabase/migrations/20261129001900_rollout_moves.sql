@@ -1,0 +1,398 @@
+-- How a rollout moves: what is written down and told of it, its evidence, and what people do.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- What happens is written down, and told with what to do ------------------------------------------
+
+create function private.rollout_advice(p_kind text, p_rule text) returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when p_kind = 'started' then 'Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.'
+    when p_kind = 'advanced' then 'Nothing, unless people complain: then pause or roll back.'
+    when p_kind = 'resumed' then 'Nothing: the stage began anew.'
+    when p_kind = 'paused' then 'Find out what is wrong, then resume or roll back. The guard still rolls back by itself.'
+    when p_kind = 'completed' then 'Let it stand for some days, then take the flag out of the code and mark it as launched in docs/flags.md.'
+    when p_kind = 'held' then case p_rule
+      when 'no_data' then 'Nobody met the feature lately, or outcomes no longer arrive: see whether the functions run and the feature is used.'
+      when 'samples' then 'Wait: there is too little traffic for this stage. Advance by hand if you know enough.'
+      when 'error_rate' then 'Look at the failures with the flag on. Wait for more outcomes, mend it, or roll back.'
+      else 'Look at what is slow with the flag on. Wait for more outcomes, mend it, or roll back.' end
+    when p_kind = 'paged' then case
+      when p_rule = 'overdue' then 'The stage lasts longer than planned: decide whether to advance by hand, to wait or to roll back.'
+      when p_rule = 'flag_changed_by_hand' then 'The rollout is paused. Resume it to set the stage''s percentage again, or roll back.'
+      when p_rule = 'guard_failed' then 'The guard cannot judge this rollout, and nothing moves until it can: see the message, pause or roll back by hand.'
+      when p_rule in ('error_rate_unclear', 'p95_unclear') then 'There is too little without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if it is the flag. The stage begins anew.'
+      else 'It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage begins anew.' end
+    when p_kind = 'rolled_back' then 'The flag is off. Look into the evidence and the logs, mend it, and begin again with a new rollout.'
+    else '' end
+$$;
+comment on function private.rollout_advice(text, text) is 'What to do now, in a sentence, for whoever is told of an event.';
+revoke execute on function private.rollout_advice(text, text) from public, anon, authenticated;
+
+create function private.log_rollout(
+  p_rollout public.rollouts, p_at timestamptz, p_kind text, p_message text, p_verdict text default null, p_rule text default null,
+  p_evidence jsonb default null, p_reason text default null, p_tell boolean default true
+) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_event public.rollout_events;
+begin
+  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, message, evidence, rollout_version, setting_version, reason)
+  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_message, p_evidence, p_rollout.version,
+    p_rollout.setting_version, private.given_reason(p_reason))
+  returning * into v_event;
+  if p_tell then
+    perform private.notify(v_event, private.rollout_advice(p_kind, p_rule));
+  end if;
+end $$;
+comment on function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean) is
+  'Writes an event of a rollout as it now stands, and tells those who want to know.';
+revoke execute on function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean)
+  from public, anon, authenticated;
+
+create function private.rollout_told(p_id uuid, p_stage integer, p_kind text, p_rule text, p_since timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.rollout_events e
+    where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
+$$;
+comment on function private.rollout_told(uuid, integer, text, text, timestamptz) is
+  'Whether such an event was written since then: nobody wants the same page every minute.';
+revoke execute on function private.rollout_told(uuid, integer, text, text, timestamptz) from public, anon, authenticated;
+
+-- The evidence of a verdict: what it was made from, to be computed again --------------------------
+
+create function private.rollout_stage(p_rollout public.rollouts) returns public.rollout_stages
+language sql stable set search_path = '' as $$
+  select s from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage
+$$;
+comment on function private.rollout_stage(public.rollouts) is 'The stage that a rollout is in.';
+revoke execute on function private.rollout_stage(public.rollouts) from public, anon, authenticated;
+
+create function private.epoch_ms(p_at timestamptz) returns bigint
+language sql immutable parallel safe set search_path = '' as $$
+  select floor(extract(epoch from p_at) * 1000)::bigint
+$$;
+comment on function private.epoch_ms(timestamptz) is 'An instant in milliseconds since 1970.';
+revoke execute on function private.epoch_ms(timestamptz) from public, anon, authenticated;
+
+-- A minute is read 20 seconds after its end: the functions send what they counted every 5 seconds.
+create function private.closed_minute(p_now timestamptz) returns bigint
+language sql immutable parallel safe set search_path = '' as $$
+  select (private.epoch_ms(p_now) - 20000) / 60000 - 1
+$$;
+comment on function private.closed_minute(timestamptz) is 'The last minute, since 1970, of which all outcomes are in.';
+revoke execute on function private.closed_minute(timestamptz) from public, anon, authenticated;
+
+-- The guard's last words on a stage: the minutes since the last event that holds evidence, and what they come to.
+create function private.rollout_evidence(p_rollout public.rollouts, p_to bigint, p_now timestamptz, p_taken private.guard_taken default null)
+returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(p_rollout);
+  v_watch jsonb := private.guard_watch(v_stage);
+  v_criteria jsonb := private.guard_criteria(v_stage);
+  v_taken private.guard_taken := p_taken;
+begin
+  -- What the guard has just taken in is all of it when it began where the last evidence ended.
+  if (v_taken).state is null or p_rollout.guard <> p_rollout.checkpoint then
+    v_taken := private.guard_take(p_rollout.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, p_rollout.checkpoint, p_to);
+  end if;
+  return jsonb_build_object('guard', 1, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
+    'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
+    'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
+      private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
+end $$;
+comment on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken) is
+  'The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from. p_taken is what came of taking those minutes into rollouts.guard, where that was done already.';
+revoke execute on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken) from public, anon, authenticated;
+
+-- What a move is made of: the flag, the rollout and its stages in one transaction -----------------
+
+create function private.percent(p_percentage numeric) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select trim_scale(p_percentage) || ' %'
+$$;
+comment on function private.percent(numeric) is 'A percentage for people: 12.5 %.';
+revoke execute on function private.percent(numeric) from public, anon, authenticated;
+
+-- The people of earlier stages keep the feature.
+create function private.enter_stage(p_rollout public.rollouts, p_position integer, p_now timestamptz) returns public.rollouts
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_rollout public.rollouts := p_rollout;
+  v_stage public.rollout_stages;
+  v_flag public.settings;
+begin
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
+  v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
+    || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
+    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
+    v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
+  update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage and p_position <> p_rollout.stage;
+  update public.rollout_stages s set entered_at = p_now where s.rollout_id = p_rollout.id and s.position = p_position;
+  update public.rollouts r
+  set state = 'running', stage = p_position, stage_started_at = p_now, hold_reason = 'hold_time', setting_version = v_flag.version,
+    guard = b.state, checkpoint = b.state, checkpoint_at = p_now, version = r.version + 1, started_at = coalesce(r.started_at, p_now)
+  -- The minute in which the flag changes belongs to neither stage.
+  from (select private.guard_begin(private.epoch_ms(p_now) / 60000 + 1) as state) b
+  where r.id = p_rollout.id
+  returning r.* into v_rollout;
+  return v_rollout;
+end $$;
+comment on function private.enter_stage(public.rollouts, integer, timestamptz) is
+  'Sets the flag to a stage of a rollout whose row the caller has locked, and begins the stage.';
+revoke execute on function private.enter_stage(public.rollouts, integer, timestamptz) from public, anon, authenticated;
+
+create function private.end_rollout(p_rollout public.rollouts, p_state text, p_now timestamptz) returns public.rollouts
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+  v_flag public.settings;
+begin
+  select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
+  if p_state = 'completed' then
+    v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata || jsonb_build_object('rollout_percentage', 100,
+      'launched_at', to_jsonb(p_now)), v_flag.version, format('rollout %s: completed', p_rollout.id));
+  elsif v_flag.value = 'true' or v_flag.metadata -> 'schedule' ? 'on_at' then
+    -- The percentage too: whoever turns the flag on again begins with nobody but the targets. Off already, and the clock
+    -- would turn it on again: with nobody watching.
+    v_flag := public.set_setting(v_flag.key, 'false', private.without_start(v_flag.metadata) || '{"rollout_percentage": 0}', v_flag.version,
+      format('rollout %s: rolled back', p_rollout.id));
+  end if;
+  update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;
+  update public.rollouts r
+  set state = p_state, finished_at = p_now, hold_reason = null, setting_version = coalesce(v_flag.version, r.setting_version), version = r.version + 1
+  where r.id = p_rollout.id returning r.* into v_rollout;
+  return v_rollout;
+end $$;
+comment on function private.end_rollout(public.rollouts, text, timestamptz) is
+  'Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).';
+revoke execute on function private.end_rollout(public.rollouts, text, timestamptz) from public, anon, authenticated;
+
+create function private.next_stage(
+  p_rollout public.rollouts, p_now timestamptz, p_evidence jsonb, p_verdict text, p_rule text, p_reason text
+) returns public.rollouts
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+  v_stage public.rollout_stages;
+begin
+  if exists (select from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage + 1) then
+    v_rollout := private.enter_stage(p_rollout, p_rollout.stage + 1, p_now);
+    -- Somebody paused it and somebody moves it on by hand: that is no leave for the guard to go on by itself.
+    if p_rollout.state = 'paused' then
+      update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
+    end if;
+    v_stage := private.rollout_stage(v_rollout);
+    perform private.log_rollout(v_rollout, p_now, 'advanced',
+      format('%s (%s) began%s', v_stage.name, private.percent(v_stage.percentage), case v_rollout.state when 'paused' then ', and it stays paused' else '' end),
+      p_verdict, p_rule, p_evidence, p_reason);
+  else
+    v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
+    perform private.log_rollout(v_rollout, p_now, 'completed', 'completed: on for everybody', p_verdict, p_rule, p_evidence, p_reason);
+  end if;
+  return v_rollout;
+end $$;
+comment on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) is
+  'Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is paused stays paused.';
+revoke execute on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) from public, anon, authenticated;
+
+create function private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[]) returns public.rollouts
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+begin
+  select * into v_rollout from public.rollouts r where r.id = p_id for update;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.version is distinct from p_expected_version then
+    raise exception 'rollout % is at version %, not %', p_id, v_rollout.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_rollout.state <> all (p_states) then
+    raise exception 'rollout % is %', p_id, v_rollout.state using errcode = 'GL409',
+      hint = 'This needs it to be ' || array_to_string(p_states, ' or ') || '.';
+  end if;
+  return v_rollout;
+end $$;
+comment on function private.rollout_at(uuid, bigint, text[]) is
+  'Locks a rollout that is at this version and in one of these states; GL404 or GL409 when it is not.';
+revoke execute on function private.rollout_at(uuid, bigint, text[]) from public, anon, authenticated;
+
+-- People plan a rollout, start it, and move it where they know better than the guard --------------
+
+create function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text default null) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_plan jsonb := p_plan;
+  v_faults text[];
+  v_segment text;
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  if p_plan ? 'template' then
+    if not private.object_keys_within(p_plan, array['template', 'user_ids', 'segments']) then
+      raise exception 'beside template only user_ids and segments may be given' using errcode = 'GL422';
+    end if;
+    v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
+    if v_plan is null then
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard or canary';
+    end if;
+  end if;
+  v_faults := private.rollout_plan_faults(v_plan);
+  if v_faults <> '{}' then
+    raise exception 'the plan cannot be followed: %', array_to_string(v_faults, '; ') using errcode = 'GL422';
+  end if;
+  if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
+  end if;
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  where not exists (select from public.segments g where g.key = k.key) limit 1;
+  if v_segment is not null then
+    raise exception 'there is no segment %', v_segment using errcode = 'GL404';
+  end if;
+  insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when)
+  select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+  from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'created', format('a rollout of %s by the plan %s was made', p_flag_key, v_rollout.plan),
+    p_reason => p_reason, p_tell => false);
+  return v_rollout;
+end $$;
+comment on function public.create_rollout(text, jsonb, text) is
+  'Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
+revoke execute on function public.create_rollout(text, jsonb, text) from public, anon;
+grant execute on function public.create_rollout(text, jsonb, text) to authenticated, service_role;
+
+create function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text default null, p_gates jsonb default null)
+returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+  v_stage public.rollout_stages;
+  v_flag public.settings;
+  v_now numeric;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['draft']);
+  select * into v_flag from public.settings s where s.key = v_rollout.flag_key for update;
+  if v_flag.key is null then
+    raise exception 'there is no flag %', v_rollout.flag_key using errcode = 'GL404';
+  elsif exists (select from public.rollouts r where r.flag_key = v_rollout.flag_key and r.state in ('running', 'paused')) then
+    raise exception 'another rollout of % is under way', v_rollout.flag_key using errcode = 'GL409';
+  end if;
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_id and s.position = 1;
+  v_now := case when v_flag.value <> 'true' then 0 else coalesce((v_flag.metadata ->> 'rollout_percentage')::numeric,
+    case when v_flag.metadata ? 'target_user_ids' or v_flag.metadata ? 'target_segments' then 0 else 100 end) end;
+  if v_now > v_stage.percentage then
+    raise exception '% is on for % already, and the first stage would take it away from some', v_flag.key, private.percent(v_now)
+      using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
+  end if;
+  v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', format('the rollout by the plan %s began with %s (%s)',
+    v_rollout.plan, v_stage.name, private.percent(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
+  return v_rollout;
+end $$;
+comment on function public.start_rollout(uuid, bigint, text, jsonb) is
+  'Starts a rollout: sets the flag to the first stage. p_gates is kept with the event: what the launch gates said, or who overrode them. For operators and secret keys. Errors: GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
+revoke execute on function public.start_rollout(uuid, bigint, text, jsonb) from public, anon;
+grant execute on function public.start_rollout(uuid, bigint, text, jsonb) to authenticated, service_role;
+
+create function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running']);
+  update public.rollouts r set state = 'paused', hold_reason = 'paused', version = r.version + 1 where r.id = p_id returning r.* into v_rollout;
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused', format('paused at %s', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
+  return v_rollout;
+end $$;
+comment on function public.pause_rollout(uuid, bigint, text) is
+  'Keeps a rollout where it is. The guard still watches, and rolls back. For operators and secret keys. Errors: GL409 stale version or not running, GL404.';
+revoke execute on function public.pause_rollout(uuid, bigint, text) from public, anon;
+grant execute on function public.pause_rollout(uuid, bigint, text) to authenticated, service_role;
+
+create function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['paused']);
+  v_rollout := private.enter_stage(v_rollout, v_rollout.stage, clock_timestamp());
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed', format('resumed: %s begins anew', (private.rollout_stage(v_rollout)).name),
+    p_reason => p_reason);
+  return v_rollout;
+end $$;
+comment on function public.resume_rollout(uuid, bigint, text) is
+  'Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and secret keys. Errors: GL409 stale version or not paused, GL404.';
+revoke execute on function public.resume_rollout(uuid, bigint, text) from public, anon;
+grant execute on function public.resume_rollout(uuid, bigint, text) to authenticated, service_role;
+
+create function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'going on before the guard does needs a reason' using errcode = 'GL422';
+  end if;
+  return private.next_stage(v_rollout, clock_timestamp(),
+    private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp()), null, 'by_hand', p_reason);
+end $$;
+comment on function public.advance_rollout(uuid, bigint, text) is
+  'Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
+revoke execute on function public.advance_rollout(uuid, bigint, text) from public, anon;
+grant execute on function public.advance_rollout(uuid, bigint, text) to authenticated, service_role;
+
+create function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+  v_evidence jsonb;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+  v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', 'rolled back by hand: the flag is off', null, 'by_hand', v_evidence, p_reason);
+  return v_rollout;
+end $$;
+comment on function public.roll_back_rollout(uuid, bigint, text) is
+  'Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under way, GL404.';
+revoke execute on function public.roll_back_rollout(uuid, bigint, text) from public, anon;
+grant execute on function public.roll_back_rollout(uuid, bigint, text) to authenticated, service_role;
+
+create function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+  v_evidence jsonb;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'completing before the guard does needs a reason' using errcode = 'GL422';
+  end if;
+  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+  v_rollout := private.end_rollout(v_rollout, 'completed', clock_timestamp());
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', 'completed by hand: on for everybody', null, 'by_hand', v_evidence, p_reason);
+  return v_rollout;
+end $$;
+comment on function public.complete_rollout(uuid, bigint, text) is
+  'Turns the flag on for everybody and ends the rollout, whatever stages are left. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
+revoke execute on function public.complete_rollout(uuid, bigint, text) from public, anon;
+grant execute on function public.complete_rollout(uuid, bigint, text) to authenticated, service_role;

@@ -1,0 +1,337 @@
+-- The guard at work: once a minute it judges each rollout under way, and acts on it; and what it would do, told before the start.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Once a minute -----------------------------------------------------------------------------------
+
+create function private.alarm_message(p_rule text, p_verdict text, p_watch jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case p_rule
+      when 'error_rate_relative' then 'more fail with the flag on than without it'
+      when 'p95_relative' then format('more take longer than %s ms with the flag on than without it', p_watch ->> 'p95_ms')
+      when 'error_rate_plain' then format('more than %s %% failed within %s minutes', trim_scale((p_watch #>> '{plain,error_rate}')::numeric * 100), p_watch #>> '{plain,minutes}')
+      when 'mean_plain' then format('the mean was above %s ms for %s minutes', p_watch #>> '{plain,mean_ms}', p_watch #>> '{plain,minutes}')
+      when 'error_rate_absolute' then format('more than %s %% fail', trim_scale((p_watch ->> 'error_rate')::numeric * 100))
+      when 'error_rate_unclear' then format('more than %s %% fail with the flag on, and it is not clear whether it is the flag',
+        trim_scale((p_watch ->> 'error_rate')::numeric * 100))
+      when 'p95_unclear' then format('the p95 is above %s ms with the flag on, and it is not clear whether it is the flag', p_watch ->> 'p95_ms')
+      else format('the p95 is above %s ms', p_watch ->> 'p95_ms') end
+    || case when p_rule in ('error_rate_unclear', 'p95_unclear') then ''
+      when p_verdict = 'page' then ', with the flag and without it: a shared incident, the flag is not to blame'
+      else ': the flag is off' end
+$$;
+comment on function private.alarm_message(text, text, jsonb) is 'An alarm of the guard in a sentence.';
+revoke execute on function private.alarm_message(text, text, jsonb) from public, anon, authenticated;
+
+create function private.hold_message(p_reason text, p_state jsonb, p_criteria jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select 'the stage has lasted long enough, but ' || case p_reason
+    when 'no_data' then 'nobody has met the feature lately'
+    when 'samples' then format('there are %s outcomes of %s', p_state #>> '{seen,n}', p_criteria ->> 'min_samples')
+    when 'error_rate' then format('%s of %s failed, which is not surely below %s %%', p_state #>> '{seen,failed}', p_state #>> '{seen,n}',
+      trim_scale((p_criteria ->> 'error_rate')::numeric * 100))
+    else format('%s of %s took longer than %s ms, which is not surely below 5 %%', p_state #>> '{seen,late}', p_state #>> '{seen,timed}',
+      p_criteria ->> 'p95_ms') end
+$$;
+comment on function private.hold_message(text, jsonb, jsonb) is 'Why a stage that could be over is not, in a sentence.';
+revoke execute on function private.hold_message(text, jsonb, jsonb) from public, anon, authenticated;
+
+-- Somebody wrote the flag. Off is off: what a person does in an emergency stands.
+create function private.guard_by_hand(p_rollout public.rollouts, p_flag public.settings, p_now timestamptz) returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_percentage numeric := (private.rollout_stage(p_rollout)).percentage;
+  v_rollout public.rollouts;
+  rule text;
+begin
+  if p_flag.key is null or p_flag.value <> 'true' then
+    rule := 'flag_off_by_hand';
+    v_rollout := private.end_rollout(p_rollout, 'rolled_back', p_now);
+    perform private.log_rollout(v_rollout, p_now, 'rolled_back', 'rolled back: the flag was turned off by hand', null, rule,
+      private.rollout_evidence(p_rollout, private.closed_minute(p_now), p_now));
+  elsif (p_flag.metadata ->> 'rollout_percentage')::numeric is distinct from v_percentage and p_rollout.state = 'running' then
+    rule := 'flag_changed_by_hand';
+    update public.rollouts r set state = 'paused', hold_reason = 'paused', setting_version = p_flag.version, version = r.version + 1
+    where r.id = p_rollout.id returning r.* into v_rollout;
+    perform private.log_rollout(v_rollout, p_now, 'paged', format('paused: the flag was set to %s by hand, the stage has %s',
+      coalesce(private.percent((p_flag.metadata ->> 'rollout_percentage')::numeric), 'its targets alone'), private.percent(v_percentage)), 'page', rule);
+  else
+    update public.rollouts r set setting_version = p_flag.version where r.id = p_rollout.id;
+  end if;
+  return rule;
+end $$;
+comment on function private.guard_by_hand(public.rollouts, public.settings, timestamptz) is
+  'What follows when somebody else wrote a rollout''s flag: off ends the rollout, another percentage pauses it, anything else is accepted. Answers the rule, null where nothing follows.';
+revoke execute on function private.guard_by_hand(public.rollouts, public.settings, timestamptz) from public, anon, authenticated;
+
+create function private.guard_rollout(p_id uuid, p_now timestamptz, out verdict text, out rule text)
+language plpgsql volatile set search_path = '' as $$
+declare
+  r public.rollouts;
+  v_flag public.settings;
+  v_stage public.rollout_stages;
+  v_watch jsonb;
+  v_criteria jsonb;
+  v_taken private.guard_taken;
+  v_state jsonb;
+  v_evidence jsonb;
+  v_progress jsonb;
+  v_to bigint := private.closed_minute(p_now);
+  v_reason text;
+begin
+  select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
+  if not found then
+    return;
+  end if;
+  select * into v_flag from public.settings s where s.key = r.flag_key;
+  if v_flag.version is distinct from r.setting_version then
+    rule := private.guard_by_hand(r, v_flag, p_now);
+    if rule is not null then
+      verdict := case rule when 'flag_off_by_hand' then 'roll_back' else 'page' end;
+      return;
+    end if;
+    r.setting_version := v_flag.version;
+  end if;
+
+  v_stage := private.rollout_stage(r);
+  v_watch := private.guard_watch(v_stage);
+  v_criteria := private.guard_criteria(v_stage);
+  -- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
+  loop
+    v_taken := private.guard_take(r.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, r.guard, v_to);
+    v_state := v_taken.state;
+    exit when v_taken.alarm is null;
+    verdict := v_taken.alarm ->> 'verdict';
+    rule := v_taken.alarm ->> 'rule';
+    v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
+    if verdict = 'roll_back' then
+      r := private.end_rollout(r, 'rolled_back', p_now);
+      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence);
+      return;
+    end if;
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
+      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
+    where o.id = p_id returning o.* into r;
+    perform private.log_rollout(r, p_now, 'paged', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence,
+      p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
+  end loop;
+  -- The minutes after the last incident are in no evidence yet.
+  v_evidence := null;
+
+  v_progress := private.guard_progress(v_criteria, v_state, private.epoch_ms(r.stage_started_at), private.epoch_ms(p_now));
+  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
+    verdict := 'advance';
+    rule := 'criteria_met';
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    return;
+  end if;
+
+  v_reason := case when r.state = 'paused' then 'paused'
+    when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
+    else v_progress ->> 'reason' end;
+  if verdict is null then
+    verdict := 'hold';
+    rule := v_reason;
+  end if;
+  update public.rollouts o set guard = v_state, hold_reason = v_reason where o.id = p_id;
+  if v_reason is distinct from r.hold_reason and v_reason not in ('hold_time', 'paused')
+    and not private.rollout_told(p_id, r.stage, case v_reason when 'overdue' then 'paged' else 'held' end, v_reason, p_now - interval '1 hour') then
+    verdict := case v_reason when 'overdue' then 'page' else 'hold' end;
+    rule := v_reason;
+    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
+    perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
+      case v_reason when 'overdue' then format('%s has lasted longer than %s hours', v_stage.name, trim_scale(v_stage.overdue_minutes / 60.0))
+        else private.hold_message(v_reason, v_state, v_criteria) end,
+      verdict, rule, v_evidence);
+  elsif r.checkpoint_at <= p_now - interval '6 hours' then
+    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
+    perform private.log_rollout(r, p_now, 'checked', format('holds: %s', v_reason), 'hold', v_reason, v_evidence, p_tell => false);
+  end if;
+  if v_evidence is not null then
+    update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
+  end if;
+end $$;
+comment on function private.guard_rollout(uuid, timestamptz) is
+  'Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody else has it in hand.';
+revoke execute on function private.guard_rollout(uuid, timestamptz) from public, anon, authenticated;
+
+-- Failure policy: what goes wrong with one rollout is undone, told, and leaves the others alone.
+create function private.advance_rollouts(p_now timestamptz default clock_timestamp())
+returns table (rollout_id uuid, flag_key text, verdict text, rule text)
+language plpgsql volatile set search_path = '' as $$
+declare
+  r public.rollouts;
+begin
+  for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
+    rollout_id := r.id;
+    flag_key := r.flag_key;
+    begin
+      select g.verdict, g.rule into verdict, rule from private.guard_rollout(r.id, p_now) g;
+    exception when others then
+      verdict := 'page';
+      rule := 'guard_failed';
+      if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
+        perform private.log_rollout(r, p_now, 'paged', format('the guard failed: %s (%s)', sqlerrm, sqlstate), verdict, rule);
+      end if;
+    end;
+    if verdict is not null then
+      return next;
+    end if;
+  end loop;
+end $$;
+comment on function private.advance_rollouts(timestamptz) is
+  'Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.';
+revoke execute on function private.advance_rollouts(timestamptz) from public, anon, authenticated;
+
+-- Before the start: how long the stages of a plan will take, and how soon the guard would catch what goes wrong ---
+
+create function private.recent_traffic(
+  p_flag_key text, p_late_ms integer, p_now timestamptz,
+  out per_minute double precision, out failure_rate double precision, out late_rate double precision
+)
+language sql stable set search_path = '' as $$
+  with recent as (
+    select m.* from public.flag_metrics m
+    where m.flag_key = p_flag_key and m.minute > p_now - interval '7 days' and m.minute <= p_now
+  ), arms as (
+    -- How it fares without the flag, where anybody has been without it; else how it fares.
+    select * from recent where arm = 'off' or not exists (select from recent r where r.arm = 'off')
+  )
+  select (select sum(n) / greatest(1, date_part('epoch', p_now - min(minute)) / 60) from recent),
+    (select sum(failed)::double precision / nullif(sum(n), 0) from arms),
+    (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
+$$;
+comment on function private.recent_traffic(text, integer, timestamptz) is
+  'A flag''s outcomes a minute over the last 7 days, both arms, and which share failed or took longer than p_late_ms; null where nothing was counted.';
+revoke execute on function private.recent_traffic(text, integer, timestamptz) from public, anon, authenticated;
+
+create function private.samples_needed(p_rate double precision, p_limit double precision) returns bigint
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+  v_low bigint := 0;
+  v_high bigint := 1;
+  v_middle bigint;
+begin
+  if p_rate >= p_limit then
+    return null;
+  end if;
+  while not private.surely_below(ceil(p_rate * v_high)::bigint, v_high, p_limit) loop
+    v_low := v_high;
+    v_high := v_high * 2;
+    if v_high > 100000000 then
+      return null;
+    end if;
+  end loop;
+  while v_high - v_low > 1 loop
+    v_middle := (v_low + v_high) / 2;
+    if private.surely_below(ceil(p_rate * v_middle)::bigint, v_middle, p_limit) then
+      v_high := v_middle;
+    else
+      v_low := v_middle;
+    end if;
+  end loop;
+  return v_high;
+end $$;
+comment on function private.samples_needed(double precision, double precision) is
+  'How many outcomes it takes until a rate is surely below a limit, failures coming as they usually do; null where it never is.';
+revoke execute on function private.samples_needed(double precision, double precision) from public, anon, authenticated;
+
+-- S grows by its drift each minute, on average. Two minutes more: a minute has to end, and the clock has to come.
+create function private.minutes_to_catch(
+  p_on double precision, p_off double precision, p_normal double precision, p_limit double precision, p_failing double precision
+) returns integer
+language sql immutable parallel safe set search_path = '' as $$
+  select case when max(d.drift) > 0 then ceil(10.819778 / max(d.drift))::integer + 2 end
+  from (
+    select case when p_off * 20 >= p_on and p_off > 0
+      then p_on * p_failing * ln(a.r) + (p_on * p_failing + p_off * p_normal) * ln((p_on + p_off) / (a.r * p_on + p_off))
+      else p_on * (p_failing * ln(a.capped) + (1 - p_failing) * ln((1 - a.capped * p_limit) / (1 - p_limit))) end as drift
+    from (
+      select r, least(r, 0.95::double precision / p_limit) as capped from unnest(array[1.5, 2, 3, 5, 10]::double precision[]) r
+    ) a
+  ) d
+$$;
+comment on function private.minutes_to_catch(double precision, double precision, double precision, double precision, double precision) is
+  'In how many minutes the guard rolls back, usually, when p_failing of p_on outcomes a minute fail with the flag and p_normal of p_off without it; null for never.';
+revoke execute on function private.minutes_to_catch(double precision, double precision, double precision, double precision, double precision)
+  from public, anon, authenticated;
+
+create function private.forecast_stage(p_stage jsonb, p_flag_key text, p_per_minute double precision, p_failure_rate double precision, p_now timestamptz)
+returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  t record;
+  v_share double precision := (p_stage ->> 'percentage')::double precision / 100;
+  v_per_minute double precision;
+  v_limit double precision := (p_stage #>> '{roll_back_when,error_rate_above}')::double precision;
+  v_below double precision := (p_stage #>> '{advance_when,error_rate_below}')::double precision;
+  v_samples bigint := (p_stage ->> 'min_samples')::bigint;
+  v_hold bigint := (p_stage ->> 'hold_minutes')::bigint;
+  v_needed bigint;
+  v_passes boolean := true;
+  v_on double precision;
+  v_off double precision;
+  v_wait bigint;
+begin
+  select * into t from private.recent_traffic(p_flag_key, (p_stage #>> '{advance_when,p95_ms_below}')::integer, p_now);
+  v_per_minute := coalesce(p_per_minute, t.per_minute);
+  -- What nobody has measured is taken for a tenth of what the stage asks for: a tenth of the trigger may be all of that.
+  t.failure_rate := coalesce(p_failure_rate, t.failure_rate, coalesce(v_below, v_limit, 0.01) / 10);
+  if v_below is not null then
+    v_needed := private.samples_needed(t.failure_rate, v_below);
+    v_passes := v_needed is not null;
+    v_samples := greatest(v_samples, v_needed);
+  end if;
+  if p_stage #> '{advance_when,p95_ms_below}' is not null then
+    v_needed := private.samples_needed(coalesce(t.late_rate, 0.005), 0.05);
+    v_passes := v_passes and v_needed is not null;
+    v_samples := greatest(v_samples, v_needed);
+  end if;
+  -- Who is in a list, and how often they come, is not known beforehand.
+  v_on := nullif(v_per_minute * v_share, 0);
+  v_off := v_per_minute - v_on;
+  v_wait := ceil(v_samples / v_on);
+  return jsonb_build_object('name', p_stage -> 'name', 'percentage', p_stage -> 'percentage', 'hold_minutes', v_hold,
+    'per_minute', round(v_on::numeric, 2), 'samples_needed', v_samples, 'minutes_for_samples', v_wait,
+    'minutes', greatest(v_hold, v_wait), 'passes', v_passes,
+    'caught_after_minutes', case when v_limit is not null and v_on is not null then jsonb_build_object(
+      '2x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(2 * v_limit, 0.95)),
+      '5x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(5 * v_limit, 0.95)),
+      '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
+end $$;
+comment on function private.forecast_stage(jsonb, text, double precision, double precision, timestamptz) is 'The forecast for one stage of a plan.';
+revoke execute on function private.forecast_stage(jsonb, text, double precision, double precision, timestamptz) from public, anon, authenticated;
+
+create function public.forecast_rollout(
+  p_flag_key text, p_plan jsonb, p_per_minute numeric default null, p_failure_rate numeric default null, p_now timestamptz default now()
+) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_plan jsonb := p_plan;
+  v_faults text[];
+  t record;
+  v_stages jsonb;
+begin
+  perform private.require_role('viewer');
+  if p_plan ? 'template' then
+    -- Who is internal makes no difference here.
+    v_plan := private.rollout_template(p_plan ->> 'template', coalesce(p_plan -> 'user_ids', '["-"]'), p_plan -> 'segments');
+  end if;
+  v_faults := private.rollout_plan_faults(v_plan);
+  if v_faults <> '{}' then
+    raise exception 'the plan cannot be followed: %', array_to_string(v_faults, '; ') using errcode = 'GL422';
+  end if;
+  select * into t from private.recent_traffic(p_flag_key, null, p_now);
+  select jsonb_agg(private.forecast_stage(s.stage, p_flag_key, p_per_minute::double precision, p_failure_rate::double precision, p_now) order by s.i)
+  into v_stages from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
+  return jsonb_build_object('flag', p_flag_key, 'plan', coalesce(v_plan ->> 'name', 'custom'),
+    'per_minute', round(coalesce(p_per_minute, t.per_minute::numeric), 2), 'failure_rate', round(coalesce(p_failure_rate, t.failure_rate::numeric), 6),
+    'traffic', case when p_per_minute is not null then 'given' when t.per_minute is not null then 'measured' else 'unknown' end,
+    'stages', v_stages, 'minutes', (select sum((s ->> 'minutes')::bigint) from jsonb_array_elements(v_stages) s),
+    'passes', (select bool_and((s ->> 'passes')::boolean) from jsonb_array_elements(v_stages) s));
+end $$;
+comment on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) is
+  'How a plan (as create_rollout takes it) would go for a flag, by the traffic of the last 7 days or by what is given: for each stage the outcomes a minute and needed, how long it takes, whether it can pass at today''s failure rate (passes), and after how many minutes the guard rolls back what fails at 2x and 5x the allowed rate, or at 20 %. For viewers and secret keys. GL422 with what is wrong with the plan.';
+revoke execute on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) from public, anon;
+grant execute on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) to authenticated, service_role;

@@ -1,0 +1,374 @@
+-- Whether things are well: in one call for the panel, for /health/detailed, and as the function metrics prints it.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Health: each component is healthy, degraded (somebody should look) or down (it does not do its work), and says why ---
+
+-- Each component is healthy, degraded (somebody should look) or down (it does not do its work), and says why.
+create function private.database_health() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'database',
+    'status', case when c.used < 0.9 * c.most then 'healthy' else 'degraded' end,
+    'why', format('answers; %s of %s connections in use', c.used, c.most))
+  from (
+    select (select sum(d.numbackends) from pg_catalog.pg_stat_database d) as used,
+      current_setting('max_connections')::integer as most
+  ) c
+$$;
+comment on function private.database_health() is 'The database: degraded when nine tenths of its connections are in use.';
+revoke execute on function private.database_health() from public, anon, authenticated;
+grant execute on function private.database_health() to service_role;
+
+create function private.waiting(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'unrouted', (
+      select jsonb_build_object('n', count(*), 'held', count(*) filter (where held_revision is not null),
+        'oldest_seconds', round(extract(epoch from p_now - min(unrouted_since)))::integer)
+      from public.conversations where unrouted_since is not null),
+    'deliveries', (
+      select jsonb_build_object('n', count(*), 'oldest_seconds', round(extract(epoch from p_now - min(created_at)))::integer)
+      from public.deliveries where state in ('pending', 'leased')),
+    'outbound', (
+      select jsonb_build_object('n', count(*), 'oldest_seconds', round(extract(epoch from p_now - min(created_at)))::integer)
+      from public.outbound_messages where state in ('queued', 'leased')))
+$$;
+comment on function private.waiting(timestamptz) is
+  'What waits: {unrouted: {n conversations, held by a flag among them, oldest_seconds}, deliveries: {n, oldest_seconds}, outbound: {n, oldest_seconds}}. oldest_seconds is null where nothing waits.';
+revoke execute on function private.waiting(timestamptz) from public, anon, authenticated;
+grant execute on function private.waiting(timestamptz) to service_role;
+
+-- What waits for its time (a retry, a pause, a pace) is no fault; what is due and is not taken is.
+create function private.overdue_seconds(p_now timestamptz) returns integer
+language sql stable set search_path = '' as $$
+  select greatest(0, extract(epoch from p_now - least(
+    (select c.unrouted_since from public.conversations c where c.unrouted_since is not null and c.held_revision is null
+      order by c.held_revision, c.unrouted_since limit 1),
+    (select min(first.due_at) from public.destinations d
+      cross join lateral (
+        select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+        order by l.due_at limit 1) first
+      where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
+    (select min(first.due_at) from public.wa_numbers n
+      cross join lateral (
+        select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+        order by l.due_at limit 1) first),
+    p_now)))::integer
+$$;
+comment on function private.overdue_seconds(timestamptz) is
+  'For how long the oldest thing in the queues has been due that nothing holds back: no flag, pause, circuit or rate.';
+revoke execute on function private.overdue_seconds(timestamptz) from public, anon, authenticated;
+grant execute on function private.overdue_seconds(timestamptz) to service_role;
+
+create function private.queue_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'queue',
+    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
+    'why', case
+      when q.overdue >= 60 then format('something has been due for %s s and is not taken', q.overdue)
+      when q.stopped is not null then q.stopped
+      else 'nothing is overdue' end)
+  from (
+    select private.overdue_seconds(p_now) as overdue, (
+      select string_agg(format('%s %s', d.name, case when d.state = 'paused' then 'is paused' else 'keeps failing: its circuit is open' end),
+        ', ' order by d.name)
+      from public.destinations d
+      where (d.state = 'paused' or d.circuit_open_until is not null)
+        and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
+  ) q
+$$;
+comment on function private.queue_health(timestamptz) is
+  'The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps failing, down at ten minutes.';
+revoke execute on function private.queue_health(timestamptz) from public, anon, authenticated;
+grant execute on function private.queue_health(timestamptz) to service_role;
+
+create function private.clock_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'clock',
+    'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
+    'why', case when t.has_run then 'last ran ' || t.age || ' s ago'
+      when t.age <= 150 then 'starting: installed ' || t.age || ' s ago' else 'has never run' end)
+  from (
+    select r.last_at is not null as has_run,
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+    from private.config_revision i
+    left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
+  ) t
+$$;
+comment on function private.clock_health(timestamptz) is
+  'The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation minutes are counted from its beginning.';
+revoke execute on function private.clock_health(timestamptz) from public, anon, authenticated;
+grant execute on function private.clock_health(timestamptz) to service_role;
+
+create function private.graph_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'graph',
+    'status', case when g.failed = 0 then 'healthy' when g.sent > 0 then 'degraded' when g.failed < 3 then 'degraded' else 'down' end,
+    'why', format('%s of %s calls failed in 15 minutes; last success %s', g.failed, g.sent + g.failed,
+      coalesce(round(extract(epoch from p_now - g.last_success)) || ' s ago', 'not known')),
+    'last_success', g.last_success)
+  from (
+    select coalesce(sum(m.n) filter (where m.minute > '-infinity' and m.label = 'sent'), 0) as sent,
+      coalesce(sum(m.n) filter (where m.minute > '-infinity' and m.label <> 'sent'), 0) as failed,
+      max(m.last_at) filter (where m.label = 'sent' and m.minute = '-infinity') as last_success
+    from public.measurements m
+    where m.name = 'graph' and (m.minute >= p_now - interval '15 minutes' or m.minute = '-infinity')
+  ) g
+$$;
+comment on function private.graph_health(timestamptz) is
+  'Meta''s Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least three did and none succeeded.';
+revoke execute on function private.graph_health(timestamptz) from public, anon, authenticated;
+grant execute on function private.graph_health(timestamptz) to service_role;
+
+-- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
+-- ("disabled" in place of a status) is the operator's will and counts as no request.
+create function private.functions_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'functions',
+    'status', case
+      when bool_or(f.failed >= 5 and f.failed >= 0.5 * f.n) then 'down'
+      when bool_or(f.n >= 3 and f.failed >= 0.01 * f.n) then 'degraded'
+      else 'healthy' end,
+    'why', coalesce(
+      'failed in 10 minutes: ' || string_agg(
+        format('%s %s of %s requests (%s %%)', f.name, f.failed, f.n, round(100 * f.failed / f.n, 1)::real),
+        ', ' order by f.failed / f.n desc, f.name) filter (where f.failed > 0),
+      format('0 of %s requests failed in 10 minutes', coalesce(sum(f.n), 0))))
+  from (
+    select split_part(m.label, ' ', 1) as name, sum(m.n) as n,
+      coalesce(sum(m.n) filter (where split_part(m.label, ' ', 2) like '5%'), 0) as failed
+    from public.measurements m
+    where m.name = 'request' and m.minute >= p_now - interval '10 minutes' and split_part(m.label, ' ', 2) <> 'disabled'
+    group by 1
+  ) f
+$$;
+comment on function private.functions_health(timestamptz) is
+  'The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.';
+revoke execute on function private.functions_health(timestamptz) from public, anon, authenticated;
+grant execute on function private.functions_health(timestamptz) to service_role;
+
+create function private.config_health() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'config',
+    'status', case when c.faults is null then 'healthy' else 'degraded' end,
+    'why', coalesce(c.faults, format('revision %s', (select r.revision from private.config_revision r))))
+  from (
+    select string_agg(f.fault, ', ') as faults
+    from (values
+      (not exists (select from public.routes r
+          join public.route_destinations rd on rd.route_id = r.id
+          join public.destinations d on d.id = rd.destination_id and d.state = 'active' where r.active),
+        'no active route leads to an active destination'),
+      (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
+        'wa_router.enabled is off: messages are stored and wait'),
+      (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
+        'wa_send.enabled is off: nothing is sent')
+    ) as f (holds, fault) where f.holds
+  ) c
+$$;
+comment on function private.config_health() is
+  'The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.';
+revoke execute on function private.config_health() from public, anon, authenticated;
+grant execute on function private.config_health() to service_role;
+
+create function private.health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
+    private.graph_health(p_now), private.functions_health(p_now), private.config_health())
+$$;
+comment on function private.health(timestamptz) is 'Every component as {component, status: healthy | degraded | down, why}.';
+revoke execute on function private.health(timestamptz) from public, anon, authenticated;
+grant execute on function private.health(timestamptz) to service_role;
+
+create function public.health() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(), 'revision', r.revision,
+    'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
+  from private.config_revision r
+$$;
+comment on function public.health() is
+  'How each part does: {at, has: the newest migration applied, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, why}]}. For secret keys.';
+revoke execute on function public.health() from public, anon, authenticated;
+grant execute on function public.health() to service_role;
+
+-- Traffic -----------------------------------------------------------------------------------------
+
+create function private.per_minute(p_minutes integer, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  with wanted as (
+    select g.minute from generate_series(
+      date_trunc('minute', p_now) - make_interval(mins => p_minutes - 1), date_trunc('minute', p_now), interval '1 minute') as g (minute)
+  ), sampled as (
+    select m.minute, m.label as direction, m.n from public.measurements m
+    where m.name = 'messages' and m.minute in (select w.minute from wanted w)
+  ), counted as (
+    -- What the clock has not sampled yet.
+    select c.* from private.count_messages(
+      greatest((select min(w.minute) from wanted w), (select max(s.minute) + interval '1 minute' from sampled s)),
+      p_now + interval '1 minute') c
+  ), known as (
+    select * from sampled union all select * from counted
+  )
+  select jsonb_agg(jsonb_build_object('minute', w.minute,
+    'in', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'in'), 0),
+    'out', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'out'), 0)) order by w.minute)
+  from wanted w
+$$;
+comment on function private.per_minute(integer, timestamptz) is
+  'Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.';
+revoke execute on function private.per_minute(integer, timestamptz) from public, anon, authenticated;
+
+create function private.functions_since(p_from timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  with requests as materialized (
+    select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) like '5%' as failed, m.n, m.counts
+    from public.measurements m where m.name = 'request' and m.minute >= p_from
+  ), histograms as (
+    select b.name, array_agg(b.n order by b.i) as counts
+    from (
+      select r.name, c.i, sum(c.n)::bigint as n from requests r cross join lateral unnest(r.counts) with ordinality as c (n, i)
+      group by r.name, c.i
+    ) b group by b.name
+  ), totals as (
+    select r.name, sum(r.n) as requests, coalesce(sum(r.n) filter (where r.failed), 0) as errors from requests r group by r.name
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'requests', t.requests, 'errors', t.errors,
+    'p50_ms', round(private.histogram_quantile(h.counts, 0.5)::numeric, 1),
+    'p95_ms', round(private.histogram_quantile(h.counts, 0.95)::numeric, 1),
+    'p99_ms', round(private.histogram_quantile(h.counts, 0.99)::numeric, 1)) order by t.name), '[]')
+  from totals t left join histograms h on h.name = t.name
+$$;
+comment on function private.functions_since(timestamptz) is
+  'Requests, errors (5xx, but for what a kill switch refused) and latency of each function since then: [{name, requests, errors, p50_ms, p95_ms, p99_ms}].';
+revoke execute on function private.functions_since(timestamptz) from public, anon, authenticated;
+
+create function private.recent_changes(p_limit integer) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'kind', c.kind, 'what', c.what, 'who', c.who, 'why', c.why) order by c.at desc), '[]')
+  from (
+    (select h.changed_at as at, 'setting' as kind,
+      format('%s %s', h.key, case
+        when h.after is null then 'removed'
+        when h.before is null then 'set to ' || left(h.after ->> 'value', 80)
+        when h.before ->> 'value' is distinct from h.after ->> 'value'
+          then left(h.before ->> 'value', 80) || ' → ' || left(h.after ->> 'value', 80)
+        when h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}'
+          then format('%s %% → %s %%', coalesce(h.before #>> '{metadata,rollout_percentage}', '100'),
+            coalesce(h.after #>> '{metadata,rollout_percentage}', '100'))
+        when h.before #> '{metadata,schedule}' is distinct from h.after #> '{metadata,schedule}' then 'schedule changed'
+        else 'metadata changed' end || case
+        -- Whoever turned it off ought to know; the clock's own turning on takes the time away as well.
+        when h.after ->> 'value' = 'false' and h.before #> '{metadata,schedule,on_at}' is not null
+          and h.after #> '{metadata,schedule,on_at}' is null then ', no longer turned on by the clock'
+        else '' end) as what,
+      h.changed_by as who, h.reason as why
+    from public.settings_history h order by h.changed_at desc limit p_limit)
+    union all
+    (select e.at, 'rollout', format('%s %s: %s', r.flag_key, e.kind, e.message), e.actor, coalesce(e.reason, e.rule)
+    from public.rollout_events e join public.rollouts r on r.id = e.rollout_id
+    where e.kind <> 'checked' order by e.id desc limit p_limit)
+    union all
+    (select b.recorded_at, 'rollback', format('level %s: %s%s', b.level, b.target, case when b.ok then '' else ', not verified' end),
+      b.recorded_by, b.reason
+    from public.rollback_events b order by b.recorded_at desc limit p_limit)
+    union all
+    -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
+    (select r.updated_at, 'route', format('route %s %s%s', r.name, case when r.version = 1 then 'added' else 'changed' end,
+      case when r.active then '' else ', is off' end), r.updated_by, null
+    from public.routes r order by r.updated_at desc limit p_limit)
+    union all
+    (select d.updated_at, 'destination', format('destination %s %s', d.name, case
+      when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'changed, is active' end), d.updated_by, null
+    from public.destinations d order by d.updated_at desc limit p_limit)
+    union all
+    (select s.updated_at, 'segment', format('segment %s %s', s.key, case
+      when h.version is null then 'set' else format('+%s −%s', cardinality(h.added), cardinality(h.removed)) end), s.updated_by, h.reason
+    from public.segments s left join public.segment_history h on h.segment_key = s.key and h.version = s.version
+    order by s.updated_at desc limit p_limit)
+    order by at desc limit p_limit
+  ) c
+$$;
+comment on function private.recent_changes(integer) is
+  'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first: [{at, kind: setting | rollout | rollback | route | destination | segment, what, who, why}].';
+revoke execute on function private.recent_changes(integer) from public, anon, authenticated;
+
+-- The overview ------------------------------------------------------------------------------------
+
+create function private.overview(p_minutes integer, p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'at', p_now,
+    'health', private.health(p_now),
+    'per_minute', private.per_minute(p_minutes, p_now),
+    'functions', private.functions_since(date_trunc('minute', p_now) - make_interval(mins => p_minutes - 1)),
+    'queue', private.waiting(p_now),
+    'dead_letters', (
+      select count(*) from public.deliveries d where d.state = 'dead' and d.dropped_reason is null),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
+        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+      from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
+    'changes', private.recent_changes(20))
+$$;
+comment on function private.overview(integer, timestamptz) is 'overview with the time given.';
+revoke execute on function private.overview(integer, timestamptz) from public, anon, authenticated;
+
+create function public.overview(p_minutes integer default 60) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.overview(least(greatest(coalesce(p_minutes, 60), 1), 1440), clock_timestamp());
+end $$;
+comment on function public.overview(integer) is
+  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, what, who, why}]}. For viewers and secret keys.';
+revoke execute on function public.overview(integer) from public, anon;
+grant execute on function public.overview(integer) to authenticated, service_role;
+
+-- Metrics -----------------------------------------------------------------------------------------
+
+create function public.metrics() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'revision', (select r.revision from private.config_revision r),
+    'counters', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value) order by c.name, c.label), '[]')
+      from (select k.name, k.label, sum(k.value) as value from public.counters k group by k.name, k.label) c),
+    'measurements', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', m.name, 'label', m.label, 'n', m.n, 'ms', m.ms, 'counts', m.counts)
+        order by m.name, m.label), '[]')
+      from public.measurements m where m.minute = '-infinity'),
+    'clock_at', (
+      select extract(epoch from m.last_at) from public.measurements m
+      where m.name = 'messages' and m.label = 'in' and m.minute = '-infinity'),
+    'health', private.health(clock_timestamp()),
+    'queue', private.waiting(clock_timestamp()),
+    'overdue_seconds', private.overdue_seconds(clock_timestamp()),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
+        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'open', q.n, 'oldest_seconds', q.oldest_seconds, 'dead', dead.n) order by d.name), '[]')
+      from public.destinations d
+      cross join lateral (
+        select count(*) as n, coalesce(round(extract(epoch from clock_timestamp() - min(x.created_at))), 0) as oldest_seconds
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      cross join lateral (
+        select count(*) as n from public.deliveries x
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'flags', (
+      select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
+        order by s.key), '[]')
+      from public.settings s where s.key like '%.enabled'),
+    'rollouts', (
+      -- The latest of each flag.
+      select coalesce(jsonb_agg(jsonb_build_object('flag', r.flag_key, 'state', r.state, 'stage', r.stage,
+        'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason,
+        'finished_at', extract(epoch from r.finished_at)) order by r.flag_key), '[]')
+      from (select distinct on (x.flag_key) x.* from public.rollouts x order by x.flag_key, x.created_at desc) r
+      left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage))
+$$;
+comment on function public.metrics() is
+  'Everything that the function metrics prints, as it stands now. For secret keys.';
+revoke execute on function public.metrics() from public, anon, authenticated;
+grant execute on function public.metrics() to service_role;

@@ -1,0 +1,234 @@
+-- For whoever looks into a fault: where messages go, what fails by which code, what waits and why; and one message's story.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- What is going on --------------------------------------------------------------------------------
+
+create function private.waiting_because(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('what', w.what, 'n', w.n, 'oldest_seconds', w.age, 'why', w.why) order by w.age desc nulls last), '[]')
+  from (
+    select 'conversations for the router' as what, count(*) as n,
+      round(extract(epoch from p_now - min(c.unrouted_since))) as age,
+      case when c.held_revision is not null then 'the flag wa_router.enabled is off for the contact' else 'the router has not come to it' end as why
+    from public.conversations c where c.unrouted_since is not null
+    group by c.held_revision is not null
+    union all
+    select 'deliveries to ' || d.name, q.n, q.age, case
+      when d.state = 'paused' then 'the destination is paused'
+      when d.circuit_open_until is not null then format('the destination keeps failing; one delivery probes it at %s',
+        to_char(d.circuit_open_until at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      when lane.due_at > p_now then format('tried again at %s', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      when d.rate_per_second is not null then format('at most %s a second', d.rate_per_second)
+      else 'due, and not taken yet' end
+    from public.destinations d
+    cross join lateral (
+      select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
+      from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+    left join lateral (
+      select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+      order by l.due_at limit 1) lane on true
+    where q.n > 0
+    union all
+    select 'messages to send from ' || n.id, q.n, q.age, case
+      when s.value is distinct from 'true' then 'the flag wa_send.enabled is off'
+      when n.send_tat > p_now + interval '1 second' then 'the number''s pace, or a pause that Meta asked for'
+      when lane.due_at > p_now then format('due at %s, by pace or retry', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      else 'due, and not taken yet' end
+    from public.wa_numbers n
+    left join public.settings s on s.key = 'wa_send.enabled'
+    cross join lateral (
+      select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
+      from public.outbound_messages o where o.number_id = n.id and o.state in ('queued', 'leased')) q
+    left join lateral (
+      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) lane on true
+    where q.n > 0
+  ) w
+  where w.n > 0
+$$;
+comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first: [{what, n, oldest_seconds, why}].';
+revoke execute on function private.waiting_because(timestamptz) from public, anon, authenticated;
+grant execute on function private.waiting_because(timestamptz) to service_role;
+
+create function private.recent_errors(p_from timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('where', e.place, 'code', e.code, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.place, e.code), '[]')
+  from (
+    select split_part(m.label, ' ', 1) as place, split_part(m.label, ' ', 2) as code, sum(m.n) as n, max(m.last_at) as last_at
+    from public.measurements m
+    where m.name = 'request' and m.minute >= p_from and split_part(m.label, ' ', 2) >= '400'
+    group by 1, 2
+    union all
+    select 'Graph API', m.label, sum(m.n), max(m.last_at)
+    from public.measurements m where m.name = 'graph' and m.label <> 'sent' and m.minute >= p_from
+    group by m.label
+    union all
+    select d.name, split_part(split_part(a.error, ':', 1), ' ', 1) || coalesce(' ' || a.status, ''), count(*), max(a.at)
+    from public.delivery_attempts a
+    join public.deliveries x on x.id = a.delivery_id
+    join public.destinations d on d.id = x.destination_id
+    where a.at >= p_from and a.outcome <> 'delivered'
+    group by 1, 2
+  ) e
+$$;
+comment on function private.recent_errors(timestamptz) is
+  'What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch refused, Meta''s code, our word and the status): [{where, code, n, last_at}].';
+revoke execute on function private.recent_errors(timestamptz) from public, anon, authenticated;
+grant execute on function private.recent_errors(timestamptz) to service_role;
+
+create function private.diagnostics(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'at', p_now,
+    'since', p_now - interval '1 hour',
+    'routes', (
+      select coalesce(jsonb_agg(jsonb_build_object('route', r.route_name, 'reason', r.reason, 'n', r.n, 'last_at', r.last_at) order by r.n desc, r.route_name), '[]')
+      from (
+        select d.route_name, d.reason, count(*) as n, max(d.decided_at) as last_at
+        from public.routing_decisions d where d.decided_at >= p_now - interval '1 hour'
+        group by d.route_name, d.reason) r),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('destination', t.name, 'outcome', t.outcome, 'n', t.n, 'last_at', t.last_at) order by t.n desc, t.name), '[]')
+      from (
+        select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) as outcome, sum(m.n) as n, max(m.last_at) as last_at
+        from public.measurements m where m.name = 'destination' and m.minute >= p_now - interval '1 hour'
+        group by 1, 2) t),
+    'decisions', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', d.decided_at, 'message_id', d.message_id, 'contact', d.contact,
+        'route', d.route_name, 'reason', d.reason, 'destinations', (
+          select coalesce(jsonb_agg(coalesce(t.name, w.id::text) order by w.i), '[]')
+          from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id),
+        'explanation', d.explanation, 'revision', d.revision) order by d.decided_at desc), '[]')
+      from (select * from public.routing_decisions x order by x.decided_at desc limit 50) d),
+    'flags', (
+      select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true',
+        'percentage', s.metadata -> 'rollout_percentage',
+        'targets', case jsonb_typeof(s.metadata -> 'target_user_ids') when 'array' then jsonb_array_length(s.metadata -> 'target_user_ids') else 0 end,
+        'version', s.version, 'updated_at', s.updated_at, 'updated_by', s.updated_by) order by s.key), '[]')
+      from public.settings s where s.key like '%.enabled'),
+    'errors', private.recent_errors(p_now - interval '1 hour'),
+    'waiting', private.waiting_because(p_now))
+$$;
+comment on function private.diagnostics(timestamptz) is 'diagnostics with the time given.';
+revoke execute on function private.diagnostics(timestamptz) from public, anon, authenticated;
+grant execute on function private.diagnostics(timestamptz) to service_role;
+
+create function public.diagnostics() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.diagnostics(clock_timestamp());
+end $$;
+comment on function public.diagnostics() is
+  'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{what, n, oldest_seconds, why}]}. Holds no personal data. For viewers and secret keys.';
+revoke execute on function public.diagnostics() from public, anon;
+grant execute on function public.diagnostics() to authenticated, service_role;
+
+-- One message's story -----------------------------------------------------------------------------
+
+-- A trace that began elsewhere stands with the message; else its id is the message's own, which is as long as W3C wants
+-- one.
+
+create function private.outbound_events(p_message public.messages) returns table (at timestamptz, what text, detail text)
+language sql stable set search_path = '' as $$
+  select p_message.created_at, 'queued', format('%s %s', p_message.type, p_message.id)
+  union all
+  select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'is being sent' else o.state end,
+    concat_ws(', ', case when o.attempt > 0 then format('attempt %s', o.attempt) end,
+      case when o.used_fallback then 'as the template, for the window was closed' end,
+      case when o.state = 'queued' then 'due at ' || to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
+      case when o.error is not null then 'Meta: ' || coalesce(o.error ->> 'code', '') end)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  union all
+  select (s.value #>> '{}')::timestamptz, 'status ' || s.key, null
+  from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
+$$;
+comment on function private.outbound_events(public.messages) is
+  'What became of a message that goes out: queued, sent or failed with Meta''s code, and its statuses, each with its time.';
+revoke execute on function private.outbound_events(public.messages) from public, anon, authenticated;
+grant execute on function private.outbound_events(public.messages) to service_role;
+
+create function private.inbound_events(p_message public.messages) returns table (at timestamptz, what text, detail text)
+language sql stable set search_path = '' as $$
+  select p_message.sent_at, 'written', 'the time that Meta gave it' where p_message.sent_at is not null
+  union all
+  select p_message.created_at, 'stored', format('%s, message %s of all', p_message.type, p_message.seq)
+  union all
+  select d.decided_at, 'decided', concat_ws(', ', d.reason, 'route ' || d.route_name,
+    (select 'to ' || string_agg(coalesce(t.name, w.id::text), ' and ' order by w.i)
+      from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id))
+  from public.routing_decisions d where d.message_id = p_message.id
+  union all
+  select a.at, case a.outcome when 'delivered' then 'delivered' when 'dead' then 'given up' else 'will be tried again' end,
+    concat_ws(', ', t.name, 'attempt ' || a.attempt, 'HTTP ' || a.status, a.latency_ms || ' ms', a.error)
+  from public.deliveries x
+  join public.destinations t on t.id = x.destination_id
+  join public.delivery_attempts a on a.delivery_id = x.id
+  where x.message_id = p_message.id
+  union all
+  select greatest(x.next_attempt_at, x.updated_at), case x.state when 'pending' then 'waits' else 'is being delivered' end,
+    concat_ws(', ', t.name, case when t.state = 'paused' then 'which is paused'
+      when t.circuit_open_until is not null then 'which keeps failing' end)
+  from public.deliveries x join public.destinations t on t.id = x.destination_id
+  where x.message_id = p_message.id and x.state in ('pending', 'leased')
+  union all
+  select e.at, 'reply ' || e.what, e.detail
+  from public.deliveries x
+  cross join generate_series(0, 10) as n (i)
+  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i
+  join public.messages m on m.id = o.message_id
+  cross join lateral private.outbound_events(m) e
+  where x.message_id = p_message.id
+$$;
+comment on function private.inbound_events(public.messages) is
+  'What became of a message that came in: written, stored, decided, each call of a service, and the replies that it led to.';
+revoke execute on function private.inbound_events(public.messages) from public, anon, authenticated;
+grant execute on function private.inbound_events(public.messages) to service_role;
+
+create function public.trace_message(p_message text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_message public.messages;
+  v_trace text;
+begin
+  perform private.require_role('viewer');
+  if p_message ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' then
+    select * into v_message from public.messages m where m.id = p_message::uuid;
+    if not found then
+      select * into v_message from public.messages m
+      where m.traceparent is not null and substr(m.traceparent, 4, 32) = lower(replace(p_message, '-', ''))
+      order by m.seq limit 1;
+    end if;
+  else
+    select * into v_message from public.messages m where m.provider_id = p_message order by m.seq limit 1;
+  end if;
+  if v_message.id is null then
+    return null;
+  end if;
+  v_trace := coalesce(substr(v_message.traceparent, 4, 32), replace(v_message.id::text, '-', ''));
+  return jsonb_build_object(
+    'id', v_message.id, 'trace_id', v_trace, 'others', (
+      select coalesce(jsonb_agg(o.id order by o.seq), '[]')
+      from (
+        select m.id, m.seq from public.messages m
+        where m.traceparent is not null and substr(m.traceparent, 4, 32) = v_trace and m.id <> v_message.id
+        union
+        select m.id, m.seq from public.messages m where m.id = v_trace::uuid and m.id <> v_message.id
+        order by seq limit 50
+      ) o),
+    'provider_id', v_message.provider_id,
+    'conversation_id', v_message.conversation_id, 'direction', v_message.direction, 'type', v_message.type,
+    'status', v_message.status,
+    'events', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'what', e.what, 'detail', nullif(e.detail, '')) order by e.at), '[]')
+      from (
+        select * from private.inbound_events(v_message) where v_message.direction = 'in'
+        union all
+        select * from private.outbound_events(v_message) where v_message.direction = 'out') e));
+end $$;
+comment on function public.trace_message(text) is
+  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
+revoke execute on function public.trace_message(text) from public, anon;
+grant execute on function public.trace_message(text) to authenticated, service_role;

@@ -1,0 +1,439 @@
+-- What people see in the panel of conversations and do in them. Phone numbers and other ids come out of the database
+-- redacted to their last four characters, words for operators only; seeing a contact whole, and writing to one, is
+-- recorded. And what no table tells of flags, rollouts, destinations and what could not be delivered.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+-- Tables ------------------------------------------------------------------------------------------
+
+create table public.contact_acts (
+  id uuid primary key default private.uuid_v7(),
+  act text not null constraint contact_acts_act_known check (act in ('revealed', 'replied')),
+  contact_id uuid not null,
+  message_id uuid,
+  reason text,
+  at timestamptz not null default clock_timestamp(),
+  by text not null default private.actor(),
+  constraint contact_acts_revealed_with_reason check (act <> 'revealed' or coalesce(trim(reason), '') <> '')
+);
+comment on table public.contact_acts is
+  'What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the contact''s.';
+comment on column public.contact_acts.id is 'UUID v7.';
+comment on column public.contact_acts.act is 'revealed: number and name were shown whole. replied: a message was queued.';
+comment on column public.contact_acts.contact_id is 'The contact. Not a reference: the record outlives the contact.';
+comment on column public.contact_acts.message_id is 'The message that was queued, for replied.';
+comment on column public.contact_acts.reason is 'Why, in the words of whoever did it.';
+comment on column public.contact_acts.at is 'When.';
+comment on column public.contact_acts.by is 'Who: a user id, or the database role.';
+create index contact_acts_contact_idx on public.contact_acts (contact_id, at);
+comment on index public.contact_acts_contact_idx is 'What was done with a contact.';
+create index contact_acts_message_idx on public.contact_acts (message_id) where message_id is not null;
+comment on index public.contact_acts_message_idx is 'Who wrote a message.';
+alter table public.contact_acts enable row level security;
+revoke all on public.contact_acts from anon, authenticated, service_role, public;
+grant select on public.contact_acts to authenticated, service_role;
+create policy contact_acts_read on public.contact_acts for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy contact_acts_read on public.contact_acts is 'The whole team sees who looked at whom, and why.';
+create trigger append_only before update or delete or truncate on public.contact_acts
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.contact_acts is 'Nobody rewrites history.';
+
+-- Helpers -----------------------------------------------------------------------------------------
+
+-- Failure policy: closed, as private.require_role, which asks the same.
+create function private.may(p_role text) returns boolean
+language sql stable set search_path = '' as $$
+  select private.caller() = current_user or pg_has_role(private.caller(), 'service_role', 'usage')
+    or (private.caller() = 'authenticated' and private.has_role(p_role))
+$$;
+comment on function private.may(text) is
+  'Whether private.require_role would let the caller through: for functions that give a higher role more.';
+revoke execute on function private.may(text) from public, anon, authenticated;
+grant execute on function private.may(text) to service_role;
+
+create function private.contact_last_four(p_contact_id uuid) returns text
+language sql stable set search_path = '' as $$
+  select right(i.value, 4) from public.contact_identities i
+  where i.contact_id = p_contact_id and i.valid_to is null
+  order by array_position(array['phone', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+$$;
+comment on function private.contact_last_four(uuid) is
+  'A contact redacted: the last four digits of the phone number, or characters of another id; null when it has none.';
+revoke execute on function private.contact_last_four(uuid) from public, anon, authenticated;
+grant execute on function private.contact_last_four(uuid) to service_role;
+
+create function private.conversation_view(p_conversation public.conversations, p_last public.messages, p_words boolean)
+returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'id', p_conversation.id, 'number_id', p_conversation.number_id,
+    'number', (select n.display_number from public.wa_numbers n where n.id = p_conversation.number_id),
+    'contact', jsonb_build_object('id', p_conversation.contact_id,
+      'last_four', private.contact_last_four(p_conversation.contact_id),
+      'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
+    'window_closes_at', p_conversation.last_inbound_at + interval '24 hours',
+    'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
+    'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
+      'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
+      'created_at', p_last.created_at) end)
+$$;
+comment on function private.conversation_view(public.conversations, public.messages, boolean) is
+  'A conversation as people see it in a list, with its latest message; names and words only with p_words.';
+revoke execute on function private.conversation_view(public.conversations, public.messages, boolean) from public, anon, authenticated;
+grant execute on function private.conversation_view(public.conversations, public.messages, boolean) to service_role;
+
+-- Conversations -----------------------------------------------------------------------------------
+
+-- Newest first needs no index on conversations, which every message would have to keep: ids of messages grow with time,
+-- so this walks their key backwards and keeps of each conversation its latest.
+create function public.list_conversations(p_before uuid default null, p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off as $$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(private.conversation_view(c, x.m, v_words) order by (x.m).id desc), '[]')
+    from (
+      select m from public.messages m
+      where m.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and not exists (
+          select from public.messages n where n.conversation_id = m.conversation_id and n.seq > m.seq)
+      order by m.id desc limit least(greatest(p_limit, 1), 200)
+    ) x
+    join public.conversations c on c.id = (x.m).conversation_id);
+end $$;
+comment on function public.list_conversations(uuid, integer) is
+  'Conversations with their latest message, newest first: [{id, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
+revoke execute on function public.list_conversations(uuid, integer) from public, anon;
+grant execute on function public.list_conversations(uuid, integer) to authenticated, service_role;
+
+create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_words boolean;
+  v_query text := trim(p_query);
+  v_id uuid := case when v_query ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then v_query::uuid end;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    with hits as (
+      select 'message' as found, m.conversation_id, m.id as message_id from public.messages m
+      where m.id = v_id or m.provider_id = v_query
+      union all
+      select 'conversation', c.id, null from public.conversations c where c.id = v_id
+      union all
+      select 'contact', c.id, null from public.contact_identities i
+      join public.conversations c on c.contact_id = i.contact_id
+      where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+      union all
+      (select 'link', m.conversation_id, a.message_id from public.attributions a
+        join public.messages m on m.id = a.message_id
+        where a.code = lower(v_query) collate "C" order by a.created_at desc limit 200)
+    ), each as (
+      select distinct on (h.conversation_id) h.* from hits h
+      order by h.conversation_id, array_position(array['message', 'conversation', 'link', 'contact'], h.found), h.message_id desc
+    )
+    select coalesce(jsonb_agg(y.view order by y.at desc), '[]')
+    from (
+      select private.conversation_view(c, l.m, v_words)
+          || jsonb_build_object('found', e.found, 'message_id', e.message_id) as view,
+        coalesce((l.m).id, c.id) as at
+      from each e
+      join public.conversations c on c.id = e.conversation_id
+      left join lateral (
+        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
+      order by 2 desc limit least(greatest(p_limit, 1), 200)
+    ) y);
+end $$;
+comment on function public.search_conversations(text, integer) is
+  'Conversations by the id of a message (ours or WhatsApp''s), of the conversation, the code of the link that a message came from, or the last four digits of the phone number. As list_conversations, newest first, each with found (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.';
+revoke execute on function public.search_conversations(text, integer) from public, anon;
+grant execute on function public.search_conversations(text, integer) to authenticated, service_role;
+
+-- Messages ----------------------------------------------------------------------------------------
+
+create function private.deliveries_view(p_message_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'destination', t.name, 'state', d.state, 'attempt', d.attempt,
+    'next_attempt_at', case when d.state = 'pending' then d.next_attempt_at end, 'last_error', d.last_error,
+    'dropped_reason', d.dropped_reason, 'delivered_at', d.delivered_at) order by t.name), '[]')
+  from public.deliveries d join public.destinations t on t.id = d.destination_id where d.message_id = p_message_id
+$$;
+comment on function private.deliveries_view(uuid) is 'Where a message goes to and how far that is, without the attempts.';
+revoke execute on function private.deliveries_view(uuid) from public, anon, authenticated;
+grant execute on function private.deliveries_view(uuid) to service_role;
+
+create function private.message_view(p_message public.messages, p_words boolean) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('id', p_message.id, 'seq', p_message.seq, 'direction', p_message.direction,
+    'type', p_message.type, 'provider_id', p_message.provider_id,
+    'text', case when p_words then p_message.text end, 'choice', case when p_words then p_message.choice end,
+    'status', p_message.status, 'status_at', p_message.status_at, 'error', p_message.error,
+    'sent_at', p_message.sent_at, 'created_at', p_message.created_at,
+    'link', (select a.code from public.attributions a where a.message_id = p_message.id),
+    'route', (
+      select jsonb_build_object('name', r.route_name, 'reason', r.reason)
+      from public.routing_decisions r where r.message_id = p_message.id),
+    'deliveries', private.deliveries_view(p_message.id))
+$$;
+comment on function private.message_view(public.messages, boolean) is
+  'A message as people see it in its conversation; its words only with p_words.';
+revoke execute on function private.message_view(public.messages, boolean) from public, anon, authenticated;
+grant execute on function private.message_view(public.messages, boolean) to service_role;
+
+create function public.conversation_messages(p_conversation_id uuid, p_before bigint default null, p_limit integer default 100)
+returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select jsonb_build_object('conversation', private.conversation_view(c, null::public.messages, v_words), 'messages', (
+      select coalesce(jsonb_agg(private.message_view(x.m, v_words) order by (x.m).seq desc), '[]')
+      from (
+        select m from public.messages m
+        where m.conversation_id = c.id and m.seq < coalesce(p_before, 9223372036854775807)
+        order by m.seq desc limit least(greatest(p_limit, 1), 500)
+      ) x))
+    from public.conversations c where c.id = p_conversation_id);
+end $$;
+comment on function public.conversation_messages(uuid, bigint, integer) is
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, provider_id, text, choice, status, status_at, error, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+revoke execute on function public.conversation_messages(uuid, bigint, integer) from public, anon;
+grant execute on function public.conversation_messages(uuid, bigint, integer) to authenticated, service_role;
+
+create function public.message_story(p_message_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select private.message_view(m, v_words) || jsonb_build_object(
+      'conversation', private.conversation_view(c, null::public.messages, v_words),
+      'pricing', m.pricing,
+      'attribution', (
+        select jsonb_build_object('code', a.code, 'confidence', a.confidence, 'reason', a.reason,
+          'first_touch', a.first_touch, 'clicked_at', a.clicked_at)
+        from public.attributions a where a.message_id = m.id),
+      'decision', (
+        select jsonb_build_object('route_id', r.route_id, 'name', r.route_name, 'reason', r.reason,
+          'explanation', r.explanation, 'decided_at', r.decided_at)
+        from public.routing_decisions r where r.message_id = m.id),
+      'outbound', (
+        select jsonb_build_object('state', o.state, 'attempt', o.attempt, 'error', o.error,
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+        from public.outbound_messages o where o.message_id = m.id),
+      'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
+      'attempts', (
+        select coalesce(jsonb_agg(jsonb_build_object('delivery_id', a.delivery_id, 'attempt', a.attempt,
+          'outcome', a.outcome, 'status', a.status, 'latency_ms', a.latency_ms, 'error', a.error,
+          'answer', case when v_words then left(a.answer, 2000) end, 'at', a.at) order by a.at, a.attempt), '[]')
+        from public.deliveries d join public.delivery_attempts a on a.delivery_id = d.id where d.message_id = m.id))
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = p_message_id);
+end $$;
+comment on function public.message_story(uuid) is
+  'All that is known of one message: as conversation_messages gives it, with conversation, pricing, attribution, decision (with its explanation), outbound, written_by and attempts (answers cut to 2,000 characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.';
+revoke execute on function public.message_story(uuid) from public, anon;
+grant execute on function public.message_story(uuid) to authenticated, service_role;
+
+-- What operators do -------------------------------------------------------------------------------
+
+create function public.reveal_contact(p_contact_id uuid, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'revealing a contact needs a reason' using errcode = 'GL422';
+  end if;
+  if not exists (select from public.contacts c where c.id = p_contact_id) then
+    raise exception 'there is no such contact' using errcode = 'GL404';
+  end if;
+  insert into public.contact_acts (act, contact_id, reason) values ('revealed', p_contact_id, trim(p_reason));
+  return (
+    select jsonb_build_object('id', c.id, 'name', c.name, 'identities', (
+      select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value, 'valid_from', i.valid_from,
+        'valid_to', i.valid_to) order by i.valid_to desc nulls first, i.id), '[]')
+      from public.contact_identities i where i.contact_id = c.id))
+    from public.contacts c where c.id = p_contact_id);
+end $$;
+comment on function public.reveal_contact(uuid, text) is
+  'A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason.';
+revoke execute on function public.reveal_contact(uuid, text) from public, anon;
+grant execute on function public.reveal_contact(uuid, text) to authenticated, service_role;
+
+-- A person who writes freely wants those words to arrive: the template that services may fall back to does not go out
+-- in their place.
+create function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_conversation public.conversations;
+  v_to text;
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_text), '') = '' or char_length(p_text) > 4096 then
+    raise exception 'a reply has 1 to 4096 characters' using errcode = 'GL422';
+  end if;
+  select * into v_conversation from public.conversations c where c.id = p_conversation_id for update;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - interval '24 hours' then
+    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + interval '24 hours');
+  end if;
+  select i.value into v_to from public.contact_identities i
+  where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')
+  order by array_position(array['phone', 'bsuid', 'parent_bsuid'], i.kind) limit 1;
+  if v_to is null then
+    return '{"error": "nobody"}';
+  end if;
+  v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'text', p_text,
+    'idempotency_key', 'panel:' || p_key,
+    'message', jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text))), clock_timestamp());
+  if v_answer ? 'id' and not v_answer ? 'repeated' then
+    insert into public.contact_acts (act, contact_id, message_id)
+    values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+  end if;
+  return v_answer;
+end $$;
+comment on function public.reply_in_conversation(uuid, text, uuid) is
+  'Queues a text to the person of a conversation, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+revoke execute on function public.reply_in_conversation(uuid, text, uuid) from public, anon;
+grant execute on function public.reply_in_conversation(uuid, text, uuid) to authenticated, service_role;
+
+-- Destinations and dead letters -------------------------------------------------------------------
+
+-- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
+create function public.destination_health(p_now timestamptz default now()) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
+      'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+      'circuit_open_until', d.circuit_open_until, 'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'secrets', (
+        select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
+        from private.destination_secrets s
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'routes', (
+        select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
+        from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),
+      'open', queue.open, 'oldest_at', queue.oldest_at,
+      'dead', (
+        select count(*) from public.deliveries x
+        where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
+      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
+      order by d.name), '[]')
+    from public.destinations d
+    cross join lateral (
+      select count(*) as open, min(x.created_at) as oldest_at
+      from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
+    cross join lateral (
+      select count(*) as attempts, count(*) filter (where a.outcome = 'delivered') as delivered,
+        round(percentile_cont(0.5) within group (order by a.latency_ms)::numeric) as p50_ms,
+        round(percentile_cont(0.95) within group (order by a.latency_ms)::numeric) as p95_ms
+      from (
+        select x.id from public.deliveries x
+        where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
+        order by x.created_at desc limit 500
+      ) latest
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+end $$;
+comment on function public.destination_health(timestamptz) is
+  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
+revoke execute on function public.destination_health(timestamptz) from public, anon;
+grant execute on function public.destination_health(timestamptz) to authenticated, service_role;
+
+create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_found jsonb;
+begin
+  perform private.require_role('viewer');
+  -- Each filter that is absent falls away before it is planned, so that a page costs a page.
+  execute format(
+    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', d.message_id,
+        ''conversation_id'', d.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
+        ''type'', m.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
+        ''created_at'', d.created_at, ''updated_at'', d.updated_at) order by d.updated_at desc, d.id desc), ''[]'')
+     from (select * from public.deliveries d where d.state = ''dead'' and %s
+       order by d.updated_at desc, d.id desc limit $2) d
+     join public.destinations t on t.id = d.destination_id
+     join public.messages m on m.id = d.message_id
+     join public.conversations c on c.id = d.conversation_id',
+    concat_ws(' and ',
+      case when p_filter ->> 'dropped' = 'true' then 'd.dropped_reason is not null' else 'd.dropped_reason is null' end,
+      case when p_filter ? 'destination' then
+        'd.destination_id = (select x.id from public.destinations x where x.name = $1 ->> ''destination'')' end,
+      case when p_filter ? 'error' then 'strpos(lower(d.last_error), lower($1 ->> ''error'')) > 0' end,
+      case when p_filter ? 'before_id' then
+        '(d.updated_at, d.id) < (($1 ->> ''before_at'')::timestamptz, ($1 ->> ''before_id'')::uuid)' end))
+  using p_filter, least(greatest(p_limit, 1), 200) into v_found;
+  return v_found;
+end $$;
+comment on function public.list_dead_letters(jsonb, integer) is
+  'Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
+revoke execute on function public.list_dead_letters(jsonb, integer) from public, anon;
+grant execute on function public.list_dead_letters(jsonb, integer) to authenticated, service_role;
+
+-- Flags and rollouts ------------------------------------------------------------------------------
+
+create function public.count_contacts(p_now timestamptz default now()) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return (
+    select jsonb_build_object('contacts', count(*),
+      'recent', (
+        select count(distinct c.contact_id) from public.conversations c where c.last_inbound_at >= p_now - interval '7 days'))
+    from public.contacts c where c.merged_into is null);
+end $$;
+comment on function public.count_contacts(timestamptz) is
+  'How many people there are, so that a percentage can be shown as people: {contacts, recent: those who wrote within 7 days}. For viewers, who may not read the contacts themselves, and secret keys.';
+revoke execute on function public.count_contacts(timestamptz) from public, anon;
+grant execute on function public.count_contacts(timestamptz) to authenticated, service_role;
+
+create function public.plan_of_template(p_name text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return private.rollout_template(p_name, null, null);
+end $$;
+comment on function public.plan_of_template(text) is
+  'A built-in plan (standard, canary) as {name, stages}, to begin a plan of one''s own with; the first stage of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.';
+revoke execute on function public.plan_of_template(text) from public, anon;
+grant execute on function public.plan_of_template(text) to authenticated, service_role;
+
+create function public.watch_rollout(p_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('viewer');
+  select * into v_rollout from public.rollouts r where r.id = p_id;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.state not in ('running', 'paused') then
+    return null;
+  end if;
+  return private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+end $$;
+comment on function public.watch_rollout(uuid) is
+  'What the guard sees of a rollout at this moment, in the form of the evidence of an event: the minutes since its last event, and S after each. Null for one that is not under way. For viewers and secret keys. Errors: GL404.';
+revoke execute on function public.watch_rollout(uuid) from public, anon;
+grant execute on function public.watch_rollout(uuid) to authenticated, service_role;

@@ -1,0 +1,26 @@
+-- The way back from 20261129000100_foundation.sql. It drops the team: who may come in has to be set again. The default
+-- privileges stay revoked. They touch nothing that exists, and giving anon the next table by default is nothing to go
+-- back to.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.schema_version();
+drop function private.bump_config_revision();
+drop table private.config_revision;
+drop function private.refuse_change();
+drop function public.whoami();
+drop function public.list_team();
+drop function public.remove_team_member(uuid);
+drop function public.add_team_member(text, text, text[]);
+drop function public.set_team_member(uuid, text, text[]);
+drop function private.refuse_losing_last_admin(uuid);
+drop function private.require_role(text);
+drop function private.actor();
+drop function private.caller();
+drop policy team_members_read on public.team_members;
+drop function private.has_role(text);
+drop table public.team_members;
+drop function private.uuid_v7_from(timestamptz);
+drop function private.uuid_v7();
+drop schema private;

@@ -1,0 +1,15 @@
+-- The way back from 20261129000200_settings.sql. It drops the settings and their history: export both first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.load_config(bigint);
+drop function private.config_settings();
+drop function public.set_setting(text, text, jsonb, bigint, text);
+drop function private.given_reason(text);
+drop trigger record on public.settings;
+drop function private.record_setting();
+drop trigger stamp on public.settings;
+drop function private.stamp_setting();
+drop table public.settings_history;
+drop table public.settings;

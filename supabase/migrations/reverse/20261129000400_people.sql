@@ -1,0 +1,15 @@
+-- The way back from 20261129000400_people.sql. It drops the contacts and their conversations: export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function private.lock_contacts();
+drop function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz);
+drop function private.merge_contacts(uuid, uuid, timestamptz);
+drop function private.hold_identity(uuid, text, text, text, timestamptz);
+drop function private.identity_holder(text, text, text);
+drop function public.set_number_pace(text, integer, numeric, integer);
+drop table public.conversations;
+drop table public.contact_identities;
+drop table public.contacts;
+drop table public.wa_numbers;

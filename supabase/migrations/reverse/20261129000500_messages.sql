@@ -1,0 +1,16 @@
+-- The way back from 20261129000500_messages.sql. It drops the messages and what else came in: export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.ingest_updates(jsonb);
+drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
+drop function private.store_messages(private.inbound_update[], uuid[]);
+drop function private.find_conversations(private.inbound_update[], uuid[]);
+drop function private.assign_contacts(private.inbound_update[]);
+drop function private.make_newcomers(private.inbound_update[]);
+drop function private.find_contacts(private.inbound_update[]);
+drop function private.apply_statuses(private.inbound_update[]);
+drop type private.inbound_update;
+drop table public.messages;
+drop table public.webhook_events;

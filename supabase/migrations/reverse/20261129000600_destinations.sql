@@ -1,0 +1,18 @@
+-- The way back from 20261129000600_destinations.sql. It drops the services with their secrets, which nobody can be
+-- shown again: each gets a new one.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.destination_to_test(text);
+drop function public.rotate_destination_secret(text, integer);
+drop function public.set_destination_state(text, text);
+drop function private.destination_named(text);
+drop function public.add_destination(text, text, jsonb);
+drop function private.new_webhook_secret();
+drop table private.destination_secrets;
+drop table public.destinations;
+drop function public.disallow_host(text, text);
+drop function public.allow_host(text, text);
+drop function private.destination_permitted(text, text);
+drop table public.destination_allowlist;

@@ -1,0 +1,20 @@
+-- The way back from 20261129000700_routing.sql. It drops the routes, what they were before, and what was decided:
+-- export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.record_decisions(bigint, jsonb);
+drop function public.claim_unrouted(bigint, integer, integer);
+drop function private.unrouted(bigint, integer);
+drop function public.move_route(uuid, integer, uuid);
+drop function private.is_fallback(jsonb);
+drop function public.set_route(uuid, integer, jsonb);
+drop function private.route_at(uuid, integer);
+drop function public.remove_route(uuid);
+drop function public.add_route(text[], jsonb, integer, jsonb);
+drop function private.record_route(uuid);
+drop table public.route_history;
+drop table public.routing_decisions;
+drop table public.route_destinations;
+drop table public.routes;

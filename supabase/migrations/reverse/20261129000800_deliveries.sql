@@ -1,0 +1,19 @@
+-- The way back from 20261129000800_deliveries.sql. It drops the queue to the services: what waits in it is not
+-- delivered any more.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.drop_deliveries(uuid[], text);
+drop function public.retry_deliveries(uuid[]);
+drop function public.settle_deliveries(jsonb);
+drop function private.settle_deliveries(jsonb, timestamptz);
+drop function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz);
+drop function public.claim_deliveries(integer, integer, jsonb);
+drop function private.claim_deliveries(integer, integer, jsonb, timestamptz);
+drop function private.claim_lanes(public.destinations, integer, integer, timestamptz);
+drop function private.release_lane(uuid, uuid);
+drop function private.default_retry_seconds();
+drop table private.delivery_lanes;
+drop table public.delivery_attempts;
+drop table public.deliveries;

@@ -1,0 +1,19 @@
+-- The way back from 20261129000900_outbound.sql. It drops the queue to the provider: what waits in it is not sent any
+-- more.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.settle_outbound(jsonb);
+drop function private.settle_outbound(jsonb, timestamptz);
+drop function public.claim_outbound(integer, integer);
+drop function private.claim_outbound(integer, integer, timestamptz);
+drop function public.enqueue_outbound(jsonb);
+drop function private.enqueue_outbound(jsonb, timestamptz);
+drop function private.send_conversation(jsonb);
+drop function private.enqueue_message(public.conversations, jsonb, timestamptz);
+drop function private.window_fallback();
+drop function private.release_outbound_lane(uuid);
+drop function private.pair_allows_at(timestamptz, text);
+drop table private.outbound_lanes;
+drop table public.outbound_messages;

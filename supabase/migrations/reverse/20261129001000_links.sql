@@ -1,0 +1,27 @@
+-- The way back from 20261129001000_links.sql. It drops the links, and every printed code leads nowhere: export them
+-- first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.list_links(jsonb, integer);
+drop function public.delete_link(text, text);
+drop function public.update_link(text, integer, jsonb, text);
+drop function public.find_link(text);
+drop function public.create_links(jsonb, text);
+drop function private.link_outcomes(jsonb, text[]);
+drop function private.link_view(public.links);
+drop function public.take_uses(jsonb);
+drop function public.return_password_attempt(text, text);
+drop function public.take_password_attempt(text, text);
+drop function public.record_orphans(jsonb);
+drop function public.refresh_links(text);
+drop function public.get_links(text[], integer);
+drop function private.new_link_code();
+drop function private.reserved_link_codes();
+drop trigger links_changed on public.links;
+drop function private.mark_link_changed();
+drop table public.orphan_visits;
+drop table private.visitor_keys;
+drop table private.link_passwords;
+drop table public.links;

@@ -1,0 +1,15 @@
+-- The way back from 20261129001100_clicks.sql. It drops the clicks and their counts: export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function private.purge_clicks(timestamptz, integer);
+drop function private.roll_up_clicks(timestamptz, integer);
+drop function private.add_up(jsonb[]);
+drop function private.link_days(text, date, date);
+drop function private.click_groups(text, timestamptz, timestamptz, text, integer);
+drop function public.record_clicks(uuid, integer, text);
+drop table private.click_batches;
+drop table public.click_days;
+drop table public.click_counts;
+drop table public.clicks;

@@ -1,0 +1,17 @@
+-- The way back from 20261129001200_attribution.sql. It drops the attributions: export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.link_stats(text, date, date);
+drop function private.link_attributions(text, date, date);
+drop function public.claim_click(text, text[]);
+drop function private.message_link(uuid);
+drop function private.without_tokens(text);
+drop function private.attribute_waiting(uuid[], timestamptz);
+drop trigger attribute on public.messages;
+drop function private.attribute_new_message();
+drop function private.attribute_message(public.messages);
+drop function private.attribution_window(text, integer);
+drop table private.unknown_tokens;
+drop table public.attributions;

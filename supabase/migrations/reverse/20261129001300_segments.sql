@@ -1,0 +1,20 @@
+-- The way back from 20261129001300_segments.sql. It drops the segments with their history: export them first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.remove_segment(text, bigint, text);
+drop function public.remove_segment_members(text, bigint, text[], text[], text);
+drop function public.add_segment_members(text, bigint, text[], text[], text);
+drop function public.set_segment(text, text, bigint);
+drop function private.segment_at(text, bigint);
+drop function private.subject_ids(text[], text[]);
+drop function private.config_segments();
+drop trigger follow_merge on public.contacts;
+drop function private.follow_merge();
+drop trigger record_removed on public.segment_members;
+drop trigger record_added on public.segment_members;
+drop function private.record_members();
+drop table public.segment_history;
+drop table public.segment_members;
+drop table public.segments;

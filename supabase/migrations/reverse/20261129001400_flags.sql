@@ -1,0 +1,19 @@
+-- The way back from 20261129001400_flags.sql. Flags stay as they stand, and what is scheduled no longer happens.
+-- Nothing in the database evaluates them any more.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function private.apply_flag_schedules(timestamptz);
+drop function public.switch_off(text, text);
+drop function public.remove_flag_targets(text, bigint, text[], text[], text[], text);
+drop function public.add_flag_targets(text, bigint, text[], text[], text[], text);
+drop function private.text_array(jsonb);
+drop function public.set_flag(text, jsonb, bigint, text);
+drop function private.without_start(jsonb);
+drop function private.flag_needs_itself(text);
+drop function private.flag_at(text, bigint);
+drop function private.evaluate_flag(text, text);
+drop function private.evaluate_flag_within(text, text, text[]);
+drop function private.flag_bucket(text, text);
+drop function private.murmur3_32(bytea, bigint);

@@ -1,0 +1,20 @@
+-- The way back from 20261129001700_guard.sql. Nothing is lost.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function private.guard_progress(jsonb, jsonb, bigint, bigint);
+drop function private.guard_take(text, jsonb, integer, jsonb, bigint);
+drop type private.guard_taken;
+drop function private.guard_spans(text, integer, integer, integer, bigint, bigint);
+drop function private.guard_begin(bigint);
+drop function private.guard_criteria(public.rollout_stages);
+drop function private.guard_watch(public.rollout_stages);
+drop function private.guard_test(private.guard_series, bigint[], bigint[], private.guard_tally, private.guard_tally);
+drop function private.guard_logs(double precision);
+drop type private.guard_series;
+drop type private.guard_quiet;
+drop type private.guard_tally;
+drop function private.surely_below(bigint, bigint, double precision);
+drop function private.chance_of_so_few(bigint, bigint, double precision);
+drop function private.ln_factorial(bigint);

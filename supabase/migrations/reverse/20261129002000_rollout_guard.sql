@@ -1,0 +1,15 @@
+-- The way back from 20261129002000_rollout_guard.sql. Flags stay as they stand; nothing moves them any more.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz);
+drop function private.forecast_stage(jsonb, text, double precision, double precision, timestamptz);
+drop function private.minutes_to_catch(double precision, double precision, double precision, double precision, double precision);
+drop function private.samples_needed(double precision, double precision);
+drop function private.recent_traffic(text, integer, timestamptz);
+drop function private.advance_rollouts(timestamptz);
+drop function private.guard_rollout(uuid, timestamptz);
+drop function private.guard_by_hand(public.rollouts, public.settings, timestamptz);
+drop function private.hold_message(text, jsonb, jsonb);
+drop function private.alarm_message(text, text, jsonb);

@@ -1,0 +1,21 @@
+-- The way back from 20261129002200_overview.sql. Nothing is lost.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.metrics();
+drop function public.overview(integer);
+drop function private.overview(integer, timestamptz);
+drop function private.recent_changes(integer);
+drop function private.functions_since(timestamptz);
+drop function private.per_minute(integer, timestamptz);
+drop function public.health();
+drop function private.health(timestamptz);
+drop function private.config_health();
+drop function private.functions_health(timestamptz);
+drop function private.graph_health(timestamptz);
+drop function private.clock_health(timestamptz);
+drop function private.queue_health(timestamptz);
+drop function private.overdue_seconds(timestamptz);
+drop function private.waiting(timestamptz);
+drop function private.database_health();

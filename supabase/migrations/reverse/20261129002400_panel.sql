@@ -1,0 +1,22 @@
+-- The way back from 20261129002400_panel.sql. It drops the record of who looked at contacts: export it first.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+drop function public.watch_rollout(uuid);
+drop function public.plan_of_template(text);
+drop function public.count_contacts(timestamptz);
+drop function public.list_dead_letters(jsonb, integer);
+drop function public.destination_health(timestamptz);
+drop function public.reply_in_conversation(uuid, text, uuid);
+drop function public.reveal_contact(uuid, text);
+drop function public.message_story(uuid);
+drop function public.conversation_messages(uuid, bigint, integer);
+drop function private.message_view(public.messages, boolean);
+drop function private.deliveries_view(uuid);
+drop function public.search_conversations(text, integer);
+drop function public.list_conversations(uuid, integer);
+drop function private.conversation_view(public.conversations, public.messages, boolean);
+drop function private.contact_last_four(uuid);
+drop function private.may(text);
+drop table public.contact_acts;

@@ -1,0 +1,23 @@
+-- The way back from 20261129002500_operations.sql. Nothing runs by the clock any more: messages wait until somebody
+-- calls wa-router.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '60s';
+
+do $$
+declare
+  v_name text;
+begin
+  if exists (select from pg_extension where extname = 'pg_cron') then
+    for v_name in select name from private.clock_jobs() loop
+      execute format('select cron.unschedule(jobid) from cron.job where jobname = %L', v_name);
+    end loop;
+  end if;
+end $$;
+
+drop function public.status();
+drop function public.reconcile();
+drop function private.call_function(text);
+drop function private.schedule_clock();
+drop function private.clock_jobs();
+drop function private.purge(timestamptz, integer);
