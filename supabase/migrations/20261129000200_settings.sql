@@ -26,33 +26,17 @@ create table public.settings (
     case when not metadata ? 'target_user_ids' then true
       when jsonb_typeof(metadata -> 'target_user_ids') <> 'array' then false
       else not jsonb_path_exists(metadata, 'strict $.target_user_ids[*] ? (@.type() != "string")') end),
-  constraint settings_salt check (not metadata ? 'salt' or jsonb_typeof(metadata -> 'salt') = 'string')
-);
-
--- A typing error must be told: a claim that failed for it would stop every delivery.
-alter table public.settings add constraint settings_forward_retry_seconds check (
-  key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$') not valid;
-
--- A typing error must be told: every settling of a reply after the window would fail for it.
-alter table public.settings add constraint settings_wa_send_window_fallback check (
-  case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end) not valid;
-
-alter table public.settings add constraint settings_retention check (
-  key not like 'retention.%' or value ~ '^[0-9]{1,5}$') not valid;
-
--- Not validated for rows from before: that would hold up every reader of settings, and evaluation leaves out what it
--- cannot understand.
-alter table public.settings
-  add constraint settings_target_segments check (
+  constraint settings_salt check (not metadata ? 'salt' or jsonb_typeof(metadata -> 'salt') = 'string'),
+  constraint settings_target_segments check (
     case when not metadata ? 'target_segments' then true
       when jsonb_typeof(metadata -> 'target_segments') <> 'array' then false
-      else not jsonb_path_exists(metadata, 'strict $.target_segments[*] ? (@.type() != "string")') end) not valid,
-  add constraint settings_prerequisites check (
+      else not jsonb_path_exists(metadata, 'strict $.target_segments[*] ? (@.type() != "string")') end),
+  constraint settings_prerequisites check (
     case when not metadata ? 'prerequisites' then true
       when jsonb_typeof(metadata -> 'prerequisites') <> 'array' then false
-      else not jsonb_path_exists(metadata, 'strict $.prerequisites[*] ? (@.type() != "string")') end) not valid,
+      else not jsonb_path_exists(metadata, 'strict $.prerequisites[*] ? (@.type() != "string")') end),
   -- The cast lets no instant in that the clock could not read later.
-  add constraint settings_schedule check (
+  constraint settings_schedule check (
     case when not metadata ? 'schedule' then true
       when jsonb_typeof(metadata -> 'schedule') <> 'object' then false
       when (metadata -> 'schedule') - array['on_at', 'off_at'] <> '{}' then false
@@ -60,16 +44,22 @@ alter table public.settings
       else concat(metadata #>> '{schedule,on_at}', metadata #>> '{schedule,off_at}')
           ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'
         and (metadata #>> '{schedule,on_at}')::timestamptz is distinct from 'infinity'
-        and (metadata #>> '{schedule,off_at}')::timestamptz is distinct from 'infinity' end) not valid,
-  add constraint settings_type check (
-    not metadata ? 'type' or metadata ->> 'type' in ('boolean', 'string', 'number', 'object')) not valid;
-
--- A misspelt role would be one that nobody has to ask. (Not validated for rows from before: that would hold up every
--- reader of settings, and what cannot be understood asks for all four.)
-alter table public.settings add constraint settings_approvers check (
-  case when not metadata ? 'approvers' then true
-    when jsonb_typeof(metadata -> 'approvers') <> 'array' then false
-    else metadata -> 'approvers' <@ '["engineering", "security", "product", "cto"]' end) not valid;
+        and (metadata #>> '{schedule,off_at}')::timestamptz is distinct from 'infinity' end),
+  constraint settings_type check (
+    not metadata ? 'type' or metadata ->> 'type' in ('boolean', 'string', 'number', 'object')),
+  -- A misspelt role would be one that nobody has to ask.
+  constraint settings_approvers check (
+    case when not metadata ? 'approvers' then true
+      when jsonb_typeof(metadata -> 'approvers') <> 'array' then false
+      else metadata -> 'approvers' <@ '["engineering", "security", "product", "cto"]' end),
+  constraint settings_retention check (key not like 'retention.%' or value ~ '^[0-9]{1,5}$'),
+  -- A typing error must be told: a claim that failed for it would stop every delivery,
+  constraint settings_forward_retry_seconds check (
+    key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'),
+  -- and every settling of a reply after the window.
+  constraint settings_wa_send_window_fallback check (
+    case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end)
+);
 comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
 comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
