@@ -2,8 +2,8 @@
 import postgres, { type Sql } from "postgres";
 import { bootstrap } from "./bootstrap.ts";
 import type { DataFolder } from "./data_folder.ts";
-import { migrate, type Migration } from "./migrate.ts";
-import { join } from "./paths.ts";
+import { migrate, type Migration, pendingMigrations } from "./migrate.ts";
+import { join, MIGRATIONS } from "./paths.ts";
 import { startPostgres } from "./postgres.ts";
 import { StackError } from "./stack_error.ts";
 
@@ -13,8 +13,12 @@ export interface Database {
   sql: Sql;
   /** Process id of the embedded server; undefined for the user's own. */
   pid(): number | undefined;
-  /** Applies what is missing, and returns it. */
-  migrate(): Promise<Migration[]>;
+  /**
+   * Applies what is missing, and returns it.
+   * @param say Told when the database is ahead of this version.
+   * @throws StackError with what to do, when it was made by migrations that are not here.
+   */
+  migrate(say: (line: string) => void): Promise<Migration[]>;
   /** Closes the connections, and stops the embedded server. */
   stop(): Promise<void>;
   /** Rejects when the embedded server can't be kept running; never resolves. */
@@ -37,7 +41,10 @@ export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOpti
     port,
     onRestart,
   });
-  const database = connect(server.url);
+  const database = connect(server.url, {
+    place: `The database in ${folder.path}`,
+    remedy: "Start with --fresh to begin anew (the data is lost), or give another --data.",
+  });
   return {
     ...database,
     pid: server.pid,
@@ -60,7 +67,10 @@ export async function ownDatabase(url: string): Promise<Database> {
         `See docs/deploy.md for how Gatelink gets there.`,
     );
   }
-  const database = connect(url);
+  const database = connect(url, {
+    place: `DATABASE_URL can't be used: the database ${new URL(url).pathname.slice(1)} on ${host}`,
+    remedy: "Take the version that made it, or give an empty database (createdb); nothing in it was changed.",
+  });
   try {
     await database.sql`select 1`;
     return database;
@@ -73,16 +83,23 @@ export async function ownDatabase(url: string): Promise<Database> {
   }
 }
 
-function connect(url: string): Database {
+/** @param foreign How it is called, and what helps, when others made it. */
+function connect(url: string, foreign: { place: string; remedy: string }): Database {
   const sql = postgres(url, { max: 4, connect_timeout: 10, onnotice: () => {} });
   return {
     url,
     sql,
     pid: () => undefined,
     failed: new Promise(() => {}),
-    async migrate() {
+    async migrate(say) {
+      // Before anything is made in a database that may be somebody else's.
+      await pendingMigrations(sql, MIGRATIONS, {
+        ...foreign,
+        onNewer: ({ version }) =>
+          say(`${foreign.place} is of a newer version (migration ${version}); migrations only add: going on`),
+      });
       await bootstrap(sql);
-      return await migrate(sql);
+      return await migrate(sql, MIGRATIONS, foreign);
     },
     stop: () => sql.end({ timeout: 2 }),
   };

@@ -34,18 +34,101 @@ alter table supabase_migrations.schema_migrations add column if not exists name 
 /** Any number: two starts on one database take turns. */
 const LOCK = 7_205_759_403;
 
+/** A migration as a database has it on record. The CLI's older versions wrote no name. */
+export interface Recorded {
+  version: string;
+  name: string | null;
+}
+
+/** How a database stands to the files of a checkout. */
+export interface Standing {
+  /** Files that were not applied yet, oldest first. */
+  pending: Migration[];
+  /** What was applied and is in no file, oldest first. */
+  unknown: Recorded[];
+  /** Whether all that is unknown came after our newest, on top of all of ours: the database of a newer checkout. */
+  newer: boolean;
+}
+
+/** Compares what a database has on record with the files of a checkout. */
+export function standing(files: readonly Migration[], recorded: readonly Recorded[]): Standing {
+  const [ours, theirs] = [files, recorded].map((list) => new Set(list.map(({ version }) => version)));
+  const pending = files.filter(({ version }) => !theirs.has(version));
+  const unknown = recorded.filter(({ version }) => !ours.has(version))
+    .sort((a, b) => a.version < b.version ? -1 : 1);
+  const newest = files.at(-1)?.version ?? "";
+  const newer = unknown.length > 0 && pending.length === 0 &&
+    unknown.every(({ version }) => version > newest);
+  return { pending, unknown, newer };
+}
+
+/** The database was made by files that this checkout does not have. Nothing was changed in it. */
+export class ForeignDatabase extends StackError {
+  override name = "ForeignDatabase";
+
+  constructor(readonly unknown: readonly Recorded[], options: { place: string; remedy: string }) {
+    super(
+      `${options.place} was made by other migrations than this version's: it has ${named(unknown)}, ` +
+        `which supabase/migrations does not have. ${options.remedy}`,
+    );
+  }
+}
+
+/** "a, b and 55 more", from the oldest. */
+function named(recorded: readonly Recorded[]): string {
+  const names = recorded.slice(0, 2).map(({ version, name }) => name ? `${version}_${name}` : version);
+  return recorded.length > 2 ? `${names.join(", ")} and ${recorded.length - 2} more` : names.join(" and ");
+}
+
+/** What a database has on record; nothing where nobody keeps one. Changes nothing. */
+async function recordOf(sql: Sql): Promise<Recorded[]> {
+  const [{ kept }] =
+    await sql`select to_regclass('supabase_migrations.schema_migrations') is not null as kept`;
+  if (!kept) return [];
+  return await sql<Recorded[]>`
+    select version, to_jsonb(m) ->> 'name' as name from supabase_migrations.schema_migrations m`;
+}
+
+export interface MigrateOptions {
+  /** What the database is called before its user. @default "This database" */
+  place?: string;
+  /** What that user can do where the database was made by other files. @default to take an empty one */
+  remedy?: string;
+  /** Called where the database is ahead of the files, with its newest migration. Nothing is applied then. */
+  onNewer?: (newest: Recorded) => void;
+}
+
+/**
+ * What is to be applied to a database. Changes nothing.
+ * @throws ForeignDatabase when it has migrations that the folder does not, and is not merely newer.
+ */
+export async function pendingMigrations(
+  sql: Sql,
+  folder: string = MIGRATIONS,
+  { place = "This database", remedy = "Give an empty one.", onNewer }: MigrateOptions = {},
+): Promise<Migration[]> {
+  const { pending, unknown, newer } = standing(listMigrations(folder), await recordOf(sql));
+  if (newer) onNewer?.(unknown.at(-1)!);
+  // Failure policy: closed. On top of a database that others made, ours could do anything.
+  else if (unknown.length > 0) throw new ForeignDatabase(unknown, { place, remedy });
+  return pending;
+}
+
 /**
  * Applies what is not applied yet, each file in one transaction with its record, and returns those applied now.
+ * @throws ForeignDatabase as pendingMigrations(), before anything is changed.
  * @throws StackError that names the file and the line when one fails; those before it stay applied.
  */
-export async function migrate(sql: Sql, folder: string = MIGRATIONS): Promise<Migration[]> {
+export async function migrate(
+  sql: Sql,
+  folder: string = MIGRATIONS,
+  options: MigrateOptions = {},
+): Promise<Migration[]> {
   const one = await sql.reserve();
   try {
     await one`select pg_advisory_lock(${LOCK})`;
+    const pending = await pendingMigrations(one, folder, options);
     await one.unsafe(HISTORY);
-    const rows = await one`select version from supabase_migrations.schema_migrations`;
-    const known = new Set(rows.map((row) => row.version));
-    const pending = listMigrations(folder).filter((migration) => !known.has(migration.version));
     for (const migration of pending) await apply(one, migration);
     return pending;
   } finally {

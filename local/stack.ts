@@ -98,7 +98,7 @@ async function start(
     ? await ownDatabase(options.databaseUrl)
     : await embeddedDatabase({ folder, port: port + 1, onRestart });
   undo.push(() => database.stop());
-  const applied = await database.migrate();
+  const applied = await database.migrate(say);
   if (applied.length > 0) say(`Applied ${applied.length} migrations`);
 
   const email = createMailbox({ path: join(folder.path, "mails.txt"), page: `${url}/admin/` });

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { testDatabase } from "../support/postgres.ts";
 import { bootstrap } from "../../local/bootstrap.ts";
-import { listMigrations, migrate } from "../../local/migrate.ts";
+import { ForeignDatabase, listMigrations, migrate, type Migration, standing } from "../../local/migrate.ts";
 import { join } from "../../local/paths.ts";
 
 async function folderWith(files: Record<string, string>): Promise<string> {
@@ -66,6 +66,60 @@ Deno.test("migrate() started twice at once applies each file once", async () => 
     const folder = await folderWith({ "1_a.sql": "create table a (); select pg_sleep(0.1);" });
     const applied = await Promise.all([migrate(db.sql, folder), migrate(db.sql, folder)]);
     assertEquals(applied.map((list) => list.length).sort(), [0, 1]);
+  } finally {
+    await db.drop();
+  }
+});
+
+const file = (version: string): Migration => ({ version, name: "x", path: `${version}_x.sql` });
+const FILES = ["2", "3"].map(file);
+/** What a database has on record, and how it stands to the files 2 and 3. */
+const STANDINGS: [string, string[], { pending: string[]; unknown: string[]; newer: boolean }][] = [
+  ["an empty one", [], { pending: ["2", "3"], unknown: [], newer: false }],
+  ["one that is behind", ["2"], { pending: ["3"], unknown: [], newer: false }],
+  ["one that is up to date", ["2", "3"], { pending: [], unknown: [], newer: false }],
+  ["a newer one", ["5", "3", "4", "2"], { pending: [], unknown: ["4", "5"], newer: true }],
+  ["one by other files", ["1"], { pending: ["2", "3"], unknown: ["1"], newer: false }],
+  ["one with a file of another branch between ours", ["2", "25", "3"], {
+    pending: [],
+    unknown: ["25"],
+    newer: false,
+  }],
+  ["a newer one without one of ours", ["3", "4"], { pending: ["2"], unknown: ["4"], newer: false }],
+];
+for (const [what, recorded, expected] of STANDINGS) {
+  Deno.test(`standing() of ${what}`, () => {
+    const found = standing(FILES, recorded.map((version) => ({ version, name: null })));
+    const versions = (list: { version: string }[]) => list.map(({ version }) => version);
+    assertEquals(
+      { pending: versions(found.pending), unknown: versions(found.unknown), newer: found.newer },
+      expected,
+    );
+  });
+}
+
+Deno.test("migrate() refuses a database made by other files before it changes anything, and takes a newer one", async () => {
+  const db = await testDatabase({ empty: true });
+  try {
+    const older = await folderWith({ "1_a.sql": "create table a ()", "2_b.sql": "select 1", "3_c.sql": "" });
+    await migrate(db.sql, older);
+    const folded = await folderWith({ "4_all.sql": "create table b ()" });
+    const error = await assertRejects(
+      () => migrate(db.sql, folded, { place: "The database in /x", remedy: "Start with --fresh." }),
+      ForeignDatabase,
+    );
+    assertEquals(
+      error.message,
+      "The database in /x was made by other migrations than this version's: it has 1_a, 2_b and 1 more, " +
+        "which supabase/migrations does not have. Start with --fresh.",
+    );
+    const [{ made }] = await db.sql`select to_regclass('b') is not null as made`;
+    assertEquals(made, false);
+
+    const behind = await folderWith({ "1_a.sql": "", "2_b.sql": "" });
+    const told: string[] = [];
+    assertEquals(await migrate(db.sql, behind, { onNewer: ({ version }) => told.push(version) }), []);
+    assertEquals(told, ["3"]);
   } finally {
     await db.drop();
   }

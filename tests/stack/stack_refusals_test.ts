@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "../../local/paths.ts";
 import { freePort } from "../../local/postgres.ts";
+import { connect } from "../support/cluster.ts";
 import { clusterUrl, testDatabase } from "../support/postgres.ts";
 import { type FailedStart, startStack, temporaryFolder, tryStack } from "../support/stack.ts";
 
@@ -125,6 +126,56 @@ Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is expla
     const { output } = await refusal({ env: { DATABASE_URL } });
     assertStringIncludes(output, reason);
     assert(!output.includes("wrong"), "the password is not printed");
+  }
+});
+
+/** As the files before the fold left it: their record, in place of that of ours. */
+const FOLDED = `
+  update supabase_migrations.schema_migrations set version = '20261121' || substr(version, 9)`;
+
+Deno.test("start: a data folder whose database other migrations made is refused by name, with --fresh as the way out", async () => {
+  await using temporary = await temporaryFolder();
+  const data = join(temporary.path, "data");
+  const first = await startStack({ data, args: ["--no-seed"] });
+  const sql = connect(first.stack.dbUrl);
+  await sql`insert into supabase_migrations.schema_migrations (version, name) values ('20991231000000', 'later')`;
+  await sql.end();
+  assertEquals(await first.stop(), 0);
+
+  const newer = await startStack({ data, args: ["--no-seed"] });
+  assertStringIncludes(
+    newer.output(),
+    `The database in ${data} is of a newer version (migration 20991231000000)`,
+  );
+  const again = connect(newer.stack.dbUrl);
+  await again.unsafe(FOLDED);
+  await again.end();
+  assertEquals(await newer.stop(), 0);
+
+  const { output } = await refusal({ data });
+  assertStringIncludes(output, `The database in ${data} was made by other migrations`);
+  assertStringIncludes(output, "20261121000100_foundation");
+  assertStringIncludes(output, "--fresh");
+  const fresh = await startStack({ data, args: ["--fresh", "--no-seed"] });
+  assertEquals(await fresh.stop(), 0);
+});
+
+Deno.test("start: one's own database that other migrations made is refused, and nothing in it is changed", async () => {
+  const database = await testDatabase({ empty: true });
+  try {
+    await database.sql.unsafe(`
+      create schema supabase_migrations;
+      create table supabase_migrations.schema_migrations (version text primary key);
+      insert into supabase_migrations.schema_migrations values ('20200101000000')`);
+    const { output } = await refusal({ env: { DATABASE_URL: database.url } });
+    assertStringIncludes(output, `the database ${new URL(database.url).pathname.slice(1)} on `);
+    assertStringIncludes(output, "it has 20200101000000, which supabase/migrations does not have");
+    assertStringIncludes(output, "createdb");
+    assert(!output.includes("--fresh"), "--fresh does not empty a database of one's own");
+    const schemas = await database.sql`select nspname from pg_namespace where nspname in ('auth', 'private')`;
+    assertEquals([...schemas], []);
+  } finally {
+    await database.drop();
   }
 });
 
