@@ -1,0 +1,8720 @@
+-- What the migrations come to: made from the catalog by `deno task schema`, held to them by tests/schema_sql_test.ts.
+-- To be read, in the order of names, and not to be run: what makes a database is supabase/migrations.
+
+-- Helpers of Gatelink. Not exposed by the Data API.
+create schema private;
+grant usage on schema private to authenticated, service_role;
+
+-- Types -------------------------------------------------------------------------------------------
+
+-- Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.
+create type private.guard_quiet as (
+  "on" bigint,
+  off bigint,
+  failed bigint
+);
+
+-- One thing watched, failures or slow ones: tallies of both arms, what is not yet in S, S of the five alternatives of
+-- both tests, S of the arm without the flag.
+create type private.guard_series as (
+  "on" private.guard_tally,
+  off private.guard_tally,
+  quiet private.guard_quiet,
+  absolute bigint[],
+  relative bigint[],
+  trouble bigint
+);
+
+-- What became of minutes: the state after them, the alarm {verdict, rule, minute} that they ended in, the spans as
+-- they were read, the path of S.
+create type private.guard_taken as (
+  state jsonb,
+  alarm jsonb,
+  minutes jsonb,
+  path jsonb
+);
+
+-- How one thing lies over the minutes of an arm: outcomes, failures among them, the sum of k^2 / n in millionths,
+-- minutes.
+create type private.guard_tally as (
+  n bigint,
+  k bigint,
+  q bigint,
+  m bigint
+);
+
+-- One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.
+create type private.inbound_update as (
+  ord integer,
+  key text,
+  field text,
+  kind text,
+  number_id text,
+  number_display text,
+  at timestamp with time zone,
+  phone text,
+  bsuid text,
+  parent_bsuid text,
+  username text,
+  name text,
+  prev_phone text,
+  prev_bsuid text,
+  wamid text,
+  type text,
+  body text,
+  choice text,
+  reply_to text,
+  token text,
+  referral jsonb,
+  forwarded boolean,
+  status text,
+  rank smallint,
+  error jsonb,
+  pricing jsonb,
+  callback text,
+  opt text,
+  traceparent text,
+  raw jsonb
+);
+
+-- Tables ------------------------------------------------------------------------------------------
+
+-- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
+create table public.attributions (
+  -- The message.
+  message_id uuid not null,
+  -- Who wrote it.
+  contact_id uuid not null,
+  -- The link; null for an ad of Meta's.
+  code text collate "C",
+  -- The token that it carried, or of the click that it is taken to follow.
+  token text collate "C",
+  -- exact: the first message with this token. referral: Meta says which ad. contact: the contact clicked, or had used
+  -- the token, within the setting deeplinks.contact_hours (24). low: a token that was forwarded, used before by
+  -- somebody else, or too old.
+  confidence text not null,
+  -- first, ad, clicked, repeated (same contact again), reused (another contact), forwarded or expired.
+  reason text not null,
+  -- Whether it is the contact's first.
+  first_touch boolean not null,
+  -- When the link was clicked.
+  clicked_at timestamp with time zone,
+  -- The audience user that the link named.
+  user_id text,
+  -- Click id of the ad.
+  ctwa_clid text,
+  -- The referral as Meta gave it.
+  referral jsonb,
+  -- When it was written.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  constraint attributions_pkey PRIMARY KEY (message_id),
+  constraint attributions_code_fkey FOREIGN KEY (code) REFERENCES links(code),
+  constraint attributions_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint attributions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint attributions_confidence_known CHECK ((confidence = ANY (ARRAY['exact'::text, 'referral'::text, 'contact'::text, 'low'::text]))),
+  constraint attributions_lead_back CHECK (((code IS NOT NULL) OR (referral IS NOT NULL))),
+  constraint attributions_reason_known CHECK ((reason = ANY (ARRAY['first'::text, 'ad'::text, 'clicked'::text, 'repeated'::text, 'reused'::text, 'forwarded'::text, 'expired'::text])))
+);
+-- A contact's touches in order; serves the foreign key.
+create INDEX attributions_contact_idx ON public.attributions USING btree (contact_id, created_at);
+-- A token counts as exact once, however many messages carry it at the same moment.
+create UNIQUE INDEX attributions_exact_idx ON public.attributions USING btree (token) WHERE (confidence = 'exact'::text);
+-- What a link brought; serves the foreign key.
+create INDEX attributions_link_idx ON public.attributions USING btree (code, created_at);
+-- Whether a click has come back.
+create INDEX attributions_token_idx ON public.attributions USING btree (token) WHERE (token IS NOT NULL);
+alter table public.attributions enable row level security;
+grant select on public.attributions to authenticated;
+grant select, insert, delete on public.attributions to service_role;
+-- Names nobody: every role may read.
+create policy "team reads attributions" on public.attributions for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Clicks of a link and day, in as many slots as isolates count, so that none waits for another. The value is the sum
+-- over the slots. Rolled up into click_days when the day is over.
+create table public.click_counts (
+  -- The link.
+  code text collate "C" not null,
+  -- The day (UTC).
+  day date not null,
+  -- Chosen by the isolate, 0 to 15.
+  slot smallint not null,
+  -- By humans.
+  human bigint default 0 not null,
+  -- By bots.
+  bot bigint default 0 not null,
+  -- By previews.
+  preview bigint default 0 not null,
+  -- By browsers ahead of a tap.
+  prefetch bigint default 0 not null,
+  -- One row a link, day and slot.
+  constraint click_counts_pkey PRIMARY KEY (code, day, slot)
+) with (fillfactor=70);
+alter table public.click_counts enable row level security;
+grant select on public.click_counts to authenticated;
+grant select, insert, update, delete on public.click_counts to service_role;
+-- Holds no personal data: every role may read.
+create policy "team reads click counts" on public.click_counts for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What stays of a day's clicks of a link.
+create table public.click_days (
+  -- The link.
+  code text collate "C" not null,
+  -- The day (UTC).
+  day date not null,
+  -- Clicks by humans.
+  human bigint not null,
+  -- By bots.
+  bot bigint not null,
+  -- By previews.
+  preview bigint not null,
+  -- By browsers ahead of a tap.
+  prefetch bigint not null,
+  -- Distinct humans of that day, as far as an address could be trusted.
+  visitors bigint not null,
+  -- Clicks by humans for each platform.
+  platforms jsonb not null,
+  -- Clicks by humans for each country.
+  countries jsonb not null,
+  -- Clicks by humans for each referring host, the 50 most frequent.
+  referrers jsonb not null,
+  -- Clicks by humans for each kind of target.
+  targets jsonb not null,
+  -- One row a link and day.
+  constraint click_days_pkey PRIMARY KEY (code, day)
+);
+alter table public.click_days enable row level security;
+grant select on public.click_days to authenticated;
+grant select, insert, update, delete on public.click_days to service_role;
+-- Holds no personal data: every role may read.
+create policy "team reads click days" on public.click_days for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90);
+-- click_days stays.
+create table public.clicks (
+  -- The link.
+  code text collate "C" not null,
+  -- When the visit was answered.
+  at timestamp with time zone not null,
+  -- human, bot, preview (a messenger, or a HEAD) or prefetch (a browser, ahead of a tap).
+  verdict text not null,
+  -- By what the verdict was reached; null for a human.
+  reason text,
+  -- Where it went: web, app, store, whatsapp, fallback (the link could not be used) or preview (a page about the
+  -- link).
+  target text not null,
+  -- ios, android, windows, macos, linux or other.
+  platform text not null,
+  -- Two letters, where a proxy told.
+  country text,
+  -- Host of the page that it came from.
+  referrer text,
+  -- Keyed hash of address and browser under the day's key: tells visitors of one day apart, and nothing else.
+  visitor bigint,
+  -- The audience user that the link named (?u=).
+  user_id text,
+  -- What was handed on with the visit, in the text of a chat or to an app, and comes back.
+  token text collate "C",
+  -- Keyed hash of network and device, where the link allows it: to find an app's first open.
+  fingerprint bigint,
+  -- Which of the link's targets took the visit, from 0, where a token was handed on to an app or store; null where
+  -- none did.
+  rule smallint,
+  -- When an app's first open claimed it.
+  claimed_at timestamp with time zone,
+  constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
+  constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text])))
+);
+-- Roll-up and purge by time; rows arrive in this order.
+create INDEX clicks_at_idx ON public.clicks USING brin (at);
+-- Candidates for an app's first open.
+create INDEX clicks_fingerprint_idx ON public.clicks USING btree (fingerprint, at) WHERE (fingerprint IS NOT NULL);
+-- A link's clicks by time.
+create INDEX clicks_link_idx ON public.clicks USING btree (code, at);
+-- The click that a message or an app brings back.
+create UNIQUE INDEX clicks_token_idx ON public.clicks USING btree (token) WHERE (token IS NOT NULL);
+-- Whether a contact who writes has clicked just before.
+create INDEX clicks_user_idx ON public.clicks USING btree (user_id, at) WHERE ((user_id IS NOT NULL) AND (token IS NOT NULL));
+alter table public.clicks enable row level security;
+grant select on public.clicks to authenticated;
+grant select, insert, update, delete on public.clicks to service_role;
+-- A token stands for a person until it is used: operators and admins only.
+create policy "operators read clicks" on public.clicks for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+
+-- What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the
+-- contact's.
+create table public.contact_acts (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- revealed: number and name were shown whole. replied: a message was queued.
+  act text not null,
+  -- The contact. Not a reference: the record outlives the contact.
+  contact_id uuid not null,
+  -- The message that was queued, for replied.
+  message_id uuid,
+  -- Why, in the words of whoever did it.
+  reason text,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Who: a user id, or the database role.
+  by text default private.actor() not null,
+  constraint contact_acts_pkey PRIMARY KEY (id),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text]))),
+  constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
+);
+-- What was done with a contact.
+create INDEX contact_acts_contact_idx ON public.contact_acts USING btree (contact_id, at);
+-- Who wrote a message.
+create INDEX contact_acts_message_idx ON public.contact_acts USING btree (message_id) WHERE (message_id IS NOT NULL);
+alter table public.contact_acts enable row level security;
+grant select on public.contact_acts to authenticated, service_role;
+-- The whole team sees who looked at whom, and why.
+create policy contact_acts_read on public.contact_acts for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contact_acts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Under which ids a person is or was known: phone, business-scoped user id, its parent, username. Nothing is
+-- overwritten: a changed id is closed by valid_to.
+create table public.contact_identities (
+  -- Order in which identities were learnt.
+  id bigint generated always as identity not null,
+  -- The person.
+  contact_id uuid not null,
+  -- The channel that the id belongs to.
+  channel text default 'whatsapp'::text not null,
+  -- phone, bsuid (business-scoped user id), parent_bsuid or username.
+  kind text not null,
+  -- The id, exactly as the channel gives it: numbers are not "fixed up".
+  value text not null,
+  -- Since when the person is known by it.
+  valid_from timestamp with time zone default now() not null,
+  -- Until when; null while it is current.
+  valid_to timestamp with time zone,
+  constraint contact_identities_pkey PRIMARY KEY (id),
+  constraint contact_identities_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint contact_identities_channel_check CHECK ((channel <> ''::text)),
+  constraint contact_identities_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'bsuid'::text, 'parent_bsuid'::text, 'username'::text]))),
+  constraint contact_identities_value_check CHECK ((value <> ''::text))
+);
+-- A person's ids.
+create INDEX contact_identities_contact_idx ON public.contact_identities USING btree (contact_id, kind);
+-- An id belongs to at most one person at a time; the look-up of every inbound message.
+create UNIQUE INDEX contact_identities_current_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NULL);
+-- Search by the last four digits.
+create INDEX contact_identities_last_four_idx ON public.contact_identities USING btree ("right"(value, 4)) WHERE ((kind = 'phone'::text) AND (valid_to IS NULL) AND (length(value) >= 4));
+alter table public.contact_identities enable row level security;
+grant select, insert, update, delete on public.contact_identities to service_role;
+
+-- One row a person. Two rows found to be one person are merged: the younger points to the older and keeps its row as
+-- history.
+create table public.contacts (
+  -- UUID v7; also the targeting id that flags are asked with.
+  id uuid default private.uuid_v7() not null,
+  -- Where this person writes from, for example whatsapp.
+  channel text default 'whatsapp'::text not null,
+  -- Profile name as last told by the channel.
+  name text,
+  -- The older contact that turned out to be the same person; null for a live contact.
+  merged_into uuid,
+  -- When the person was first seen.
+  created_at timestamp with time zone default now() not null,
+  -- When name or merge last changed.
+  updated_at timestamp with time zone default now() not null,
+  constraint contacts_pkey PRIMARY KEY (id),
+  constraint contacts_merged_into_fkey FOREIGN KEY (merged_into) REFERENCES contacts(id) ON DELETE SET NULL,
+  constraint contacts_channel_check CHECK ((channel <> ''::text))
+);
+-- Finds what was merged into a contact; serves the foreign key.
+create INDEX contacts_merged_into_idx ON public.contacts USING btree (merged_into) WHERE (merged_into IS NOT NULL);
+alter table public.contacts enable row level security;
+grant select on public.contacts to authenticated;
+grant select, insert, update, delete on public.contacts to service_role;
+-- Names are personal data: operators and admins only.
+create policy "operators read contacts" on public.contacts for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+-- Who was targeted stays targeted.
+create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
+
+-- One row a contact and business number. Its row lock is what puts the messages of a conversation in order.
+create table public.conversations (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The channel of both sides.
+  channel text default 'whatsapp'::text not null,
+  -- The business number (wa_numbers.id).
+  number_id text not null,
+  -- The person.
+  contact_id uuid not null,
+  -- When the person last wrote: opens the 24-hour customer service window.
+  last_inbound_at timestamp with time zone,
+  -- When either side last wrote.
+  last_message_at timestamp with time zone,
+  -- Since when the person wants no business-initiated messages; null if they may be sent.
+  opted_out_at timestamp with time zone,
+  -- Route that keeps this conversation until sticky_until.
+  sticky_route_id uuid,
+  -- End of the stickiness.
+  sticky_until timestamp with time zone,
+  -- Since when a message waits for the router; null when none does.
+  unrouted_since timestamp with time zone,
+  -- Configuration revision at which the router's flag said no for this contact: not asked again until the
+  -- configuration changes.
+  held_revision bigint,
+  -- messages.seq up to which the router has decided.
+  routed_seq bigint default 0 not null,
+  -- When the conversation began.
+  created_at timestamp with time zone default now() not null,
+  constraint conversations_pkey PRIMARY KEY (id),
+  -- One conversation for each business number and person.
+  constraint conversations_pair_key UNIQUE (channel, number_id, contact_id),
+  constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
+  constraint conversations_channel_check CHECK ((channel <> ''::text))
+) with (fillfactor=70);
+-- A person's conversations.
+create INDEX conversations_contact_idx ON public.conversations USING btree (contact_id);
+-- The router's queue: conversations with something to decide, those held back apart by revision, each oldest first.
+create INDEX conversations_unrouted_idx ON public.conversations USING btree (held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
+alter table public.conversations enable row level security;
+grant select on public.conversations to authenticated;
+grant select, insert, update, delete on public.conversations to service_role;
+-- Holds no personal data of its own: every role may read.
+create policy "team reads conversations" on public.conversations for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
+-- at: nothing is decided by it.
+create table public.counters (
+  -- What is counted, such as wa_webhook_refused.
+  name text not null,
+  -- Which kind of it, such as signature_invalid. Never personal data.
+  label text default ''::text not null,
+  -- Which of the sixteen parts of the counter, 0 to 15.
+  slot smallint not null,
+  -- This part's count.
+  value bigint not null,
+  constraint counters_pkey PRIMARY KEY (name, label, slot),
+  constraint counters_value_not_negative CHECK ((value >= 0))
+) with (fillfactor=70);
+alter table public.counters enable row level security;
+grant select on public.counters to authenticated;
+grant select, insert, update on public.counters to service_role;
+-- The team sees the counters.
+create policy counters_read on public.counters for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- One row a message and destination. The id is the webhook-id that the service sees, the same at each attempt.
+create table public.deliveries (
+  -- UUID v7; sent as webhook-id.
+  id uuid default private.uuid_v7() not null,
+  -- The message.
+  message_id uuid not null,
+  -- The destination.
+  destination_id uuid not null,
+  -- The message's conversation; with the destination it names the lane.
+  conversation_id uuid not null,
+  -- messages.seq: the order within the lane.
+  seq bigint not null,
+  -- pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).
+  state text default 'pending'::text not null,
+  -- Attempts begun.
+  attempt integer default 0 not null,
+  -- When it is due, if it is the first of its lane.
+  next_attempt_at timestamp with time zone default now() not null,
+  -- Why the last attempt failed, as a short code and sentence.
+  last_error text,
+  -- Why a person dropped it; null otherwise.
+  dropped_reason text,
+  -- When a 2xx answer was settled.
+  delivered_at timestamp with time zone,
+  -- When it was decided.
+  created_at timestamp with time zone default now() not null,
+  -- When its state last changed.
+  updated_at timestamp with time zone default now() not null,
+  constraint deliveries_pkey PRIMARY KEY (id),
+  -- A message goes to a destination once.
+  constraint deliveries_once_key UNIQUE (message_id, destination_id),
+  constraint deliveries_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
+  constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text])))
+) with (fillfactor=80);
+-- Deliveries of a conversation; serves the foreign key and merges.
+create INDEX deliveries_conversation_idx ON public.deliveries USING btree (conversation_id);
+-- Dead letters of a destination, page by page.
+create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
+-- Dead letters, latest first.
+create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) WHERE (state = 'dead'::text);
+-- Counts of a destination; serves the foreign key.
+create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
+-- The first open delivery of a lane.
+create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
+alter table public.deliveries enable row level security;
+grant select on public.deliveries to authenticated;
+grant select, insert, update, delete on public.deliveries to service_role;
+-- Holds no personal data: every role may read.
+create policy "team reads deliveries" on public.deliveries for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What each attempt met.
+create table public.delivery_attempts (
+  -- The delivery.
+  delivery_id uuid not null,
+  -- From 1; a gap is an attempt whose function died before it could settle.
+  attempt integer not null,
+  -- delivered, retry or dead.
+  outcome text not null,
+  -- HTTP status of the answer; null when there was none.
+  status integer,
+  -- Until the whole answer, in milliseconds.
+  latency_ms integer,
+  -- Code and sentence of the failure.
+  error text,
+  -- The answer, cut to 20 KB.
+  answer text,
+  -- When it was settled.
+  at timestamp with time zone default now() not null,
+  -- An attempt is settled once.
+  constraint delivery_attempts_pkey PRIMARY KEY (delivery_id, attempt),
+  constraint delivery_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES deliveries(id) ON DELETE CASCADE,
+  constraint delivery_attempts_answer_check CHECK ((length(answer) <= 20480)),
+  constraint delivery_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'retry'::text, 'dead'::text])))
+);
+-- Purge by age.
+create INDEX delivery_attempts_at_idx ON public.delivery_attempts USING brin (at);
+alter table public.delivery_attempts enable row level security;
+grant select on public.delivery_attempts to authenticated;
+grant select, insert, update, delete on public.delivery_attempts to service_role;
+-- Answers of services may hold personal data: operators and admins only.
+create policy "operators read attempts" on public.delivery_attempts for select to authenticated
+  using (( SELECT private.has_role('operator'::text) AS has_role));
+
+-- Hosts that messages may be forwarded to and links may redirect to. Nothing goes anywhere else.
+create table public.destination_allowlist (
+  -- Lower-case ASCII host, or *.host for each name below it (not the host itself); a port only where it is not 443.
+  pattern text not null,
+  -- forward (messages to services) or redirect (targets of links).
+  purpose text not null,
+  -- When it was allowed.
+  created_at timestamp with time zone default now() not null,
+  -- Who allowed it.
+  created_by text default private.actor() not null,
+  -- A pattern stands once for each purpose.
+  constraint destination_allowlist_pkey PRIMARY KEY (pattern, purpose),
+  constraint destination_allowlist_pattern_check CHECK (((pattern ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[0-9]{1,5})?$'::text) OR (pattern = ANY (ARRAY['localhost'::text, '127.0.0.1'::text, '[::1]'::text])))),
+  constraint destination_allowlist_purpose_check CHECK ((purpose = ANY (ARRAY['forward'::text, 'redirect'::text])))
+);
+alter table public.destination_allowlist enable row level security;
+grant select on public.destination_allowlist to authenticated;
+grant select, insert, update, delete on public.destination_allowlist to service_role;
+-- Every role may see which hosts are allowed.
+create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again.
+create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- Services that get messages. Its secrets are in private.destination_secrets.
+create table public.destinations (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Short name: lower-case letters, digits, - and _.
+  name text not null,
+  -- Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.
+  url text not null,
+  -- active, or paused by a person: its queue waits.
+  state text default 'active'::text not null,
+  -- How long an answer may take, body included.
+  timeout_ms integer default 15000 not null,
+  -- Deliveries a second at most; null for no limit.
+  rate_per_second numeric,
+  -- Deliveries that may go at once within rate_per_second.
+  rate_burst integer default 10 not null,
+  -- GCRA state of the rate: theoretical arrival time of the next delivery.
+  rate_tat timestamp with time zone,
+  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule of 8 attempts over
+  -- 28 hours.
+  retry_seconds numeric[],
+  -- Failed attempts in a row.
+  circuit_failures integer default 0 not null,
+  -- While in the future the circuit is open and the queue waits; past but not null: one delivery probes.
+  circuit_open_until timestamp with time zone,
+  -- Times in a row that the circuit opened; doubles the wait.
+  circuit_trips integer default 0 not null,
+  -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
+  circuit_probe uuid,
+  -- Grows with each change made by people.
+  version integer default 1 not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- When a person last changed it.
+  updated_at timestamp with time zone default now() not null,
+  -- Who last changed it.
+  updated_by text default private.actor() not null,
+  constraint destinations_pkey PRIMARY KEY (id),
+  -- A destination is named by people and the command line.
+  constraint destinations_name_key UNIQUE (name),
+  constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
+  constraint destinations_rate_per_second_check CHECK (((rate_per_second > (0)::numeric) AND (rate_per_second <= (10000)::numeric))),
+  constraint destinations_retry_seconds_check CHECK ((((cardinality(retry_seconds) >= 1) AND (cardinality(retry_seconds) <= 20)) AND ((0)::numeric <= ALL (retry_seconds)))),
+  constraint destinations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text]))),
+  constraint destinations_timeout_ms_check CHECK (((timeout_ms >= 100) AND (timeout_ms <= 30000))),
+  constraint destinations_url_check CHECK ((length(url) <= 2000))
+) with (fillfactor=70);
+alter table public.destinations enable row level security;
+grant select on public.destinations to authenticated;
+grant select, insert, update, delete on public.destinations to service_role;
+-- Every role may see the services; secrets are elsewhere.
+create policy "team reads destinations" on public.destinations for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again.
+create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- When a flag was first and last asked for, to the hour: what no code asks for can go.
+create table public.flag_evaluations (
+  -- The flag. It may not exist: somebody asks for it all the same.
+  flag_key text not null,
+  -- When it was first asked for.
+  first_at timestamp with time zone not null,
+  -- When it was last asked for; up to an hour behind.
+  last_at timestamp with time zone not null,
+  -- One row a flag.
+  constraint flag_evaluations_pkey PRIMARY KEY (flag_key)
+);
+alter table public.flag_evaluations enable row level security;
+grant select on public.flag_evaluations to authenticated;
+grant select, insert, update on public.flag_evaluations to service_role;
+-- The whole team sees which flags are in use.
+create policy flag_evaluations_read on public.flag_evaluations for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Outcomes by flag, arm and minute; at most one a person and minute, the first. Counted in the functions, sent in
+-- groups.
+create table public.flag_metrics (
+  -- The flag.
+  flag_key text not null,
+  -- The minute's beginning.
+  minute timestamp with time zone not null,
+  -- on or off: what the flag said for the person.
+  arm text not null,
+  -- Outcomes.
+  n integer not null,
+  -- Failures among them.
+  failed integer not null,
+  -- Outcomes whose time is known.
+  timed integer not null,
+  -- Milliseconds of all that were timed.
+  ms bigint not null,
+  -- Cumulative histogram of those: how many took at most private.latency_edges()[i] ms.
+  le integer[] not null,
+  -- A minute of a flag's arm; both arms lie beside each other.
+  constraint flag_metrics_pkey PRIMARY KEY (flag_key, minute, arm),
+  constraint flag_metrics_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text]))),
+  constraint flag_metrics_counts CHECK (((0 <= failed) AND (failed <= n) AND (0 <= timed) AND (timed <= n) AND (ms >= 0))),
+  constraint flag_metrics_histogram CHECK ((cardinality(le) = 27))
+) with (fillfactor=70);
+-- Purge by age.
+create INDEX flag_metrics_minute_idx ON public.flag_metrics USING brin (minute);
+alter table public.flag_metrics enable row level security;
+grant select on public.flag_metrics to authenticated;
+grant select, insert, update, delete on public.flag_metrics to service_role;
+-- Counts only: the whole team reads them.
+create policy flag_metrics_read on public.flag_metrics for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Sign-offs of launch gates by people, one row each. Written by sign_gate and revoke_gate alone; a row is never
+-- deleted.
+create table public.gate_approvals (
+  -- Key.
+  id uuid default private.uuid_v7() not null,
+  -- The feature, by its flag. The flag may have been deleted since.
+  flag_key text not null,
+  -- What was signed: approval (the launch as a whole, for the role), or a gate of the checklist such as smoke_tests.
+  gate text not null,
+  -- The role in which it was signed.
+  role text not null,
+  -- False: signed as not applicable; note says why.
+  applies boolean not null,
+  -- What the person had to say.
+  note text,
+  -- The user. Not a reference: a sign-off outlives the account.
+  signed_by uuid not null,
+  -- The user's address when it was signed, for people who read it later.
+  signed_as text not null,
+  -- session: the person was signed in. secret_key: a holder of a secret key signed for the person.
+  signed_with text not null,
+  -- When.
+  signed_at timestamp with time zone default now() not null,
+  -- When it was taken back; null while it stands.
+  revoked_at timestamp with time zone,
+  -- Who took it back: a user id, or the database role.
+  revoked_by text,
+  -- Why.
+  revoked_because text,
+  constraint gate_approvals_pkey PRIMARY KEY (id),
+  constraint gate_approvals_flag CHECK ((flag_key ~~ '%.enabled'::text)),
+  constraint gate_approvals_gate CHECK ((gate ~ '^[a-z][a-z_]{1,60}$'::text)),
+  constraint gate_approvals_not_applicable_says_why CHECK ((applies OR (COALESCE(note, ''::text) <> ''::text))),
+  constraint gate_approvals_role CHECK ((role = ANY (ARRAY['engineering'::text, 'security'::text, 'product'::text, 'cto'::text]))),
+  constraint gate_approvals_signed_with CHECK ((signed_with = ANY (ARRAY['session'::text, 'secret_key'::text])))
+);
+-- A person signs once in a role.
+create UNIQUE INDEX gate_approvals_once_idx ON public.gate_approvals USING btree (flag_key, gate, role, signed_by) WHERE (revoked_at IS NULL);
+alter table public.gate_approvals enable row level security;
+grant select on public.gate_approvals to authenticated, service_role;
+-- The whole team sees who signed what.
+create policy gate_approvals_read on public.gate_approvals for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Links. Where one leads is decided for each visit by _shared/links; every address in here passed the allowlist when
+-- it was written and passes it again at each visit.
+create table public.links (
+  -- The last part of the address, lower case. Never changes and is never used again.
+  code text collate "C" not null,
+  -- The caller's own id of it: creating it again answers this link. Unique among those not deleted.
+  external_id text,
+  -- Hash of the request that made it, to tell a repetition from another request under the same external id.
+  request_hash text not null,
+  -- Where a visit goes that no target takes, and every visit while the link's flag is off.
+  default_url text,
+  -- Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.
+  targets jsonb default '[]'::jsonb not null,
+  -- Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.
+  whatsapp jsonb,
+  -- Not before; null for no limit.
+  starts_at timestamp with time zone,
+  -- Not from here on; null for no limit.
+  expires_at timestamp with time zone,
+  -- Where a visit goes while the link cannot be used, instead of an error.
+  expired_url text,
+  -- Human visits that go through at most; null for no limit.
+  max_uses integer,
+  -- Uses taken so far. Counted only where max_uses is set.
+  uses integer default 0 not null,
+  -- How many the last take was granted: how the one statement that takes tells its caller.
+  taken integer default 0 not null,
+  -- Campaign parameters added to web targets: any of source, medium, campaign, term, content.
+  utm jsonb default '{}'::jsonb not null,
+  -- utm.campaign, for lists and routes.
+  campaign text generated always as ((utm ->> 'campaign'::text)) stored,
+  -- Whether the parameters of a visit are handed on to a web target.
+  pass_query boolean default false not null,
+  -- Words of the team's, for lists and routes.
+  tags text[] default '{}'::text[] not null,
+  -- A flag besides deeplinks.enabled that has to be on for the visitor; while it is off the visit goes to
+  -- default_url.
+  flag_key text,
+  -- What a messenger shows of the link: any of title, description, image.
+  preview jsonb,
+  -- Whether an app's first open may be matched by network and device, which is a guess.
+  fingerprint boolean default false not null,
+  -- active, disabled (by the team, can be undone), blocked (abuse), or deleted (kept so that the code is not used
+  -- again).
+  state text default 'active'::text not null,
+  -- Grows with each change made by people.
+  version integer default 1 not null,
+  -- Transaction that last changed it: how isolates learn what to forget, see refresh_links.
+  changed_in xid8 default pg_current_xact_id() not null,
+  -- When it was made.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- Who made it: a user id, or the name of a key or role.
+  created_by text default private.actor() not null,
+  -- When it was last changed.
+  updated_at timestamp with time zone default clock_timestamp() not null,
+  -- Who last changed it.
+  updated_by text default private.actor() not null,
+  constraint links_pkey PRIMARY KEY (code),
+  constraint links_code_form CHECK ((code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'::text)),
+  constraint links_external_id_length CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+  constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
+  constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
+  constraint links_max_uses_positive CHECK ((max_uses > 0)),
+  constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
+  constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
+  constraint links_targets_array CHECK ((jsonb_typeof(targets) = 'array'::text)),
+  constraint links_utm_object CHECK ((jsonb_typeof(utm) = 'object'::text)),
+  constraint links_whatsapp_object CHECK ((jsonb_typeof(whatsapp) = 'object'::text))
+) with (fillfactor=90);
+-- Lists by campaign.
+create INDEX links_campaign_idx ON public.links USING btree (campaign, created_at) WHERE (campaign IS NOT NULL);
+-- What changed since an isolate last asked.
+create INDEX links_changed_idx ON public.links USING btree (changed_in);
+-- Makes creating idempotent; a deleted link gives its external id free.
+create UNIQUE INDEX links_external_id_idx ON public.links USING btree (external_id) WHERE ((state <> 'deleted'::text) AND (external_id IS NOT NULL));
+-- Lists, newest first, page by page.
+create INDEX links_newest_idx ON public.links USING btree (created_at, code);
+-- Lists by tag.
+create INDEX links_tags_idx ON public.links USING gin (tags);
+alter table public.links enable row level security;
+grant select on public.links to authenticated;
+grant select, insert, update on public.links to service_role;
+-- Every role may see the links; passwords are elsewhere.
+create policy "team reads links" on public.links for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells isolates to read the link again, also after an update by hand.
+create TRIGGER links_changed BEFORE UPDATE OF default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query, flag_key, preview, fingerprint, state, version ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
+
+-- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
+-- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
+create table public.measurements (
+  -- request (label: function and status), destination (label: name and outcome), routed, graph (label: result),
+  -- messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).
+  name text not null,
+  -- Which kind of it; of several words, separated by a space. Never personal data.
+  label text default ''::text not null,
+  -- The minute's beginning; -infinity in the row that adds up everything since the beginning.
+  minute timestamp with time zone not null,
+  -- How many.
+  n bigint not null,
+  -- Milliseconds of all of them; 0 where nothing is timed.
+  ms double precision default 0 not null,
+  -- How many took at most private.latency_buckets()[i] ms and longer than the bucket before; the last for longer
+  -- still. Empty where nothing is timed.
+  counts bigint[] default '{}'::bigint[] not null,
+  -- When the row last grew.
+  last_at timestamp with time zone not null,
+  -- One row a series and minute.
+  constraint measurements_pkey PRIMARY KEY (name, label, minute),
+  constraint measurements_counts CHECK (((n >= 0) AND (ms >= (0)::double precision) AND (cardinality(counts) = ANY (ARRAY[0, 28]))))
+) with (fillfactor=70);
+-- The last minutes of everything; purge by age.
+create INDEX measurements_minute_idx ON public.measurements USING btree (minute);
+alter table public.measurements enable row level security;
+grant select on public.measurements to authenticated;
+grant select, insert, update, delete on public.measurements to service_role;
+-- Counts only: the whole team reads them.
+create policy measurements_read on public.measurements for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Messages of both directions. seq is given under the lock of the conversation, so within a conversation it is the
+-- order of acceptance.
+create table public.messages (
+  -- UUID v7; for an outbound message also the id that wa-send answers.
+  id uuid default private.uuid_v7() not null,
+  -- Order of acceptance within a conversation.
+  seq bigint generated always as identity not null,
+  -- The channel that carried it.
+  channel text default 'whatsapp'::text not null,
+  -- Its conversation.
+  conversation_id uuid not null,
+  -- in: from the person; out: from the business.
+  direction text not null,
+  -- The provider's id (wamid…); null for an outbound message not sent yet.
+  provider_id text,
+  -- text, image, interactive, … as the provider names it.
+  type text not null,
+  -- The words, whatever the type: body, caption, title of the chosen button, emoji.
+  text text,
+  -- Id of the chosen button or list row, or the quick reply's payload.
+  choice text,
+  -- provider_id of the message that this one answers.
+  reply_to text,
+  -- Deep-link token carried in the text.
+  link_token text,
+  -- The ad or post that the person came from.
+  referral jsonb,
+  -- Whether the person forwarded it.
+  forwarded boolean default false not null,
+  -- The message as the provider gave it, or as it is given to the provider.
+  native jsonb,
+  -- in: received; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
+  status text not null,
+  -- Rank of status; a status of a lower rank only adds its time.
+  status_rank smallint default 0 not null,
+  -- When each status was reached, by name.
+  status_at jsonb default '{}'::jsonb not null,
+  -- What the provider charged, as it tells with the status.
+  pricing jsonb,
+  -- Why it failed, as the provider tells.
+  error jsonb,
+  -- W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its
+  -- trace is its id then.
+  traceparent text,
+  -- The provider's time of the message.
+  sent_at timestamp with time zone,
+  -- When we stored it.
+  created_at timestamp with time zone default now() not null,
+  constraint messages_pkey PRIMARY KEY (id),
+  constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
+);
+-- A conversation in order; what the router has yet to decide.
+create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
+-- Finds the message that a status is about.
+create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
+-- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
+create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
+alter table public.messages enable row level security;
+grant select, insert, update, delete on public.messages to service_role;
+-- Ties a message to the link or ad that it came from.
+create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
+
+-- Who is told of rollouts. The address itself, which with Slack is the secret, is in private.notification_addresses.
+create table public.notification_endpoints (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Short name: lower-case letters, digits, - and _.
+  name text not null,
+  -- webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.
+  kind text not null,
+  -- Host of its address, for people to recognise.
+  host text not null,
+  -- Kinds of rollout_events that it is told of.
+  events text[] not null,
+  -- active, or paused: what happens meanwhile is not told later.
+  state text default 'active'::text not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- Who added it.
+  created_by text default private.actor() not null,
+  -- An endpoint's id.
+  constraint notification_endpoints_pkey PRIMARY KEY (id),
+  -- An endpoint is named by people.
+  constraint notification_endpoints_name_key UNIQUE (name),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text])),
+  constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
+  constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
+);
+alter table public.notification_endpoints enable row level security;
+grant select on public.notification_endpoints to authenticated, service_role;
+-- The team sees who is told; addresses are elsewhere.
+create policy notification_endpoints_read on public.notification_endpoints for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- What is to be told to whom. Not in order: each stands for itself and says when it happened.
+create table public.notifications (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- Who is told.
+  endpoint_id uuid not null,
+  -- What happened.
+  event_id uuid not null,
+  -- The body, as it is sent.
+  payload jsonb not null,
+  -- pending, leased (under way), delivered, or dead (given up).
+  state text default 'pending'::text not null,
+  -- Attempts begun.
+  attempt integer default 0 not null,
+  -- When it is due; while leased, when the lease ends.
+  next_attempt_at timestamp with time zone not null,
+  -- Fencing token of the current lease: a result that carries another one comes too late.
+  lease uuid,
+  -- Why the last attempt failed, as a short code and sentence.
+  last_error text,
+  -- When it was queued.
+  created_at timestamp with time zone default clock_timestamp() not null,
+  -- When a 2xx answer came.
+  delivered_at timestamp with time zone,
+  -- Sent as webhook-id, the same at each attempt.
+  constraint notifications_pkey PRIMARY KEY (id),
+  constraint notifications_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES notification_endpoints(id) ON DELETE CASCADE,
+  constraint notifications_event_id_fkey FOREIGN KEY (event_id) REFERENCES rollout_events(id) ON DELETE CASCADE,
+  constraint notifications_state_known CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text])))
+) with (fillfactor=80);
+-- What is due, oldest first.
+create INDEX notifications_due_idx ON public.notifications USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
+-- Serves the foreign key.
+create INDEX notifications_endpoint_idx ON public.notifications USING btree (endpoint_id);
+-- Who was told of an event; serves the foreign key.
+create INDEX notifications_event_idx ON public.notifications USING btree (event_id);
+alter table public.notifications enable row level security;
+grant select on public.notifications to authenticated;
+grant select, update on public.notifications to service_role;
+-- The team sees what was told and whether it arrived.
+create policy notifications_read on public.notifications for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the
+-- empty one.
+create table public.orphan_visits (
+  -- The day (UTC).
+  day date not null,
+  -- The code asked for.
+  code text collate "C" not null,
+  -- How often.
+  visits bigint not null,
+  -- One count a day and code.
+  constraint orphan_visits_pkey PRIMARY KEY (day, code)
+) with (fillfactor=70);
+alter table public.orphan_visits enable row level security;
+grant select on public.orphan_visits to authenticated;
+grant select, insert, update, delete on public.orphan_visits to service_role;
+-- Holds no personal data: every role may read.
+create policy "team reads orphan visits" on public.orphan_visits for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.
+create table public.outbound_messages (
+  -- UUID v7; answered by wa-send and given to the provider as its callback data.
+  id uuid default private.uuid_v7() not null,
+  -- The channel that carries it.
+  channel text default 'whatsapp'::text not null,
+  -- The conversation; also the lane.
+  conversation_id uuid not null,
+  -- The business number that sends.
+  number_id text not null,
+  -- Its message; null for a read receipt.
+  message_id uuid,
+  -- What is sent, where no message's native keeps it.
+  payload jsonb,
+  -- The id that it is addressed to.
+  recipient text,
+  -- The caller's key, or reply:<delivery>:<n>.
+  idempotency_key text,
+  -- Hash of the request, to tell a repetition from another request under the same key.
+  request_hash text,
+  -- queued, leased (under way), sent (the provider took it) or failed (given up).
+  state text default 'queued'::text not null,
+  -- Attempts begun.
+  attempt integer default 0 not null,
+  -- When it is due, if it is the first of its lane.
+  next_attempt_at timestamp with time zone default now() not null,
+  -- What the provider answered last, if it refused.
+  error jsonb,
+  -- Whether the template went instead, because the window was closed.
+  used_fallback boolean default false not null,
+  -- When it was queued.
+  created_at timestamp with time zone default now() not null,
+  -- When its state last changed.
+  updated_at timestamp with time zone default now() not null,
+  constraint outbound_messages_pkey PRIMARY KEY (id),
+  -- A request with the same key is the same message.
+  constraint outbound_messages_idempotency_key UNIQUE (idempotency_key),
+  constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
+) with (fillfactor=80);
+-- What was sent in a conversation; serves the foreign key and merges.
+create INDEX outbound_messages_conversation_idx ON public.outbound_messages USING btree (conversation_id);
+-- What could not be sent, latest first.
+create INDEX outbound_messages_failed_idx ON public.outbound_messages USING btree (updated_at) WHERE (state = 'failed'::text);
+-- The queue row of a message; serves the foreign key.
+create INDEX outbound_messages_message_idx ON public.outbound_messages USING btree (message_id);
+-- The first open message of a lane.
+create INDEX outbound_messages_open_idx ON public.outbound_messages USING btree (conversation_id, id) WHERE (state = ANY (ARRAY['queued'::text, 'leased'::text]));
+alter table public.outbound_messages enable row level security;
+grant select, insert, update, delete on public.outbound_messages to service_role;
+
+-- State of the rate limits. A row whose tat is past says the same as no row.
+create unlogged table public.rate_limits (
+  -- What is limited, such as send:<contact id>. Ids, never phone numbers.
+  key text not null,
+  -- Theoretical arrival time of the next take; see private.gcra.
+  tat timestamp with time zone not null,
+  -- Whether the last take was allowed: how the one statement that takes tells its caller.
+  allowed boolean not null,
+  constraint rate_limits_pkey PRIMARY KEY (key),
+  constraint rate_limits_key_short CHECK (((length(key) >= 1) AND (length(key) <= 200)))
+) with (fillfactor=50);
+alter table public.rate_limits enable row level security;
+grant select, insert, update, delete on public.rate_limits to service_role;
+
+-- Each way back that was taken with gatelink rollback, successful or not. Append-only. Level 4 over this very table
+-- leaves no row.
+create table public.rollback_events (
+  -- Key.
+  id uuid default private.uuid_v7() not null,
+  -- 1 flag, 2 environment, 3 code, 4 database.
+  level smallint not null,
+  -- What was taken back: a flag, a variable, the commit or the migration gone back to.
+  target text not null,
+  -- Why, in the words of whoever did it.
+  reason text not null,
+  -- Whether it was verified to have taken effect.
+  ok boolean not null,
+  -- What was done and seen: [{what, ok, ms, detail?}].
+  steps jsonb not null,
+  -- From the first step until it was verified, in milliseconds.
+  took_ms integer not null,
+  -- By the clock of the machine that did it.
+  began_at timestamp with time zone not null,
+  -- By the clock of the database.
+  recorded_at timestamp with time zone default clock_timestamp() not null,
+  -- Who: a user id, or the database role.
+  recorded_by text not null,
+  constraint rollback_events_pkey PRIMARY KEY (id),
+  constraint rollback_events_level CHECK (((level >= 1) AND (level <= 4))),
+  constraint rollback_events_steps CHECK ((jsonb_typeof(steps) = 'array'::text))
+);
+-- What was taken back lately.
+create INDEX rollback_events_recorded_idx ON public.rollback_events USING btree (recorded_at);
+alter table public.rollback_events enable row level security;
+grant select on public.rollback_events to authenticated, service_role;
+-- The whole team sees what was taken back and why.
+create policy rollback_events_read on public.rollback_events for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollback_events FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- All that happened to a rollout, with the evidence. Only grows: update, delete and truncate are refused to every
+-- role.
+create table public.rollout_events (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The rollout.
+  rollout_id uuid not null,
+  -- When it was decided.
+  at timestamp with time zone not null,
+  -- created, started, advanced, held (should have gone on and could not), checked (a record of what the guard saw),
+  -- paged, paused, resumed, rolled_back, completed.
+  kind text not null,
+  -- The stage in which it happened, from 1; 0 before the start.
+  stage integer not null,
+  -- What the guard said; null where a person acted.
+  verdict text,
+  -- By which rule, such as error_rate_relative or samples.
+  rule text,
+  -- The same in a sentence.
+  message text not null,
+  -- What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes,
+  -- path, after, alarm, progress}; of a start, what the launch gates said.
+  evidence jsonb,
+  -- The version of the rollout that it made.
+  rollout_version bigint not null,
+  -- The version of the flag after it.
+  setting_version bigint,
+  -- Who acted: a user id, or the database role (the clock's for the guard).
+  actor text default private.actor() not null,
+  -- Why, where a person acted.
+  reason text,
+  -- An event is named by its id.
+  constraint rollout_events_pkey PRIMARY KEY (id),
+  constraint rollout_events_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT,
+  constraint rollout_events_kind_known CHECK ((kind = ANY (ARRAY['created'::text, 'started'::text, 'advanced'::text, 'held'::text, 'checked'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text]))),
+  constraint rollout_events_verdict_known CHECK ((verdict = ANY (ARRAY['advance'::text, 'hold'::text, 'roll_back'::text, 'page'::text])))
+);
+-- A rollout's history; serves the foreign key.
+create INDEX rollout_events_rollout_idx ON public.rollout_events USING btree (rollout_id, at);
+alter table public.rollout_events enable row level security;
+grant select on public.rollout_events to authenticated, service_role;
+-- The whole team follows the rollouts.
+create policy rollout_events_read on public.rollout_events for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites evidence.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.rollout_events FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- The stages of a rollout's plan, and when it was in them.
+create table public.rollout_stages (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- From 1.
+  "position" integer not null,
+  -- What people call it.
+  name text not null,
+  -- How many have the flag, in percent.
+  percentage numeric(5,2) not null,
+  -- Who has it besides; they keep it in the stages after.
+  user_ids text[] default '{}'::text[] not null,
+  -- Segments that have it besides; they keep it in the stages after.
+  segments text[] default '{}'::text[] not null,
+  -- How long it lasts at least.
+  hold_minutes integer not null,
+  -- How many outcomes it needs at least.
+  min_samples integer not null,
+  -- After how long somebody is to look; null for never.
+  overdue_minutes integer,
+  -- Success criteria: no_errors, error_rate_below, p95_ms_below.
+  advance_when jsonb not null,
+  -- Triggers: error_rate_above and p95_ms_above by sequential test, plain thresholds over the last minutes.
+  roll_back_when jsonb not null,
+  -- When it began; null before.
+  entered_at timestamp with time zone,
+  -- When it ended; null before.
+  left_at timestamp with time zone,
+  -- The order of a rollout's stages.
+  constraint rollout_stages_pkey PRIMARY KEY (rollout_id, "position"),
+  constraint rollout_stages_rollout_id_fkey FOREIGN KEY (rollout_id) REFERENCES rollouts(id) ON DELETE RESTRICT
+);
+alter table public.rollout_stages enable row level security;
+grant select on public.rollout_stages to authenticated, service_role;
+-- The whole team follows the rollouts.
+create policy rollout_stages_read on public.rollout_stages for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- How a flag goes live: which plan, where it stands, and what the guard remembers.
+create table public.rollouts (
+  -- UUID v7.
+  id uuid default private.uuid_v7() not null,
+  -- The flag. It may be removed after the launch; the rollout stays as its record.
+  flag_key text not null,
+  -- Name of the plan: standard, canary, or what the plan calls itself.
+  plan text not null,
+  -- draft (not started), running, paused (stays where it is; the guard still watches), completed, rolled_back.
+  state text default 'draft'::text not null,
+  -- Position of the stage, from 1; 0 before the start.
+  stage integer default 0 not null,
+  -- When the stage began.
+  stage_started_at timestamp with time zone,
+  -- Why the last verdict was to hold: hold_time, no_data, samples, error_rate, p95, paused, overdue.
+  hold_reason text,
+  -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
+  setting_version bigint,
+  -- What the guard has added up; see _shared/rollouts/guard.ts.
+  guard jsonb,
+  -- The same at the last event that holds evidence: the next event's evidence begins there.
+  checkpoint jsonb,
+  -- When that was.
+  checkpoint_at timestamp with time zone,
+  -- Grows with each change that people or the guard make. Give the version you read to the functions that change it.
+  version bigint default 1 not null,
+  -- When it was planned.
+  created_at timestamp with time zone default now() not null,
+  -- Who planned it: a user id, or the database role.
+  created_by text default private.actor() not null,
+  -- When it was started.
+  started_at timestamp with time zone,
+  -- When it was completed or rolled back.
+  finished_at timestamp with time zone,
+  -- A rollout is named by its id.
+  constraint rollouts_pkey PRIMARY KEY (id),
+  constraint rollouts_flag_key CHECK ((flag_key ~~ '%.enabled'::text)),
+  constraint rollouts_state_known CHECK ((state = ANY (ARRAY['draft'::text, 'running'::text, 'paused'::text, 'completed'::text, 'rolled_back'::text])))
+) with (fillfactor=70);
+-- A flag's rollouts.
+create INDEX rollouts_flag_idx ON public.rollouts USING btree (flag_key, created_at);
+-- A flag has one rollout under way at most.
+create UNIQUE INDEX rollouts_one_running_idx ON public.rollouts USING btree (flag_key) WHERE (state = ANY (ARRAY['running'::text, 'paused'::text]));
+alter table public.rollouts enable row level security;
+grant select on public.rollouts to authenticated, service_role;
+-- The whole team follows the rollouts.
+create policy rollouts_read on public.rollouts for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- The destinations of a route, in order.
+create table public.route_destinations (
+  -- The route.
+  route_id uuid not null,
+  -- The destination; one that a route needs cannot be deleted.
+  destination_id uuid not null,
+  -- Order among the route's destinations, from 1.
+  "position" smallint not null,
+  -- A route names a destination once.
+  constraint route_destinations_pkey PRIMARY KEY (route_id, destination_id),
+  constraint route_destinations_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
+  constraint route_destinations_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE CASCADE
+);
+-- Routes of a destination; serves the foreign key.
+create INDEX route_destinations_destination_idx ON public.route_destinations USING btree (destination_id);
+alter table public.route_destinations enable row level security;
+grant select on public.route_destinations to authenticated;
+grant select, insert, update, delete on public.route_destinations to service_role;
+-- Every role may see the routes.
+create policy "team reads route destinations" on public.route_destinations for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again.
+create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- What a route was at each of its versions, from the first change on. Append-only; outlives the route.
+create table public.route_history (
+  -- The route. Not a reference: the history outlives it.
+  route_id uuid not null,
+  -- Which version this was.
+  version integer not null,
+  -- Its name.
+  name text not null,
+  -- Its priority.
+  priority integer not null,
+  -- Its condition.
+  condition jsonb not null,
+  -- Its mode.
+  mode text not null,
+  -- Names of its destinations, in order.
+  destinations text[] not null,
+  -- Its flag.
+  flag_key text,
+  -- Its stickiness.
+  sticky_minutes integer,
+  -- Whether it was active.
+  active boolean not null,
+  -- Since when it was so.
+  changed_at timestamp with time zone not null,
+  -- Who made it so.
+  changed_by text not null,
+  -- A version is written once.
+  constraint route_history_pkey PRIMARY KEY (route_id, version)
+);
+alter table public.route_history enable row level security;
+grant select on public.route_history to authenticated, service_role;
+-- Every role may see who changed which route.
+create policy route_history_read on public.route_history for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.route_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Which messages go where. The first route by priority, then age, whose condition matches decides.
+create table public.routes (
+  -- UUID v7: also the order of routes of one priority.
+  id uuid default private.uuid_v7() not null,
+  -- What explanations call it.
+  name text not null,
+  -- Smaller comes first.
+  priority integer default 100 not null,
+  -- Typed condition, checked by the functions' schema when written through them.
+  condition jsonb not null,
+  -- first: to the first of its destinations that is not paused; all: to each of them.
+  mode text default 'first'::text not null,
+  -- The route counts only where this flag is on for the contact; null for always.
+  flag_key text,
+  -- Keeps the conversation with this route for so long after each match; null for not.
+  sticky_minutes integer,
+  -- A route that is not active matches nothing.
+  active boolean default true not null,
+  -- Grows with each change.
+  version integer default 1 not null,
+  -- When it was added.
+  created_at timestamp with time zone default now() not null,
+  -- When it was last changed.
+  updated_at timestamp with time zone default now() not null,
+  -- Who last changed it.
+  updated_by text default private.actor() not null,
+  constraint routes_pkey PRIMARY KEY (id),
+  -- A route is named by people and explanations.
+  constraint routes_name_key UNIQUE (name),
+  constraint routes_condition_check CHECK (((jsonb_typeof(condition) = 'object'::text) AND (condition ? 'type'::text))),
+  constraint routes_flag_key_check CHECK ((flag_key <> ''::text)),
+  constraint routes_mode_check CHECK ((mode = ANY (ARRAY['first'::text, 'all'::text]))),
+  constraint routes_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  constraint routes_sticky_minutes_check CHECK (((sticky_minutes >= 1) AND (sticky_minutes <= 43200)))
+);
+alter table public.routes enable row level security;
+grant select on public.routes to authenticated;
+grant select, insert, update, delete on public.routes to service_role;
+-- Every role may see the routes.
+create policy "team reads routes" on public.routes for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again.
+create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- One row a routed message: which route, why, and why not the others. Holds no personal data.
+create table public.routing_decisions (
+  -- The message; decided once and for all.
+  message_id uuid not null,
+  -- The route that took it; null when none matched or the route was removed since.
+  route_id uuid,
+  -- The route's name at that time.
+  route_name text,
+  -- matched, sticky (the conversation stayed), default (a fallback), or no_match.
+  reason text not null,
+  -- Where it was sent.
+  destination_ids uuid[] default '{}'::uuid[] not null,
+  -- The contact, redacted: the last four digits of the number at most.
+  contact text,
+  -- A list of {route, name, matched, why}, in the order asked.
+  explanation jsonb default '[]'::jsonb not null,
+  -- Revision of the configuration that decided.
+  revision bigint not null,
+  -- When.
+  decided_at timestamp with time zone default now() not null,
+  constraint routing_decisions_pkey PRIMARY KEY (message_id),
+  constraint routing_decisions_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
+  constraint routing_decisions_route_id_fkey FOREIGN KEY (route_id) REFERENCES routes(id) ON DELETE SET NULL,
+  constraint routing_decisions_contact_check CHECK ((length(contact) <= 8)),
+  constraint routing_decisions_reason_check CHECK ((reason = ANY (ARRAY['matched'::text, 'sticky'::text, 'default'::text, 'no_match'::text])))
+);
+-- The latest decisions.
+create INDEX routing_decisions_recent_idx ON public.routing_decisions USING btree (decided_at);
+-- Counts by route; serves the foreign key.
+create INDEX routing_decisions_route_idx ON public.routing_decisions USING btree (route_id) WHERE (route_id IS NOT NULL);
+alter table public.routing_decisions enable row level security;
+grant select on public.routing_decisions to authenticated;
+grant select, insert, update, delete on public.routing_decisions to service_role;
+-- Redacted by construction: every role may read.
+create policy "team reads decisions" on public.routing_decisions for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Every change of a segment's members. Written by trigger; update, delete and truncate are refused to every role.
+create table public.segment_history (
+  -- The segment. It may have been removed since.
+  segment_key text not null,
+  -- The version that this change made.
+  version bigint not null,
+  -- Who came in.
+  added text[] default '{}'::text[] not null,
+  -- Who went out.
+  removed text[] default '{}'::text[] not null,
+  -- When.
+  changed_at timestamp with time zone not null,
+  -- Who: a user id, or the database role.
+  changed_by text not null,
+  -- Why, as in settings_history.
+  reason text,
+  -- A change makes a version.
+  constraint segment_history_pkey PRIMARY KEY (segment_key, version)
+);
+alter table public.segment_history enable row level security;
+grant select on public.segment_history to authenticated, service_role;
+-- The whole team reads who changed a segment, and why.
+create policy segment_history_read on public.segment_history for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.segment_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Who is in a segment. Plain INSERT and DELETE work; a trigger moves the segment's version and writes
+-- segment_history.
+create table public.segment_members (
+  -- The segment.
+  segment_key text not null,
+  -- The id that flags are asked with: a contact's id, or an id of a service's own.
+  subject_id text not null,
+  -- Since when.
+  added_at timestamp with time zone default now() not null,
+  -- Who added the person.
+  added_by text default private.actor() not null,
+  -- A person is in a segment once.
+  constraint segment_members_pkey PRIMARY KEY (segment_key, subject_id),
+  constraint segment_members_segment_key_fkey FOREIGN KEY (segment_key) REFERENCES segments(key) ON DELETE RESTRICT,
+  constraint segment_members_subject_length CHECK (((char_length(subject_id) >= 1) AND (char_length(subject_id) <= 200)))
+);
+-- A person's segments, for contacts that turn out to be one person.
+create INDEX segment_members_subject_idx ON public.segment_members USING btree (subject_id);
+alter table public.segment_members enable row level security;
+grant select on public.segment_members to authenticated, service_role;
+-- Ids only, no names or numbers: the whole team reads them.
+create policy segment_members_read on public.segment_members for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Version and history of who came in.
+create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
+-- Version and history of who went out.
+create TRIGGER record_removed AFTER DELETE ON public.segment_members REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
+-- People are added and removed, so that the history has them.
+create TRIGGER refuse_others BEFORE UPDATE OR TRUNCATE ON public.segment_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Named lists of people, for flags to target: beta testers, the team.
+create table public.segments (
+  -- Name: lower-case letters, digits, dot, - and _.
+  key text not null,
+  -- Who is in it, and why.
+  description text default ''::text not null,
+  -- Counts the changes, of its members too. Give the version you read to the functions that change it.
+  version bigint default 1 not null,
+  -- When it or its members last changed.
+  updated_at timestamp with time zone default now() not null,
+  -- Who changed it: a user id, or the database role.
+  updated_by text default private.actor() not null,
+  -- A segment is named by flags and plans.
+  constraint segments_pkey PRIMARY KEY (key),
+  constraint segments_key_form CHECK ((key ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text))
+);
+alter table public.segments enable row level security;
+grant select on public.segments to authenticated, service_role;
+-- The whole team reads which segments there are.
+create policy segments_read on public.segments for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
+create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a
+-- trigger fills version, updated_at, updated_by and writes settings_history.
+create table public.settings (
+  -- Name. A flag ends in .enabled and takes only true and false.
+  key text not null,
+  -- A flag is on when this is exactly true; any other text is off.
+  value text not null,
+  -- For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these
+  -- whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites
+  -- (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or
+  -- off), salt (string, default the key), description, launched_at, type (string, number or object: a value that
+  -- OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody,
+  -- or only for its targets where target_user_ids or target_segments is present.
+  metadata jsonb default '{}'::jsonb not null,
+  -- Counts the writes of this key, deletes included. Give the version you read to set_setting.
+  version bigint not null,
+  -- When this row was last written.
+  updated_at timestamp with time zone not null,
+  -- Who wrote it: a user id, or the database role.
+  updated_by text not null,
+  constraint settings_pkey PRIMARY KEY (key),
+  -- metadata.approvers: who has to approve the launch of a flag, any of engineering, security, product, cto.
+  constraint settings_approvers CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'approvers'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'approvers'::text)) <> 'array'::text) THEN false
+      ELSE ((metadata -> 'approvers'::text) <@ '["engineering", "security", "product", "cto"]'::jsonb)
+  END),
+  constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
+  -- A JSON list of 1 to 20 waits in seconds.
+  constraint settings_forward_retry_seconds CHECK (((key <> 'forward.retry_seconds'::text) OR (value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'::text))),
+  constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
+  constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  constraint settings_prerequisites CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'prerequisites'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'prerequisites'::text)) <> 'array'::text) THEN false
+      ELSE (NOT jsonb_path_exists(metadata, 'strict $."prerequisites"[*]?(@.type() != "string")'::jsonpath))
+  END),
+  -- Days, a whole number.
+  constraint settings_retention CHECK (((key !~~ 'retention.%'::text) OR (value ~ '^[0-9]{1,5}$'::text))),
+  constraint settings_rollout_percentage CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'rollout_percentage'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'rollout_percentage'::text)) <> 'number'::text) THEN false
+      ELSE (((((metadata ->> 'rollout_percentage'::text))::numeric >= (0)::numeric) AND (((metadata ->> 'rollout_percentage'::text))::numeric <= (100)::numeric)) AND (scale(trim_scale(((metadata ->> 'rollout_percentage'::text))::numeric)) <= 2))
+  END),
+  constraint settings_salt CHECK (((NOT (metadata ? 'salt'::text)) OR (jsonb_typeof((metadata -> 'salt'::text)) = 'string'::text))),
+  constraint settings_schedule CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'schedule'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'schedule'::text)) <> 'object'::text) THEN false
+      WHEN (((metadata -> 'schedule'::text) - ARRAY['on_at'::text, 'off_at'::text]) <> '{}'::jsonb) THEN false
+      WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
+      ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
+  END),
+  constraint settings_target_segments CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'target_segments'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'target_segments'::text)) <> 'array'::text) THEN false
+      ELSE (NOT jsonb_path_exists(metadata, 'strict $."target_segments"[*]?(@.type() != "string")'::jsonpath))
+  END),
+  constraint settings_target_user_ids CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'target_user_ids'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'target_user_ids'::text)) <> 'array'::text) THEN false
+      ELSE (NOT jsonb_path_exists(metadata, 'strict $."target_user_ids"[*]?(@.type() != "string")'::jsonpath))
+  END),
+  constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
+  -- A template message as JSON: nothing else may go when the window is closed.
+  constraint settings_wa_send_window_fallback CHECK (
+  CASE
+      WHEN (key = 'wa_send.window_fallback'::text) THEN (COALESCE(((value)::jsonb ->> 'type'::text), ''::text) = 'template'::text)
+      ELSE true
+  END)
+);
+alter table public.settings enable row level security;
+grant select on public.settings to authenticated, service_role;
+-- The whole team reads settings: nothing in them is secret.
+create policy settings_read on public.settings for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge to read the configuration again.
+create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- A row of history for each write.
+create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.record_setting();
+-- A truncate would leave no history: delete instead.
+create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.settings FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+-- Version, time and author of each write.
+create TRIGGER stamp BEFORE INSERT OR UPDATE ON public.settings FOR EACH ROW EXECUTE FUNCTION private.stamp_setting();
+
+-- Every change of a setting. Written by trigger; update, delete and truncate are refused to every role.
+create table public.settings_history (
+  -- The setting. It may have been deleted since.
+  key text not null,
+  -- The version that this change made.
+  version bigint not null,
+  -- value and metadata before; null when the setting was created.
+  before jsonb,
+  -- value and metadata after; null when the setting was deleted.
+  after jsonb,
+  -- When.
+  changed_at timestamp with time zone not null,
+  -- Who: a user id, or the database role.
+  changed_by text not null,
+  -- Why, from set_setting or, in plain SQL, from select set_config('gatelink.reason', '…', true) in the same
+  -- transaction.
+  reason text,
+  constraint settings_history_pkey PRIMARY KEY (key, version)
+);
+-- What changed lately, over all settings.
+create INDEX settings_history_changed_at ON public.settings_history USING btree (changed_at);
+alter table public.settings_history enable row level security;
+grant select on public.settings_history to authenticated, service_role;
+-- The whole team reads who changed what and why.
+create policy settings_history_read on public.settings_history for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
+-- Who of the signed-in users works with Gatelink. Everybody else sees nothing. Read at each request, so a removal
+-- takes effect at once.
+create table public.team_members (
+  -- The user in Supabase Auth.
+  user_id uuid not null,
+  -- viewer reads, operator also runs (flags, routes, retries), admin also manages the team. Each includes the one
+  -- before.
+  role text not null,
+  -- Launch gates this person may sign: any of engineering, security, product, cto. Independent of the role.
+  approvals text[] default '{}'::text[] not null,
+  -- When the person joined the team.
+  created_at timestamp with time zone default now() not null,
+  constraint team_members_pkey PRIMARY KEY (user_id),
+  constraint team_members_user_id_fkey FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE,
+  constraint team_members_approvals_known CHECK ((approvals <@ ARRAY['engineering'::text, 'security'::text, 'product'::text, 'cto'::text])),
+  constraint team_members_role_known CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+alter table public.team_members enable row level security;
+grant select on public.team_members to authenticated, service_role;
+-- The team sees who is in it.
+create policy team_members_read on public.team_members for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Business phone numbers (Meta's phone_number_id) and how fast each may send. A number that first shows up in a
+-- signed webhook is added by itself.
+create table public.wa_numbers (
+  -- Meta's phone_number_id.
+  id text not null,
+  -- The number as people dial it, digits only.
+  display_number text,
+  -- Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.
+  max_per_second integer default 80 not null,
+  -- Seconds between two messages to the same person that Meta sustains (error 131056 beyond it).
+  pair_seconds numeric default 6 not null,
+  -- Messages to the same person that may go at once before pair_seconds applies.
+  pair_burst integer default 45 not null,
+  -- GCRA state of max_per_second: the theoretical arrival time of the next message.
+  send_tat timestamp with time zone,
+  -- When the number was first seen or added.
+  created_at timestamp with time zone default now() not null,
+  constraint wa_numbers_pkey PRIMARY KEY (id),
+  constraint wa_numbers_id_check CHECK ((id <> ''::text)),
+  constraint wa_numbers_max_per_second_check CHECK (((max_per_second >= 1) AND (max_per_second <= 1000))),
+  constraint wa_numbers_pair_burst_check CHECK ((pair_burst >= 1)),
+  constraint wa_numbers_pair_seconds_check CHECK ((pair_seconds > (0)::numeric))
+) with (fillfactor=80);
+alter table public.wa_numbers enable row level security;
+grant select on public.wa_numbers to authenticated;
+grant select, insert, update, delete on public.wa_numbers to service_role;
+-- Every role of the team may see the business numbers.
+create policy "team reads numbers" on public.wa_numbers for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
+-- purged; it exceeds the provider's retry time by far.
+create table public.webhook_events (
+  -- Who sent it, for example whatsapp.
+  provider text default 'whatsapp'::text not null,
+  -- The same for each repetition of an update and for nothing else.
+  dedupe_key text not null,
+  -- The webhook field that it came under; unknown where there was none.
+  field text not null,
+  -- What it was understood as: message, echo, status, identity or other.
+  kind text not null,
+  -- The business number it concerns, if any.
+  number_id text,
+  -- The update as it came; null where the message's row (messages.native) keeps it.
+  raw jsonb,
+  -- When it was stored.
+  received_at timestamp with time zone default now() not null,
+  -- The idempotency of the intake: a repeated update conflicts here and is answered as a duplicate.
+  constraint webhook_events_pkey PRIMARY KEY (provider, dedupe_key),
+  constraint webhook_events_kind_check CHECK ((kind = ANY (ARRAY['message'::text, 'echo'::text, 'status'::text, 'identity'::text, 'other'::text])))
+);
+-- Range scans by time for purge and reports; BRIN, since rows arrive in this order.
+create INDEX webhook_events_received_idx ON public.webhook_events USING brin (received_at);
+alter table public.webhook_events enable row level security;
+grant select, insert, update, delete on public.webhook_events to service_role;
+
+-- Batches of clicks that were written: one whose answer was lost is sent again, and must not count twice.
+create table private.click_batches (
+  -- Chosen by the isolate.
+  id uuid not null,
+  -- When it was written.
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint click_batches_pkey PRIMARY KEY (id)
+);
+-- Purge by age.
+create INDEX click_batches_at_idx ON private.click_batches USING brin (at);
+alter table private.click_batches enable row level security;
+grant select, insert, delete on private.click_batches to service_role;
+
+-- One row: the number that changes with every committed change of configuration.
+create table private.config_revision (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
+  -- number again that stood for something else.
+  revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
+  -- When the schema was installed: what has not run since may not be due yet.
+  installed_at timestamp with time zone default clock_timestamp() not null,
+  constraint config_revision_pkey PRIMARY KEY (only_row),
+  constraint config_revision_only_row CHECK (only_row)
+);
+alter table private.config_revision enable row level security;
+grant select on private.config_revision to service_role;
+
+-- The queue of one conversation to one destination: when it is due, and who works on it.
+create table private.delivery_lanes (
+  -- The destination.
+  destination_id uuid not null,
+  -- The conversation.
+  conversation_id uuid not null,
+  -- When its first open delivery may be tried; while leased, when the lease ends; null when empty.
+  due_at timestamp with time zone,
+  -- Fencing token of the current lease: a result that carries another one comes too late.
+  lease uuid,
+  -- One lane for each destination and conversation.
+  constraint delivery_lanes_pkey PRIMARY KEY (destination_id, conversation_id),
+  constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
+  constraint delivery_lanes_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE
+) with (fillfactor=70);
+-- Lanes of a conversation; serves the foreign key and merges.
+create INDEX delivery_lanes_conversation_idx ON private.delivery_lanes USING btree (conversation_id);
+-- What is due at a destination, oldest first.
+create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, due_at) WHERE (due_at IS NOT NULL);
+alter table private.delivery_lanes enable row level security;
+grant select, insert, update, delete on private.delivery_lanes to service_role;
+
+-- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
+create table private.destination_secrets (
+  -- The destination.
+  destination_id uuid not null,
+  -- whsec_ and 32 random bytes in base64.
+  secret text not null,
+  -- When it was made.
+  created_at timestamp with time zone default now() not null,
+  -- End of the overlap after a rotation; null for the current one.
+  expires_at timestamp with time zone,
+  -- Finds the secrets of a destination.
+  constraint destination_secrets_pkey PRIMARY KEY (destination_id, secret),
+  constraint destination_secrets_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint destination_secrets_secret_check CHECK ((secret ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$'::text))
+);
+alter table private.destination_secrets enable row level security;
+grant select, insert, update, delete on private.destination_secrets to service_role;
+
+-- Passwords of links, hashed. Never given to an isolate but to check one attempt.
+create table private.link_passwords (
+  -- The link.
+  code text collate "C" not null,
+  -- scrypt$N$r$p$salt$key, the last two in base64.
+  hash text not null,
+  constraint link_passwords_pkey PRIMARY KEY (code),
+  constraint link_passwords_code_fkey FOREIGN KEY (code) REFERENCES links(code) ON DELETE CASCADE
+);
+alter table private.link_passwords enable row level security;
+grant select, insert, update, delete on private.link_passwords to service_role;
+
+-- Where notifications go, and what signs them.
+create table private.notification_addresses (
+  -- The endpoint.
+  endpoint_id uuid not null,
+  -- Passed the allowlist when stored, and passes it again at each delivery. Slack's hold a token.
+  url text not null,
+  -- Signs by Standard Webhooks; Slack does not look at the signature.
+  secret text not null,
+  -- One address an endpoint.
+  constraint notification_addresses_pkey PRIMARY KEY (endpoint_id),
+  constraint notification_addresses_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES notification_endpoints(id) ON DELETE CASCADE,
+  constraint notification_addresses_secret_check CHECK ((secret ~ '^whsec_[A-Za-z0-9+/]{32,86}={0,2}$'::text)),
+  constraint notification_addresses_url_check CHECK ((length(url) <= 2000))
+);
+alter table private.notification_addresses enable row level security;
+grant select on private.notification_addresses to service_role;
+
+-- The queue of one conversation to the provider, with the pace of its pair.
+create table private.outbound_lanes (
+  -- The conversation: business number and person.
+  conversation_id uuid not null,
+  -- The business number.
+  number_id text not null,
+  -- When its first open message may go; while leased, when the lease ends; null when empty.
+  due_at timestamp with time zone,
+  -- Fencing token of the current lease.
+  lease uuid,
+  -- GCRA state of the pair's pace: theoretical arrival time of the next message.
+  pair_tat timestamp with time zone,
+  constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
+  constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
+) with (fillfactor=70);
+-- What a number has to send, oldest first.
+create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (number_id, due_at) WHERE (due_at IS NOT NULL);
+alter table private.outbound_lanes enable row level security;
+grant select, insert, update, delete on private.outbound_lanes to service_role;
+
+-- Messages with a token that no click has, or not yet: looked at again for ten minutes.
+create table private.unknown_tokens (
+  -- The message.
+  message_id uuid not null,
+  -- When it came.
+  at timestamp with time zone default clock_timestamp() not null,
+  constraint unknown_tokens_pkey PRIMARY KEY (message_id),
+  constraint unknown_tokens_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE
+);
+alter table private.unknown_tokens enable row level security;
+grant select, insert, delete on private.unknown_tokens to service_role;
+
+-- Keys of the hashes that stand for visitors, one a day. Once a key is purged nobody can tell any more whom a hash
+-- stood for.
+create table private.visitor_keys (
+  -- The day (UTC).
+  day date not null,
+  -- 32 bytes in hex, 244 of their bits from the server's strong random source.
+  key text default encode((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'::text) not null,
+  constraint visitor_keys_pkey PRIMARY KEY (day)
+);
+alter table private.visitor_keys enable row level security;
+grant select, insert, delete on private.visitor_keys to service_role;
+
+-- Functions ---------------------------------------------------------------------------------------
+
+-- Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.add_counts(p_counts jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.counters as c (name, label, slot, value)
+  select i.name, coalesce(i.label, ''), pg_backend_pid() % 16, sum(i.n)
+  from jsonb_to_recordset(p_counts) as i (name text, label text, n bigint)
+  where i.n > 0
+  group by i.name, coalesce(i.label, '')
+  order by 1, 2
+  on conflict on constraint counters_pkey do update set value = c.value + excluded.value;
+end $function$;
+grant execute on function public.add_counts(p_counts jsonb) to service_role;
+
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing
+-- secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
+CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_secret text := coalesce(p_options ->> 'secret', private.new_webhook_secret());
+begin
+  perform private.require_role('operator');
+  if not private.destination_permitted(p_url, 'forward') then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  if exists (select from public.destinations where name = p_name) then
+    raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
+      hint = 'Choose another name.';
+  end if;
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
+    (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
+    case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+  returning id into v_id;
+  insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
+  return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
+end $function$;
+grant execute on function public.add_destination(p_name text, p_url text, p_options jsonb) to authenticated, service_role;
+
+-- Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact's id) and
+-- segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment,
+-- GL422.
+CREATE OR REPLACE FUNCTION public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
+ RETURNS settings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag public.settings;
+  v_ids text[];
+  v_segment text;
+begin
+  perform private.require_role('operator');
+  v_flag := private.flag_at(p_key, p_expected_version);
+  v_ids := private.subject_ids(p_user_ids, p_phones);
+  select k into v_segment from unnest(p_segments) k where not exists (select from public.segments s where s.key = k) limit 1;
+  if v_segment is not null then
+    raise exception 'there is no segment %', v_segment using errcode = 'GL404';
+  end if;
+  return public.set_setting(p_key, v_flag.value, v_flag.metadata
+    || case when v_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_ids) order by 1))) else '{}' end
+    || case when p_segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(p_segments) order by 1))) else '{}' end,
+    p_expected_version, p_reason);
+end $function$;
+grant execute on function public.add_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
+
+-- Adds a group of measurements [{name, label, n, ms, counts}], each series once, to the minute that is open and to
+-- the total. For secret keys.
+CREATE OR REPLACE FUNCTION public.add_measurements(p_measurements jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.add_measurements(p_measurements, clock_timestamp())
+$function$;
+grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
+
+-- Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For
+-- operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_endpoint public.notification_endpoints;
+  v_secret text := private.new_webhook_secret();
+begin
+  perform private.require_role('operator');
+  if not coalesce(private.destination_permitted(p_url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host for forward first.';
+  end if;
+  insert into public.notification_endpoints (name, kind, host, events)
+  values (p_name, p_kind, substring(p_url from '^[a-zA-Z]+://([^/?]+)'), p_events)
+  on conflict (name) do nothing returning * into v_endpoint;
+  if v_endpoint.id is null then
+    raise exception 'an endpoint named % exists already', p_name using errcode = 'GL409', hint = 'Choose another name.';
+  end if;
+  insert into private.notification_addresses (endpoint_id, url, secret) values (v_endpoint.id, p_url, v_secret);
+  return jsonb_build_object('id', v_endpoint.id, 'name', v_endpoint.name, 'kind', v_endpoint.kind, 'host', v_endpoint.host,
+    'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
+end $function$;
+grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
+
+-- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes. GL404 for an
+-- unknown destination.
+CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.routes;
+begin
+  perform private.require_role('operator');
+  if coalesce(cardinality(p_destinations), 0) = 0 then
+    raise exception 'a route needs at least one destination' using errcode = 'GL422';
+  end if;
+  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes)
+  values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
+    p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
+    (p_options ->> 'sticky_minutes')::integer)
+  returning * into v_row;
+  insert into public.route_destinations (route_id, destination_id, position)
+  select v_row.id, private.destination_named(d.name), d.position
+  from unnest(p_destinations) with ordinality as d (name, position);
+  return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
+end $function$;
+grant execute on function public.add_route(p_destinations text[], p_condition jsonb, p_priority integer, p_options jsonb) to authenticated, service_role;
+
+-- Adds people to a segment, by id or by phone number (kept as the contact's id); who is in it already is no error. At
+-- most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has,
+-- GL422.
+CREATE OR REPLACE FUNCTION public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
+ RETURNS segments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_segment public.segments;
+begin
+  perform private.require_role('operator');
+  perform private.segment_at(p_key, p_expected_version);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
+  insert into public.segment_members (segment_key, subject_id)
+  select p_key, id from unnest(private.subject_ids(p_user_ids, p_phones)) as i (id)
+  on conflict (segment_key, subject_id) do nothing;
+  perform set_config('gatelink.reason', '', true);
+  if (select count(*) from public.segment_members m where m.segment_key = p_key) > 10000 then
+    raise exception 'a segment has at most 10000 members' using errcode = 'GL422',
+      hint = 'Use a percentage for larger groups.';
+  end if;
+  select * into v_segment from public.segments s where s.key = p_key;
+  return v_segment;
+end $function$;
+grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
+
+-- Adds whoever signs in with this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404
+-- no such user, GL409 a member already, 23514 unknown role or approval.
+CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
+ RETURNS team_members
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid;
+begin
+  perform private.require_role('admin');
+  select u.id into v_user from auth.users u where lower(u.email) = lower(trim(p_email)) order by u.created_at limit 1;
+  if v_user is null then
+    raise exception 'nobody has signed up as %', p_email using errcode = 'GL404',
+      hint = 'Invite them in Supabase (Authentication, Users) first; then add them here.';
+  end if;
+  if exists (select from public.team_members m where m.user_id = v_user) then
+    raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';
+  end if;
+  return public.set_team_member(v_user, p_role, p_approvals);
+end $function$;
+grant execute on function public.add_team_member(p_email text, p_role text, p_approvals text[]) to authenticated, service_role;
+
+-- Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is
+-- paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no
+-- reason, GL404.
+CREATE OR REPLACE FUNCTION public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'going on before the guard does needs a reason' using errcode = 'GL422';
+  end if;
+  return private.next_stage(v_rollout, clock_timestamp(),
+    private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp()), null, 'by_hand', p_reason);
+end $function$;
+grant execute on function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Puts a host pattern on the allowlist for forward or redirect; an admin's act. Repeating it changes nothing. 23514
+-- for a pattern that is none.
+CREATE OR REPLACE FUNCTION public.allow_host(p_pattern text, p_purpose text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.destination_allowlist;
+begin
+  perform private.require_role('admin');
+  insert into public.destination_allowlist (pattern, purpose) values (lower(p_pattern), p_purpose)
+  on conflict (pattern, purpose) do nothing;
+  select * into v_row from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
+  return to_jsonb(v_row);
+end $function$;
+grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
+
+-- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
+-- of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code,
+-- confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[] DEFAULT NULL::text[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_click public.clicks;
+  v_confidence text := 'exact';
+begin
+  if p_token is not null then
+    update public.clicks c set claimed_at = v_now
+    where c.token = p_token and c.claimed_at is null
+      and c.at > v_now - private.attribution_window('deeplinks.token_hours', 720)
+    returning c.* into v_click;
+    if not found then
+      return jsonb_build_object('error', case
+        when exists (select from public.clicks c where c.token = p_token and c.claimed_at is not null) then 'claimed'
+        else 'unknown' end);
+    end if;
+  else
+    -- Several links in the same network and on the same kind of device: no guess is better than a wrong one.
+    v_confidence := 'fingerprint';
+    update public.clicks c set claimed_at = v_now
+    where c.token = (
+        select (array_agg(x.token order by x.at desc))[1] from public.clicks x
+        where x.fingerprint = any (select ('x' || f)::bit(64)::bigint from unnest(p_fingerprints) f)
+          and x.at > v_now - private.attribution_window('deeplinks.fingerprint_hours', 1)
+          and x.claimed_at is null
+        having count(distinct x.code) = 1)
+      and c.claimed_at is null
+    returning c.* into v_click;
+    if not found then
+      return jsonb_build_object('error', 'unknown');
+    end if;
+  end if;
+  return (
+    select jsonb_strip_nulls(jsonb_build_object('code', l.code, 'confidence', v_confidence, 'clicked_at', v_click.at,
+      'user_id', v_click.user_id, 'url', l.default_url, 'app_url', l.targets -> v_click.rule -> 'app' ->> 'url',
+      'link', jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags, 'utm', l.utm)))
+    from public.links l where l.code = v_click.code);
+end $function$;
+grant execute on function public.claim_click(p_token text, p_fingerprints text[]) to service_role;
+
+-- Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers
+-- {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations
+-- with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
+$function$;
+grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb) to service_role;
+
+-- Leases notifications that are due: [{id, lease, attempt, url, secret, payload}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with due as (
+    select n.id from public.notifications n
+    where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp()
+    order by n.next_attempt_at limit p_limit
+    for update skip locked
+  ), leased as (
+    update public.notifications n
+    set state = 'leased', lease = gen_random_uuid(), attempt = n.attempt + 1,
+      next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    from due where n.id = due.id
+    returning n.*
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'url', a.url,
+    'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
+  from leased l join private.notification_addresses a on a.endpoint_id = l.endpoint_id
+$function$;
+grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
+
+-- Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag
+-- wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to,
+-- message, traceparent}], next_due_ms}.
+CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
+$function$;
+grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer) to service_role;
+
+-- The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no
+-- lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when
+-- they came. Leaves out conversations held back at this configuration revision.
+CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
+begin
+  perform private.attribute_waiting(v_ids, clock_timestamp());
+  return (
+  select coalesce(jsonb_agg(item order by since), '[]')
+  from (
+    select c.unrouted_since as since, jsonb_build_object(
+      'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
+      'phone', (
+        select i.value from public.contact_identities i
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
+      'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
+      'messages', waiting.messages) as item
+    from public.conversations c
+    cross join lateral (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', m.id, 'seq', m.seq, 'type', m.type, 'text',
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+        'referral', m.referral, 'link_token', m.link_token,
+        'link', (
+          select private.message_link(a.message_id) -> 'link' from public.attributions a where a.message_id = m.id), 'created_at', m.created_at) order by m.seq), '[]') as messages
+      from (
+        select * from public.messages m
+        where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)
+        order by m.seq limit p_each
+      ) m
+    ) waiting
+    where c.id = any (v_ids) and c.unrouted_since is not null
+  ) items);
+end $function$;
+grant execute on function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer) to service_role;
+
+-- Turns the flag on for everybody and ends the rollout, whatever stages are left. For operators and secret keys.
+-- Errors: GL409 stale version or not under way, GL422 no reason, GL404.
+CREATE OR REPLACE FUNCTION public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_evidence jsonb;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'completing before the guard does needs a reason' using errcode = 'GL422';
+  end if;
+  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+  v_rollout := private.end_rollout(v_rollout, 'completed', clock_timestamp());
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', 'completed by hand: on for everybody', null, 'by_hand', v_evidence, p_reason);
+  return v_rollout;
+end $function$;
+grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, provider_id,
+-- text, choice, status, status_at, error, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when
+-- there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, p_before bigint DEFAULT NULL::bigint, p_limit integer DEFAULT 100)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select jsonb_build_object('conversation', private.conversation_view(c, null::public.messages, v_words), 'messages', (
+      select coalesce(jsonb_agg(private.message_view(x.m, v_words) order by (x.m).seq desc), '[]')
+      from (
+        select m from public.messages m
+        where m.conversation_id = c.id and m.seq < coalesce(p_before, 9223372036854775807)
+        order by m.seq desc limit least(greatest(p_limit, 1), 500)
+      ) x))
+    from public.conversations c where c.id = p_conversation_id);
+end $function$;
+grant execute on function public.conversation_messages(p_conversation_id uuid, p_before bigint, p_limit integer) to authenticated, service_role;
+
+-- How many people there are, so that a percentage can be shown as people: {contacts, recent: those who wrote within 7
+-- days}. For viewers, who may not read the contacts themselves, and secret keys.
+CREATE OR REPLACE FUNCTION public.count_contacts(p_now timestamp with time zone DEFAULT now())
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select jsonb_build_object('contacts', count(*),
+      'recent', (
+        select count(distinct c.contact_id) from public.conversations c where c.last_inbound_at >= p_now - interval '7 days'))
+    from public.contacts c where c.merged_into is null);
+end $function$;
+grant execute on function public.count_contacts(p_now timestamp with time zone) to authenticated, service_role;
+
+-- Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}:
+-- 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash
+-- that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.
+CREATE OR REPLACE FUNCTION public.create_links(p_links jsonb, p_actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_made text[] := array_fill(null::text, array[jsonb_array_length(p_links)]);
+  v_open bigint[];
+  v_row record;
+begin
+  for v_turn in 1..10 loop
+    select array_agg(o.ord order by o.ord) into v_open
+    from private.link_outcomes(p_links, v_made) o where o.outcome is null;
+    exit when v_open is null;
+    for v_row in
+      with open as (
+        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as code, l.*
+        from jsonb_array_elements(p_links) with ordinality as g (item, ord)
+        cross join lateral jsonb_to_record(g.item) as l (
+          external_id text, request_hash text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz,
+          expires_at timestamptz, expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[],
+          flag_key text, preview jsonb, fingerprint boolean, password_hash text)
+        where g.ord = any (v_open)
+      ), first_of as (
+        -- Within the batch the first of an external id or code goes first.
+        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
+        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
+      ), made as (
+        insert into public.links (
+          code, external_id, request_hash, default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses,
+          utm, pass_query, tags, flag_key, preview, fingerprint, created_by, updated_by)
+        select f.code, f.external_id, f.request_hash, f.default_url, coalesce(f.targets, '[]'), f.whatsapp, f.starts_at,
+          f.expires_at, f.expired_url, f.max_uses, coalesce(f.utm, '{}'), coalesce(f.pass_query, false),
+          coalesce(f.tags, '{}'), f.flag_key, f.preview, coalesce(f.fingerprint, false), p_actor, p_actor
+        from (select distinct on (f.code) f.* from first_of f order by f.code, f.ord) f
+        order by f.code
+        on conflict do nothing
+        returning code
+      ), with_password as (
+        insert into private.link_passwords (code, hash)
+        select m.code, f.password_hash from made m join first_of f on f.code = m.code where f.password_hash is not null
+      )
+      select min(f.ord) as ord, m.code from made m join first_of f on f.code = m.code group by m.code
+    loop
+      v_made[v_row.ord] := v_row.code;
+    end loop;
+  end loop;
+  return (
+    select coalesce(jsonb_agg(coalesce(o.outcome, '{"status": 503, "error": "no_code_found"}') order by o.ord), '[]')
+    from private.link_outcomes(p_links, v_made) o);
+end $function$;
+grant execute on function public.create_links(p_links jsonb, p_actor text) to service_role;
+
+-- Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name,
+-- stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or
+-- segment.
+CREATE OR REPLACE FUNCTION public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text DEFAULT NULL::text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_plan jsonb := p_plan;
+  v_faults text[];
+  v_segment text;
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  if p_plan ? 'template' then
+    if not private.object_keys_within(p_plan, array['template', 'user_ids', 'segments']) then
+      raise exception 'beside template only user_ids and segments may be given' using errcode = 'GL422';
+    end if;
+    v_plan := private.rollout_template(p_plan ->> 'template', p_plan -> 'user_ids', p_plan -> 'segments');
+    if v_plan is null then
+      raise exception 'there is no template %', p_plan ->> 'template' using errcode = 'GL422', hint = 'standard or canary';
+    end if;
+  end if;
+  v_faults := private.rollout_plan_faults(v_plan);
+  if v_faults <> '{}' then
+    raise exception 'the plan cannot be followed: %', array_to_string(v_faults, '; ') using errcode = 'GL422';
+  end if;
+  if p_flag_key is null or p_flag_key not like '%.enabled' or not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404', hint = 'Make it first, off: set_flag.';
+  end if;
+  select k.key into v_segment from jsonb_array_elements(v_plan -> 'stages') s, jsonb_array_elements_text(s -> 'segments') as k (key)
+  where not exists (select from public.segments g where g.key = k.key) limit 1;
+  if v_segment is not null then
+    raise exception 'there is no segment %', v_segment using errcode = 'GL404';
+  end if;
+  insert into public.rollouts (flag_key, plan) values (p_flag_key, coalesce(v_plan ->> 'name', 'custom')) returning * into v_rollout;
+  insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, segments, hold_minutes, min_samples,
+    overdue_minutes, advance_when, roll_back_when)
+  select v_rollout.id, s.i, s.stage ->> 'name', (s.stage ->> 'percentage')::numeric, private.text_array(s.stage -> 'user_ids'),
+    private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
+    (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
+  from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'created', format('a rollout of %s by the plan %s was made', p_flag_key, v_rollout.plan),
+    p_reason => p_reason, p_tell => false);
+  return v_rollout;
+end $function$;
+grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
+
+-- Deletes a link for its visitors; clicks stay, and the code is never used again. False when there was none. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.delete_link(p_code text, p_actor text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.links l
+  set state = 'deleted', version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
+  where l.code = p_code and l.state <> 'deleted';
+  return found;
+end $function$;
+grant execute on function public.delete_link(p_code text, p_actor text) to service_role;
+
+-- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped,
+-- routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts,
+-- delivered, p50_ms, p95_ms}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now())
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
+      'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+      'circuit_open_until', d.circuit_open_until, 'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'secrets', (
+        select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
+        from private.destination_secrets s
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'routes', (
+        select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
+        from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),
+      'open', queue.open, 'oldest_at', queue.oldest_at,
+      'dead', (
+        select count(*) from public.deliveries x
+        where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null),
+      'attempts', tried.attempts, 'delivered', tried.delivered, 'p50_ms', tried.p50_ms, 'p95_ms', tried.p95_ms)
+      order by d.name), '[]')
+    from public.destinations d
+    cross join lateral (
+      select count(*) as open, min(x.created_at) as oldest_at
+      from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) queue
+    cross join lateral (
+      select count(*) as attempts, count(*) filter (where a.outcome = 'delivered') as delivered,
+        round(percentile_cont(0.5) within group (order by a.latency_ms)::numeric) as p50_ms,
+        round(percentile_cont(0.95) within group (order by a.latency_ms)::numeric) as p95_ms
+      from (
+        select x.id from public.deliveries x
+        where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
+        order by x.created_at desc limit 500
+      ) latest
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+end $function$;
+grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
+
+-- What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For
+-- the function wa-router alone: people get no secret a second time.
+CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := private.destination_named(p_name);
+begin
+  return (
+    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+      select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
+      where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
+    from public.destinations d where d.id = v_id);
+end $function$;
+grant execute on function public.destination_to_test(p_name text) to service_role;
+
+-- What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations:
+-- [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}],
+-- waiting: [{what, n, oldest_seconds, why}]}. Holds no personal data. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.diagnostics()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.diagnostics(clock_timestamp());
+end $function$;
+grant execute on function public.diagnostics() to authenticated, service_role;
+
+-- Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.
+CREATE OR REPLACE FUNCTION public.disallow_host(p_pattern text, p_purpose text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  delete from public.destination_allowlist where pattern = lower(p_pattern) and purpose = p_purpose;
+  return found;
+end $function$;
+grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
+
+-- Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
+CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'dropping needs a reason' using errcode = 'GL422';
+  end if;
+  update public.deliveries
+  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
+
+-- Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit:
+-- {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the
+-- key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.
+CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.enqueue_outbound(p_items, clock_timestamp())
+$function$;
+grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
+
+-- A link as its owners see it, null when there is none or it was deleted. For secret keys.
+CREATE OR REPLACE FUNCTION public.find_link(p_code text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
+$function$;
+grant execute on function public.find_link(p_code text) to service_role;
+
+-- How a plan (as create_rollout takes it) would go for a flag, by the traffic of the last 7 days or by what is given:
+-- for each stage the outcomes a minute and needed, how long it takes, whether it can pass at today's failure rate
+-- (passes), and after how many minutes the guard rolls back what fails at 2x and 5x the allowed rate, or at 20 %. For
+-- viewers and secret keys. GL422 with what is wrong with the plan.
+CREATE OR REPLACE FUNCTION public.forecast_rollout(p_flag_key text, p_plan jsonb, p_per_minute numeric DEFAULT NULL::numeric, p_failure_rate numeric DEFAULT NULL::numeric, p_now timestamp with time zone DEFAULT now())
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_plan jsonb := p_plan;
+  v_faults text[];
+  t record;
+  v_stages jsonb;
+begin
+  perform private.require_role('viewer');
+  if p_plan ? 'template' then
+    -- Who is internal makes no difference here.
+    v_plan := private.rollout_template(p_plan ->> 'template', coalesce(p_plan -> 'user_ids', '["-"]'), p_plan -> 'segments');
+  end if;
+  v_faults := private.rollout_plan_faults(v_plan);
+  if v_faults <> '{}' then
+    raise exception 'the plan cannot be followed: %', array_to_string(v_faults, '; ') using errcode = 'GL422';
+  end if;
+  select * into t from private.recent_traffic(p_flag_key, null, p_now);
+  select jsonb_agg(private.forecast_stage(s.stage, p_flag_key, p_per_minute::double precision, p_failure_rate::double precision, p_now) order by s.i)
+  into v_stages from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
+  return jsonb_build_object('flag', p_flag_key, 'plan', coalesce(v_plan ->> 'name', 'custom'),
+    'per_minute', round(coalesce(p_per_minute, t.per_minute::numeric), 2), 'failure_rate', round(coalesce(p_failure_rate, t.failure_rate::numeric), 6),
+    'traffic', case when p_per_minute is not null then 'given' when t.per_minute is not null then 'measured' else 'unknown' end,
+    'stages', v_stages, 'minutes', (select sum((s ->> 'minutes')::bigint) from jsonb_array_elements(v_stages) s),
+    'passes', (select bool_and((s ->> 'passes')::boolean) from jsonb_array_elements(v_stages) s));
+end $function$;
+grant execute on function public.forecast_rollout(p_flag_key text, p_plan jsonb, p_per_minute numeric, p_failure_rate numeric, p_now timestamp with time zone) to authenticated, service_role;
+
+-- The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left
+-- out. Besides, p_ahead others: those after the first of the codes. For secret keys.
+CREATE OR REPLACE FUNCTION public.get_links(p_codes text[], p_ahead integer DEFAULT 0)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+  select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+    'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
+    'starts_at', (extract(epoch from l.starts_at) * 1000)::bigint,
+    'expires_at', (extract(epoch from l.expires_at) * 1000)::bigint,
+    'expired_url', l.expired_url, 'max_uses', l.max_uses,
+    'used_up', case when l.uses >= l.max_uses then true end,
+    'utm', nullif(l.utm, '{}'), 'pass_query', nullif(l.pass_query, false),
+    'flag_key', l.flag_key, 'preview', l.preview, 'fingerprint', nullif(l.fingerprint, false),
+    'state', nullif(l.state, 'active'),
+    'password', (select true from private.link_passwords p where p.code = l.code)))), '[]')
+  from (
+    select * from public.links a where a.code = any (p_codes)
+    union all
+    (select * from public.links b where b.code > p_codes[1] and b.code <> all (p_codes) order by b.code limit p_ahead)
+  ) l);
+end $function$;
+grant execute on function public.get_links(p_codes text[], p_ahead integer) to service_role;
+
+-- How each part does: {at, has: the newest migration applied, revision of the configuration, queue: what waits,
+-- components: [{component, status: healthy | degraded | down, why}]}. For secret keys.
+CREATE OR REPLACE FUNCTION public.health()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(), 'revision', r.revision,
+    'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
+  from private.config_revision r
+$function$;
+grant execute on function public.health() to service_role;
+
+-- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
+-- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
+-- (duplicate).
+CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_all private.inbound_update[];
+  v_new private.inbound_update[];
+  v_messages private.inbound_update[];
+  v_others private.inbound_update[];
+  v_contacts uuid[];
+  v_nobody uuid;
+  v_outcomes text;
+begin
+  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
+    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
+  into v_all
+  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
+  cross join lateral jsonb_to_record(e.item) as u (
+    key text, field text, kind text, number_id text, number_display text, at timestamptz,
+    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
+    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+  if v_all is null then
+    return '{"outcomes": ""}';
+  end if;
+
+  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  with first_of_key as (
+    select distinct on (u.key) u.ord, u.key, u.field, u.kind, u.number_id, u.raw from unnest(v_all) u order by u.key, u.ord
+  ), stored as (
+    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
+    select f.key, coalesce(f.field, 'unknown'), f.kind, f.number_id,
+      case when f.kind in ('message', 'echo') and f.number_id is not null then null else f.raw end
+    from first_of_key f order by f.key
+    on conflict (provider, dedupe_key) do nothing
+    returning dedupe_key
+  ), new_ones as (
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key
+  )
+  select array_agg(u order by u.ord) filter (where n.ord is not null),
+    string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
+  into v_new, v_outcomes
+  from unnest(v_all) u left join new_ones n on n.ord = u.ord;
+
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
+  if v_new is null then
+    return jsonb_build_object('outcomes', v_outcomes);
+  end if;
+
+  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.number_id is not null),
+    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other')
+      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null)
+  into v_messages, v_others
+  from unnest(v_new) u;
+  if v_messages is not null then
+    v_contacts := private.assign_contacts(v_messages);
+    if array_position(v_contacts, null) is not null then
+      -- Messages that name nobody are kept all the same, under a contact of their own.
+      insert into public.contacts (channel) values ('whatsapp') returning id into v_nobody;
+      v_contacts := array_replace(v_contacts, null, v_nobody);
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+  end if;
+  perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $function$;
+grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
+
+-- What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations,
+-- without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes,
+-- told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.launch_facts(p_flag_key text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_versions jsonb := 'null';
+begin
+  perform private.require_role('viewer');
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
+  end if;
+  return jsonb_build_object(
+    'flag', (
+      select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+      from public.settings s where s.key = p_flag_key),
+    'approvals', (
+      select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
+      where a.flag_key = p_flag_key and a.revoked_at is null),
+    'migrations', v_versions,
+    'without_rls', (
+      select coalesce(jsonb_agg(c.oid::regclass::text order by 1), '[]')
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relrowsecurity),
+    'open_to_anon', (
+      select coalesce(jsonb_agg(name order by name), '[]') from (
+        select c.oid::regclass::text as name
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and has_table_privilege('anon', c.oid, 'select, insert, update, delete, truncate')
+          and not c.relrowsecurity
+        union all
+        select p.oid::regprocedure::text
+        from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where n.nspname in ('public', 'private') and has_function_privilege('anon', p.oid, 'execute')
+          and not exists (
+            select from pg_catalog.pg_depend d where d.objid = p.oid and d.deptype = 'e')) x),
+    'policies_for_anon', (
+      select coalesce(jsonb_agg(format('%I on %s', p.polname, p.polrelid::regclass) order by 1), '[]')
+      from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in ('public', 'private')
+        and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))),
+    'plans', (
+      select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
+      from private.hot_queries() q),
+    'allowlist', (
+      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      from public.destination_allowlist a),
+    'rolled_back_at', (
+      select max(r.finished_at) from public.rollouts r where r.flag_key = p_flag_key and r.state = 'rolled_back'),
+    'under_way', exists (
+      select from public.rollouts r where r.flag_key = p_flag_key and r.state in ('running', 'paused')),
+    'evaluated_at', (select e.last_at from public.flag_evaluations e where e.flag_key = p_flag_key),
+    'outcomes', (select coalesce(sum(m.n), 0) from public.flag_metrics m where m.flag_key = p_flag_key),
+    'told', (
+      select coalesce(jsonb_agg(e.name order by e.name), '[]') from public.notification_endpoints e
+      where e.state = 'active' and e.events @> array['paged', 'rolled_back']),
+    'tables', (
+      select jsonb_agg(c.relname order by c.relname)
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition),
+    'operators', (select count(*) from public.team_members m where m.role in ('operator', 'admin')),
+    'archive', (
+      select jsonb_build_object(
+        'mode', current_setting('archive_mode'), 'last_at', s.last_archived_time, 'failing',
+        coalesce(s.last_failed_time > s.last_archived_time, false))
+      from pg_catalog.pg_stat_archiver s));
+end $function$;
+grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
+
+-- A link's clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor
+-- counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries,
+-- referrers, targets}; null when there is no such link. For secret keys.
+CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with days as materialized (select * from private.link_days(p_code, p_from, p_to))
+  select jsonb_build_object(
+    'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,
+    'clicks', (
+      select jsonb_build_object('human', coalesce(sum(d.human), 0), 'bot', coalesce(sum(d.bot), 0),
+        'preview', coalesce(sum(d.preview), 0), 'prefetch', coalesce(sum(d.prefetch), 0)) from days d),
+    'visitors', (select coalesce(sum(d.visitors), 0) from days d),
+    'days', (
+      select coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'human', d.human, 'bot', d.bot, 'preview', d.preview,
+        'prefetch', d.prefetch, 'visitors', d.visitors) order by d.day), '[]') from days d),
+    'attributions', private.link_attributions(p_code, p_from, p_to),
+    'conversations', (
+      select count(distinct m.conversation_id)
+      from public.attributions a
+      join public.messages m on m.id = a.message_id
+      where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
+        and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'),
+    'platforms', (select private.add_up(array_agg(d.platforms)) from days d),
+    'countries', (select private.add_up(array_agg(d.countries)) from days d),
+    'referrers', (select private.add_up(array_agg(d.referrers)) from days d),
+    'targets', (select private.add_up(array_agg(d.targets)) from days d))
+  from public.links l where l.code = p_code
+$function$;
+grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
+
+-- Conversations with their latest message, newest first: [{id, number_id, number, contact: {id, last_four, name},
+-- window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before
+-- is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_conversations(p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
+AS $function$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select coalesce(jsonb_agg(private.conversation_view(c, x.m, v_words) order by (x.m).id desc), '[]')
+    from (
+      select m from public.messages m
+      where m.id < coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        and not exists (
+          select from public.messages n where n.conversation_id = m.conversation_id and n.seq > m.seq)
+      order by m.id desc limit least(greatest(p_limit, 1), 200)
+    ) x
+    join public.conversations c on c.id = (x.m).conversation_id);
+end $function$;
+grant execute on function public.list_conversations(p_before uuid, p_limit integer) to authenticated, service_role;
+
+-- Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt,
+-- last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it),
+-- dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last
+-- of the page before; at most 200. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_dead_letters(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_found jsonb;
+begin
+  perform private.require_role('viewer');
+  -- Each filter that is absent falls away before it is planned, so that a page costs a page.
+  execute format(
+    'select coalesce(jsonb_agg(jsonb_build_object(''id'', d.id, ''message_id'', d.message_id,
+        ''conversation_id'', d.conversation_id, ''last_four'', private.contact_last_four(c.contact_id), ''destination'', t.name,
+        ''type'', m.type, ''attempt'', d.attempt, ''last_error'', d.last_error, ''dropped_reason'', d.dropped_reason,
+        ''created_at'', d.created_at, ''updated_at'', d.updated_at) order by d.updated_at desc, d.id desc), ''[]'')
+     from (select * from public.deliveries d where d.state = ''dead'' and %s
+       order by d.updated_at desc, d.id desc limit $2) d
+     join public.destinations t on t.id = d.destination_id
+     join public.messages m on m.id = d.message_id
+     join public.conversations c on c.id = d.conversation_id',
+    concat_ws(' and ',
+      case when p_filter ->> 'dropped' = 'true' then 'd.dropped_reason is not null' else 'd.dropped_reason is null' end,
+      case when p_filter ? 'destination' then
+        'd.destination_id = (select x.id from public.destinations x where x.name = $1 ->> ''destination'')' end,
+      case when p_filter ? 'error' then 'strpos(lower(d.last_error), lower($1 ->> ''error'')) > 0' end,
+      case when p_filter ? 'before_id' then
+        '(d.updated_at, d.id) < (($1 ->> ''before_at'')::timestamptz, ($1 ->> ''before_id'')::uuid)' end))
+  using p_filter, least(greatest(p_limit, 1), 200) into v_found;
+  return v_found;
+end $function$;
+grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
+-- Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, state (without it all but
+-- deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.list_links(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_links jsonb;
+begin
+  -- Each filter that is absent falls away before it is planned, so that a page costs a page.
+  execute format(
+    'select coalesce(jsonb_agg(private.link_view(x.l) order by x.created_at desc, x.code desc), ''[]'')
+     from (select l, l.created_at, l.code from public.links l where %s order by l.created_at desc, l.code desc limit $2) x',
+    concat_ws(' and ',
+      case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
+      case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
+      case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
+      case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
+      case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
+      case when p_filter ? 'after_code' then
+        '(l.created_at, l.code) < (($1 ->> ''after_at'')::timestamptz, ($1 ->> ''after_code'') collate "C")' end))
+  using p_filter, p_limit into v_links;
+  return v_links;
+end $function$;
+grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
+
+-- The team: [{user_id, email, role, approvals, created_at}]. Its members know each other's addresses; histories name
+-- people by user_id. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.list_team()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
+      'approvals', m.approvals, 'created_at', m.created_at) order by u.email), '[]')
+    from public.team_members m join auth.users u on u.id = m.user_id);
+end $function$;
+grant execute on function public.list_team() to authenticated, service_role;
+
+-- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
+-- {revision, unchanged: true} when the caller has that revision.
+CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_revision bigint;
+begin
+  select revision into v_revision from private.config_revision;
+  if v_revision = p_revision then
+    return jsonb_build_object('revision', v_revision, 'unchanged', true);
+  end if;
+  return jsonb_build_object(
+    'revision', v_revision,
+    'settings', private.config_settings(),
+    'segments', private.config_segments(),
+    'routes', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'id', r.id, 'name', r.name, 'priority', r.priority, 'condition', r.condition, 'mode', r.mode,
+        'destination_ids', (
+          select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
+          where d.route_id = r.id),
+        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active) order by r.priority, r.id), '[]')
+      from public.routes r),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'url', d.url, 'state', d.state) order by d.name), '[]')
+      from public.destinations d),
+    'allowlist', (
+      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      from public.destination_allowlist a));
+end $function$;
+grant execute on function public.load_config(p_revision bigint) to service_role;
+
+-- All that is known of one message: as conversation_messages gives it, with conversation, pricing, attribution,
+-- decision (with its explanation), outbound, written_by and attempts (answers cut to 2,000 characters); null when
+-- there is none. Words and answers are null for viewers. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.message_story(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    select private.message_view(m, v_words) || jsonb_build_object(
+      'conversation', private.conversation_view(c, null::public.messages, v_words),
+      'pricing', m.pricing,
+      'attribution', (
+        select jsonb_build_object('code', a.code, 'confidence', a.confidence, 'reason', a.reason,
+          'first_touch', a.first_touch, 'clicked_at', a.clicked_at)
+        from public.attributions a where a.message_id = m.id),
+      'decision', (
+        select jsonb_build_object('route_id', r.route_id, 'name', r.route_name, 'reason', r.reason,
+          'explanation', r.explanation, 'decided_at', r.decided_at)
+        from public.routing_decisions r where r.message_id = m.id),
+      'outbound', (
+        select jsonb_build_object('state', o.state, 'attempt', o.attempt, 'error', o.error,
+          'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
+        from public.outbound_messages o where o.message_id = m.id),
+      'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
+      'attempts', (
+        select coalesce(jsonb_agg(jsonb_build_object('delivery_id', a.delivery_id, 'attempt', a.attempt,
+          'outcome', a.outcome, 'status', a.status, 'latency_ms', a.latency_ms, 'error', a.error,
+          'answer', case when v_words then left(a.answer, 2000) end, 'at', a.at) order by a.at, a.attempt), '[]')
+        from public.deliveries d join public.delivery_attempts a on a.delivery_id = d.id where d.message_id = m.id))
+    from public.messages m join public.conversations c on c.id = m.conversation_id
+    where m.id = p_message_id);
+end $function$;
+grant execute on function public.message_story(p_message_id uuid) to authenticated, service_role;
+
+-- Everything that the function metrics prints, as it stands now. For secret keys.
+CREATE OR REPLACE FUNCTION public.metrics()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'revision', (select r.revision from private.config_revision r),
+    'counters', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value) order by c.name, c.label), '[]')
+      from (select k.name, k.label, sum(k.value) as value from public.counters k group by k.name, k.label) c),
+    'measurements', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', m.name, 'label', m.label, 'n', m.n, 'ms', m.ms, 'counts', m.counts)
+        order by m.name, m.label), '[]')
+      from public.measurements m where m.minute = '-infinity'),
+    'clock_at', (
+      select extract(epoch from m.last_at) from public.measurements m
+      where m.name = 'messages' and m.label = 'in' and m.minute = '-infinity'),
+    'health', private.health(clock_timestamp()),
+    'queue', private.waiting(clock_timestamp()),
+    'overdue_seconds', private.overdue_seconds(clock_timestamp()),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
+        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'open', q.n, 'oldest_seconds', q.oldest_seconds, 'dead', dead.n) order by d.name), '[]')
+      from public.destinations d
+      cross join lateral (
+        select count(*) as n, coalesce(round(extract(epoch from clock_timestamp() - min(x.created_at))), 0) as oldest_seconds
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      cross join lateral (
+        select count(*) as n from public.deliveries x
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'flags', (
+      select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
+        order by s.key), '[]')
+      from public.settings s where s.key like '%.enabled'),
+    'rollouts', (
+      -- The latest of each flag.
+      select coalesce(jsonb_agg(jsonb_build_object('flag', r.flag_key, 'state', r.state, 'stage', r.stage,
+        'percentage', coalesce(s.percentage, 0), 'hold_reason', r.hold_reason,
+        'finished_at', extract(epoch from r.finished_at)) order by r.flag_key), '[]')
+      from (select distinct on (x.flag_key) x.* from public.rollouts x order by x.flag_key, x.created_at desc) r
+      left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage))
+$function$;
+grant execute on function public.metrics() to service_role;
+
+-- Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes
+-- with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others
+-- may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409
+-- somebody else was faster, GL422 a fallback before what is none.
+CREATE OR REPLACE FUNCTION public.move_route(p_id uuid, p_version integer, p_before uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_route public.routes;
+  v_next public.routes;
+  v_order uuid[];
+  v_place integer;
+  v_above integer;
+  v_below integer;
+  v_changed uuid[];
+begin
+  perform private.require_role('operator');
+  lock table public.routes in share row exclusive mode;
+  v_route := private.route_at(p_id, p_version);
+  if p_before is not null then
+    select * into v_next from public.routes r where r.id = p_before;
+    if not found then
+      raise exception 'there is no such route to come before' using errcode = 'GL404';
+    end if;
+    if private.is_fallback(v_next.condition) is distinct from private.is_fallback(v_route.condition) then
+      raise exception 'routes with the condition default are asked after all others' using errcode = 'GL422';
+    end if;
+  end if;
+  v_order := array(
+    select r.id from public.routes r
+    where r.id <> p_id and private.is_fallback(r.condition) = private.is_fallback(v_route.condition)
+    order by r.priority, r.id);
+  v_place := coalesce(array_position(v_order, p_before), cardinality(v_order) + 1);
+  select r.priority into v_above from public.routes r where r.id = v_order[v_place - 1];
+  select r.priority into v_below from public.routes r where r.id = v_order[v_place];
+  v_above := coalesce(v_above, v_below - 20, v_route.priority - 10);
+  v_below := coalesce(v_below, v_above + 20);
+  if v_below - v_above >= 2 then
+    v_order := array[p_id];
+    v_above := v_above + (v_below - v_above) / 2 - 10;
+  else
+    v_order := v_order[:v_place - 1] || p_id || v_order[v_place:];
+    v_above := 0;
+  end if;
+  v_changed := array(
+    select r.id from unnest(v_order) with ordinality as o (id, place) join public.routes r on r.id = o.id
+    where r.priority <> v_above + 10 * o.place);
+  perform private.record_route(id) from unnest(v_changed) as id;
+  update public.routes r
+  set priority = v_above + 10 * array_position(v_order, r.id), version = r.version + 1, updated_at = clock_timestamp(),
+    updated_by = private.actor()
+  where r.id = any (v_changed);
+  perform private.record_route(id) from unnest(v_changed) as id;
+  return (
+    select jsonb_agg(jsonb_build_object('id', r.id, 'priority', r.priority, 'version', r.version) order by r.priority, r.id)
+    from public.routes r);
+end $function$;
+grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
+
+-- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute:
+-- [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries,
+-- outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}],
+-- changes: [{at, kind, what, who, why}]}. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.overview(least(greatest(coalesce(p_minutes, 60), 1), 1440), clock_timestamp());
+end $function$;
+grant execute on function public.overview(p_minutes integer) to authenticated, service_role;
+
+-- Keeps a rollout where it is. The guard still watches, and rolls back. For operators and secret keys. Errors: GL409
+-- stale version or not running, GL404.
+CREATE OR REPLACE FUNCTION public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running']);
+  update public.rollouts r set state = 'paused', hold_reason = 'paused', version = r.version + 1 where r.id = p_id returning r.* into v_rollout;
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused', format('paused at %s', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
+  return v_rollout;
+end $function$;
+grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- A built-in plan (standard, canary) as {name, stages}, to begin a plan of one's own with; the first stage of
+-- standard still needs user_ids or segments. Null for another name. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.plan_of_template(p_name text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return private.rollout_template(p_name, null, null);
+end $function$;
+grant execute on function public.plan_of_template(p_name text) to authenticated, service_role;
+
+-- Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages,
+-- deliveries}.
+CREATE OR REPLACE FUNCTION public.reconcile()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with counted as (
+    select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
+      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
+      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
+      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
+    from public.counters
+  ), kept as (
+    select count(*) as events,
+      count(*) filter (where kind = 'message' and number_id is not null) as event_messages,
+      count(*) filter (where kind = 'echo' and number_id is not null) as event_echoes
+    from public.webhook_events
+  ), inbound as (
+    select count(*) as messages, count(d.message_id) as decided,
+      count(*) filter (where d.message_id is null) as undecided,
+      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
+      count(*) filter (where d.reason = 'no_match') as unmatched,
+      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
+    from public.messages m
+    join public.conversations c on c.id = m.conversation_id
+    left join public.routing_decisions d on d.message_id = m.id
+    where m.direction = 'in'
+  ), queue as (
+    select count(*) as deliveries,
+      count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
+      count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
+      count(*) filter (where state in ('pending', 'leased') and not exists (
+        select from private.delivery_lanes l
+        where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
+    from public.deliveries d
+  ), outgoing as (
+    select count(*) as queued,
+      count(*) filter (where state in ('queued', 'leased') and not exists (
+        select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
+    from public.outbound_messages o
+  ), checks (name, ok, expected, found) as (
+    select 'received = stored + duplicates', received = stored + duplicates, received, stored + duplicates from counted
+    union all
+    select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counted, kept
+    union all
+    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from kept, inbound, counted
+    union all
+    select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from inbound
+    union all
+    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from inbound, queue
+    union all
+    select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
+      pending + leased + delivered + dead from queue
+    union all
+    select 'each open delivery has a lane that will wake', stuck = 0, 0, stuck from queue
+    union all
+    select 'each queued outbound message has a lane that will wake', stuck = 0, 0, stuck from outgoing
+  )
+  select jsonb_build_object(
+    'ok', (select bool_and(ok) from checks),
+    'checks', (select jsonb_agg(jsonb_build_object('name', name, 'ok', ok, 'expected', expected, 'found', found)) from checks),
+    'updates', (select jsonb_build_object('received', received, 'stored', stored, 'duplicates', duplicates, 'purged', purged) from counted),
+    'messages', (select jsonb_build_object('inbound', messages, 'decided', decided, 'waiting', undecided, 'unmatched', unmatched) from inbound),
+    'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from queue))
+$function$;
+grant execute on function public.reconcile() to service_role;
+
+-- Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with
+-- a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits
+-- of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user,
+-- rule. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_clicks(p_batch uuid, p_slot integer, p_clicks text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  with given as (
+    select f.field[1] collate "C" as code, to_timestamp(f.field[2]::float8 / 1000) as at, f.field[3] as platform,
+      ('x' || f.field[4])::bit(64)::bigint as visitor, coalesce(f.field[5], 'human') as verdict,
+      coalesce(f.field[6], 'web') as target, f.field[7] as reason, f.field[8] as country, f.field[9] as referrer,
+      ('x' || f.field[10])::bit(64)::bigint as fingerprint, f.field[11] as token, f.field[12] as user_id,
+      f.field[13]::smallint as rule
+    from (
+      -- Once a line, and not once for each use of it.
+      select string_to_array(c.line, ' ', '') as field from string_to_table(p_clicks, E'\n') as c (line) offset 0
+    ) f
+  ), written as (
+    insert into public.clicks (code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule)
+    select g.code, g.at, g.verdict, g.reason, g.target, g.platform, g.country, g.referrer, g.visitor, g.user_id, g.token, g.fingerprint, g.rule
+    from given g
+  )
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  select g.code, (g.at at time zone 'UTC')::date, (p_slot & 15)::smallint,
+    count(*) filter (where g.verdict = 'human'), count(*) filter (where g.verdict = 'bot'),
+    count(*) filter (where g.verdict = 'preview'), count(*) filter (where g.verdict = 'prefetch')
+  from given g
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+end $function$;
+grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) to service_role;
+
+-- Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
+-- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
+-- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.
+CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_decided integer;
+  v_deliveries integer;
+begin
+  -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
+  perform from public.conversations
+  where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)
+  order by id for update;
+
+  with decided as (
+    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, contact, explanation, revision)
+    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.contact, d.explanation, p_revision
+    from jsonb_array_elements(p_conversations) c
+    cross join jsonb_to_recordset(c -> 'decisions') as d (
+      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], contact text, explanation jsonb)
+    join public.messages m on m.id = d.message_id
+    left join public.routes r on r.id = d.route_id
+    on conflict (message_id) do nothing
+    returning message_id, destination_ids
+  ), created as (
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq)
+    select m.id, t.id, m.conversation_id, m.seq
+    from decided
+    join public.messages m on m.id = decided.message_id
+    cross join unnest(decided.destination_ids) as wanted (id)
+    join public.destinations t on t.id = wanted.id
+    order by m.seq
+    returning destination_id, conversation_id
+  ), lanes as (
+    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
+    select distinct destination_id, conversation_id, now() from created
+    order by destination_id, conversation_id
+    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
+  )
+  select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;
+
+  update public.conversations c
+  set routed_seq = greatest(c.routed_seq, w.through_seq),
+    sticky_route_id = w.sticky_route_id,
+    sticky_until = w.sticky_until,
+    held_revision = case when w.held then p_revision end,
+    unrouted_since = case when w.held then c.unrouted_since else (
+      select min(m.created_at) from public.messages m
+      where m.conversation_id = c.id and m.direction = 'in' and m.seq > greatest(c.routed_seq, w.through_seq)
+        and not exists (select from public.routing_decisions d where d.message_id = m.id)) end
+  from jsonb_to_recordset(p_conversations) as w (
+    id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
+  where c.id = w.id;
+
+  return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
+end $function$;
+grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb) to service_role;
+
+-- Counts visits of unknown codes [{code, client}] and takes each from its client's limit (bursts of 20, then one in 5
+-- seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to
+-- refuse, [{client, retry_after_ms}]. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_orphans(p_visits jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_limited jsonb;
+begin
+  insert into public.orphan_visits as o (day, code, visits)
+  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  from (
+    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    from (
+      select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
+      group by v.code) w
+    cross join lateral (
+      select exists (select from public.orphan_visits x where x.day = v_day and x.code = w.code) as known) k
+  ) e
+  group by 2
+  order by 2
+  on conflict on constraint orphan_visits_pkey do update set visits = o.visits + excluded.visits;
+
+  -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
+  select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
+  from (
+    select v.client, least(count(distinct v.code), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    where v.client is not null group by v.client order by v.client) c
+  cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
+  where not t.allowed;
+  return coalesce(v_limited, '[]');
+end $function$;
+grant execute on function public.record_orphans(p_visits jsonb) to service_role;
+
+-- Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le}], and notes the flags that
+-- were asked for. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_outcomes(p_outcomes jsonb, p_evaluated text[] DEFAULT '{}'::text[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.record_evaluations(p_evaluated, clock_timestamp());
+  select private.record_outcomes(p_outcomes, clock_timestamp());
+$function$;
+grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
+
+-- Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For
+-- operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, 23502 and 23514 for what is missing
+-- or cannot be.
+CREATE OR REPLACE FUNCTION public.record_rollback(p_event jsonb)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.require_role('operator');
+  insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by)
+  values (
+    (p_event ->> 'level')::smallint, p_event ->> 'target', private.given_reason(p_event ->> 'reason'), (p_event ->> 'ok')::boolean,
+    p_event -> 'steps', round((p_event ->> 'took_ms')::numeric), (p_event ->> 'began_at')::timestamptz, private.actor())
+  returning id into v_id;
+  return v_id;
+end $function$;
+grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
+
+-- What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of
+-- links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers:
+-- phone_number_id to the number as people dial it. For secret keys.
+CREATE OR REPLACE FUNCTION public.refresh_links(p_since text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_day date := (clock_timestamp() at time zone 'UTC')::date;
+  v_answer jsonb;
+begin
+  -- The next day's key is there before midnight.
+  if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
+    insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
+  end if;
+  select jsonb_build_object(
+    'since', pg_snapshot_xmin(pg_current_snapshot())::text,
+    'changed', case
+      when p_since is null or p_since::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then null
+      else (
+        select case when count(*) <= 1000 then coalesce(jsonb_agg(c.code), '[]') end
+        from (select l.code from public.links l where l.changed_in >= p_since::xid8 limit 1001) c) end,
+    'numbers', (
+      select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
+      from public.wa_numbers n where n.display_number ~ '[0-9]'),
+    'visitor_keys', (
+      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1))
+  into v_answer;
+  return v_answer;
+end $function$;
+grant execute on function public.refresh_links(p_since text) to service_role;
+
+-- Takes people and segments off a flag's targets; who was none is no error. For operators and secret keys. Errors:
+-- GL409 somebody else was faster, GL404 a number that nobody has, GL422.
+CREATE OR REPLACE FUNCTION public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
+ RETURNS settings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag public.settings;
+  v_metadata jsonb;
+begin
+  perform private.require_role('operator');
+  v_flag := private.flag_at(p_key, p_expected_version);
+  v_metadata := v_flag.metadata;
+  if v_metadata ? 'target_user_ids' then
+    v_metadata := jsonb_set(v_metadata, '{target_user_ids}',
+      (v_metadata -> 'target_user_ids') - private.subject_ids(p_user_ids, p_phones));
+  end if;
+  if v_metadata ? 'target_segments' then
+    v_metadata := jsonb_set(v_metadata, '{target_segments}', (v_metadata -> 'target_segments') - coalesce(p_segments, '{}'));
+  end if;
+  return public.set_setting(p_key, v_flag.value, v_metadata, p_expected_version, p_reason);
+end $function$;
+grant execute on function public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_segments text[], p_reason text) to authenticated, service_role;
+
+-- Removes an endpoint with its queue; false when there was none. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.remove_notification_endpoint(p_name text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  delete from public.notification_endpoints where name = p_name;
+  return found;
+end $function$;
+grant execute on function public.remove_notification_endpoint(p_name text) to authenticated, service_role;
+
+-- Removes a route; its past decisions stay. False when there was none.
+CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  delete from public.routes where id = p_id;
+  return found;
+end $function$;
+grant execute on function public.remove_route(p_id uuid) to authenticated, service_role;
+
+-- Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators
+-- and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.
+CREATE OR REPLACE FUNCTION public.remove_segment(p_key text, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag text;
+begin
+  perform private.require_role('operator');
+  perform private.segment_at(p_key, p_expected_version);
+  select s.key into v_flag from public.settings s where s.metadata -> 'target_segments' ? p_key limit 1;
+  if v_flag is not null then
+    raise exception 'segment % is a target of %', p_key, v_flag using errcode = 'GL409',
+      hint = 'Take it off the flag first.';
+  end if;
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
+  delete from public.segment_members m where m.segment_key = p_key;
+  perform set_config('gatelink.reason', '', true);
+  delete from public.segments s where s.key = p_key;
+  return found;
+end $function$;
+grant execute on function public.remove_segment(p_key text, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody
+-- else was faster, GL404 a number that nobody has.
+CREATE OR REPLACE FUNCTION public.remove_segment_members(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
+ RETURNS segments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_segment public.segments;
+begin
+  perform private.require_role('operator');
+  perform private.segment_at(p_key, p_expected_version);
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
+  delete from public.segment_members m
+  where m.segment_key = p_key and m.subject_id = any (private.subject_ids(p_user_ids, p_phones));
+  perform set_config('gatelink.reason', '', true);
+  select * into v_segment from public.segments s where s.key = p_key;
+  return v_segment;
+end $function$;
+grant execute on function public.remove_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
+
+-- Takes a user off the team; false when there was none. For admins and secret keys. Errors: 42501 not allowed, GL409
+-- last admin.
+CREATE OR REPLACE FUNCTION public.remove_team_member(p_user_id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  perform private.refuse_losing_last_admin(p_user_id);
+  delete from public.team_members where user_id = p_user_id;
+  return found;
+end $function$;
+grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
+
+-- Queues a text to the person of a conversation, within the 24 hours after they last wrote; the same p_key is the
+-- same message. Answers {id, status} or {error}: window_closed (with window_closed_at), opted_out, feature_off,
+-- nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret
+-- keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
+CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_conversation public.conversations;
+  v_to text;
+  v_answer jsonb;
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_text), '') = '' or char_length(p_text) > 4096 then
+    raise exception 'a reply has 1 to 4096 characters' using errcode = 'GL422';
+  end if;
+  select * into v_conversation from public.conversations c where c.id = p_conversation_id for update;
+  if not found then
+    raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - interval '24 hours' then
+    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + interval '24 hours');
+  end if;
+  select i.value into v_to from public.contact_identities i
+  where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')
+  order by array_position(array['phone', 'bsuid', 'parent_bsuid'], i.kind) limit 1;
+  if v_to is null then
+    return '{"error": "nobody"}';
+  end if;
+  v_answer := private.enqueue_message(v_conversation, jsonb_build_object('to', v_to, 'text', p_text,
+    'idempotency_key', 'panel:' || p_key,
+    'message', jsonb_build_object('type', 'text', 'text', jsonb_build_object('body', p_text))), clock_timestamp());
+  if v_answer ? 'id' and not v_answer ? 'repeated' then
+    insert into public.contact_acts (act, contact_id, message_id)
+    values ('replied', v_conversation.contact_id, (v_answer ->> 'id')::uuid);
+  end if;
+  return v_answer;
+end $function$;
+grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
+
+-- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
+-- secret keys. Errors: GL409 stale version or not paused, GL404.
+CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['paused']);
+  v_rollout := private.enter_stage(v_rollout, v_rollout.stage, clock_timestamp());
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed', format('resumed: %s begins anew', (private.rollout_stage(v_rollout)).name),
+    p_reason => p_reason);
+  return v_rollout;
+end $function$;
+grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how
+-- many.
+CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  with retried as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    where id = any (p_ids) and state = 'dead'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from retried;
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (v_ids) and a.attempt > 0;
+  -- A lane that is leased is released, and woken, by who works on it.
+  perform private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
+  return cardinality(v_ids);
+end $function$;
+grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
+
+-- Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.
+CREATE OR REPLACE FUNCTION public.return_password_attempt(p_code text, p_client text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.rate_limits r set tat = r.tat - interval '20 seconds'
+  where r.key = 'link_password:' || p_code || ':' || p_client;
+  update public.rate_limits r set tat = r.tat - interval '2 seconds'
+  where r.key = 'link_password:' || p_code;
+end $function$;
+grant execute on function public.return_password_attempt(p_code text, p_client text) to service_role;
+
+-- A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in
+-- contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason.
+CREATE OR REPLACE FUNCTION public.reveal_contact(p_contact_id uuid, p_reason text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'revealing a contact needs a reason' using errcode = 'GL422';
+  end if;
+  if not exists (select from public.contacts c where c.id = p_contact_id) then
+    raise exception 'there is no such contact' using errcode = 'GL404';
+  end if;
+  insert into public.contact_acts (act, contact_id, reason) values ('revealed', p_contact_id, trim(p_reason));
+  return (
+    select jsonb_build_object('id', c.id, 'name', c.name, 'identities', (
+      select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value, 'valid_from', i.valid_from,
+        'valid_to', i.valid_to) order by i.valid_to desc nulls first, i.id), '[]')
+      from public.contact_identities i where i.contact_id = c.id))
+    from public.contacts c where c.id = p_contact_id);
+end $function$;
+grant execute on function public.reveal_contact(p_contact_id uuid, p_reason text) to authenticated, service_role;
+
+-- Takes back what was signed of a gate in a role, and answers how many sign-offs that were. For operators and secret
+-- keys: stopping a launch is nobody's privilege. Errors: 42501 not allowed, GL422 no reason.
+CREATE OR REPLACE FUNCTION public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_revoked integer;
+begin
+  perform private.require_role('operator');
+  if coalesce(p_because, '') = '' then
+    raise exception 'a sign-off is not taken back without a reason' using errcode = 'GL422';
+  end if;
+  update public.gate_approvals
+  set revoked_at = clock_timestamp(), revoked_by = private.actor(), revoked_because = p_because
+  where flag_key = p_flag_key and role = p_role and gate = p_gate and revoked_at is null;
+  get diagnostics v_revoked = row_count;
+  return v_revoked;
+end $function$;
+grant execute on function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) to authenticated, service_role;
+
+-- Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under
+-- way, GL404.
+CREATE OR REPLACE FUNCTION public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_evidence jsonb;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+  v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', 'rolled back by hand: the flag is off', null, 'by_hand', v_evidence, p_reason);
+  return v_rollout;
+end $function$;
+grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is
+-- not shown again.
+CREATE OR REPLACE FUNCTION public.rotate_destination_secret(p_name text, p_overlap_hours integer DEFAULT 24)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_secret text := private.new_webhook_secret();
+  v_until timestamptz := now() + make_interval(hours => p_overlap_hours);
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  delete from private.destination_secrets where destination_id = v_id and expires_at <= now();
+  update private.destination_secrets set expires_at = least(expires_at, v_until) where destination_id = v_id;
+  insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = private.actor() where id = v_id;
+  return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
+end $function$;
+grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
+
+-- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
+-- it with what the code needs.
+CREATE OR REPLACE FUNCTION public.schema_version()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_version text;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select max(version) from supabase_migrations.schema_migrations' into v_version;
+  end if;
+  return v_version;
+end $function$;
+grant execute on function public.schema_version() to service_role;
+
+-- Conversations by the id of a message (ours or WhatsApp's), of the conversation, the code of the link that a message
+-- came from, or the last four digits of the phone number. As list_conversations, newest first, each with found
+-- (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.search_conversations(p_query text, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_words boolean;
+  v_query text := trim(p_query);
+  v_id uuid := case when v_query ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then v_query::uuid end;
+begin
+  perform private.require_role('viewer');
+  v_words := private.may('operator');
+  return (
+    with hits as (
+      select 'message' as found, m.conversation_id, m.id as message_id from public.messages m
+      where m.id = v_id or m.provider_id = v_query
+      union all
+      select 'conversation', c.id, null from public.conversations c where c.id = v_id
+      union all
+      select 'contact', c.id, null from public.contact_identities i
+      join public.conversations c on c.contact_id = i.contact_id
+      where v_query ~ '^[0-9]{4}$' and right(i.value, 4) = v_query and length(i.value) >= 4 and i.kind = 'phone' and i.valid_to is null
+      union all
+      (select 'link', m.conversation_id, a.message_id from public.attributions a
+        join public.messages m on m.id = a.message_id
+        where a.code = lower(v_query) collate "C" order by a.created_at desc limit 200)
+    ), each as (
+      select distinct on (h.conversation_id) h.* from hits h
+      order by h.conversation_id, array_position(array['message', 'conversation', 'link', 'contact'], h.found), h.message_id desc
+    )
+    select coalesce(jsonb_agg(y.view order by y.at desc), '[]')
+    from (
+      select private.conversation_view(c, l.m, v_words)
+          || jsonb_build_object('found', e.found, 'message_id', e.message_id) as view,
+        coalesce((l.m).id, c.id) as at
+      from each e
+      join public.conversations c on c.id = e.conversation_id
+      left join lateral (
+        select m from public.messages m where m.conversation_id = c.id order by m.seq desc limit 1) l on true
+      order by 2 desc limit least(greatest(p_limit, 1), 200)
+    ) y);
+end $function$;
+grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.
+CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  -- Resuming also closes the circuit: a person has looked.
+  update public.destinations
+  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
+    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
+    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
+    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
+  where id = private.destination_named(p_name)
+  returning * into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
+end $function$;
+grant execute on function public.set_destination_state(p_name text, p_state text) to authenticated, service_role;
+
+-- Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes:
+-- on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not
+-- past), description, launched_at; null takes one away, and so does on: false with an on_at that is not given anew.
+-- For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the
+-- constraint's name.
+CREATE OR REPLACE FUNCTION public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS settings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag public.settings;
+  v_metadata jsonb;
+  v_name text;
+  v_schedule jsonb;
+begin
+  perform private.require_role('operator');
+  if jsonb_typeof(p_changes) is distinct from 'object' then
+    raise exception 'the changes must be an object' using errcode = 'GL422';
+  end if;
+  select k into v_name from jsonb_object_keys(p_changes) k
+  where k not in ('on', 'percentage', 'prerequisites', 'on_at', 'off_at', 'description', 'launched_at') limit 1;
+  if v_name is not null or (p_changes ? 'on' and jsonb_typeof(p_changes -> 'on') <> 'boolean') then
+    raise exception '% cannot be set', coalesce(v_name, 'on to anything but true and false') using errcode = 'GL422',
+      hint = 'on (boolean), percentage, prerequisites, on_at, off_at, description, launched_at; null takes one away.';
+  end if;
+  if coalesce(p_expected_version, -1) <> 0 then
+    v_flag := private.flag_at(p_key, p_expected_version);
+  elsif p_key is null or p_key not like '%.enabled' then
+    raise exception 'the key of a flag ends in .enabled' using errcode = 'GL422';
+  end if;
+  v_metadata := coalesce(v_flag.metadata, '{}');
+  -- In brackets: minus binds more tightly than ||.
+  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at']))
+    - array(select k from jsonb_each(p_changes) as c (k, v) where v = 'null');
+  v_metadata := v_metadata - 'schedule'
+    || (p_changes - array['on', 'percentage', 'on_at', 'off_at'])
+    || case when p_changes ? 'percentage' then jsonb_build_object('rollout_percentage', p_changes -> 'percentage') else '{}' end
+    || case when v_schedule <> '{}' then jsonb_build_object('schedule', v_schedule) else '{}' end;
+  v_metadata := v_metadata - array(
+    select case k when 'percentage' then 'rollout_percentage' else k end
+    from jsonb_each(p_changes) as c (k, v) where v = 'null' and k <> 'launched_at');
+  if p_changes ->> 'on' = 'false' and not p_changes ? 'on_at' then
+    v_metadata := private.without_start(v_metadata);
+  end if;
+  v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
+  select n.key into v_name from jsonb_array_elements_text(nullif(p_changes -> 'prerequisites', 'null')) as n (key)
+  where not exists (select from public.settings s where s.key = n.key and s.key like '%.enabled') limit 1;
+  if v_name is not null then
+    raise exception 'there is no flag % to need', v_name using errcode = 'GL422',
+      hint = 'Make it first: until it is on, the flag that needs it is off for everybody.';
+  end if;
+  select t.name into v_name from unnest(array['on_at', 'off_at']) as t (name)
+  where (p_changes ->> t.name)::timestamptz < now() - interval '1 minute' limit 1;
+  if v_name is not null then
+    raise exception '% is in the past: %', v_name, p_changes ->> v_name using errcode = 'GL422',
+      hint = 'Set it on or off now, or name a time to come.';
+  end if;
+  if private.flag_needs_itself(p_key) then
+    raise exception 'the prerequisites of % lead back to it', p_key using errcode = 'GL422',
+      hint = 'Take one of the flags between out of the circle.';
+  end if;
+  return v_flag;
+end $function$;
+grant execute on function public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that
+-- name.
+CREATE OR REPLACE FUNCTION public.set_notification_state(p_name text, p_state text)
+ RETURNS notification_endpoints
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_endpoint public.notification_endpoints;
+begin
+  perform private.require_role('operator');
+  update public.notification_endpoints set state = p_state where name = p_name returning * into v_endpoint;
+  if v_endpoint.id is null then
+    raise exception 'there is no endpoint named %', p_name using errcode = 'GL404';
+  end if;
+  return v_endpoint;
+end $function$;
+grant execute on function public.set_notification_state(p_name text, p_state text) to authenticated, service_role;
+
+-- How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person,
+-- and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such
+-- number, 23514 a value that cannot be.
+CREATE OR REPLACE FUNCTION public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
+ RETURNS wa_numbers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_number public.wa_numbers;
+begin
+  perform private.require_role('operator');
+  update public.wa_numbers n
+  set max_per_second = p_max_per_second, pair_seconds = p_pair_seconds, pair_burst = p_pair_burst
+  where n.id = p_id returning n.* into v_number;
+  if v_number.id is null then
+    raise exception 'there is no number %', p_id using errcode = 'GL404';
+  end if;
+  return v_number;
+end $function$;
+grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
+
+-- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
+-- sticky_minutes, active, destinations (names). Answers the route. Both versions stand in route_history. For
+-- operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was
+-- faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.
+CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_route public.routes;
+  v_destinations text[];
+begin
+  perform private.require_role('operator');
+  v_route := private.route_at(p_id, p_version);
+  if exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'destinations')) then
+    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active and destinations to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'destinations' then
+    v_destinations := array(select jsonb_array_elements_text(p_changes -> 'destinations'));
+    if cardinality(v_destinations) = 0 then
+      raise exception 'a route needs at least one destination' using errcode = 'GL422';
+    end if;
+  end if;
+  perform private.record_route(p_id);
+  v_route := jsonb_populate_record(v_route, p_changes - 'destinations');
+  update public.routes r
+  set name = v_route.name, condition = v_route.condition, mode = v_route.mode, flag_key = v_route.flag_key,
+    sticky_minutes = v_route.sticky_minutes, active = v_route.active,
+    version = r.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where r.id = p_id returning r.* into v_route;
+  if v_destinations is not null then
+    delete from public.route_destinations x where x.route_id = p_id;
+    insert into public.route_destinations (route_id, destination_id, position)
+    select p_id, private.destination_named(d.name), min(d.position)
+    from unnest(v_destinations) with ordinality as d (name, position) group by d.name;
+  end if;
+  perform private.record_route(p_id);
+  return to_jsonb(v_route);
+end $function$;
+grant execute on function public.set_route(p_id uuid, p_version integer, p_changes jsonb) to authenticated, service_role;
+
+-- Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, 23514 a key that cannot be.
+CREATE OR REPLACE FUNCTION public.set_segment(p_key text, p_description text, p_expected_version bigint)
+ RETURNS segments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_segment public.segments;
+begin
+  perform private.require_role('operator');
+  if p_expected_version = 0 then
+    -- One that was removed and comes back carries on counting, as settings do.
+    insert into public.segments (key, description, version)
+    values (p_key, coalesce(p_description, ''), 1 + coalesce(
+      (select max(h.version) from public.segment_history h where h.segment_key = p_key), 0))
+    on conflict (key) do nothing returning * into v_segment;
+  end if;
+  if v_segment.key is null then
+    perform private.segment_at(p_key, p_expected_version);
+    update public.segments
+    set description = coalesce(p_description, description), version = version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+    where key = p_key returning * into v_segment;
+  end if;
+  return v_segment;
+end $function$;
+grant execute on function public.set_segment(p_key text, p_description text, p_expected_version bigint) to authenticated, service_role;
+
+-- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
+-- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
+-- faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint's name.
+CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
+ RETURNS settings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_reason text := current_setting('gatelink.reason', true);
+  v_setting public.settings;
+begin
+  perform private.require_role('operator');
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), v_reason, ''), true);
+  if p_expected_version = 0 then
+    insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
+    on conflict (key) do nothing returning * into v_setting;
+  else
+    update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
+    where key = p_key and version = p_expected_version returning * into v_setting;
+  end if;
+  perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
+  if v_setting.key is null then
+    raise exception 'setting % is at version %, not %', p_key,
+      coalesce((select s.version from public.settings s where s.key = p_key), 0), p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_setting;
+end $function$;
+grant execute on function public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
+
+-- Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys.
+-- Errors: 42501 not allowed, GL409 last admin, 23503 no such user, 23514 unknown role or approval.
+CREATE OR REPLACE FUNCTION public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] DEFAULT NULL::text[])
+ RETURNS team_members
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_member public.team_members;
+begin
+  perform private.require_role('admin');
+  if p_role is distinct from 'admin' then
+    perform private.refuse_losing_last_admin(p_user_id);
+  end if;
+  insert into public.team_members as m (user_id, role, approvals)
+  values (p_user_id, p_role, coalesce(p_approvals, '{}'))
+  on conflict (user_id) do update
+    set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
+  returning * into v_member;
+  return v_member;
+end $function$;
+grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
+
+-- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
+-- answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
+-- whose lease is not the lane's current one is fenced off.
+CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.settle_deliveries(p_results, clock_timestamp())
+$function$;
+grant execute on function public.settle_deliveries(p_results jsonb) to service_role;
+
+-- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how
+-- many counted; a result whose lease is over does not. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  update public.notifications n
+  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+    delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
+    next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
+  from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
+  where n.id = r.id and n.lease = r.lease;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.settle_notifications(p_results jsonb) to service_role;
+
+-- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms,
+-- throttled (number)}]. A result whose lease is not the lane's current one is fenced off.
+CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.settle_outbound(p_results, clock_timestamp())
+$function$;
+grant execute on function public.settle_outbound(p_results jsonb) to service_role;
+
+-- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
+-- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
+-- plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already,
+-- GL422 a gate that is checked or not there, 23514 a name that cannot be one.
+CREATE OR REPLACE FUNCTION public.sign_gate(p_flag_key text, p_role text, p_gate text DEFAULT 'approval'::text, p_note text DEFAULT NULL::text, p_applies boolean DEFAULT true, p_signer text DEFAULT NULL::text)
+ RETURNS gate_approvals
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid := (select auth.uid());
+  v_email text;
+  v_with text := 'session';
+  v_signed public.gate_approvals;
+begin
+  if v_user is null then
+    perform private.require_role('admin');
+    v_with := 'secret_key';
+    select u.id into v_user from auth.users u where lower(u.email) = lower(p_signer);
+    if v_user is null then
+      raise exception 'there is no user %', coalesce(p_signer, '(no name given)') using errcode = 'GL404',
+        hint = 'A secret key signs for a person: name one of the team by the address they sign in with.';
+    end if;
+  elsif p_signer is not null then
+    raise exception 'whoever is signed in signs as themselves' using errcode = 'GL403';
+  end if;
+  if not exists (
+    select from public.team_members m where m.user_id = v_user and p_role = any (m.approvals)) then
+    raise exception 'this person may not sign as %', p_role using errcode = 'GL403',
+      hint = 'An admin gives the approval: set_team_member(user, role, approvals).';
+  end if;
+  if not exists (select from public.settings s where s.key = p_flag_key) then
+    raise exception 'there is no flag %', p_flag_key using errcode = 'GL404';
+  end if;
+  -- Of a gate that is checked a signature would be kept, and would close nothing.
+  if p_applies and p_gate not in ('approval', 'code_review', 'security_review', 'documentation', 'dashboards', 'smoke_tests',
+    'edge_cases', 'on_call', 'status_page', 'communication') then
+    raise exception '% is not signed: it is checked, or there is no such gate', p_gate using errcode = 'GL422',
+      hint = 'It closes when what it looks at is well; where it does not apply, sign it as not applicable.';
+  end if;
+  select u.email into v_email from auth.users u where u.id = v_user;
+  -- Whoever finds that a gate does not apply need not take their signature back by hand; the other way round they say why.
+  if not p_applies then
+    update public.gate_approvals g
+    set revoked_at = clock_timestamp(), revoked_by = private.actor(), revoked_because = 'signed as not applicable instead'
+    where g.flag_key = p_flag_key and g.gate = p_gate and g.role = p_role and g.signed_by = v_user and g.applies and g.revoked_at is null;
+  end if;
+  insert into public.gate_approvals (flag_key, gate, role, applies, note, signed_by, signed_as, signed_with)
+  values (p_flag_key, p_gate, p_role, p_applies, nullif(p_note, ''), v_user, coalesce(v_email, v_user::text), v_with)
+  on conflict (flag_key, gate, role, signed_by) where revoked_at is null do nothing
+  returning * into v_signed;
+  if v_signed.id is null then
+    raise exception '% has signed % of % as % already', coalesce(v_email, v_user::text), p_gate, p_flag_key, p_role
+      using errcode = 'GL409', hint = 'Take it back first to sign anew.';
+  end if;
+  return v_signed;
+end $function$;
+grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
+
+-- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
+-- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
+-- and secret keys.
+CREATE OR REPLACE FUNCTION public.stale_flags(p_now timestamp with time zone DEFAULT now())
+ RETURNS TABLE(key text, why text, since timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return query
+    select s.key, w.why, w.since
+    from public.settings s
+    left join public.flag_evaluations e on e.flag_key = s.key
+    cross join lateral (
+      select 'fully_on', s.updated_at
+      where s.value = 'true' and not s.metadata ? 'schedule' and s.updated_at <= p_now - interval '30 days'
+        and coalesce((s.metadata ->> 'rollout_percentage')::numeric,
+          case when s.metadata ? 'target_user_ids' or s.metadata ? 'target_segments' then 0 else 100 end) = 100
+      union all
+      -- A new flag is one that nothing has been deployed for yet.
+      select 'never_evaluated', m.at
+      from (select max(h.changed_at) as at from public.settings_history h where h.key = s.key and h.before is null) m
+      where e.flag_key is null and m.at <= p_now - interval '7 days'
+      union all
+      select 'not_evaluated', e.last_at where e.last_at <= p_now - interval '30 days'
+    ) as w (why, since)
+    where s.key like '%.enabled'
+    order by s.key, w.why;
+end $function$;
+grant execute on function public.stale_flags(p_now timestamp with time zone) to authenticated, service_role;
+
+-- Starts a rollout: sets the flag to the first stage. p_gates is kept with the event: what the launch gates said, or
+-- who overrode them. For operators and secret keys. Errors: GL409 stale version, not a draft, another one under way,
+-- or the flag is on for more people already; GL404.
+CREATE OR REPLACE FUNCTION public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text, p_gates jsonb DEFAULT NULL::jsonb)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_stage public.rollout_stages;
+  v_flag public.settings;
+  v_now numeric;
+begin
+  perform private.require_role('operator');
+  v_rollout := private.rollout_at(p_id, p_expected_version, array['draft']);
+  select * into v_flag from public.settings s where s.key = v_rollout.flag_key for update;
+  if v_flag.key is null then
+    raise exception 'there is no flag %', v_rollout.flag_key using errcode = 'GL404';
+  elsif exists (select from public.rollouts r where r.flag_key = v_rollout.flag_key and r.state in ('running', 'paused')) then
+    raise exception 'another rollout of % is under way', v_rollout.flag_key using errcode = 'GL409';
+  end if;
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_id and s.position = 1;
+  v_now := case when v_flag.value <> 'true' then 0 else coalesce((v_flag.metadata ->> 'rollout_percentage')::numeric,
+    case when v_flag.metadata ? 'target_user_ids' or v_flag.metadata ? 'target_segments' then 0 else 100 end) end;
+  if v_now > v_stage.percentage then
+    raise exception '% is on for % already, and the first stage would take it away from some', v_flag.key, private.percent(v_now)
+      using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
+  end if;
+  v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', format('the rollout by the plan %s began with %s (%s)',
+    v_rollout.plan, v_stage.name, private.percent(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
+  return v_rollout;
+end $function$;
+grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
+
+-- What waits and why: unrouted conversations, each destination's state and queue, outbound queue, counters. For
+-- viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.status()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return jsonb_build_object(
+    'revision', (select revision from private.config_revision),
+    'unrouted', (
+      select jsonb_build_object('conversations', count(*), 'held_by_flag', count(*) filter (where held_revision is not null),
+        'oldest_seconds', round(extract(epoch from now() - min(unrouted_since))))
+      from public.conversations where unrouted_since is not null),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'name', d.name, 'url', d.url,
+        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'circuit_open_until', d.circuit_open_until,
+        'open', q.open, 'oldest_seconds', q.oldest_seconds,
+        'dead', (
+          select count(*) from public.deliveries x
+          where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id)) order by d.name), '[]')
+      from public.destinations d
+      cross join lateral (
+        select count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q),
+    'outbound', (
+      select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
+      from public.outbound_messages where state in ('queued', 'leased')),
+    'counters', (
+      select coalesce(jsonb_agg(jsonb_build_object('name', name, 'label', label, 'value', total) order by name, label), '[]')
+      from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
+end $function$;
+grant execute on function public.status() to authenticated, service_role;
+
+-- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
+-- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
+-- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.
+CREATE OR REPLACE FUNCTION public.switch_off(p_key text, p_reason text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_before text := current_setting('gatelink.reason', true);
+  v_version bigint;
+begin
+  perform private.require_role('operator');
+  perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
+  update public.settings set value = 'false', metadata = private.without_start(metadata)
+  where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
+  perform set_config('gatelink.reason', coalesce(v_before, ''), true);
+  return v_version;
+end $function$;
+grant execute on function public.switch_off(p_key text, p_reason text) to authenticated, service_role;
+
+-- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each
+-- client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For
+-- secret keys.
+CREATE OR REPLACE FUNCTION public.take_password_attempt(p_code text, p_client text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_hash text;
+  v_retry bigint := 0;
+begin
+  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
+  if v_hash is null then
+    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
+  end if;
+  if p_client is not null then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
+  end if;
+  if v_retry = 0 then
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
+  end if;
+  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
+    'hash', case when v_retry = 0 then v_hash end);
+end $function$;
+grant execute on function public.take_password_attempt(p_code text, p_client text) to service_role;
+
+-- Takes p_cost from the limit p_key of p_rate a second with bursts of p_burst: {allowed, limit, remaining, reset_ms,
+-- retry_after_ms}. retry_after_ms is null when the cost is above the burst. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer DEFAULT 1)
+ RETURNS jsonb
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'allowed', t.allowed, 'limit', p_burst, 'remaining', t.remaining,
+    'reset_ms', t.reset_ms, 'retry_after_ms', t.retry_after_ms)
+  from private.take_rate(p_key, p_rate, p_burst, p_cost, clock_timestamp()) t
+$function$;
+grant execute on function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer) to service_role;
+
+-- Takes uses of links, {code: how many}, and answers how many of them were granted, {code: n}: never more than
+-- max_uses over all time. For secret keys.
+CREATE OR REPLACE FUNCTION public.take_uses(p_wanted jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_row record;
+  v_granted integer;
+  v_answer jsonb := '{}';
+begin
+  for v_row in select w.key collate "C" as code, w.value::integer as n from jsonb_each_text(p_wanted) w order by 1 loop
+    update public.links l
+    set taken = greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n))),
+      uses = l.uses + greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n)))
+    where l.code = v_row.code
+    returning l.taken into v_granted;
+    v_answer := v_answer || jsonb_build_object(v_row.code, coalesce(v_granted, 0));
+  end loop;
+  return v_answer;
+end $function$;
+grant execute on function public.take_uses(p_wanted jsonb) to service_role;
+
+-- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
+-- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id,
+-- conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is
+-- none. Holds no words and no numbers of people. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.trace_message(p_message text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+  v_trace text;
+begin
+  perform private.require_role('viewer');
+  if p_message ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' then
+    select * into v_message from public.messages m where m.id = p_message::uuid;
+    if not found then
+      select * into v_message from public.messages m
+      where m.traceparent is not null and substr(m.traceparent, 4, 32) = lower(replace(p_message, '-', ''))
+      order by m.seq limit 1;
+    end if;
+  else
+    select * into v_message from public.messages m where m.provider_id = p_message order by m.seq limit 1;
+  end if;
+  if v_message.id is null then
+    return null;
+  end if;
+  v_trace := coalesce(substr(v_message.traceparent, 4, 32), replace(v_message.id::text, '-', ''));
+  return jsonb_build_object(
+    'id', v_message.id, 'trace_id', v_trace, 'others', (
+      select coalesce(jsonb_agg(o.id order by o.seq), '[]')
+      from (
+        select m.id, m.seq from public.messages m
+        where m.traceparent is not null and substr(m.traceparent, 4, 32) = v_trace and m.id <> v_message.id
+        union
+        select m.id, m.seq from public.messages m where m.id = v_trace::uuid and m.id <> v_message.id
+        order by seq limit 50
+      ) o),
+    'provider_id', v_message.provider_id,
+    'conversation_id', v_message.conversation_id, 'direction', v_message.direction, 'type', v_message.type,
+    'status', v_message.status,
+    'events', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'what', e.what, 'detail', nullif(e.detail, '')) order by e.at), '[]')
+      from (
+        select * from private.inbound_events(v_message) where v_message.direction = 'in'
+        union all
+        select * from private.outbound_events(v_message) where v_message.direction = 'out') e));
+end $function$;
+grant execute on function public.trace_message(p_message text) to authenticated, service_role;
+
+-- Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the
+-- external id is another link's. For secret keys.
+CREATE OR REPLACE FUNCTION public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_link public.links;
+begin
+  update public.links l
+  set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
+    whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
+    max_uses = n.max_uses, utm = coalesce(n.utm, '{}'), pass_query = coalesce(n.pass_query, false),
+    tags = coalesce(n.tags, '{}'), flag_key = n.flag_key, preview = n.preview,
+    fingerprint = coalesce(n.fingerprint, false), state = coalesce(n.state, l.state),
+    version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
+  from jsonb_to_record(p_link) as n (
+    external_id text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz, expires_at timestamptz,
+    expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[], flag_key text, preview jsonb,
+    fingerprint boolean, state text)
+  where l.code = p_code and l.version = p_version and l.state <> 'deleted'
+  returning l.* into v_link;
+  if v_link.code is null then
+    return null;
+  end if;
+  -- A key password_hash that is null takes the password away; without the key it stays.
+  if p_link ? 'password_hash' then
+    delete from private.link_passwords p where p.code = p_code;
+    insert into private.link_passwords (code, hash)
+    select p_code, p_link ->> 'password_hash' where p_link ->> 'password_hash' is not null;
+  end if;
+  return private.link_view(v_link);
+end $function$;
+grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
+
+-- What the guard sees of a rollout at this moment, in the form of the evidence of an event: the minutes since its
+-- last event, and S after each. Null for one that is not under way. For viewers and secret keys. Errors: GL404.
+CREATE OR REPLACE FUNCTION public.watch_rollout(p_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+begin
+  perform private.require_role('viewer');
+  select * into v_rollout from public.rollouts r where r.id = p_id;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.state not in ('running', 'paused') then
+    return null;
+  end if;
+  return private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+end $function$;
+grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
+
+-- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
+-- what a caller's token is worth.
+CREATE OR REPLACE FUNCTION public.whoami()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('user_id', m.user_id, 'role', m.role)
+  from public.team_members m where m.user_id = (select auth.uid())
+$function$;
+grant execute on function public.whoami() to authenticated, service_role;
+
+-- Who is written down as the author of a change: the id of the signed-in user, else the database role.
+CREATE OR REPLACE FUNCTION private.actor()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce((select auth.uid())::text, private.caller())
+$function$;
+grant execute on function private.actor() to service_role;
+
+-- The sum of two histograms, count by count.
+CREATE OR REPLACE FUNCTION private.add_histograms(p_a bigint[], p_b bigint[])
+ RETURNS bigint[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO ''
+AS $function$
+  select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
+$function$;
+grant execute on function private.add_histograms(p_a bigint[], p_b bigint[]) to service_role;
+
+-- The sum of two histograms, count by count.
+CREATE OR REPLACE FUNCTION private.add_histograms(p_a integer[], p_b integer[])
+ RETURNS integer[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO ''
+AS $function$
+  select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
+$function$;
+grant execute on function private.add_histograms(p_a integer[], p_b integer[]) to service_role;
+
+-- add_measurements with the time given.
+CREATE OR REPLACE FUNCTION private.add_measurements(p_measurements jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.measurements as m (name, label, minute, n, ms, counts, last_at)
+  select i.name, coalesce(i.label, ''), w.minute, i.n, i.ms, i.counts, p_now
+  from jsonb_to_recordset(p_measurements) as i (name text, label text, n bigint, ms double precision, counts bigint[])
+  cross join lateral (values ('-infinity'::timestamptz), (date_trunc('minute', p_now))) as w (minute)
+  order by 1, 2, 3
+  on conflict on constraint measurements_pkey do update
+    set n = m.n + excluded.n, ms = m.ms + excluded.ms, counts = private.add_histograms(m.counts, excluded.counts),
+      last_at = excluded.last_at
+$function$;
+grant execute on function private.add_measurements(p_measurements jsonb, p_now timestamp with time zone) to service_role;
+
+-- Sums objects of counts by key.
+CREATE OR REPLACE FUNCTION private.add_up(p_groups jsonb[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(s.key, s.n), '{}') from (
+    select e.key, sum(e.value::bigint) as n from unnest(p_groups) g, jsonb_each_text(g) e group by e.key) s
+$function$;
+grant execute on function private.add_up(p_groups jsonb[]) to service_role;
+
+-- Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.
+CREATE OR REPLACE FUNCTION private.advance_rollouts(p_now timestamp with time zone DEFAULT clock_timestamp())
+ RETURNS TABLE(rollout_id uuid, flag_key text, verdict text, rule text)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  r public.rollouts;
+begin
+  for r in select * from public.rollouts o where o.state in ('running', 'paused') order by o.id loop
+    rollout_id := r.id;
+    flag_key := r.flag_key;
+    begin
+      select g.verdict, g.rule into verdict, rule from private.guard_rollout(r.id, p_now) g;
+    exception when others then
+      verdict := 'page';
+      rule := 'guard_failed';
+      if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
+        perform private.log_rollout(r, p_now, 'paged', format('the guard failed: %s (%s)', sqlerrm, sqlstate), verdict, rule);
+      end if;
+    end;
+    if verdict is not null then
+      return next;
+    end if;
+  end loop;
+end $function$;
+
+-- An alarm of the guard in a sentence.
+CREATE OR REPLACE FUNCTION private.alarm_message(p_rule text, p_verdict text, p_watch jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_rule
+      when 'error_rate_relative' then 'more fail with the flag on than without it'
+      when 'p95_relative' then format('more take longer than %s ms with the flag on than without it', p_watch ->> 'p95_ms')
+      when 'error_rate_plain' then format('more than %s %% failed within %s minutes', trim_scale((p_watch #>> '{plain,error_rate}')::numeric * 100), p_watch #>> '{plain,minutes}')
+      when 'mean_plain' then format('the mean was above %s ms for %s minutes', p_watch #>> '{plain,mean_ms}', p_watch #>> '{plain,minutes}')
+      when 'error_rate_absolute' then format('more than %s %% fail', trim_scale((p_watch ->> 'error_rate')::numeric * 100))
+      when 'error_rate_unclear' then format('more than %s %% fail with the flag on, and it is not clear whether it is the flag',
+        trim_scale((p_watch ->> 'error_rate')::numeric * 100))
+      when 'p95_unclear' then format('the p95 is above %s ms with the flag on, and it is not clear whether it is the flag', p_watch ->> 'p95_ms')
+      else format('the p95 is above %s ms', p_watch ->> 'p95_ms') end
+    || case when p_rule in ('error_rate_unclear', 'p95_unclear') then ''
+      when p_verdict = 'page' then ', with the flag and without it: a shared incident, the flag is not to blame'
+      else ': the flag is off' end
+$function$;
+
+-- Turns flags on and off whose schedule's time has come, each by a versioned write with its history, and says how
+-- many times. For the clock.
+CREATE OR REPLACE FUNCTION private.apply_flag_schedules(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag public.settings;
+  v_due record;
+  v_count integer := 0;
+begin
+  for v_flag in
+    select * from public.settings s where s.metadata ? 'schedule' order by s.key for update skip locked
+  loop
+    for v_due in
+      select d.name, d.at, d.value
+      from (values ('on_at', (v_flag.metadata #>> '{schedule,on_at}')::timestamptz, 'true'),
+        ('off_at', (v_flag.metadata #>> '{schedule,off_at}')::timestamptz, 'false')) as d (name, at, value)
+      where d.at <= p_now order by d.at, d.value desc
+    loop
+      v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
+      v_flag := public.set_setting(v_flag.key, v_due.value,
+        case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
+        v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
+      v_count := v_count + 1;
+    end loop;
+  end loop;
+  return v_count;
+end $function$;
+
+-- Writes down who wants no business-initiated messages any more, or wants them again.
+CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update public.conversations c
+  set opted_out_at = case when latest.opt = 'out' then latest.at end
+  from (
+    select distinct on (p_contacts[u.ordinality], u.number_id)
+      p_contacts[u.ordinality] as contact_id, u.number_id, u.opt, coalesce(u.at, now()) as at
+    from unnest(p_updates) with ordinality as u where u.opt is not null
+    order by p_contacts[u.ordinality], u.number_id, u.at desc nulls last, u.ord desc
+  ) latest
+  where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
+end $function$;
+grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
+-- is not ours stays in webhook_events only.
+CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
+  select array_agg(found.id order by found.id) into v_ids from (
+    select m.id from unnest(p_updates) u join public.messages m
+      on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+    where u.kind = 'status' and m.direction = 'out'
+    union
+    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.wamid
+    where u.kind = 'status' and m.direction = 'out'
+  ) found;
+  if v_ids is null then
+    return;
+  end if;
+  perform from public.messages where id = any (v_ids) order by id for update;
+  update public.messages m
+  set status = case when best.rank > m.status_rank then best.status else m.status end,
+    status_rank = greatest(m.status_rank, best.rank),
+    status_at = best.times || m.status_at,
+    pricing = coalesce(best.pricing, m.pricing),
+    error = coalesce(best.error, m.error),
+    provider_id = coalesce(m.provider_id, best.wamid)
+  from (
+    select t.id,
+      (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
+      jsonb_object_agg(u.status, u.at order by u.at desc) as times,
+      (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
+      (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
+      max(u.wamid) as wamid
+    from public.messages t
+    join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
+      and (u.callback = t.id::text or u.wamid = t.provider_id)
+    where t.id = any (v_ids)
+    group by t.id
+  ) best
+  where m.id = best.id;
+  -- A status proves that the provider took it, also where the sender died before it could say so.
+  update public.outbound_messages o set state = 'sent', updated_at = now()
+  where o.id = any (v_ids) and o.state in ('queued', 'leased');
+end $function$;
+grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
+
+-- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
+CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contacts uuid[] := private.find_contacts(p_updates);
+  v_row record;
+  v_place bigint;
+  v_contact uuid;
+begin
+  if array_position(v_contacts, null) is null then
+    return v_contacts;
+  end if;
+  perform private.lock_contacts();
+  perform private.make_newcomers(p_updates);
+  -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
+  v_contacts := private.find_contacts(p_updates);
+  for v_row in
+    select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
+      array_agg(u.ordinality) as places
+    from unnest(p_updates) with ordinality as u
+    where v_contacts[u.ordinality] is null
+      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
+    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    order by min(u.ord)
+  loop
+    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
+      v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
+    foreach v_place in array v_row.places loop
+      v_contacts[v_place] := v_contact;
+    end loop;
+  end loop;
+  -- A later one may have merged what an earlier one found.
+  return array(
+    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
+    from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
+end $function$;
+grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
+
+-- Writes where a message came from, by its token, else by its referral. The first message with a token makes it
+-- exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as
+-- that.
+CREATE OR REPLACE FUNCTION private.attribute_message(p_message messages)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_click public.clicks;
+  v_contact uuid;
+  v_first boolean;
+  v_before public.attributions;
+  v_reason text;
+begin
+  if p_message.link_token is not null then
+    select * into v_click from public.clicks c where c.token = p_message.link_token;
+  end if;
+  if v_click.code is null and p_message.referral is null then
+    -- Somebody's invention, or a click that is not written yet.
+    insert into private.unknown_tokens (message_id) values (p_message.id) on conflict (message_id) do nothing;
+    return;
+  end if;
+  select c.contact_id into v_contact from public.conversations c where c.id = p_message.conversation_id;
+  v_first := not exists (select from public.attributions a where a.contact_id = v_contact);
+
+  if v_click.code is not null and not p_message.forwarded
+    and v_click.at > p_message.created_at - private.attribution_window('deeplinks.token_hours', 720) then
+    insert into public.attributions (
+      message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id, ctwa_clid, referral)
+    values (p_message.id, v_contact, v_click.code, v_click.token, 'exact', 'first', v_first, v_click.at, v_click.user_id,
+      p_message.referral ->> 'ctwa_clid', p_message.referral)
+    on conflict do nothing;
+    if found then
+      return;
+    end if;
+  end if;
+  if v_click.code is not null then
+    select * into v_before from public.attributions a where a.token = v_click.token and a.confidence = 'exact';
+    v_reason := case
+      when p_message.forwarded then 'forwarded'
+      when v_before.message_id is null then 'expired'
+      when v_before.contact_id = v_contact
+        and v_before.created_at > p_message.created_at - private.attribution_window('deeplinks.contact_hours', 24) then 'repeated'
+      else 'reused' end;
+  end if;
+  insert into public.attributions (
+    message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id, ctwa_clid, referral)
+  values (p_message.id, v_contact, v_click.code, v_click.token,
+    case v_reason when 'repeated' then 'contact' else case when v_reason is null then 'referral' else 'low' end end,
+    coalesce(v_reason, 'ad'), v_first, v_click.at, v_click.user_id, p_message.referral ->> 'ctwa_clid', p_message.referral)
+  on conflict do nothing;
+end $function$;
+grant execute on function private.attribute_message(p_message messages) to service_role;
+
+-- Trigger, after insert of messages with a token or referral: private.attribute_message.
+CREATE OR REPLACE FUNCTION private.attribute_new_message()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.attribute_message(new);
+  return null;
+end $function$;
+grant execute on function private.attribute_new_message() to service_role;
+
+-- Attributes messages whose click was written after them, and ties the first waiting message of these conversations
+-- to the latest link that their contact clicked within the setting deeplinks.contact_hours, if that click has not
+-- come back otherwise.
+CREATE OR REPLACE FUNCTION private.attribute_waiting(p_conversations uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  perform private.attribute_message(m)
+  from public.messages m
+  join (
+    select u.message_id from private.unknown_tokens u
+    join public.messages x on x.id = u.message_id
+    join public.clicks c on c.token = x.link_token) late on late.message_id = m.id
+  order by m.seq;
+  delete from private.unknown_tokens u
+  where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+
+  insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
+  select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',
+    not exists (select from public.attributions a where a.contact_id = c.contact_id), k.at, k.user_id
+  from public.conversations c
+  cross join lateral (
+    select k.* from public.clicks k
+    where k.user_id = c.contact_id::text and k.token is not null and k.target = 'whatsapp'
+      and k.at > p_now - private.attribution_window('deeplinks.contact_hours', 24)
+    order by k.at desc limit 1) k
+  cross join lateral (
+    select m.id from public.messages m
+    where m.conversation_id = c.id and m.seq > c.routed_seq and m.direction = 'in' and m.created_at >= k.at
+      and m.link_token is null and m.referral is null
+    order by m.seq limit 1) m
+  where c.id = any (p_conversations)
+    and not exists (select from public.attributions a where a.token = k.token)
+  on conflict (message_id) do nothing;
+end $function$;
+grant execute on function private.attribute_waiting(p_conversations uuid[], p_now timestamp with time zone) to service_role;
+
+-- A time span from a setting in whole hours, else the default.
+CREATE OR REPLACE FUNCTION private.attribution_window(p_key text, p_default integer)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select make_interval(hours => coalesce((
+    select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
+$function$;
+grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
+
+-- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its
+-- row lock puts changes of configuration in commit order.
+CREATE OR REPLACE FUNCTION private.bump_config_revision()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  update private.config_revision
+  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  return null;
+end $function$;
+
+-- Posts to one of our functions by pg_net, with address and key from Vault (gatelink_url, gatelink_secret_key).
+CREATE OR REPLACE FUNCTION private.call_function(p_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_url text;
+  v_key text;
+begin
+  execute 'select decrypted_secret from vault.decrypted_secrets where name = ''gatelink_url''' into v_url;
+  execute 'select decrypted_secret from vault.decrypted_secrets where name = ''gatelink_secret_key''' into v_key;
+  if v_url is null or v_key is null then
+    raise exception 'the Vault secrets gatelink_url and gatelink_secret_key are not set: see docs/deploy.md';
+  end if;
+  execute 'select net.http_post(url := $1, headers := $2, body := $3, timeout_milliseconds := 5000)'
+  using rtrim(v_url, '/') || '/functions/v1/' || p_name,
+    jsonb_build_object('content-type', 'application/json', 'apikey', v_key), '{}'::jsonb;
+end $function$;
+
+-- The database role that asked, also inside SECURITY DEFINER functions: anon, authenticated, service_role, or the
+-- role that connected.
+CREATE OR REPLACE FUNCTION private.caller()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(nullif(current_setting('role', true), 'none'), session_user)
+$function$;
+grant execute on function private.caller() to service_role;
+
+-- The chance of k or fewer failures among n at a rate, in millionths; a million where k is no fewer than expected.
+CREATE OR REPLACE FUNCTION private.chance_of_so_few(p_k bigint, p_n bigint, p_rate double precision)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  k double precision := p_k;
+  n double precision := p_n;
+  v_exponent double precision;
+  v_term double precision;
+  v_sum double precision;
+  i double precision;
+begin
+  if k >= n * p_rate then
+    return 1000000;
+  end if;
+  v_exponent := private.ln_factorial(p_n) - private.ln_factorial(p_k) - private.ln_factorial(p_n - p_k) + k * ln(p_rate)
+    + (n - k) * ln(1 - p_rate);
+  if v_exponent < -700 then
+    return 0;
+  end if;
+  v_term := exp(v_exponent);
+  v_sum := v_term;
+  i := k;
+  while i > 0 and v_term > v_sum * 1e-10::double precision loop
+    v_term := v_term * i * (1 - p_rate) / ((n - i + 1) * p_rate);
+    v_sum := v_sum + v_term;
+    i := i - 1;
+  end loop;
+  return round(v_sum * 1000000);
+end $function$;
+
+-- claim_deliveries with the time given.
+CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_destination public.destinations;
+  v_claimed jsonb;
+  v_all jsonb := '[]';
+  v_used jsonb := '[]';
+  v_left integer := p_limit;
+  v_busy integer;
+begin
+
+  for v_destination in
+    select * from public.destinations d
+    where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
+      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
+    order by random() -- so that none is always first when places are few
+  loop
+    exit when v_left <= 0;
+    -- What is limited is decided under the row's lock; everything else need not wait for anybody.
+    if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
+      select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
+      continue when not found;
+      if v_destination.circuit_open_until is not null then
+        continue when v_destination.circuit_open_until > p_now;
+      end if;
+    end if;
+    -- Half of the places that the others leave: however many hang, the next one still finds some.
+    v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
+    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_now);
+    if jsonb_array_length(v_claimed) > 0 then
+      if v_destination.circuit_open_until is not null then
+        -- The probe keeps everybody else out until it is settled or its lease ends.
+        update public.destinations
+        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds),
+          circuit_probe = (v_claimed #>> '{0,lease}')::uuid
+        where id = v_destination.id;
+      end if;
+      v_all := v_all || v_claimed;
+      v_left := v_left - jsonb_array_length(v_claimed);
+      v_used := v_used || jsonb_build_object(
+        'id', v_destination.id, 'name', v_destination.name, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
+        'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'secrets', (
+          select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+          where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
+    end if;
+  end loop;
+
+  return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
+    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
+    from public.destinations d
+    cross join lateral (
+      select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
+        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
+      from private.delivery_lanes l
+      where l.destination_id = d.id and l.due_at is not null
+      order by l.due_at limit 1
+    ) next
+    where d.state = 'active'));
+end $function$;
+grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamp with time zone) to service_role;
+
+-- Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.
+CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_limit integer := p_limit;
+  v_empty uuid[];
+  v_claimed jsonb;
+begin
+  if p_destination.circuit_open_until is not null then
+    v_limit := 1; -- half open: one delivery probes
+  end if;
+  if p_destination.rate_per_second is not null then
+    -- GCRA: how many more arrivals conform now.
+    v_limit := least(v_limit, p_destination.rate_burst - ceil(greatest(0,
+      extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
+  end if;
+  if v_limit <= 0 then
+    return '[]';
+  end if;
+
+  with due as (
+    select l.conversation_id from private.delivery_lanes l
+    where l.destination_id = p_destination.id and l.due_at <= p_now
+    order by l.due_at limit v_limit
+    for update skip locked
+  ), heads as (
+    select due.conversation_id, head.id
+    from due
+    left join lateral (
+      select d.id from public.deliveries d
+      where d.destination_id = p_destination.id and d.conversation_id = due.conversation_id
+        and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) head on true
+  ), leased as (
+    update private.delivery_lanes l
+    set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid()
+    from heads
+    where heads.id is not null
+      and l.destination_id = p_destination.id and l.conversation_id = heads.conversation_id
+    returning heads.id as delivery_id, l.lease
+  ), begun as (
+    update public.deliveries d
+    set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
+    from leased where d.id = leased.delivery_id
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+  )
+  select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'message', jsonb_build_object(
+      'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
+        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+      'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+      'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+    'traceparent', m.traceparent,
+    'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
+    'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
+      select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
+      where i.contact_id = p.id and i.valid_to is null))) order by b.seq)
+  into v_empty, v_claimed
+  from begun b
+  join public.messages m on m.id = b.message_id
+  join public.conversations c on c.id = b.conversation_id
+  join public.contacts p on p.id = c.contact_id
+  left join lateral (
+    select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id) came on true;
+
+  -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
+  -- delivery may have been committed meanwhile.
+  if v_empty is not null then
+    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_empty) as conversation_id;
+  end if;
+
+  if p_destination.rate_per_second is not null and v_claimed is not null then
+    update public.destinations
+    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now)
+      + make_interval(secs => (jsonb_array_length(v_claimed) / rate_per_second)::double precision)
+    where id = p_destination.id;
+  end if;
+  return coalesce(v_claimed, '[]');
+end $function$;
+grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
+
+-- claim_outbound with the time given.
+CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_number public.wa_numbers;
+  v_limit integer;
+  v_left integer := p_limit;
+  v_burst integer;
+  v_rate numeric;
+  v_claimed jsonb;
+  v_empty uuid[];
+  v_all jsonb := '[]';
+begin
+  for v_number in
+    select n.* from public.wa_numbers n
+    where exists (select from private.outbound_lanes l where l.number_id = n.id and l.due_at <= p_now)
+    order by n.id
+    for update of n skip locked
+  loop
+    exit when v_left <= 0;
+    -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
+    v_burst := greatest(1, v_number.max_per_second / 10);
+    v_rate := v_number.max_per_second * 0.9;
+    v_limit := least(v_left, v_burst - ceil(greatest(0,
+      extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
+    continue when v_limit <= 0;
+    with due as (
+      select l.conversation_id from private.outbound_lanes l
+      where l.number_id = v_number.id and l.due_at <= p_now
+      order by l.due_at limit v_limit
+      for update skip locked
+    ), asked as (
+      select due.conversation_id, c.contact_id, flag.value as allowed
+      from due
+      join public.conversations c on c.id = due.conversation_id
+      cross join lateral private.evaluate_flag('wa_send.enabled', c.contact_id::text) flag
+    ), held as (
+      -- Off for this contact: what a service replied waits, and is asked about again.
+      update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
+      from asked where not asked.allowed and l.conversation_id = asked.conversation_id
+    ), heads as (
+      select asked.conversation_id, asked.contact_id, head.id
+      from asked
+      left join lateral (
+        select o.id from public.outbound_messages o
+        where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased')
+        order by o.id limit 1
+      ) head on true
+      where asked.allowed
+    ), leased as (
+      update private.outbound_lanes l
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
+        pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
+      from heads where heads.id is not null and l.conversation_id = heads.conversation_id
+      returning heads.id, heads.contact_id, l.lease
+    ), begun as (
+      update public.outbound_messages o
+      set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
+      from leased where o.id = leased.id
+      returning o.id, o.attempt, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+    )
+    select (select array_agg(heads.conversation_id) from heads where heads.id is null),
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'number_id', b.number_id,
+        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
+        'traceparent', m.traceparent) order by b.id)
+    into v_empty, v_claimed
+    from begun b left join public.messages m on m.id = b.message_id;
+    if v_empty is not null then
+      perform private.release_outbound_lane(conversation_id) from unnest(v_empty) as conversation_id;
+    end if;
+    if v_claimed is not null then
+      v_all := v_all || v_claimed;
+      v_left := v_left - jsonb_array_length(v_claimed);
+      update public.wa_numbers
+      set send_tat = greatest(coalesce(send_tat, p_now), p_now)
+        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
+      where id = v_number.id;
+    end if;
+  end loop;
+  return jsonb_build_object('messages', v_all, 'next_due_ms', (
+    select ceil(extract(epoch from min(greatest(l.due_at,
+      n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
+    from public.wa_numbers n
+    cross join lateral (
+      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) l));
+end $function$;
+grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
+
+-- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
+-- text for unknown.
+CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
+    select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
+      else c.referrer end, '') as name, count(*) as n
+    from public.clicks c
+    where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
+    group by 1 order by 2 desc, 1 limit p_limit) g
+$function$;
+grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
+
+-- The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation
+-- minutes are counted from its beginning.
+CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'clock',
+    'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
+    'why', case when t.has_run then 'last ran ' || t.age || ' s ago'
+      when t.age <= 150 then 'starting: installed ' || t.age || ' s ago' else 'has never run' end)
+  from (
+    select r.last_at is not null as has_run,
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+    from private.config_revision i
+    left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
+  ) t
+$function$;
+grant execute on function private.clock_health(p_now timestamp with time zone) to service_role;
+
+-- What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a
+-- secret key.
+CREATE OR REPLACE FUNCTION private.clock_jobs()
+ RETURNS TABLE(name text, every_seconds integer, kind text, target text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('gatelink_drain', 3, 'http', 'wa-router'),
+    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
+    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
+    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
+    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
+    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
+    ('gatelink_notify', 30, 'http', 'flags'),
+    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())'),
+    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())'),
+    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())')
+$function$;
+grant execute on function private.clock_jobs() to service_role;
+
+-- The last minute, since 1970, of which all outcomes are in.
+CREATE OR REPLACE FUNCTION private.closed_minute(p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select (private.epoch_ms(p_now) - 20000) / 60000 - 1
+$function$;
+
+-- The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.
+CREATE OR REPLACE FUNCTION private.config_health()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'config',
+    'status', case when c.faults is null then 'healthy' else 'degraded' end,
+    'why', coalesce(c.faults, format('revision %s', (select r.revision from private.config_revision r))))
+  from (
+    select string_agg(f.fault, ', ') as faults
+    from (values
+      (not exists (select from public.routes r
+          join public.route_destinations rd on rd.route_id = r.id
+          join public.destinations d on d.id = rd.destination_id and d.state = 'active' where r.active),
+        'no active route leads to an active destination'),
+      (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
+        'wa_router.enabled is off: messages are stored and wait'),
+      (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
+        'wa_send.enabled is off: nothing is sent')
+    ) as f (holds, fault) where f.holds
+  ) c
+$function$;
+grant execute on function private.config_health() to service_role;
+
+-- All segments as {key: [subject ids]}: the segments part of load_config.
+CREATE OR REPLACE FUNCTION private.config_segments()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
+  from public.segments s
+  left join (
+    select m.segment_key, jsonb_agg(m.subject_id order by m.subject_id) as ids
+    from public.segment_members m group by m.segment_key
+  ) m on m.segment_key = s.key
+$function$;
+grant execute on function private.config_segments() to service_role;
+
+-- All settings as [{key, value, metadata, version}]: the settings part of load_config.
+CREATE OR REPLACE FUNCTION private.config_settings()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(
+    jsonb_agg(
+      jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+      order by s.key),
+    '[]')
+  from public.settings s
+$function$;
+grant execute on function private.config_settings() to service_role;
+
+-- A contact redacted: the last four digits of the phone number, or characters of another id; null when it has none.
+CREATE OR REPLACE FUNCTION private.contact_last_four(p_contact_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select right(i.value, 4) from public.contact_identities i
+  where i.contact_id = p_contact_id and i.valid_to is null
+  order by array_position(array['phone', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+$function$;
+grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
+
+-- A conversation as people see it in a list, with its latest message; names and words only with p_words.
+CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversations, p_last messages, p_words boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'id', p_conversation.id, 'number_id', p_conversation.number_id,
+    'number', (select n.display_number from public.wa_numbers n where n.id = p_conversation.number_id),
+    'contact', jsonb_build_object('id', p_conversation.contact_id,
+      'last_four', private.contact_last_four(p_conversation.contact_id),
+      'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
+    'window_closes_at', p_conversation.last_inbound_at + interval '24 hours',
+    'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
+    'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
+      'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
+      'created_at', p_last.created_at) end)
+$function$;
+grant execute on function private.conversation_view(p_conversation conversations, p_last messages, p_words boolean) to service_role;
+
+-- Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is
+-- missing yet.
+CREATE OR REPLACE FUNCTION private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone)
+ RETURNS TABLE(minute timestamp with time zone, direction text, n bigint)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select date_trunc('minute', m.created_at), m.direction, count(*)
+  from public.messages m
+  where m.id >= private.uuid_v7_from(p_from - interval '20 seconds')
+    and m.id < private.uuid_v7_from(p_to + interval '20 seconds')
+    and m.created_at >= p_from and m.created_at < p_to
+  group by 1, 2
+$function$;
+grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
+
+-- The database: degraded when nine tenths of its connections are in use.
+CREATE OR REPLACE FUNCTION private.database_health()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'database',
+    'status', case when c.used < 0.9 * c.most then 'healthy' else 'degraded' end,
+    'why', format('answers; %s of %s connections in use', c.used, c.most))
+  from (
+    select (select sum(d.numbackends) from pg_catalog.pg_stat_database d) as used,
+      current_setting('max_connections')::integer as most
+  ) c
+$function$;
+grant execute on function private.database_health() to service_role;
+
+-- The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.
+CREATE OR REPLACE FUNCTION private.default_retry_seconds()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
+$function$;
+grant execute on function private.default_retry_seconds() to service_role;
+
+-- Where a message goes to and how far that is, without the attempts.
+CREATE OR REPLACE FUNCTION private.deliveries_view(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'destination', t.name, 'state', d.state, 'attempt', d.attempt,
+    'next_attempt_at', case when d.state = 'pending' then d.next_attempt_at end, 'last_error', d.last_error,
+    'dropped_reason', d.dropped_reason, 'delivered_at', d.delivered_at) order by t.name), '[]')
+  from public.deliveries d join public.destinations t on t.id = d.destination_id where d.message_id = p_message_id
+$function$;
+grant execute on function private.deliveries_view(p_message_id uuid) to service_role;
+
+-- The id of a destination by name; GL404 when there is none.
+CREATE OR REPLACE FUNCTION private.destination_named(p_name text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  select id into v_id from public.destinations where name = p_name;
+  if v_id is null then
+    raise exception 'there is no destination named %', p_name using errcode = 'GL404',
+      hint = 'gatelink destinations list shows them.';
+  end if;
+  return v_id;
+end $function$;
+grant execute on function private.destination_named(p_name text) to service_role;
+
+-- Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal;
+-- loopback only by the setting forward.allow_loopback.
+CREATE OR REPLACE FUNCTION private.destination_permitted(p_url text, p_purpose text DEFAULT 'forward'::text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_part text[];
+  v_host text;
+  v_port text;
+begin
+  v_part := regexp_match(p_url, '^(https?)://([a-z0-9.-]+|\[::1\])(?::([0-9]{1,5}))?(?:[/?][!-~]*)?$', 'i');
+  if v_part is null or p_url ~ '[\\#]' then
+    return false;
+  end if;
+  v_host := lower(v_part[2]);
+  v_port := v_part[3];
+  if v_host in ('localhost', '127.0.0.1', '[::1]') then
+    return p_purpose = 'forward'
+      and exists (select from public.settings s where s.key = 'forward.allow_loopback' and s.value = 'true')
+      and exists (select from public.destination_allowlist a where a.purpose = p_purpose and a.pattern = v_host);
+  end if;
+  if lower(v_part[1]) <> 'https' or v_host !~ '^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$' then
+    return false;
+  end if;
+  v_port := case when v_port is null or v_port::integer = 443 then '' else ':' || v_port::integer end;
+  return exists (
+    select from public.destination_allowlist a
+    where a.purpose = p_purpose
+      and (a.pattern = v_host || v_port
+        or (a.pattern like '*.%' and right(v_host || v_port, length(a.pattern) - 1) = substr(a.pattern, 2))));
+end $function$;
+grant execute on function private.destination_permitted(p_url text, p_purpose text) to service_role;
+
+-- diagnostics with the time given.
+CREATE OR REPLACE FUNCTION private.diagnostics(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'at', p_now,
+    'since', p_now - interval '1 hour',
+    'routes', (
+      select coalesce(jsonb_agg(jsonb_build_object('route', r.route_name, 'reason', r.reason, 'n', r.n, 'last_at', r.last_at) order by r.n desc, r.route_name), '[]')
+      from (
+        select d.route_name, d.reason, count(*) as n, max(d.decided_at) as last_at
+        from public.routing_decisions d where d.decided_at >= p_now - interval '1 hour'
+        group by d.route_name, d.reason) r),
+    'destinations', (
+      select coalesce(jsonb_agg(jsonb_build_object('destination', t.name, 'outcome', t.outcome, 'n', t.n, 'last_at', t.last_at) order by t.n desc, t.name), '[]')
+      from (
+        select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) as outcome, sum(m.n) as n, max(m.last_at) as last_at
+        from public.measurements m where m.name = 'destination' and m.minute >= p_now - interval '1 hour'
+        group by 1, 2) t),
+    'decisions', (
+      select coalesce(jsonb_agg(jsonb_build_object('at', d.decided_at, 'message_id', d.message_id, 'contact', d.contact,
+        'route', d.route_name, 'reason', d.reason, 'destinations', (
+          select coalesce(jsonb_agg(coalesce(t.name, w.id::text) order by w.i), '[]')
+          from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id),
+        'explanation', d.explanation, 'revision', d.revision) order by d.decided_at desc), '[]')
+      from (select * from public.routing_decisions x order by x.decided_at desc limit 50) d),
+    'flags', (
+      select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true',
+        'percentage', s.metadata -> 'rollout_percentage',
+        'targets', case jsonb_typeof(s.metadata -> 'target_user_ids') when 'array' then jsonb_array_length(s.metadata -> 'target_user_ids') else 0 end,
+        'version', s.version, 'updated_at', s.updated_at, 'updated_by', s.updated_by) order by s.key), '[]')
+      from public.settings s where s.key like '%.enabled'),
+    'errors', private.recent_errors(p_now - interval '1 hour'),
+    'waiting', private.waiting_because(p_now))
+$function$;
+grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
+
+-- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
+CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_flag public.settings;
+begin
+  select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
+  if p_state = 'completed' then
+    v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata || jsonb_build_object('rollout_percentage', 100,
+      'launched_at', to_jsonb(p_now)), v_flag.version, format('rollout %s: completed', p_rollout.id));
+  elsif v_flag.value = 'true' or v_flag.metadata -> 'schedule' ? 'on_at' then
+    -- The percentage too: whoever turns the flag on again begins with nobody but the targets. Off already, and the clock
+    -- would turn it on again: with nobody watching.
+    v_flag := public.set_setting(v_flag.key, 'false', private.without_start(v_flag.metadata) || '{"rollout_percentage": 0}', v_flag.version,
+      format('rollout %s: rolled back', p_rollout.id));
+  end if;
+  update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage;
+  update public.rollouts r
+  set state = p_state, finished_at = p_now, hold_reason = null, setting_version = coalesce(v_flag.version, r.setting_version), version = r.version + 1
+  where r.id = p_rollout.id returning r.* into v_rollout;
+  return v_rollout;
+end $function$;
+
+-- Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the
+-- caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.
+CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_message jsonb := p_item -> 'message';
+  v_key text := p_item ->> 'idempotency_key';
+  -- A repetition is another request of the same caller, and may be of another trace.
+  v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
+  v_fallback boolean := false;
+  v_receipt boolean := v_message ->> 'type' = 'read';
+  v_existing public.outbound_messages;
+  v_id uuid := private.uuid_v7();
+begin
+  if v_key is not null then
+    select * into v_existing from public.outbound_messages where idempotency_key = v_key;
+    if found then
+      if v_existing.request_hash is distinct from v_hash then
+        return jsonb_build_object('error', 'idempotency_conflict');
+      end if;
+      return jsonb_build_object('id', v_existing.id, 'status', v_existing.state, 'repeated', true);
+    end if;
+  end if;
+
+  if not v_receipt then
+    if p_conversation.opted_out_at is not null
+      and (v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+      return jsonb_build_object('error', 'opted_out');
+    end if;
+    if v_message ->> 'type' <> 'template'
+      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - interval '24 hours' then
+      v_message := coalesce(p_item -> 'fallback', private.window_fallback());
+      if v_message is null then
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + interval '24 hours');
+      end if;
+      if p_conversation.opted_out_at is not null then
+        return jsonb_build_object('error', 'opted_out');
+      end if;
+      v_fallback := true;
+    end if;
+    insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
+    values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
+      case when v_fallback then null else p_item ->> 'text' end,
+      v_message #>> '{context,message_id}', v_message, 'queued', p_item ->> 'traceparent', p_now);
+  end if;
+
+  insert into public.outbound_messages (
+    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, used_fallback,
+    next_attempt_at, created_at)
+  values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
+    case when not v_receipt then v_id end, case when v_receipt then v_message end,
+    p_item ->> 'to', v_key, v_hash, v_fallback, p_now, p_now)
+  on conflict (idempotency_key) do nothing;
+  if not found then
+    -- Somebody else committed the same key in this moment: theirs is the message.
+    delete from public.messages where id = v_id;
+    return private.enqueue_message(p_conversation, p_item, p_now);
+  end if;
+
+  insert into private.outbound_lanes as l (conversation_id, number_id, due_at)
+  values (p_conversation.id, p_conversation.number_id, p_now)
+  on conflict (conversation_id) do update
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.number_id)) where l.due_at is null;
+  update public.conversations set last_message_at = p_now where id = p_conversation.id;
+  return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
+end $function$;
+grant execute on function private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone) to service_role;
+
+-- enqueue_outbound with the time given.
+CREATE OR REPLACE FUNCTION private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_item jsonb;
+  v_found jsonb;
+  v_rate jsonb;
+  v_conversation public.conversations;
+  v_answers jsonb := '[]';
+begin
+  for v_item in select * from jsonb_array_elements(p_items) loop
+    v_rate := null;
+    if v_item ? 'limit' then
+      v_rate := public.take_rate(v_item #>> '{limit,key}', (v_item #>> '{limit,per_second}')::numeric, (v_item #>> '{limit,burst}')::integer);
+      if not (v_rate ->> 'allowed')::boolean then
+        v_answers := v_answers || jsonb_build_object('error', 'rate_limited', 'rate', v_rate);
+        continue;
+      end if;
+    end if;
+    v_found := private.send_conversation(v_item);
+    if v_found ? 'error' then
+      v_answers := v_answers || (v_found || jsonb_build_object('rate', v_rate));
+      continue;
+    end if;
+    select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
+    if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+      v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
+      continue;
+    end if;
+    v_answers := v_answers || (private.enqueue_message(v_conversation, v_item - 'limit', p_now) || jsonb_build_object('rate', v_rate));
+  end loop;
+  return v_answers;
+end $function$;
+grant execute on function private.enqueue_outbound(p_items jsonb, p_now timestamp with time zone) to service_role;
+
+-- Sets the flag to a stage of a rollout whose row the caller has locked, and begins the stage.
+CREATE OR REPLACE FUNCTION private.enter_stage(p_rollout rollouts, p_position integer, p_now timestamp with time zone)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts := p_rollout;
+  v_stage public.rollout_stages;
+  v_flag public.settings;
+begin
+  select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
+  select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
+  v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
+    || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
+    || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_user_ids')) union select unnest(v_stage.user_ids) order by 1))) else '{}' end
+    || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
+      array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
+    v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
+  update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage and p_position <> p_rollout.stage;
+  update public.rollout_stages s set entered_at = p_now where s.rollout_id = p_rollout.id and s.position = p_position;
+  update public.rollouts r
+  set state = 'running', stage = p_position, stage_started_at = p_now, hold_reason = 'hold_time', setting_version = v_flag.version,
+    guard = b.state, checkpoint = b.state, checkpoint_at = p_now, version = r.version + 1, started_at = coalesce(r.started_at, p_now)
+  -- The minute in which the flag changes belongs to neither stage.
+  from (select private.guard_begin(private.epoch_ms(p_now) / 60000 + 1) as state) b
+  where r.id = p_rollout.id
+  returning r.* into v_rollout;
+  return v_rollout;
+end $function$;
+
+-- An instant in milliseconds since 1970.
+CREATE OR REPLACE FUNCTION private.epoch_ms(p_at timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select floor(extract(epoch from p_at) * 1000)::bigint
+$function$;
+
+-- Whether a flag is on for an id, and why (OpenFeature's reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with
+-- error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage.
+-- Knows nothing of the kill switches in the environment.
+CREATE OR REPLACE FUNCTION private.evaluate_flag(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  select e.value, e.reason, e.error_code into value, reason, error_code
+  from private.evaluate_flag_within(p_key, p_targeting_id, '{}') e;
+end $function$;
+grant execute on function private.evaluate_flag(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
+
+-- evaluate_flag while the flags p_asked are being asked, whose prerequisite this one is.
+CREATE OR REPLACE FUNCTION private.evaluate_flag_within(p_key text, p_targeting_id text, p_asked text[], OUT value boolean, OUT reason text, OUT error_code text)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_setting public.settings;
+  v_id text := nullif(p_targeting_id, '');
+  v_threshold int;
+begin
+  value := false;
+  select * into v_setting from public.settings s where s.key = p_key;
+  if not found then
+    reason := 'ERROR';
+    error_code := 'FLAG_NOT_FOUND';
+    return;
+  end if;
+  if v_setting.value <> 'true' or p_key = any (p_asked) or exists (
+    select from jsonb_path_query(v_setting.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as needed
+    where not (select e.value from private.evaluate_flag_within(needed #>> '{}', v_id, p_asked || p_key) e)) then
+    reason := 'DISABLED';
+    return;
+  end if;
+  if v_setting.metadata -> 'target_user_ids' ? v_id or exists (
+    select from jsonb_path_query(v_setting.metadata, 'strict $.target_segments[*] ? (@.type() == "string")', '{}', true) as segment
+    join public.segment_members m on m.segment_key = segment #>> '{}' and m.subject_id = v_id) then
+    value := true;
+    reason := 'TARGETING_MATCH';
+    return;
+  end if;
+  v_threshold := case
+    when v_setting.metadata ? 'rollout_percentage'
+      then round((v_setting.metadata ->> 'rollout_percentage')::numeric * 100)
+    when v_setting.metadata ? 'target_user_ids' or v_setting.metadata ? 'target_segments' then 0
+    else 10000 end;
+  if v_threshold in (0, 10000) then
+    value := v_threshold = 10000;
+    reason := 'STATIC';
+  elsif v_id is null then
+    reason := 'ERROR';
+    error_code := 'TARGETING_KEY_MISSING';
+  else
+    value := private.flag_bucket(coalesce(v_setting.metadata ->> 'salt', p_key), v_id) < v_threshold;
+    reason := 'SPLIT';
+  end if;
+end $function$;
+grant execute on function private.evaluate_flag_within(p_key text, p_targeting_id text, p_asked text[], OUT value boolean, OUT reason text, OUT error_code text) to service_role;
+
+-- The contact of each update, in its place, where every id and the name are as we know them and no change is
+-- announced; null elsewhere.
+CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_contacts uuid[];
+begin
+  select array_agg(case
+      when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
+        and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
+        and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
+    end order by u.ordinality)
+  into v_contacts
+  from unnest(p_updates) with ordinality as u
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null limit 1) phone on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null limit 1) bsuid on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'parent_bsuid' and i.value = u.parent_bsuid and i.valid_to is null limit 1) parent on true
+  left join lateral (
+    select i.contact_id from public.contact_identities i
+    where i.channel = 'whatsapp' and i.kind = 'username' and i.value = u.username and i.valid_to is null limit 1) handle on true
+  left join lateral (
+    select p.id, p.name from public.contacts p
+    where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
+  return v_contacts;
+end $function$;
+grant execute on function private.find_contacts(p_updates private.inbound_update[]) to service_role;
+
+-- The conversation of each update, in its place; null where there is none yet.
+CREATE OR REPLACE FUNCTION private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return array(
+    select (
+      select c.id from public.conversations c
+      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1)
+    from unnest(p_updates) with ordinality as u
+    order by u.ordinality);
+end $function$;
+grant execute on function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
+CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
+ RETURNS settings
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_flag public.settings;
+begin
+  if p_key is null or p_key not like '%.enabled' then
+    raise exception 'the key of a flag ends in .enabled' using errcode = 'GL422';
+  end if;
+  select * into v_flag from public.settings s where s.key = p_key;
+  if v_flag.version is distinct from p_expected_version then
+    raise exception 'setting % is at version %, not %', p_key, coalesce(v_flag.version, 0), p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_flag;
+end $function$;
+
+-- The bucket, 0 to 9999, of an id under a salt: floor(murmur3_32(UTF-8 of salt || id) * 10000 / 2^32). The salt does
+-- not change with the percentage, so whoever is in at 10 % is in at 25 %.
+CREATE OR REPLACE FUNCTION private.flag_bucket(p_salt text, p_id text)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE PARALLEL SAFE STRICT
+ SET search_path TO ''
+AS $function$
+  select (private.murmur3_32(convert_to(p_salt || p_id, 'UTF8')) * 10000 >> 32)::int
+$function$;
+grant execute on function private.flag_bucket(p_salt text, p_id text) to service_role;
+
+-- Whether a flag's prerequisites lead back to it.
+CREATE OR REPLACE FUNCTION private.flag_needs_itself(p_key text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with recursive needed (key) as (
+    select p.key from public.settings s, jsonb_array_elements_text(s.metadata -> 'prerequisites') as p (key)
+    where s.key = p_key
+    union
+    select p.key from needed n join public.settings s on s.key = n.key,
+      jsonb_array_elements_text(s.metadata -> 'prerequisites') as p (key)
+  )
+  select exists (select from needed where key = p_key)
+$function$;
+
+-- Trigger, after a contact is merged into another: flags and segments that had the one have the other too.
+CREATE OR REPLACE FUNCTION private.follow_merge()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_reason text := current_setting('gatelink.reason', true);
+begin
+  perform set_config('gatelink.reason', format('contact %s turned out to be contact %s', new.id, new.merged_into), true);
+  update public.settings s
+  set metadata = jsonb_set(s.metadata, '{target_user_ids}', s.metadata -> 'target_user_ids' || to_jsonb(new.merged_into::text))
+  where s.metadata -> 'target_user_ids' ? new.id::text and not s.metadata -> 'target_user_ids' ? new.merged_into::text;
+  insert into public.segment_members (segment_key, subject_id)
+  select m.segment_key, new.merged_into::text from public.segment_members m where m.subject_id = new.id::text
+  on conflict (segment_key, subject_id) do nothing;
+  perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
+  return null;
+end $function$;
+
+-- The forecast for one stage of a plan.
+CREATE OR REPLACE FUNCTION private.forecast_stage(p_stage jsonb, p_flag_key text, p_per_minute double precision, p_failure_rate double precision, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  t record;
+  v_share double precision := (p_stage ->> 'percentage')::double precision / 100;
+  v_per_minute double precision;
+  v_limit double precision := (p_stage #>> '{roll_back_when,error_rate_above}')::double precision;
+  v_below double precision := (p_stage #>> '{advance_when,error_rate_below}')::double precision;
+  v_samples bigint := (p_stage ->> 'min_samples')::bigint;
+  v_hold bigint := (p_stage ->> 'hold_minutes')::bigint;
+  v_needed bigint;
+  v_passes boolean := true;
+  v_on double precision;
+  v_off double precision;
+  v_wait bigint;
+begin
+  select * into t from private.recent_traffic(p_flag_key, (p_stage #>> '{advance_when,p95_ms_below}')::integer, p_now);
+  v_per_minute := coalesce(p_per_minute, t.per_minute);
+  -- What nobody has measured is taken for a tenth of what the stage asks for: a tenth of the trigger may be all of that.
+  t.failure_rate := coalesce(p_failure_rate, t.failure_rate, coalesce(v_below, v_limit, 0.01) / 10);
+  if v_below is not null then
+    v_needed := private.samples_needed(t.failure_rate, v_below);
+    v_passes := v_needed is not null;
+    v_samples := greatest(v_samples, v_needed);
+  end if;
+  if p_stage #> '{advance_when,p95_ms_below}' is not null then
+    v_needed := private.samples_needed(coalesce(t.late_rate, 0.005), 0.05);
+    v_passes := v_passes and v_needed is not null;
+    v_samples := greatest(v_samples, v_needed);
+  end if;
+  -- Who is in a list, and how often they come, is not known beforehand.
+  v_on := nullif(v_per_minute * v_share, 0);
+  v_off := v_per_minute - v_on;
+  v_wait := ceil(v_samples / v_on);
+  return jsonb_build_object('name', p_stage -> 'name', 'percentage', p_stage -> 'percentage', 'hold_minutes', v_hold,
+    'per_minute', round(v_on::numeric, 2), 'samples_needed', v_samples, 'minutes_for_samples', v_wait,
+    'minutes', greatest(v_hold, v_wait), 'passes', v_passes,
+    'caught_after_minutes', case when v_limit is not null and v_on is not null then jsonb_build_object(
+      '2x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(2 * v_limit, 0.95)),
+      '5x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(5 * v_limit, 0.95)),
+      '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
+end $function$;
+
+-- The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least
+-- three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.
+CREATE OR REPLACE FUNCTION private.functions_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'functions',
+    'status', case
+      when bool_or(f.failed >= 5 and f.failed >= 0.5 * f.n) then 'down'
+      when bool_or(f.n >= 3 and f.failed >= 0.01 * f.n) then 'degraded'
+      else 'healthy' end,
+    'why', coalesce(
+      'failed in 10 minutes: ' || string_agg(
+        format('%s %s of %s requests (%s %%)', f.name, f.failed, f.n, round(100 * f.failed / f.n, 1)::real),
+        ', ' order by f.failed / f.n desc, f.name) filter (where f.failed > 0),
+      format('0 of %s requests failed in 10 minutes', coalesce(sum(f.n), 0))))
+  from (
+    select split_part(m.label, ' ', 1) as name, sum(m.n) as n,
+      coalesce(sum(m.n) filter (where split_part(m.label, ' ', 2) like '5%'), 0) as failed
+    from public.measurements m
+    where m.name = 'request' and m.minute >= p_now - interval '10 minutes' and split_part(m.label, ' ', 2) <> 'disabled'
+    group by 1
+  ) f
+$function$;
+grant execute on function private.functions_health(p_now timestamp with time zone) to service_role;
+
+-- Requests, errors (5xx, but for what a kill switch refused) and latency of each function since then: [{name,
+-- requests, errors, p50_ms, p95_ms, p99_ms}].
+CREATE OR REPLACE FUNCTION private.functions_since(p_from timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with requests as materialized (
+    select split_part(m.label, ' ', 1) as name, split_part(m.label, ' ', 2) like '5%' as failed, m.n, m.counts
+    from public.measurements m where m.name = 'request' and m.minute >= p_from
+  ), histograms as (
+    select b.name, array_agg(b.n order by b.i) as counts
+    from (
+      select r.name, c.i, sum(c.n)::bigint as n from requests r cross join lateral unnest(r.counts) with ordinality as c (n, i)
+      group by r.name, c.i
+    ) b group by b.name
+  ), totals as (
+    select r.name, sum(r.n) as requests, coalesce(sum(r.n) filter (where r.failed), 0) as errors from requests r group by r.name
+  )
+  select coalesce(jsonb_agg(jsonb_build_object('name', t.name, 'requests', t.requests, 'errors', t.errors,
+    'p50_ms', round(private.histogram_quantile(h.counts, 0.5)::numeric, 1),
+    'p95_ms', round(private.histogram_quantile(h.counts, 0.95)::numeric, 1),
+    'p99_ms', round(private.histogram_quantile(h.counts, 0.99)::numeric, 1)) order by t.name), '[]')
+  from totals t left join histograms h on h.name = t.name
+$function$;
+
+-- Decides one take of p_cost from a limit of p_rate a second with bursts of p_burst, and when nothing was taken
+-- before p_tat is null. Cost 0 looks without taking. allowed; tat to be kept; remaining, what could be taken at once
+-- now; reset_ms, until all of the burst is free; retry_after_ms, 0 when allowed, null when the cost is above the
+-- burst and so never will be. Error 22023 for a limit that cannot be.
+CREATE OR REPLACE FUNCTION private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_each bigint;
+  v_most bigint;
+  v_ahead bigint;
+begin
+  if p_rate is null or p_rate <= 0 or p_burst is null or p_burst < 1 or p_cost is null or p_cost < 0 then
+    raise exception 'a limit needs a rate above 0, a burst of at least 1 and a cost of at least 0, not %, %, %',
+      p_rate, p_burst, p_cost using errcode = 'invalid_parameter_value';
+  end if;
+  v_each := ceil(1000000 / p_rate);
+  v_most := v_each * p_burst;
+  v_ahead := greatest(coalesce(extract(epoch from p_tat - p_now) * 1000000, 0), 0);
+  allowed := v_ahead + v_each * p_cost <= v_most;
+  if allowed then
+    v_ahead := v_ahead + v_each * p_cost;
+    retry_after_ms := 0;
+  elsif p_cost <= p_burst then
+    retry_after_ms := (v_ahead + v_each * p_cost - v_most + 999) / 1000;
+  end if;
+  tat := p_now + v_ahead * interval '1 microsecond';
+  remaining := greatest(v_most - v_ahead, 0) / v_each;
+  reset_ms := (v_ahead + 999) / 1000;
+end $function$;
+grant execute on function private.gcra(p_tat timestamp with time zone, p_now timestamp with time zone, p_rate numeric, p_burst integer, p_cost integer, OUT allowed boolean, OUT tat timestamp with time zone, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- A reason without the blanks around it; null for none. GL422 for one of blanks alone.
+CREATE OR REPLACE FUNCTION private.given_reason(p_reason text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  if btrim(p_reason, E' \t\n\r') = '' then
+    raise exception 'a reason must say something' using errcode = 'GL422', hint = 'Say why, or leave it out (null).';
+  end if;
+  return btrim(p_reason, E' \t\n\r');
+end $function$;
+
+-- Meta's Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least
+-- three did and none succeeded.
+CREATE OR REPLACE FUNCTION private.graph_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'graph',
+    'status', case when g.failed = 0 then 'healthy' when g.sent > 0 then 'degraded' when g.failed < 3 then 'degraded' else 'down' end,
+    'why', format('%s of %s calls failed in 15 minutes; last success %s', g.failed, g.sent + g.failed,
+      coalesce(round(extract(epoch from p_now - g.last_success)) || ' s ago', 'not known')),
+    'last_success', g.last_success)
+  from (
+    select coalesce(sum(m.n) filter (where m.minute > '-infinity' and m.label = 'sent'), 0) as sent,
+      coalesce(sum(m.n) filter (where m.minute > '-infinity' and m.label <> 'sent'), 0) as failed,
+      max(m.last_at) filter (where m.label = 'sent' and m.minute = '-infinity') as last_success
+    from public.measurements m
+    where m.name = 'graph' and (m.minute >= p_now - interval '15 minutes' or m.minute = '-infinity')
+  ) g
+$function$;
+grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
+
+-- What the guard remembers at the beginning of a stage whose first whole minute this is.
+CREATE OR REPLACE FUNCTION private.guard_begin(p_minute bigint)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'errors', series.empty, 'slow', series.empty)
+  from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
+    "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
+    "trouble": 0}'::jsonb as empty) series
+$function$;
+
+-- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
+-- anything else is accepted. Answers the rule, null where nothing follows.
+CREATE OR REPLACE FUNCTION private.guard_by_hand(p_rollout rollouts, p_flag settings, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_percentage numeric := (private.rollout_stage(p_rollout)).percentage;
+  v_rollout public.rollouts;
+  rule text;
+begin
+  if p_flag.key is null or p_flag.value <> 'true' then
+    rule := 'flag_off_by_hand';
+    v_rollout := private.end_rollout(p_rollout, 'rolled_back', p_now);
+    perform private.log_rollout(v_rollout, p_now, 'rolled_back', 'rolled back: the flag was turned off by hand', null, rule,
+      private.rollout_evidence(p_rollout, private.closed_minute(p_now), p_now));
+  elsif (p_flag.metadata ->> 'rollout_percentage')::numeric is distinct from v_percentage and p_rollout.state = 'running' then
+    rule := 'flag_changed_by_hand';
+    update public.rollouts r set state = 'paused', hold_reason = 'paused', setting_version = p_flag.version, version = r.version + 1
+    where r.id = p_rollout.id returning r.* into v_rollout;
+    perform private.log_rollout(v_rollout, p_now, 'paged', format('paused: the flag was set to %s by hand, the stage has %s',
+      coalesce(private.percent((p_flag.metadata ->> 'rollout_percentage')::numeric), 'its targets alone'), private.percent(v_percentage)), 'page', rule);
+  else
+    update public.rollouts r set setting_version = p_flag.version where r.id = p_rollout.id;
+  end if;
+  return rule;
+end $function$;
+
+-- What a stage asks for before the next one.
+CREATE OR REPLACE FUNCTION private.guard_criteria(p_stage rollout_stages)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('hold_minutes', p_stage.hold_minutes, 'min_samples', p_stage.min_samples,
+    'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
+$function$;
+
+-- The steps of the absolute tests at an allowed rate: logarithms of likelihood ratios, in millionths.
+CREATE OR REPLACE FUNCTION private.guard_logs(p_rate double precision, OUT failure bigint[], OUT success bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  r double precision;
+begin
+  foreach r in array array[1.5, 2, 3, 5, 10, 2]::double precision[] loop
+    r := least(r, 0.95::double precision / p_rate);
+    failure := failure || round(ln(r) * 1000000)::bigint;
+    success := success || round(ln((1 - r * p_rate) / (1 - p_rate)) * 1000000)::bigint;
+  end loop;
+end $function$;
+
+-- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: hold_time, no_data,
+-- samples, error_rate or p95}. See progress() in progress.ts.
+CREATE OR REPLACE FUNCTION private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_hold bigint := (p_criteria ->> 'hold_minutes')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_reason text;
+begin
+  v_reason := case
+    when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
+    when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
+    when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
+    when jsonb_typeof(p_criteria -> 'error_rate') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,failed}')::bigint, v_n, (p_criteria ->> 'error_rate')::double precision) then 'error_rate'
+    when jsonb_typeof(p_criteria -> 'p95_ms') = 'number' and not private.surely_below(
+      (p_state #>> '{seen,late}')::bigint, (p_state #>> '{seen,timed}')::bigint, 0.05) then 'p95' end;
+  return case when v_reason is null then '{"verdict": "advance"}' else jsonb_build_object('verdict', 'hold', 'reason', v_reason) end;
+end $function$;
+
+-- Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody
+-- else has it in hand.
+CREATE OR REPLACE FUNCTION private.guard_rollout(p_id uuid, p_now timestamp with time zone, OUT verdict text, OUT rule text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  r public.rollouts;
+  v_flag public.settings;
+  v_stage public.rollout_stages;
+  v_watch jsonb;
+  v_criteria jsonb;
+  v_taken private.guard_taken;
+  v_state jsonb;
+  v_evidence jsonb;
+  v_progress jsonb;
+  v_to bigint := private.closed_minute(p_now);
+  v_reason text;
+begin
+  select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
+  if not found then
+    return;
+  end if;
+  select * into v_flag from public.settings s where s.key = r.flag_key;
+  if v_flag.version is distinct from r.setting_version then
+    rule := private.guard_by_hand(r, v_flag, p_now);
+    if rule is not null then
+      verdict := case rule when 'flag_off_by_hand' then 'roll_back' else 'page' end;
+      return;
+    end if;
+    r.setting_version := v_flag.version;
+  end if;
+
+  v_stage := private.rollout_stage(r);
+  v_watch := private.guard_watch(v_stage);
+  v_criteria := private.guard_criteria(v_stage);
+  -- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
+  loop
+    v_taken := private.guard_take(r.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, r.guard, v_to);
+    v_state := v_taken.state;
+    exit when v_taken.alarm is null;
+    verdict := v_taken.alarm ->> 'verdict';
+    rule := v_taken.alarm ->> 'rule';
+    v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
+    if verdict = 'roll_back' then
+      r := private.end_rollout(r, 'rolled_back', p_now);
+      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence);
+      return;
+    end if;
+    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
+      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
+    where o.id = p_id returning o.* into r;
+    perform private.log_rollout(r, p_now, 'paged', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence,
+      p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
+  end loop;
+  -- The minutes after the last incident are in no evidence yet.
+  v_evidence := null;
+
+  v_progress := private.guard_progress(v_criteria, v_state, private.epoch_ms(r.stage_started_at), private.epoch_ms(p_now));
+  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
+    verdict := 'advance';
+    rule := 'criteria_met';
+    perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
+    return;
+  end if;
+
+  v_reason := case when r.state = 'paused' then 'paused'
+    when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
+    else v_progress ->> 'reason' end;
+  if verdict is null then
+    verdict := 'hold';
+    rule := v_reason;
+  end if;
+  update public.rollouts o set guard = v_state, hold_reason = v_reason where o.id = p_id;
+  if v_reason is distinct from r.hold_reason and v_reason not in ('hold_time', 'paused')
+    and not private.rollout_told(p_id, r.stage, case v_reason when 'overdue' then 'paged' else 'held' end, v_reason, p_now - interval '1 hour') then
+    verdict := case v_reason when 'overdue' then 'page' else 'hold' end;
+    rule := v_reason;
+    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
+    perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
+      case v_reason when 'overdue' then format('%s has lasted longer than %s hours', v_stage.name, trim_scale(v_stage.overdue_minutes / 60.0))
+        else private.hold_message(v_reason, v_state, v_criteria) end,
+      verdict, rule, v_evidence);
+  elsif r.checkpoint_at <= p_now - interval '6 hours' then
+    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
+    perform private.log_rollout(r, p_now, 'checked', format('holds: %s', v_reason), 'hold', v_reason, v_evidence, p_tell => false);
+  end if;
+  if v_evidence is not null then
+    update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
+  end if;
+end $function$;
+
+-- A flag's minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody
+-- with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are
+-- watched (p_plain; milliseconds are added up only then).
+CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_from bigint, p_to bigint)
+ RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_bitmapscan TO 'off'
+AS $function$
+#variable_conflict use_column
+begin
+  return query
+  select date_part('epoch', max(s.minute))::bigint / 60, coalesce(sum(s.on_n), 0), coalesce(sum(s.on_failed), 0),
+    coalesce(sum(s.on_timed), 0), coalesce(sum(s.on_slow), 0), coalesce(sum(s.on_late), 0), coalesce(sum(s.on_ms), 0)::bigint,
+    coalesce(sum(s.off_n), 0), coalesce(sum(s.off_failed), 0), coalesce(sum(s.off_timed), 0), coalesce(sum(s.off_slow), 0),
+    coalesce(sum(s.off_ms), 0)::bigint,
+    coalesce(date_part('epoch', max(s.heard))::bigint / 60, 0),
+    count(s.on_n), count(nullif(s.on_timed, 0)), count(s.off_n), count(nullif(s.off_timed, 0)),
+    coalesce(sum(s.off_failed::bigint * s.off_failed * 1000000 / s.off_n) filter (where s.off_failed > 0), 0)::bigint,
+    coalesce(sum(s.off_slow::bigint * s.off_slow * 1000000 / s.off_timed) filter (where s.off_slow > 0), 0)::bigint
+  from (
+    -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
+    select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
+      a.late as on_late, a.ms as on_ms, b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms,
+      2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
+        - coalesce(a.moves or p_plain is not null, false)::integer as span
+    from (
+      select o.minute, o.n, o.failed, o.timed, o.late, o.slow, o.ms, o.failed > 0 or o.slow > 0 as moves
+      from (
+        select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+          coalesce(m.timed - m.le[p_late], 0) as late, case when p_plain is not null then m.ms end as ms
+        from public.flag_metrics m
+        where m.flag_key = p_flag_key and m.arm = 'on' and m.n > 0
+          and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
+        offset 0
+      ) o
+    ) a
+    full join (
+      select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
+        case when p_plain is not null then m.ms end as ms
+      from public.flag_metrics m
+      where m.flag_key = p_flag_key and m.arm = 'off' and m.n > 0
+        and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
+      offset 0
+    ) b on b.minute = a.minute
+  ) s
+  group by s.span
+  order by 1;
+end $function$;
+
+-- Takes a flag's minutes after state.minute up to p_to into the state, up to the first alarm. The spans hold the last
+-- minutes before state.minute too, where plain thresholds need them. See take() in guard.ts.
+CREATE OR REPLACE FUNCTION private.guard_take(p_flag_key text, p_watch jsonb, p_late_ms integer, p_state jsonb, p_to bigint)
+ RETURNS private.guard_taken
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  c_alarm constant bigint := 10819778;
+  c_supported constant bigint := 8517193;
+  c_unclear constant bigint := 4 * 10819778;
+  c_trouble constant bigint := 4605170;
+  c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
+  v_control boolean := (p_watch ->> 'control')::boolean;
+  v_rate double precision := (p_watch ->> 'error_rate')::double precision;
+  v_slow integer := array_position(private.latency_edges(), (p_watch ->> 'p95_ms')::integer);
+  v_no_errors boolean := (p_watch ->> 'no_errors')::boolean;
+  v_plain integer := (p_watch #>> '{plain,minutes}')::integer;
+  v_plain_samples bigint := (p_watch #>> '{plain,min_samples}')::bigint;
+  v_plain_rate double precision := (p_watch #>> '{plain,error_rate}')::double precision;
+  v_plain_ms double precision := (p_watch #>> '{plain,mean_ms}')::double precision;
+  v_minute bigint := (p_state ->> 'minute')::bigint;
+  v_since bigint := (p_state ->> 'since')::bigint;
+  v_window bigint := (p_state ->> 'window')::bigint;
+  v_heard bigint := (p_state ->> 'heard')::bigint;
+  v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_failed bigint := (p_state #>> '{seen,failed}')::bigint;
+  v_timed bigint := (p_state #>> '{seen,timed}')::bigint;
+  v_late bigint := (p_state #>> '{seen,late}')::bigint;
+  e private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'errors');
+  s private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'slow');
+  e_logs record;
+  s_logs record;
+  m record;
+  v_moved boolean;
+  -- S of the alternative that it is largest for.
+  e_abs bigint;
+  e_rel bigint;
+  s_abs bigint;
+  s_rel bigint;
+  v_enough bigint;
+  v_verdict text;
+  v_rule text;
+  v_minutes jsonb[] := '{}';
+  v_path jsonb[] := '{}';
+begin
+  select * into e_logs from private.guard_logs(v_rate);
+  select * into s_logs from private.guard_logs(0.05);
+
+  for m in
+    -- With the sums of both arms over the last minutes, for the plain thresholds.
+    select t.*, (sum(t.on_n) over w)::bigint as w_on_n, (sum(t.on_failed) over w)::bigint as w_on_failed,
+      (sum(t.on_timed) over w)::bigint as w_on_timed, (sum(t.on_ms) over w)::bigint as w_on_ms,
+      (sum(t.off_n) over w)::bigint as w_off_n, (sum(t.off_failed) over w)::bigint as w_off_failed,
+      (sum(t.off_timed) over w)::bigint as w_off_timed, (sum(t.off_ms) over w)::bigint as w_off_ms
+    from private.guard_spans(p_flag_key, v_slow, array_position(private.latency_edges(), p_late_ms), v_plain,
+      greatest(v_window, v_minute - coalesce(v_plain, 0) + 1), p_to) t
+    window w as (order by t.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
+    order by t.minute
+  loop
+    v_minutes := v_minutes || jsonb_build_array(m.minute, m.on_n, m.on_failed, m.on_timed, m.on_slow, m.on_late, m.on_ms,
+      m.off_n, m.off_failed, m.off_timed, m.off_slow, m.off_ms, m.heard, m.on_minutes, m.on_timed_minutes, m.off_minutes,
+      m.off_timed_minutes, m.off_failed_q, m.off_slow_q);
+    continue when m.minute <= v_minute;
+    v_minute := m.minute;
+    v_heard := greatest(v_heard, m.heard);
+    v_n := v_n + m.on_n;
+    v_failed := v_failed + m.on_failed;
+    v_timed := v_timed + m.on_timed;
+    v_late := v_late + m.on_late;
+    v_moved := false;
+    if v_rate is not null then
+      e := private.guard_test(e, e_logs.failure, e_logs.success,
+        row(m.on_n, m.on_failed, case when m.on_failed > 0 then m.on_failed * m.on_failed * 1000000 / m.on_n else 0 end, m.on_minutes),
+        row(m.off_n, m.off_failed, m.off_failed_q, m.off_minutes));
+      v_moved := m.on_failed > 0;
+    end if;
+    if v_slow is not null then
+      s := private.guard_test(s, s_logs.failure, s_logs.success,
+        row(m.on_timed, m.on_slow, case when m.on_slow > 0 then m.on_slow * m.on_slow * 1000000 / m.on_timed else 0 end, m.on_timed_minutes),
+        row(m.off_timed, m.off_slow, m.off_slow_q, m.off_timed_minutes));
+      v_moved := v_moved or m.on_slow > 0;
+    end if;
+    e_abs := greatest(e.absolute[1], e.absolute[2], e.absolute[3], e.absolute[4], e.absolute[5]);
+    e_rel := greatest(e.relative[1], e.relative[2], e.relative[3], e.relative[4], e.relative[5]);
+    s_abs := greatest(s.absolute[1], s.absolute[2], s.absolute[3], s.absolute[4], s.absolute[5]);
+    s_rel := greatest(s.relative[1], s.relative[2], s.relative[3], s.relative[4], s.relative[5]);
+    v_path := v_path || jsonb_build_array(m.minute, e_abs, e_rel, s_abs, s_rel);
+
+    -- The flag's own fault first.
+    if v_moved and v_control then
+      v_enough := case when e.trouble >= c_trouble or s.trouble >= c_trouble then 2 * c_alarm end;
+      if e_rel >= coalesce(v_enough, case when e_abs >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_relative';
+        exit;
+      elsif s_rel >= coalesce(v_enough, case when s_abs >= c_alarm then c_supported else c_alarm end) then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_relative';
+        exit;
+      end if;
+    end if;
+    if v_plain is not null then
+      if m.w_on_n >= v_plain_samples and m.w_on_failed > v_plain_rate * m.w_on_n then
+        v_verdict := case when v_control and m.w_off_n >= v_plain_samples and m.w_off_failed > v_plain_rate * m.w_off_n
+          then 'page' else 'roll_back' end;
+        v_rule := 'error_rate_plain';
+      elsif m.w_on_timed >= v_plain_samples and m.w_on_ms > v_plain_ms * m.w_on_timed then
+        v_verdict := case when v_control and m.w_off_timed >= v_plain_samples and m.w_off_ms > v_plain_ms * m.w_off_timed
+          then 'page' else 'roll_back' end;
+        v_rule := 'mean_plain';
+      end if;
+    end if;
+    if v_moved and v_verdict is null and e_abs >= c_alarm then
+      if not v_control or (e.off).n * 20 < (e."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'error_rate_absolute';
+      elsif e.trouble >= c_trouble or e_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
+      end if;
+    end if;
+    if v_moved and v_verdict is null and s_abs >= c_alarm then
+      if not v_control or (s.off).n * 20 < (s."on").n then
+        v_verdict := 'roll_back';
+        v_rule := 'p95_absolute';
+      elsif s.trouble >= c_trouble or s_abs >= c_unclear then
+        v_verdict := 'page';
+        v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
+      end if;
+    end if;
+    exit when v_verdict = 'roll_back';
+    if v_verdict is not null or (v_no_errors and m.on_failed > 0)
+      or (v_moved and greatest(e_abs, s_abs) >= c_alarm) then
+      v_since := m.minute + 1;
+      v_n := 0;
+      v_failed := 0;
+      v_timed := 0;
+      v_late := 0;
+    end if;
+    if v_verdict is not null then
+      e.absolute := c_zeros;
+      s.absolute := c_zeros;
+      v_window := v_since;
+      exit;
+    end if;
+  end loop;
+
+  return row(
+    jsonb_build_object('minute', v_minute, 'since', v_since, 'window', v_window, 'heard', v_heard,
+      'seen', jsonb_build_object('n', v_n, 'failed', v_failed, 'timed', v_timed, 'late', v_late),
+      'errors', to_jsonb(e), 'slow', to_jsonb(s)),
+    case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_minute) end,
+    to_jsonb(v_minutes), to_jsonb(v_path));
+end $function$;
+
+-- Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.
+CREATE OR REPLACE FUNCTION private.guard_test(p_series private.guard_series, p_failure bigint[], p_success bigint[], p_on private.guard_tally, p_off private.guard_tally)
+ RETURNS private.guard_series
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  c_most constant bigint := 2 * 4605170;
+  c_lr constant bigint[] := array[405465, 693147, 1098612, 1609438, 2302585];
+  c_million constant double precision := 1000000;
+  s private.guard_series := p_series;
+  a private.guard_tally := p_series."on";
+  b private.guard_tally := p_series.off;
+  q private.guard_quiet := p_series.quiet;
+  v_on bigint := q."on";
+  v_on_k bigint := 0;
+  v_off bigint := q.off;
+  v_off_k bigint := q.failed;
+  v_ok bigint;
+  v_k bigint;
+  v_scatter bigint;
+  v_n double precision;
+begin
+  a := row(a.n + p_on.n, a.k + p_on.k, a.q + p_on.q, a.m + p_on.m);
+  b := row(b.n + p_off.n, b.k + p_off.k, b.q + p_off.q, b.m + p_off.m);
+  s."on" := a;
+  s.off := b;
+  if p_on.k = 0 then
+    s.quiet := row(v_on + p_on.n, v_off + p_off.n, v_off_k + p_off.k);
+    return s;
+  end if;
+  s.quiet := row(0, 0, 0);
+  -- The scatter of both arms in thousandths, at least 1000: see scatter() in series.ts.
+  v_scatter := greatest(1000,
+    case when a.k > 0 and a.k < a.n and a.m >= 2 then floor(1000 * ((a.q / c_million - a.k::double precision * a.k / a.n)
+      / (a.k::double precision / a.n * (1 - a.k::double precision / a.n)) + 10) / (a.m - 1 + 10))::bigint end,
+    case when b.k > 0 and b.k < b.n and b.m >= 2 then floor(1000 * ((b.q / c_million - b.k::double precision * b.k / b.n)
+      / (b.k::double precision / b.n * (1 - b.k::double precision / b.n)) + 10) / (b.m - 1 + 10))::bigint end);
+  -- First what was quiet, then this minute.
+  loop
+    v_ok := v_on - v_on_k;
+    s.absolute := array[
+      greatest(0, s.absolute[1] + (v_on_k * p_failure[1] + v_ok * p_success[1]) * 1000 / v_scatter),
+      greatest(0, s.absolute[2] + (v_on_k * p_failure[2] + v_ok * p_success[2]) * 1000 / v_scatter),
+      greatest(0, s.absolute[3] + (v_on_k * p_failure[3] + v_ok * p_success[3]) * 1000 / v_scatter),
+      greatest(0, s.absolute[4] + (v_on_k * p_failure[4] + v_ok * p_success[4]) * 1000 / v_scatter),
+      greatest(0, s.absolute[5] + (v_on_k * p_failure[5] + v_ok * p_success[5]) * 1000 / v_scatter)];
+    s.trouble := least(c_most, greatest(0,
+      s.trouble + (v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]) * 1000 / v_scatter));
+    v_k := v_on_k + v_off_k;
+    if v_on > 0 and v_off > 0 and v_k > 0 then
+      v_n := v_on + v_off;
+      s.relative := array[
+        greatest(0, s.relative[1] + (v_on_k * c_lr[1] + v_k * round(ln(v_n / (1.5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[2] + (v_on_k * c_lr[2] + v_k * round(ln(v_n / (2::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[3] + (v_on_k * c_lr[3] + v_k * round(ln(v_n / (3::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[4] + (v_on_k * c_lr[4] + v_k * round(ln(v_n / (5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, s.relative[5] + (v_on_k * c_lr[5] + v_k * round(ln(v_n / (10::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter)];
+    end if;
+    exit when v_on_k > 0;
+    v_on := p_on.n;
+    v_on_k := p_on.k;
+    v_off := p_off.n;
+    v_off_k := p_off.k;
+  end loop;
+  return s;
+end $function$;
+
+-- What the guard watches during a stage.
+CREATE OR REPLACE FUNCTION private.guard_watch(p_stage rollout_stages)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'control', p_stage.percentage < 100,
+    'error_rate', p_stage.roll_back_when -> 'error_rate_above',
+    'p95_ms', p_stage.roll_back_when -> 'p95_ms_above',
+    'plain', case when p_stage.roll_back_when ? 'plain' then jsonb_build_object(
+      'minutes', p_stage.roll_back_when #> '{plain,minutes}',
+      'min_samples', p_stage.roll_back_when #> '{plain,min_samples}',
+      'error_rate', p_stage.roll_back_when #> '{plain,error_rate_above}',
+      'mean_ms', p_stage.roll_back_when #> '{plain,mean_ms_above}') end,
+    'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
+$function$;
+
+-- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
+-- unknown roles. Definer, because callers of a policy need not read team_members.
+CREATE OR REPLACE FUNCTION private.has_role(p_role text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.team_members m
+    where m.user_id = (select auth.uid())
+      and array_position(array['viewer', 'operator', 'admin'], m.role)
+        >= array_position(array['viewer', 'operator', 'admin'], p_role))
+$function$;
+grant execute on function private.has_role(p_role text) to authenticated, service_role;
+
+-- Every component as {component, status: healthy | degraded | down, why}.
+CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
+    private.graph_health(p_now), private.functions_health(p_now), private.config_health())
+$function$;
+grant execute on function private.health(p_now timestamp with time zone) to service_role;
+
+-- The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty
+-- one. What took longer than the last bound counts as that.
+CREATE OR REPLACE FUNCTION private.histogram_quantile(p_counts bigint[], p_quantile double precision)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO ''
+AS $function$
+  with buckets as (
+    select b.i, b.n, sum(b.n) over (order by b.i) as upto, sum(b.n) over () as total
+    from unnest(p_counts) with ordinality as b (n, i)
+  ), edges as (
+    select private.latency_buckets() as le
+  )
+  select case when b.i > cardinality(e.le) then e.le[cardinality(e.le)]
+    else coalesce(e.le[b.i - 1], 0)
+      + (e.le[b.i] - coalesce(e.le[b.i - 1], 0)) * ((p_quantile * b.total - (b.upto - b.n)) / b.n)::double precision end
+  from buckets b cross join edges e
+  where b.n > 0 and b.upto >= p_quantile * b.total
+  order by b.i limit 1
+$function$;
+grant execute on function private.histogram_quantile(p_counts bigint[], p_quantile double precision) to service_role;
+
+-- Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.
+CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_value is null or private.identity_holder(p_channel, p_kind, p_value) is not distinct from p_contact_id then
+    return;
+  end if;
+  -- Whoever held it, and what this person held of the kind, becomes history.
+  update public.contact_identities set valid_to = greatest(p_at, valid_from)
+  where channel = p_channel and kind = p_kind and valid_to is null
+    and (value = p_value or contact_id = p_contact_id);
+  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
+  values (p_contact_id, p_channel, p_kind, p_value, p_at);
+end $function$;
+grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone) to service_role;
+
+-- Why a stage that could be over is not, in a sentence.
+CREATE OR REPLACE FUNCTION private.hold_message(p_reason text, p_state jsonb, p_criteria jsonb)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select 'the stage has lasted long enough, but ' || case p_reason
+    when 'no_data' then 'nobody has met the feature lately'
+    when 'samples' then format('there are %s outcomes of %s', p_state #>> '{seen,n}', p_criteria ->> 'min_samples')
+    when 'error_rate' then format('%s of %s failed, which is not surely below %s %%', p_state #>> '{seen,failed}', p_state #>> '{seen,n}',
+      trim_scale((p_criteria ->> 'error_rate')::numeric * 100))
+    else format('%s of %s took longer than %s ms, which is not surely below 5 %%', p_state #>> '{seen,late}', p_state #>> '{seen,timed}',
+      p_criteria ->> 'p95_ms') end
+$function$;
+
+-- The queries that run for each message, click or request, for the launch gate that looks at their plans.
+CREATE OR REPLACE FUNCTION private.hot_queries()
+ RETURNS TABLE(name text, statement text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('ingest_updates: was it here before', 'select from public.webhook_events where provider = ''whatsapp'' and dedupe_key = ''x'''),
+    ('ingest_updates: whose identity', 'select from public.contact_identities where channel = ''whatsapp'' and kind = ''phone'' and value = ''1'' and valid_to is null'),
+    ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'''),
+    ('claim_unrouted: who waits longest', 'select from public.conversations where unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
+    ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
+    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and due_at <= now() order by due_at limit 10'),
+    ('claim_deliveries: the first of a lane', 'select from public.deliveries where destination_id = ''00000000-0000-0000-0000-000000000000'' and conversation_id = ''00000000-0000-0000-0000-000000000000'' and state in (''pending'', ''leased'') order by seq limit 1'),
+    ('claim_outbound: due lanes', 'select from private.outbound_lanes where number_id = ''1'' and due_at <= now() order by due_at limit 10'),
+    ('take_rate', 'select from public.rate_limits where key = ''x'''),
+    ('get_links', 'select from public.links where code = ''x'''),
+    ('link_stats', 'select from public.clicks where code = ''x'' and at > now()'),
+    ('attribution: the click of a token', 'select from public.clicks where token = ''x'''),
+    ('record_outcomes', 'select from public.flag_metrics where flag_key = ''x'' and minute = now() and arm = ''on'''),
+    ('advance_rollouts: the minutes of a stage', 'select from public.flag_metrics where flag_key = ''x'' and minute > now()'),
+    ('claim_notifications', 'select from public.notifications where state in (''pending'', ''leased'') and next_attempt_at <= now() order by next_attempt_at limit 20')
+$function$;
+grant execute on function private.hot_queries() to service_role;
+
+-- Who is known by this id now; null when nobody is.
+CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select i.contact_id from public.contact_identities i
+    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
+end $function$;
+grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
+
+-- What became of a message that came in: written, stored, decided, each call of a service, and the replies that it
+-- led to.
+CREATE OR REPLACE FUNCTION private.inbound_events(p_message messages)
+ RETURNS TABLE(at timestamp with time zone, what text, detail text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_message.sent_at, 'written', 'the time that Meta gave it' where p_message.sent_at is not null
+  union all
+  select p_message.created_at, 'stored', format('%s, message %s of all', p_message.type, p_message.seq)
+  union all
+  select d.decided_at, 'decided', concat_ws(', ', d.reason, 'route ' || d.route_name,
+    (select 'to ' || string_agg(coalesce(t.name, w.id::text), ' and ' order by w.i)
+      from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id))
+  from public.routing_decisions d where d.message_id = p_message.id
+  union all
+  select a.at, case a.outcome when 'delivered' then 'delivered' when 'dead' then 'given up' else 'will be tried again' end,
+    concat_ws(', ', t.name, 'attempt ' || a.attempt, 'HTTP ' || a.status, a.latency_ms || ' ms', a.error)
+  from public.deliveries x
+  join public.destinations t on t.id = x.destination_id
+  join public.delivery_attempts a on a.delivery_id = x.id
+  where x.message_id = p_message.id
+  union all
+  select greatest(x.next_attempt_at, x.updated_at), case x.state when 'pending' then 'waits' else 'is being delivered' end,
+    concat_ws(', ', t.name, case when t.state = 'paused' then 'which is paused'
+      when t.circuit_open_until is not null then 'which keeps failing' end)
+  from public.deliveries x join public.destinations t on t.id = x.destination_id
+  where x.message_id = p_message.id and x.state in ('pending', 'leased')
+  union all
+  select e.at, 'reply ' || e.what, e.detail
+  from public.deliveries x
+  cross join generate_series(0, 10) as n (i)
+  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i
+  join public.messages m on m.id = o.message_id
+  cross join lateral private.outbound_events(m) e
+  where x.message_id = p_message.id
+$function$;
+grant execute on function private.inbound_events(p_message messages) to service_role;
+
+-- Whether a JSON value is one of the latencies that are counted exactly.
+CREATE OR REPLACE FUNCTION private.is_edge(p_value jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_typeof(p_value) = 'number'
+    and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
+$function$;
+
+-- Whether a route with this condition is asked after all others, whatever its priority.
+CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_condition ->> 'type' = 'default'
+$function$;
+
+-- Whether a JSON value is a number of this range with at most so many decimals.
+CREATE OR REPLACE FUNCTION private.is_number(p_value jsonb, p_from numeric, p_to numeric, p_scale integer DEFAULT 1000)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_typeof(p_value) = 'number' and (p_value #>> '{}')::numeric between p_from and p_to
+    and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
+$function$;
+
+-- Whether a JSON value is a list of at most so many strings of 1 to 200 characters.
+CREATE OR REPLACE FUNCTION private.is_text_list(p_value jsonb, p_most integer)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case when jsonb_typeof(p_value) <> 'array' then false
+    else jsonb_array_length(p_value) <= p_most and not exists (
+      select from jsonb_array_elements(p_value) e
+      where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
+$function$;
+
+-- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
+-- more is for what took longer.
+CREATE OR REPLACE FUNCTION private.latency_buckets()
+ RETURNS double precision[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select array[1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000,
+    10000, 30000, 60000, 300000]::double precision[]
+$function$;
+grant execute on function private.latency_buckets() to service_role;
+
+-- The edges of the latency histogram in milliseconds, as in _shared/rollouts/latency.ts.
+CREATE OR REPLACE FUNCTION private.latency_edges()
+ RETURNS integer[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select array[5, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 750, 1000, 1250, 1500, 2000, 2500, 3000, 4000,
+    5000, 7500, 10000, 15000, 20000, 30000]
+$function$;
+grant execute on function private.latency_edges() to service_role;
+
+-- Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.
+CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('total', coalesce(sum(g.n), 0), 'first_touch', coalesce(sum(g.first_n), 0),
+    'by_confidence', coalesce(jsonb_object_agg(g.confidence, g.n), '{}'))
+  from (
+    select a.confidence, count(*) as n, count(*) filter (where a.first_touch) as first_n
+    from public.attributions a
+    where a.code = p_code and a.created_at >= p_from::timestamp at time zone 'UTC'
+      and a.created_at < (p_to + 1)::timestamp at time zone 'UTC'
+    group by a.confidence) g
+$function$;
+grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
+
+-- A link's days with clicks, first and last included.
+CREATE OR REPLACE FUNCTION private.link_days(p_code text, p_from date, p_to date)
+ RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select d.day, d.human, d.bot, d.preview, d.prefetch, d.visitors, d.platforms, d.countries, d.referrers, d.targets
+  from public.click_days d
+  where d.code = p_code and d.day between p_from and p_to
+    and not exists (select from public.click_counts n where n.code = d.code and n.day = d.day)
+  union all
+  select n.day, n.human + coalesce(d.human, 0), n.bot + coalesce(d.bot, 0), n.preview + coalesce(d.preview, 0),
+    n.prefetch + coalesce(d.prefetch, 0), (
+      select count(distinct c.visitor) from public.clicks c
+      where c.code = p_code and c.at >= b.starts and c.at < b.ends and c.verdict = 'human'),
+    private.click_groups(p_code, b.starts, b.ends, 'platform', 10), private.click_groups(p_code, b.starts, b.ends, 'country', 300),
+    private.click_groups(p_code, b.starts, b.ends, 'referrer', 50), private.click_groups(p_code, b.starts, b.ends, 'target', 10)
+  from (
+    select n.day, sum(n.human)::bigint as human, sum(n.bot)::bigint as bot, sum(n.preview)::bigint as preview,
+      sum(n.prefetch)::bigint as prefetch
+    from public.click_counts n where n.code = p_code and n.day between p_from and p_to group by n.day) n
+  left join public.click_days d on d.code = p_code and d.day = n.day
+  cross join lateral (
+    select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
+$function$;
+grant execute on function private.link_days(p_code text, p_from date, p_to date) to service_role;
+
+-- What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be
+-- made now. p_made: the codes of those made so far, by place.
+CREATE OR REPLACE FUNCTION private.link_outcomes(p_links jsonb, p_made text[])
+ RETURNS TABLE(ord bigint, outcome jsonb)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select g.ord, case
+    when p_made[g.ord] is not null then jsonb_build_object('status', 201, 'code', p_made[g.ord])
+    -- The same external id: the same link, if it was the same request. Whether it was the same password only who knows
+    -- the password can tell.
+    when e.code is not null and e.request_hash = g.item ->> 'request_hash' then jsonb_build_object('status', 200, 'code', e.code)
+      || case when g.item ? 'password_hash' then jsonb_build_object('password_hash', (
+        select p.hash from private.link_passwords p where p.code = e.code)) else '{}' end
+    when e.code is not null then jsonb_build_object('status', 409, 'error', 'external_id_taken')
+    when g.item ->> 'code' = any (private.reserved_link_codes()) then jsonb_build_object('status', 422, 'error', 'code_reserved')
+    when c.code is not null then jsonb_build_object('status', 409, 'error', 'code_taken')
+    end
+  from jsonb_array_elements(p_links) with ordinality as g (item, ord)
+  left join public.links e on e.external_id = g.item ->> 'external_id' and e.state <> 'deleted'
+  left join public.links c on c.code = (g.item ->> 'code') collate "C"
+$function$;
+grant execute on function private.link_outcomes(p_links jsonb, p_made text[]) to service_role;
+
+-- A link as its owners see it; of a password only whether there is one.
+CREATE OR REPLACE FUNCTION private.link_view(p_link links)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_strip_nulls(to_jsonb(p_link) - array['request_hash', 'taken', 'changed_in', 'campaign'])
+    || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
+$function$;
+grant execute on function private.link_view(p_link links) to service_role;
+
+-- ln(n!), by Stirling's series beyond 20.
+CREATE OR REPLACE FUNCTION private.ln_factorial(p_n bigint)
+ RETURNS double precision
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_product double precision := 1;
+  n double precision := p_n;
+begin
+  if p_n <= 20 then
+    for i in 2..p_n loop
+      v_product := v_product * i;
+    end loop;
+    return ln(v_product);
+  end if;
+  return (n + 0.5::double precision) * ln(n) - n + 0.9189385332046727::double precision
+    + 1 / (12 * n) - 1 / (360 * n * n * n);
+end $function$;
+
+-- Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.
+CREATE OR REPLACE FUNCTION private.lock_contacts()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
+$function$;
+grant execute on function private.lock_contacts() to service_role;
+
+-- Writes an event of a rollout as it now stands, and tells those who want to know.
+CREATE OR REPLACE FUNCTION private.log_rollout(p_rollout rollouts, p_at timestamp with time zone, p_kind text, p_message text, p_verdict text DEFAULT NULL::text, p_rule text DEFAULT NULL::text, p_evidence jsonb DEFAULT NULL::jsonb, p_reason text DEFAULT NULL::text, p_tell boolean DEFAULT true)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_event public.rollout_events;
+begin
+  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, message, evidence, rollout_version, setting_version, reason)
+  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_message, p_evidence, p_rollout.version,
+    p_rollout.setting_version, private.given_reason(p_reason))
+  returning * into v_event;
+  if p_tell then
+    perform private.notify(v_event, private.rollout_advice(p_kind, p_rule));
+  end if;
+end $function$;
+
+-- Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.
+CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  with people as (
+    select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
+      coalesce(min(u.at), now()) as at,
+      (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
+    from unnest(p_updates) u
+    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+  ), ids as (
+    select p.id, k.kind, k.value, p.at, k.previous, count(*) over (partition by k.kind, k.value) as claims
+    from people p
+    cross join lateral (values
+      ('phone', p.phone, false), ('bsuid', p.bsuid, false), ('parent_bsuid', p.parent_bsuid, false),
+      ('username', p.username, false), ('phone', p.prev_phone, true), ('bsuid', p.prev_bsuid, true)) as k (kind, value, previous)
+    where k.value is not null
+  ), plain as (
+    select ids.id from ids
+    left join lateral (
+      select k.id from public.contact_identities k
+      where k.channel = 'whatsapp' and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+    group by ids.id
+    having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
+  ), made as (
+    insert into public.contacts (id, channel, name)
+    select p.id, 'whatsapp', p.name from people p join plain on plain.id = p.id
+  )
+  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
+  select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+end $function$;
+grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
+
+-- Trigger, before an update of anything that decides about a visit: sets changed_in.
+CREATE OR REPLACE FUNCTION private.mark_link_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  new.changed_in := pg_current_xact_id();
+  return new;
+end $function$;
+
+-- Whether private.require_role would let the caller through: for functions that give a higher role more.
+CREATE OR REPLACE FUNCTION private.may(p_role text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.caller() = current_user or pg_has_role(private.caller(), 'service_role', 'usage')
+    or (private.caller() = 'authenticated' and private.has_role(p_role))
+$function$;
+grant execute on function private.may(p_role text) to service_role;
+
+-- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
+-- other stays as a row that points to it.
+CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_pair record;
+begin
+  -- The other's current ids move over, but for kinds of which the kept contact has a current one.
+  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+  where i.contact_id = p_other and i.valid_to is null and exists (
+    select from public.contact_identities k
+    where k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null);
+  update public.contact_identities set contact_id = p_keep where contact_id = p_other;
+
+  perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
+  for v_pair in
+    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    from public.conversations o
+    left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
+    where o.contact_id = p_other
+  loop
+    if v_pair.keep_id is null then
+      update public.conversations set contact_id = p_keep where id = v_pair.other_id;
+      continue;
+    end if;
+    update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
+    -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
+    -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
+    -- there may be retried.
+    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
+    select destination_id, v_pair.keep_id, case when due_at is not null then p_at end from private.delivery_lanes
+    where conversation_id = v_pair.other_id
+    on conflict (destination_id, conversation_id) do update
+      set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
+    delete from private.delivery_lanes where conversation_id = v_pair.other_id;
+    insert into private.outbound_lanes as l (conversation_id, number_id, due_at, pair_tat)
+    select v_pair.keep_id, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    on conflict (conversation_id) do update
+      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+    delete from private.outbound_lanes where conversation_id = v_pair.other_id;
+    update public.conversations
+    set unrouted_since = least(unrouted_since, v_pair.unrouted_since),
+      held_revision = null,
+      last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
+      last_message_at = greatest(last_message_at, v_pair.last_message_at),
+      opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
+      routed_seq = least(routed_seq, coalesce((
+        select min(m.seq) - 1 from public.messages m
+        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
+          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+    where id = v_pair.keep_id;
+    delete from public.conversations where id = v_pair.other_id;
+  end loop;
+  update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
+end $function$;
+grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
+
+-- Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.
+CREATE OR REPLACE FUNCTION private.message_link(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'link', (
+      select jsonb_strip_nulls(jsonb_build_object('code', l.code, 'external_id', l.external_id, 'tags', l.tags,
+        'campaign', l.campaign, 'utm', l.utm))
+      from public.links l where l.code = a.code),
+    'attribution', jsonb_strip_nulls(jsonb_build_object('confidence', a.confidence, 'reason', a.reason,
+      'first_touch', a.first_touch, 'clicked_at', a.clicked_at, 'user_id', a.user_id, 'token', a.token,
+      'ctwa_clid', a.ctwa_clid)))
+  from public.attributions a where a.message_id = p_message_id
+$function$;
+grant execute on function private.message_link(p_message_id uuid) to service_role;
+
+-- A message as people see it in its conversation; its words only with p_words.
+CREATE OR REPLACE FUNCTION private.message_view(p_message messages, p_words boolean)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('id', p_message.id, 'seq', p_message.seq, 'direction', p_message.direction,
+    'type', p_message.type, 'provider_id', p_message.provider_id,
+    'text', case when p_words then p_message.text end, 'choice', case when p_words then p_message.choice end,
+    'status', p_message.status, 'status_at', p_message.status_at, 'error', p_message.error,
+    'sent_at', p_message.sent_at, 'created_at', p_message.created_at,
+    'link', (select a.code from public.attributions a where a.message_id = p_message.id),
+    'route', (
+      select jsonb_build_object('name', r.route_name, 'reason', r.reason)
+      from public.routing_decisions r where r.message_id = p_message.id),
+    'deliveries', private.deliveries_view(p_message.id))
+$function$;
+grant execute on function private.message_view(p_message messages, p_words boolean) to service_role;
+
+-- In how many minutes the guard rolls back, usually, when p_failing of p_on outcomes a minute fail with the flag and
+-- p_normal of p_off without it; null for never.
+CREATE OR REPLACE FUNCTION private.minutes_to_catch(p_on double precision, p_off double precision, p_normal double precision, p_limit double precision, p_failing double precision)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case when max(d.drift) > 0 then ceil(10.819778 / max(d.drift))::integer + 2 end
+  from (
+    select case when p_off * 20 >= p_on and p_off > 0
+      then p_on * p_failing * ln(a.r) + (p_on * p_failing + p_off * p_normal) * ln((p_on + p_off) / (a.r * p_on + p_off))
+      else p_on * (p_failing * ln(a.capped) + (1 - p_failing) * ln((1 - a.capped * p_limit) / (1 - p_limit))) end as drift
+    from (
+      select r, least(r, 0.95::double precision / p_limit) as capped from unnest(array[1.5, 2, 3, 5, 10]::double precision[]) r
+    ) a
+  ) d
+$function$;
+
+-- MurmurHash3 x86 32-bit, as an unsigned number (0 to 2^32 - 1).
+CREATE OR REPLACE FUNCTION private.murmur3_32(p_bytes bytea, p_seed bigint DEFAULT 0)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE STRICT
+ SET search_path TO ''
+AS $function$
+declare
+  v_length int := octet_length(p_bytes);
+  v_tail int := v_length & 3;
+  h bigint := p_seed & 4294967295;
+  k bigint;
+  i int := 0;
+begin
+  while i < v_length - v_tail loop
+    k := get_byte(p_bytes, i) | (get_byte(p_bytes, i + 1) << 8) | (get_byte(p_bytes, i + 2) << 16)
+      | (get_byte(p_bytes, i + 3)::bigint << 24);
+    k := (((k & 65535) * 3432918353 + (((k >> 16) * 3432918353 & 65535) << 16)) & 4294967295);
+    k := ((k << 15) | (k >> 17)) & 4294967295;
+    h := h # (((k & 65535) * 461845907 + (((k >> 16) * 461845907 & 65535) << 16)) & 4294967295);
+    h := ((((h << 13) | (h >> 19)) & 4294967295) * 5 + 3864292196) & 4294967295;
+    i := i + 4;
+  end loop;
+  if v_tail > 0 then
+    k := get_byte(p_bytes, i);
+    if v_tail > 1 then k := k | (get_byte(p_bytes, i + 1) << 8); end if;
+    if v_tail > 2 then k := k | (get_byte(p_bytes, i + 2) << 16); end if;
+    k := (((k & 65535) * 3432918353 + (((k >> 16) * 3432918353 & 65535) << 16)) & 4294967295);
+    k := ((k << 15) | (k >> 17)) & 4294967295;
+    h := h # (((k & 65535) * 461845907 + (((k >> 16) * 461845907 & 65535) << 16)) & 4294967295);
+  end if;
+  h := h # v_length;
+  h := h # (h >> 16);
+  h := (((h & 65535) * 2246822507 + (((h >> 16) * 2246822507 & 65535) << 16)) & 4294967295);
+  h := h # (h >> 13);
+  h := (((h & 65535) * 3266489909 + (((h >> 16) * 3266489909 & 65535) << 16)) & 4294967295);
+  return h # (h >> 16);
+end $function$;
+grant execute on function private.murmur3_32(p_bytes bytea, p_seed bigint) to service_role;
+
+-- A random code of 8 characters without look-alikes, from the server's strong random source. It may be taken: the
+-- caller looks.
+CREATE OR REPLACE FUNCTION private.new_link_code()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select string_agg(
+    substr('23456789abcdefghjkmnpqrstuvwxyz', (get_byte(r.bytes, 2 * i) * 256 + get_byte(r.bytes, 2 * i + 1)) % 31 + 1, 1),
+    '')
+  from (select sha256(uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 7) i
+$function$;
+grant execute on function private.new_link_code() to service_role;
+
+-- A Standard Webhooks secret: 32 bytes, 244 of their bits from the server's strong random source.
+CREATE OR REPLACE FUNCTION private.new_webhook_secret()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')
+$function$;
+grant execute on function private.new_webhook_secret() to service_role;
+
+-- Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is
+-- paused stays paused.
+CREATE OR REPLACE FUNCTION private.next_stage(p_rollout rollouts, p_now timestamp with time zone, p_evidence jsonb, p_verdict text, p_rule text, p_reason text)
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+  v_stage public.rollout_stages;
+begin
+  if exists (select from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage + 1) then
+    v_rollout := private.enter_stage(p_rollout, p_rollout.stage + 1, p_now);
+    -- Somebody paused it and somebody moves it on by hand: that is no leave for the guard to go on by itself.
+    if p_rollout.state = 'paused' then
+      update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
+    end if;
+    v_stage := private.rollout_stage(v_rollout);
+    perform private.log_rollout(v_rollout, p_now, 'advanced',
+      format('%s (%s) began%s', v_stage.name, private.percent(v_stage.percentage), case v_rollout.state when 'paused' then ', and it stays paused' else '' end),
+      p_verdict, p_rule, p_evidence, p_reason);
+  else
+    v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
+    perform private.log_rollout(v_rollout, p_now, 'completed', 'completed: on for everybody', p_verdict, p_rule, p_evidence, p_reason);
+  end if;
+  return v_rollout;
+end $function$;
+
+-- Queues an event of a rollout for everybody who wants to be told of its kind.
+CREATE OR REPLACE FUNCTION private.notify(p_event rollout_events, p_what_to_do text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.notifications (endpoint_id, event_id, next_attempt_at, payload)
+  select e.id, p_event.id, p_event.at, case e.kind
+    when 'slack' then jsonb_build_object('text', replace(replace(replace(
+      format(E'%s: %s\n%s', r.flag_key, p_event.message, p_what_to_do), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'))
+    else jsonb_build_object('type', 'rollout.' || p_event.kind, 'timestamp', to_jsonb(p_event.at), 'data', jsonb_build_object(
+      'event_id', p_event.id, 'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
+      'stage', case when s.position is not null then
+        jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
+      'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'what_to_do', p_what_to_do,
+      'actor', p_event.actor, 'reason', p_event.reason)) end
+  from public.rollouts r
+  cross join public.notification_endpoints e
+  left join public.rollout_stages s on s.rollout_id = r.id and s.position = p_event.stage
+  where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
+$function$;
+
+-- Whether a JSON value is an object with no other members than these.
+CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_typeof(p_value) = 'object' and p_value - p_keys = '{}', false)
+$function$;
+
+-- What became of a message that goes out: queued, sent or failed with Meta's code, and its statuses, each with its
+-- time.
+CREATE OR REPLACE FUNCTION private.outbound_events(p_message messages)
+ RETURNS TABLE(at timestamp with time zone, what text, detail text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select p_message.created_at, 'queued', format('%s %s', p_message.type, p_message.id)
+  union all
+  select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'is being sent' else o.state end,
+    concat_ws(', ', case when o.attempt > 0 then format('attempt %s', o.attempt) end,
+      case when o.used_fallback then 'as the template, for the window was closed' end,
+      case when o.state = 'queued' then 'due at ' || to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
+      case when o.error is not null then 'Meta: ' || coalesce(o.error ->> 'code', '') end)
+  from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
+  union all
+  select (s.value #>> '{}')::timestamptz, 'status ' || s.key, null
+  from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
+$function$;
+grant execute on function private.outbound_events(p_message messages) to service_role;
+
+-- For how long the oldest thing in the queues has been due that nothing holds back: no flag, pause, circuit or rate.
+CREATE OR REPLACE FUNCTION private.overdue_seconds(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(0, extract(epoch from p_now - least(
+    (select c.unrouted_since from public.conversations c where c.unrouted_since is not null and c.held_revision is null
+      order by c.held_revision, c.unrouted_since limit 1),
+    (select min(first.due_at) from public.destinations d
+      cross join lateral (
+        select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+        order by l.due_at limit 1) first
+      where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
+    (select min(first.due_at) from public.wa_numbers n
+      cross join lateral (
+        select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+        order by l.due_at limit 1) first),
+    p_now)))::integer
+$function$;
+grant execute on function private.overdue_seconds(p_now timestamp with time zone) to service_role;
+
+-- overview with the time given.
+CREATE OR REPLACE FUNCTION private.overview(p_minutes integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'at', p_now,
+    'health', private.health(p_now),
+    'per_minute', private.per_minute(p_minutes, p_now),
+    'functions', private.functions_since(date_trunc('minute', p_now) - make_interval(mins => p_minutes - 1)),
+    'queue', private.waiting(p_now),
+    'dead_letters', (
+      select count(*) from public.deliveries d where d.state = 'dead' and d.dropped_reason is null),
+    'rollouts', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
+        'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
+      from public.rollouts r left join public.rollout_stages s on s.rollout_id = r.id and s.position = r.stage
+      where r.state in ('running', 'paused')),
+    'changes', private.recent_changes(20))
+$function$;
+
+-- Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.
+CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_number_id text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
+    from public.wa_numbers n where n.id = p_number_id);
+end $function$;
+grant execute on function private.pair_allows_at(p_tat timestamp with time zone, p_number_id text) to service_role;
+
+-- Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.
+CREATE OR REPLACE FUNCTION private.per_minute(p_minutes integer, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with wanted as (
+    select g.minute from generate_series(
+      date_trunc('minute', p_now) - make_interval(mins => p_minutes - 1), date_trunc('minute', p_now), interval '1 minute') as g (minute)
+  ), sampled as (
+    select m.minute, m.label as direction, m.n from public.measurements m
+    where m.name = 'messages' and m.minute in (select w.minute from wanted w)
+  ), counted as (
+    -- What the clock has not sampled yet.
+    select c.* from private.count_messages(
+      greatest((select min(w.minute) from wanted w), (select max(s.minute) + interval '1 minute' from sampled s)),
+      p_now + interval '1 minute') c
+  ), known as (
+    select * from sampled union all select * from counted
+  )
+  select jsonb_agg(jsonb_build_object('minute', w.minute,
+    'in', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'in'), 0),
+    'out', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'out'), 0)) order by w.minute)
+  from wanted w
+$function$;
+
+-- A percentage for people: 12.5 %.
+CREATE OR REPLACE FUNCTION private.percent(p_percentage numeric)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select trim_scale(p_percentage) || ' %'
+$function$;
+
+-- Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most
+-- p_limit of each a call. Messages are kept.
+CREATE OR REPLACE FUNCTION private.purge(p_now timestamp with time zone, p_limit integer DEFAULT 500000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_days integer := greatest(8, coalesce((select s.value::integer from public.settings s where s.key = 'retention.event_days'), 30));
+  v_events integer;
+  v_attempts integer;
+begin
+  -- At least 8 days: a provider repeats for up to 7, and what is purged would be taken for new.
+  with old as (
+    select provider, dedupe_key from public.webhook_events
+    where received_at < p_now - make_interval(days => v_days) limit p_limit
+  ), gone as (
+    delete from public.webhook_events e using old
+    where e.provider = old.provider and e.dedupe_key = old.dedupe_key returning 1
+  )
+  select count(*) into v_events from gone;
+  with old as (
+    select delivery_id, attempt from public.delivery_attempts
+    where at < p_now - make_interval(days => v_days) limit p_limit
+  ), gone as (
+    delete from public.delivery_attempts a using old
+    where a.delivery_id = old.delivery_id and a.attempt = old.attempt returning 1
+  )
+  select count(*) into v_attempts from gone;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events', 'n', v_events)));
+  return jsonb_build_object('webhook_events', v_events, 'delivery_attempts', v_attempts);
+end $function$;
+grant execute on function private.purge(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Deletes clicks older than the setting retention.click_days (90; at least 2), at most p_limit a call, and keys of
+-- visitors' hashes once their next day is over. For the clock.
+CREATE OR REPLACE FUNCTION private.purge_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_today date := (p_now at time zone 'UTC')::date;
+  v_days integer := greatest(2, coalesce((select s.value::integer from public.settings s where s.key = 'retention.click_days'), 90));
+  v_clicks bigint;
+begin
+  -- A day that is not rolled up yet keeps its clicks.
+  with gone as (
+    delete from public.clicks c where c.ctid = any (array(
+      select x.ctid from public.clicks x
+      where x.at < (v_today - v_days)::timestamp at time zone 'UTC'
+        and x.at < coalesce((select min(n.day) from public.click_counts n)::timestamp at time zone 'UTC', 'infinity')
+      limit p_limit)) returning 1)
+  select count(*) into v_clicks from gone;
+  delete from private.click_batches b where b.at < p_now - interval '1 day';
+  delete from private.visitor_keys k where k.day < v_today - 1;
+  delete from public.orphan_visits o where o.day < v_today - v_days;
+  return jsonb_build_object('clicks', v_clicks);
+end $function$;
+grant execute on function private.purge_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.
+CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
+  delete from public.flag_metrics m where ctid = any (array(
+    select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+
+-- Deletes minutes older than a day; the totals stay. For the clock.
+CREATE OR REPLACE FUNCTION private.purge_measurements(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from public.measurements where minute > '-infinity' and minute < p_now - interval '25 hours';
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+
+-- Removes the limits that are whole again at p_now, and says how many those were. For the clock.
+CREATE OR REPLACE FUNCTION private.purge_rate_limits(p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  with gone as (delete from public.rate_limits r where r.tat < p_now returning 1)
+  select count(*) from gone
+$function$;
+grant execute on function private.purge_rate_limits(p_now timestamp with time zone) to service_role;
+
+-- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
+-- failing, down at ten minutes.
+CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'queue',
+    'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
+    'why', case
+      when q.overdue >= 60 then format('something has been due for %s s and is not taken', q.overdue)
+      when q.stopped is not null then q.stopped
+      else 'nothing is overdue' end)
+  from (
+    select private.overdue_seconds(p_now) as overdue, (
+      select string_agg(format('%s %s', d.name, case when d.state = 'paused' then 'is paused' else 'keeps failing: its circuit is open' end),
+        ', ' order by d.name)
+      from public.destinations d
+      where (d.state = 'paused' or d.circuit_open_until is not null)
+        and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
+  ) q
+$function$;
+grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
+
+-- The tables that a query can only read from one end to the other, because no index serves it. Plans it and runs
+-- nothing.
+CREATE OR REPLACE FUNCTION private.reads_whole_tables(p_statement text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_plan jsonb;
+begin
+  execute 'explain (format json) ' || p_statement into v_plan;
+  return coalesce((
+    select array_agg(distinct node ->> 'Relation Name')
+    from jsonb_path_query(v_plan, '$.** ? (@."Node Type" == "Seq Scan")') node), '{}');
+end $function$;
+grant execute on function private.reads_whole_tables(p_statement text) to service_role;
+
+-- The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and
+-- segment, latest first: [{at, kind: setting | rollout | rollback | route | destination | segment, what, who, why}].
+CREATE OR REPLACE FUNCTION private.recent_changes(p_limit integer)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'kind', c.kind, 'what', c.what, 'who', c.who, 'why', c.why) order by c.at desc), '[]')
+  from (
+    (select h.changed_at as at, 'setting' as kind,
+      format('%s %s', h.key, case
+        when h.after is null then 'removed'
+        when h.before is null then 'set to ' || left(h.after ->> 'value', 80)
+        when h.before ->> 'value' is distinct from h.after ->> 'value'
+          then left(h.before ->> 'value', 80) || ' → ' || left(h.after ->> 'value', 80)
+        when h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}'
+          then format('%s %% → %s %%', coalesce(h.before #>> '{metadata,rollout_percentage}', '100'),
+            coalesce(h.after #>> '{metadata,rollout_percentage}', '100'))
+        when h.before #> '{metadata,schedule}' is distinct from h.after #> '{metadata,schedule}' then 'schedule changed'
+        else 'metadata changed' end || case
+        -- Whoever turned it off ought to know; the clock's own turning on takes the time away as well.
+        when h.after ->> 'value' = 'false' and h.before #> '{metadata,schedule,on_at}' is not null
+          and h.after #> '{metadata,schedule,on_at}' is null then ', no longer turned on by the clock'
+        else '' end) as what,
+      h.changed_by as who, h.reason as why
+    from public.settings_history h order by h.changed_at desc limit p_limit)
+    union all
+    (select e.at, 'rollout', format('%s %s: %s', r.flag_key, e.kind, e.message), e.actor, coalesce(e.reason, e.rule)
+    from public.rollout_events e join public.rollouts r on r.id = e.rollout_id
+    where e.kind <> 'checked' order by e.id desc limit p_limit)
+    union all
+    (select b.recorded_at, 'rollback', format('level %s: %s%s', b.level, b.target, case when b.ok then '' else ', not verified' end),
+      b.recorded_by, b.reason
+    from public.rollback_events b order by b.recorded_at desc limit p_limit)
+    union all
+    -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
+    (select r.updated_at, 'route', format('route %s %s%s', r.name, case when r.version = 1 then 'added' else 'changed' end,
+      case when r.active then '' else ', is off' end), r.updated_by, null
+    from public.routes r order by r.updated_at desc limit p_limit)
+    union all
+    (select d.updated_at, 'destination', format('destination %s %s', d.name, case
+      when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'changed, is active' end), d.updated_by, null
+    from public.destinations d order by d.updated_at desc limit p_limit)
+    union all
+    (select s.updated_at, 'segment', format('segment %s %s', s.key, case
+      when h.version is null then 'set' else format('+%s −%s', cardinality(h.added), cardinality(h.removed)) end), s.updated_by, h.reason
+    from public.segments s left join public.segment_history h on h.segment_key = s.key and h.version = s.version
+    order by s.updated_at desc limit p_limit)
+    order by at desc limit p_limit
+  ) c
+$function$;
+
+-- What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch
+-- refused, Meta's code, our word and the status): [{where, code, n, last_at}].
+CREATE OR REPLACE FUNCTION private.recent_errors(p_from timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('where', e.place, 'code', e.code, 'n', e.n, 'last_at', e.last_at) order by e.n desc, e.place, e.code), '[]')
+  from (
+    select split_part(m.label, ' ', 1) as place, split_part(m.label, ' ', 2) as code, sum(m.n) as n, max(m.last_at) as last_at
+    from public.measurements m
+    where m.name = 'request' and m.minute >= p_from and split_part(m.label, ' ', 2) >= '400'
+    group by 1, 2
+    union all
+    select 'Graph API', m.label, sum(m.n), max(m.last_at)
+    from public.measurements m where m.name = 'graph' and m.label <> 'sent' and m.minute >= p_from
+    group by m.label
+    union all
+    select d.name, split_part(split_part(a.error, ':', 1), ' ', 1) || coalesce(' ' || a.status, ''), count(*), max(a.at)
+    from public.delivery_attempts a
+    join public.deliveries x on x.id = a.delivery_id
+    join public.destinations d on d.id = x.destination_id
+    where a.at >= p_from and a.outcome <> 'delivered'
+    group by 1, 2
+  ) e
+$function$;
+grant execute on function private.recent_errors(p_from timestamp with time zone) to service_role;
+
+-- A flag's outcomes a minute over the last 7 days, both arms, and which share failed or took longer than p_late_ms;
+-- null where nothing was counted.
+CREATE OR REPLACE FUNCTION private.recent_traffic(p_flag_key text, p_late_ms integer, p_now timestamp with time zone, OUT per_minute double precision, OUT failure_rate double precision, OUT late_rate double precision)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with recent as (
+    select m.* from public.flag_metrics m
+    where m.flag_key = p_flag_key and m.minute > p_now - interval '7 days' and m.minute <= p_now
+  ), arms as (
+    -- How it fares without the flag, where anybody has been without it; else how it fares.
+    select * from recent where arm = 'off' or not exists (select from recent r where r.arm = 'off')
+  )
+  select (select sum(n) / greatest(1, date_part('epoch', p_now - min(minute)) / 60) from recent),
+    (select sum(failed)::double precision / nullif(sum(n), 0) from arms),
+    (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
+$function$;
+
+-- Notes that these flags were asked for. A flag's row changes once an hour at most.
+CREATE OR REPLACE FUNCTION private.record_evaluations(p_flags text[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.flag_evaluations as e (flag_key, first_at, last_at)
+  select distinct f.key, p_now, p_now from unnest(p_flags) as f (key) order by f.key
+  on conflict on constraint flag_evaluations_pkey do update
+    set last_at = excluded.last_at where e.last_at < excluded.last_at - interval '50 minutes'
+$function$;
+grant execute on function private.record_evaluations(p_flags text[], p_now timestamp with time zone) to service_role;
+
+-- Trigger, after insert or delete of segment_members: moves each segment's version and writes segment_history.
+CREATE OR REPLACE FUNCTION private.record_members()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_key text;
+  v_ids text[];
+  v_version bigint;
+begin
+  for v_key, v_ids in
+    select c.segment_key, array_agg(c.subject_id order by c.subject_id) from changed c
+    group by c.segment_key order by c.segment_key
+  loop
+    update public.segments s
+    set version = s.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+    where s.key = v_key returning s.version into v_version;
+    insert into public.segment_history (segment_key, version, added, removed, changed_at, changed_by, reason)
+    values (v_key, v_version, case when tg_op = 'INSERT' then v_ids else '{}' end,
+      case when tg_op = 'DELETE' then v_ids else '{}' end, clock_timestamp(), private.actor(),
+      nullif(current_setting('gatelink.reason', true), ''));
+  end loop;
+  return null;
+end $function$;
+
+-- The outcomes part of record_outcomes, with the time given.
+CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le)
+  select o.flag, g.minute, o.arm, sum(o.n), sum(o.failed), sum(o.timed), sum(o.ms), (
+    select array_agg(t.total order by t.i) from (
+      select e.i, sum(e.count::integer)::integer as total
+      from unnest(array_agg(o.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
+      group by e.i) t)
+  from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
+    ms bigint, le jsonb)
+  cross join lateral (
+    select least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
+      date_trunc('minute', p_now)) as minute
+  ) g
+  group by o.flag, g.minute, o.arm
+  order by 1, 2, 3
+  on conflict on constraint flag_metrics_pkey do update
+    set n = m.n + excluded.n, failed = m.failed + excluded.failed, timed = m.timed + excluded.timed,
+      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le)
+$function$;
+grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
+
+-- Writes a route's version of now into its history, unless it is there.
+CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  insert into public.route_history (route_id, version, name, priority, condition, mode, destinations, flag_key,
+    sticky_minutes, active, changed_at, changed_by)
+  select r.id, r.version, r.name, r.priority, r.condition, r.mode, array(
+      select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
+      where x.route_id = r.id order by x.position),
+    r.flag_key, r.sticky_minutes, r.active, r.updated_at, r.updated_by
+  from public.routes r where r.id = p_id
+  on conflict on constraint route_history_pkey do nothing
+$function$;
+
+-- Trigger, after insert, update or delete of settings: writes settings_history.
+CREATE OR REPLACE FUNCTION private.record_setting()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.settings_history (key, version, before, after, changed_at, changed_by, reason)
+  values (
+    coalesce(new.key, old.key),
+    coalesce(new.version, old.version + 1),
+    case when tg_op <> 'INSERT' then jsonb_build_object('value', old.value, 'metadata', old.metadata) end,
+    case when tg_op <> 'DELETE' then jsonb_build_object('value', new.value, 'metadata', new.metadata) end,
+    coalesce(new.updated_at, clock_timestamp()),
+    private.actor(),
+    nullif(current_setting('gatelink.reason', true), ''));
+  return null;
+end $function$;
+
+-- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
+-- histories append-only.
+CREATE OR REPLACE FUNCTION private.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  raise exception '% on %.% is refused: it would leave a gap in the history',
+    lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
+end $function$;
+
+-- Raises GL409 when this user is the only admin left. Holds a lock on the team until the transaction ends.
+CREATE OR REPLACE FUNCTION private.refuse_losing_last_admin(p_user_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  lock table public.team_members in share row exclusive mode;
+  if exists (select from public.team_members where user_id = p_user_id and role = 'admin')
+    and not exists (select from public.team_members where user_id <> p_user_id and role = 'admin') then
+    raise exception 'the last admin cannot be removed' using errcode = 'GL409',
+      hint = 'Make somebody else admin first.';
+  end if;
+end $function$;
+
+-- Ends a lane's lease and makes it due with its first open delivery.
+CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update private.delivery_lanes l
+  set lease = null, due_at = (
+    select d.next_attempt_at from public.deliveries d
+    where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and d.state in ('pending', 'leased')
+    order by d.seq limit 1)
+  where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
+end $function$;
+grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
+
+-- Ends a lane's lease and makes it due with its first open message, not before the pair's pace allows. The caller
+-- holds the lane's lock from an earlier statement (see release_lane).
+CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  update private.outbound_lanes l
+  set lease = null, due_at = (
+    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.number_id)) from public.outbound_messages o
+    where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
+    order by o.id limit 1)
+  where l.conversation_id = p_conversation_id;
+end $function$;
+grant execute on function private.release_outbound_lane(p_conversation_id uuid) to service_role;
+
+-- Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team
+-- member of this role or a higher one. First line of each function that people call.
+CREATE OR REPLACE FUNCTION private.require_role(p_role text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_caller text := private.caller();
+begin
+  if v_caller = current_user or pg_has_role(v_caller, 'service_role', 'usage')
+    or (v_caller = 'authenticated' and private.has_role(p_role)) then
+    return;
+  end if;
+  raise exception 'this needs the team role % or a secret key', p_role using errcode = '42501';
+end $function$;
+grant execute on function private.require_role(p_role text) to service_role;
+
+-- Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.
+CREATE OR REPLACE FUNCTION private.reserved_link_codes()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array[
+    'admin', 'api', 'app', 'apps', 'assets', 'auth', 'bulk', 'claim', 'deeplinks', 'diagnostics', 'export', 'favicon',
+    'flags', 'functions', 'health', 'import', 'index', 'l', 'link', 'links', 'login', 'logout', 'metrics', 'new', 'null',
+    'qr', 'rest', 'robots', 'simulator', 'sitemap', 'static', 'stats', 'status', 'storage', 'undefined', 'wa-router',
+    'wa-send', 'wa-webhook', 'well-known', 'www']
+$function$;
+grant execute on function private.reserved_link_codes() to service_role;
+
+-- The person that these ids name, made, moved or merged as needed. The caller holds the contacts' lock
+-- (private.lock_contacts).
+CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text, p_prev_phone text, p_prev_bsuid text, p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid := coalesce(
+    private.identity_holder(p_channel, 'bsuid', p_prev_bsuid), private.identity_holder(p_channel, 'phone', p_prev_phone),
+    private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid));
+  v_notice boolean := p_prev_bsuid is not null or p_prev_phone is not null;
+  v_other uuid;
+  v_bsuid text;
+  v_other_bsuid text;
+  v_keep uuid;
+begin
+  for v_other in
+    select distinct holder from unnest(array[
+      private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid),
+      private.identity_holder(p_channel, 'phone', p_phone),
+      case when p_phone is null and p_bsuid is null and p_parent_bsuid is null
+        then private.identity_holder(p_channel, 'username', p_username) end]) as holder
+    where holder is not null order by holder
+  loop
+    select i.value into v_other_bsuid from public.contact_identities i
+    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
+    if v_contact is null then
+      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      if v_notice or p_bsuid is null or v_other_bsuid is null or v_other_bsuid = p_bsuid then
+        v_contact := v_other;
+      end if;
+    elsif v_other <> v_contact then
+      select i.value into v_bsuid from public.contact_identities i
+      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
+      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
+        or (v_notice and v_other_bsuid is not distinct from p_bsuid) then
+        v_keep := least(v_contact, v_other); -- ids sort by age
+        -- Through a notice the previous user id is over; the new one must survive the merge.
+        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
+          update public.contact_identities set valid_to = greatest(p_at, valid_from)
+          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
+        end if;
+        perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
+        v_contact := v_keep;
+      end if;
+    end if;
+  end loop;
+
+  if v_contact is null then
+    insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
+  elsif p_name is not null then
+    update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
+  end if;
+  perform private.hold_identity(v_contact, p_channel, 'phone', p_phone, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'bsuid', p_bsuid, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'parent_bsuid', p_parent_bsuid, p_at);
+  perform private.hold_identity(v_contact, p_channel, 'username', p_username, p_at);
+  return v_contact;
+end $function$;
+grant execute on function private.resolve_contact(p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text, p_prev_phone text, p_prev_bsuid text, p_at timestamp with time zone) to service_role;
+
+-- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
+-- For the clock.
+CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET work_mem TO '32MB'
+AS $function$
+declare
+  v_day date;
+  v_from timestamptz;
+  v_to timestamptz;
+  v_done bigint;
+  v_count bigint := 0;
+begin
+  loop
+    select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone 'UTC')::date;
+    exit when v_day is null or v_count >= p_limit;
+    v_from := v_day::timestamp at time zone 'UTC';
+    v_to := (v_day + 1)::timestamp at time zone 'UTC';
+    with over as (
+      select distinct n.code from public.click_counts n where n.day = v_day order by n.code limit p_limit - v_count
+    ), gone as (
+      -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
+      delete from public.click_counts n using over where n.code = over.code and n.day = v_day
+      returning n.code, n.human, n.bot, n.preview, n.prefetch
+    ), counted as (
+      select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
+        sum(g.prefetch)::bigint as prefetch
+      from gone g group by g.code
+    ), humans as (
+      select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+      from public.clicks c join over on over.code = c.code
+      where c.at >= v_from and c.at < v_to and c.verdict = 'human'
+    ), visitors as (
+      select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
+    ), named as (
+      -- Of these columns one is grouped by, and the others are null.
+      select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
+        coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+      from humans h
+      group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
+    ), ranked as (
+      select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
+    ), groups as (
+      select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
+        jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
+      from ranked r
+      where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
+      group by r.code
+    ), summed as (
+      insert into public.click_days as d (
+        code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
+      select c.code, v_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
+        coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
+      from counted c
+      left join visitors v on v.code = c.code
+      left join groups g on g.code = c.code
+      on conflict on constraint click_days_pkey do update
+        set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
+          prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
+          countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
+      returning 1
+    )
+    select count(*) into v_done from summed;
+    v_count := v_count + v_done;
+    exit when v_done = 0;
+  end loop;
+  return v_count;
+end $function$;
+grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- What to do now, in a sentence, for whoever is told of an event.
+CREATE OR REPLACE FUNCTION private.rollout_advice(p_kind text, p_rule text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when p_kind = 'started' then 'Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.'
+    when p_kind = 'advanced' then 'Nothing, unless people complain: then pause or roll back.'
+    when p_kind = 'resumed' then 'Nothing: the stage began anew.'
+    when p_kind = 'paused' then 'Find out what is wrong, then resume or roll back. The guard still rolls back by itself.'
+    when p_kind = 'completed' then 'Let it stand for some days, then take the flag out of the code and mark it as launched in docs/flags.md.'
+    when p_kind = 'held' then case p_rule
+      when 'no_data' then 'Nobody met the feature lately, or outcomes no longer arrive: see whether the functions run and the feature is used.'
+      when 'samples' then 'Wait: there is too little traffic for this stage. Advance by hand if you know enough.'
+      when 'error_rate' then 'Look at the failures with the flag on. Wait for more outcomes, mend it, or roll back.'
+      else 'Look at what is slow with the flag on. Wait for more outcomes, mend it, or roll back.' end
+    when p_kind = 'paged' then case
+      when p_rule = 'overdue' then 'The stage lasts longer than planned: decide whether to advance by hand, to wait or to roll back.'
+      when p_rule = 'flag_changed_by_hand' then 'The rollout is paused. Resume it to set the stage''s percentage again, or roll back.'
+      when p_rule = 'guard_failed' then 'The guard cannot judge this rollout, and nothing moves until it can: see the message, pause or roll back by hand.'
+      when p_rule in ('error_rate_unclear', 'p95_unclear') then 'There is too little without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if it is the flag. The stage begins anew.'
+      else 'It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage begins anew.' end
+    when p_kind = 'rolled_back' then 'The flag is off. Look into the evidence and the logs, mend it, and begin again with a new rollout.'
+    else '' end
+$function$;
+
+-- Locks a rollout that is at this version and in one of these states; GL404 or GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[])
+ RETURNS rollouts
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rollout public.rollouts;
+begin
+  select * into v_rollout from public.rollouts r where r.id = p_id for update;
+  if v_rollout.id is null then
+    raise exception 'there is no rollout %', p_id using errcode = 'GL404';
+  elsif v_rollout.version is distinct from p_expected_version then
+    raise exception 'rollout % is at version %, not %', p_id, v_rollout.version, p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  elsif v_rollout.state <> all (p_states) then
+    raise exception 'rollout % is %', p_id, v_rollout.state using errcode = 'GL409',
+      hint = 'This needs it to be ' || array_to_string(p_states, ' or ') || '.';
+  end if;
+  return v_rollout;
+end $function$;
+
+-- The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from.
+-- p_taken is what came of taking those minutes into rollouts.guard, where that was done already.
+CREATE OR REPLACE FUNCTION private.rollout_evidence(p_rollout rollouts, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken DEFAULT NULL::private.guard_taken)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(p_rollout);
+  v_watch jsonb := private.guard_watch(v_stage);
+  v_criteria jsonb := private.guard_criteria(v_stage);
+  v_taken private.guard_taken := p_taken;
+begin
+  -- What the guard has just taken in is all of it when it began where the last evidence ended.
+  if (v_taken).state is null or p_rollout.guard <> p_rollout.checkpoint then
+    v_taken := private.guard_take(p_rollout.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, p_rollout.checkpoint, p_to);
+  end if;
+  return jsonb_build_object('guard', 1, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
+    'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
+    'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
+    'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,
+      private.epoch_ms(p_rollout.stage_started_at), private.epoch_ms(p_now)) end);
+end $function$;
+
+-- What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples,
+-- overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.
+CREATE OR REPLACE FUNCTION private.rollout_plan_faults(p_plan jsonb)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_faults text[];
+begin
+  if not private.object_keys_within(p_plan, array['name', 'stages'])
+    or (p_plan ? 'name' and not coalesce(jsonb_typeof(p_plan -> 'name') = 'string' and char_length(p_plan ->> 'name') between 1 and 60, false))
+    or jsonb_typeof(p_plan -> 'stages') is distinct from 'array'
+    or jsonb_array_length(p_plan -> 'stages') not between 1 and 20 then
+    return array['a plan has a name of 1 to 60 characters, or none, and 1 to 20 stages'];
+  end if;
+  select array_agg(format('stages.%s: %s', s.i - 1, f.fault) order by s.i) into v_faults
+  from jsonb_array_elements(p_plan -> 'stages') with ordinality as s (stage, i), private.rollout_stage_faults(s.stage) as f (fault);
+  if v_faults is not null then
+    return v_faults;
+  end if;
+  select array_agg(r.fault) into v_faults
+  from (
+    select count(distinct s.stage ->> 'name') = count(*) as names,
+      bool_and(s.percentage >= s.before) as grows, max(s.percentage) = 100 as ends
+    from (
+      select e.stage, (e.stage ->> 'percentage')::numeric as percentage,
+        lag((e.stage ->> 'percentage')::numeric, 1, 0) over (order by e.i) as before
+      from jsonb_array_elements(p_plan -> 'stages') with ordinality as e (stage, i)
+    ) s
+  ) p
+  cross join lateral (values
+    (p.names, 'stages: two have the same name'),
+    (p.grows, 'stages: a percentage is below the one before'),
+    (p.ends, 'stages: the last one is not for everybody')
+  ) as r (kept, fault)
+  where r.kept is not true;
+  return coalesce(v_faults, '{}');
+end $function$;
+grant execute on function private.rollout_plan_faults(p_plan jsonb) to service_role;
+
+-- The stage that a rollout is in.
+CREATE OR REPLACE FUNCTION private.rollout_stage(p_rollout rollouts)
+ RETURNS rollout_stages
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select s from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage
+$function$;
+
+-- What is wrong with one stage of a plan; nothing when it is sound.
+CREATE OR REPLACE FUNCTION private.rollout_stage_faults(p_stage jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select f.fault
+  from (select p_stage -> 'advance_when' as go, p_stage -> 'roll_back_when' as back,
+    p_stage #> '{roll_back_when,plain}' as plain) s
+  cross join lateral (values
+    (private.object_keys_within(p_stage, array['name', 'percentage', 'user_ids', 'segments', 'hold_minutes', 'min_samples',
+      'overdue_minutes', 'advance_when', 'roll_back_when']), 'a stage has other members than it may'),
+    (coalesce(jsonb_typeof(p_stage -> 'name') = 'string' and char_length(p_stage ->> 'name') between 1 and 60, false),
+      'name: 1 to 60 characters'),
+    (private.is_number(p_stage -> 'percentage', 0, 100, 2), 'percentage: 0 to 100 in steps of 0.01'),
+    (not p_stage ? 'user_ids' or private.is_text_list(p_stage -> 'user_ids', 1000), 'user_ids: at most 1000 ids'),
+    (not p_stage ? 'segments' or private.is_text_list(p_stage -> 'segments', 20), 'segments: at most 20 keys'),
+    (p_stage -> 'percentage' <> '0' or coalesce(p_stage -> 'user_ids', '[]') <> '[]' or coalesce(p_stage -> 'segments', '[]') <> '[]',
+      'percentage: a stage for nobody needs user_ids or segments'),
+    (private.is_number(p_stage -> 'hold_minutes', 1, 129600, 0), 'hold_minutes: 1 to 129600'),
+    (private.is_number(p_stage -> 'min_samples', 0, 10000000, 0), 'min_samples: 0 to 10000000'),
+    (not p_stage ? 'overdue_minutes' or (private.is_number(p_stage -> 'overdue_minutes', 1, 259200, 0)
+      and p_stage -> 'overdue_minutes' > p_stage -> 'hold_minutes'), 'overdue_minutes: more than hold_minutes, at most 259200'),
+    (private.object_keys_within(s.go, array['no_errors', 'error_rate_below', 'p95_ms_below']),
+      'advance_when: no_errors, error_rate_below, p95_ms_below'),
+    (not coalesce(s.go ? 'no_errors', false) or s.go -> 'no_errors' = 'true', 'advance_when.no_errors: true, or left out'),
+    (not coalesce(s.go ? 'error_rate_below', false) or private.is_number(s.go -> 'error_rate_below', 0.00001, 0.99),
+      'advance_when.error_rate_below: 0.00001 to 0.99'),
+    (not coalesce(s.go ? 'p95_ms_below', false) or private.is_edge(s.go -> 'p95_ms_below'),
+      'advance_when.p95_ms_below: one of the latencies that are counted'),
+    (private.object_keys_within(s.back, array['error_rate_above', 'p95_ms_above', 'plain']) and s.back <> '{}',
+      'roll_back_when: at least one of error_rate_above, p95_ms_above, plain'),
+    (not coalesce(s.back ? 'error_rate_above', false) or private.is_number(s.back -> 'error_rate_above', 0.00001, 0.5),
+      'roll_back_when.error_rate_above: 0.00001 to 0.5'),
+    (not coalesce(s.back ? 'p95_ms_above', false) or private.is_edge(s.back -> 'p95_ms_above'),
+      'roll_back_when.p95_ms_above: one of the latencies that are counted'),
+    (not coalesce(s.back ? 'plain', false) or (
+      private.object_keys_within(s.plain, array['minutes', 'min_samples', 'error_rate_above', 'mean_ms_above'])
+      and private.is_number(s.plain -> 'minutes', 1, 60, 0) and private.is_number(s.plain -> 'min_samples', 1, 1000000, 0)
+      and (s.plain ? 'error_rate_above' or s.plain ? 'mean_ms_above')
+      and (not s.plain ? 'error_rate_above' or private.is_number(s.plain -> 'error_rate_above', 0.00001, 0.99))
+      and (not s.plain ? 'mean_ms_above' or private.is_number(s.plain -> 'mean_ms_above', 1, 60000))),
+      'roll_back_when.plain: minutes (1 to 60), min_samples, and error_rate_above or mean_ms_above'),
+    (coalesce(s.go -> 'error_rate_below' <= s.back -> 'error_rate_above', true),
+      'advance_when.error_rate_below: not above roll_back_when.error_rate_above'),
+    (coalesce(s.go -> 'p95_ms_below' <= s.back -> 'p95_ms_above', true),
+      'advance_when.p95_ms_below: not above roll_back_when.p95_ms_above')
+  ) as f (kept, fault)
+  where f.kept is not true
+$function$;
+
+-- A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or
+-- segments of the internal stage are given, or canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least). Null for
+-- another name.
+CREATE OR REPLACE FUNCTION private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_name
+    when 'standard' then jsonb_build_object('name', 'standard', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.name, 'percentage', t.percentage, 'hold_minutes', t.hold, 'min_samples', t.samples,
+          'advance_when', t.go, 'roll_back_when', t.back)
+        || case when t.overdue is not null then jsonb_build_object('overdue_minutes', t.overdue) else '{}' end
+        || case when t.i = 1 then jsonb_strip_nulls(jsonb_build_object('user_ids', p_user_ids, 'segments', p_segments)) else '{}' end
+        order by t.i)
+      from (values
+        (1, 'internal', 0, 1440, 20, null, '{"no_errors": true}'::jsonb, '{"error_rate_above": 0.05}'::jsonb),
+        (2, 'beta', 10, 5760, 300, null, '{"error_rate_below": 0.01, "p95_ms_below": 500}', '{"error_rate_above": 0.02}'),
+        (3, '25 %', 25, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
+        (4, '50 %', 50, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
+        (5, '75 %', 75, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
+        (6, '100 %', 100, 2880, 600, 4320, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}'),
+        (7, 'full', 100, 4320, 600, null, '{"error_rate_below": 0.005, "p95_ms_below": 400}', '{"error_rate_above": 0.01, "p95_ms_above": 1000}')
+      ) as t (i, name, percentage, hold, samples, overdue, go, back)))
+    when 'canary' then jsonb_build_object('name', 'canary', 'stages', (
+      select jsonb_agg(jsonb_build_object('name', t.percentage || ' %', 'percentage', t.percentage, 'hold_minutes', t.hold,
+          'min_samples', 3000, 'advance_when', '{"error_rate_below": 0.001}'::jsonb,
+          'roll_back_when', '{"error_rate_above": 0.01, "plain": {"minutes": 5, "min_samples": 20, "mean_ms_above": 500}}'::jsonb)
+        order by t.percentage)
+      from (values (1, 30), (5, 30), (10, 30), (25, 60), (50, 60), (100, 120)) as t (percentage, hold)))
+  end
+$function$;
+grant execute on function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) to service_role;
+
+-- Whether such an event was written since then: nobody wants the same page every minute.
+CREATE OR REPLACE FUNCTION private.rollout_told(p_id uuid, p_stage integer, p_kind text, p_rule text, p_since timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.rollout_events e
+    where e.rollout_id = p_id and e.at > p_since and e.stage = p_stage and e.kind = p_kind and e.rule = p_rule)
+$function$;
+
+-- Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.
+CREATE OR REPLACE FUNCTION private.route_at(p_id uuid, p_version integer)
+ RETURNS routes
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_route public.routes;
+begin
+  select * into v_route from public.routes r where r.id = p_id for update;
+  if not found then
+    raise exception 'there is no such route' using errcode = 'GL404';
+  end if;
+  if v_route.version is distinct from p_version then
+    raise exception 'route % is at version %, not %', v_route.name, v_route.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  return v_route;
+end $function$;
+
+-- Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many
+-- minutes. For the clock.
+CREATE OR REPLACE FUNCTION private.sample_minutes(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_from timestamptz;
+  v_to timestamptz := date_trunc('minute', p_now - interval '20 seconds');
+begin
+  -- Two clocks at once would count twice.
+  perform pg_advisory_xact_lock(hashtext('gatelink.sample_minutes'));
+  select max(m.minute) + interval '1 minute' into v_from
+  from public.measurements m where m.name = 'messages' and m.label = 'in' and m.minute > '-infinity';
+  v_from := coalesce(v_from, v_to - interval '1 minute');
+  -- After an outage: an hour at a time.
+  v_to := least(v_to, v_from + interval '1 hour');
+  if v_from >= v_to then
+    return 0;
+  end if;
+  with counted (name, label, minute, n) as (
+    select 'messages', d.direction, g.minute, coalesce(c.n, 0)
+    from generate_series(v_from, v_to - interval '1 minute', interval '1 minute') as g (minute)
+    cross join (values ('in'), ('out')) as d (direction)
+    left join private.count_messages(v_from, v_to) c on c.minute = g.minute and c.direction = d.direction
+    union all
+    select 'updates', e.field || ' ' || e.kind, date_trunc('minute', e.received_at), count(*)
+    from public.webhook_events e where e.received_at >= v_from and e.received_at < v_to
+    group by 2, 3
+    union all
+    select 'clicks', c.verdict || ' ' || c.target, date_trunc('minute', c.at), count(*)
+    from public.clicks c where c.at >= v_from and c.at < v_to
+    group by 2, 3
+  )
+  insert into public.measurements as m (name, label, minute, n, last_at)
+  select c.name, c.label, w.minute, sum(c.n), p_now
+  from counted c cross join lateral (values ('-infinity'::timestamptz), (c.minute)) as w (minute)
+  group by 1, 2, 3 order by 1, 2, 3
+  on conflict on constraint measurements_pkey do update set n = m.n + excluded.n, last_at = excluded.last_at;
+  return (extract(epoch from v_to - v_from) / 60)::integer;
+end $function$;
+
+-- How many outcomes it takes until a rate is surely below a limit, failures coming as they usually do; null where it
+-- never is.
+CREATE OR REPLACE FUNCTION private.samples_needed(p_rate double precision, p_limit double precision)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_low bigint := 0;
+  v_high bigint := 1;
+  v_middle bigint;
+begin
+  if p_rate >= p_limit then
+    return null;
+  end if;
+  while not private.surely_below(ceil(p_rate * v_high)::bigint, v_high, p_limit) loop
+    v_low := v_high;
+    v_high := v_high * 2;
+    if v_high > 100000000 then
+      return null;
+    end if;
+  end loop;
+  while v_high - v_low > 1 loop
+    v_middle := (v_low + v_high) / 2;
+    if private.surely_below(ceil(p_rate * v_middle)::bigint, v_middle, p_limit) then
+      v_high := v_middle;
+    else
+      v_low := v_middle;
+    end if;
+  end loop;
+  return v_high;
+end $function$;
+
+-- Schedules clock_jobs in pg_cron; answers how many, 0 where there is no pg_cron. Repeating it changes nothing.
+CREATE OR REPLACE FUNCTION private.schedule_clock()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_job record;
+  v_count integer := 0;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
+    return 0;
+  end if;
+  for v_job in select * from private.clock_jobs() loop
+    execute format('select cron.schedule(%L, %L, %L)', v_job.name,
+      case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
+        when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
+      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $function$;
+
+-- Locks a segment that is at this version; GL409 when it is not.
+CREATE OR REPLACE FUNCTION private.segment_at(p_key text, p_expected_version bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_version bigint;
+begin
+  select version into v_version from public.segments s where s.key = p_key for update;
+  if v_version is distinct from p_expected_version then
+    raise exception 'segment % is at version %, not %', p_key, coalesce(v_version, 0), p_expected_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+end $function$;
+
+-- The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several
+-- numbers and no earlier conversation), unknown_number, unknown_message.
+CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_contact uuid;
+  v_number text := p_item ->> 'number_id';
+  v_conversation uuid;
+begin
+  -- A receipt names the message that was read, and that has a conversation.
+  if p_item #>> '{message,type}' = 'read' then
+    select m.conversation_id into v_conversation from public.messages m
+    where m.provider_id = p_item #>> '{message,message_id}' and m.direction = 'in' order by m.seq desc limit 1;
+    return case when v_conversation is null then '{"error": "unknown_message"}'
+      else jsonb_build_object('id', v_conversation) end;
+  end if;
+
+  v_contact := coalesce(private.identity_holder('whatsapp', 'phone', p_item ->> 'phone'),
+    private.identity_holder('whatsapp', 'bsuid', p_item ->> 'bsuid'));
+  if v_number is null and v_contact is not null then
+    select c.number_id into v_number from public.conversations c
+    where c.contact_id = v_contact order by c.last_message_at desc nulls last limit 1;
+  end if;
+  if v_number is null then
+    select case when count(*) = 1 then min(n.id) end into v_number from public.wa_numbers n;
+    if v_number is null then
+      return '{"error": "from_required"}';
+    end if;
+  elsif not exists (select from public.wa_numbers n where n.id = v_number) then
+    return '{"error": "unknown_number"}';
+  end if;
+
+  if v_contact is null then
+    perform private.lock_contacts();
+    v_contact := private.resolve_contact('whatsapp', p_item ->> 'phone', p_item ->> 'bsuid', null, null, null, null, null, now());
+  end if;
+  insert into public.conversations (number_id, contact_id) values (v_number, v_contact)
+  on conflict (channel, number_id, contact_id) do nothing;
+  select c.id into v_conversation from public.conversations c
+  where c.channel = 'whatsapp' and c.number_id = v_number and c.contact_id = v_contact;
+  return jsonb_build_object('id', v_conversation);
+end $function$;
+grant execute on function private.send_conversation(p_item jsonb) to service_role;
+
+-- Moves a destination's circuit after some attempts: any success closes it, ten failures in a row open it, the
+-- failure of its probe opens it again.
+CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_opens boolean;
+begin
+  if p_succeeded then
+    update public.destinations
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
+    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+  elsif p_failures > 0 then
+    update public.destinations set circuit_failures = circuit_failures + p_failures
+    where id = p_destination_id
+    returning case when circuit_open_until is null then circuit_failures >= 10
+      else circuit_probe = any (p_failed_leases) end into v_opens;
+    if v_opens then
+      update public.destinations
+      set circuit_trips = circuit_trips + 1, circuit_probe = null,
+        circuit_open_until = p_now + least(interval '1 hour', interval '30 seconds' * power(2, least(circuit_trips, 7)))
+      where id = p_destination_id;
+    end if;
+  end if;
+end $function$;
+grant execute on function private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone) to service_role;
+
+-- settle_deliveries with the time given.
+CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_result record;
+  v_reply record;
+  v_conversation public.conversations;
+  v_settled integer := 0;
+  v_replies integer := 0;
+  v_refused integer := 0;
+  v_answer jsonb;
+begin
+  -- Locks in the order that record_decisions takes them: conversations, then lanes.
+  perform from public.conversations
+  where id in (
+    select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
+    join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
+  order by id for update;
+  perform from private.delivery_lanes l
+  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  order by l.destination_id, l.conversation_id for update of l;
+
+  for v_result in
+    select r.*, d.destination_id, d.conversation_id, d.attempt
+    from jsonb_to_recordset(p_results) as r (
+      delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
+      retry_after_ms bigint, replies jsonb)
+    join public.deliveries d on d.id = r.delivery_id
+    join private.delivery_lanes l
+      on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
+    order by d.destination_id, d.conversation_id
+  loop
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, at)
+    values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
+      v_result.error, v_result.answer, p_now)
+    on conflict (delivery_id, attempt) do nothing;
+    update public.deliveries
+    set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
+      delivered_at = case when v_result.outcome = 'delivered' then p_now end,
+      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
+      last_error = v_result.error, updated_at = p_now
+    where id = v_result.delivery_id;
+    if v_result.outcome = 'delivered' then
+      for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
+        select * into v_conversation from public.conversations where id = v_result.conversation_id;
+        v_answer := private.enqueue_message(v_conversation,
+          v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
+        v_replies := v_replies + (v_answer ? 'id')::integer;
+        v_refused := v_refused + (v_answer ? 'error')::integer;
+      end loop;
+    end if;
+    perform private.release_lane(v_result.destination_id, v_result.conversation_id);
+    v_settled := v_settled + 1;
+  end loop;
+
+  perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
+  from (
+    select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
+      bool_or(r.outcome = 'delivered') as succeeded,
+      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+    from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
+    join public.deliveries d on d.id = r.delivery_id
+    group by d.destination_id order by d.destination_id
+  ) per;
+  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
+    'replies', v_replies, 'replies_refused', v_refused);
+end $function$;
+grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_outbound with the time given.
+CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_result record;
+  v_settled integer := 0;
+begin
+  perform from private.outbound_lanes l
+  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  order by l.conversation_id for update of l;
+  for v_result in
+    select r.*, o.conversation_id, o.number_id, o.message_id
+    from jsonb_to_recordset(p_results) as r (
+      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, throttled text)
+    join public.outbound_messages o on o.id = r.id
+    join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
+    order by o.conversation_id
+  loop
+    -- A status may have overtaken the answer: it stays.
+    update public.messages
+    set provider_id = coalesce(provider_id, v_result.provider_id),
+      status = case when status_rank > 0 then status when v_result.outcome = 'sent' then 'accepted'
+        when v_result.outcome = 'failed' then 'failed' else status end,
+      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 5 else status_rank end,
+      error = case when v_result.outcome = 'failed' then v_result.error else error end
+    where id = v_result.message_id and v_result.outcome <> 'retry';
+    update public.outbound_messages
+    set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
+      error = v_result.error, updated_at = p_now,
+      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+    where id = v_result.id;
+    if v_result.throttled = 'number' then
+      update public.wa_numbers
+      set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
+      where id = v_result.number_id;
+    end if;
+    perform private.release_outbound_lane(v_result.conversation_id);
+    v_settled := v_settled + 1;
+  end loop;
+  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
+end $function$;
+grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
+-- says.
+CREATE OR REPLACE FUNCTION private.stamp_setting()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_op = 'UPDATE' and new.key <> old.key then
+    raise exception 'a setting cannot be renamed: its history would break' using errcode = '23514';
+  end if;
+  -- A key that was deleted and comes back carries on counting, so a version read before the deletion
+  -- never fits what is there now.
+  new.version := 1 + case tg_op when 'UPDATE' then old.version
+    else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
+  new.updated_at := clock_timestamp();
+  new.updated_by := private.actor();
+  return new;
+end $function$;
+
+-- Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.
+CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+begin
+  if array_position(v_conversations, null) is not null then
+    insert into public.wa_numbers (id, display_number)
+    select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
+    order by u.number_id
+    on conflict (id) do nothing;
+    insert into public.conversations (number_id, contact_id)
+    select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    where v_conversations[u.ordinality] is null
+    order by 1, 2
+    on conflict (channel, number_id, contact_id) do nothing;
+    v_conversations := private.find_conversations(p_updates, p_contacts);
+  end if;
+
+  -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
+  -- so messages.seq, given below, is the order in which they are acknowledged.
+  perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+
+  with placed as (
+    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
+      v_conversations[u.ordinality] as conversation
+    from unnest(p_updates) with ordinality as u
+  ), stored as (
+    insert into public.messages (
+      conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      status, status_rank, error, traceparent, sent_at, created_at)
+    select p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.wamid, coalesce(p.type, 'unknown'),
+      p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
+      case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
+      p.error, p.traceparent, p.at, v_now
+    from placed p
+    order by coalesce(p.at, v_now), p.ord
+  )
+  update public.conversations c
+  set last_inbound_at = greatest(c.last_inbound_at, latest.inbound_at),
+    last_message_at = v_now,
+    unrouted_since = case when latest.inbound then coalesce(c.unrouted_since, v_now) else c.unrouted_since end
+  from (
+    select p.conversation,
+      bool_or(p.kind = 'message') as inbound,
+      -- The provider's clock opens the window, never beyond ours.
+      max(least(coalesce(p.at, v_now), v_now)) filter (where p.kind = 'message' and p.type is distinct from 'system') as inbound_at
+    from placed p group by p.conversation
+  ) latest
+  where c.id = latest.conversation;
+end $function$;
+grant execute on function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422
+-- for an empty id.
+CREATE OR REPLACE FUNCTION private.subject_ids(p_user_ids text[], p_phones text[])
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids text[] := coalesce(p_user_ids, '{}');
+  v_phone text;
+  v_contact uuid;
+begin
+  if exists (select from unnest(v_ids) as i (id) where i.id is null or char_length(i.id) not between 1 and 200) then
+    raise exception 'a user id has 1 to 200 characters' using errcode = 'GL422';
+  end if;
+  foreach v_phone in array coalesce(p_phones, '{}') loop
+    v_contact := private.identity_holder('whatsapp', 'phone', regexp_replace(v_phone, '[^0-9]', '', 'g'));
+    if v_contact is null then
+      raise exception 'nobody is known by the number that ends in %', right(v_phone, 4) using errcode = 'GL404',
+        hint = 'A person becomes known with the first message. Let them write once, or give the contact''s id.';
+    end if;
+    v_ids := v_ids || v_contact::text;
+  end loop;
+  return array(select distinct id from unnest(v_ids) as i (id) order by id);
+end $function$;
+
+-- Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).
+CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_limit double precision)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
+$function$;
+
+-- Takes p_cost from the limit p_key at p_now, all or nothing; for functions that limit in the same round trip as
+-- their work. Results as private.gcra gives them.
+CREATE OR REPLACE FUNCTION private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.rate_limits;
+begin
+  insert into public.rate_limits as r (key, tat, allowed)
+  select p_key, g.tat, g.allowed from private.gcra(null, p_now, p_rate, p_burst, p_cost) g
+  on conflict on constraint rate_limits_pkey do update
+    set (tat, allowed) =
+      (select g.tat, g.allowed from private.gcra(r.tat, p_now, p_rate, p_burst, p_cost) g)
+  returning r.* into v_row;
+  allowed := v_row.allowed;
+  -- What was allowed has been paid for already; what was refused is asked again to learn when.
+  select g.remaining, g.reset_ms, g.retry_after_ms into remaining, reset_ms, retry_after_ms
+  from private.gcra(v_row.tat, p_now, p_rate, p_burst, case when allowed then 0 else p_cost end) g;
+end $function$;
+grant execute on function private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- A JSON array of strings as an array of text; empty for null.
+CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array(select jsonb_array_elements_text(p_list))
+$function$;
+
+-- The conversations that wait longest for the router, but those held back at this configuration revision; null for
+-- none. Of those held at another one the longest held come first.
+CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+  select array_agg(w.id) from (
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision is null
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision < p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    union all
+    (select c.id, c.unrouted_since from public.conversations c
+    where c.unrouted_since is not null and c.held_revision > p_revision
+    order by c.held_revision, c.unrouted_since limit p_limit)
+    order by unrouted_since limit p_limit
+  ) w);
+end $function$;
+grant execute on function private.unrouted(p_revision bigint, p_limit integer) to service_role;
+
+-- A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.
+CREATE OR REPLACE FUNCTION private.uuid_v7()
+ RETURNS uuid
+ LANGUAGE plpgsql
+ PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_micros bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint;
+begin
+  return encode(
+    int8send((v_micros / 1000 << 16) | (7 << 12) | (v_micros % 1000 * 4096 / 1000))
+      || substr(uuid_send(gen_random_uuid()), 9),
+    'hex')::uuid;
+end $function$;
+grant execute on function private.uuid_v7() to service_role;
+
+-- The smallest UUID version 7 of that millisecond: ids of rows made since then are at or above it.
+CREATE OR REPLACE FUNCTION private.uuid_v7_from(p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select encode(substr(int8send(floor(extract(epoch from p_at) * 1000)::bigint), 3) || '\x70008000000000000000'::bytea, 'hex')::uuid
+$function$;
+grant execute on function private.uuid_v7_from(p_at timestamp with time zone) to service_role;
+
+-- What waits: {unrouted: {n conversations, held by a flag among them, oldest_seconds}, deliveries: {n,
+-- oldest_seconds}, outbound: {n, oldest_seconds}}. oldest_seconds is null where nothing waits.
+CREATE OR REPLACE FUNCTION private.waiting(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'unrouted', (
+      select jsonb_build_object('n', count(*), 'held', count(*) filter (where held_revision is not null),
+        'oldest_seconds', round(extract(epoch from p_now - min(unrouted_since)))::integer)
+      from public.conversations where unrouted_since is not null),
+    'deliveries', (
+      select jsonb_build_object('n', count(*), 'oldest_seconds', round(extract(epoch from p_now - min(created_at)))::integer)
+      from public.deliveries where state in ('pending', 'leased')),
+    'outbound', (
+      select jsonb_build_object('n', count(*), 'oldest_seconds', round(extract(epoch from p_now - min(created_at)))::integer)
+      from public.outbound_messages where state in ('queued', 'leased')))
+$function$;
+grant execute on function private.waiting(p_now timestamp with time zone) to service_role;
+
+-- What waits and why, the longest first: [{what, n, oldest_seconds, why}].
+CREATE OR REPLACE FUNCTION private.waiting_because(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('what', w.what, 'n', w.n, 'oldest_seconds', w.age, 'why', w.why) order by w.age desc nulls last), '[]')
+  from (
+    select 'conversations for the router' as what, count(*) as n,
+      round(extract(epoch from p_now - min(c.unrouted_since))) as age,
+      case when c.held_revision is not null then 'the flag wa_router.enabled is off for the contact' else 'the router has not come to it' end as why
+    from public.conversations c where c.unrouted_since is not null
+    group by c.held_revision is not null
+    union all
+    select 'deliveries to ' || d.name, q.n, q.age, case
+      when d.state = 'paused' then 'the destination is paused'
+      when d.circuit_open_until is not null then format('the destination keeps failing; one delivery probes it at %s',
+        to_char(d.circuit_open_until at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      when lane.due_at > p_now then format('tried again at %s', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      when d.rate_per_second is not null then format('at most %s a second', d.rate_per_second)
+      else 'due, and not taken yet' end
+    from public.destinations d
+    cross join lateral (
+      select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
+      from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+    left join lateral (
+      select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+      order by l.due_at limit 1) lane on true
+    where q.n > 0
+    union all
+    select 'messages to send from ' || n.id, q.n, q.age, case
+      when s.value is distinct from 'true' then 'the flag wa_send.enabled is off'
+      when n.send_tat > p_now + interval '1 second' then 'the number''s pace, or a pause that Meta asked for'
+      when lane.due_at > p_now then format('due at %s, by pace or retry', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+      else 'due, and not taken yet' end
+    from public.wa_numbers n
+    left join public.settings s on s.key = 'wa_send.enabled'
+    cross join lateral (
+      select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
+      from public.outbound_messages o where o.number_id = n.id and o.state in ('queued', 'leased')) q
+    left join lateral (
+      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) lane on true
+    where q.n > 0
+  ) w
+  where w.n > 0
+$function$;
+grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
+
+-- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
+-- is not set.
+CREATE OR REPLACE FUNCTION private.window_fallback()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'
+$function$;
+grant execute on function private.window_fallback() to service_role;
+
+-- The metadata of a flag that no clock turns on: as given, without schedule.on_at.
+CREATE OR REPLACE FUNCTION private.without_start(p_metadata jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_metadata -> 'schedule' ? 'on_at' and p_metadata -> 'schedule' ? 'off_at' then p_metadata #- '{schedule,on_at}'
+    when p_metadata -> 'schedule' ? 'on_at' then p_metadata - 'schedule'
+    else p_metadata end
+$function$;
+
+-- A message's words without link tokens, all of them, and the white space before each.
+CREATE OR REPLACE FUNCTION private.without_tokens(p_text text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
+$function$;
+grant execute on function private.without_tokens(p_text text) to service_role;
