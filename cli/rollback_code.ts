@@ -165,6 +165,14 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
       "Bring the database forward first: supabase db push.",
     );
   }
+  const { breaks } = await api.rpc<{ breaks: string | null }>("schema_state");
+  if (breaks !== null && breaks > newest) {
+    throw new CliError(
+      "refused",
+      `That commit is for the migration ${newest}, and the database refuses code that is older than ${breaks}.`,
+      `Take the database back first: gatelink rollback 4 ${newest}.`,
+    );
+  }
   const cut = (await irreversible()).filter(({ version }) => version <= has && !migrations.includes(version));
   refuseInVain(cut, 3, anyway);
 }
@@ -175,9 +183,13 @@ export async function healthy({ stack }: Api): Promise<string> {
   const said = await response.json() as {
     code?: string;
     status?: string;
-    database?: { needs: string; has: string | null };
+    database?: { needs: string; has: string | null; breaks: string | null };
   };
-  const schema = said.database ? `needs ${said.database.needs}, has ${said.database.has ?? "no record"}` : "";
+  const { database } = said;
+  const broken = database?.breaks != null && database.breaks > database.needs
+    ? `, must not run on ${database.breaks}`
+    : "";
+  const schema = database ? `needs ${database.needs}, has ${database.has ?? "no record"}${broken}` : "";
   if (response.ok) return `${said.status}; ${schema}`;
   throw new CliError("refused", `health answers ${response.status} ${said.code ?? ""}; ${schema}`);
 }

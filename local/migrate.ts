@@ -89,6 +89,15 @@ async function recordOf(sql: Sql): Promise<Recorded[]> {
     select version, to_jsonb(m) ->> 'name' as name from supabase_migrations.schema_migrations m`;
 }
 
+/** The newest migration of a database that older code must not run on. */
+async function breakingOf(sql: Sql): Promise<{ version: string; why: string } | undefined> {
+  const [{ kept }] = await sql`select to_regclass('private.schema_breaks') is not null as kept`;
+  if (!kept) return undefined;
+  const [newest] = await sql<{ version: string; why: string }[]>`
+    select version, why from private.schema_breaks order by version desc limit 1`;
+  return newest;
+}
+
 export interface MigrateOptions {
   /** What the database is called before its user. @default "This database" */
   place?: string;
@@ -100,6 +109,7 @@ export interface MigrateOptions {
 
 /**
  * What is to be applied to a database. Changes nothing.
+ * @throws StackError when it is newer, and breaks this version.
  * @throws ForeignDatabase when it has migrations that the folder does not, and is not merely newer.
  */
 export async function pendingMigrations(
@@ -107,9 +117,18 @@ export async function pendingMigrations(
   folder: string = MIGRATIONS,
   { place = "This database", remedy = "Give an empty one.", onNewer }: MigrateOptions = {},
 ): Promise<Migration[]> {
-  const { pending, unknown, newer } = standing(listMigrations(folder), await recordOf(sql));
-  if (newer) onNewer?.(unknown.at(-1)!);
-  // Failure policy: closed. On top of a database that others made, ours could do anything.
+  const files = listMigrations(folder);
+  const { pending, unknown, newer } = standing(files, await recordOf(sql));
+  if (newer) {
+    const breaks = await breakingOf(sql);
+    if (breaks !== undefined && breaks.version > files.at(-1)!.version) {
+      throw new StackError(
+        `${place} is of a newer version, and this one must not run on it: migration ${breaks.version} breaks what ` +
+          `came before it (${breaks.why}). Take that version. ${remedy}`,
+      );
+    }
+    onNewer?.(unknown.at(-1)!);
+  } // Failure policy: closed. On top of a database that others made, ours could do anything.
   else if (unknown.length > 0) throw new ForeignDatabase(unknown, { place, remedy });
   return pending;
 }

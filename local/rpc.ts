@@ -7,6 +7,7 @@
  * not known) is left to lite.
  */
 import postgres from "postgres";
+import { SCHEMA_HEADER } from "../supabase/functions/_shared/db/schema.ts";
 import { errorAnswer, isOutage, noticed, OUTAGE_ANSWER } from "./data_api_errors.ts";
 
 export interface RpcOptions {
@@ -45,18 +46,40 @@ const IN_LINE: ReadonlySet<string> = new Set(["ingest_updates"]);
 const PREFIX = "/rest/v1/rpc/";
 const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
 
+/**
+ * What a caller says of its version. PostgREST sets all headers for each call (request.headers); here the one that
+ * functions in SQL look at belongs to the connection, and callers of another version get connections of their own.
+ */
+const VERSION = { header: SCHEMA_HEADER, form: /^[0-9]{14}$/ } as const;
+
 /** Serves calls with the secret key on connections that are service_role throughout. */
 export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions): RpcPath {
-  const connect = (max: number) =>
+  const connect = (max: number, version: string) =>
     postgres(dbUrl, {
       max,
       connect_timeout: 5,
       onnotice: () => {},
-      connection: { role: "service_role", options: `-c request.jwt.claims={"role":"service_role"}` },
+      connection: {
+        role: "service_role",
+        options: `-c request.jwt.claims={"role":"service_role"}` +
+          (version === "" ? "" : ` -c request.headers={"${VERSION.header}":"${version}"}`),
+      },
       // Text in, text out: nothing here looks into JSON.
       types: { json: text(114), jsonb: text(3802) },
     });
-  const sql = connect(connections), line = connect(1);
+  const open = (version: string) => ({ sql: connect(connections, version), line: connect(1, version) });
+  /** For what has to be known of the functions themselves. */
+  const sql = connect(2, "");
+  const pools = new Map<string, ReturnType<typeof open>>();
+
+  /** The connections of callers of this version. */
+  function poolOf(version: string): ReturnType<typeof open> {
+    let pool = pools.get(version);
+    if (pool === undefined) pools.set(version, pool = open(version));
+    return pool;
+  }
+
+  const all = () => [sql, ...[...pools.values()].flatMap(({ sql, line }) => [sql, line])];
   const statements = new Map<string, Statement>();
   const plain = new Map<string, Plain>();
 
@@ -121,9 +144,9 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
 
   return {
     close: async () => {
-      await Promise.all([sql, line].map((each) => each.end({ timeout: 1 })));
+      await Promise.all(all().map((each) => each.end({ timeout: 1 })));
     },
-    cut: () => [sql, line].forEach((each) => void each.end({ timeout: 0 }).catch(() => {})),
+    cut: () => all().forEach((each) => void each.end({ timeout: 0 }).catch(() => {})),
     async fetch(request) {
       const at = request.url.indexOf(PREFIX, 8);
       if (at < 0 || request.method !== "POST" || request.headers.get("apikey") !== secretKey) {
@@ -136,6 +159,8 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
       ) {
         return request;
       }
+      const version = request.headers.get(VERSION.header) ?? "";
+      if (version !== "" && !VERSION.form.test(version)) return request;
       const body = await request.text();
       try {
         const found = await statementFor(name, body);
@@ -143,7 +168,8 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
           return new Request(request.url, { method: "POST", headers: request.headers, body });
         }
         const [statement, given] = found;
-        const [row] = await (IN_LINE.has(name) ? line : sql)
+        const pool = poolOf(version);
+        const [row] = await (IN_LINE.has(name) ? pool.line : pool.sql)
           .unsafe<{ body: string | null }[]>(statement.text, given, { prepare: true });
         if (statement.returnsVoid) return new Response(null, { status: 204 });
         return new Response(row?.body ?? "null", { headers: JSON_HEADERS });

@@ -1722,6 +1722,23 @@ create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (numbe
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- Migrations that older code must not run on: functions whose own schema is older than the newest of these are
+-- refused, and answer 503.
+create table private.schema_breaks (
+  -- Of the migration.
+  version text collate "C" not null,
+  -- What older code would do wrong.
+  why text not null,
+  -- When it was applied.
+  at timestamp with time zone default now() not null,
+  -- A migration breaks once.
+  constraint schema_breaks_pkey PRIMARY KEY (version),
+  constraint schema_breaks_version_form CHECK ((version ~ '^[0-9]{14}$'::text)),
+  constraint schema_breaks_why_given CHECK ((why <> ''::text))
+);
+alter table private.schema_breaks enable row level security;
+grant select on private.schema_breaks to service_role;
+
 -- Messages with a token that no click has, or not yet: looked at again for ten minutes.
 create table private.unknown_tokens (
   -- The message.
@@ -2002,6 +2019,7 @@ declare
   v_click public.clicks;
   v_confidence text := 'exact';
 begin
+  perform private.refuse_older_code();
   if p_token is not null then
     update public.clicks c set claimed_at = v_now
     where c.token = p_token and c.claimed_at is null
@@ -2044,6 +2062,7 @@ CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seco
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb) to service_role;
@@ -2054,6 +2073,7 @@ CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   with due as (
     select n.id from public.notifications n
     where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp()
@@ -2080,6 +2100,7 @@ CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_second
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $function$;
 grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer) to service_role;
@@ -2096,6 +2117,7 @@ AS $function$
 declare
   v_ids uuid[] := private.unrouted(p_revision, p_conversations);
 begin
+  perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
   return (
   select coalesce(jsonb_agg(item order by since), '[]')
@@ -2210,6 +2232,7 @@ declare
   v_open bigint[];
   v_row record;
 begin
+  perform private.refuse_older_code();
   for v_turn in 1..10 loop
     select array_agg(o.ord order by o.ord) into v_open
     from private.link_outcomes(p_links, v_made) o where o.outcome is null;
@@ -2311,6 +2334,7 @@ CREATE OR REPLACE FUNCTION public.delete_link(p_code text, p_actor text)
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   update public.links l
   set state = 'deleted', version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
   where l.code = p_code and l.state <> 'deleted';
@@ -2374,8 +2398,10 @@ CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  SET search_path TO ''
 AS $function$
 declare
-  v_id uuid := private.destination_named(p_name);
+  v_id uuid;
 begin
+  perform private.refuse_older_code();
+  v_id := private.destination_named(p_name);
   return (
     select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
@@ -2394,6 +2420,7 @@ CREATE OR REPLACE FUNCTION public.diagnostics()
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return private.diagnostics(clock_timestamp());
 end $function$;
@@ -2443,6 +2470,7 @@ CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
@@ -2454,6 +2482,7 @@ CREATE OR REPLACE FUNCTION public.find_link(p_code text)
  STABLE
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
 $function$;
 grant execute on function public.find_link(p_code text) to service_role;
@@ -2504,6 +2533,7 @@ CREATE OR REPLACE FUNCTION public.get_links(p_codes text[], p_ahead integer DEFA
  SET enable_seqscan TO 'off'
 AS $function$
 begin
+  perform private.refuse_older_code();
   return (
   select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
     'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
@@ -2523,15 +2553,17 @@ begin
 end $function$;
 grant execute on function public.get_links(p_codes text[], p_ahead integer) to service_role;
 
--- How each part does: {at, has: the newest migration applied, revision of the configuration, queue: what waits,
--- components: [{component, status: healthy | degraded | down, why}]}. For secret keys.
+-- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
+-- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
+-- why}]}. For secret keys.
 CREATE OR REPLACE FUNCTION public.health()
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(), 'revision', r.revision,
+  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(),
+    'breaks', private.breaking_version(), 'revision', r.revision,
     'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
   from private.config_revision r
 $function$;
@@ -2556,6 +2588,7 @@ declare
   v_nobody uuid;
   v_outcomes text;
 begin
+  perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
     u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
@@ -2703,6 +2736,7 @@ CREATE OR REPLACE FUNCTION public.link_stats(p_code text, p_from date, p_to date
  STABLE
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   with days as materialized (select * from private.link_days(p_code, p_from, p_to))
   select jsonb_build_object(
     'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,
@@ -2807,6 +2841,7 @@ AS $function$
 declare
   v_links jsonb;
 begin
+  perform private.refuse_older_code();
   -- Each filter that is absent falls away before it is planned, so that a page costs a page.
   execute format(
     'select coalesce(jsonb_agg(private.link_view(x.l) order by x.created_at desc, x.code desc), ''[]'')
@@ -2852,6 +2887,7 @@ AS $function$
 declare
   v_revision bigint;
 begin
+  perform private.refuse_older_code();
   select revision into v_revision from private.config_revision;
   if v_revision = p_revision then
     return jsonb_build_object('revision', v_revision, 'unchanged', true);
@@ -2926,6 +2962,7 @@ CREATE OR REPLACE FUNCTION public.metrics()
  STABLE
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select jsonb_build_object(
     'revision', (select r.revision from private.config_revision r),
     'counters', (
@@ -3157,6 +3194,7 @@ CREATE OR REPLACE FUNCTION public.record_clicks(p_batch uuid, p_slot integer, p_
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 begin
+  perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
   if not found then
     return;
@@ -3200,6 +3238,7 @@ declare
   v_decided integer;
   v_deliveries integer;
 begin
+  perform private.refuse_older_code();
   -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
   perform from public.conversations
   where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)
@@ -3262,6 +3301,7 @@ declare
   v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
   v_limited jsonb;
 begin
+  perform private.refuse_older_code();
   insert into public.orphan_visits as o (day, code, visits)
   select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
   from (
@@ -3295,6 +3335,7 @@ CREATE OR REPLACE FUNCTION public.record_outcomes(p_outcomes jsonb, p_evaluated 
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select private.record_evaluations(p_evaluated, clock_timestamp());
   select private.record_outcomes(p_outcomes, clock_timestamp());
 $function$;
@@ -3335,6 +3376,7 @@ declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
   v_answer jsonb;
 begin
+  perform private.refuse_older_code();
   -- The next day's key is there before midnight.
   if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
     insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
@@ -3582,6 +3624,7 @@ CREATE OR REPLACE FUNCTION public.return_password_attempt(p_code text, p_client 
  SET search_path TO ''
 AS $function$
 begin
+  perform private.refuse_older_code();
   update public.rate_limits r set tat = r.tat - interval '20 seconds'
   where r.key = 'link_password:' || p_code || ':' || p_client;
   update public.rate_limits r set tat = r.tat - interval '2 seconds'
@@ -3681,6 +3724,18 @@ begin
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
+
+-- What the health check compares with the version of the code: {has: the newest migration applied, null when nobody
+-- kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.
+CREATE OR REPLACE FUNCTION public.schema_state()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
+$function$;
+grant execute on function public.schema_state() to service_role;
 
 -- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
 -- it with what the code needs.
@@ -4259,6 +4314,7 @@ declare
   v_hash text;
   v_retry bigint := 0;
 begin
+  perform private.refuse_older_code();
   select p.hash into v_hash from private.link_passwords p where p.code = p_code;
   if v_hash is null then
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
@@ -4283,6 +4339,7 @@ CREATE OR REPLACE FUNCTION public.take_rate(p_key text, p_rate numeric, p_burst 
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
+  select private.refuse_older_code();
   select jsonb_build_object(
     'allowed', t.allowed, 'limit', p_burst, 'remaining', t.remaining,
     'reset_ms', t.reset_ms, 'retry_after_ms', t.retry_after_ms)
@@ -4303,6 +4360,7 @@ declare
   v_granted integer;
   v_answer jsonb := '{}';
 begin
+  perform private.refuse_older_code();
   for v_row in select w.key collate "C" as code, w.value::integer as n from jsonb_each_text(p_wanted) w order by 1 loop
     update public.links l
     set taken = greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n))),
@@ -4376,6 +4434,7 @@ AS $function$
 declare
   v_link public.links;
 begin
+  perform private.refuse_older_code();
   update public.links l
   set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
     whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
@@ -4811,6 +4870,17 @@ AS $function$
     select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
+
+-- Version of the newest migration that older code must not run on; null when there is none.
+CREATE OR REPLACE FUNCTION private.breaking_version()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select max(b.version) from private.schema_breaks b
+$function$;
+grant execute on function private.breaking_version() to service_role;
 
 -- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its
 -- row lock puts changes of configuration in commit order.
@@ -7647,6 +7717,30 @@ begin
       hint = 'Make somebody else admin first.';
   end if;
 end $function$;
+
+-- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
+-- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
+-- request.headers.
+CREATE OR REPLACE FUNCTION private.refuse_older_code()
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_code text := nullif(current_setting('request.headers', true), '')::json ->> 'x-gatelink-schema';
+  v_breaks text;
+begin
+  if v_code is null then
+    return;
+  end if;
+  select max(b.version) into v_breaks from private.schema_breaks b;
+  if v_code < v_breaks then
+    raise exception 'code for migration % must not run on a database with migration %', v_code, v_breaks
+      using errcode = 'GL503', hint = 'Deploy the functions of the version that made it.';
+  end if;
+end $function$;
+grant execute on function private.refuse_older_code() to service_role;
 
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)

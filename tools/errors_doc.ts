@@ -57,6 +57,9 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
     "meanwhile.",
   database_unavailable: "Come back after `Retry-After`. Nothing was taken.",
   schema_outdated: "The operator applies the migrations: `supabase db push`.",
+  schema_too_new:
+    "The operator deploys the functions of the version that made it, or takes the migration back that `health` names. " +
+    "Meta keeps its webhooks meanwhile.",
   overloaded: "Come back after `Retry-After`. Nothing was taken.",
 };
 
@@ -96,7 +99,8 @@ What people and scripts call over the Data API (\`/rest/v1/rpc/…\`) answers as
 | \`GL403\` | The allowlist does not permit it. |
 | \`GL404\` | There is nothing of that name. |
 | \`GL409\` | The name is taken, or somebody else was faster: read again. |
-| \`GL422\` | Something that is needed is missing. |`;
+| \`GL422\` | Something that is needed is missing. |
+| \`GL503\` | The caller's own schema (\`x-gatelink-schema\`) is too old for the database. |`;
 
 /** The text of docs/errors.md. */
 export function errorsPage(): string {

@@ -277,3 +277,64 @@ comment on function public.schema_version() is
   'Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
 revoke execute on function public.schema_version() from public, anon, authenticated;
 grant execute on function public.schema_version() to service_role;
+
+-- Which code may run on it --------------------------------------------------------------------------
+
+-- Migrations only add, so code of an earlier version works on. One that cannot keep to that writes its own version in
+-- here, and its reverse takes it out again: see CONTRIBUTING.
+create table private.schema_breaks (
+  version text collate "C" constraint schema_breaks_pkey primary key
+    constraint schema_breaks_version_form check (version ~ '^[0-9]{14}$'),
+  why text not null constraint schema_breaks_why_given check (why <> ''),
+  at timestamptz not null default now()
+);
+comment on table private.schema_breaks is
+  'Migrations that older code must not run on: functions whose own schema is older than the newest of these are refused, and answer 503.';
+comment on constraint schema_breaks_pkey on private.schema_breaks is 'A migration breaks once.';
+comment on column private.schema_breaks.version is 'Of the migration.';
+comment on column private.schema_breaks.why is 'What older code would do wrong.';
+comment on column private.schema_breaks.at is 'When it was applied.';
+alter table private.schema_breaks enable row level security;
+revoke all on private.schema_breaks from anon, authenticated, service_role, public;
+grant select on private.schema_breaks to service_role;
+
+create function private.breaking_version() returns text
+language sql stable set search_path = '' as $$
+  select max(b.version) from private.schema_breaks b
+$$;
+comment on function private.breaking_version() is
+  'Version of the newest migration that older code must not run on; null when there is none.';
+revoke execute on function private.breaking_version() from public, anon, authenticated;
+grant execute on function private.breaking_version() to service_role;
+
+-- In the transaction of the call itself: whoever was told a moment ago that it fits must not store what means something
+-- else now. Failure policy: closed for code that says which version it is, which all of the functions do; open for whoever
+-- says nothing (people, the CLI, the clock), for they run no code of an earlier version.
+create function private.refuse_older_code() returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_code text := nullif(current_setting('request.headers', true), '')::json ->> 'x-gatelink-schema';
+  v_breaks text;
+begin
+  if v_code is null then
+    return;
+  end if;
+  select max(b.version) into v_breaks from private.schema_breaks b;
+  if v_code < v_breaks then
+    raise exception 'code for migration % must not run on a database with migration %', v_code, v_breaks
+      using errcode = 'GL503', hint = 'Deploy the functions of the version that made it.';
+  end if;
+end $$;
+comment on function private.refuse_older_code() is
+  'First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as request.headers.';
+revoke execute on function private.refuse_older_code() from public, anon, authenticated;
+grant execute on function private.refuse_older_code() to service_role;
+
+create function public.schema_state() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
+$$;
+comment on function public.schema_state() is
+  'What the health check compares with the version of the code: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.';
+revoke execute on function public.schema_state() from public, anon, authenticated;
+grant execute on function public.schema_state() to service_role;

@@ -227,6 +227,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_revision bigint;
 begin
+  perform private.refuse_older_code();
   select revision into v_revision from private.config_revision;
   if v_revision = p_revision then
     return jsonb_build_object('revision', v_revision, 'unchanged', true);

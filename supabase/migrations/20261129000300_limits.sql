@@ -147,6 +147,7 @@ grant execute on function private.take_rate(text, numeric, integer, integer, tim
 create function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer default 1)
 returns jsonb
 language sql volatile set search_path = '' as $$
+  select private.refuse_older_code();
   select jsonb_build_object(
     'allowed', t.allowed, 'limit', p_burst, 'remaining', t.remaining,
     'reset_ms', t.reset_ms, 'retry_after_ms', t.retry_after_ms)

@@ -357,6 +357,7 @@ declare
   v_nobody uuid;
   v_outcomes text;
 begin
+  perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
     u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)

@@ -258,8 +258,10 @@ grant execute on function public.rotate_destination_secret(text, integer) to aut
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
-  v_id uuid := private.destination_named(p_name);
+  v_id uuid;
 begin
+  perform private.refuse_older_code();
+  v_id := private.destination_named(p_name);
   return (
     select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s

@@ -350,6 +350,7 @@ language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
   v_ids uuid[] := private.unrouted(p_revision, p_conversations);
 begin
+  perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
   return (
   select coalesce(jsonb_agg(item order by since), '[]')
@@ -389,6 +390,7 @@ declare
   v_decided integer;
   v_deliveries integer;
 begin
+  perform private.refuse_older_code();
   -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
   perform from public.conversations
   where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)

@@ -288,6 +288,7 @@ grant execute on function private.claim_deliveries(integer, integer, jsonb, time
 
 create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
 language sql set search_path = '' as $$
+  select private.refuse_older_code();
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
 $$;
 comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';

@@ -268,6 +268,7 @@ grant execute on function private.enqueue_outbound(jsonb, timestamptz) to servic
 
 create function public.enqueue_outbound(p_items jsonb) returns jsonb
 language sql set search_path = '' as $$
+  select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
 comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
@@ -368,6 +369,7 @@ grant execute on function private.claim_outbound(integer, integer, timestamptz) 
 
 create function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
 language sql set search_path = '' as $$
+  select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
 comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message, traceparent}], next_due_ms}.';

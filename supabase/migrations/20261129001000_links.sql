@@ -172,6 +172,7 @@ grant execute on function private.new_link_code() to service_role;
 create function public.get_links(p_codes text[], p_ahead integer default 0) returns jsonb
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 begin
+  perform private.refuse_older_code();
   return (
   select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
     'code', l.code, 'default_url', l.default_url, 'targets', nullif(l.targets, '[]'), 'whatsapp', l.whatsapp,
@@ -203,6 +204,7 @@ declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
   v_answer jsonb;
 begin
+  perform private.refuse_older_code();
   -- The next day's key is there before midnight.
   if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
     insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
@@ -235,6 +237,7 @@ declare
   v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
   v_limited jsonb;
 begin
+  perform private.refuse_older_code();
   insert into public.orphan_visits as o (day, code, visits)
   select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
   from (
@@ -270,6 +273,7 @@ declare
   v_hash text;
   v_retry bigint := 0;
 begin
+  perform private.refuse_older_code();
   select p.hash into v_hash from private.link_passwords p where p.code = p_code;
   if v_hash is null then
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
@@ -294,6 +298,7 @@ grant execute on function public.take_password_attempt(text, text) to service_ro
 create function public.return_password_attempt(p_code text, p_client text default null) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   update public.rate_limits r set tat = r.tat - interval '20 seconds'
   where r.key = 'link_password:' || p_code || ':' || p_client;
   update public.rate_limits r set tat = r.tat - interval '2 seconds'
@@ -314,6 +319,7 @@ declare
   v_granted integer;
   v_answer jsonb := '{}';
 begin
+  perform private.refuse_older_code();
   for v_row in select w.key collate "C" as code, w.value::integer as n from jsonb_each_text(p_wanted) w order by 1 loop
     update public.links l
     set taken = greatest(0, least(v_row.n, coalesce(l.max_uses - l.uses, v_row.n))),
@@ -372,6 +378,7 @@ declare
   v_open bigint[];
   v_row record;
 begin
+  perform private.refuse_older_code();
   for v_turn in 1..10 loop
     select array_agg(o.ord order by o.ord) into v_open
     from private.link_outcomes(p_links, v_made) o where o.outcome is null;
@@ -419,6 +426,7 @@ grant execute on function public.create_links(jsonb, text) to service_role;
 
 create function public.find_link(p_code text) returns jsonb
 language sql stable set search_path = '' as $$
+  select private.refuse_older_code();
   select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
 $$;
 comment on function public.find_link(text) is 'A link as its owners see it, null when there is none or it was deleted. For secret keys.';
@@ -431,6 +439,7 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_link public.links;
 begin
+  perform private.refuse_older_code();
   update public.links l
   set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
     whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
@@ -462,6 +471,7 @@ grant execute on function public.update_link(text, integer, jsonb, text) to serv
 create function public.delete_link(p_code text, p_actor text) returns boolean
 language plpgsql volatile set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   update public.links l
   set state = 'deleted', version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
   where l.code = p_code and l.state <> 'deleted';
@@ -476,6 +486,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_links jsonb;
 begin
+  perform private.refuse_older_code();
   -- Each filter that is absent falls away before it is planned, so that a page costs a page.
   execute format(
     'select coalesce(jsonb_agg(private.link_view(x.l) order by x.created_at desc, x.code desc), ''[]'')

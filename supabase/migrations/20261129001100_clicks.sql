@@ -138,6 +138,7 @@ grant select, insert, delete on private.click_batches to service_role;
 create function public.record_clicks(p_batch uuid, p_slot integer, p_clicks text) returns void
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 begin
+  perform private.refuse_older_code();
   insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
   if not found then
     return;

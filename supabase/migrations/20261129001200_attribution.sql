@@ -214,6 +214,7 @@ declare
   v_click public.clicks;
   v_confidence text := 'exact';
 begin
+  perform private.refuse_older_code();
   if p_token is not null then
     update public.clicks c set claimed_at = v_now
     where c.token = p_token and c.claimed_at is null
@@ -269,6 +270,7 @@ grant execute on function private.link_attributions(text, date, date) to service
 
 create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
+  select private.refuse_older_code();
   with days as materialized (select * from private.link_days(p_code, p_from, p_to))
   select jsonb_build_object(
     'code', l.code, 'uses', l.uses, 'max_uses', l.max_uses, 'from', p_from, 'to', p_to,

@@ -289,6 +289,7 @@ grant execute on function private.record_evaluations(text[], timestamptz) to ser
 
 create function public.record_outcomes(p_outcomes jsonb, p_evaluated text[] default '{}') returns void
 language sql volatile set search_path = '' as $$
+  select private.refuse_older_code();
   select private.record_evaluations(p_evaluated, clock_timestamp());
   select private.record_outcomes(p_outcomes, clock_timestamp());
 $$;

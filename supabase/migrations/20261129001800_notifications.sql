@@ -119,6 +119,7 @@ revoke execute on function private.notify(public.rollout_events, text) from publ
 
 create function public.claim_notifications(p_limit integer default 20, p_lease_seconds integer default 60) returns jsonb
 language sql volatile set search_path = '' as $$
+  select private.refuse_older_code();
   with due as (
     select n.id from public.notifications n
     where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp()

@@ -183,12 +183,13 @@ grant execute on function private.health(timestamptz) to service_role;
 
 create function public.health() returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(), 'revision', r.revision,
+  select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(),
+    'breaks', private.breaking_version(), 'revision', r.revision,
     'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
   from private.config_revision r
 $$;
 comment on function public.health() is
-  'How each part does: {at, has: the newest migration applied, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, why}]}. For secret keys.';
+  'How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, why}]}. For secret keys.';
 revoke execute on function public.health() from public, anon, authenticated;
 grant execute on function public.health() to service_role;
 
@@ -330,6 +331,7 @@ grant execute on function public.overview(integer) to authenticated, service_rol
 
 create function public.metrics() returns jsonb
 language sql stable set search_path = '' as $$
+  select private.refuse_older_code();
   select jsonb_build_object(
     'revision', (select r.revision from private.config_revision r),
     'counters', (

@@ -118,6 +118,7 @@ grant execute on function private.diagnostics(timestamptz) to service_role;
 create function public.diagnostics() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
+  perform private.refuse_older_code();
   perform private.require_role('viewer');
   return private.diagnostics(clock_timestamp());
 end $$;

@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { createConfigLoader } from "../../supabase/functions/_shared/db/config.ts";
 import { createPace } from "../../supabase/functions/_shared/flags/pace.ts";
 import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
@@ -10,6 +11,7 @@ import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
 import { createHandler } from "../../supabase/functions/flags/handler.ts";
 import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { type Answer, edgeTest, KEYS } from "../support/edge.ts";
+import { advance } from "../support/monotonic_clock.ts";
 import { openapi, witness } from "../support/openapi.ts";
 import { TEMPLATE, text, writer } from "../support/sending.ts";
 
@@ -109,6 +111,19 @@ edgeTest(
       see(path, method, 503, await hook({ any: "other thing" }));
       see("/wa-send", "post", 503, await send({ to, ...text("away") }));
     });
+    await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+    advance(3001);
+    see(path, method, 503, await hook({ any: "new thing" }));
+    see("/wa-webhook", "get", 503, await handshake(KEYS.verifyToken));
+    see("/wa-router", "post", 503, await call("wa-router", { headers: key }));
+    see("/wa-send", "post", 503, await send({ to, ...text("new") }));
+    see("/health", "get", 503, await health());
+    see("/health/detailed", "get", 503, await detailed());
+    see("/metrics", "get", 503, await metrics());
+    see("/diagnostics", "get", 503, await diagnostics());
+    await sql`delete from private.schema_breaks`;
+    forgetRefusal();
+    await reread();
     await sql`delete from supabase_migrations.schema_migrations`;
     await sql`insert into supabase_migrations.schema_migrations (version) values ('20200101000000')`;
     await reread();
@@ -251,6 +266,19 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
     see(OUTCOMES, "post", 503, await away(OUTCOMES, { outcomes }));
   }
 
+  const refused = () => Promise.resolve(Response.json({ code: "GL503", message: "" }, { status: 400 }));
+  for (
+    const [path, at, body] of [[ONE, `${ALL}/all.enabled`, context], [ALL, ALL, context], [
+      OUTCOMES,
+      OUTCOMES,
+      {
+        outcomes,
+      },
+    ]] as const
+  ) {
+    see(path, "post", 503, await fresh(refused)(at, body));
+    forgetRefusal();
+  }
   const keys = Deno.env.get("SUPABASE_SECRET_KEYS")!;
   Deno.env.delete("SUPABASE_SECRET_KEYS");
   forgetEnv();

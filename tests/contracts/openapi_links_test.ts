@@ -1,6 +1,7 @@
 /** docs/openapi.yaml says what links answer: every answer that it describes was met, and no other. */
 import { assertEquals } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
 import { openapi, operations, witness } from "../support/openapi.ts";
 
@@ -262,6 +263,12 @@ linksTest(
     await sql`alter function public.load_config(bigint) rename to load_other`;
     for (const each of OPERATIONS) see(each.path, each.method, 503, await asked(links.isolate(), each));
     await sql`alter function public.load_other(bigint) rename to load_config`;
+    await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+    for (const each of OPERATIONS) {
+      see(each.path, each.method, 503, await asked(links.isolate(), each));
+      forgetRefusal();
+    }
+    await sql`delete from private.schema_breaks`;
 
     const { default: deployed } = await import("../../supabase/functions/deeplinks/index.ts");
     Deno.env.set("LINK_HTML", "perhaps");

@@ -71,12 +71,12 @@ edgeTest("health/detailed: 503 where traffic should go elsewhere, with all that 
 
 edgeTest("health: schema_outdated without the function that tells the schema's version", async (edge) => {
   const { sql, call } = edge;
-  await sql`alter function public.schema_version() rename to schema_other`;
+  await sql`alter function public.schema_state() rename to schema_other`;
   await until("the version that was asked a moment ago is forgotten", async () => {
     const { status, body } = await call("health", { method: "GET" });
     return status === 503 && body.code === "schema_outdated";
   });
-  await sql`alter function public.schema_other() rename to schema_version`;
+  await sql`alter function public.schema_other() rename to schema_state`;
 });
 
 edgeTest(

@@ -1,5 +1,6 @@
 /** Visits of links, on the real database: what is answered, and what is kept of it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { ANDROID, IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
 
@@ -9,6 +10,31 @@ const code = async (response: Response) => (await response.json()).code;
 const location = async (answer: Promise<Response>) => (await answer).headers.get("location");
 const SECRET = { apikey: KEYS.secretKey };
 const CHAT = { whatsapp: { phone_number_id: NUMBER.id, text: "Hallo" } };
+
+linksTest(
+  "links are not served from memory on a database that this code is too old for, and are again after",
+  async (links) => {
+    const made = await links.link({ default_url: HOME });
+    assertEquals((await links.visit(made)).status, 302);
+    await links.sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+    try {
+      await links.refresh().catch(() => {});
+      for (let i = 0; i < 2; i++) {
+        const refused = await links.visit(made);
+        assertEquals([refused.status, await code(refused)], [503, "schema_too_new"]);
+      }
+      assertEquals((await links.call("")).body.code, "schema_too_new");
+      forgetRefusal();
+      // Also where nobody remembers the refusal: what was held is forgotten.
+      assertEquals((await links.visit(made)).status, 503);
+      await links.sql`delete from private.schema_breaks`;
+      forgetRefusal();
+      assertEquals((await links.visit(made)).status, 302);
+    } finally {
+      forgetRefusal();
+    }
+  },
+);
 
 linksTest("a visit is sent on with 302, kept nowhere, and counted once", async (links) => {
   const made = await links.link({ default_url: HOME });

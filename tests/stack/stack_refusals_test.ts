@@ -148,15 +148,30 @@ Deno.test("start: a data folder whose database other migrations made is refused 
     `The database in ${data} is of a newer version (migration 20991231000000)`,
   );
   const again = connect(newer.stack.dbUrl);
-  await again.unsafe(FOLDED);
+  await again`insert into private.schema_breaks (version, why) values ('20991231000000', 'codes are read otherwise')`;
   await again.end();
   assertEquals(await newer.stop(), 0);
 
-  const { output } = await refusal({ data });
-  assertStringIncludes(output, `The database in ${data} was made by other migrations`);
+  const broken = (await refusal({ data })).output;
+  assertStringIncludes(
+    broken,
+    "migration 20991231000000 breaks what came before it (codes are read otherwise)",
+  );
+  assertStringIncludes(broken, `The database in ${data} is of a newer version`);
+  assertStringIncludes(broken, "--fresh");
+
+  const other = join(temporary.path, "other");
+  const folded = await startStack({ data: other, args: ["--no-seed"] });
+  const record = connect(folded.stack.dbUrl);
+  await record.unsafe(FOLDED);
+  await record.end();
+  assertEquals(await folded.stop(), 0);
+
+  const { output } = await refusal({ data: other });
+  assertStringIncludes(output, `The database in ${other} was made by other migrations`);
   assertStringIncludes(output, "20261121000100_foundation");
   assertStringIncludes(output, "--fresh");
-  const fresh = await startStack({ data, args: ["--fresh", "--no-seed"] });
+  const fresh = await startStack({ data: other, args: ["--fresh", "--no-seed"] });
   assertEquals(await fresh.stop(), 0);
 });
 

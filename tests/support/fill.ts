@@ -12,6 +12,9 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
   "private.config_revision": "", // its one row comes with it
 
+  "private.schema_breaks": `
+    insert into private.schema_breaks (version, why) values ('20200101000000', 'what it stored is read otherwise')`,
+
   "public.settings": `
     insert into public.settings (key, value, metadata) values
       ('deeplinks.enabled', 'true', '{"rollout_percentage": 12.5, "target_user_ids": ["u1"], "launched_at": null}'),

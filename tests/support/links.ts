@@ -163,7 +163,7 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     authorise: createAuthorise(fetchApi),
     now: () => clock + performance.now(),
   });
-  const served = serve("deeplinks", createHandler(routes));
+  const served = serve("deeplinks", createHandler(routes), { judgesSchema: true });
   const request = async (path: string, init: RequestInit, base = "/deeplinks") =>
     await served.fetch(new Request(`https://ref.example.co${base}${path}`, init));
 

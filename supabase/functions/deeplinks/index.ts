@@ -8,4 +8,5 @@ let handler: Handler | undefined;
 export default serve(
   "deeplinks",
   (request, context) => (handler ??= createHandler(createRoutes()))(request, context),
+  { judgesSchema: true },
 );

@@ -34,6 +34,8 @@ export const RATE_PER_SECOND = 20_000;
 
 /** What the handler needs. */
 export interface FlagsDeps {
+  /** Throws while the database refuses code as old as this. @default {never} */
+  requireSchema?(): void;
   killed(feature: string): boolean;
   requireKey(headers: Headers, options: KeyOptions): ApiKey;
   loadConfig(): Promise<Config>;
@@ -159,12 +161,14 @@ export function createHandler(deps: FlagsDeps): Handler {
     if (at >= 0 && !url.slice(0, at).includes("?")) {
       if (method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
       try {
+        deps.requireSchema?.();
         requirePost(method, "OPTIONS, POST");
         return await evaluateFlags(request, pathAfter(url, at + EVALUATE.length));
       } catch (error) {
         throw forBrowsers(error);
       }
     }
+    deps.requireSchema?.();
     const path = new URL(url).pathname.replace(/^\/functions\/v1/, "").replace(/\/$/, "");
     if (path === "/flags/outcomes") {
       requirePost(method, "POST");

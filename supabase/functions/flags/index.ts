@@ -1,5 +1,5 @@
 import { killed } from "../_shared/config/kill_switch.ts";
-import { rpc } from "../_shared/db/client.ts";
+import { requireSchema, rpc } from "../_shared/db/client.ts";
 import { type Config, loadConfig } from "../_shared/db/config.ts";
 import { count, countFlag } from "../_shared/db/counters.ts";
 import { createPace } from "../_shared/flags/pace.ts";
@@ -35,6 +35,7 @@ const notify = createNotifier({
 export default serve(
   "flags",
   createHandler({
+    requireSchema,
     killed,
     requireKey,
     loadConfig,
@@ -44,4 +45,5 @@ export default serve(
     waitUntil,
     onFlag: countFlag,
   }),
+  { judgesSchema: true },
 );

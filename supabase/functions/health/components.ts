@@ -16,10 +16,26 @@ export interface Component {
   readonly [figure: string]: unknown;
 }
 
-/** What the SQL function `health` gives. */
-export interface Found {
-  at: string;
+/** What the SQL function `schema_state` gives. */
+export interface Schema {
+  /** The newest migration applied; null where nobody keeps a record. */
   has: string | null;
+  /** The newest that code for an earlier one must not run on; null where there is none. */
+  breaks: string | null;
+}
+
+/** What keeps code for the schema `needs` from running on this one. Versions are of one length, so they compare as text. */
+export function misfit(
+  { has, breaks }: Schema,
+  needs: string,
+): "schema_outdated" | "schema_too_new" | undefined {
+  if (breaks !== null && breaks > needs) return "schema_too_new";
+  return has !== null && has < needs ? "schema_outdated" : undefined;
+}
+
+/** What the SQL function `health` gives. */
+export interface Found extends Schema {
+  at: string;
   revision: number;
   queue: Record<string, { n: number; oldest_seconds: number | null }>;
   components: Component[];
@@ -77,14 +93,14 @@ export function judge(seen: Seen): Component[] {
 
 function database(part: Component, { found, latencyMs, needs }: Seen): Component {
   if (found === undefined) return { ...part, status: "down", why: "does not answer" };
-  const figures = { latency_ms: Math.round(latencyMs), needs, has: found.has };
-  if (found.has !== null && found.has < needs) {
-    return {
-      ...part,
-      ...figures,
-      status: "down",
-      why: `at migration ${found.has}, this version needs ${needs}`,
-    };
+  const { has, breaks } = found;
+  const figures = { latency_ms: Math.round(latencyMs), needs, has, breaks };
+  const fault = misfit(found, needs);
+  if (fault !== undefined) {
+    const why = fault === "schema_too_new"
+      ? `migration ${breaks} breaks this version, which is for ${needs}`
+      : `at migration ${has}, this version needs ${needs}`;
+    return { ...part, ...figures, status: "down", why };
   }
   if (latencyMs > SLOW_MS) {
     return { ...part, ...figures, status: "degraded", why: `took ${figures.latency_ms} ms to answer` };

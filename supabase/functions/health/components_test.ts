@@ -7,6 +7,7 @@ const SEEN: Seen = {
   found: {
     at: "2026-11-22T03:00:00Z",
     has: NEEDS,
+    breaks: null,
     revision: 7,
     queue: { unrouted: { n: 1, oldest_seconds: 2 } },
     components: ["database", "queue", "clock", "graph", "functions", "config"].map((component) => ({
@@ -37,6 +38,14 @@ const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
     "down",
     `at migration 20200101000000, this version needs ${NEEDS}`,
   ],
+  [
+    "that breaks older code",
+    found({ has: "20991231235959", breaks: "20991231000000" }),
+    "database",
+    "down",
+    `migration 20991231000000 breaks this version, which is for ${NEEDS}`,
+  ],
+  ["that broke what came before this code", found({ breaks: NEEDS }), "database", "healthy", "fine"],
   ["ahead of the code", found({ has: "20991231235959" }), "database", "healthy", "fine"],
   ["without a record of migrations", found({ has: null }), "database", "healthy", "fine"],
   ["away", { found: undefined }, "queue", "degraded", "not known while the database does not answer"],
@@ -85,10 +94,11 @@ Deno.test("judge(): every part is there, whatever is away, with its figures", ()
   ]);
   assertEquals(names({ ...SEEN, found: undefined }), names(SEEN));
   const [database, queue] = judge(SEEN);
-  assertEquals([database.latency_ms, database.needs, database.has, queue.unrouted], [
+  assertEquals([database.latency_ms, database.needs, database.has, database.breaks, queue.unrouted], [
     3,
     NEEDS,
     NEEDS,
+    null,
     { n: 1, oldest_seconds: 2 },
   ]);
 });

@@ -16,7 +16,7 @@ import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
-import { type Found, judge, worst } from "./components.ts";
+import { type Found, judge, misfit, type Schema, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
@@ -25,20 +25,21 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Handler of `GET /functions/v1/health`.
  *
  * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has"}}`; degraded when a variable of some function is missing or a kill switch stops something.
- *   `has` is null where nobody keeps a record of migrations.
- * - 503 `database_unavailable`, or `schema_outdated` when migrations are missing; 500 `config_invalid`
- *   when the database's address or key is missing or refused. The problem carries the same members but `status`.
+ *   "database":{"needs","has","breaks"}}`; degraded when a variable of some function is missing or a kill switch stops
+ *   something. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
+ *   keeps a record, `breaks` the newest that code for an earlier one must not run on, null where there is none.
+ * - 503 `database_unavailable`, `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
+ *   this code; 500 `config_invalid` when the database's address or key is missing or refused. The problem carries the same members but `status`.
  *
  * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
  * once a second a process, however many ask.
  */
 export function health(call: Rpc = rpc): Handler {
-  const schema = cached<{ has: string | null } | { problem: unknown }>({
+  const schema = cached<Schema | { problem: unknown }>({
     ttlMs: 1000,
     load: () =>
-      call<string | null>("schema_version", {}, { timeoutMs: 2000 })
-        .then((has) => ({ has }), (problem) => ({ problem })),
+      call<Schema>("schema_state", {}, { timeoutMs: 2000 })
+        .catch((problem: unknown) => ({ problem })),
   });
 
   async function answer(): Promise<Response> {
@@ -55,11 +56,9 @@ export function health(call: Rpc = rpc): Handler {
     }
     const found = await schema.get();
     if ("problem" in found) throw unavailable(found.problem, about);
-    const database = { needs: SCHEMA_VERSION, has: found.has };
-    // Versions are timestamps of one length, so they compare as text.
-    if (found.has !== null && found.has < SCHEMA_VERSION) {
-      throw new Problem("schema_outdated", { extensions: { ...about, database } });
-    }
+    const database = { needs: SCHEMA_VERSION, has: found.has, breaks: found.breaks };
+    const fault = misfit(found, SCHEMA_VERSION);
+    if (fault !== undefined) throw new Problem(fault, { extensions: { ...about, database } });
     const well = faults.length === 0 && Object.values(switches).every((runs) => runs);
     return Response.json({ status: well ? "ok" : "degraded", ...about, database }, {
       headers: { "cache-control": "no-store" },
@@ -87,8 +86,8 @@ const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => perf
  * - 200 `{"status","at","version","environment","kill_switches","components":[{component,status,why,…}]}`: each part is
  *   healthy, degraded or down; `status` is the worst of them. A part that is down is no reason to send traffic elsewhere
  *   where the rest goes on: what was taken waits in the database.
- * - 503 where traffic should go elsewhere: `database_unavailable`, or `schema_outdated` when migrations are missing. The
- *   problem has the same members but `status` and `at`.
+ * - 503 where traffic should go elsewhere: `database_unavailable`, `schema_outdated` when migrations are missing,
+ *   `schema_too_new` when one of them breaks this code. The problem has the same members but `status` and `at`.
  */
 export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = REAL): Handler {
   return async ({ headers }) => {
@@ -116,8 +115,9 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
       }),
     };
     if (found.found === undefined) throw unavailable(found.cause, about);
-    const { at, has } = found.found;
-    if (has !== null && has < SCHEMA_VERSION) throw new Problem("schema_outdated", { extensions: about });
+    const { at } = found.found;
+    const fault = misfit(found.found, SCHEMA_VERSION);
+    if (fault !== undefined) throw new Problem(fault, { extensions: about });
     const status = worst(about.components.map((component) => component.status));
     return Response.json({ status, at, ...about }, { headers: { "cache-control": "no-store" } });
   };
@@ -126,7 +126,7 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
 /** Why the database gave no answer, told apart as far as an operator can do something about it. */
 function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
   if (cause instanceof Problem && cause.code === "schema_outdated") {
-    const database = { needs: SCHEMA_VERSION, has: null };
+    const database = { needs: SCHEMA_VERSION, has: null, breaks: null };
     return new Problem("schema_outdated", { extensions: { ...about, database }, cause });
   }
   if (cause instanceof DbError && (cause.status === 401 || cause.status === 403)) {

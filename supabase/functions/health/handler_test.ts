@@ -17,6 +17,9 @@ const COMPLETE: Record<string, string> = {
   DEPLOY_ENVIRONMENT: "staging",
 };
 
+/** A database that has this schema, and was not broken by it. */
+const schema = (has: string | null = SCHEMA_VERSION, breaks: string | null = null) => ({ has, breaks });
+
 /** Asks the function with exactly this environment, over a database that gives or throws this. */
 async function ask(values: Record<string, string>, database: unknown, times = 1) {
   const names = [...VARIABLE_NAMES, "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ANON_KEY", "WA_SEND_ENABLED"];
@@ -51,7 +54,7 @@ async function ask(values: Record<string, string>, database: unknown, times = 1)
 }
 
 Deno.test("health: 200 with version, environment, switches and schema when it can serve", async () => {
-  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "true" }, SCHEMA_VERSION);
+  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "true" }, schema());
   assertEquals(response.status, 200);
   assertEquals(response.headers.get("cache-control"), "no-store");
   assertEquals(body, {
@@ -60,18 +63,18 @@ Deno.test("health: 200 with version, environment, switches and schema when it ca
     environment: "staging",
     kill_switches: { WA_SEND_ENABLED: true },
     config: [],
-    database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION },
+    database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION, breaks: null },
   });
 });
 
 Deno.test("health: 200 degraded while a kill switch stops something", async () => {
-  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "false" }, SCHEMA_VERSION);
+  const { response, body } = await ask({ ...COMPLETE, WA_SEND_ENABLED: "false" }, schema());
   assertEquals([response.status, body.status], [200, "degraded"]);
   assertEquals(body.kill_switches, { WA_SEND_ENABLED: false });
 });
 
 Deno.test("health: any page may read the answer, a refusal too", async () => {
-  for (const database of [SCHEMA_VERSION, new Problem("database_unavailable")]) {
+  for (const database of [schema(), new Problem("database_unavailable")]) {
     const { response } = await ask(COMPLETE, database);
     assertEquals(response.headers.get("access-control-allow-origin"), "*");
   }
@@ -81,7 +84,7 @@ Deno.test("health: 200 degraded, naming what a function lacks", async () => {
   const { SUPABASE_URL, SUPABASE_SECRET_KEYS, SUPABASE_PUBLISHABLE_KEYS } = COMPLETE;
   const { response, body } = await ask(
     { SUPABASE_URL, SUPABASE_SECRET_KEYS, SUPABASE_PUBLISHABLE_KEYS },
-    SCHEMA_VERSION,
+    schema(),
   );
   assertEquals([response.status, body.status], [200, "degraded"]);
   assertEquals(body.config.map(({ variable }: { variable: string }) => variable), [
@@ -94,21 +97,33 @@ Deno.test("health: 200 degraded, naming what a function lacks", async () => {
 
 Deno.test("health: a database ahead of the code is fine, and so is one without a record", async () => {
   for (const has of ["20991231235959", null]) {
-    const { response, body } = await ask(COMPLETE, has);
+    const { response, body } = await ask(COMPLETE, schema(has));
     assertEquals([response.status, body.database.has], [200, has]);
   }
 });
 
 Deno.test("health: 503 when migrations are missing, with both versions", async () => {
-  const { response, body } = await ask(COMPLETE, "20200101000000");
+  const { response, body } = await ask(COMPLETE, schema("20200101000000"));
   assertEquals([response.status, body.code, body.database.has], [503, "schema_outdated", "20200101000000"]);
+});
+
+Deno.test("health: 503 when a migration breaks this version, with both versions; not when it came before", async () => {
+  const broken = await ask(COMPLETE, schema("20991231000000", "20991230000000"));
+  assertEquals([broken.response.status, broken.body.code], [503, "schema_too_new"]);
+  assertEquals(broken.body.database, {
+    needs: SCHEMA_VERSION,
+    has: "20991231000000",
+    breaks: "20991230000000",
+  });
+  const own = await ask(COMPLETE, schema("20991231000000", SCHEMA_VERSION));
+  assertEquals([own.response.status, own.body.database.breaks], [200, SCHEMA_VERSION]);
 });
 
 const away: [string, Error, number, string][] = [
   ["away", new Problem("database_unavailable"), 503, "database_unavailable"],
-  ["failing", new DbError("schema_version", "XX000", "oops"), 503, "database_unavailable"],
+  ["failing", new DbError("schema_state", "XX000", "oops"), 503, "database_unavailable"],
   ["without our functions", new Problem("schema_outdated"), 503, "schema_outdated"],
-  ["refusing the key", new DbError("schema_version", "", "no", 401), 500, "config_invalid"],
+  ["refusing the key", new DbError("schema_state", "", "no", 401), 500, "config_invalid"],
 ];
 for (const [label, error, status, code] of away) {
   Deno.test(`health: a database ${label} -> ${status} ${code}`, async () => {
@@ -119,11 +134,11 @@ for (const [label, error, status, code] of away) {
 }
 
 Deno.test("health: 500 naming the variables without which nothing works", async () => {
-  const { response, body, calls } = await ask({}, SCHEMA_VERSION);
+  const { response, body, calls } = await ask({}, schema());
   assertEquals([response.status, body.code, calls], [500, "config_invalid", 0]);
   assertEquals(body.config[0].variable, "SUPABASE_URL");
 });
 
 Deno.test("health: many who ask at once cost the database one question", async () => {
-  assertEquals((await ask(COMPLETE, SCHEMA_VERSION, 50)).calls, 1);
+  assertEquals((await ask(COMPLETE, schema(), 50)).calls, 1);
 });

@@ -12,4 +12,4 @@ export default serve("health", {
     if (path === "/detailed") return full(request, context);
     throw new Problem("not_found");
   },
-});
+}, { judgesSchema: true });

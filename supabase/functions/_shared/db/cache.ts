@@ -12,6 +12,8 @@ export interface CacheOptions<T> {
   ttlMs: number;
   /** While the source is away: how long until it is asked again, in milliseconds. @default {1000} */
   retryMs?: number;
+  /** Whether a failure must not be covered up by the value held, which is forgotten. @default {none} */
+  isFinal?(error: unknown): boolean;
   /** Told of each failure that a held value covered up. */
   onStale?(error: unknown, ageMs: number): void;
   /** Milliseconds of a clock that does not jump. @default {performance.now} */
@@ -30,7 +32,7 @@ export interface Cached<T> {
    *   it: it is asked again every `retryMs`, in the background. A failure older than `ttlMs` says nothing
    *   about now, so after a pause the first to ask waits again, and what changed meanwhile is seen.
    *
-   * @throws What `load` threw, when there is no value to fall back on.
+   * @throws What `load` threw, when there is no value to fall back on, or none may be.
    */
   get(): Promise<T>;
   /** How old the value held is, in milliseconds; undefined while there is none. */
@@ -39,7 +41,7 @@ export interface Cached<T> {
 
 /** Caches what `load` gives; see {@linkcode Cached}. */
 export function cached<T>(options: CacheOptions<T>): Cached<T> {
-  const { load, ttlMs, retryMs = 1000, onStale, now = () => performance.now() } = options;
+  const { load, ttlMs, retryMs = 1000, isFinal, onStale, now = () => performance.now() } = options;
   if (!(ttlMs > 0 && ttlMs <= 5000)) throw new RangeError("ttlMs must be above 0 and at most 5000");
 
   let held: { value: T; at: number } | undefined;
@@ -57,8 +59,9 @@ export function cached<T>(options: CacheOptions<T>): Cached<T> {
         failedAt = undefined;
         return value;
       } catch (error) {
-        failedAt = now();
-        if (held === undefined) throw error;
+        if (isFinal?.(error)) held = failedAt = undefined;
+        else failedAt = now();
+        if (held === undefined || failedAt === undefined) throw error;
         onStale?.(error, failedAt - held.at);
         return held.value;
       } finally {
@@ -71,7 +74,8 @@ export function cached<T>(options: CacheOptions<T>): Cached<T> {
     if (held === undefined) return refresh();
     if (now() - held.at <= ttlMs) return Promise.resolve(held.value);
     if (failedAt === undefined || now() - failedAt > ttlMs) return refresh();
-    if (now() - failedAt >= retryMs) refresh();
+    // One that must not be covered up is thrown to whoever asks next.
+    if (now() - failedAt >= retryMs) refresh().catch(() => {});
     return Promise.resolve(held.value);
   }
 

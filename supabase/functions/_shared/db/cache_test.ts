@@ -5,11 +5,12 @@ import { holds } from "../../../../tests/support/property.ts";
 
 /** A source with a clock: its version can be raised, it can go away, and it answers when told. */
 function world(ttlMs = 3000) {
-  const state = { now: 0, version: 0, away: false, loads: 0, stale: 0 };
+  const state = { now: 0, version: 0, away: false, final: false, loads: 0, stale: 0 };
   const cache = cached<number>({
     ttlMs,
     now: () => state.now,
     onStale: () => state.stale++,
+    isFinal: () => state.final,
     load: async () => {
       state.loads++;
       const { away, version } = state;
@@ -53,6 +54,26 @@ Deno.test("cached() falls back on the value held, however old, and asks again ev
   assertEquals(await cache.get(), 0); // asks in the background
   await Promise.resolve();
   assertEquals([await cache.get(), state.loads], [1, 4]);
+});
+
+Deno.test("cached() forgets the value held when a failure is final, until the source answers again", async () => {
+  const { state, cache } = world();
+  await cache.get();
+  state.away = true;
+  state.now = 10_000;
+  assertEquals(await cache.get(), 0);
+  state.final = true;
+  state.now += 1000;
+  assertEquals(await cache.get(), 0); // asks in the background
+  await Promise.resolve();
+  await Promise.resolve();
+  assertEquals(cache.ageMs(), undefined);
+  await assertRejects(() => cache.get(), Error, "away");
+  await assertRejects(() => cache.get(), Error, "away");
+  assertEquals(state.stale, 1);
+  state.away = false;
+  state.version = 1;
+  assertEquals(await cache.get(), 1);
 });
 
 Deno.test("cached() waits for the source again once its last failure is older than ttlMs", async () => {

@@ -10,13 +10,14 @@
  * Failure policy: an outage (network, time-out, 5xx of a gateway, a server that is starting, stopping or
  * full) is a `Problem` database_unavailable, so that callers are told to come back. A fault of the call
  * itself is a {@linkcode DbError}, and repeating it would not help. A function that is not there means a schema
- * that this version does not know: `Problem` schema_outdated. Serialisation failures and
- * deadlocks are repeated here, for Postgres has undone them.
+ * that this version does not know: `Problem` schema_outdated; one that must not be worked on by code as old as this:
+ * schema_too_new. Serialisation failures and deadlocks are repeated here, for Postgres has undone them.
  *
  * @module
  */
 import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
+import { isTooOld, refusedAsTooOld, SCHEMA_HEADER, SCHEMA_VERSION, TOO_OLD } from "./schema.ts";
 
 /**
  * The database refused the call: bad data, a broken rule, a missing function. It is logged, so it holds nothing that
@@ -39,6 +40,20 @@ export class DbError extends Error {
   }
 }
 
+/** Whether this is the database's refusal of code as old as this: nothing in memory may stand in for its answer then. */
+export function isRefusedAsTooOld(error: unknown): boolean {
+  return error instanceof Problem && error.code === "schema_too_new";
+}
+
+/**
+ * Refuses what would be answered from memory while the database refuses code as old as this.
+ *
+ * @throws {Problem} `schema_too_new`
+ */
+export function requireSchema(): void {
+  if (isTooOld()) throw new Problem("schema_too_new");
+}
+
 /** Options of one {@linkcode Rpc}. */
 export interface RpcOptions {
   /** Longest wait for the answer, in milliseconds, over all attempts. @default {10_000} */
@@ -50,7 +65,7 @@ export interface RpcOptions {
  *
  * `T` is what the caller trusts the function to give: it is not checked here.
  *
- * @throws {Problem} `database_unavailable`, `schema_outdated`
+ * @throws {Problem} `database_unavailable`, `schema_outdated`, `schema_too_new`
  * @throws {DbError} when the database refused the call.
  */
 export type Rpc = <T>(name: string, args?: object, options?: RpcOptions) => Promise<T>;
@@ -120,6 +135,10 @@ function failure(fn: string, status: number, text: string): DbError | Problem {
   const said = typeof body?.message === "string" ? body.message : `HTTP ${status}: ${text.slice(0, 500)}`;
   const error = new DbError(fn, code, QUOTING.test(code) ? "the data was refused" : said, status);
   // A gateway that refuses our key cannot be told apart from one that has not yet heard of a new key.
+  if (code === TOO_OLD) {
+    refusedAsTooOld();
+    return new Problem("schema_too_new", { cause: error });
+  }
   if (isMissing(fn, error)) return new Problem("schema_outdated", { cause: error });
   const outage = code === "" ? status >= 500 || status === 429 || status === 408 : OUTAGE.test(code);
   return outage ? new Problem("database_unavailable", { cause: error }) : error;
@@ -153,7 +172,12 @@ function json(text: string): unknown {
 
 /** `sb_` keys travel in `apikey` only; a legacy key is a JWT and is wanted as a bearer token too. */
 function headers(key: string): Record<string, string> {
-  const common = { "content-type": "application/json", "content-profile": "public", apikey: key };
+  const common = {
+    "content-type": "application/json",
+    "content-profile": "public",
+    [SCHEMA_HEADER]: SCHEMA_VERSION,
+    apikey: key,
+  };
   return key.startsWith("sb_") ? common : { ...common, authorization: `Bearer ${key}` };
 }
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { Problem } from "../http/problem.ts";
-import { createRpc, DbError } from "./client.ts";
+import { createRpc, DbError, isRefusedAsTooOld } from "./client.ts";
+import { forgetRefusal, isTooOld, SCHEMA_VERSION } from "./schema.ts";
 
 type Answer = Response | Error | (() => Promise<Response>);
 
@@ -35,6 +36,7 @@ Deno.test("rpc() posts the arguments with the secret key and gives the result", 
   assertEquals(init.headers, {
     "content-type": "application/json",
     "content-profile": "public",
+    "x-gatelink-schema": SCHEMA_VERSION,
     apikey: "sb_secret_x",
   });
 });
@@ -102,6 +104,19 @@ for (const answer of [failed(404, "PGRST202"), Response.json(missing, { status: 
     assertInstanceOf(problem.cause, DbError);
   });
 }
+
+Deno.test("rpc() on a database that this code is too old for -> schema_too_new, asked once, and remembered", async () => {
+  const { rpc, calls } = against([failed(400, "GL503")]);
+  assertEquals(isTooOld(), false);
+  try {
+    const problem = await assertRejects(() => rpc("some_fn"), Problem);
+    assertEquals([problem.code, problem.status, calls.length], ["schema_too_new", 503, 1]);
+    assertEquals([isRefusedAsTooOld(problem), isTooOld()], [true, true]);
+    assertEquals(isTooOld(performance.now() + 5000), false, "somebody asks again");
+  } finally {
+    forgetRefusal();
+  }
+});
 
 for (const code of ["40001", "40P01", "55P03"]) {
   Deno.test(`rpc() repeats what Postgres has undone (${code}), a few times`, async () => {

@@ -3,7 +3,8 @@
  * allowlist, from one call and in one piece.
  *
  * Failure policy: the last known configuration while the database is away, however old; without one the
- * call fails (`database_unavailable`) and each gate takes its own default, which is closed. A row that
+ * call fails (`database_unavailable`) and each gate takes its own default, which is closed. A database that this
+ * code is too old for leaves none: what is in memory may mean something else by now. A row that
  * cannot be read is left out and logged: a setting left out is a flag that is off, an allowlist entry or
  * destination left out is not used, a route left out does not match.
  *
@@ -12,7 +13,7 @@
 import { z } from "zod";
 import { log } from "../log/log.ts";
 import { type Cached, cached } from "./cache.ts";
-import { DbError, type Rpc, rpc } from "./client.ts";
+import { DbError, isRefusedAsTooOld, type Rpc, rpc } from "./client.ts";
 import { count } from "./counters.ts";
 
 const setting = z.object({
@@ -103,6 +104,7 @@ function createConfigCache(call: Rpc = rpc, now?: () => number): Cached<Config> 
       if (held === undefined) throw new DbError("load_config", "", "it gave no configuration");
       return held;
     },
+    isFinal: isRefusedAsTooOld,
     onStale: (error, ageMs) =>
       log.warn("the configuration in use is an old one", { error, age_ms: Math.round(ageMs) }),
   });

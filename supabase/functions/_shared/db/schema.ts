@@ -1,5 +1,11 @@
 /**
- * Which schema this code was written for.
+ * Which schema this code was written for, and whether the database still takes it.
+ *
+ * Migrations only add, so a database may be ahead of the code. One that older code must not run on says so in
+ * `private.schema_breaks`. Each call to the database carries {@linkcode SCHEMA_VERSION}, and the function in SQL refuses
+ * it in its own transaction (`private.refuse_older_code`): nothing is stored by code that would mean something else by it,
+ * not even in the seconds in which it has not yet heard of the migration. What is answered from memory asks
+ * {@linkcode isTooOld}.
  *
  * @module
  */
@@ -9,3 +15,32 @@
  * a database may be ahead of this, never behind.
  */
 export const SCHEMA_VERSION = "20261129002500";
+
+/** Header in which a call says {@linkcode SCHEMA_VERSION}. */
+export const SCHEMA_HEADER = "x-gatelink-schema";
+
+/** SQLSTATE with which the database refuses code that is too old for it. */
+export const TOO_OLD = "GL503";
+
+/**
+ * So long nobody asks the database again which has refused this code, in milliseconds. Then one request does: a way back
+ * may have taken the migration away.
+ */
+const REFUSED_FOR_MS = 5000;
+
+let refusedAt = -Infinity;
+
+/** Writes down that the database has refused this code. */
+export function refusedAsTooOld(now: number = performance.now()): void {
+  refusedAt = now;
+}
+
+/** Whether the database refused this code a moment ago. Hot: asked by each request. */
+export function isTooOld(now: number = performance.now()): boolean {
+  return now - refusedAt < REFUSED_FOR_MS;
+}
+
+/** For tests: nothing has been refused. */
+export function forgetRefusal(): void {
+  refusedAt = -Infinity;
+}

@@ -100,6 +100,11 @@ export const PROBLEMS = {
     title: "The database lacks migrations that this version needs.",
     headers: { "retry-after": "30" },
   },
+  schema_too_new: {
+    status: 503,
+    title: "The database is newer than this version may work on.",
+    headers: { "retry-after": "30" },
+  },
   overloaded: {
     status: 503,
     title: "More work is waiting than can be taken on.",

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { requireSchema } from "../db/client.ts";
 import { count } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
@@ -36,6 +37,12 @@ export type Handler = (request: Request, context: Context) => Response | Promise
 /** HTTP methods that a function can offer. */
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
 
+/** Options of {@linkcode serve}. */
+export interface ServeOptions {
+  /** The handlers see to `schema_too_new` themselves: they answer it for other origins, or with more. @default {false} */
+  judgesSchema?: boolean;
+}
+
 /** The shape the platform serves: `export default serve(…)`. */
 export interface Served {
   /** Answers at once where the handler does: a promise costs more than a small answer. Never throws, never rejects. */
@@ -50,6 +57,7 @@ export interface Served {
  * - Each answer is measured under `request`, by function and status, from the call to the answer's headers. The status of
  *   what a kill switch refuses is `disabled` there: it is what the operator wants, and must raise no alarm of failures.
  * - With handlers by method, others get 405 and `Allow`; HEAD is answered by GET without its body.
+ * - While the database refuses code as old as this: 503 `schema_too_new`. Meta keeps its webhooks meanwhile.
  * - A request with the header of {@linkcode state} is answered with that, for secret keys only.
  *
  * @example
@@ -57,7 +65,11 @@ export interface Served {
  * export default serve("wa-webhook", { GET: handshake, POST: intake });
  * ```
  */
-export function serve(fn: string, handlers: Handler | Partial<Record<Method, Handler>>): Served {
+export function serve(
+  fn: string,
+  handlers: Handler | Partial<Record<Method, Handler>>,
+  { judgesSchema = false }: ServeOptions = {},
+): Served {
   const counter = `${fn.replaceAll("-", "_")}_refused`;
   const pick = typeof handlers === "function" ? () => handlers : picker(handlers);
 
@@ -65,9 +77,9 @@ export function serve(fn: string, handlers: Handler | Partial<Record<Method, Han
     const began = performance.now();
     const context = new RequestContext(fn, request.headers);
     try {
-      const answer = request.headers.has(STATE_HEADER)
-        ? state(fn, request.headers)
-        : pick(request.method)(request, context);
+      const isAsked = request.headers.has(STATE_HEADER);
+      if (!judgesSchema && !isAsked) requireSchema();
+      const answer = isAsked ? state(fn, request.headers) : pick(request.method)(request, context);
       return answer instanceof Promise
         ? answer.then(
           (answer) => measured(stamped(answer, context), began),

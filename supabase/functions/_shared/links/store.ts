@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Rpc } from "../db/client.ts";
+import { isRefusedAsTooOld, requireSchema, type Rpc } from "../db/client.ts";
 import type { Config } from "../db/config.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import type { OnFlag } from "../flags/evaluate.ts";
@@ -128,8 +128,11 @@ export class LinkStore {
   /**
    * Sees to it that what is held is no older than 5 s. Undefined when it is so already: then nothing has to be waited
    * for.
+   *
+   * @throws {Problem} `schema_too_new` while the database refuses code as old as this.
    */
   ready(): Promise<void> | undefined {
+    requireSchema();
     const now = this.#now();
     const age = now - this.#refreshedAt;
     if (age < REFRESH_AGE_MS) return undefined;
@@ -235,6 +238,12 @@ export class LinkStore {
         this.#refreshedAt = asked;
       } catch (error) {
         this.#failedAt = this.#now();
+        if (isRefusedAsTooOld(error)) {
+          // What is held may mean something else by now.
+          this.#rules = this.#config = undefined;
+          this.#refreshedAt = -Infinity;
+          this.forget(null);
+        }
         if (this.#rules === undefined) throw error;
         this.#options.onStale(error, this.#failedAt - this.#refreshedAt);
       } finally {
