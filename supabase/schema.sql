@@ -5269,6 +5269,33 @@ AS $function$
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
+-- Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that
+-- makes some, before the grants.
+CREATE OR REPLACE PROCEDURE private.close_functions()
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $procedure$
+declare
+  v_function regprocedure;
+  v_count integer := 0;
+begin
+  for v_function in
+    select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private') and p.xmin = pg_catalog.pg_current_xact_id()::xid
+      and not exists (select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+      and exists (select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+        where a.grantee = 0)
+  loop
+    execute format('revoke execute on routine %s from public, anon, authenticated', v_function);
+    v_count := v_count + 1;
+  end loop;
+  if v_count = 0 then
+    raise exception 'no function was made in this transaction'
+      using hint = 'A migration runs in one transaction, and closes its functions at its end.';
+  end if;
+end $procedure$;
+
 -- The last minute, since 1970, of which all outcomes are in.
 CREATE OR REPLACE FUNCTION private.closed_minute(p_now timestamp with time zone)
  RETURNS bigint

@@ -23,7 +23,7 @@ databaseTest("schemaText() tells each table and function, and each change of one
       join pg_namespace n on n.oid = c.relnamespace
       where n.nspname in ('public', 'private') and c.relkind = 'r' and c.relpersistence = 'p'
     union all
-    select format('FUNCTION %I.%I(', n.nspname, p.proname) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    select format('%s %I.%I(', case p.prokind when 'p' then 'PROCEDURE' else 'FUNCTION' end, n.nspname, p.proname) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
       where n.nspname in ('public', 'private')`;
   assert(rows.length > 200);
   for (const { said } of rows) assertStringIncludes(before, said);

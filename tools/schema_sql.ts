@@ -114,6 +114,7 @@ const TABLES = `
   where ${OURS} and c.relkind in ('r', 'p') order by ${BY_SCHEMA}, c.relname`;
 
 interface Routine {
+  kind: "function" | "procedure";
   name: string;
   definition: string;
   comment: string | null;
@@ -121,7 +122,8 @@ interface Routine {
 }
 
 const FUNCTIONS = `
-  select format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name,
+  select case p.prokind when 'p' then 'procedure' else 'function' end as kind,
+    format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name,
     pg_get_functiondef(p.oid) as definition, obj_description(p.oid, 'pg_proc') as comment,
     ${grants("p.proacl", "f", "p.proowner")} as grants
   from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -158,8 +160,8 @@ export async function schemaText(sql: Sql): Promise<string> {
     banner("Tables"),
     ...tables.map(tableText),
     banner("Functions"),
-    ...functions.map(({ name, definition, comment, grants }) =>
-      lines(remark(comment), `${definition.trim()};`, ...granted(grants, `function ${name}`))
+    ...functions.map(({ kind, name, definition, comment, grants }) =>
+      lines(remark(comment), `${definition.trim()};`, ...granted(grants, `${kind} ${name}`))
     ),
   ].join("\n\n") + "\n";
 }

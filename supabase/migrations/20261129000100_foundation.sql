@@ -8,7 +8,7 @@ set local statement_timeout = '60s';
 -- Tables and functions of this project are opened one by one. Supabase projects older than 2026 give
 -- anon and authenticated everything that is created in public; this takes that back for what comes.
 -- (PUBLIC's right to execute functions can only be revoked for all schemas at once, which would reach
--- into whatever else lives in the project; each of our functions revokes it for itself.)
+-- into whatever else lives in the project: private.close_functions takes it from ours.)
 alter default privileges in schema public revoke all on tables from anon, authenticated, service_role;
 alter default privileges in schema public revoke all on sequences from anon, authenticated, service_role;
 alter default privileges in schema public revoke all on functions from anon, authenticated, service_role;
@@ -16,6 +16,34 @@ create schema private;
 comment on schema private is 'Helpers of Gatelink. Not exposed by the Data API.';
 -- Policies run as the caller and call private.has_role, so these two need to look names up in here.
 grant usage on schema private to authenticated, service_role;
+
+-- Each migration that makes functions ends with a call of this, and the grants by name after it. Failure policy: closed.
+-- What belongs to somebody else in public is left alone: only what was made in this transaction is ours for sure, so a
+-- call that finds nothing of the kind (a runner that takes each statement for itself) must not pass for one that closed.
+create procedure private.close_functions()
+language plpgsql set search_path = '' as $$
+declare
+  v_function regprocedure;
+  v_count integer := 0;
+begin
+  for v_function in
+    select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private') and p.xmin = pg_catalog.pg_current_xact_id()::xid
+      and not exists (select from pg_catalog.pg_depend d
+        where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+      and exists (select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+        where a.grantee = 0)
+  loop
+    execute format('revoke execute on routine %s from public, anon, authenticated', v_function);
+    v_count := v_count + 1;
+  end loop;
+  if v_count = 0 then
+    raise exception 'no function was made in this transaction'
+      using hint = 'A migration runs in one transaction, and closes its functions at its end.';
+  end if;
+end $$;
+comment on procedure private.close_functions() is
+  'Takes the functions that this transaction made from public, anon and authenticated. Last of all in a migration that makes some, before the grants.';
 
 -- Ids ---------------------------------------------------------------------------------------------
 
@@ -34,16 +62,12 @@ begin
 end $$;
 comment on function private.uuid_v7() is
   'A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.';
-revoke execute on function private.uuid_v7() from public;
-grant execute on function private.uuid_v7() to service_role;
 
 create function private.uuid_v7_from(p_at timestamptz) returns uuid
 language sql immutable parallel safe set search_path = '' as $$
   select encode(substr(int8send(floor(extract(epoch from p_at) * 1000)::bigint), 3) || '\x70008000000000000000'::bytea, 'hex')::uuid
 $$;
 comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID version 7 of that millisecond: ids of rows made since then are at or above it.';
-revoke execute on function private.uuid_v7_from(timestamptz) from public, anon, authenticated;
-grant execute on function private.uuid_v7_from(timestamptz) to service_role;
 
 -- The team ----------------------------------------------------------------------------------------
 
@@ -77,8 +101,6 @@ language sql stable security definer set search_path = '' as $$
 $$;
 comment on function private.has_role(text) is
   'Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for unknown roles. Definer, because callers of a policy need not read team_members.';
-revoke execute on function private.has_role(text) from public, anon;
-grant execute on function private.has_role(text) to authenticated, service_role;
 
 create policy team_members_read on public.team_members for select to authenticated
   using ((select private.has_role('viewer')));
@@ -91,8 +113,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.caller() is
   'The database role that asked, also inside SECURITY DEFINER functions: anon, authenticated, service_role, or the role that connected.';
-revoke execute on function private.caller() from public, anon, authenticated;
-grant execute on function private.caller() to service_role;
 
 create function private.actor() returns text
 language sql stable set search_path = '' as $$
@@ -100,8 +120,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.actor() is
   'Who is written down as the author of a change: the id of the signed-in user, else the database role.';
-revoke execute on function private.actor() from public, anon, authenticated;
-grant execute on function private.actor() to service_role;
 
 -- Failure policy: closed. Only the owner, roles that have service_role's rights, and team members of
 -- sufficient role come through; any other role, also one that we do not know, is refused.
@@ -118,8 +136,6 @@ begin
 end $$;
 comment on function private.require_role(text) is
   'Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team member of this role or a higher one. First line of each function that people call.';
-revoke execute on function private.require_role(text) from public, anon, authenticated;
-grant execute on function private.require_role(text) to service_role;
 
 -- One at a time, so that two admins cannot demote each other in the same moment.
 create function private.refuse_losing_last_admin(p_user_id uuid) returns void
@@ -134,7 +150,6 @@ begin
 end $$;
 comment on function private.refuse_losing_last_admin(uuid) is
   'Raises GL409 when this user is the only admin left. Holds a lock on the team until the transaction ends.';
-revoke execute on function private.refuse_losing_last_admin(uuid) from public, anon, authenticated;
 
 create function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] default null)
 returns public.team_members
@@ -155,8 +170,6 @@ begin
 end $$;
 comment on function public.set_team_member(uuid, text, text[]) is
   'Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, 23503 no such user, 23514 unknown role or approval.';
-revoke execute on function public.set_team_member(uuid, text, text[]) from public, anon;
-grant execute on function public.set_team_member(uuid, text, text[]) to authenticated, service_role;
 
 create function public.add_team_member(p_email text, p_role text, p_approvals text[] default null)
 returns public.team_members
@@ -177,8 +190,6 @@ begin
 end $$;
 comment on function public.add_team_member(text, text, text[]) is
   'Adds whoever signs in with this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404 no such user, GL409 a member already, 23514 unknown role or approval.';
-revoke execute on function public.add_team_member(text, text, text[]) from public, anon;
-grant execute on function public.add_team_member(text, text, text[]) to authenticated, service_role;
 
 create function public.remove_team_member(p_user_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -190,8 +201,6 @@ begin
 end $$;
 comment on function public.remove_team_member(uuid) is
   'Takes a user off the team; false when there was none. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin.';
-revoke execute on function public.remove_team_member(uuid) from public, anon;
-grant execute on function public.remove_team_member(uuid) to authenticated, service_role;
 
 create function public.list_team() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -204,8 +213,6 @@ begin
 end $$;
 comment on function public.list_team() is
   'The team: [{user_id, email, role, approvals, created_at}]. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
-revoke execute on function public.list_team() from public, anon;
-grant execute on function public.list_team() to authenticated, service_role;
 
 create function public.whoami() returns jsonb
 language sql stable set search_path = '' as $$
@@ -213,8 +220,6 @@ language sql stable set search_path = '' as $$
   from public.team_members m where m.user_id = (select auth.uid())
 $$;
 comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
-revoke execute on function public.whoami() from public, anon;
-grant execute on function public.whoami() to authenticated, service_role;
 
 -- Histories ---------------------------------------------------------------------------------------
 
@@ -226,7 +231,6 @@ begin
 end $$;
 comment on function private.refuse_change() is
   'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only.';
-revoke execute on function private.refuse_change() from public, anon, authenticated;
 
 -- The revision of the configuration ---------------------------------------------------------------
 
@@ -257,7 +261,6 @@ begin
 end $$;
 comment on function private.bump_config_revision() is
   'Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its row lock puts changes of configuration in commit order.';
-revoke execute on function private.bump_config_revision() from public, anon, authenticated;
 
 -- The schema's version ----------------------------------------------------------------------------
 
@@ -275,8 +278,6 @@ begin
 end $$;
 comment on function public.schema_version() is
   'Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
-revoke execute on function public.schema_version() from public, anon, authenticated;
-grant execute on function public.schema_version() to service_role;
 
 -- Which code may run on it --------------------------------------------------------------------------
 
@@ -304,8 +305,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.breaking_version() is
   'Version of the newest migration that older code must not run on; null when there is none.';
-revoke execute on function private.breaking_version() from public, anon, authenticated;
-grant execute on function private.breaking_version() to service_role;
 
 -- In the transaction of the call itself: whoever was told a moment ago that it fits must not store what means something
 -- else now. Failure policy: closed for code that says which version it is, which all of the functions do; open for whoever
@@ -327,8 +326,6 @@ begin
 end $$;
 comment on function private.refuse_older_code() is
   'First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as request.headers.';
-revoke execute on function private.refuse_older_code() from public, anon, authenticated;
-grant execute on function private.refuse_older_code() to service_role;
 
 create function public.schema_state() returns jsonb
 language sql stable set search_path = '' as $$
@@ -336,5 +333,26 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function public.schema_state() is
   'What the health check compares with the version of the code: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.';
-revoke execute on function public.schema_state() from public, anon, authenticated;
-grant execute on function public.schema_state() to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.uuid_v7(),
+  private.uuid_v7_from(timestamptz),
+  private.caller(),
+  private.actor(),
+  private.require_role(text),
+  public.schema_version(),
+  private.breaking_version(),
+  private.refuse_older_code(),
+  public.schema_state()
+  to service_role;
+grant execute on function
+  private.has_role(text),
+  public.set_team_member(uuid, text, text[]),
+  public.add_team_member(text, text, text[]),
+  public.remove_team_member(uuid),
+  public.list_team(),
+  public.whoami()
+  to authenticated, service_role;

@@ -138,7 +138,6 @@ begin
 end $$;
 comment on function private.stamp_setting() is
   'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says.';
-revoke execute on function private.stamp_setting() from public, anon, authenticated;
 create trigger stamp before insert or update on public.settings
   for each row execute function private.stamp_setting();
 comment on trigger stamp on public.settings is 'Version, time and author of each write.';
@@ -159,7 +158,6 @@ begin
 end $$;
 comment on function private.record_setting() is
   'Trigger, after insert, update or delete of settings: writes settings_history.';
-revoke execute on function private.record_setting() from public, anon, authenticated;
 create trigger record after insert or update or delete on public.settings
   for each row execute function private.record_setting();
 comment on trigger record on public.settings is 'A row of history for each write.';
@@ -173,7 +171,6 @@ begin
   return btrim(p_reason, E' \t\n\r');
 end $$;
 comment on function private.given_reason(text) is 'A reason without the blanks around it; null for none. GL422 for one of blanks alone.';
-revoke execute on function private.given_reason(text) from public, anon, authenticated;
 
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
@@ -202,8 +199,6 @@ begin
 end $$;
 comment on function public.set_setting(text, text, jsonb, bigint, text) is
   'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint''s name.';
-revoke execute on function public.set_setting(text, text, jsonb, bigint, text) from public, anon;
-grant execute on function public.set_setting(text, text, jsonb, bigint, text) to authenticated, service_role;
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -218,8 +213,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.config_settings() is
   'All settings as [{key, value, metadata, version}]: the settings part of load_config.';
-revoke execute on function private.config_settings() from public, anon, authenticated;
-grant execute on function private.config_settings() to service_role;
 
 -- In plpgsql, which looks names up when it runs: segments, routes and destinations come in later files.
 create function public.load_config(p_revision bigint default null) returns jsonb
@@ -252,5 +245,14 @@ begin
       from public.destination_allowlist a));
 end $$;
 comment on function public.load_config(bigint) is 'What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
-revoke execute on function public.load_config(bigint) from public, anon, authenticated;
-grant execute on function public.load_config(bigint) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.config_settings(),
+  public.load_config(bigint)
+  to service_role;
+grant execute on function
+  public.set_setting(text, text, jsonb, bigint, text)
+  to authenticated, service_role;

@@ -43,8 +43,6 @@ begin
 end $$;
 comment on function public.add_counts(jsonb) is
   'Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For secret keys.';
-revoke execute on function public.add_counts(jsonb) from public, anon, authenticated;
-grant execute on function public.add_counts(jsonb) to service_role;
 
 -- Rate limits -------------------------------------------------------------------------------------
 
@@ -108,8 +106,6 @@ begin
 end $$;
 comment on function private.gcra(timestamptz, timestamptz, numeric, integer, integer) is
   'Decides one take of p_cost from a limit of p_rate a second with bursts of p_burst, and when nothing was taken before p_tat is null. Cost 0 looks without taking. allowed; tat to be kept; remaining, what could be taken at once now; reset_ms, until all of the burst is free; retry_after_ms, 0 when allowed, null when the cost is above the burst and so never will be. Error 22023 for a limit that cannot be.';
-revoke execute on function private.gcra(timestamptz, timestamptz, numeric, integer, integer) from public, anon, authenticated;
-grant execute on function private.gcra(timestamptz, timestamptz, numeric, integer, integer) to service_role;
 
 -- One statement decides and keeps: the row's lock puts concurrent takes of a key in order, and each
 -- decides on what the one before left.
@@ -141,8 +137,6 @@ begin
 end $$;
 comment on function private.take_rate(text, numeric, integer, integer, timestamptz) is
   'Takes p_cost from the limit p_key at p_now, all or nothing; for functions that limit in the same round trip as their work. Results as private.gcra gives them.';
-revoke execute on function private.take_rate(text, numeric, integer, integer, timestamptz) from public, anon, authenticated;
-grant execute on function private.take_rate(text, numeric, integer, integer, timestamptz) to service_role;
 
 create function public.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer default 1)
 returns jsonb
@@ -155,8 +149,6 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function public.take_rate(text, numeric, integer, integer) is
   'Takes p_cost from the limit p_key of p_rate a second with bursts of p_burst: {allowed, limit, remaining, reset_ms, retry_after_ms}. retry_after_ms is null when the cost is above the burst. For secret keys.';
-revoke execute on function public.take_rate(text, numeric, integer, integer) from public, anon, authenticated;
-grant execute on function public.take_rate(text, numeric, integer, integer) to service_role;
 
 create function private.purge_rate_limits(p_now timestamptz) returns bigint
 language sql volatile set search_path = '' as $$
@@ -165,5 +157,14 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.purge_rate_limits(timestamptz) is
   'Removes the limits that are whole again at p_now, and says how many those were. For the clock.';
-revoke execute on function private.purge_rate_limits(timestamptz) from public, anon, authenticated;
-grant execute on function private.purge_rate_limits(timestamptz) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  public.add_counts(jsonb),
+  private.gcra(timestamptz, timestamptz, numeric, integer, integer),
+  private.take_rate(text, numeric, integer, integer, timestamptz),
+  public.take_rate(text, numeric, integer, integer),
+  private.purge_rate_limits(timestamptz)
+  to service_role;

@@ -149,8 +149,6 @@ begin
 end $$;
 comment on function public.set_number_pace(text, integer, numeric, integer) is
   'How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person, and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such number, 23514 a value that cannot be.';
-revoke execute on function public.set_number_pace(text, integer, numeric, integer) from public, anon;
-grant execute on function public.set_number_pace(text, integer, numeric, integer) to authenticated, service_role;
 
 -- Who is it? Identities, their changes, and merges ------------------------------------------------
 
@@ -164,8 +162,6 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
 end $$;
 comment on function private.identity_holder(text, text, text) is 'Who is known by this id now; null when nobody is.';
-revoke execute on function private.identity_holder(text, text, text) from public, anon, authenticated;
-grant execute on function private.identity_holder(text, text, text) to service_role;
 
 create function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -181,8 +177,6 @@ begin
   values (p_contact_id, p_channel, p_kind, p_value, p_at);
 end $$;
 comment on function private.hold_identity(uuid, text, text, text, timestamptz) is 'Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.';
-revoke execute on function private.hold_identity(uuid, text, text, text, timestamptz) from public, anon, authenticated;
-grant execute on function private.hold_identity(uuid, text, text, text, timestamptz) to service_role;
 
 create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -240,8 +234,6 @@ begin
   update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
 end $$;
 comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the other stays as a row that points to it.';
-revoke execute on function private.merge_contacts(uuid, uuid, timestamptz) from public, anon, authenticated;
-grant execute on function private.merge_contacts(uuid, uuid, timestamptz) to service_role;
 
 -- The business-scoped user id tells persons apart; a phone number can change hands. So two contacts are merged
 -- when an update names both and they have no different user ids; otherwise the number has moved to the person
@@ -305,13 +297,23 @@ begin
   return v_contact;
 end $$;
 comment on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) is 'The person that these ids name, made, moved or merged as needed. The caller holds the contacts'' lock (private.lock_contacts).';
-revoke execute on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) from public, anon, authenticated;
-grant execute on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) to service_role;
 
 create function private.lock_contacts() returns void
 language sql set search_path = '' as $$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $$;
 comment on function private.lock_contacts() is 'Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.';
-revoke execute on function private.lock_contacts() from public, anon, authenticated;
-grant execute on function private.lock_contacts() to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.identity_holder(text, text, text),
+  private.hold_identity(uuid, text, text, text, timestamptz),
+  private.merge_contacts(uuid, uuid, timestamptz),
+  private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz),
+  private.lock_contacts()
+  to service_role;
+grant execute on function
+  public.set_number_pace(text, integer, numeric, integer)
+  to authenticated, service_role;

@@ -147,8 +147,6 @@ begin
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
 end $$;
 comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
-revoke execute on function private.apply_statuses(private.inbound_update[]) from public, anon, authenticated;
-grant execute on function private.apply_statuses(private.inbound_update[]) to service_role;
 
 -- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
 -- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
@@ -183,8 +181,6 @@ begin
   return v_contacts;
 end $$;
 comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, where every id and the name are as we know them and no change is announced; null elsewhere.';
-revoke execute on function private.find_contacts(private.inbound_update[]) from public, anon, authenticated;
-grant execute on function private.find_contacts(private.inbound_update[]) to service_role;
 
 create function private.make_newcomers(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -217,8 +213,6 @@ begin
   select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $$;
 comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
-revoke execute on function private.make_newcomers(private.inbound_update[]) from public, anon, authenticated;
-grant execute on function private.make_newcomers(private.inbound_update[]) to service_role;
 
 create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -257,8 +251,6 @@ begin
     from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
 end $$;
 comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
-revoke execute on function private.assign_contacts(private.inbound_update[]) from public, anon, authenticated;
-grant execute on function private.assign_contacts(private.inbound_update[]) to service_role;
 
 create function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) returns uuid[]
 language plpgsql stable set search_path = '' as $$
@@ -271,8 +263,6 @@ begin
     order by u.ordinality);
 end $$;
 comment on function private.find_conversations(private.inbound_update[], uuid[]) is 'The conversation of each update, in its place; null where there is none yet.';
-revoke execute on function private.find_conversations(private.inbound_update[], uuid[]) from public, anon, authenticated;
-grant execute on function private.find_conversations(private.inbound_update[], uuid[]) to service_role;
 
 create function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
@@ -326,8 +316,6 @@ begin
   where c.id = latest.conversation;
 end $$;
 comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.';
-revoke execute on function private.store_messages(private.inbound_update[], uuid[]) from public, anon, authenticated;
-grant execute on function private.store_messages(private.inbound_update[], uuid[]) to service_role;
 
 create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
@@ -343,8 +331,6 @@ begin
   where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
 end $$;
 comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
-revoke execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) from public, anon, authenticated;
-grant execute on function private.apply_opt_outs(private.inbound_update[], uuid[]) to service_role;
 
 create function public.ingest_updates(p_updates jsonb) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
@@ -420,5 +406,17 @@ begin
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
-revoke execute on function public.ingest_updates(jsonb) from public, anon, authenticated;
-grant execute on function public.ingest_updates(jsonb) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.apply_statuses(private.inbound_update[]),
+  private.find_contacts(private.inbound_update[]),
+  private.make_newcomers(private.inbound_update[]),
+  private.assign_contacts(private.inbound_update[]),
+  private.find_conversations(private.inbound_update[], uuid[]),
+  private.store_messages(private.inbound_update[], uuid[]),
+  private.apply_opt_outs(private.inbound_update[], uuid[]),
+  public.ingest_updates(jsonb)
+  to service_role;

@@ -63,8 +63,6 @@ begin
         or (a.pattern like '*.%' and right(v_host || v_port, length(a.pattern) - 1) = substr(a.pattern, 2))));
 end $$;
 comment on function private.destination_permitted(text, text) is 'Whether the allowlist lets a URL be stored for a purpose: https, host pattern, no credentials, no IP literal; loopback only by the setting forward.allow_loopback.';
-revoke execute on function private.destination_permitted(text, text) from public, anon, authenticated;
-grant execute on function private.destination_permitted(text, text) to service_role;
 
 create function public.allow_host(p_pattern text, p_purpose text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -78,8 +76,6 @@ begin
   return to_jsonb(v_row);
 end $$;
 comment on function public.allow_host(text, text) is 'Puts a host pattern on the allowlist for forward or redirect; an admin''s act. Repeating it changes nothing. 23514 for a pattern that is none.';
-revoke execute on function public.allow_host(text, text) from public, anon;
-grant execute on function public.allow_host(text, text) to authenticated, service_role;
 
 create function public.disallow_host(p_pattern text, p_purpose text) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -89,8 +85,6 @@ begin
   return found;
 end $$;
 comment on function public.disallow_host(text, text) is 'Takes a host pattern off the allowlist; false when it was not on it. Takes effect within 5 seconds.';
-revoke execute on function public.disallow_host(text, text) from public, anon;
-grant execute on function public.disallow_host(text, text) to authenticated, service_role;
 
 -- Destinations ------------------------------------------------------------------------------------
 
@@ -168,8 +162,6 @@ language sql volatile set search_path = '' as $$
   select 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64')
 $$;
 comment on function private.new_webhook_secret() is 'A Standard Webhooks secret: 32 bytes, 244 of their bits from the server''s strong random source.';
-revoke execute on function private.new_webhook_secret() from public, anon, authenticated;
-grant execute on function private.new_webhook_secret() to service_role;
 
 create function public.add_destination(p_name text, p_url text, p_options jsonb default '{}') returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -196,8 +188,6 @@ begin
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
 comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
-revoke execute on function public.add_destination(text, text, jsonb) from public, anon;
-grant execute on function public.add_destination(text, text, jsonb) to authenticated, service_role;
 
 create function private.destination_named(p_name text) returns uuid
 language plpgsql stable set search_path = '' as $$
@@ -212,8 +202,6 @@ begin
   return v_id;
 end $$;
 comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
-revoke execute on function private.destination_named(text) from public, anon, authenticated;
-grant execute on function private.destination_named(text) to service_role;
 
 create function public.set_destination_state(p_name text, p_state text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -233,8 +221,6 @@ begin
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
 end $$;
 comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.';
-revoke execute on function public.set_destination_state(text, text) from public, anon;
-grant execute on function public.set_destination_state(text, text) to authenticated, service_role;
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -252,8 +238,6 @@ begin
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $$;
 comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is not shown again.';
-revoke execute on function public.rotate_destination_secret(text, integer) from public, anon;
-grant execute on function public.rotate_destination_secret(text, integer) to authenticated, service_role;
 
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -269,5 +253,20 @@ begin
     from public.destinations d where d.id = v_id);
 end $$;
 comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
-revoke execute on function public.destination_to_test(text) from public, anon, authenticated;
-grant execute on function public.destination_to_test(text) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.destination_permitted(text, text),
+  private.new_webhook_secret(),
+  private.destination_named(text),
+  public.destination_to_test(text)
+  to service_role;
+grant execute on function
+  public.allow_host(text, text),
+  public.disallow_host(text, text),
+  public.add_destination(text, text, jsonb),
+  public.set_destination_state(text, text),
+  public.rotate_destination_secret(text, integer)
+  to authenticated, service_role;

@@ -155,7 +155,6 @@ language sql volatile set search_path = '' as $$
   on conflict on constraint route_history_pkey do nothing
 $$;
 comment on function private.record_route(uuid) is 'Writes a route''s version of now into its history, unless it is there.';
-revoke execute on function private.record_route(uuid) from public, anon, authenticated;
 
 create function public.add_route(
   p_destinations text[], p_condition jsonb, p_priority integer default 100, p_options jsonb default '{}'
@@ -179,8 +178,6 @@ begin
   return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
 end $$;
 comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes. GL404 for an unknown destination.';
-revoke execute on function public.add_route(text[], jsonb, integer, jsonb) from public, anon;
-grant execute on function public.add_route(text[], jsonb, integer, jsonb) to authenticated, service_role;
 
 create function public.remove_route(p_id uuid) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -190,8 +187,6 @@ begin
   return found;
 end $$;
 comment on function public.remove_route(uuid) is 'Removes a route; its past decisions stay. False when there was none.';
-revoke execute on function public.remove_route(uuid) from public, anon;
-grant execute on function public.remove_route(uuid) to authenticated, service_role;
 
 -- Under its row's lock. What is changed by whoever read another version would undo the change between.
 create function private.route_at(p_id uuid, p_version integer) returns public.routes
@@ -210,7 +205,6 @@ begin
   return v_route;
 end $$;
 comment on function private.route_at(uuid, integer) is 'Locks a route that is at this version and answers it. GL404 when there is none, GL409 when somebody was faster.';
-revoke execute on function private.route_at(uuid, integer) from public, anon, authenticated;
 
 create function public.set_route(p_id uuid, p_version integer, p_changes jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -249,15 +243,12 @@ begin
 end $$;
 comment on function public.set_route(uuid, integer, jsonb) is
   'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.';
-revoke execute on function public.set_route(uuid, integer, jsonb) from public, anon;
-grant execute on function public.set_route(uuid, integer, jsonb) to authenticated, service_role;
 
 create function private.is_fallback(p_condition jsonb) returns boolean
 language sql immutable set search_path = '' as $$
   select p_condition ->> 'type' = 'default'
 $$;
 comment on function private.is_fallback(jsonb) is 'Whether a route with this condition is asked after all others, whatever its priority.';
-revoke execute on function private.is_fallback(jsonb) from public, anon, authenticated;
 
 -- One at a time: two moves at once would each count on an order that the other changes. A move takes a number between
 -- its neighbours; where there is none, all are numbered anew in steps of ten.
@@ -315,8 +306,6 @@ begin
 end $$;
 comment on function public.move_route(uuid, integer, uuid) is
   'Puts a route, if it still is at the version the caller read, right before another one, or last with null; routes with the condition default move among themselves. Answers the new order of all, [{id, priority, version}]: others may get another priority too. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route, GL409 somebody else was faster, GL422 a fallback before what is none.';
-revoke execute on function public.move_route(uuid, integer, uuid) from public, anon;
-grant execute on function public.move_route(uuid, integer, uuid) to authenticated, service_role;
 
 -- Deciding: the router's first step ---------------------------------------------------------------
 
@@ -342,8 +331,6 @@ begin
   ) w);
 end $$;
 comment on function private.unrouted(bigint, integer) is 'The conversations that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
-revoke execute on function private.unrouted(bigint, integer) from public, anon, authenticated;
-grant execute on function private.unrouted(bigint, integer) to service_role;
 
 create function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
 language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
@@ -381,8 +368,6 @@ begin
   ) items);
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
-revoke execute on function public.claim_unrouted(bigint, integer, integer) from public, anon, authenticated;
-grant execute on function public.claim_unrouted(bigint, integer, integer) to service_role;
 
 create function public.record_decisions(p_revision bigint, p_conversations jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -439,5 +424,18 @@ begin
   return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
 end $$;
 comment on function public.record_decisions(bigint, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.';
-revoke execute on function public.record_decisions(bigint, jsonb) from public, anon, authenticated;
-grant execute on function public.record_decisions(bigint, jsonb) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.unrouted(bigint, integer),
+  public.claim_unrouted(bigint, integer, integer),
+  public.record_decisions(bigint, jsonb)
+  to service_role;
+grant execute on function
+  public.add_route(text[], jsonb, integer, jsonb),
+  public.remove_route(uuid),
+  public.set_route(uuid, integer, jsonb),
+  public.move_route(uuid, integer, uuid)
+  to authenticated, service_role;

@@ -115,8 +115,6 @@ language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'forward.retry_seconds'
 $$;
 comment on function private.default_retry_seconds() is 'The setting forward.retry_seconds, a JSON list of waits in seconds; null when it is not set.';
-revoke execute on function private.default_retry_seconds() from public, anon, authenticated;
-grant execute on function private.default_retry_seconds() to service_role;
 
 -- A lane is due when its first open delivery is; empty lanes sleep. The caller holds the lane's lock from an
 -- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
@@ -133,8 +131,6 @@ begin
   where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
 end $$;
 comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
-revoke execute on function private.release_lane(uuid, uuid) from public, anon, authenticated;
-grant execute on function private.release_lane(uuid, uuid) to service_role;
 
 create function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
 returns jsonb
@@ -219,8 +215,6 @@ begin
   return coalesce(v_claimed, '[]');
 end $$;
 comment on function private.claim_lanes(public.destinations, integer, integer, timestamptz) is 'Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.';
-revoke execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) from public, anon, authenticated;
-grant execute on function private.claim_lanes(public.destinations, integer, integer, timestamptz) to service_role;
 
 create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -283,8 +277,6 @@ begin
     where d.state = 'active'));
 end $$;
 comment on function private.claim_deliveries(integer, integer, jsonb, timestamptz) is 'claim_deliveries with the time given.';
-revoke execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.claim_deliveries(integer, integer, jsonb, timestamptz) to service_role;
 
 create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
 language sql set search_path = '' as $$
@@ -292,8 +284,6 @@ language sql set search_path = '' as $$
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
 $$;
 comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
-revoke execute on function public.claim_deliveries(integer, integer, jsonb) from public, anon, authenticated;
-grant execute on function public.claim_deliveries(integer, integer, jsonb) to service_role;
 
 -- Settling: what an attempt came to; the answer may hold replies ----------------------------------
 
@@ -324,8 +314,6 @@ begin
   end if;
 end $$;
 comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
-revoke execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) from public, anon, authenticated;
-grant execute on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) to service_role;
 
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -394,16 +382,12 @@ begin
     'replies', v_replies, 'replies_refused', v_refused);
 end $$;
 comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
-revoke execute on function private.settle_deliveries(jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.settle_deliveries(jsonb, timestamptz) to service_role;
 
 create function public.settle_deliveries(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_deliveries(p_results, clock_timestamp())
 $$;
 comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off.';
-revoke execute on function public.settle_deliveries(jsonb) from public, anon, authenticated;
-grant execute on function public.settle_deliveries(jsonb) to service_role;
 
 -- Dead letters, as people handle them -------------------------------------------------------------
 
@@ -435,8 +419,6 @@ begin
   return cardinality(v_ids);
 end $$;
 comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
-revoke execute on function public.retry_deliveries(uuid[]) from public, anon;
-grant execute on function public.retry_deliveries(uuid[]) to authenticated, service_role;
 
 create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -454,5 +436,21 @@ begin
   return v_count;
 end $$;
 comment on function public.drop_deliveries(uuid[], text) is 'Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.';
-revoke execute on function public.drop_deliveries(uuid[], text) from public, anon;
-grant execute on function public.drop_deliveries(uuid[], text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.default_retry_seconds(),
+  private.release_lane(uuid, uuid),
+  private.claim_lanes(public.destinations, integer, integer, timestamptz),
+  private.claim_deliveries(integer, integer, jsonb, timestamptz),
+  public.claim_deliveries(integer, integer, jsonb),
+  private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz),
+  private.settle_deliveries(jsonb, timestamptz),
+  public.settle_deliveries(jsonb)
+  to service_role;
+grant execute on function
+  public.retry_deliveries(uuid[]),
+  public.drop_deliveries(uuid[], text)
+  to authenticated, service_role;

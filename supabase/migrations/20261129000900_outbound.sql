@@ -87,8 +87,6 @@ begin
     from public.wa_numbers n where n.id = p_number_id);
 end $$;
 comment on function private.pair_allows_at(timestamptz, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
-revoke execute on function private.pair_allows_at(timestamptz, text) from public, anon, authenticated;
-grant execute on function private.pair_allows_at(timestamptz, text) to service_role;
 
 create function private.release_outbound_lane(p_conversation_id uuid) returns void
 language plpgsql set search_path = '' as $$
@@ -101,8 +99,6 @@ begin
   where l.conversation_id = p_conversation_id;
 end $$;
 comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
-revoke execute on function private.release_outbound_lane(uuid) from public, anon, authenticated;
-grant execute on function private.release_outbound_lane(uuid) to service_role;
 
 -- Into the queue: window, opt-out and idempotency -------------------------------------------------
 
@@ -111,8 +107,6 @@ language sql stable set search_path = '' as $$
   select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'
 $$;
 comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it is not set.';
-revoke execute on function private.window_fallback() from public, anon, authenticated;
-grant execute on function private.window_fallback() to service_role;
 
 -- The window: Meta lets a business write freely for 24 hours after the person last wrote; after that only
 -- templates. Who has opted out gets no templates, and nothing else unless they wrote again since.
@@ -181,8 +175,6 @@ begin
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.';
-revoke execute on function private.enqueue_message(public.conversations, jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.enqueue_message(public.conversations, jsonb, timestamptz) to service_role;
 
 -- The way in for messages that services send: who, from which number, whether it may go, and how fast one may ask ---
 
@@ -227,8 +219,6 @@ begin
   return jsonb_build_object('id', v_conversation);
 end $$;
 comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message.';
-revoke execute on function private.send_conversation(jsonb) from public, anon, authenticated;
-grant execute on function private.send_conversation(jsonb) to service_role;
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -263,8 +253,6 @@ begin
   return v_answers;
 end $$;
 comment on function private.enqueue_outbound(jsonb, timestamptz) is 'enqueue_outbound with the time given.';
-revoke execute on function private.enqueue_outbound(jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.enqueue_outbound(jsonb, timestamptz) to service_role;
 
 create function public.enqueue_outbound(p_items jsonb) returns jsonb
 language sql set search_path = '' as $$
@@ -272,8 +260,6 @@ language sql set search_path = '' as $$
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
 comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
-revoke execute on function public.enqueue_outbound(jsonb) from public, anon, authenticated;
-grant execute on function public.enqueue_outbound(jsonb) to service_role;
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
@@ -364,8 +350,6 @@ begin
       order by l.due_at limit 1) l));
 end $$;
 comment on function private.claim_outbound(integer, integer, timestamptz) is 'claim_outbound with the time given.';
-revoke execute on function private.claim_outbound(integer, integer, timestamptz) from public, anon, authenticated;
-grant execute on function private.claim_outbound(integer, integer, timestamptz) to service_role;
 
 create function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
 language sql set search_path = '' as $$
@@ -373,8 +357,6 @@ language sql set search_path = '' as $$
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
 comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
-revoke execute on function public.claim_outbound(integer, integer) from public, anon, authenticated;
-grant execute on function public.claim_outbound(integer, integer) to service_role;
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -417,13 +399,26 @@ begin
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';
-revoke execute on function private.settle_outbound(jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.settle_outbound(jsonb, timestamptz) to service_role;
 
 create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
 comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms, throttled (number)}]. A result whose lease is not the lane''s current one is fenced off.';
-revoke execute on function public.settle_outbound(jsonb) from public, anon, authenticated;
-grant execute on function public.settle_outbound(jsonb) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.pair_allows_at(timestamptz, text),
+  private.release_outbound_lane(uuid),
+  private.window_fallback(),
+  private.enqueue_message(public.conversations, jsonb, timestamptz),
+  private.send_conversation(jsonb),
+  private.enqueue_outbound(jsonb, timestamptz),
+  public.enqueue_outbound(jsonb),
+  private.claim_outbound(integer, integer, timestamptz),
+  public.claim_outbound(integer, integer),
+  private.settle_outbound(jsonb, timestamptz),
+  public.settle_outbound(jsonb)
+  to service_role;

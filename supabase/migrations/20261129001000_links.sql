@@ -133,7 +133,6 @@ begin
   return new;
 end $$;
 comment on function private.mark_link_changed() is 'Trigger, before an update of anything that decides about a visit: sets changed_in.';
-revoke execute on function private.mark_link_changed() from public, anon, authenticated;
 create trigger links_changed
   before update of default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query,
     flag_key, preview, fingerprint, state, version on public.links
@@ -151,8 +150,6 @@ language sql immutable set search_path = '' as $$
     'wa-send', 'wa-webhook', 'well-known', 'www']
 $$;
 comment on function private.reserved_link_codes() is 'Codes that no link gets: words of our addresses, and such as people or proxies type by mistake.';
-revoke execute on function private.reserved_link_codes() from public, anon, authenticated;
-grant execute on function private.reserved_link_codes() to service_role;
 
 -- 31 letters and digits without 0, 1, i, l, o: about 8.5 * 10^11 codes. Two bytes a character leave no bias to speak of.
 create function private.new_link_code() returns text
@@ -163,8 +160,6 @@ language sql volatile set search_path = '' as $$
   from (select sha256(uuid_send(gen_random_uuid())) as bytes) r, generate_series(0, 7) i
 $$;
 comment on function private.new_link_code() is 'A random code of 8 characters without look-alikes, from the server''s strong random source. It may be taken: the caller looks.';
-revoke execute on function private.new_link_code() from public, anon, authenticated;
-grant execute on function private.new_link_code() to service_role;
 
 -- What the functions at the edge read -------------------------------------------------------------
 
@@ -191,8 +186,6 @@ begin
   ) l);
 end $$;
 comment on function public.get_links(text[], integer) is 'The links with these codes as _shared/links reads them, [{code, …}] in any order; codes that no link has are left out. Besides, p_ahead others: those after the first of the codes. For secret keys.';
-revoke execute on function public.get_links(text[], integer) from public, anon, authenticated;
-grant execute on function public.get_links(text[], integer) to service_role;
 
 -- A transaction that was still running when p_since was given has at least that number, so nothing is missed
 -- however long it runs; what was told already may be told again. Numbers that are too large for this server (a
@@ -225,8 +218,6 @@ begin
   return v_answer;
 end $$;
 comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
-revoke execute on function public.refresh_links(text) from public, anon, authenticated;
-grant execute on function public.refresh_links(text) to service_role;
 
 -- Visits of what is not there, and guesses at passwords -------------------------------------------
 
@@ -263,8 +254,6 @@ begin
   return coalesce(v_limited, '[]');
 end $$;
 comment on function public.record_orphans(jsonb) is 'Counts visits of unknown codes [{code, client}] and takes each from its client''s limit (bursts of 20, then one in 5 seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to refuse, [{client, retry_after_ms}]. For secret keys.';
-revoke execute on function public.record_orphans(jsonb) from public, anon, authenticated;
-grant execute on function public.record_orphans(jsonb) to service_role;
 
 -- Failure policy: closed. The hash leaves the database only for an attempt that both limits allow.
 create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
@@ -290,8 +279,6 @@ begin
     'hash', case when v_retry = 0 then v_hash end);
 end $$;
 comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For secret keys.';
-revoke execute on function public.take_password_attempt(text, text) from public, anon, authenticated;
-grant execute on function public.take_password_attempt(text, text) to service_role;
 
 -- Taken before and given back after, since whoever looks first and pays later could guess a thousand times at once. Each
 -- gets back what one take costs, in the order in which they are taken, so that two wait instead of deadlocking.
@@ -305,8 +292,6 @@ begin
   where r.key = 'link_password:' || p_code;
 end $$;
 comment on function public.return_password_attempt(text, text) is 'Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.';
-revoke execute on function public.return_password_attempt(text, text) from public, anon, authenticated;
-grant execute on function public.return_password_attempt(text, text) to service_role;
 
 -- Limited uses ------------------------------------------------------------------------------------
 
@@ -331,8 +316,6 @@ begin
   return v_answer;
 end $$;
 comment on function public.take_uses(jsonb) is 'Takes uses of links, {code: how many}, and answers how many of them were granted, {code: n}: never more than max_uses over all time. For secret keys.';
-revoke execute on function public.take_uses(jsonb) from public, anon, authenticated;
-grant execute on function public.take_uses(jsonb) to service_role;
 
 -- Making and keeping links ------------------------------------------------------------------------
 
@@ -345,8 +328,6 @@ language sql stable set search_path = '' as $$
     || jsonb_build_object('password', exists (select from private.link_passwords p where p.code = p_link.code))
 $$;
 comment on function private.link_view(public.links) is 'A link as its owners see it; of a password only whether there is one.';
-revoke execute on function private.link_view(public.links) from public, anon, authenticated;
-grant execute on function private.link_view(public.links) to service_role;
 
 create function private.link_outcomes(p_links jsonb, p_made text[]) returns table (ord bigint, outcome jsonb)
 language sql stable set search_path = '' as $$
@@ -366,8 +347,6 @@ language sql stable set search_path = '' as $$
   left join public.links c on c.code = (g.item ->> 'code') collate "C"
 $$;
 comment on function private.link_outcomes(jsonb, text[]) is 'What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be made now. p_made: the codes of those made so far, by place.';
-revoke execute on function private.link_outcomes(jsonb, text[]) from public, anon, authenticated;
-grant execute on function private.link_outcomes(jsonb, text[]) to service_role;
 
 -- What is open is inserted; whom a conflict kept out (within the batch, with somebody else, or a random code that was
 -- taken) is looked at again. Each turn settles all but those.
@@ -421,8 +400,6 @@ begin
     from private.link_outcomes(p_links, v_made) o);
 end $$;
 comment on function public.create_links(jsonb, text) is 'Makes links that were checked before, in the name of p_actor, and answers for each in order {status, code | error}: 201 made; 200 made before with this external_id and request_hash, for one with a password with the password_hash that it has now, to be compared; 409 external_id_taken or code_taken; 422 code_reserved. For secret keys.';
-revoke execute on function public.create_links(jsonb, text) from public, anon, authenticated;
-grant execute on function public.create_links(jsonb, text) to service_role;
 
 create function public.find_link(p_code text) returns jsonb
 language sql stable set search_path = '' as $$
@@ -430,8 +407,6 @@ language sql stable set search_path = '' as $$
   select private.link_view(l) from public.links l where l.code = p_code and l.state <> 'deleted'
 $$;
 comment on function public.find_link(text) is 'A link as its owners see it, null when there is none or it was deleted. For secret keys.';
-revoke execute on function public.find_link(text) from public, anon, authenticated;
-grant execute on function public.find_link(text) to service_role;
 
 -- The whole of it, as checked before: the caller has read version p_version and changed what it wants changed.
 create function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) returns jsonb
@@ -465,8 +440,6 @@ begin
   return private.link_view(v_link);
 end $$;
 comment on function public.update_link(text, integer, jsonb, text) is 'Writes a link if it still is at the version the caller read, and answers it; null when it is not. 23505 when the external id is another link''s. For secret keys.';
-revoke execute on function public.update_link(text, integer, jsonb, text) from public, anon, authenticated;
-grant execute on function public.update_link(text, integer, jsonb, text) to service_role;
 
 create function public.delete_link(p_code text, p_actor text) returns boolean
 language plpgsql volatile set search_path = '' as $$
@@ -478,8 +451,6 @@ begin
   return found;
 end $$;
 comment on function public.delete_link(text, text) is 'Deletes a link for its visitors; clicks stay, and the code is never used again. False when there was none. For secret keys.';
-revoke execute on function public.delete_link(text, text) from public, anon, authenticated;
-grant execute on function public.delete_link(text, text) to service_role;
 
 create function public.list_links(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -503,5 +474,24 @@ begin
   return v_links;
 end $$;
 comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
-revoke execute on function public.list_links(jsonb, integer) from public, anon, authenticated;
-grant execute on function public.list_links(jsonb, integer) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.reserved_link_codes(),
+  private.new_link_code(),
+  public.get_links(text[], integer),
+  public.refresh_links(text),
+  public.record_orphans(jsonb),
+  public.take_password_attempt(text, text),
+  public.return_password_attempt(text, text),
+  public.take_uses(jsonb),
+  private.link_view(public.links),
+  private.link_outcomes(jsonb, text[]),
+  public.create_links(jsonb, text),
+  public.find_link(text),
+  public.update_link(text, integer, jsonb, text),
+  public.delete_link(text, text),
+  public.list_links(jsonb, integer)
+  to service_role;

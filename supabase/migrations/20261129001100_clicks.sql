@@ -169,8 +169,6 @@ begin
       preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
 end $$;
 comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule. For secret keys.';
-revoke execute on function public.record_clicks(uuid, integer, text) from public, anon, authenticated;
-grant execute on function public.record_clicks(uuid, integer, text) to service_role;
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -184,8 +182,6 @@ language sql stable set search_path = '' as $$
     group by 1 order by 2 desc, 1 limit p_limit) g
 $$;
 comment on function private.click_groups(text, timestamptz, timestamptz, text, integer) is 'A link''s human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty text for unknown.';
-revoke execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) from public, anon, authenticated;
-grant execute on function private.click_groups(text, timestamptz, timestamptz, text, integer) to service_role;
 
 -- A day without slots is read from its roll-up. One with slots counts them on top of what was rolled up before (nothing,
 -- but for clicks that came late), and reads the rest from the clicks themselves.
@@ -213,8 +209,6 @@ language sql stable set search_path = '' as $$
     select n.day::timestamp at time zone 'UTC' as starts, (n.day + 1)::timestamp at time zone 'UTC' as ends) b
 $$;
 comment on function private.link_days(text, date, date) is 'A link''s days with clicks, first and last included.';
-revoke execute on function private.link_days(text, date, date) from public, anon, authenticated;
-grant execute on function private.link_days(text, date, date) to service_role;
 
 -- Roll-up and purge -------------------------------------------------------------------------------
 
@@ -224,8 +218,6 @@ language sql immutable set search_path = '' as $$
     select e.key, sum(e.value::bigint) as n from unnest(p_groups) g, jsonb_each_text(g) e group by e.key) s
 $$;
 comment on function private.add_up(jsonb[]) is 'Sums objects of counts by key.';
-revoke execute on function private.add_up(jsonb[]) from public, anon, authenticated;
-grant execute on function private.add_up(jsonb[]) to service_role;
 
 -- Day by day, all links of one at once: the clicks of a day lie together, and are read once. Slots are taken away as they
 -- are added, so nothing counts twice; a click that comes late makes its day be done again.
@@ -296,8 +288,6 @@ begin
   return v_count;
 end $$;
 comment on function private.roll_up_clicks(timestamptz, integer) is 'Turns the counts of days before p_now''s into click_days, at most p_limit links and days a call, and says how many. For the clock.';
-revoke execute on function private.roll_up_clicks(timestamptz, integer) from public, anon, authenticated;
-grant execute on function private.roll_up_clicks(timestamptz, integer) to service_role;
 
 create function private.purge_clicks(p_now timestamptz, p_limit integer default 100000) returns jsonb
 language plpgsql volatile set search_path = '' as $$
@@ -320,5 +310,15 @@ begin
   return jsonb_build_object('clicks', v_clicks);
 end $$;
 comment on function private.purge_clicks(timestamptz, integer) is 'Deletes clicks older than the setting retention.click_days (90; at least 2), at most p_limit a call, and keys of visitors'' hashes once their next day is over. For the clock.';
-revoke execute on function private.purge_clicks(timestamptz, integer) from public, anon, authenticated;
-grant execute on function private.purge_clicks(timestamptz, integer) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  public.record_clicks(uuid, integer, text),
+  private.click_groups(text, timestamptz, timestamptz, text, integer),
+  private.link_days(text, date, date),
+  private.add_up(jsonb[]),
+  private.roll_up_clicks(timestamptz, integer),
+  private.purge_clicks(timestamptz, integer)
+  to service_role;

@@ -71,8 +71,6 @@ language sql stable set search_path = '' as $$
     select s.value::integer from public.settings s where s.key = p_key and s.value ~ '^[0-9]{1,5}$'), p_default))
 $$;
 comment on function private.attribution_window(text, integer) is 'A time span from a setting in whole hours, else the default.';
-revoke execute on function private.attribution_window(text, integer) from public, anon, authenticated;
-grant execute on function private.attribution_window(text, integer) to service_role;
 
 create function private.attribute_message(p_message public.messages) returns void
 language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
@@ -122,8 +120,6 @@ begin
   on conflict do nothing;
 end $$;
 comment on function private.attribute_message(public.messages) is 'Writes where a message came from, by its token, else by its referral. The first message with a token makes it exact; what carries it later, or forwarded, or too late (setting deeplinks.token_hours, 720) is written down as that.';
-revoke execute on function private.attribute_message(public.messages) from public, anon, authenticated;
-grant execute on function private.attribute_message(public.messages) to service_role;
 
 -- In the transaction that stores the message. The trigger's condition keeps it away from every other message, which
 -- pay a comparison of two nulls.
@@ -134,8 +130,6 @@ begin
   return null;
 end $$;
 comment on function private.attribute_new_message() is 'Trigger, after insert of messages with a token or referral: private.attribute_message.';
-revoke execute on function private.attribute_new_message() from public, anon, authenticated;
-grant execute on function private.attribute_new_message() to service_role;
 create trigger attribute after insert on public.messages for each row
   when (new.direction = 'in' and (new.link_token is not null or new.referral is not null))
   execute function private.attribute_new_message();
@@ -176,8 +170,6 @@ begin
   on conflict (message_id) do nothing;
 end $$;
 comment on function private.attribute_waiting(uuid[], timestamptz) is 'Attributes messages whose click was written after them, and ties the first waiting message of these conversations to the latest link that their contact clicked within the setting deeplinks.contact_hours, if that click has not come back otherwise.';
-revoke execute on function private.attribute_waiting(uuid[], timestamptz) from public, anon, authenticated;
-grant execute on function private.attribute_waiting(uuid[], timestamptz) to service_role;
 
 -- What routing and services get to know of the link that a message came from ----------------------
 
@@ -186,8 +178,6 @@ language sql immutable set search_path = '' as $$
   select btrim(regexp_replace(p_text, '\s*\[ref:[a-z2-7]{16}\]', '', 'g'), E' \n\r\t')
 $$;
 comment on function private.without_tokens(text) is 'A message''s words without link tokens, all of them, and the white space before each.';
-revoke execute on function private.without_tokens(text) from public, anon, authenticated;
-grant execute on function private.without_tokens(text) to service_role;
 
 create function private.message_link(p_message_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
@@ -202,8 +192,6 @@ language sql stable set search_path = '' as $$
   from public.attributions a where a.message_id = p_message_id
 $$;
 comment on function private.message_link(uuid) is 'Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.';
-revoke execute on function private.message_link(uuid) from public, anon, authenticated;
-grant execute on function private.message_link(uuid) to service_role;
 
 -- An app's first open -----------------------------------------------------------------------------
 
@@ -248,8 +236,6 @@ begin
     from public.links l where l.code = v_click.code);
 end $$;
 comment on function public.claim_click(text, text[]) is 'Ties an app''s first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex) of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code, confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.';
-revoke execute on function public.claim_click(text, text[]) from public, anon, authenticated;
-grant execute on function public.claim_click(text, text[]) to service_role;
 
 -- Figures -----------------------------------------------------------------------------------------
 
@@ -265,8 +251,6 @@ language sql stable set search_path = '' as $$
     group by a.confidence) g
 $$;
 comment on function private.link_attributions(text, date, date) is 'Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.';
-revoke execute on function private.link_attributions(text, date, date) from public, anon, authenticated;
-grant execute on function private.link_attributions(text, date, date) to service_role;
 
 create function public.link_stats(p_code text, p_from date, p_to date) returns jsonb
 language sql stable set search_path = '' as $$
@@ -295,5 +279,18 @@ language sql stable set search_path = '' as $$
   from public.links l where l.code = p_code
 $$;
 comment on function public.link_stats(text, date, date) is 'A link''s clicks from day to day (UTC), both included: {code, uses, max_uses, from, to, clicks, visitors (a visitor counts once a day), days, attributions (of messages), conversations (that those belong to), platforms, countries, referrers, targets}; null when there is no such link. For secret keys.';
-revoke execute on function public.link_stats(text, date, date) from public, anon, authenticated;
-grant execute on function public.link_stats(text, date, date) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.attribution_window(text, integer),
+  private.attribute_message(public.messages),
+  private.attribute_new_message(),
+  private.attribute_waiting(uuid[], timestamptz),
+  private.without_tokens(text),
+  private.message_link(uuid),
+  public.claim_click(text, text[]),
+  private.link_attributions(text, date, date),
+  public.link_stats(text, date, date)
+  to service_role;

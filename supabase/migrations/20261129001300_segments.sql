@@ -110,7 +110,6 @@ begin
 end $$;
 comment on function private.record_members() is
   'Trigger, after insert or delete of segment_members: moves each segment''s version and writes segment_history.';
-revoke execute on function private.record_members() from public, anon, authenticated;
 create trigger record_added after insert on public.segment_members referencing new table as changed
   for each statement execute function private.record_members();
 comment on trigger record_added on public.segment_members is 'Version and history of who came in.';
@@ -137,7 +136,6 @@ begin
 end $$;
 comment on function private.follow_merge() is
   'Trigger, after a contact is merged into another: flags and segments that had the one have the other too.';
-revoke execute on function private.follow_merge() from public, anon, authenticated;
 create trigger follow_merge after update of merged_into on public.contacts
   for each row when (new.merged_into is not null and new.merged_into is distinct from old.merged_into)
   execute function private.follow_merge();
@@ -153,8 +151,6 @@ language sql stable set search_path = '' as $$
   ) m on m.segment_key = s.key
 $$;
 comment on function private.config_segments() is 'All segments as {key: [subject ids]}: the segments part of load_config.';
-revoke execute on function private.config_segments() from public, anon, authenticated;
-grant execute on function private.config_segments() to service_role;
 
 -- For people: versioned writes, by id or by phone number ------------------------------------------
 
@@ -181,7 +177,6 @@ begin
 end $$;
 comment on function private.subject_ids(text[], text[]) is
   'Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422 for an empty id.';
-revoke execute on function private.subject_ids(text[], text[]) from public, anon, authenticated;
 
 create function private.segment_at(p_key text, p_expected_version bigint) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -195,7 +190,6 @@ begin
   end if;
 end $$;
 comment on function private.segment_at(text, bigint) is 'Locks a segment that is at this version; GL409 when it is not.';
-revoke execute on function private.segment_at(text, bigint) from public, anon, authenticated;
 
 create function public.set_segment(p_key text, p_description text, p_expected_version bigint) returns public.segments
 language plpgsql volatile security definer set search_path = '' as $$
@@ -220,8 +214,6 @@ begin
 end $$;
 comment on function public.set_segment(text, text, bigint) is
   'Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else was faster, 23514 a key that cannot be.';
-revoke execute on function public.set_segment(text, text, bigint) from public, anon;
-grant execute on function public.set_segment(text, text, bigint) to authenticated, service_role;
 
 -- Every isolate of every function holds the members in memory.
 create function public.add_segment_members(
@@ -247,8 +239,6 @@ begin
 end $$;
 comment on function public.add_segment_members(text, bigint, text[], text[], text) is
   'Adds people to a segment, by id or by phone number (kept as the contact''s id); who is in it already is no error. At most 10,000. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
-revoke execute on function public.add_segment_members(text, bigint, text[], text[], text) from public, anon;
-grant execute on function public.add_segment_members(text, bigint, text[], text[], text) to authenticated, service_role;
 
 create function public.remove_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
@@ -268,8 +258,6 @@ begin
 end $$;
 comment on function public.remove_segment_members(text, bigint, text[], text[], text) is
   'Takes people out of a segment; who was not in it is no error. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has.';
-revoke execute on function public.remove_segment_members(text, bigint, text[], text[], text) from public, anon;
-grant execute on function public.remove_segment_members(text, bigint, text[], text[], text) to authenticated, service_role;
 
 create function public.remove_segment(p_key text, p_expected_version bigint, p_reason text default null) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -291,5 +279,16 @@ begin
 end $$;
 comment on function public.remove_segment(text, bigint, text) is
   'Removes a segment that no flag targets; its history stays. False when there was none (version null). For operators and secret keys. Errors: GL409 a flag targets it, or somebody else was faster.';
-revoke execute on function public.remove_segment(text, bigint, text) from public, anon;
-grant execute on function public.remove_segment(text, bigint, text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.config_segments()
+  to service_role;
+grant execute on function
+  public.set_segment(text, text, bigint),
+  public.add_segment_members(text, bigint, text[], text[], text),
+  public.remove_segment_members(text, bigint, text[], text[], text),
+  public.remove_segment(text, bigint, text)
+  to authenticated, service_role;

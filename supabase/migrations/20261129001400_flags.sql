@@ -44,8 +44,6 @@ begin
 end $$;
 comment on function private.murmur3_32(bytea, bigint) is
   'MurmurHash3 x86 32-bit, as an unsigned number (0 to 2^32 - 1).';
-revoke execute on function private.murmur3_32(bytea, bigint) from public, anon, authenticated;
-grant execute on function private.murmur3_32(bytea, bigint) to service_role;
 
 create function private.flag_bucket(p_salt text, p_id text) returns int
 language sql stable strict parallel safe set search_path = '' as $$
@@ -53,8 +51,6 @@ language sql stable strict parallel safe set search_path = '' as $$
 $$;
 comment on function private.flag_bucket(text, text) is
   'The bucket, 0 to 9999, of an id under a salt: floor(murmur3_32(UTF-8 of salt || id) * 10000 / 2^32). The salt does not change with the percentage, so whoever is in at 10 % is in at 25 %.';
-revoke execute on function private.flag_bucket(text, text) from public, anon, authenticated;
-grant execute on function private.flag_bucket(text, text) to service_role;
 
 -- Failure policy: closed. A prerequisite that is missing, undecided or (in a circle) being asked already is not on.
 create function private.evaluate_flag_within(
@@ -104,8 +100,6 @@ begin
 end $$;
 comment on function private.evaluate_flag_within(text, text, text[]) is
   'evaluate_flag while the flags p_asked are being asked, whose prerequisite this one is.';
-revoke execute on function private.evaluate_flag_within(text, text, text[]) from public, anon, authenticated;
-grant execute on function private.evaluate_flag_within(text, text, text[]) to service_role;
 
 -- Failure policy: closed. Whatever cannot be decided is off, with the code that says why.
 create function private.evaluate_flag(
@@ -118,8 +112,6 @@ begin
 end $$;
 comment on function private.evaluate_flag(text, text) is
   'Whether a flag is on for an id, and why (OpenFeature''s reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage. Knows nothing of the kill switches in the environment.';
-revoke execute on function private.evaluate_flag(text, text) from public, anon, authenticated;
-grant execute on function private.evaluate_flag(text, text) to service_role;
 
 -- For people: versioned writes, each with its history ---------------------------------------------
 
@@ -140,7 +132,6 @@ begin
 end $$;
 comment on function private.flag_at(text, bigint) is
   'A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.';
-revoke execute on function private.flag_at(text, bigint) from public, anon, authenticated;
 
 create function private.flag_needs_itself(p_key text) returns boolean
 language sql stable set search_path = '' as $$
@@ -154,7 +145,6 @@ language sql stable set search_path = '' as $$
   select exists (select from needed where key = p_key)
 $$;
 comment on function private.flag_needs_itself(text) is 'Whether a flag''s prerequisites lead back to it.';
-revoke execute on function private.flag_needs_itself(text) from public, anon, authenticated;
 
 -- Off must stay off until a person says otherwise: a start that was scheduled before is called off with it.
 create function private.without_start(p_metadata jsonb) returns jsonb
@@ -164,7 +154,6 @@ language sql immutable set search_path = '' as $$
     else p_metadata end
 $$;
 comment on function private.without_start(jsonb) is 'The metadata of a flag that no clock turns on: as given, without schedule.on_at.';
-revoke execute on function private.without_start(jsonb) from public, anon, authenticated;
 
 create function public.set_flag(
   p_key text, p_changes jsonb, p_expected_version bigint, p_reason text default null
@@ -226,15 +215,12 @@ begin
 end $$;
 comment on function public.set_flag(text, jsonb, bigint, text) is
   'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at; null takes one away, and so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
-revoke execute on function public.set_flag(text, jsonb, bigint, text) from public, anon;
-grant execute on function public.set_flag(text, jsonb, bigint, text) to authenticated, service_role;
 
 create function private.text_array(p_list jsonb) returns text[]
 language sql immutable set search_path = '' as $$
   select array(select jsonb_array_elements_text(p_list))
 $$;
 comment on function private.text_array(jsonb) is 'A JSON array of strings as an array of text; empty for null.';
-revoke execute on function private.text_array(jsonb) from public, anon, authenticated;
 
 create function public.add_flag_targets(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}',
@@ -262,8 +248,6 @@ begin
 end $$;
 comment on function public.add_flag_targets(text, bigint, text[], text[], text[], text) is
   'Turns a flag on, whatever its percentage, for people (by id, or by phone number, kept as the contact''s id) and segments. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 no such person or segment, GL422.';
-revoke execute on function public.add_flag_targets(text, bigint, text[], text[], text[], text) from public, anon;
-grant execute on function public.add_flag_targets(text, bigint, text[], text[], text[], text) to authenticated, service_role;
 
 -- The lists stay, be they empty: taking the last tester off must not open the feature to everybody.
 create function public.remove_flag_targets(
@@ -289,8 +273,6 @@ begin
 end $$;
 comment on function public.remove_flag_targets(text, bigint, text[], text[], text[], text) is
   'Takes people and segments off a flag''s targets; who was none is no error. For operators and secret keys. Errors: GL409 somebody else was faster, GL404 a number that nobody has, GL422.';
-revoke execute on function public.remove_flag_targets(text, bigint, text[], text[], text[], text) from public, anon;
-grant execute on function public.remove_flag_targets(text, bigint, text[], text[], text[], text) to authenticated, service_role;
 
 -- Off asks for no version: whoever pulls the brake must win against somebody who keeps writing the flag.
 create function public.switch_off(p_key text, p_reason text) returns bigint
@@ -308,8 +290,6 @@ begin
 end $$;
 comment on function public.switch_off(text, text) is
   'Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version; null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.';
-revoke execute on function public.switch_off(text, text) from public, anon;
-grant execute on function public.switch_off(text, text) to authenticated, service_role;
 
 -- By the clock ------------------------------------------------------------------------------------
 
@@ -340,4 +320,19 @@ begin
 end $$;
 comment on function private.apply_flag_schedules(timestamptz) is
   'Turns flags on and off whose schedule''s time has come, each by a versioned write with its history, and says how many times. For the clock.';
-revoke execute on function private.apply_flag_schedules(timestamptz) from public, anon, authenticated;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.murmur3_32(bytea, bigint),
+  private.flag_bucket(text, text),
+  private.evaluate_flag_within(text, text, text[]),
+  private.evaluate_flag(text, text)
+  to service_role;
+grant execute on function
+  public.set_flag(text, jsonb, bigint, text),
+  public.add_flag_targets(text, bigint, text[], text[], text[], text),
+  public.remove_flag_targets(text, bigint, text[], text[], text[], text),
+  public.switch_off(text, text)
+  to authenticated, service_role;

@@ -13,8 +13,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.latency_buckets() is
   'Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket more is for what took longer.';
-revoke execute on function private.latency_buckets() from public, anon, authenticated;
-grant execute on function private.latency_buckets() to service_role;
 
 create table public.measurements (
   name text not null,
@@ -54,8 +52,6 @@ language sql immutable strict parallel safe set search_path = '' as $$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
 $$;
 comment on function private.add_histograms(bigint[], bigint[]) is 'The sum of two histograms, count by count.';
-revoke execute on function private.add_histograms(bigint[], bigint[]) from public, anon, authenticated;
-grant execute on function private.add_histograms(bigint[], bigint[]) to service_role;
 
 -- In one order, so that two processes that send at the same time wait instead of deadlocking.
 create function private.add_measurements(p_measurements jsonb, p_now timestamptz) returns void
@@ -70,8 +66,6 @@ language sql volatile set search_path = '' as $$
       last_at = excluded.last_at
 $$;
 comment on function private.add_measurements(jsonb, timestamptz) is 'add_measurements with the time given.';
-revoke execute on function private.add_measurements(jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.add_measurements(jsonb, timestamptz) to service_role;
 
 create function public.add_measurements(p_measurements jsonb) returns void
 language sql volatile set search_path = '' as $$
@@ -79,8 +73,6 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function public.add_measurements(jsonb) is
   'Adds a group of measurements [{name, label, n, ms, counts}], each series once, to the minute that is open and to the total. For secret keys.';
-revoke execute on function public.add_measurements(jsonb) from public, anon, authenticated;
-grant execute on function public.add_measurements(jsonb) to service_role;
 
 -- What the rows themselves tell need not be counted on the way of a webhook: the clock counts each minute once it is over.
 create function private.count_messages(p_from timestamptz, p_to timestamptz)
@@ -95,8 +87,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.count_messages(timestamptz, timestamptz) is
   'Messages by minute and direction, found by their ids, which begin with the time. For minutes of which nothing is missing yet.';
-revoke execute on function private.count_messages(timestamptz, timestamptz) from public, anon, authenticated;
-grant execute on function private.count_messages(timestamptz, timestamptz) to service_role;
 
 -- 20 seconds after its end a minute is complete: what takes longer to commit is an outage.
 create function private.sample_minutes(p_now timestamptz) returns integer
@@ -138,7 +128,6 @@ begin
 end $$;
 comment on function private.sample_minutes(timestamptz) is
   'Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many minutes. For the clock.';
-revoke execute on function private.sample_minutes(timestamptz) from public, anon, authenticated;
 
 create function private.purge_measurements(p_now timestamptz) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -151,7 +140,6 @@ begin
 end $$;
 comment on function private.purge_measurements(timestamptz) is
   'Deletes minutes older than a day; the totals stay. For the clock.';
-revoke execute on function private.purge_measurements(timestamptz) from public, anon, authenticated;
 
 -- Linear within a bucket, as Prometheus' histogram_quantile.
 create function private.histogram_quantile(p_counts bigint[], p_quantile double precision) returns double precision
@@ -171,8 +159,6 @@ language sql immutable strict parallel safe set search_path = '' as $$
 $$;
 comment on function private.histogram_quantile(bigint[], double precision) is
   'The quantile (0 to 1) of a histogram of measurements in milliseconds, linear within its bucket; null for an empty one. What took longer than the last bound counts as that.';
-revoke execute on function private.histogram_quantile(bigint[], double precision) from public, anon, authenticated;
-grant execute on function private.histogram_quantile(bigint[], double precision) to service_role;
 
 -- Outcomes of flags -------------------------------------------------------------------------------
 
@@ -202,8 +188,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.latency_edges() is
   'The edges of the latency histogram in milliseconds, as in _shared/rollouts/latency.ts.';
-revoke execute on function private.latency_edges() from public, anon, authenticated;
-grant execute on function private.latency_edges() to service_role;
 
 create table public.flag_metrics (
   flag_key text not null,
@@ -245,8 +229,6 @@ language sql immutable strict parallel safe set search_path = '' as $$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
 $$;
 comment on function private.add_histograms(integer[], integer[]) is 'The sum of two histograms, count by count.';
-revoke execute on function private.add_histograms(integer[], integer[]) from public, anon, authenticated;
-grant execute on function private.add_histograms(integer[], integer[]) to service_role;
 
 -- The guard reads a minute 20 seconds after its end and decides by what it read. What comes later than 10 seconds counts
 -- in the minute that is open then, so that a minute once read never changes, and evidence can be recomputed for ever.
@@ -272,8 +254,6 @@ language sql volatile set search_path = '' as $$
       ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le)
 $$;
 comment on function private.record_outcomes(jsonb, timestamptz) is 'The outcomes part of record_outcomes, with the time given.';
-revoke execute on function private.record_outcomes(jsonb, timestamptz) from public, anon, authenticated;
-grant execute on function private.record_outcomes(jsonb, timestamptz) to service_role;
 
 create function private.record_evaluations(p_flags text[], p_now timestamptz) returns void
 language sql volatile set search_path = '' as $$
@@ -284,8 +264,6 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function private.record_evaluations(text[], timestamptz) is
   'Notes that these flags were asked for. A flag''s row changes once an hour at most.';
-revoke execute on function private.record_evaluations(text[], timestamptz) from public, anon, authenticated;
-grant execute on function private.record_evaluations(text[], timestamptz) to service_role;
 
 create function public.record_outcomes(p_outcomes jsonb, p_evaluated text[] default '{}') returns void
 language sql volatile set search_path = '' as $$
@@ -295,8 +273,6 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function public.record_outcomes(jsonb, text[]) is
   'Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le}], and notes the flags that were asked for. For secret keys.';
-revoke execute on function public.record_outcomes(jsonb, text[]) from public, anon, authenticated;
-grant execute on function public.record_outcomes(jsonb, text[]) to service_role;
 
 create function private.purge_flag_metrics(p_now timestamptz, p_limit integer default 100000) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -311,7 +287,6 @@ begin
 end $$;
 comment on function private.purge_flag_metrics(timestamptz, integer) is
   'Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.';
-revoke execute on function private.purge_flag_metrics(timestamptz, integer) from public, anon, authenticated;
 
 -- Flags that look done with -----------------------------------------------------------------------
 
@@ -342,5 +317,23 @@ begin
 end $$;
 comment on function public.stale_flags(timestamptz) is
   'Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers and secret keys.';
-revoke execute on function public.stale_flags(timestamptz) from public, anon;
-grant execute on function public.stale_flags(timestamptz) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.latency_buckets(),
+  private.add_histograms(bigint[], bigint[]),
+  private.add_measurements(jsonb, timestamptz),
+  public.add_measurements(jsonb),
+  private.count_messages(timestamptz, timestamptz),
+  private.histogram_quantile(bigint[], double precision),
+  private.latency_edges(),
+  private.add_histograms(integer[], integer[]),
+  private.record_outcomes(jsonb, timestamptz),
+  private.record_evaluations(text[], timestamptz),
+  public.record_outcomes(jsonb, text[])
+  to service_role;
+grant execute on function
+  public.stale_flags(timestamptz)
+  to authenticated, service_role;

@@ -152,7 +152,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.is_number(jsonb, numeric, numeric, integer) is
   'Whether a JSON value is a number of this range with at most so many decimals.';
-revoke execute on function private.is_number(jsonb, numeric, numeric, integer) from public, anon, authenticated;
 
 create function private.is_text_list(p_value jsonb, p_most integer) returns boolean
 language sql immutable parallel safe set search_path = '' as $$
@@ -163,7 +162,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.is_text_list(jsonb, integer) is
   'Whether a JSON value is a list of at most so many strings of 1 to 200 characters.';
-revoke execute on function private.is_text_list(jsonb, integer) from public, anon, authenticated;
 
 create function private.is_edge(p_value jsonb) returns boolean
 language sql immutable parallel safe set search_path = '' as $$
@@ -171,14 +169,12 @@ language sql immutable parallel safe set search_path = '' as $$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $$;
 comment on function private.is_edge(jsonb) is 'Whether a JSON value is one of the latencies that are counted exactly.';
-revoke execute on function private.is_edge(jsonb) from public, anon, authenticated;
 
 create function private.object_keys_within(p_value jsonb, p_keys text[]) returns boolean
 language sql immutable parallel safe set search_path = '' as $$
   select coalesce(jsonb_typeof(p_value) = 'object' and p_value - p_keys = '{}', false)
 $$;
 comment on function private.object_keys_within(jsonb, text[]) is 'Whether a JSON value is an object with no other members than these.';
-revoke execute on function private.object_keys_within(jsonb, text[]) from public, anon, authenticated;
 
 -- One row a rule: where it applies, what it says, and whether it is broken there.
 create function private.rollout_stage_faults(p_stage jsonb) returns setof text
@@ -228,7 +224,6 @@ language sql immutable set search_path = '' as $$
   where f.kept is not true
 $$;
 comment on function private.rollout_stage_faults(jsonb) is 'What is wrong with one stage of a plan; nothing when it is sound.';
-revoke execute on function private.rollout_stage_faults(jsonb) from public, anon, authenticated;
 
 create function private.rollout_plan_faults(p_plan jsonb) returns text[]
 language plpgsql immutable set search_path = '' as $$
@@ -266,8 +261,6 @@ begin
 end $$;
 comment on function private.rollout_plan_faults(jsonb) is
   'What is wrong with a plan {name, stages: [{name, percentage, user_ids, segments, hold_minutes, min_samples, overdue_minutes, advance_when, roll_back_when}]}; empty when it is sound. See docs/rollouts.md.';
-revoke execute on function private.rollout_plan_faults(jsonb) from public, anon, authenticated;
-grant execute on function private.rollout_plan_faults(jsonb) to service_role;
 
 create function private.rollout_template(p_name text, p_user_ids jsonb, p_segments jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -297,5 +290,11 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.rollout_template(text, jsonb, jsonb) is
   'A built-in plan: standard (internal, beta 10 %, 25, 50, 75, 100 %, full: 17 days at least) for which the ids or segments of the internal stage are given, or canary (1, 5, 10, 25, 50, 100 % in 5.5 hours at least). Null for another name.';
-revoke execute on function private.rollout_template(text, jsonb, jsonb) from public, anon, authenticated;
-grant execute on function private.rollout_template(text, jsonb, jsonb) to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.rollout_plan_faults(jsonb),
+  private.rollout_template(text, jsonb, jsonb)
+  to service_role;

@@ -23,7 +23,6 @@ begin
     + 1 / (12 * n) - 1 / (360 * n * n * n);
 end $$;
 comment on function private.ln_factorial(bigint) is 'ln(n!), by Stirling''s series beyond 20.';
-revoke execute on function private.ln_factorial(bigint) from public, anon, authenticated;
 
 create function private.chance_of_so_few(p_k bigint, p_n bigint, p_rate double precision) returns bigint
 language plpgsql immutable parallel safe set search_path = '' as $$
@@ -55,7 +54,6 @@ begin
 end $$;
 comment on function private.chance_of_so_few(bigint, bigint, double precision) is
   'The chance of k or fewer failures among n at a rate, in millionths; a million where k is no fewer than expected.';
-revoke execute on function private.chance_of_so_few(bigint, bigint, double precision) from public, anon, authenticated;
 
 create function private.surely_below(p_failed bigint, p_n bigint, p_limit double precision) returns boolean
 language sql immutable parallel safe set search_path = '' as $$
@@ -63,7 +61,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.surely_below(bigint, bigint, double precision) is
   'Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).';
-revoke execute on function private.surely_below(bigint, bigint, double precision) from public, anon, authenticated;
 
 -- The sequential tests, in whole millionths, with the few fractions in the same order -------------
 
@@ -95,7 +92,6 @@ begin
 end $$;
 comment on function private.guard_logs(double precision) is
   'The steps of the absolute tests at an allowed rate: logarithms of likelihood ratios, in millionths.';
-revoke execute on function private.guard_logs(double precision) from public, anon, authenticated;
 
 -- One function, and the alternatives written out: calls and loops would take most of the time.
 create function private.guard_test(
@@ -165,8 +161,6 @@ begin
 end $$;
 comment on function private.guard_test(private.guard_series, bigint[], bigint[], private.guard_tally, private.guard_tally) is
   'Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.';
-revoke execute on function private.guard_test(private.guard_series, bigint[], bigint[], private.guard_tally, private.guard_tally)
-  from public, anon, authenticated;
 
 -- What is watched and asked for -------------------------------------------------------------------
 
@@ -184,7 +178,6 @@ language sql immutable set search_path = '' as $$
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
 $$;
 comment on function private.guard_watch(public.rollout_stages) is 'What the guard watches during a stage.';
-revoke execute on function private.guard_watch(public.rollout_stages) from public, anon, authenticated;
 
 create function private.guard_criteria(p_stage public.rollout_stages) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -192,7 +185,6 @@ language sql immutable set search_path = '' as $$
     'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
 $$;
 comment on function private.guard_criteria(public.rollout_stages) is 'What a stage asks for before the next one.';
-revoke execute on function private.guard_criteria(public.rollout_stages) from public, anon, authenticated;
 
 -- The minutes -------------------------------------------------------------------------------------
 
@@ -205,7 +197,6 @@ language sql immutable set search_path = '' as $$
     "trouble": 0}'::jsonb as empty) series
 $$;
 comment on function private.guard_begin(bigint) is 'What the guard remembers at the beginning of a stage whose first whole minute this is.';
-revoke execute on function private.guard_begin(bigint) from public, anon, authenticated;
 
 -- In one pass over the index. A day has 1,440 minutes and few in which somebody with the flag fails: those between are added
 -- up here, not one by one in a loop.
@@ -259,7 +250,6 @@ begin
 end $$;
 comment on function private.guard_spans(text, integer, integer, integer, bigint, bigint) is
   'A flag''s minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are watched (p_plain; milliseconds are added up only then).';
-revoke execute on function private.guard_spans(text, integer, integer, integer, bigint, bigint) from public, anon, authenticated;
 
 create type private.guard_taken as (state jsonb, alarm jsonb, minutes jsonb, path jsonb);
 comment on type private.guard_taken is
@@ -418,7 +408,6 @@ begin
 end $$;
 comment on function private.guard_take(text, jsonb, integer, jsonb, bigint) is
   'Takes a flag''s minutes after state.minute up to p_to into the state, up to the first alarm. The spans hold the last minutes before state.minute too, where plain thresholds need them. See take() in guard.ts.';
-revoke execute on function private.guard_take(text, jsonb, integer, jsonb, bigint) from public, anon, authenticated;
 
 create function private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint) returns jsonb
 language plpgsql immutable set search_path = '' as $$
@@ -439,4 +428,7 @@ begin
 end $$;
 comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
   'Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.';
-revoke execute on function private.guard_progress(jsonb, jsonb, bigint, bigint) from public, anon, authenticated;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();

@@ -115,7 +115,6 @@ language sql volatile set search_path = '' as $$
   where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
 $$;
 comment on function private.notify(public.rollout_events, text) is 'Queues an event of a rollout for everybody who wants to be told of its kind.';
-revoke execute on function private.notify(public.rollout_events, text) from public, anon, authenticated;
 
 create function public.claim_notifications(p_limit integer default 20, p_lease_seconds integer default 60) returns jsonb
 language sql volatile set search_path = '' as $$
@@ -138,8 +137,6 @@ language sql volatile set search_path = '' as $$
 $$;
 comment on function public.claim_notifications(integer, integer) is
   'Leases notifications that are due: [{id, lease, attempt, url, secret, payload}]. For secret keys.';
-revoke execute on function public.claim_notifications(integer, integer) from public, anon, authenticated;
-grant execute on function public.claim_notifications(integer, integer) to service_role;
 
 create function public.settle_notifications(p_results jsonb) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -157,8 +154,6 @@ begin
 end $$;
 comment on function public.settle_notifications(jsonb) is
   'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
-revoke execute on function public.settle_notifications(jsonb) from public, anon, authenticated;
-grant execute on function public.settle_notifications(jsonb) to service_role;
 
 -- For people --------------------------------------------------------------------------------------
 
@@ -188,8 +183,6 @@ begin
 end $$;
 comment on function public.add_notification_endpoint(text, text, text, text[]) is
   'Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.';
-revoke execute on function public.add_notification_endpoint(text, text, text, text[]) from public, anon;
-grant execute on function public.add_notification_endpoint(text, text, text, text[]) to authenticated, service_role;
 
 create function public.set_notification_state(p_name text, p_state text) returns public.notification_endpoints
 language plpgsql volatile security definer set search_path = '' as $$
@@ -205,8 +198,6 @@ begin
 end $$;
 comment on function public.set_notification_state(text, text) is
   'Pauses (paused) or resumes (active) an endpoint. For operators and secret keys. GL404 when there is none of that name.';
-revoke execute on function public.set_notification_state(text, text) from public, anon;
-grant execute on function public.set_notification_state(text, text) to authenticated, service_role;
 
 create function public.remove_notification_endpoint(p_name text) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
@@ -217,5 +208,16 @@ begin
 end $$;
 comment on function public.remove_notification_endpoint(text) is
   'Removes an endpoint with its queue; false when there was none. For operators and secret keys.';
-revoke execute on function public.remove_notification_endpoint(text) from public, anon;
-grant execute on function public.remove_notification_endpoint(text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  public.claim_notifications(integer, integer),
+  public.settle_notifications(jsonb)
+  to service_role;
+grant execute on function
+  public.add_notification_endpoint(text, text, text, text[]),
+  public.set_notification_state(text, text),
+  public.remove_notification_endpoint(text)
+  to authenticated, service_role;

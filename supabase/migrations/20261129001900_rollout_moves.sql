@@ -28,7 +28,6 @@ language sql immutable set search_path = '' as $$
     else '' end
 $$;
 comment on function private.rollout_advice(text, text) is 'What to do now, in a sentence, for whoever is told of an event.';
-revoke execute on function private.rollout_advice(text, text) from public, anon, authenticated;
 
 create function private.log_rollout(
   p_rollout public.rollouts, p_at timestamptz, p_kind text, p_message text, p_verdict text default null, p_rule text default null,
@@ -48,8 +47,6 @@ begin
 end $$;
 comment on function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean) is
   'Writes an event of a rollout as it now stands, and tells those who want to know.';
-revoke execute on function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean)
-  from public, anon, authenticated;
 
 create function private.rollout_told(p_id uuid, p_stage integer, p_kind text, p_rule text, p_since timestamptz) returns boolean
 language sql stable set search_path = '' as $$
@@ -59,7 +56,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.rollout_told(uuid, integer, text, text, timestamptz) is
   'Whether such an event was written since then: nobody wants the same page every minute.';
-revoke execute on function private.rollout_told(uuid, integer, text, text, timestamptz) from public, anon, authenticated;
 
 -- The evidence of a verdict: what it was made from, to be computed again --------------------------
 
@@ -68,14 +64,12 @@ language sql stable set search_path = '' as $$
   select s from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_rollout.stage
 $$;
 comment on function private.rollout_stage(public.rollouts) is 'The stage that a rollout is in.';
-revoke execute on function private.rollout_stage(public.rollouts) from public, anon, authenticated;
 
 create function private.epoch_ms(p_at timestamptz) returns bigint
 language sql immutable parallel safe set search_path = '' as $$
   select floor(extract(epoch from p_at) * 1000)::bigint
 $$;
 comment on function private.epoch_ms(timestamptz) is 'An instant in milliseconds since 1970.';
-revoke execute on function private.epoch_ms(timestamptz) from public, anon, authenticated;
 
 -- A minute is read 20 seconds after its end: the functions send what they counted every 5 seconds.
 create function private.closed_minute(p_now timestamptz) returns bigint
@@ -83,7 +77,6 @@ language sql immutable parallel safe set search_path = '' as $$
   select (private.epoch_ms(p_now) - 20000) / 60000 - 1
 $$;
 comment on function private.closed_minute(timestamptz) is 'The last minute, since 1970, of which all outcomes are in.';
-revoke execute on function private.closed_minute(timestamptz) from public, anon, authenticated;
 
 -- The guard's last words on a stage: the minutes since the last event that holds evidence, and what they come to.
 create function private.rollout_evidence(p_rollout public.rollouts, p_to bigint, p_now timestamptz, p_taken private.guard_taken default null)
@@ -107,7 +100,6 @@ begin
 end $$;
 comment on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken) is
   'The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from. p_taken is what came of taking those minutes into rollouts.guard, where that was done already.';
-revoke execute on function private.rollout_evidence(public.rollouts, bigint, timestamptz, private.guard_taken) from public, anon, authenticated;
 
 -- What a move is made of: the flag, the rollout and its stages in one transaction -----------------
 
@@ -116,7 +108,6 @@ language sql immutable parallel safe set search_path = '' as $$
   select trim_scale(p_percentage) || ' %'
 $$;
 comment on function private.percent(numeric) is 'A percentage for people: 12.5 %.';
-revoke execute on function private.percent(numeric) from public, anon, authenticated;
 
 -- The people of earlier stages keep the feature.
 create function private.enter_stage(p_rollout public.rollouts, p_position integer, p_now timestamptz) returns public.rollouts
@@ -148,7 +139,6 @@ begin
 end $$;
 comment on function private.enter_stage(public.rollouts, integer, timestamptz) is
   'Sets the flag to a stage of a rollout whose row the caller has locked, and begins the stage.';
-revoke execute on function private.enter_stage(public.rollouts, integer, timestamptz) from public, anon, authenticated;
 
 create function private.end_rollout(p_rollout public.rollouts, p_state text, p_now timestamptz) returns public.rollouts
 language plpgsql volatile set search_path = '' as $$
@@ -174,7 +164,6 @@ begin
 end $$;
 comment on function private.end_rollout(public.rollouts, text, timestamptz) is
   'Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).';
-revoke execute on function private.end_rollout(public.rollouts, text, timestamptz) from public, anon, authenticated;
 
 create function private.next_stage(
   p_rollout public.rollouts, p_now timestamptz, p_evidence jsonb, p_verdict text, p_rule text, p_reason text
@@ -202,7 +191,6 @@ begin
 end $$;
 comment on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) is
   'Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is paused stays paused.';
-revoke execute on function private.next_stage(public.rollouts, timestamptz, jsonb, text, text, text) from public, anon, authenticated;
 
 create function private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[]) returns public.rollouts
 language plpgsql volatile set search_path = '' as $$
@@ -223,7 +211,6 @@ begin
 end $$;
 comment on function private.rollout_at(uuid, bigint, text[]) is
   'Locks a rollout that is at this version and in one of these states; GL404 or GL409 when it is not.';
-revoke execute on function private.rollout_at(uuid, bigint, text[]) from public, anon, authenticated;
 
 -- People plan a rollout, start it, and move it where they know better than the guard --------------
 
@@ -270,8 +257,6 @@ begin
 end $$;
 comment on function public.create_rollout(text, jsonb, text) is
   'Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
-revoke execute on function public.create_rollout(text, jsonb, text) from public, anon;
-grant execute on function public.create_rollout(text, jsonb, text) to authenticated, service_role;
 
 create function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text default null, p_gates jsonb default null)
 returns public.rollouts
@@ -304,8 +289,6 @@ begin
 end $$;
 comment on function public.start_rollout(uuid, bigint, text, jsonb) is
   'Starts a rollout: sets the flag to the first stage. p_gates is kept with the event: what the launch gates said, or who overrode them. For operators and secret keys. Errors: GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
-revoke execute on function public.start_rollout(uuid, bigint, text, jsonb) from public, anon;
-grant execute on function public.start_rollout(uuid, bigint, text, jsonb) to authenticated, service_role;
 
 create function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -320,8 +303,6 @@ begin
 end $$;
 comment on function public.pause_rollout(uuid, bigint, text) is
   'Keeps a rollout where it is. The guard still watches, and rolls back. For operators and secret keys. Errors: GL409 stale version or not running, GL404.';
-revoke execute on function public.pause_rollout(uuid, bigint, text) from public, anon;
-grant execute on function public.pause_rollout(uuid, bigint, text) to authenticated, service_role;
 
 create function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -337,8 +318,6 @@ begin
 end $$;
 comment on function public.resume_rollout(uuid, bigint, text) is
   'Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and secret keys. Errors: GL409 stale version or not paused, GL404.';
-revoke execute on function public.resume_rollout(uuid, bigint, text) from public, anon;
-grant execute on function public.resume_rollout(uuid, bigint, text) to authenticated, service_role;
 
 create function public.advance_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -355,8 +334,6 @@ begin
 end $$;
 comment on function public.advance_rollout(uuid, bigint, text) is
   'Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
-revoke execute on function public.advance_rollout(uuid, bigint, text) from public, anon;
-grant execute on function public.advance_rollout(uuid, bigint, text) to authenticated, service_role;
 
 create function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -373,8 +350,6 @@ begin
 end $$;
 comment on function public.roll_back_rollout(uuid, bigint, text) is
   'Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under way, GL404.';
-revoke execute on function public.roll_back_rollout(uuid, bigint, text) from public, anon;
-grant execute on function public.roll_back_rollout(uuid, bigint, text) to authenticated, service_role;
 
 create function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -394,5 +369,16 @@ begin
 end $$;
 comment on function public.complete_rollout(uuid, bigint, text) is
   'Turns the flag on for everybody and ends the rollout, whatever stages are left. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
-revoke execute on function public.complete_rollout(uuid, bigint, text) from public, anon;
-grant execute on function public.complete_rollout(uuid, bigint, text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  public.create_rollout(text, jsonb, text),
+  public.start_rollout(uuid, bigint, text, jsonb),
+  public.pause_rollout(uuid, bigint, text),
+  public.resume_rollout(uuid, bigint, text),
+  public.advance_rollout(uuid, bigint, text),
+  public.roll_back_rollout(uuid, bigint, text),
+  public.complete_rollout(uuid, bigint, text)
+  to authenticated, service_role;

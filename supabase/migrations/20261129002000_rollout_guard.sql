@@ -22,7 +22,6 @@ language sql immutable set search_path = '' as $$
       else ': the flag is off' end
 $$;
 comment on function private.alarm_message(text, text, jsonb) is 'An alarm of the guard in a sentence.';
-revoke execute on function private.alarm_message(text, text, jsonb) from public, anon, authenticated;
 
 create function private.hold_message(p_reason text, p_state jsonb, p_criteria jsonb) returns text
 language sql immutable set search_path = '' as $$
@@ -35,7 +34,6 @@ language sql immutable set search_path = '' as $$
       p_criteria ->> 'p95_ms') end
 $$;
 comment on function private.hold_message(text, jsonb, jsonb) is 'Why a stage that could be over is not, in a sentence.';
-revoke execute on function private.hold_message(text, jsonb, jsonb) from public, anon, authenticated;
 
 -- Somebody wrote the flag. Off is off: what a person does in an emergency stands.
 create function private.guard_by_hand(p_rollout public.rollouts, p_flag public.settings, p_now timestamptz) returns text
@@ -63,7 +61,6 @@ begin
 end $$;
 comment on function private.guard_by_hand(public.rollouts, public.settings, timestamptz) is
   'What follows when somebody else wrote a rollout''s flag: off ends the rollout, another percentage pauses it, anything else is accepted. Answers the rule, null where nothing follows.';
-revoke execute on function private.guard_by_hand(public.rollouts, public.settings, timestamptz) from public, anon, authenticated;
 
 create function private.guard_rollout(p_id uuid, p_now timestamptz, out verdict text, out rule text)
 language plpgsql volatile set search_path = '' as $$
@@ -154,7 +151,6 @@ begin
 end $$;
 comment on function private.guard_rollout(uuid, timestamptz) is
   'Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody else has it in hand.';
-revoke execute on function private.guard_rollout(uuid, timestamptz) from public, anon, authenticated;
 
 -- Failure policy: what goes wrong with one rollout is undone, told, and leaves the others alone.
 create function private.advance_rollouts(p_now timestamptz default clock_timestamp())
@@ -182,7 +178,6 @@ begin
 end $$;
 comment on function private.advance_rollouts(timestamptz) is
   'Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.';
-revoke execute on function private.advance_rollouts(timestamptz) from public, anon, authenticated;
 
 -- Before the start: how long the stages of a plan will take, and how soon the guard would catch what goes wrong ---
 
@@ -204,7 +199,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.recent_traffic(text, integer, timestamptz) is
   'A flag''s outcomes a minute over the last 7 days, both arms, and which share failed or took longer than p_late_ms; null where nothing was counted.';
-revoke execute on function private.recent_traffic(text, integer, timestamptz) from public, anon, authenticated;
 
 create function private.samples_needed(p_rate double precision, p_limit double precision) returns bigint
 language plpgsql immutable parallel safe set search_path = '' as $$
@@ -235,7 +229,6 @@ begin
 end $$;
 comment on function private.samples_needed(double precision, double precision) is
   'How many outcomes it takes until a rate is surely below a limit, failures coming as they usually do; null where it never is.';
-revoke execute on function private.samples_needed(double precision, double precision) from public, anon, authenticated;
 
 -- S grows by its drift each minute, on average. Two minutes more: a minute has to end, and the clock has to come.
 create function private.minutes_to_catch(
@@ -254,8 +247,6 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.minutes_to_catch(double precision, double precision, double precision, double precision, double precision) is
   'In how many minutes the guard rolls back, usually, when p_failing of p_on outcomes a minute fail with the flag and p_normal of p_off without it; null for never.';
-revoke execute on function private.minutes_to_catch(double precision, double precision, double precision, double precision, double precision)
-  from public, anon, authenticated;
 
 create function private.forecast_stage(p_stage jsonb, p_flag_key text, p_per_minute double precision, p_failure_rate double precision, p_now timestamptz)
 returns jsonb
@@ -301,7 +292,6 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $$;
 comment on function private.forecast_stage(jsonb, text, double precision, double precision, timestamptz) is 'The forecast for one stage of a plan.';
-revoke execute on function private.forecast_stage(jsonb, text, double precision, double precision, timestamptz) from public, anon, authenticated;
 
 create function public.forecast_rollout(
   p_flag_key text, p_plan jsonb, p_per_minute numeric default null, p_failure_rate numeric default null, p_now timestamptz default now()
@@ -333,5 +323,10 @@ begin
 end $$;
 comment on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) is
   'How a plan (as create_rollout takes it) would go for a flag, by the traffic of the last 7 days or by what is given: for each stage the outcomes a minute and needed, how long it takes, whether it can pass at today''s failure rate (passes), and after how many minutes the guard rolls back what fails at 2x and 5x the allowed rate, or at 20 %. For viewers and secret keys. GL422 with what is wrong with the plan.';
-revoke execute on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) from public, anon;
-grant execute on function public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz)
+  to authenticated, service_role;

@@ -105,8 +105,6 @@ begin
 end $$;
 comment on function public.sign_gate(text, text, text, text, boolean, text) is
   'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, GL422 a gate that is checked or not there, 23514 a name that cannot be one.';
-revoke execute on function public.sign_gate(text, text, text, text, boolean, text) from public, anon;
-grant execute on function public.sign_gate(text, text, text, text, boolean, text) to authenticated, service_role;
 
 create function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) returns integer
 language plpgsql volatile security definer set search_path = '' as $$
@@ -125,8 +123,6 @@ begin
 end $$;
 comment on function public.revoke_gate(text, text, text, text) is
   'Takes back what was signed of a gate in a role, and answers how many sign-offs that were. For operators and secret keys: stopping a launch is nobody''s privilege. Errors: 42501 not allowed, GL422 no reason.';
-revoke execute on function public.revoke_gate(text, text, text, text) from public, anon;
-grant execute on function public.revoke_gate(text, text, text, text) to authenticated, service_role;
 
 -- Ways back ---------------------------------------------------------------------------------------
 
@@ -181,8 +177,6 @@ begin
 end $$;
 comment on function public.record_rollback(jsonb) is
   'Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, 23502 and 23514 for what is missing or cannot be.';
-revoke execute on function public.record_rollback(jsonb) from public, anon;
-grant execute on function public.record_rollback(jsonb) to authenticated, service_role;
 
 -- What only the database knows --------------------------------------------------------------------
 
@@ -209,8 +203,6 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.hot_queries() is
   'The queries that run for each message, click or request, for the launch gate that looks at their plans.';
-revoke execute on function private.hot_queries() from public, anon, authenticated;
-grant execute on function private.hot_queries() to service_role;
 
 -- A small table is rightly read whole. With sequential scans switched off the planner takes one only where there is
 -- no other way, however small the table is today.
@@ -226,8 +218,6 @@ begin
 end $$;
 comment on function private.reads_whole_tables(text) is
   'The tables that a query can only read from one end to the other, because no index serves it. Plans it and runs nothing.';
-revoke execute on function private.reads_whole_tables(text) from public, anon, authenticated;
-grant execute on function private.reads_whole_tables(text) to service_role;
 
 create function public.launch_facts(p_flag_key text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -297,5 +287,17 @@ begin
 end $$;
 comment on function public.launch_facts(text) is
   'What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations, without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes, told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.';
-revoke execute on function public.launch_facts(text) from public, anon;
-grant execute on function public.launch_facts(text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.hot_queries(),
+  private.reads_whole_tables(text)
+  to service_role;
+grant execute on function
+  public.sign_gate(text, text, text, text, boolean, text),
+  public.revoke_gate(text, text, text, text),
+  public.record_rollback(jsonb),
+  public.launch_facts(text)
+  to authenticated, service_role;

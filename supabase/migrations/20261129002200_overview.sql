@@ -17,8 +17,6 @@ language sql stable set search_path = '' as $$
   ) c
 $$;
 comment on function private.database_health() is 'The database: degraded when nine tenths of its connections are in use.';
-revoke execute on function private.database_health() from public, anon, authenticated;
-grant execute on function private.database_health() to service_role;
 
 create function private.waiting(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -36,8 +34,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.waiting(timestamptz) is
   'What waits: {unrouted: {n conversations, held by a flag among them, oldest_seconds}, deliveries: {n, oldest_seconds}, outbound: {n, oldest_seconds}}. oldest_seconds is null where nothing waits.';
-revoke execute on function private.waiting(timestamptz) from public, anon, authenticated;
-grant execute on function private.waiting(timestamptz) to service_role;
 
 -- What waits for its time (a retry, a pause, a pace) is no fault; what is due and is not taken is.
 create function private.overdue_seconds(p_now timestamptz) returns integer
@@ -58,8 +54,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.overdue_seconds(timestamptz) is
   'For how long the oldest thing in the queues has been due that nothing holds back: no flag, pause, circuit or rate.';
-revoke execute on function private.overdue_seconds(timestamptz) from public, anon, authenticated;
-grant execute on function private.overdue_seconds(timestamptz) to service_role;
 
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -80,8 +74,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.queue_health(timestamptz) is
   'The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps failing, down at ten minutes.';
-revoke execute on function private.queue_health(timestamptz) from public, anon, authenticated;
-grant execute on function private.queue_health(timestamptz) to service_role;
 
 create function private.clock_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -98,8 +90,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.clock_health(timestamptz) is
   'The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation minutes are counted from its beginning.';
-revoke execute on function private.clock_health(timestamptz) from public, anon, authenticated;
-grant execute on function private.clock_health(timestamptz) to service_role;
 
 create function private.graph_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -118,8 +108,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.graph_health(timestamptz) is
   'Meta''s Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least three did and none succeeded.';
-revoke execute on function private.graph_health(timestamptz) from public, anon, authenticated;
-grant execute on function private.graph_health(timestamptz) to service_role;
 
 -- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
 -- ("disabled" in place of a status) is the operator's will and counts as no request.
@@ -145,8 +133,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.functions_health(timestamptz) is
   'The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.';
-revoke execute on function private.functions_health(timestamptz) from public, anon, authenticated;
-grant execute on function private.functions_health(timestamptz) to service_role;
 
 create function private.config_health() returns jsonb
 language sql stable set search_path = '' as $$
@@ -169,8 +155,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.config_health() is
   'The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.';
-revoke execute on function private.config_health() from public, anon, authenticated;
-grant execute on function private.config_health() to service_role;
 
 create function private.health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -178,8 +162,6 @@ language sql stable set search_path = '' as $$
     private.graph_health(p_now), private.functions_health(p_now), private.config_health())
 $$;
 comment on function private.health(timestamptz) is 'Every component as {component, status: healthy | degraded | down, why}.';
-revoke execute on function private.health(timestamptz) from public, anon, authenticated;
-grant execute on function private.health(timestamptz) to service_role;
 
 create function public.health() returns jsonb
 language sql stable set search_path = '' as $$
@@ -190,8 +172,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function public.health() is
   'How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, why}]}. For secret keys.';
-revoke execute on function public.health() from public, anon, authenticated;
-grant execute on function public.health() to service_role;
 
 -- Traffic -----------------------------------------------------------------------------------------
 
@@ -218,7 +198,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.per_minute(integer, timestamptz) is
   'Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.';
-revoke execute on function private.per_minute(integer, timestamptz) from public, anon, authenticated;
 
 create function private.functions_since(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -242,7 +221,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.functions_since(timestamptz) is
   'Requests, errors (5xx, but for what a kill switch refused) and latency of each function since then: [{name, requests, errors, p50_ms, p95_ms, p99_ms}].';
-revoke execute on function private.functions_since(timestamptz) from public, anon, authenticated;
 
 create function private.recent_changes(p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
@@ -292,7 +270,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.recent_changes(integer) is
   'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first: [{at, kind: setting | rollout | rollback | route | destination | segment, what, who, why}].';
-revoke execute on function private.recent_changes(integer) from public, anon, authenticated;
 
 -- The overview ------------------------------------------------------------------------------------
 
@@ -314,7 +291,6 @@ language sql stable set search_path = '' as $$
     'changes', private.recent_changes(20))
 $$;
 comment on function private.overview(integer, timestamptz) is 'overview with the time given.';
-revoke execute on function private.overview(integer, timestamptz) from public, anon, authenticated;
 
 create function public.overview(p_minutes integer default 60) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -324,8 +300,6 @@ begin
 end $$;
 comment on function public.overview(integer) is
   'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, what, who, why}]}. For viewers and secret keys.';
-revoke execute on function public.overview(integer) from public, anon;
-grant execute on function public.overview(integer) to authenticated, service_role;
 
 -- Metrics -----------------------------------------------------------------------------------------
 
@@ -372,5 +346,23 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function public.metrics() is
   'Everything that the function metrics prints, as it stands now. For secret keys.';
-revoke execute on function public.metrics() from public, anon, authenticated;
-grant execute on function public.metrics() to service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.database_health(),
+  private.waiting(timestamptz),
+  private.overdue_seconds(timestamptz),
+  private.queue_health(timestamptz),
+  private.clock_health(timestamptz),
+  private.graph_health(timestamptz),
+  private.functions_health(timestamptz),
+  private.config_health(),
+  private.health(timestamptz),
+  public.health(),
+  public.metrics()
+  to service_role;
+grant execute on function
+  public.overview(integer)
+  to authenticated, service_role;

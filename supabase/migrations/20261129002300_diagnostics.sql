@@ -49,8 +49,6 @@ language sql stable set search_path = '' as $$
   where w.n > 0
 $$;
 comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first: [{what, n, oldest_seconds, why}].';
-revoke execute on function private.waiting_because(timestamptz) from public, anon, authenticated;
-grant execute on function private.waiting_because(timestamptz) to service_role;
 
 create function private.recent_errors(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -75,8 +73,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.recent_errors(timestamptz) is
   'What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch refused, Meta''s code, our word and the status): [{where, code, n, last_at}].';
-revoke execute on function private.recent_errors(timestamptz) from public, anon, authenticated;
-grant execute on function private.recent_errors(timestamptz) to service_role;
 
 create function private.diagnostics(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -112,8 +108,6 @@ language sql stable set search_path = '' as $$
     'waiting', private.waiting_because(p_now))
 $$;
 comment on function private.diagnostics(timestamptz) is 'diagnostics with the time given.';
-revoke execute on function private.diagnostics(timestamptz) from public, anon, authenticated;
-grant execute on function private.diagnostics(timestamptz) to service_role;
 
 create function public.diagnostics() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -124,8 +118,6 @@ begin
 end $$;
 comment on function public.diagnostics() is
   'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{what, n, oldest_seconds, why}]}. Holds no personal data. For viewers and secret keys.';
-revoke execute on function public.diagnostics() from public, anon;
-grant execute on function public.diagnostics() to authenticated, service_role;
 
 -- One message's story -----------------------------------------------------------------------------
 
@@ -148,8 +140,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.outbound_events(public.messages) is
   'What became of a message that goes out: queued, sent or failed with Meta''s code, and its statuses, each with its time.';
-revoke execute on function private.outbound_events(public.messages) from public, anon, authenticated;
-grant execute on function private.outbound_events(public.messages) to service_role;
 
 create function private.inbound_events(p_message public.messages) returns table (at timestamptz, what text, detail text)
 language sql stable set search_path = '' as $$
@@ -185,8 +175,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.inbound_events(public.messages) is
   'What became of a message that came in: written, stored, decided, each call of a service, and the replies that it led to.';
-revoke execute on function private.inbound_events(public.messages) from public, anon, authenticated;
-grant execute on function private.inbound_events(public.messages) to service_role;
 
 create function public.trace_message(p_message text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -231,5 +219,18 @@ begin
 end $$;
 comment on function public.trace_message(text) is
   'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
-revoke execute on function public.trace_message(text) from public, anon;
-grant execute on function public.trace_message(text) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.waiting_because(timestamptz),
+  private.recent_errors(timestamptz),
+  private.diagnostics(timestamptz),
+  private.outbound_events(public.messages),
+  private.inbound_events(public.messages)
+  to service_role;
+grant execute on function
+  public.diagnostics(),
+  public.trace_message(text)
+  to authenticated, service_role;

@@ -50,8 +50,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.may(text) is
   'Whether private.require_role would let the caller through: for functions that give a higher role more.';
-revoke execute on function private.may(text) from public, anon, authenticated;
-grant execute on function private.may(text) to service_role;
 
 create function private.contact_last_four(p_contact_id uuid) returns text
 language sql stable set search_path = '' as $$
@@ -61,8 +59,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.contact_last_four(uuid) is
   'A contact redacted: the last four digits of the phone number, or characters of another id; null when it has none.';
-revoke execute on function private.contact_last_four(uuid) from public, anon, authenticated;
-grant execute on function private.contact_last_four(uuid) to service_role;
 
 create function private.conversation_view(p_conversation public.conversations, p_last public.messages, p_words boolean)
 returns jsonb
@@ -81,8 +77,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.conversation_view(public.conversations, public.messages, boolean) is
   'A conversation as people see it in a list, with its latest message; names and words only with p_words.';
-revoke execute on function private.conversation_view(public.conversations, public.messages, boolean) from public, anon, authenticated;
-grant execute on function private.conversation_view(public.conversations, public.messages, boolean) to service_role;
 
 -- Conversations -----------------------------------------------------------------------------------
 
@@ -108,8 +102,6 @@ begin
 end $$;
 comment on function public.list_conversations(uuid, integer) is
   'Conversations with their latest message, newest first: [{id, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
-revoke execute on function public.list_conversations(uuid, integer) from public, anon;
-grant execute on function public.list_conversations(uuid, integer) to authenticated, service_role;
 
 create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
@@ -152,8 +144,6 @@ begin
 end $$;
 comment on function public.search_conversations(text, integer) is
   'Conversations by the id of a message (ours or WhatsApp''s), of the conversation, the code of the link that a message came from, or the last four digits of the phone number. As list_conversations, newest first, each with found (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.';
-revoke execute on function public.search_conversations(text, integer) from public, anon;
-grant execute on function public.search_conversations(text, integer) to authenticated, service_role;
 
 -- Messages ----------------------------------------------------------------------------------------
 
@@ -165,8 +155,6 @@ language sql stable set search_path = '' as $$
   from public.deliveries d join public.destinations t on t.id = d.destination_id where d.message_id = p_message_id
 $$;
 comment on function private.deliveries_view(uuid) is 'Where a message goes to and how far that is, without the attempts.';
-revoke execute on function private.deliveries_view(uuid) from public, anon, authenticated;
-grant execute on function private.deliveries_view(uuid) to service_role;
 
 create function private.message_view(p_message public.messages, p_words boolean) returns jsonb
 language sql stable set search_path = '' as $$
@@ -183,8 +171,6 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.message_view(public.messages, boolean) is
   'A message as people see it in its conversation; its words only with p_words.';
-revoke execute on function private.message_view(public.messages, boolean) from public, anon, authenticated;
-grant execute on function private.message_view(public.messages, boolean) to service_role;
 
 create function public.conversation_messages(p_conversation_id uuid, p_before bigint default null, p_limit integer default 100)
 returns jsonb
@@ -206,8 +192,6 @@ begin
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
   'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, provider_id, text, choice, status, status_at, error, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
-revoke execute on function public.conversation_messages(uuid, bigint, integer) from public, anon;
-grant execute on function public.conversation_messages(uuid, bigint, integer) to authenticated, service_role;
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
@@ -243,8 +227,6 @@ begin
 end $$;
 comment on function public.message_story(uuid) is
   'All that is known of one message: as conversation_messages gives it, with conversation, pricing, attribution, decision (with its explanation), outbound, written_by and attempts (answers cut to 2,000 characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.';
-revoke execute on function public.message_story(uuid) from public, anon;
-grant execute on function public.message_story(uuid) to authenticated, service_role;
 
 -- What operators do -------------------------------------------------------------------------------
 
@@ -268,8 +250,6 @@ begin
 end $$;
 comment on function public.reveal_contact(uuid, text) is
   'A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason.';
-revoke execute on function public.reveal_contact(uuid, text) from public, anon;
-grant execute on function public.reveal_contact(uuid, text) to authenticated, service_role;
 
 -- A person who writes freely wants those words to arrive: the template that services may fall back to does not go out
 -- in their place.
@@ -311,8 +291,6 @@ begin
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
   'Queues a text to the person of a conversation, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
-revoke execute on function public.reply_in_conversation(uuid, text, uuid) from public, anon;
-grant execute on function public.reply_in_conversation(uuid, text, uuid) to authenticated, service_role;
 
 -- Destinations and dead letters -------------------------------------------------------------------
 
@@ -356,8 +334,6 @@ begin
 end $$;
 comment on function public.destination_health(timestamptz) is
   'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
-revoke execute on function public.destination_health(timestamptz) from public, anon;
-grant execute on function public.destination_health(timestamptz) to authenticated, service_role;
 
 create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
@@ -388,8 +364,6 @@ begin
 end $$;
 comment on function public.list_dead_letters(jsonb, integer) is
   'Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
-revoke execute on function public.list_dead_letters(jsonb, integer) from public, anon;
-grant execute on function public.list_dead_letters(jsonb, integer) to authenticated, service_role;
 
 -- Flags and rollouts ------------------------------------------------------------------------------
 
@@ -405,8 +379,6 @@ begin
 end $$;
 comment on function public.count_contacts(timestamptz) is
   'How many people there are, so that a percentage can be shown as people: {contacts, recent: those who wrote within 7 days}. For viewers, who may not read the contacts themselves, and secret keys.';
-revoke execute on function public.count_contacts(timestamptz) from public, anon;
-grant execute on function public.count_contacts(timestamptz) to authenticated, service_role;
 
 create function public.plan_of_template(p_name text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -416,8 +388,6 @@ begin
 end $$;
 comment on function public.plan_of_template(text) is
   'A built-in plan (standard, canary) as {name, stages}, to begin a plan of one''s own with; the first stage of standard still needs user_ids or segments. Null for another name. For viewers and secret keys.';
-revoke execute on function public.plan_of_template(text) from public, anon;
-grant execute on function public.plan_of_template(text) to authenticated, service_role;
 
 create function public.watch_rollout(p_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -435,5 +405,27 @@ begin
 end $$;
 comment on function public.watch_rollout(uuid) is
   'What the guard sees of a rollout at this moment, in the form of the evidence of an event: the minutes since its last event, and S after each. Null for one that is not under way. For viewers and secret keys. Errors: GL404.';
-revoke execute on function public.watch_rollout(uuid) from public, anon;
-grant execute on function public.watch_rollout(uuid) to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.may(text),
+  private.contact_last_four(uuid),
+  private.conversation_view(public.conversations, public.messages, boolean),
+  private.deliveries_view(uuid),
+  private.message_view(public.messages, boolean)
+  to service_role;
+grant execute on function
+  public.list_conversations(uuid, integer),
+  public.search_conversations(text, integer),
+  public.conversation_messages(uuid, bigint, integer),
+  public.message_story(uuid),
+  public.reveal_contact(uuid, text),
+  public.reply_in_conversation(uuid, text, uuid),
+  public.destination_health(timestamptz),
+  public.list_dead_letters(jsonb, integer),
+  public.count_contacts(timestamptz),
+  public.plan_of_template(text),
+  public.watch_rollout(uuid)
+  to authenticated, service_role;

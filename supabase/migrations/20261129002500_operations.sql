@@ -34,8 +34,6 @@ begin
   return jsonb_build_object('webhook_events', v_events, 'delivery_attempts', v_attempts);
 end $$;
 comment on function private.purge(timestamptz, integer) is 'Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most p_limit of each a call. Messages are kept.';
-revoke execute on function private.purge(timestamptz, integer) from public, anon, authenticated;
-grant execute on function private.purge(timestamptz, integer) to service_role;
 
 -- The clock ---------------------------------------------------------------------------------------
 
@@ -55,8 +53,6 @@ language sql immutable set search_path = '' as $$
     ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())')
 $$;
 comment on function private.clock_jobs() is 'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key.';
-revoke execute on function private.clock_jobs() from public, anon, authenticated;
-grant execute on function private.clock_jobs() to service_role;
 
 -- On a hosted project: pg_cron runs the jobs, pg_net posts, the address and key come from Vault. Where these
 -- extensions do not exist (plain Postgres, the local stack) nothing is scheduled here.
@@ -79,7 +75,6 @@ begin
   return v_count;
 end $$;
 comment on function private.schedule_clock() is 'Schedules clock_jobs in pg_cron; answers how many, 0 where there is no pg_cron. Repeating it changes nothing.';
-revoke execute on function private.schedule_clock() from public, anon, authenticated;
 
 create function private.call_function(p_name text) returns void
 language plpgsql set search_path = '' as $$
@@ -97,7 +92,6 @@ begin
     jsonb_build_object('content-type', 'application/json', 'apikey', v_key), '{}'::jsonb;
 end $$;
 comment on function private.call_function(text) is 'Posts to one of our functions by pg_net, with address and key from Vault (gatelink_url, gatelink_secret_key).';
-revoke execute on function private.call_function(text) from public, anon, authenticated;
 
 do $$
 begin
@@ -173,8 +167,6 @@ language sql stable set search_path = '' as $$
     'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from queue))
 $$;
 comment on function public.reconcile() is 'Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages, deliveries}.';
-revoke execute on function public.reconcile() from public, anon, authenticated;
-grant execute on function public.reconcile() to service_role;
 
 create function public.status() returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -207,5 +199,15 @@ begin
       from (select c.name, c.label, sum(c.value) as total from public.counters c group by c.name, c.label) t));
 end $$;
 comment on function public.status() is 'What waits and why: unrouted conversations, each destination''s state and queue, outbound queue, counters. For viewers and secret keys.';
-revoke execute on function public.status() from public, anon;
-grant execute on function public.status() to authenticated, service_role;
+
+-- Who may run what --------------------------------------------------------------------------------
+
+call private.close_functions();
+grant execute on function
+  private.purge(timestamptz, integer),
+  private.clock_jobs(),
+  public.reconcile()
+  to service_role;
+grant execute on function
+  public.status()
+  to authenticated, service_role;

@@ -4,7 +4,7 @@
  * Two lists say what is open, READERS and PEOPLES_FUNCTIONS. Everything else is closed, so a new table or function
  * that nobody wrote down here has to refuse everybody but service_role.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Sql, TransactionSql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { migrate } from "../../local/migrate.ts";
@@ -380,6 +380,36 @@ accessTest(
     }
   },
 );
+
+databaseTest("close_functions() closes what its transaction made, and nothing of others", async (sql) => {
+  const open = async () =>
+    (await sql`
+      select proname as name from pg_proc
+      where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+        and has_function_privilege('anon', oid, 'execute') order by 1`).map(({ name }) => name);
+  const make = (name: string) => `create function ${name}() returns int language sql as 'select 1'`;
+  await sql.unsafe(make("public.theirs"));
+  await sql.begin(async (sql) => {
+    await sql.unsafe(
+      "alter default privileges in schema public grant execute on functions to anon, authenticated",
+    );
+    for (const name of ["public.ours", "private.ours"]) await sql.unsafe(make(name));
+    await sql`call private.close_functions()`;
+    await sql`grant execute on function public.ours() to authenticated`;
+  });
+  assertEquals(await open(), ["theirs"]);
+  const [{ granted, kept }] = await sql`
+    select has_function_privilege('authenticated', 'public.ours()', 'execute') as granted,
+      has_function_privilege('authenticated', 'private.ours()', 'execute') as kept`;
+  assertEquals([granted, kept], [true, false]);
+  // Outside of the transaction it would close nothing, and must not look as if it had.
+  await sql.unsafe(make("public.later"));
+  await assertRejects(
+    () => sql`call private.close_functions()`.execute(),
+    Error,
+    "no function was made in this",
+  );
+});
 
 Deno.test("a project whose default rights give anon everything ends up with the same rights", async () => {
   const [fresh, older] = [await testDatabase(), await testDatabase({ empty: true })];

@@ -27,4 +27,5 @@ drop function private.has_role(text);
 drop table public.team_members;
 drop function private.uuid_v7_from(timestamptz);
 drop function private.uuid_v7();
+drop procedure private.close_functions();
 drop schema private;
