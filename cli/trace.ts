@@ -1,4 +1,5 @@
 /** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
+import { waitingInWords, type WaitingQueue } from "../supabase/functions/_shared/contract/words.ts";
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
 import { age, type Cell, facts, table, time } from "./output.ts";
@@ -31,7 +32,7 @@ interface Diagnostics {
   }[];
   flags: { key: string; on: boolean; percentage: number | null; targets: number; updated_at: string }[];
   errors: { where: string; code: string; n: number; last_at: string }[];
-  waiting: { what: string; n: number; oldest_seconds: number | null; why: string }[];
+  waiting: WaitingQueue[];
 }
 
 /** Decisions that are shown to a person; --json has all 50. */
@@ -104,7 +105,8 @@ Examples:
     )
     .action(() =>
       run(async (session) => {
-        const found = await (await session.api()).rpc<Diagnostics>("diagnostics");
+        const answer = await (await session.api()).rpc<Diagnostics>("diagnostics");
+        const found = { ...answer, waiting: waitingInWords(answer.waiting) };
         return {
           document: found,
           text: [

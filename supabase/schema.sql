@@ -8755,28 +8755,28 @@ AS $function$
 $function$;
 grant execute on function private.waiting(p_now timestamp with time zone) to service_role;
 
--- What waits and why, the longest first: [{what, n, oldest_seconds, why}].
+-- What waits and why, the longest first, in codes that _shared/contract/words.ts puts into words: [{queue: router |
+-- destination | number, name, n, oldest_seconds, because, at, per_second}].
 CREATE OR REPLACE FUNCTION private.waiting_because(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_agg(jsonb_build_object('what', w.what, 'n', w.n, 'oldest_seconds', w.age, 'why', w.why) order by w.age desc nulls last), '[]')
+  select coalesce(jsonb_agg(jsonb_build_object('queue', w.queue, 'name', w.name, 'n', w.n, 'oldest_seconds', w.age,
+    'because', w.because, 'at', to_char(w.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'per_second', w.per_second::text) order by w.age desc nulls last), '[]')
   from (
-    select 'conversations for the router' as what, count(*) as n,
+    select 'router' as queue, null as name, count(*) as n,
       round(extract(epoch from p_now - min(c.unrouted_since))) as age,
-      case when c.held_revision is not null then 'the flag wa_router.enabled is off for the contact' else 'the router has not come to it' end as why
+      case when c.held_revision is not null then 'flag_off' else 'not_reached' end as because,
+      null::timestamptz as at, null::numeric as per_second
     from public.conversations c where c.unrouted_since is not null
     group by c.held_revision is not null
     union all
-    select 'deliveries to ' || d.name, q.n, q.age, case
-      when d.state = 'paused' then 'the destination is paused'
-      when d.circuit_open_until is not null then format('the destination keeps failing; one delivery probes it at %s',
-        to_char(d.circuit_open_until at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-      when lane.due_at > p_now then format('tried again at %s', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-      when d.rate_per_second is not null then format('at most %s a second', d.rate_per_second)
-      else 'due, and not taken yet' end
+    select 'destination', d.name, q.n, q.age, why.because,
+      case why.because when 'circuit_open' then d.circuit_open_until when 'retry' then lane.due_at end,
+      case when why.because = 'rate' then d.rate_per_second end
     from public.destinations d
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
@@ -8784,13 +8784,15 @@ AS $function$
     left join lateral (
       select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
+    cross join lateral (select case
+      when d.state = 'paused' then 'paused'
+      when d.circuit_open_until is not null then 'circuit_open'
+      when lane.due_at > p_now then 'retry'
+      when d.rate_per_second is not null then 'rate'
+      else 'due' end as because) why
     where q.n > 0
     union all
-    select 'messages to send from ' || n.id, q.n, q.age, case
-      when s.value is distinct from 'true' then 'the flag wa_send.enabled is off'
-      when n.send_tat > p_now + interval '1 second' then 'the number''s pace, or a pause that Meta asked for'
-      when lane.due_at > p_now then format('due at %s, by pace or retry', to_char(lane.due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-      else 'due, and not taken yet' end
+    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
     from public.wa_numbers n
     left join public.settings s on s.key = 'wa_send.enabled'
     cross join lateral (
@@ -8799,6 +8801,11 @@ AS $function$
     left join lateral (
       select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
+    cross join lateral (select case
+      when s.value is distinct from 'true' then 'flag_off'
+      when n.send_tat > p_now + interval '1 second' then 'number_paced'
+      when lane.due_at > p_now then 'paced'
+      else 'due' end as because) why
     where q.n > 0
   ) w
   where w.n > 0

@@ -6,23 +6,27 @@
  */
 import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
+import { waitingInWords, type WaitingQueue } from "../_shared/contract/words.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 
 /**
- * The handler: what `diagnostics` gives, with what only a process knows (version, environment, kill switches). Holds no
+ * The handler: what `diagnostics` gives, in words where it gives codes, with what only a process knows (version, environment, kill switches). Holds no
  * personal data: contacts are their last four digits.
  */
 export function diagnostics(call: Rpc = rpc): Handler {
   return async ({ headers }) => {
     requireKey(headers);
-    const found = await call<Record<string, unknown>>("diagnostics", {}, { timeoutMs: 8000 });
+    const found = await call<Record<string, unknown> & { waiting: WaitingQueue[] }>("diagnostics", {}, {
+      timeoutMs: 8000,
+    });
     return Response.json({
       version: env("GATELINK_VERSION").GATELINK_VERSION,
       environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
       kill_switches: killSwitches(),
       ...found,
+      waiting: waitingInWords(found.waiting),
     }, { headers: { "cache-control": "no-store" } });
   };
 }

@@ -1,6 +1,7 @@
 /** What waits, and why: the longest first. */
 import { Anchor, Group, Text } from "@mantine/core";
 import { Link } from "wouter";
+import { waitingInWords, type WaitingQueue } from "../../../../supabase/functions/_shared/contract/words.ts";
 import { useRpc } from "../../data/query.ts";
 import { Section } from "../../ui/Section.tsx";
 import { duration } from "../../ui/Time.tsx";
@@ -8,7 +9,7 @@ import classes from "./overview.module.css";
 
 /** What diagnostics() answers of what waits; see its comment in the database. */
 interface Diagnostics {
-  waiting: { what: string; n: number; oldest_seconds: number | null; why: string }[];
+  waiting: WaitingQueue[];
 }
 
 export function Waiting() {
@@ -17,7 +18,7 @@ export function Waiting() {
   return (
     <Section title="What waits, and why" flush>
       <ul className={classes.list}>
-        {data.waiting.map(({ what, n, oldest_seconds, why }) => (
+        {waitingInWords(data.waiting).map(({ what, n, oldest_seconds, why }) => (
           <li key={`${what} ${why}`}>
             <Group justify="space-between" gap="xs">
               <Anchor

@@ -1,0 +1,69 @@
+/**
+ * What the database says in codes and figures, in sentences for people: once for the functions, the command line and the
+ * panel. Pure, and free of imports, so that each of them can have it.
+ *
+ * @module
+ */
+
+/** One queue in which something waits, as the SQL function `diagnostics` tells it. */
+export interface WaitingQueue {
+  /** router: conversations; destination: deliveries to the one called `name`; number: messages from the one of that id. */
+  queue: "router" | "destination" | "number";
+  /** null for the router, which has one queue. */
+  name: string | null;
+  n: number;
+  oldest_seconds: number | null;
+  because:
+    | "flag_off"
+    | "not_reached"
+    | "paused"
+    | "circuit_open"
+    | "retry"
+    | "rate"
+    | "due"
+    | "number_paced"
+    | "paced";
+  /** When it goes on, for circuit_open, retry and paced. */
+  at: string | null;
+  /** As it is written in the database, for rate. */
+  per_second: string | null;
+}
+
+/** The same in words. */
+export interface Waiting {
+  n: number;
+  why: string;
+  what: string;
+  oldest_seconds: number | null;
+}
+
+const QUEUES: Readonly<Record<WaitingQueue["queue"], (name: string | null) => string>> = {
+  router: () => "conversations for the router",
+  destination: (name) => `deliveries to ${name}`,
+  number: (name) => `messages to send from ${name}`,
+};
+
+const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) => string>> = {
+  flag_off: ({ queue }) =>
+    queue === "router"
+      ? "the flag wa_router.enabled is off for the contact"
+      : "the flag wa_send.enabled is off",
+  not_reached: () => "the router has not come to it",
+  paused: () => "the destination is paused",
+  circuit_open: ({ at }) => `the destination keeps failing; one delivery probes it at ${at}`,
+  retry: ({ at }) => `tried again at ${at}`,
+  rate: ({ per_second }) => `at most ${per_second} a second`,
+  due: () => "due, and not taken yet",
+  number_paced: () => "the number's pace, or a pause that Meta asked for",
+  paced: ({ at }) => `due at ${at}, by pace or retry`,
+};
+
+/** What waits and why. A code that this version does not know is shown as it is. */
+export function waitingInWords(waiting: readonly WaitingQueue[]): Waiting[] {
+  return waiting.map((queue) => ({
+    n: queue.n,
+    why: REASONS[queue.because]?.(queue) ?? queue.because,
+    what: QUEUES[queue.queue]?.(queue.name) ?? queue.queue,
+    oldest_seconds: queue.oldest_seconds,
+  }));
+}

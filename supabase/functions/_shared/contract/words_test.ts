@@ -1,0 +1,70 @@
+import { assertEquals } from "@std/assert";
+import { waitingInWords, type WaitingQueue } from "./words.ts";
+
+const AT = "2026-11-29T10:00:00Z";
+/** Queue, name, code, time, rate, and the two sentences. */
+const CASES: [
+  WaitingQueue["queue"],
+  string | null,
+  WaitingQueue["because"],
+  string | null,
+  string | null,
+  string,
+  string,
+][] = [
+  [
+    "router",
+    null,
+    "flag_off",
+    null,
+    null,
+    "conversations for the router",
+    "the flag wa_router.enabled is off for the contact",
+  ],
+  [
+    "router",
+    null,
+    "not_reached",
+    null,
+    null,
+    "conversations for the router",
+    "the router has not come to it",
+  ],
+  ["destination", "crm", "paused", null, null, "deliveries to crm", "the destination is paused"],
+  [
+    "destination",
+    "crm",
+    "circuit_open",
+    AT,
+    null,
+    "deliveries to crm",
+    `the destination keeps failing; one delivery probes it at ${AT}`,
+  ],
+  ["destination", "crm", "retry", AT, null, "deliveries to crm", `tried again at ${AT}`],
+  ["destination", "crm", "rate", null, "0.50", "deliveries to crm", "at most 0.50 a second"],
+  ["destination", "crm", "due", null, null, "deliveries to crm", "due, and not taken yet"],
+  ["number", "1", "flag_off", null, null, "messages to send from 1", "the flag wa_send.enabled is off"],
+  [
+    "number",
+    "1",
+    "number_paced",
+    null,
+    null,
+    "messages to send from 1",
+    "the number's pace, or a pause that Meta asked for",
+  ],
+  ["number", "1", "paced", AT, null, "messages to send from 1", `due at ${AT}, by pace or retry`],
+  ["number", "1", "due", null, null, "messages to send from 1", "due, and not taken yet"],
+];
+for (const [queue, name, because, at, per_second, what, why] of CASES) {
+  Deno.test(`waitingInWords(): ${queue} ${because}`, () => {
+    const found = waitingInWords([{ queue, name, n: 2, oldest_seconds: 5, because, at, per_second }]);
+    assertEquals(found, [{ n: 2, why, what, oldest_seconds: 5 }]);
+  });
+}
+
+Deno.test("waitingInWords(): a code of a newer database is shown as it is", () => {
+  const newer = { queue: "router", name: null, n: 1, oldest_seconds: null, at: null, per_second: null };
+  const [{ why }] = waitingInWords([{ ...newer, because: "moon_phase" } as unknown as WaitingQueue]);
+  assertEquals(why, "moon_phase");
+});
