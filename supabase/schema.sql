@@ -1,4 +1,4 @@
--- What the migrations come to: made from the catalog by `deno task schema`, held to them by tests/schema_sql_test.ts.
+-- What the migrations come to: made from the catalog by `deno task schema`, held to them by tests/contracts/schema_sql_test.ts.
 -- To be read, in the order of names, and not to be run: what makes a database is supabase/migrations.
 
 -- Helpers of Gatelink. Not exposed by the Data API.

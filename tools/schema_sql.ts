@@ -4,13 +4,12 @@
  */
 import type { Sql } from "postgres";
 import { join, ROOT } from "../local/paths.ts";
-import { connect, onDatabase, startTestCluster, TEMPLATE } from "../tests/support/cluster.ts";
 
 /** Where the text is. */
 export const SCHEMA_FILE: string = join(ROOT, "supabase", "schema.sql");
 
 const INTRODUCTION =
-  `-- What the migrations come to: made from the catalog by \`deno task schema\`, held to them by tests/schema_sql_test.ts.
+  `-- What the migrations come to: made from the catalog by \`deno task schema\`, held to them by tests/contracts/schema_sql_test.ts.
 -- To be read, in the order of names, and not to be run: what makes a database is supabase/migrations.`;
 
 const OURS = "n.nspname in ('public', 'private')";
@@ -211,15 +210,9 @@ function remark(comment: string | null, margin = ""): string | undefined {
 }
 
 if (import.meta.main) {
-  const cluster = await startTestCluster();
-  let text: string;
-  try {
-    const sql = connect(onDatabase(cluster.url, TEMPLATE));
-    text = await schemaText(sql);
-    await sql.end();
-  } finally {
-    await cluster.stop();
-  }
+  const { testDatabase } = await import("../tests/support/postgres.ts");
+  const { sql, drop } = await testDatabase();
+  const text = await schemaText(sql).finally(drop);
   if (!Deno.args.includes("--check")) await Deno.writeTextFile(SCHEMA_FILE, text);
   else if (await Deno.readTextFile(SCHEMA_FILE).catch(() => "") !== text) {
     console.error("supabase/schema.sql is not current: run `deno task schema`.");

@@ -2,15 +2,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Sql } from "postgres";
 import { basename, dirname } from "node:path";
-import { listMigrations } from "../local/migrate.ts";
-import { join, ROOT } from "../local/paths.ts";
+import { listMigrations } from "../../local/migrate.ts";
+import { join, ROOT } from "../../local/paths.ts";
 
-import { loadConfig } from "../supabase/functions/_shared/db/config.ts";
-import { forgetRefusal, isTooOld, SCHEMA_VERSION } from "../supabase/functions/_shared/db/schema.ts";
-import { databaseTest } from "./support/database.ts";
-import { type Edge, edgeTest, KEYS, NUMBER } from "./support/edge.ts";
-import { advance } from "./support/monotonic_clock.ts";
-import { until } from "./support/until.ts";
+import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
+import { forgetRefusal, isTooOld, SCHEMA_VERSION } from "../../supabase/functions/_shared/db/schema.ts";
+import { databaseTest } from "../support/database.ts";
+import { type Edge, edgeTest, KEYS, NUMBER } from "../support/edge.ts";
+import { advance } from "../support/monotonic_clock.ts";
+import { until } from "../support/until.ts";
 
 /** Of a migration that came later than this code, and breaks it. */
 const LATER = "20991231000000";

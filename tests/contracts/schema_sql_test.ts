@@ -1,7 +1,7 @@
 /** supabase/schema.sql is what the migrations make, and says of each object what the catalog does. */
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { SCHEMA_FILE, schemaText } from "../tools/schema_sql.ts";
-import { databaseTest } from "./support/database.ts";
+import { SCHEMA_FILE, schemaText } from "../../tools/schema_sql.ts";
+import { databaseTest } from "../support/database.ts";
 
 databaseTest("supabase/schema.sql is what `deno task schema` writes", async (sql) => {
   const [text, found] = [await schemaText(sql), await Deno.readTextFile(SCHEMA_FILE)];
