@@ -48,28 +48,34 @@ export function tierOf(path: string): Tier {
 /**
  * The files that somebody asks for.
  * @param files All test files.
- * @param wanted Names of tiers, paths of files or folders, or subjects: parts of names within the tiers that are named.
- *   None stands for everything.
+ * @param wanted Paths of files or folders; names of tiers; and subjects, which are parts of names, in the tiers that are
+ *   named where any are. None stands for everything.
  * @throws TypeError for one that names nothing.
  */
 export function select(files: readonly string[], wanted: readonly string[]): string[] {
-  const tiers = wanted.filter((word): word is Tier => (TIERS as readonly string[]).includes(word));
-  const within = files.filter((file) => tiers.length === 0 || tiers.includes(tierOf(file)));
-  const others = wanted.filter((word) => !(TIERS as readonly string[]).includes(word));
-  if (others.length === 0) return within;
-  const found = new Set<string>();
-  for (const word of others) {
+  if (wanted.length === 0) return [...files];
+  const tiers = wanted.filter((word) => (TIERS as readonly string[]).includes(word));
+  const found = new Set<string>(), subjects: string[] = [];
+  for (const word of wanted.filter((word) => !tiers.includes(word))) {
     const path = word.replace(/^\.\//, "").replace(/\/+$/, "");
-    const byPath = within.filter((file) => file === path || file.startsWith(`${path}/`));
-    const named = byPath.length > 0 ? byPath : within.filter((file) => file.includes(path));
+    const named = files.filter((file) => file === path || file.startsWith(`${path}/`));
+    if (named.length === 0) subjects.push(path);
+    for (const file of named) found.add(file);
+  }
+  const within = files.filter((file) => tiers.length === 0 || tiers.includes(tierOf(file)));
+  for (const subject of subjects) {
+    const named = within.filter((file) => file.includes(subject));
     if (named.length === 0) {
       throw new TypeError(
-        `No test file is named by ${word}. Give a tier (${TIERS.join(", ")}), a path, or a part of a name.`,
+        `No test file is named by ${subject}. Give a tier (${
+          TIERS.join(", ")
+        }), a path, or a part of a name.`,
       );
     }
     for (const file of named) found.add(file);
   }
-  return within.filter((file) => found.has(file));
+  if (tiers.length > 0 && subjects.length === 0) { for (const file of within) found.add(file); }
+  return files.filter((file) => found.has(file));
 }
 
 /** Jobs for these files: a folder of unit tests is one, each other file one by itself; by tier, shuffled within it. */

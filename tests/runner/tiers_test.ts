@@ -39,6 +39,8 @@ Deno.test("select(): tiers, paths, folders and subjects, together and alone; not
     [["links"], [2, 3, 4, 7]],
     [["database", "links"], [4]],
     [["tests/database/", "near"], [0, 4, 5]],
+    [["slow", "cli/near_test.ts"], [0, 6]],
+    [["database", "counts", "./cli"], [0, 1, 4]],
   ];
   for (const [wanted, found] of cases) {
     assertEquals(select(FILES, wanted), found.map((i) => FILES[i]), wanted.join(" "));
