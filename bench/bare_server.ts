@@ -1,6 +1,6 @@
 /** The least that a webhook receiver must do: read, verify, answer. */
 import { readBody } from "../supabase/functions/_shared/http/body.ts";
-import { verify } from "../supabase/functions/_shared/whatsapp/signature.ts";
+import { verify } from "../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 
 const [secret] = Deno.args;
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {

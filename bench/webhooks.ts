@@ -1,5 +1,5 @@
 /** Signed webhook requests for load: one text message each, unless asked for more. */
-import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { post } from "./load.ts";
 
 /** Where the webhooks go and how they are signed. */

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
 import { table, time } from "./output.ts";
-import { checkPattern, parsePattern } from "../supabase/functions/_shared/forward/allowlist.ts";
+import { checkPattern, parsePattern } from "../supabase/functions/_shared/delivery/allowlist.ts";
 import type { Run } from "./session.ts";
 
 interface Entry {

@@ -1,5 +1,5 @@
 /** Gates that ask the running functions and the project's secrets. */
-import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { entry, type Gate, none, notApplicable, open, type World } from "./gates_world.ts";
 import { age } from "./output.ts";
 import { openProject } from "./project.ts";

@@ -1,5 +1,5 @@
 /** What links of a stack may lead to, read as the function reads it; and every address in a link. */
-import { permit } from "../supabase/functions/_shared/forward/allowlist.ts";
+import { permit } from "../supabase/functions/_shared/delivery/allowlist.ts";
 import { readRules, type Rules } from "../supabase/functions/_shared/links/rules.ts";
 import { checkPlaces, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import type { Api } from "./api.ts";

@@ -6,7 +6,7 @@
  * whole surroundings, of which the WhatsApp account and the time of sending are not kept: it is stored under a new
  * key, the same at each replay.
  */
-import { systemChange } from "../supabase/functions/_shared/whatsapp/identities.ts";
+import { systemChange } from "../supabase/functions/_shared/channels/whatsapp/inbound/identities.ts";
 import type { Api } from "./api.ts";
 
 /** Updates in one body. */
@@ -188,7 +188,7 @@ const LISTS = {
 
 /** The entry of one update, and what stood beside the entries of its body. */
 function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | undefined, display?: string) {
-  // `_rest` is ours: what stood beside the update, by level (see _shared/whatsapp/updates.ts).
+  // `_rest` is ours: what stood beside the update, by level (see _shared/channels/whatsapp/inbound/updates.ts).
   const { _rest, ...item } = isObject(raw) ? raw : { _rest: undefined };
   const rest = (_rest ?? {}) as Record<"value" | "change" | "entry" | "body", Json | undefined>;
   const { metadata: metadataRest, contacts: contactsRest, ...valueRest } = rest.value ?? {};

@@ -1,7 +1,7 @@
 /** `gatelink replay`: recorded webhook bodies, signed as Meta signs, posted to a Gatelink. */
 import type { Command } from "commander";
 import { join } from "node:path";
-import { sign } from "../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { CliError, fetchReason } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { clean, counted, table, verdict } from "./output.ts";

@@ -43,7 +43,8 @@ create type private.guard_tally as (
   m bigint
 );
 
--- One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.
+-- One update as the intake works on it: its place in the batch (from 1) and what
+-- _shared/channels/whatsapp/inbound/updates.ts makes.
 create type private.inbound_update as (
   ord integer,
   key text,

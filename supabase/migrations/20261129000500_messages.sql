@@ -101,7 +101,7 @@ create type private.inbound_update as (
   wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
   status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb
 );
-comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/whatsapp/updates.ts makes.';
+comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/channels/whatsapp/inbound/updates.ts makes.';
 
 create function private.apply_statuses(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$

@@ -33,7 +33,7 @@ create trigger destination_allowlist_revision after insert or update or delete o
 comment on trigger destination_allowlist_revision on public.destination_allowlist is 'Tells the functions at the edge to read the configuration again.';
 
 -- Failure policy: closed. Stricter than the URL standard on purpose: what this does not recognise is refused.
--- The functions at the edge ask the same question again at each delivery (_shared/forward/allowlist.ts).
+-- The functions at the edge ask the same question again at each delivery (_shared/delivery/allowlist.ts).
 create function private.destination_permitted(p_url text, p_purpose text default 'forward') returns boolean
 language plpgsql stable set search_path = '' as $$
 declare

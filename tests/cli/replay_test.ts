@@ -1,8 +1,8 @@
 /** `gatelink replay` on a real stack. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "node:path";
-import { verify } from "../../supabase/functions/_shared/whatsapp/signature.ts";
-import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
+import { verify } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
+import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
 import {
   body,
   document,

@@ -2,12 +2,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/forward/answer.ts";
+import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery/answer.ts";
 import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
-import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/forward/deliver.ts";
-import { SCHEDULE } from "../../supabase/functions/_shared/forward/retry.ts";
+import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";
+import { SCHEDULE } from "../../supabase/functions/_shared/delivery/retry.ts";
 import { LIMITS } from "../../supabase/functions/_shared/routing/condition.ts";
-import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/whatsapp/errors.ts";
+import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/whatsapp/outbound/errors.ts";
 import { MAX_BODY_BYTES as SEND_BYTES } from "../../supabase/functions/wa-send/handler.ts";
 import { MAX_BODY_BYTES as WEBHOOK_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { databaseTest } from "../support/database.ts";

@@ -7,7 +7,7 @@ import { createConfigLoader } from "../../supabase/functions/_shared/db/config.t
 import { createPace } from "../../supabase/functions/_shared/flags/pace.ts";
 import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../../supabase/functions/_shared/http/serve.ts";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createHandler } from "../../supabase/functions/flags/handler.ts";
 import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { type Answer, edgeTest, KEYS } from "../support/edge.ts";

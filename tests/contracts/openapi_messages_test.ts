@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { changedLink, newLink } from "../../supabase/functions/_shared/links/schema.ts";
-import { checkMessage } from "../../supabase/functions/_shared/whatsapp/outbound.ts";
+import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { edgeTest } from "../support/edge.ts";
 import { assertFits, assertTold, schemaAt } from "../support/openapi.ts";
 import { messagesOfEachType, text } from "../support/sending.ts";

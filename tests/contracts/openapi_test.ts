@@ -5,7 +5,7 @@ import { ROOT } from "../../local/paths.ts";
 import type { Context } from "../../supabase/functions/_shared/http/serve.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
 import { newLink } from "../../supabase/functions/_shared/links/schema.ts";
-import { checkMessage } from "../../supabase/functions/_shared/whatsapp/outbound.ts";
+import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { createHandler, type Routes } from "../../supabase/functions/deeplinks/handler.ts";
 import { createRoutes } from "../../supabase/functions/deeplinks/routes.ts";
 import { assertFits, DESCRIBED, openapi, operations, resolve, validity } from "../support/openapi.ts";

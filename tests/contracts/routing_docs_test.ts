@@ -2,10 +2,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import { sign } from "../../supabase/functions/_shared/forward/sign.ts";
+import { sign } from "../../supabase/functions/_shared/delivery/sign.ts";
 import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
 import { ConditionError, parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";
-import { checkMessage } from "../../supabase/functions/_shared/whatsapp/outbound.ts";
+import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { assertFits } from "../support/openapi.ts";
 
 const PAGE = await Deno.readTextFile(join(ROOT, "docs", "routing.md"));

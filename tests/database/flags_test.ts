@@ -7,7 +7,7 @@ import {
   type Segments,
   type Setting,
 } from "../../supabase/functions/_shared/flags/evaluate.ts";
-import { murmur3 } from "../../supabase/functions/_shared/flags/murmur3.ts";
+import { murmur3 } from "../../supabase/functions/_shared/crypto/murmur3.ts";
 import { databaseTest } from "../support/database.ts";
 
 /** Marsaglia's xorshift32: the same keys in every run. */

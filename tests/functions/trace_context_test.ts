@@ -1,6 +1,6 @@
 /** A trace that began elsewhere goes on: from the webhook to the service, and from wa-send or a reply to Meta. */
 import { assert, assertEquals } from "@std/assert";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { text, writer } from "../support/sending.ts";
 import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";

@@ -1,6 +1,6 @@
 /** wa-webhook: what it refuses, and what it does not acknowledge. */
 import { assert, assertEquals } from "@std/assert";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";

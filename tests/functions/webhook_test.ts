@@ -1,6 +1,6 @@
 /** wa-webhook: what it takes is stored, once and whole, before it is answered. */
 import { assert, assertEquals } from "@std/assert";
-import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
+import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
 import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
 import { bytesOf, counts, events, hook, text, webhookTest } from "../support/webhook.ts";
 

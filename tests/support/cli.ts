@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname, join } from "node:path";
 import type { JSONValue } from "postgres";
-import { parse } from "../../supabase/functions/_shared/whatsapp/updates.ts";
+import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
 import { type Ran, runGatelink, type RunOptions } from "./gatelink.ts";
 import { testDatabase } from "./postgres.ts";
 import { startStack } from "./stack.ts";

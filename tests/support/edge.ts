@@ -11,7 +11,7 @@ import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
 import { until } from "./until.ts";
@@ -119,7 +119,7 @@ const functions = Object.fromEntries(
     (await import(`../../supabase/functions/${name}/index.ts`)).default,
   ])),
 ) as Record<Function, { fetch(request: Request): Promise<Response> }>;
-const { routing } = await import("../../supabase/functions/_shared/router/live.ts");
+const { routing } = await import("../../supabase/functions/_shared/pipeline/compose.ts");
 
 /** Registers a test that has the functions; see {@linkcode withEdge}. */
 export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): void {

@@ -1,4 +1,4 @@
-/** Updates as `_shared/whatsapp` makes them, and the SQL functions that take them, for tests of the database. */
+/** Updates as `_shared/channels/whatsapp` makes them, and the SQL functions that take them, for tests of the database. */
 import type { Sql } from "postgres";
 
 /** A part of an update; what is left out gets a value that differs from all others where it must. */

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { KEYS, NUMBER, withEdge } from "./edge.ts";
 import { until } from "./until.ts";
 import { addDestination, addRoute, startService, withReplies } from "./service.ts";

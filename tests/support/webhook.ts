@@ -4,7 +4,7 @@ import { createDataApi } from "../../local/data_api.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import type { Bytes } from "../../supabase/functions/_shared/http/body.ts";
 import { serve } from "../../supabase/functions/_shared/http/serve.ts";
-import { sign } from "../../supabase/functions/_shared/whatsapp/signature.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createHandler } from "../../supabase/functions/wa-webhook/handler.ts";
 import { createIngest, type IngestOptions } from "../../supabase/functions/wa-webhook/ingest.ts";
 import { testDatabase } from "./postgres.ts";

@@ -1,6 +1,6 @@
 /** Hours of a week: days, from, to, and the zone whose clock counts. */
 import { MultiSelect, SimpleGrid, TextInput } from "@mantine/core";
-import { DAYS, type Window } from "../../../supabase/functions/_shared/routing/time.ts";
+import { DAYS, type Window } from "../../../supabase/functions/_shared/time/window.ts";
 
 const DAY_NAMES = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
 

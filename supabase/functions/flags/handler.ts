@@ -9,7 +9,7 @@
  */
 import type { Config } from "../_shared/db/config.ts";
 import { type Flag, prepareFlags } from "../_shared/flags/evaluate.ts";
-import { murmur3 } from "../_shared/flags/murmur3.ts";
+import { murmur3 } from "../_shared/crypto/murmur3.ts";
 import {
   answer,
   type ErrorCode,

@@ -3,7 +3,7 @@ import { requireSchema, rpc } from "../_shared/db/client.ts";
 import { type Config, loadConfig } from "../_shared/db/config.ts";
 import { count, countFlag } from "../_shared/db/counters.ts";
 import { createPace } from "../_shared/flags/pace.ts";
-import { type Reach, reachOf, worldOf } from "../_shared/forward/live.ts";
+import { type Reach, reachOf, worldOf } from "../_shared/delivery/compose.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";

@@ -10,7 +10,7 @@
  */
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
-import type { Routing } from "../_shared/router/routing.ts";
+import type { Routing } from "../_shared/pipeline/routing.ts";
 import { createPanelCors } from "../_shared/http/cors.ts";
 import type { TestDestination } from "./test_destination.ts";
 

@@ -12,7 +12,7 @@ import {
   type DeliveryError,
   type DeliveryResult,
   type DeliveryWorld,
-} from "../_shared/forward/deliver.ts";
+} from "../_shared/delivery/deliver.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import type { Authorise } from "../_shared/gates/team.ts";

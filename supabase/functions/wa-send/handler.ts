@@ -9,7 +9,7 @@ import { type Limit, rateHeaders, refused, type TakeRate } from "../_shared/gate
 import { readJson } from "../_shared/http/body.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
-import { checkMessage, type Issue, wordsOf } from "../_shared/whatsapp/outbound.ts";
+import { checkMessage, type Issue, wordsOf } from "../_shared/channels/whatsapp/outbound/outbound.ts";
 import { checkRequest } from "./request.ts";
 
 /** Graph bodies are small; the largest interactive list stays far below. */

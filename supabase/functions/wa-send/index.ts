@@ -5,7 +5,7 @@ import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
-import { routing } from "../_shared/router/live.ts";
+import { routing } from "../_shared/pipeline/compose.ts";
 import { createHandler, type Item, type Queued } from "./handler.ts";
 
 /** Requests a second of one key, unless the setting `wa_send.rate_per_second` says otherwise. */

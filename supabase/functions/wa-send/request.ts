@@ -4,8 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { check, type Checked, checkMessage } from "../_shared/whatsapp/outbound.ts";
-import { type Recipient, recipientSchema } from "../_shared/whatsapp/recipients.ts";
+import { check, type Checked, checkMessage } from "../_shared/channels/whatsapp/outbound/outbound.ts";
+import { type Recipient, recipientSchema } from "../_shared/channels/whatsapp/outbound/recipients.ts";
 
 /** The checked envelope. A read receipt has no recipient: the message that was read says whom. */
 export interface Envelope {

@@ -12,9 +12,9 @@
 import { readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Context, Handler } from "../_shared/http/serve.ts";
-import { decode } from "../_shared/whatsapp/json.ts";
-import { challengeOf, verify } from "../_shared/whatsapp/signature.ts";
-import { parse, unreadable, type Update } from "../_shared/whatsapp/updates.ts";
+import { decode } from "../_shared/json/json.ts";
+import { challengeOf, verify } from "../_shared/channels/whatsapp/inbound/signature.ts";
+import { parse, unreadable, type Update } from "../_shared/channels/whatsapp/inbound/updates.ts";
 import type { Ingest } from "./ingest.ts";
 
 /** Meta sends at most 3 MB; the margin is for what a proxy may add. */

@@ -3,7 +3,7 @@ import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
-import { routing } from "../_shared/router/live.ts";
+import { routing } from "../_shared/pipeline/compose.ts";
 import { createHandler } from "./handler.ts";
 import { createIngest } from "./ingest.ts";
 

@@ -6,7 +6,7 @@
 import type { Rpc } from "../_shared/db/client.ts";
 import { count as countShared, type Counters } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
-import type { Update } from "../_shared/whatsapp/updates.ts";
+import type { Update } from "../_shared/channels/whatsapp/inbound/updates.ts";
 
 /** What one webhook told. */
 export interface Delivery {

@@ -1,4 +1,4 @@
-import { finish, mix, murmur3 } from "./murmur3.ts";
+import { finish, mix, murmur3 } from "../crypto/murmur3.ts";
 
 /** Buckets are 0 to 9999: one per 0.01 %. */
 export const BUCKETS = 10_000;

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { bucket, BUCKETS } from "./bucket.ts";
 import { evaluate, type Evaluation, onForAnybody, prepareFlags, type Setting } from "./evaluate.ts";
-import { murmur3 } from "./murmur3.ts";
+import { murmur3 } from "../crypto/murmur3.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

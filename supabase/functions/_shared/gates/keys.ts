@@ -10,7 +10,7 @@
  */
 import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
-import { same } from "./same.ts";
+import { same } from "../crypto/same.ts";
 
 /** A key that a caller has shown. */
 export interface ApiKey {

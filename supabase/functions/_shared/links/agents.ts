@@ -4,7 +4,7 @@
  * @module
  */
 import { isbot, isbotMatch } from "isbot";
-import { sha256Hex } from "../whatsapp/hmac.ts";
+import { sha256Hex } from "../crypto/hmac.ts";
 
 /** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
 export type Platform = "ios" | "android" | "windows" | "macos" | "linux" | "other";

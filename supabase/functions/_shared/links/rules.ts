@@ -4,7 +4,7 @@
  * @module
  */
 import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../flags/evaluate.ts";
-import { type Allowlist, compileAllowlist } from "../forward/allowlist.ts";
+import { type Allowlist, compileAllowlist } from "../delivery/allowlist.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
 export interface Rules {

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { DAYS, isZone } from "../routing/time.ts";
+import { DAYS, isZone } from "../time/window.ts";
 import { PLATFORMS } from "./agents.ts";
 import { MAX_PASSWORD } from "./passwords.ts";
 import { PACKAGE, type Rules } from "./rules.ts";

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { MAX_URL, permit } from "../forward/allowlist.ts";
+import { MAX_URL, permit } from "../delivery/allowlist.ts";
 import { PACKAGE, type Rules } from "./rules.ts";
 
 /** The answer to "may a link lead there". */

@@ -4,7 +4,7 @@
  * @module
  */
 import ipaddr from "ipaddr.js";
-import { sipHash, type SipKey, sipKey } from "./siphash.ts";
+import { sipHash, type SipKey, sipKey } from "../crypto/siphash.ts";
 
 /** Keys by day, "2026-11-21" to hex, as `refresh_links` gives them. */
 export type VisitorKeys = Readonly<Record<string, string>>;

@@ -4,7 +4,7 @@
  * @module
  */
 import { bucket } from "../flags/bucket.ts";
-import { inWindow, type Window } from "../routing/time.ts";
+import { inWindow, type Window } from "../time/window.ts";
 import type { Platform } from "./agents.ts";
 import { rangeTakes } from "./languages.ts";
 import type { Visit } from "./visit.ts";

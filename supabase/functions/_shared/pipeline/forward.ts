@@ -5,8 +5,8 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import { deliver, type DeliveryResult, type DeliveryWorld } from "../forward/deliver.ts";
-import { next, SCHEDULE } from "../forward/retry.ts";
+import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/deliver.ts";
+import { next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";

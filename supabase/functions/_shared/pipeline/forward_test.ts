@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Rpc } from "../db/client.ts";
-import { compileAllowlist } from "../forward/allowlist.ts";
+import { compileAllowlist } from "../delivery/allowlist.ts";
 import { Problem } from "../http/problem.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { createRouting, type RoutingDeps } from "./routing.ts";
 import { prepareFlags } from "../flags/evaluate.ts";
-import { compileAllowlist } from "../forward/allowlist.ts";
+import { compileAllowlist } from "../delivery/allowlist.ts";
 
 /** Calls of the database under the test's control: each waits for its answer. */
 async function controlled() {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { checkPattern } from "../forward/allowlist.ts";
+import { checkPattern } from "../delivery/allowlist.ts";
 import type { Entry } from "./checklist.ts";
 import type { ApproverRole } from "./sign_offs.ts";
 

@@ -8,8 +8,8 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
-import { deliver, type DeliveryWorld, type WebhookEvent } from "../forward/deliver.ts";
-import { next } from "../forward/retry.ts";
+import { deliver, type DeliveryWorld, type WebhookEvent } from "../delivery/deliver.ts";
+import { next } from "../delivery/retry.ts";
 
 /** A notification as `claim_notifications` gives it. */
 interface Claimed {

@@ -7,7 +7,7 @@ import { type Condition, ConditionError, pathOf } from "./condition.ts";
 import type { MessageFacts } from "./facts.ts";
 import { compilePattern, PatternError } from "./regex.ts";
 import { fold, holdsWord, normalise, type TextView, viewOf } from "./text.ts";
-import { inWindow } from "./time.ts";
+import { inWindow } from "../time/window.ts";
 
 /** What a condition may ask beside the message. */
 export interface Moment {

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { normalise } from "./text.ts";
-import { type Day, DAYS, isZone } from "./time.ts";
+import { type Day, DAYS, isZone } from "../time/window.ts";
 
 /** Limits of one condition: more than any real route needs, and a known cost for the worst one. */
 export const LIMITS = {

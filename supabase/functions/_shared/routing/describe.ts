@@ -4,7 +4,7 @@
  * @module
  */
 import type { Condition } from "./condition.ts";
-import { DAYS } from "./time.ts";
+import { DAYS } from "../time/window.ts";
 
 /** Longest description, in characters. */
 export const MAX_DESCRIPTION = 160;

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { DAYS, inWindow, isZone, type Window } from "./time.ts";
+import { DAYS, inWindow, isZone, type Window } from "./window.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const office: Window = {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { id, isObject, type JsonObject, list, object, text } from "./json.ts";
+import { id, isObject, type JsonObject, list, object, text } from "../../../json/json.ts";
 
 /** The ids of the customer; absent ones are undefined. */
 export interface Person {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { id, isObject, type JsonObject, object, text } from "./json.ts";
+import { id, isObject, type JsonObject, object, text } from "../../../json/json.ts";
 
 /** The content of a message, apart from who sent it. */
 export interface Content {

@@ -9,8 +9,8 @@
  *
  * @module
  */
-import { same } from "../gates/same.ts";
-import { hmacSha256 } from "./hmac.ts";
+import { same } from "../../../crypto/same.ts";
+import { hmacSha256 } from "../../../crypto/hmac.ts";
 
 const PREFIX = "sha256=";
 

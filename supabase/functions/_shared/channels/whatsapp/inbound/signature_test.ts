@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { challengeOf, sign, verify } from "./signature.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { holds } from "../../../../../../tests/support/property.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { id, type JsonObject, object, text } from "./json.ts";
+import { id, type JsonObject, object, text } from "../../../json/json.ts";
 
 /** How far each status is along. They arrive in any order, and a message's status never goes back. */
 export const STATUS_RANK: Readonly<Record<string, number>> = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { id, isObject, type JsonObject, list, text, time, toStorable } from "./json.ts";
+import { id, isObject, type JsonObject, list, text, time, toStorable } from "../../../json/json.ts";
 import {
   type Contacts,
   type Person,

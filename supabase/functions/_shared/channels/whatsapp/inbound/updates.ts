@@ -18,7 +18,7 @@
  * @module
  */
 import { Contacts } from "./identities.ts";
-import { id, isObject, isStorable, type JsonObject, list, object, text } from "./json.ts";
+import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
 import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
 
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";

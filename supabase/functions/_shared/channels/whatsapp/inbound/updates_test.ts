@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { decode, isStorable, MAX_DEPTH } from "./json.ts";
+import { decode, isStorable, MAX_DEPTH } from "../../../json/json.ts";
 import { parse, unreadable, type Update } from "./updates.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { holds } from "../../../../../../tests/support/property.ts";
 
-const CASES = new URL("../../../../tests/fixtures/whatsapp/", import.meta.url);
+const CASES = new URL("../../../../../../tests/fixtures/whatsapp/", import.meta.url);
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
 /** As SQL sees them: members that are undefined are absent. */
@@ -148,7 +148,7 @@ Deno.test("parse() loses nothing of our cases", () => {
   }
 });
 
-const SAMPLES = new URL("../../../../../shared/fixtures/whatsapp/", import.meta.url);
+const SAMPLES = new URL("../../../../../../../shared/fixtures/whatsapp/", import.meta.url);
 const samples = (() => {
   try {
     return [...Deno.readDirSync(SAMPLES)].filter(({ name }) => name.endsWith(".json"));

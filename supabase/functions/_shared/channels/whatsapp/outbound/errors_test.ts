@@ -7,7 +7,7 @@ import {
   MAX_SEND_ATTEMPTS,
   nextSendAttempt,
 } from "./errors.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { holds } from "../../../../../../tests/support/property.ts";
 
 Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {
   const codes: [FailureKind, number[]][] = [

@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { parseRetryAfter, readAnswer } from "../http/answers.ts";
+import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
 import { classify, type SendFailure } from "./errors.ts";
-import { id, type JsonObject, object, text } from "./json.ts";
+import { id, type JsonObject, object, text } from "../../../json/json.ts";
 import type { OutboundMessage } from "./outbound.ts";
 import { isBsuid } from "./recipients.ts";
 

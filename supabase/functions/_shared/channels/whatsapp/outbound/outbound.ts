@@ -10,7 +10,7 @@
  * @module
  */
 import { z } from "zod";
-import { isStorable, type JsonObject, object, text } from "./json.ts";
+import { isStorable, type JsonObject, object, text } from "../../../json/json.ts";
 import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
 
 const context = z.looseObject({ message_id: words(1024) });

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { checkMessage, wordsOf } from "./outbound.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { holds } from "../../../../../../tests/support/property.ts";
 
 const button = (id: string, title: string) => ({ type: "reply", reply: { id, title } });
 const interactive = (interactive: Record<string, unknown>) => ({ type: "interactive", interactive });

@@ -9,7 +9,7 @@
  * @module
  */
 import { z } from "zod";
-import { text } from "./json.ts";
+import { text } from "../../../json/json.ts";
 
 /** Whom to send to: `to` is the phone number where there is one, else the BSUID. */
 export interface Recipient {

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { check } from "./outbound.ts";
 import { isBsuid, phoneDigits, recipientSchema } from "./recipients.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { holds } from "../../../../../../tests/support/property.ts";
 
 const BSUID = "US.13491208655302741918";
 const PARENT = "US.ENT.11815799212886844830";
