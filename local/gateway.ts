@@ -28,8 +28,9 @@ export function startGateway(paths: Record<string, Fetch>): Gateway {
     url: `http://127.0.0.1:${server.addr.port}`,
     async stop() {
       // Event streams of the simulator's page would last for ever.
-      const late = new Promise((resolve) => setTimeout(resolve, 1_000));
-      await Promise.race([server.shutdown(), late]);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise((resolve) => timer = setTimeout(resolve, 1_000));
+      await Promise.race([server.shutdown(), late]).finally(() => clearTimeout(timer));
     },
   };
 }

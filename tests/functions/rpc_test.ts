@@ -5,6 +5,7 @@ import { createRpc, DbError, type Rpc } from "../../supabase/functions/_shared/d
 import { createConfigLoader } from "../../supabase/functions/_shared/db/config.ts";
 import { requireRate } from "../../supabase/functions/_shared/gates/rate_limit.ts";
 import { Problem } from "../../supabase/functions/_shared/http/problem.ts";
+import "../support/flushed.ts";
 import { type TestDatabase, testDatabase } from "../support/postgres.ts";
 
 const SECRET = "sb_secret_test";

@@ -5,6 +5,7 @@ import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { serve } from "../_shared/http/serve.ts";
 import { health } from "./handler.ts";
+import "../../../tests/support/flushed.ts";
 
 const COMPLETE: Record<string, string> = {
   SUPABASE_URL: "http://127.0.0.1:9",

@@ -7,7 +7,7 @@
  * @module
  */
 import { configFaults } from "../config/env.ts";
-import { waitUntil } from "../http/background.ts";
+import { postpone, waitUntil } from "../http/background.ts";
 import { log } from "../log/log.ts";
 import { rpc } from "./client.ts";
 
@@ -44,7 +44,7 @@ export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: Counters
   /** By name and label: two look-ups of constant strings cost less than putting them together. */
   let gathered = new Map<string, Map<string, number>>();
   let held = 0;
-  let scheduled = false;
+  const sendLater = postpone(delayMs, flush);
   let sending: Promise<void> | undefined;
 
   function count(name: string, label = "", n = 1): void {
@@ -56,13 +56,11 @@ export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: Counters
       if (labels === undefined) gathered.set(name, labels = new Map());
     }
     labels!.set(label, (before ?? 0) + n);
-    if (scheduled) return;
-    scheduled = true;
-    waitUntil(delay(delayMs).then(flush));
+    sendLater.begin();
   }
 
   async function flush(): Promise<void> {
-    scheduled = false;
+    sendLater.cancel();
     await sending;
     if (held === 0) return;
     const group = [...gathered].flatMap(([name, labels]) =>
@@ -107,8 +105,3 @@ export const flushCounts: Counters["flush"] = shared.flush;
 
 // The platform says when it is about to end the process, though not always.
 globalThis.addEventListener("beforeunload", () => waitUntil(flushCounts()));
-
-/** Waits without keeping the process alive. */
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, ms)));
-}

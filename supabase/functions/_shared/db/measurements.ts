@@ -8,7 +8,7 @@
  * @module
  */
 import { configFaults } from "../config/env.ts";
-import { waitUntil } from "../http/background.ts";
+import { postpone, waitUntil } from "../http/background.ts";
 import { log } from "../log/log.ts";
 import { DbError, rpc } from "./client.ts";
 
@@ -57,7 +57,7 @@ export function createMeasurements(
   /** By name and label: two look-ups of constant strings cost less than putting them together. */
   let gathered = new Map<string, Map<string, Measurement>>();
   let held = 0;
-  let scheduled = false;
+  const sendLater = postpone(delayMs, flush);
   let sending: Promise<void> | undefined;
 
   function measure(name: string, label: string, ms: number): void {
@@ -74,7 +74,7 @@ export function createMeasurements(
     if (held >= maxSeries) return undefined;
     const series = { name, label, n: 0, ms: 0, counts: new Array(BUCKETS_MS.length + 1).fill(0) };
     hold(series);
-    schedule();
+    sendLater.begin();
     return series;
   }
 
@@ -85,14 +85,8 @@ export function createMeasurements(
     held++;
   }
 
-  function schedule(): void {
-    if (scheduled) return;
-    scheduled = true;
-    waitUntil(delay(delayMs).then(flush));
-  }
-
   async function flush(): Promise<void> {
-    scheduled = false;
+    sendLater.cancel();
     await sending;
     if (held === 0) return;
     const group = [...gathered.values()].flatMap((labels) => [...labels.values()]);
@@ -108,7 +102,7 @@ export function createMeasurements(
       }
       log.warn("measurements could not be sent and are kept", { error });
       group.forEach(keep);
-      schedule();
+      sendLater.begin();
     });
     await sending;
   }
@@ -147,8 +141,3 @@ export const flushMeasurements: Measurements["flush"] = shared.flush;
 
 // The platform says when it is about to end the process, though not always.
 globalThis.addEventListener("beforeunload", () => waitUntil(flushMeasurements()));
-
-/** Waits without keeping the process alive. */
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, ms)));
-}

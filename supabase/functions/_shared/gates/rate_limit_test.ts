@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { DbError, type Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
 import { requireRate, take } from "./rate_limit.ts";
+import "../../../../tests/support/flushed.ts";
 
 const LIMIT = { name: "send", perSecond: 2, burst: 3 };
 

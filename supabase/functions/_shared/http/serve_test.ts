@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Problem } from "./problem.ts";
 import { type Context, type Handler, serve } from "./serve.ts";
+import "../../../../tests/support/flushed.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -4,6 +4,7 @@ import type { Config } from "../db/config.ts";
 import { serve } from "./serve.ts";
 import { state, STATE_HEADER } from "./state.ts";
 import { Problem } from "./problem.ts";
+import "../../../../tests/support/flushed.ts";
 
 const CONFIG: Config = {
   revision: 7,

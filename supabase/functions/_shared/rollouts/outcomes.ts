@@ -11,7 +11,7 @@
  */
 import { configFaults } from "../config/env.ts";
 import { DbError, rpc } from "../db/client.ts";
-import { waitUntil } from "../http/background.ts";
+import { postpone, waitUntil } from "../http/background.ts";
 import { log } from "../log/log.ts";
 import { addLatency, emptyHistogram } from "./latency.ts";
 
@@ -75,7 +75,7 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
   /** When each flag's use was last noted, and what of that has to be sent. */
   const noted = new Map<string, number>();
   let toNote = new Set<string>();
-  let scheduled = false;
+  const sendLater = postpone(delayMs, flush);
   let sending: Promise<void> | undefined;
 
   function outcome(flag: string, arm: Arm, subjectId: string, { failed, latencyMs }: Outcome): void {
@@ -102,7 +102,7 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
       sum.ms += ms;
       addLatency(sum.le, ms);
     }
-    schedule();
+    sendLater.begin();
   }
 
   function evaluated(flag: string): void {
@@ -111,17 +111,11 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
     if (noted.size >= maxSums) return;
     noted.set(flag, now());
     toNote.add(flag);
-    schedule();
-  }
-
-  function schedule(): void {
-    if (scheduled) return;
-    scheduled = true;
-    waitUntil(delay(delayMs).then(flush));
+    sendLater.begin();
   }
 
   async function flush(): Promise<void> {
-    scheduled = false;
+    sendLater.cancel();
     await sending;
     if (sums.size === 0 && toNote.size === 0) return;
     const [group, flags] = [sums, toNote];
@@ -135,7 +129,7 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
       log.warn("outcomes could not be sent and are kept", { error });
       for (const [key, sum] of group) keep(key, sum);
       for (const flag of flags) toNote.add(flag);
-      schedule();
+      sendLater.begin();
     });
     await sending;
   }
@@ -180,8 +174,3 @@ export const flushOutcomes: Outcomes["flush"] = shared.flush;
 
 // The platform says when it is about to end the process, though not always.
 globalThis.addEventListener("beforeunload", () => waitUntil(flushOutcomes()));
-
-/** Waits without keeping the process alive. */
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, ms)));
-}

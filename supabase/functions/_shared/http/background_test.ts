@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { postpone } from "./background.ts";
+
+Deno.test("postpone(): what was begun many times is done once, and again when it is begun again", async () => {
+  let times = 0;
+  let done = Promise.withResolvers<void>();
+  const { begin } = postpone(0, () => Promise.resolve(done.resolve(void times++)));
+  for (const expected of [1, 2]) {
+    done = Promise.withResolvers();
+    begin();
+    begin();
+    assertEquals(times, expected - 1);
+    // The timer itself keeps no process alive.
+    const alive = setInterval(() => {}, 1000);
+    await done.promise.finally(() => clearInterval(alive));
+    assertEquals(times, expected);
+  }
+});
+
+Deno.test("postpone(): what was cancelled is over for the platform too, and can be begun again", async () => {
+  const works: Promise<unknown>[] = [];
+  globalThis.EdgeRuntime = { waitUntil: (work) => void works.push(work) };
+  try {
+    const { begin, cancel } = postpone(1e9, () => Promise.reject(new Error("not to be done")));
+    cancel();
+    begin();
+    cancel();
+    begin();
+    cancel();
+    assertEquals(works.length, 2);
+    await Promise.all(works);
+  } finally {
+    delete globalThis.EdgeRuntime;
+  }
+});
