@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { createPanel } from "./panel.ts";
 import { buildPanel, PANEL, panelIsBuilt } from "./panel_build.ts";
 import { join } from "./paths.ts";
+import { until } from "../tests/support/until.ts";
 
 /** What a browser loads before it shows the overview: bytes, compressed. */
 const FIRST_LOAD = 350_000;
@@ -47,12 +48,11 @@ Deno.test("panel: served with its project, with types, and nothing from outside 
   });
   assertEquals((await get("/admin", served)).headers.get("location"), "/admin/");
   // It looks whether it is built first.
-  let page = await get("/admin/", served);
-  while (page.status === 503) {
+  const page = await until("the panel is served", async () => {
+    const page = await get("/admin/", served);
+    if (page.status !== 503) return page;
     assertMatch(await page.text(), /is being built/);
-    await new Promise((done) => setTimeout(done, 20));
-    page = await get("/admin/", served);
-  }
+  });
   assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
   const html = await page.text();
   assertMatch(html, /script-src 'self';/);

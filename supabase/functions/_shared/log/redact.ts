@@ -45,7 +45,7 @@ const PHONE =
 const EMAIL = /[^\s@<>"'(),:;]{1,64}@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}/gu;
 
 /** Secrets that can be told by their form. Order matters: the longer form first. */
-const SECRETS: readonly (readonly [RegExp, string])[] = [
+const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
   [/\b(Bearer|Basic)\s+[^\s"',]+/gi, `$1 ${HIDDEN}`],
   [/\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g, HIDDEN],
   [/\bsb_(secret|publishable)_[\w-]+/g, `sb_$1_${HIDDEN}`],
@@ -57,7 +57,11 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\bwamid\.[\w+\/=-]*?([\w+\/-]{0,8}={0,2})(?![\w+\/=-])/g, "wamid.…$1"],
   [/\[ref:[^\]]*\]/gi, "[ref:…]"],
   [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s\/?#]*@/gi, `$1${HIDDEN}@`],
-  [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s?#"'<>]*)[?#][^\s"'<>]*/gi, "$1?…"],
+  // Takes a URL without a query too, to leave it as it is: else each `x://` of a long run would be read to its end.
+  [
+    /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi,
+    (_, url, query) => query === undefined ? url : `${url}?…`,
+  ],
   [
     /((?:token|secret|passwd|password|api_?key|authorization|signature)["']?\s*[:=]\s*)(?!\[redacted\]|Bearer |Basic )(?:"[^"]*"|'[^']*'|[^\s"',;}&]+)/gi,
     `$1${HIDDEN}`,
@@ -81,7 +85,10 @@ export function lastFour(value: string): string {
 export function redactText(text: string): string {
   let safe = text;
   for (const value of hidden) safe = safe.replaceAll(value, HIDDEN);
-  for (const [pattern, replacement] of SECRETS) safe = safe.replace(pattern, replacement);
+  for (const [pattern, replacement] of SECRETS) {
+    // Two signatures of one method, which TypeScript does not take together.
+    safe = safe.replace(pattern, replacement as string);
+  }
   safe = safe.replace(EMAIL, lastFour);
   let result = "";
   let end = 0;

@@ -1,6 +1,7 @@
 import { assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { hideValue, lastFour, redactText, redactValue } from "./redact.ts";
+import { assertLinear } from "../../../../tests/support/growth.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const cases: [string, string, string][] = [
@@ -110,12 +111,10 @@ Deno.test("redactText(): a registered value never passes, whatever it looks like
   }));
 });
 
-Deno.test("redactText(): takes linear time on hostile text", () => {
-  const started = performance.now();
+Deno.test("redactText(): takes linear time on hostile text", async () => {
   for (const part of ["a", "1 ", "a.", "a@", "x://", "@", "%20", "1-a", "wamid."]) {
-    redactText(part.repeat(4000));
+    await assertLinear(1000, (size) => redactText(part.repeat(size)));
   }
-  assertEquals(performance.now() - started < 2000, true);
 });
 
 Deno.test("redactValue(): field names decide", () => {

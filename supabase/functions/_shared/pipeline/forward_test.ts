@@ -3,6 +3,7 @@ import type { Rpc } from "../db/client.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 import { Problem } from "../http/problem.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
+import { until } from "../../../../tests/support/until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of thirty-two bytes ....");
 const allowlist = await compileAllowlist(["hooks.example.com"]);
@@ -158,7 +159,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
     { p_limit: 64, p_lease_seconds: 60, p_busy: {} },
     { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 } },
   ]);
-  while (open.length < 62) await new Promise((resolve) => setTimeout(resolve));
+  await until("all are under way", () => open.length === 62);
   for (const answer of open) answer();
   await done();
   await round();

@@ -1,0 +1,38 @@
+/** Says how the time of something grows or compares, and nothing of how fast the machine is that it runs on. */
+import { assert } from "@std/assert";
+
+const TIMES = 8;
+/** So much more than eight times as long is still linear: caches, collections of garbage, other programs. */
+const SLACK = 3;
+/** A busy machine disturbs a try, and not all of them. */
+const TRIES = 20;
+
+/**
+ * Asserts that eight times as much takes about eight times as long, in the best of several tries; what grows with the
+ * square takes 64 times as long.
+ * @param size What the smaller run is of. A run has to take some tenths of a millisecond.
+ */
+export async function assertLinear(size: number, work: (size: number) => unknown): Promise<void> {
+  await assertTimes(TIMES * SLACK, () => work(size * TIMES), () => work(size));
+}
+
+/** Asserts that `work` takes at most so many times as long as `measure`, in the best of several tries. */
+export async function assertTimes(most: number, work: () => unknown, measure: () => unknown): Promise<void> {
+  let [took, unit] = [Infinity, Infinity];
+  for (let tries = 0; tries < TRIES; tries++) {
+    unit = Math.min(unit, await timed(measure));
+    took = Math.min(took, await timed(work));
+    // The first run of all is that of code which has not been compiled.
+    if (tries > 0 && took <= unit * most) return;
+  }
+  assert(
+    false,
+    `it takes ${(took / unit).toFixed(0)} times as long as its measure, and at most ${most} is right`,
+  );
+}
+
+async function timed(work: () => unknown): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
