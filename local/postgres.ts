@@ -7,7 +7,7 @@
 import { join } from "./paths.ts";
 import { linkLibraries, postgresHome, runAs } from "./postgres_binaries.ts";
 import { initialise, launch, readText, stopLeftover } from "./postgres_server.ts";
-import { StackError } from "./stack_error.ts";
+import { PortInUse, StackError } from "./stack_error.ts";
 
 export interface PostgresOptions {
   /** Folder for the cluster itself; made when it does not exist. Its parent must exist. */
@@ -45,11 +45,18 @@ const MAJOR = "17";
 /** So many deaths within this time mean that something is wrong with it, and not with the outside. */
 const DEATHS = { most: 5, withinMs: 30_000 };
 
+/** So many ports are tried: between the choice of one and its use another program may take it. */
+const PORTS = 5;
+
 /**
  * Makes the cluster if needed and starts it. Resolves when it accepts connections.
+ * @param choosePort Gives a port that is free.
  * @throws StackError, a sentence for the user, when it can't be made or started.
  */
-export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+export async function startPostgres(
+  options: PostgresOptions,
+  choosePort: () => number = freePort,
+): Promise<Postgres> {
   const home = postgresHome();
   linkLibraries(home);
   const { dataDir } = options;
@@ -65,11 +72,22 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
           `Start with --fresh to make a new one (the data is lost), or give another --data.`,
     );
   }
-  const port = options.port !== undefined && isFree(options.port) ? options.port : freePort();
-  const url = `postgresql://postgres:${encodeURIComponent(options.password)}@127.0.0.1:${port}/postgres`;
-  const start = () => launch(home, as, options, port, url);
+  let port = options.port !== undefined && isFree(options.port) ? options.port : choosePort();
+  const url = () =>
+    `postgresql://postgres:${encodeURIComponent(options.password)}@127.0.0.1:${port}/postgres`;
+  const start = () => launch(home, as, options, port, url());
+  const firstStart = async () => {
+    for (let tried = 1;; tried++) {
+      try {
+        return await start();
+      } catch (error) {
+        if (!(error instanceof PortInUse) || tried === PORTS) throw error;
+        port = choosePort();
+      }
+    }
+  };
 
-  let server = await start();
+  let server = await firstStart();
   let stopping = false;
   const deaths: number[] = [];
   const watch = async () => {
@@ -94,7 +112,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   failed.catch(() => {});
 
   return {
-    url,
+    url: url(),
     port,
     failed,
     pid: () => server.pid,

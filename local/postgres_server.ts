@@ -4,7 +4,7 @@ import { join } from "./paths.ts";
 import type { PostgresOptions } from "./postgres.ts";
 import { postgresHome, type RunAs, runAs } from "./postgres_binaries.ts";
 import { describeProcess, isRunning } from "./processes.ts";
-import { StackError } from "./stack_error.ts";
+import { PortInUse, StackError } from "./stack_error.ts";
 
 const SETTINGS: Record<string, string> = {
   listen_addresses: "127.0.0.1",
@@ -43,6 +43,7 @@ export interface Server {
 
 /**
  * Starts a server on a cluster. Resolves when it accepts connections.
+ * @throws {PortInUse} when somebody else has the port
  * @throws StackError with what it said, when it does not.
  */
 export async function launch(
@@ -68,7 +69,7 @@ export async function launch(
     let gone = false;
     child.status.then(() => gone = true);
     while (!gone && Date.now() < deadline) {
-      if (await accepts(url)) {
+      if (await accepts(url, options.dataDir)) {
         return {
           pid: child.pid,
           status: child.status,
@@ -87,7 +88,7 @@ export async function launch(
     }
     if (!gone) kill(child, "SIGQUIT");
     await child.status;
-    throw new StackError(explain(words, options.dataDir, port));
+    throw explain(words, options.dataDir, port);
   }
 }
 
@@ -118,7 +119,7 @@ export async function initialise(home: string, as: RunAs, options: PostgresOptio
   if (!success) {
     const words = new TextDecoder().decode(stderr);
     await Deno.remove(making, { recursive: true }).catch(() => {});
-    throw new StackError(explain(words.trim().replaceAll(/\s*\n\s*/g, " | "), options.dataDir, 0));
+    throw explain(words.trim().replaceAll(/\s*\n\s*/g, " | "), options.dataDir, 0);
   }
   await Deno.rename(making, options.dataDir);
 }
@@ -155,12 +156,16 @@ function isPostgres(pid: number): boolean {
 }
 
 /** Turns what Postgres said into what the user can do. */
-function explain(words: string, dataDir: string, port: number): string {
+function explain(words: string, dataDir: string, port: number): StackError {
+  if (/Address already in use|could not bind/i.test(words)) {
+    return new PortInUse(port, `Port ${port} on 127.0.0.1, wanted by Postgres, is in use.`);
+  }
+  return new StackError(explanation(words, dataDir));
+}
+
+function explanation(words: string, dataDir: string): string {
   if (/No space left on device|disk full|Check free disk space/i.test(words)) {
     return `There is no free disk space for ${dataDir}. Free some, or give --data a folder on another disk.`;
-  }
-  if (/Address already in use|could not bind/i.test(words)) {
-    return `Port ${port} on 127.0.0.1, wanted by Postgres, is in use.`;
   }
   if (/Permission denied|has wrong ownership|Read-only file system|invalid permissions/i.test(words)) {
     return `Postgres can't use ${dataDir}: ${words}. Give --data a folder of your own.`;
@@ -169,11 +174,12 @@ function explain(words: string, dataDir: string, port: number): string {
     `If the data is broken, start with --fresh to make a new one (the data is lost).`;
 }
 
-async function accepts(url: string): Promise<boolean> {
+/** Whether the server of this folder accepts connections there: one of another may have taken the port first. */
+async function accepts(url: string, dataDir: string): Promise<boolean> {
   const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {}, fetch_types: false });
   try {
-    await sql`select 1`;
-    return true;
+    const [{ dir }] = await sql<{ dir: string }[]>`select current_setting('data_directory') as dir`;
+    return Deno.realPathSync(dir) === Deno.realPathSync(dataDir);
   } catch {
     return false;
   } finally {

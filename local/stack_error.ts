@@ -7,7 +7,10 @@ export class StackError extends Error {
 export class PortInUse extends StackError {
   override name = "PortInUse";
 
-  constructor(port: number) {
-    super(`Port ${port} is in use. Stop what listens there, or choose another with --port.`);
+  constructor(
+    port: number,
+    message = `Port ${port} is in use. Stop what listens there, or choose another with --port.`,
+  ) {
+    super(message);
   }
 }

@@ -61,6 +61,35 @@ Deno.test("startPostgres: stopped while it is being started again, it stays stop
   await Deno.remove(dir, { recursive: true });
 });
 
+Deno.test("startPostgres: a port that another took first is left to it", async () => {
+  const dir = await folder();
+  const options = { password: "x", durable: false };
+  // One of ours, of which a connection alone does not tell that it is the wrong one.
+  const first = await startPostgres({ ...options, dataDir: join(dir, "first") });
+  const other = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  try {
+    const chosen = [first.port, other.addr.port];
+    const dataDir = join(dir, "second");
+    const second = await startPostgres({ ...options, dataDir }, () => chosen.shift() ?? freePort());
+    try {
+      assertEquals(chosen, []);
+      assert(second.port !== first.port && second.port !== other.addr.port);
+      assertEquals(await ask(second.url, "select current_setting('data_directory')"), dataDir);
+    } finally {
+      await second.stop();
+    }
+    const error = await assertRejects(
+      () => startPostgres({ ...options, dataDir }, () => first.port),
+      StackError,
+    );
+    assert(error.message.includes(`Port ${first.port}`), error.message);
+  } finally {
+    other.close();
+    await first.stop();
+  }
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("startPostgres: settings for data that matters, and for data that does not", async () => {
   for (const [durable, value] of [[true, "on"], [false, "off"]] as const) {
     const dir = await folder();
@@ -76,20 +105,17 @@ Deno.test("startPostgres: settings for data that matters, and for data that does
 
 Deno.test("startPostgres: a server that a killed program left on the folder is taken over from", async () => {
   const dir = await folder();
-  const port = freePort();
   const program = `
     import { startPostgres } from ${JSON.stringify(new URL("../../local/postgres.ts", import.meta.url).href)};
-    const server = await startPostgres({ dataDir: ${
-    JSON.stringify(join(dir, "postgres"))
-  }, password: "x", port: ${port} });
-    console.log(server.pid());
+    const server = await startPostgres({ dataDir: ${JSON.stringify(join(dir, "postgres"))}, password: "x" });
+    console.log(server.pid(), server.port);
     Deno.kill(Deno.pid, "SIGKILL");`;
   const file = join(dir, "program.ts");
   await Deno.writeTextFile(file, program);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", `--config=${join(ROOT, "deno.json")}`, file],
   }).output();
-  const left = Number(new TextDecoder().decode(stdout));
+  const [left, port] = new TextDecoder().decode(stdout).split(" ").map(Number);
   assert(isRunning(left), "the server outlived its program");
   const server = await startPostgres({ dataDir: join(dir, "postgres"), password: "x", port });
   assert(!isRunning(left));

@@ -1,7 +1,6 @@
 /** Starts that can't succeed: each is told in a sentence, with the way out, and ends with an exit code. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
 import { connect } from "../support/cluster.ts";
 import { clusterUrl, testDatabase } from "../support/postgres.ts";
 import { type FailedStart, startStack, temporaryFolder, tryStack } from "../support/stack.ts";
@@ -118,7 +117,7 @@ Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is expla
   const wrong: [string, string][] = [
     [changed((url) => url.password = "wrong"), "refuses user or password"],
     [changed((url) => url.pathname = "/nowhere"), `database "nowhere" does not exist`],
-    [changed((url) => url.port = String(freePort())), "can't be reached"],
+    [changed((url) => url.port = "1"), "can't be reached"],
     ["localhost:5432", "is not of the form"],
     ["postgresql://postgres:x@db.abcdefgh.supabase.co:5432/postgres", "is a hosted Supabase project"],
   ];
