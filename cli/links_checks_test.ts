@@ -19,13 +19,17 @@ const APPS: Apps = {
 };
 const AASA = "/.well-known/apple-app-site-association";
 
-/** Asks a server that answers so. */
+/** Asks a server that answers so; the answer is given what resolves when the probe has ended. */
 async function answered(
-  answer: (request: Request) => Response | Promise<Response>,
+  answer: (request: Request, ended: Promise<void>) => Response | Promise<Response>,
   options: Partial<ProbeOptions> = {},
 ) {
-  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, answer);
-  return await probe(`http://127.0.0.1:${server.addr.port}/`, { timeoutMs: 2000, ...options });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    (request) => answer(request, ended),
+  );
+  return await probe(`http://127.0.0.1:${server.addr.port}/`, { timeoutMs: 60_000, ...options }).finally(end);
 }
 
 const json = (value: unknown, type = "application/json") =>
@@ -83,8 +87,7 @@ Deno.test("links doctor: assetlinks.json needs each certificate of the setting",
 
 Deno.test("links doctor: a page that does not answer, or goes on and on, is a problem", async () => {
   const never = await answered(
-    // Answers when nobody waits for it any more.
-    ({ signal }) => new Promise((resolve) => signal.addEventListener("abort", () => resolve(new Response()))),
+    async (_, ended) => (await ended, new Response()),
     { timeoutMs: 50 },
   );
   assertMatch(checkPage(never, undefined)[0].what, /no answer within 0\.05 s/);

@@ -17,12 +17,13 @@ interface Seen {
   body: unknown;
 }
 
-/** Sends to a server that answers with `answer`. */
+/** Sends to a server that answers with `answer`, which is given what resolves when the sending has ended. */
 async function sendTo(
-  answer: (request: Request) => Response | Promise<Response>,
+  answer: (request: Request, ended: Promise<void>) => Response | Promise<Response>,
   options: { request?: OutboundRequest; timeoutMs?: number } = {},
 ): Promise<{ result: SendResult; seen: Seen[] }> {
   const seen: Seen[] = [];
+  const ended = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const { method, headers, url } = request;
     seen.push({
@@ -31,7 +32,7 @@ async function sendTo(
       authorization: headers.get("authorization"),
       body: await request.json(),
     });
-    return await answer(request);
+    return await answer(request, ended.promise);
   });
   const account: GraphAccount = {
     graphUrl: `http://127.0.0.1:${server.addr.port}/v26.0`,
@@ -42,6 +43,7 @@ async function sendTo(
   try {
     return { result: await send(fetch, account, options.request ?? REQUEST), seen };
   } finally {
+    ended.resolve();
     await server.shutdown();
   }
 }
@@ -160,9 +162,8 @@ Deno.test("send() takes a success that it cannot read for a success, lest the pe
 });
 
 Deno.test("send() retries when no answer comes in time, or no connection", async () => {
-  const { result } = await sendTo(async ({ signal }) => {
-    // Answers when nobody waits for it any more.
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  const { result } = await sendTo(async (_, ended) => {
+    await ended;
     return new Response();
   }, { timeoutMs: 50 });
   assertEquals(result, { ok: false, kind: "retry", code: "timeout", message: "no answer within 50 ms" });
