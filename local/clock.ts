@@ -17,6 +17,8 @@ export interface ClockOptions {
   /** Address of the stack, without a slash at the end. */
   url: string;
   secretKey: string;
+  /** Waits, at most until the signal is aborted. @default {sleep} */
+  sleep?(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 export interface Clock {
@@ -31,15 +33,16 @@ const TIMEOUT_MS = 30_000;
 
 /** Runs each job at its interval, never two runs of one job at once. A run that fails is logged and its turn over. */
 export async function startClock(options: ClockOptions): Promise<Clock> {
-  const jobs = await options.sql<Job[]>`select * from private.clock_jobs()`;
+  const { sql, sleep: wait = sleep } = options;
+  const jobs = await sql<Job[]>`select * from private.clock_jobs()`;
   const stopped = new AbortController();
   const running = jobs.map(async (job) => {
-    await sleep(Math.min(job.every_seconds * 1000, FIRST_RUN_AFTER_MS), stopped.signal);
+    await wait(Math.min(job.every_seconds * 1000, FIRST_RUN_AFTER_MS), stopped.signal);
     while (!stopped.signal.aborted) {
       await runJob(job, options).catch((error) =>
         log.warn("a job of the clock failed", { job: job.name, error })
       );
-      await sleep(job.every_seconds * 1000, stopped.signal);
+      await wait(job.every_seconds * 1000, stopped.signal);
     }
   });
   return {
@@ -66,7 +69,8 @@ export async function runJob(job: Job, { sql, url, secretKey }: ClockOptions): P
   if (!response.ok) throw new Error(`the function ${job.target} answered ${response.status}`);
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits so long, or until the signal is aborted. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const done = () => {

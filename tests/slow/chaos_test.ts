@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import postgres from "postgres";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
-import { startStack } from "../support/stack.ts";
+import { type RunningStack, startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 
 const PEOPLE = 50;
@@ -73,12 +73,10 @@ Deno.test("chaos: every message that got a 200 is delivered, in order per conver
     );
     const wanted = new Map<string, keyof typeof services>();
     const begin = Date.now();
-    const kills = kill(stack, HOST_KILLS, POSTGRES_KILLS);
+    const kills = kill(stack, () => meta.acknowledged.length);
     for (let i = 0; i < MESSAGES; i++) {
       const name = names[i % names.length];
       wanted.set(meta.userSends(people[(i * 7) % PEOPLE], `${name}: message ${i}`), name);
-      // Spread over the time of the kills.
-      if (i % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 100));
     }
     await kills;
     await until("every update acknowledged", () => meta.pending === 0, PATIENCE);
@@ -122,18 +120,14 @@ Deno.test("chaos: every message that got a 200 is delivered, in order per conver
   }
 });
 
-/** Kills the functions host and Postgres with -9, evenly over some ten seconds. */
-async function kill(
-  stack: Awaited<ReturnType<typeof startStack>>,
-  hosts: number,
-  databases: number,
-): Promise<void> {
-  const { pids } = stack;
-  for (let i = 0; i < hosts; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+/** Kills the functions host and Postgres with -9, evenly over the messages that are acknowledged. */
+async function kill({ pids }: RunningStack, acknowledged: () => number): Promise<void> {
+  for (let i = 0; i < HOST_KILLS; i++) {
+    const far = Math.floor(MESSAGES * (i + 0.5) / HOST_KILLS);
+    await until(`${far} acknowledged`, () => acknowledged() >= far, PATIENCE);
     const before = pids();
     Deno.kill(before.functions, "SIGKILL");
-    if (i % Math.ceil(hosts / databases) === 2) Deno.kill(before.postgres!, "SIGKILL");
+    if (i % Math.ceil(HOST_KILLS / POSTGRES_KILLS) === 2) Deno.kill(before.postgres!, "SIGKILL");
     await until("the functions host is back", () => pids().functions !== before.functions);
   }
 }

@@ -1,27 +1,28 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { testDatabase } from "../support/postgres.ts";
-import { type Job, runJob, startClock } from "../../local/clock.ts";
+import { type Job, runJob, sleep, startClock } from "../../local/clock.ts";
+import { until } from "../support/until.ts";
 
 const KEY = "sb_secret_test";
 
-/** Notes each call, and answers with these statuses in turn, then with 200. */
+/** Notes each call, and answers with these statuses in turn, then with 200, as soon as it is not held. */
 function functions(statuses: number[] = []) {
-  const calls: { at: number; line: string }[] = [];
-  let busy = 0, most = 0;
+  const calls: string[] = [];
+  let held = Promise.resolve();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-    most = Math.max(most, ++busy);
     const { pathname } = new URL(request.url);
-    calls.push({
-      at: performance.now(),
-      line: `${request.method} ${pathname} ${request.headers.get("apikey")} ${await request.text()}`,
-    });
-    await new Promise((done) => setTimeout(done, 300));
-    busy--;
+    calls.push(`${request.method} ${pathname} ${request.headers.get("apikey")} ${await request.text()}`);
+    await held;
     return new Response(null, { status: statuses.shift() ?? 200 });
   });
   return {
     calls,
-    most: () => most,
+    /** From now on no call is answered, until what this gives is called. */
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held = promise;
+      return resolve;
+    },
     url: `http://127.0.0.1:${server.addr.port}`,
     stop: () => server.shutdown(),
   };
@@ -34,10 +35,26 @@ Deno.test("runJob: http posts to the function with the secret key, and a refusal
   const options = { sql, url: host.url, secretKey: KEY };
   await runJob(job, options);
   await assertRejects(() => runJob(job, options), Error, "the function wa-router answered 503");
-  assertEquals(host.calls.map(({ line }) => line), Array(2).fill(`POST /functions/v1/wa-router ${KEY} {}`));
+  assertEquals(host.calls, Array(2).fill(`POST /functions/v1/wa-router ${KEY} {}`));
   await host.stop();
   await drop();
 });
+
+/** Time that passes when it is told to. */
+function stoppedTime() {
+  const waits: { ms: number; end: () => void }[] = [];
+  return {
+    /** How long those wait that do, in order. */
+    waits: () => waits.map(({ ms }) => ms).toSorted((a, b) => a - b),
+    pass: () => waits.splice(0).forEach(({ end }) => end()),
+    sleep: (ms: number, signal: AbortSignal) =>
+      new Promise<void>((end) => {
+        if (signal.aborted) return end();
+        waits.push({ ms, end });
+        signal.addEventListener("abort", () => (waits.length = 0, end()), { once: true });
+      }),
+  };
+}
 
 Deno.test("startClock: runs the jobs of clock_jobs at their intervals, never two of one at once, until stopped", async () => {
   const { sql, drop } = await testDatabase();
@@ -46,21 +63,49 @@ Deno.test("startClock: runs the jobs of clock_jobs at their intervals, never two
     create or replace function private.clock_jobs() returns table (name text, every_seconds int, kind text, target text)
     language sql as $$ values
       ('sql', 1, 'sql', 'insert into public.ticks default values'),
-      ('fails', 1, 'sql', 'select nonsense'),
-      ('http', 1, 'http', 'wa-router') $$`);
+      ('fails', 2, 'sql', 'select nonsense'),
+      ('rare', 3600, 'sql', 'select 1'),
+      ('http', 3, 'http', 'wa-router') $$`);
   const host = functions([500]);
-  const clock = await startClock({ sql, url: host.url, secretKey: KEY });
-  await new Promise((done) => setTimeout(done, 3_700));
-  await clock.stop();
-  const count = async () => (await sql`select count(*)::int as n from public.ticks`)[0].n;
-  const [ticks, calls] = [await count(), host.calls.length];
-  assert(ticks >= 2 && ticks <= 4, `${ticks} runs of an SQL job of each second`);
-  assert(calls >= 2 && calls <= 3, `${calls} calls, each a second after the last was answered`);
-  assertEquals(host.most(), 1);
-  await new Promise((done) => setTimeout(done, 1_200));
-  assertEquals([await count(), host.calls.length], [ticks, calls]);
+  const time = stoppedTime();
+  const clock = await startClock({ sql, url: host.url, secretKey: KEY, sleep: time.sleep });
+  const ran = async () => [(await sql`select count(*)::int as n from public.ticks`)[0].n, host.calls.length];
+  // Soon after a start each job runs, whatever its interval.
+  assertEquals([time.waits(), await ran()], [[1000, 2000, 3000, 10_000], [0, 0]]);
+  let answer = host.hold();
+  time.pass();
+  await until("all but the call wait again", () => time.waits().join() === "1000,2000,3600000");
+  await until("the call is under way", () => host.calls.length === 1);
+  time.pass();
+  await until("all but the call have run again", () => time.waits().length === 3);
+  assertEquals(await ran(), [2, 1]);
+  answer();
+  await until("all wait again", () => time.waits().join() === "1000,2000,3000,3600000");
+
+  answer = host.hold();
+  time.pass();
+  await until("only the call is under way", () => time.waits().length === 3 && host.calls.length === 2);
+  let stopped = false;
+  const stopping = clock.stop().then(() => stopped = true);
+  await until("nothing waits", () => time.waits().length === 0);
+  assertEquals([stopped, await ran()], [false, [3, 2]]);
+  answer();
+  await stopping;
+  // Nothing waits for its time any more, so nothing will run.
+  assertEquals([time.waits(), await ran()], [[], [3, 2]]);
   await host.stop();
   await drop();
+});
+
+Deno.test("sleep: so long, and no longer than until the signal", async () => {
+  const began = performance.now();
+  await sleep(20, new AbortController().signal);
+  assert(performance.now() - began >= 19);
+  await sleep(1e9, AbortSignal.abort());
+  const late = new AbortController();
+  const asleep = sleep(1e9, late.signal);
+  late.abort();
+  await asleep;
 });
 
 Deno.test("clock_jobs of the migrations: each is something that the clock can run", async () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { testDatabase } from "../support/postgres.ts";
 import { createDataApi, type DataApi } from "../../local/data_api.ts";
+import { until } from "../support/until.ts";
 
 const SECRET = "sb_secret_test", PUBLISHABLE = "sb_publishable_test";
 
@@ -193,25 +194,33 @@ apiTest(
     grant execute on function public.slow() to anon, service_role`,
     );
     const waiting = [SECRET, PUBLISHABLE].map((key) => call("/rest/v1/rpc/slow", { key, body: {} }));
-    await new Promise((done) => setTimeout(done, 300));
+    await until("both are under way", async () => {
+      const [{ n }] = await use.sql`
+        select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`;
+      return n === 2;
+    });
     use.api.lost();
     const [, immediately] = await call("/rest/v1/rpc/echo", { body: { p: 1 } });
     for (const answer of [...await Promise.all(waiting), [503, immediately]]) {
       assertEquals([answer[0], (answer[1] as { code: string }).code], [503, "PGRST001"]);
     }
-    await new Promise((done) => setTimeout(done, 150));
-    assertEquals((await call("/rest/v1/rpc/echo", { body: { p: 1 } }))[0], 200);
+    await until("it serves again", async () => {
+      const [status] = await call("/rest/v1/rpc/echo", { body: { p: 1 } });
+      assert(status === 200 || status === 503, String(status));
+      return status === 200;
+    });
   },
 );
 
 Deno.test("createDataApi: where no database answers, 503 like PostgREST, and the address of none is told", async () => {
-  const api = createDataApi({
-    dbUrl: "postgresql://postgres:secret@127.0.0.1:1/postgres",
-    jwtSecret: "a-secret-that-is-at-least-32-characters-long",
-    publishableKey: PUBLISHABLE,
-    secretKey: SECRET,
-  });
   for (const path of ["settings", "rpc/status"]) {
+    // For each path another, since one rests for a while after it found no database.
+    const api = createDataApi({
+      dbUrl: "postgresql://postgres:secret@127.0.0.1:1/postgres",
+      jwtSecret: "a-secret-that-is-at-least-32-characters-long",
+      publishableKey: PUBLISHABLE,
+      secretKey: SECRET,
+    });
     const response = await api.fetch(
       new Request(`http://127.0.0.1/rest/v1/${path}`, { headers: { apikey: SECRET } }),
     );
@@ -219,7 +228,6 @@ Deno.test("createDataApi: where no database answers, 503 like PostgREST, and the
     assertEquals(response.status, 503, text);
     assertEquals(JSON.parse(text).code, "PGRST001");
     assert(!text.includes("127.0.0.1"));
-    await new Promise((done) => setTimeout(done, 150));
+    await api.close();
   }
-  await api.close();
 });

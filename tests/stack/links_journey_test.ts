@@ -4,6 +4,9 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import postgres from "postgres";
+import { untilAll } from "../../cli/functions_state.ts";
+import { join } from "../../local/paths.ts";
+import { testSession } from "../support/gatelink.ts";
 import { rasterize, readQr } from "../support/qr.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";
@@ -69,11 +72,11 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
   const stack = await startStack();
   const sql = postgres(stack.stack.dbUrl, { max: 2, onnotice: () => {} });
   await using service = startService();
+  const api = await testSession({ env: { GATELINK_STACK: join(stack.dir, "stack.json") } }).api();
   try {
     const destination = await addDestination(sql, "posters", service);
     await addRoute(sql, ["posters"], { type: "link", tags: ["poster"] }, { priority: 1 });
-    // What the router remembers of the routes is never older than that.
-    const routed = new Promise((resolve) => setTimeout(resolve, 5500));
+    const [{ revision }] = await sql`select revision::float8 as revision from private.config_revision`;
     const made = await fetch(`${stack.url}/functions/v1/deeplinks`, {
       method: "POST",
       headers: { apikey: stack.stack.secretKey },
@@ -96,7 +99,12 @@ Deno.test("a link's journey: scanned, tapped, sent; it arrives with link and att
     assertEquals(number, display_number.replace(/\D/g, ""));
     assertMatch(text, /^Ein Brot, bitte! 🍞\n\n\[ref:[a-z2-7]{16}\]$/);
     const token = /\[ref:(.*)\]/.exec(text)![1];
-    await routed;
+    await untilAll(
+      api.stack,
+      "wa_router.enabled",
+      (state) => (state.config_revision ?? 0) >= revision,
+      60_000,
+    );
     await send(stack.url, first, text);
 
     const delivered = await until("the message at the service", () => service.received[0]);

@@ -104,7 +104,9 @@ Deno.test("functions: work after the answer is finished at a stop", async () => 
   const functions = await functionsFolder(folder.path, {
     late: `export default { fetch(request) {
       const file = new URL(request.url).searchParams.get("file");
-      EdgeRuntime.waitUntil(new Promise((done) => setTimeout(done, 700)).then(() => Deno.writeTextFile(file, "done")));
+      // Goes on when the stop has begun, and takes a while then.
+      EdgeRuntime.waitUntil(new Promise((done) => addEventListener("beforeunload", done))
+        .then(() => new Promise((done) => setTimeout(done, 50))).then(() => Deno.writeTextFile(file, "done")));
       return new Response();
     } };`,
     last: `addEventListener("beforeunload", ({ detail }) => EdgeRuntime.waitUntil(
