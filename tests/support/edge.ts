@@ -149,6 +149,9 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     Deno.env.set("FEATURE_ENABLED", "false");
     meta.stop();
     await edge.settled();
+    // What still comes in is counted too.
+    await until("nothing is under way", () => underWay === 0);
+    await edge.settled();
     Deno.env.delete("FEATURE_ENABLED");
     await flushCounts();
     await flushMeasurements();

@@ -8,6 +8,7 @@ import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound
 import { createHandler } from "../../supabase/functions/wa-webhook/handler.ts";
 import { createIngest, type IngestOptions } from "../../supabase/functions/wa-webhook/ingest.ts";
 import { testDatabase } from "./postgres.ts";
+import "./flushed.ts";
 
 /** The app secret that a body is signed with. */
 export const SECRET = "app-secret-of-the-test";
