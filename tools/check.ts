@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import { ROOT } from "../local/paths.ts";
 import { leaks } from "./leaks.ts";
-import { DENO_ENV, denos, run, TYPESCRIPT } from "./programs.ts";
+import { DENO_ENV, hostedDeno, run, TYPESCRIPT } from "./programs.ts";
 import { type Finding, main } from "./report.ts";
 
-/** Runs Deno in the root of the repository; what it says becomes the detail of a failure. */
-async function deno(path: string, what: string, args: string[]): Promise<Finding> {
-  const { code, stdout, stderr } = await run(path, args, { cwd: ROOT, env: DENO_ENV });
+/** Runs Deno; what it says becomes the detail of a failure. */
+async function deno(path: string, what: string, args: string[], cwd: string = ROOT): Promise<Finding> {
+  const { code, stdout, stderr } = await run(path, args, { cwd, env: DENO_ENV });
   return { ok: code === 0, what, detail: code === 0 ? "" : stdout + stderr };
 }
 
@@ -46,6 +46,16 @@ async function folders(): Promise<string[]> {
   return [...new Set(names)];
 }
 
+/** Types of modules that are deployed, under the Deno that they are deployed to. */
+export async function hostedTypes(root: string, modules: readonly string[]): Promise<Finding> {
+  const { version, path } = await hostedDeno();
+  return await deno(path, `types under deno ${version}: ${modules.length} modules of supabase/functions`, [
+    // It can't read today's lock file, and must not touch node_modules.
+    ...["check", "--quiet", "--config=deno.json", "--no-lock", "--node-modules-dir=none"],
+    ...modules,
+  ], root);
+}
+
 /** Types of the admin panel. */
 async function panelTypes(): Promise<Finding> {
   const { code, stdout, stderr } = await run("npx", [
@@ -78,9 +88,7 @@ if (import.meta.main) {
     name: "check",
     description: "Check format, lint, types under the current and the hosted Deno, and look for secrets.",
     run: async (say) => {
-      const versions = await denos();
-      const hosted = versions.find(({ hosted }) => hosted)!;
-      const current = versions.find(({ hosted }) => !hosted)!;
+      const current = { version: Deno.version.deno, path: Deno.execPath() };
       say(await deno(current.path, "format", ["fmt", "--check"]));
       say(await deno(current.path, "lint", ["lint"]));
       say(
@@ -91,18 +99,7 @@ if (import.meta.main) {
         ]),
       );
       say(await panelTypes());
-      const modules = await deployed();
-      say(
-        await deno(
-          hosted.path,
-          `types under deno ${hosted.version}: ${modules.length} modules of supabase/functions`,
-          [
-            // It can't read today's lock file, and must not touch node_modules.
-            ...["check", "--quiet", "--config=deno.json", "--no-lock", "--node-modules-dir=none"],
-            ...modules,
-          ],
-        ),
-      );
+      say(await hostedTypes(ROOT, await deployed()));
       say(await noLeaks());
     },
   });

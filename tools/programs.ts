@@ -49,11 +49,8 @@ export function npx(spec: string, args: string[], options: RunOptions = {}): Pro
   return run("npx", ["--yes", "--loglevel=error", spec, ...args], options);
 }
 
-/**
- * Paths of the two Deno binaries that edge code has to work on: the hosted one and the one that runs this.
- * The hosted one is asked for its own path, so that a timed start is that of Deno alone, without npx.
- */
-export async function denos(): Promise<{ version: string; path: string; hosted: boolean }[]> {
+/** Version and path of the Deno of hosted functions. It is asked for its path, so that a start is that of Deno alone. */
+export async function hostedDeno(): Promise<{ version: string; path: string }> {
   const spec = `deno@${DENO_HOSTED}`;
   const { code, stdout, stderr } = await npx(spec, [
     "eval",
@@ -62,10 +59,7 @@ export async function denos(): Promise<{ version: string; path: string; hosted: 
     "console.log(Deno.execPath())",
   ]);
   if (code !== 0) throw new Error(`npx ${spec} failed: ${stderr.trim()}`);
-  return [
-    { version: DENO_HOSTED, path: stdout.trim(), hosted: true },
-    { version: Deno.version.deno, path: Deno.execPath(), hosted: false },
-  ];
+  return { version: DENO_HOSTED, path: stdout.trim() };
 }
 
 /** For every Deno that a check starts. */

@@ -1,9 +1,10 @@
 /** The deploy check finds what would break a deployment: each fault in a project of its own, the real CLI runs. */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "node:path";
-import { denos } from "../../tools/programs.ts";
+import { hostedDeno } from "../../tools/programs.ts";
+import { hostedTypes } from "../../tools/check.ts";
 import type { Finding } from "../../tools/report.ts";
-import { checkUploads, median } from "../../tools/deploy/check.ts";
+import { checkUploads } from "../../tools/deploy/check.ts";
 import { ask, PROBES, type Project } from "../../tools/deploy/probe.ts";
 import { start } from "../../tools/deploy/process.ts";
 import { complaints, upload } from "../../tools/deploy/upload.ts";
@@ -122,27 +123,37 @@ Deno.test("complaints(): the CLI's warnings and errors, and nothing else", () =>
   assertEquals(complaints(output), ["WARN: failed to read file: open a.ts", "error: no"]);
 });
 
-Deno.test("checkUploads(): what only a newer Deno knows, and what the import map lacks, do not type-check", async () => {
-  const functions = {
-    modern: `export default { fetch: (_: Request) => new Response(RegExp.escape("a.b")) };\n`,
-    sound: HELLO,
-    unmapped: `import { pad } from "no-such-entry";\nexport default { fetch: () => new Response(pad) };\n`,
-  };
-  await withProject(functions, async (dir) => {
+const FAULTY = {
+  modern: `export default { fetch: (_: Request) => new Response(RegExp.escape("a.b")) };\n`,
+  sound: HELLO,
+  unmapped: `import { pad } from "no-such-entry";\nexport default { fetch: () => new Response(pad) };\n`,
+};
+
+Deno.test("checkUploads(): what the import map lacks is named, and not started", async () => {
+  await withProject(FAULTY, async (dir) => {
     const findings: Finding[] = [];
     const startable = await checkUploads(
       dir,
       join(dir, "uploads"),
-      await denos(),
+      await hostedDeno(),
       (finding) => findings.push(finding),
     );
-    assertEquals(startable.map(({ slug }) => slug), ["sound"]);
-    const failed = findings.filter(({ ok }) => !ok).map(({ what }) => what);
-    assertEquals(failed, [
-      "modern: type-checks under deno 2.1.4",
-      "unmapped: type-checks under deno 2.1.4",
-      `unmapped: type-checks under deno ${Deno.version.deno}`,
-    ]);
+    assertEquals(startable.map(({ slug }) => slug), ["modern", "sound"]);
+    const failed = findings.filter(({ ok }) => !ok);
+    assertEquals(failed.map(({ what }) => what), ["unmapped: all its imports are there under deno 2.1.4"]);
+    assertStringIncludes(failed[0].detail!, "no-such-entry");
+  });
+});
+
+Deno.test("hostedTypes(): what only a newer Deno knows, and what the import map lacks, do not type-check", async () => {
+  await withProject(FAULTY, async (dir) => {
+    const types = (name: keyof typeof FAULTY) => hostedTypes(dir, [`supabase/functions/${name}/index.ts`]);
+    assertEquals((await types("sound")).ok, true);
+    for (const [name, pattern] of [["modern", /escape/], ["unmapped", /no-such-entry/]] as const) {
+      const { ok, detail } = await types(name);
+      assertEquals(ok, false);
+      assertMatch(detail!, pattern);
+    }
   });
 });
 
@@ -166,9 +177,9 @@ Deno.test("start(): a function gets the hosted environment and the hosted rights
     };`;
   Deno.env.set("GATELINK_SECRET_OF_THE_DEVELOPER", "1");
   await withProject({ curious: probe }, async (dir) => {
-    const versions = await denos();
-    const [unpacked] = await checkUploads(dir, join(dir, "uploads"), versions, () => {});
-    const running = await start(unpacked, versions[0].path, PROJECT);
+    const hosted = await hostedDeno();
+    const [unpacked] = await checkUploads(dir, join(dir, "uploads"), hosted, () => {});
+    const running = await start(unpacked, hosted.path, PROJECT);
     try {
       const response = await fetch(`${running.origin}/curious`);
       assertEquals(await response.json(), {
@@ -200,14 +211,14 @@ Deno.test("start(): a function that throws while loading, or exports no fetch, i
     empty: "export const nothing = 1;\n",
     throws: `throw new Error("no configuration");\n`,
   }, async (dir) => {
-    const versions = await denos();
-    const [empty, throws] = await checkUploads(dir, join(dir, "uploads"), versions, () => {});
+    const hosted = await hostedDeno();
+    const [empty, throws] = await checkUploads(dir, join(dir, "uploads"), hosted, () => {});
     await assertRejects(
-      () => start(empty, versions[0].path, PROJECT),
+      () => start(empty, hosted.path, PROJECT),
       Error,
       "must have `export default { fetch }`",
     );
-    await assertRejects(() => start(throws, versions[0].path, PROJECT), Error, "no configuration");
+    await assertRejects(() => start(throws, hosted.path, PROJECT), Error, "no configuration");
   });
 });
 
@@ -230,9 +241,4 @@ Deno.test("ask(): says which part of an answer is not as expected", async () => 
   } finally {
     await server.shutdown();
   }
-});
-
-Deno.test("median(): the middle, or the mean of both middles", () => {
-  assertEquals(median([9, 1, 5]), 5);
-  assertEquals(median([4, 1, 2, 9]), 3);
 });

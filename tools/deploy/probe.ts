@@ -1,6 +1,6 @@
 /**
- * What each function is asked once it runs, and the answer that shows that it works. The first probe of a function
- * is the one whose time is taken.
+ * What each function is asked once it runs, and the answer that shows that it works. `deno task bench
+ * deploy` takes the time of the first probe of a function.
  *
  * Requests have the path that the hosted runtime hands over: `/wa-webhook`, without `/functions/v1`.
  */

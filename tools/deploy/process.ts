@@ -102,7 +102,7 @@ export function environment(project: Project): Record<string, string> {
   };
 }
 
-/** Where Deno keeps what the type check fetched. */
+/** Where Deno keeps the packages that were fetched. */
 function denoHome(): Record<string, string> {
   const names = [
     "HOME",

@@ -1,6 +1,6 @@
 /**
  * An upload laid out on disk as Supabase's bundler sees it: the uploaded files and nothing else of the repository.
- * Type-checked there, and its bundle estimated.
+ * Its imports are resolved there, and its bundle estimated.
  */
 import { dirname, join, normalize } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
@@ -45,10 +45,10 @@ export async function unpack(upload: Upload, parent: string): Promise<Unpacked> 
   };
 }
 
-/** Type-checks it and fetches its packages. Returns what the compiler said, nothing when all is well. */
-export async function typeCheck(unpacked: Unpacked, deno: string): Promise<string | undefined> {
+/** Resolves all that it imports and fetches its packages. Returns what is not to be had, nothing when all is well. */
+export async function fetchImports(unpacked: Unpacked, deno: string): Promise<string | undefined> {
   const { code, stdout, stderr } = await inside(unpacked, deno, [
-    "check",
+    "cache",
     "--quiet",
     ...unpacked.flags,
     unpacked.entry,
@@ -64,7 +64,7 @@ export async function bundleBytes(unpacked: Unpacked, deno: string): Promise<num
   const graph = JSON.parse(
     (await inside(unpacked, deno, ["info", "--json", ...unpacked.flags, unpacked.entry])).stdout,
   );
-  const { npmCache } = JSON.parse((await inside(unpacked, deno, ["info", "--json"])).stdout);
+  const npmCache = await (npmCaches[deno] ??= npmCacheOf(deno));
   const contents: Uint8Array[] = [];
   for (const { local } of graph.modules) if (local) contents.push(await Deno.readFile(local));
   const packages: { name: string; version: string }[] = Object.values(graph.npmPackages ?? {});
@@ -76,6 +76,13 @@ export async function bundleBytes(unpacked: Unpacked, deno: string): Promise<num
   }
   const all = new Uint8Array(await new Blob(contents as BlobPart[]).arrayBuffer());
   return brotliCompressSync(all, { params: { [constants.BROTLI_PARAM_QUALITY]: 6 } }).byteLength;
+}
+
+/** Where each Deno keeps packages. */
+const npmCaches: Record<string, Promise<string>> = {};
+
+async function npmCacheOf(deno: string): Promise<string> {
+  return JSON.parse((await run(deno, ["info", "--json", "--no-config"], { env: DENO_ENV })).stdout).npmCache;
 }
 
 function inside(unpacked: Unpacked, deno: string, args: string[]): Promise<Ended> {
