@@ -132,6 +132,6 @@ panelTest("admin: of 10,000 messages only those that are seen are drawn", async 
   await seen("one more");
   // And from the bottom what comes is followed.
   await says(stack, ada, "and another one");
-  await inTime(list.getByText("and another one"));
+  await inTime(list.getByText("and another one", { exact: true }));
   await seen("and another one");
 });

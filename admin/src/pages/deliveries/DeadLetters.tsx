@@ -131,6 +131,9 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
     else next.delete(id);
     setChosen(next);
   };
+  // Not all: what somebody chose while the answer was on its way stays chosen.
+  const forget = (done: string[]) =>
+    setChosen((chosen) => new Set([...chosen].filter((id) => !done.includes(id))));
   return (
     <Stack gap="xs">
       {may && (
@@ -146,7 +149,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
             size="xs"
             leftSection={<Icon name="retry" size={16} />}
             disabled={ids.length === 0}
-            onClick={() => retry.mutate(ids, { onSuccess: () => setChosen(new Set()) })}
+            onClick={() => retry.mutate(ids, { onSuccess: () => forget(ids) })}
           >
             Retry
           </Button>
@@ -165,7 +168,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
                   reason: "required",
                 });
                 if (answer?.reason) {
-                  drop.mutate({ ids, reason: answer.reason }, { onSuccess: () => setChosen(new Set()) });
+                  drop.mutate({ ids, reason: answer.reason }, { onSuccess: () => forget(ids) });
                 }
               }}
             >
