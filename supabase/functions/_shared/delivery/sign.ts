@@ -41,6 +41,8 @@ const encoder = new TextEncoder();
  */
 export async function sign({ id, timestamp, body, secrets }: Signable): Promise<string> {
   if (secrets.length === 0) throw new SigningError("there is no signing secret");
+  // Each is looked at before the first signs: a refusal leaves nothing under way.
+  for (const secret of secrets) if (!keys.has(secret)) bytesOf(secret);
   const content = encoder.encode(`${id}.${timestamp}.${body}`);
   const signatures = await Promise.all(secrets.map(async (secret) => {
     const mac = new Uint8Array(await crypto.subtle.sign("HMAC", await keyOf(secret), content));
