@@ -269,6 +269,7 @@ linksTest(
       forgetRefusal();
     }
     await sql`delete from private.schema_breaks`;
+    forgetRefusal();
 
     const { default: deployed } = await import("../../supabase/functions/deeplinks/index.ts");
     Deno.env.set("LINK_HTML", "perhaps");

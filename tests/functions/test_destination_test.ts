@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
+import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Answer, type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { witness } from "../support/openapi.ts";
 import { addDestination, isSigned, startService } from "../support/service.ts";
@@ -213,6 +214,10 @@ edgeTest(
     see(PATH, "options", 204, await call("wa-router/destinations/shop/test", { method: "OPTIONS" }));
     await edge.away(async () => post(503, await test(edge, "shop")));
     await sql`delete from public.rate_limits`;
+    await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
+    post(503, await test(edge, "shop"));
+    await sql`delete from private.schema_breaks`;
+    forgetRefusal();
     await sql`alter function public.destination_to_test(text) rename to destination_to_try`;
     post(503, await test(edge, "shop"));
     await sql`alter function public.destination_to_try(text) rename to destination_to_test`;

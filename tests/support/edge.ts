@@ -12,6 +12,8 @@ import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { flushOutcomes } from "../../supabase/functions/_shared/rollouts/outcomes.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
+import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
+import { watch } from "./guard.ts";
 import { advance } from "./monotonic_clock.ts";
 import { testDatabase } from "./postgres.ts";
 import { until } from "./until.ts";
@@ -121,6 +123,8 @@ const functions = Object.fromEntries(
 ) as Record<Function, { fetch(request: Request): Promise<Response> }>;
 const { routing } = await import("../../supabase/functions/_shared/pipeline/compose.ts");
 
+watch("that the database refused this code", () => isTooOld());
+
 /** Registers a test that has the functions; see {@linkcode withEdge}. */
 export function edgeTest(name: string, test: (edge: Edge) => Promise<void>): void {
   Deno.test(name, () => withEdge(test));
@@ -160,6 +164,8 @@ export async function withEdge(use: (edge: Edge) => Promise<void>): Promise<void
     serving = undefined;
     await api.close();
     await database.drop();
+    // A function may have asked once more while the test ended.
+    forgetRefusal();
   }
 }
 

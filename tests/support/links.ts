@@ -1,6 +1,8 @@
 /** The function `deeplinks` on a database of its own, through the real Data API, as one isolate would run it. */
 import type { JSONValue, Sql } from "postgres";
 import { createDataApi } from "../../local/data_api.ts";
+import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
+import { watch } from "./guard.ts";
 import { testDatabase } from "./postgres.ts";
 
 /** Keys of the test's project. */
@@ -83,6 +85,8 @@ export interface Links extends Isolate {
   allow(...hosts: string[]): Promise<void>;
 }
 
+watch("that the database refused this code", () => isTooOld());
+
 /** Registers a test with links switched on, and www.example.com allowed. */
 export function linksTest(
   name: string,
@@ -130,6 +134,8 @@ export function linksTest(
       await forgetCounted();
       await api.close();
       await database.drop();
+      // An isolate may have asked once more while the test ended.
+      forgetRefusal();
       for (const key of Object.keys(environment)) Deno.env.delete(key);
       forgetEnv();
     }
