@@ -1,5 +1,5 @@
 /** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
-import { waitingInWords, type WaitingQueue } from "../supabase/functions/_shared/contract/words.ts";
+import { waitingInWords, type WaitingQueue } from "../supabase/functions/_shared/contract/words/waiting.ts";
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
 import { age, type Cell, facts, table, time } from "./output.ts";

@@ -8756,8 +8756,8 @@ AS $function$
 $function$;
 grant execute on function private.waiting(p_now timestamp with time zone) to service_role;
 
--- What waits and why, the longest first, in codes that _shared/contract/words.ts puts into words: [{queue: router |
--- destination | number, name, n, oldest_seconds, because, at, per_second}].
+-- What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue:
+-- router | destination | number, name, n, oldest_seconds, because, at, per_second}].
 CREATE OR REPLACE FUNCTION private.waiting_because(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql

@@ -54,7 +54,7 @@ language sql stable set search_path = '' as $$
   ) w
   where w.n > 0
 $$;
-comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second}].';
+comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second}].';
 
 create function private.recent_errors(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -6,7 +6,7 @@
  */
 import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
-import { waitingInWords, type WaitingQueue } from "../_shared/contract/words.ts";
+import { waitingInWords, type WaitingQueue } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import type { Handler } from "../_shared/http/serve.ts";

@@ -1,7 +1,10 @@
 /** What waits, and why: the longest first. */
 import { Anchor, Group, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { waitingInWords, type WaitingQueue } from "../../../../supabase/functions/_shared/contract/words.ts";
+import {
+  waitingInWords,
+  type WaitingQueue,
+} from "../../../../supabase/functions/_shared/contract/words/waiting.ts";
 import { useRpc } from "../../data/query.ts";
 import { Section } from "../../ui/Section.tsx";
 import { duration } from "../../ui/Time.tsx";

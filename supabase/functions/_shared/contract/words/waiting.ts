@@ -1,6 +1,6 @@
 /**
- * What the database says in codes and figures, in sentences for people: once for the functions, the command line and the
- * panel. Pure, and free of imports, so that each of them can have it.
+ * What waits, in sentences. The database says codes and figures; the files of this folder make words for people of them,
+ * once for the functions, the command line and the panel. They are pure and import only each other, so that all can have them.
  *
  * @module
  */

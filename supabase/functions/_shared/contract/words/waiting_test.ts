@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { waitingInWords, type WaitingQueue } from "./words.ts";
+import { waitingInWords, type WaitingQueue } from "./waiting.ts";
 
 const AT = "2026-11-29T10:00:00Z";
 /** Queue, name, code, time, rate, and the two sentences. */
