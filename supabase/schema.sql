@@ -894,7 +894,7 @@ create table public.notifications (
   endpoint_id uuid not null,
   -- What happened.
   event_id uuid not null,
-  -- The body, as it is sent.
+  -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
   -- pending, leased (under way), delivered, or dead (given up).
   state text default 'pending'::text not null,
@@ -2068,7 +2068,7 @@ AS $function$
 $function$;
 grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb) to service_role;
 
--- Leases notifications that are due: [{id, lease, attempt, url, secret, payload}]. For secret keys.
+-- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE sql
@@ -2087,9 +2087,11 @@ AS $function$
     from due where n.id = due.id
     returning n.*
   )
-  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'url', a.url,
-    'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
-  from leased l join private.notification_addresses a on a.endpoint_id = l.endpoint_id
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'kind', e.kind,
+    'url', a.url, 'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
+  from leased l
+  join public.notification_endpoints e on e.id = l.endpoint_id
+  join private.notification_addresses a on a.endpoint_id = l.endpoint_id
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
@@ -6944,7 +6946,7 @@ begin
     p_rollout.setting_version, private.given_reason(p_reason))
   returning * into v_event;
   if p_tell then
-    perform private.notify(v_event, private.rollout_advice(p_kind, p_rule));
+    perform private.notify(v_event);
   end if;
 end $function$;
 
@@ -7220,21 +7222,18 @@ begin
 end $function$;
 
 -- Queues an event of a rollout for everybody who wants to be told of its kind.
-CREATE OR REPLACE FUNCTION private.notify(p_event rollout_events, p_what_to_do text)
+CREATE OR REPLACE FUNCTION private.notify(p_event rollout_events)
  RETURNS void
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
   insert into public.notifications (endpoint_id, event_id, next_attempt_at, payload)
-  select e.id, p_event.id, p_event.at, case e.kind
-    when 'slack' then jsonb_build_object('text', replace(replace(replace(
-      format(E'%s: %s\n%s', r.flag_key, p_event.message, p_what_to_do), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'))
-    else jsonb_build_object('type', 'rollout.' || p_event.kind, 'timestamp', to_jsonb(p_event.at), 'data', jsonb_build_object(
-      'event_id', p_event.id, 'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
-      'stage', case when s.position is not null then
-        jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
-      'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'what_to_do', p_what_to_do,
-      'actor', p_event.actor, 'reason', p_event.reason)) end
+  select e.id, p_event.id, p_event.at, jsonb_build_object('kind', p_event.kind, 'at', p_event.at, 'event_id', p_event.id,
+    'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
+    'stage', case when s.position is not null then
+      jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
+    'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'actor', p_event.actor,
+    'reason', p_event.reason)
   from public.rollouts r
   cross join public.notification_endpoints e
   left join public.rollout_stages s on s.rollout_id = r.id and s.position = p_event.stage
@@ -7973,34 +7972,6 @@ begin
   return v_count;
 end $function$;
 grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
-
--- What to do now, in a sentence, for whoever is told of an event.
-CREATE OR REPLACE FUNCTION private.rollout_advice(p_kind text, p_rule text)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
- SET search_path TO ''
-AS $function$
-  select case
-    when p_kind = 'started' then 'Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.'
-    when p_kind = 'advanced' then 'Nothing, unless people complain: then pause or roll back.'
-    when p_kind = 'resumed' then 'Nothing: the stage began anew.'
-    when p_kind = 'paused' then 'Find out what is wrong, then resume or roll back. The guard still rolls back by itself.'
-    when p_kind = 'completed' then 'Let it stand for some days, then take the flag out of the code and mark it as launched in docs/flags.md.'
-    when p_kind = 'held' then case p_rule
-      when 'no_data' then 'Nobody met the feature lately, or outcomes no longer arrive: see whether the functions run and the feature is used.'
-      when 'samples' then 'Wait: there is too little traffic for this stage. Advance by hand if you know enough.'
-      when 'error_rate' then 'Look at the failures with the flag on. Wait for more outcomes, mend it, or roll back.'
-      else 'Look at what is slow with the flag on. Wait for more outcomes, mend it, or roll back.' end
-    when p_kind = 'paged' then case
-      when p_rule = 'overdue' then 'The stage lasts longer than planned: decide whether to advance by hand, to wait or to roll back.'
-      when p_rule = 'flag_changed_by_hand' then 'The rollout is paused. Resume it to set the stage''s percentage again, or roll back.'
-      when p_rule = 'guard_failed' then 'The guard cannot judge this rollout, and nothing moves until it can: see the message, pause or roll back by hand.'
-      when p_rule in ('error_rate_unclear', 'p95_unclear') then 'There is too little without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if it is the flag. The stage begins anew.'
-      else 'It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage begins anew.' end
-    when p_kind = 'rolled_back' then 'The flag is off. Look into the evidence and the logs, mend it, and begin again with a new rollout.'
-    else '' end
-$function$;
 
 -- Locks a rollout that is at this version and in one of these states; GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[])

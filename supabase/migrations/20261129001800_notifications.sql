@@ -72,7 +72,7 @@ comment on constraint notifications_pkey on public.notifications is 'Sent as web
 comment on column public.notifications.id is 'UUID v7.';
 comment on column public.notifications.endpoint_id is 'Who is told.';
 comment on column public.notifications.event_id is 'What happened.';
-comment on column public.notifications.payload is 'The body, as it is sent.';
+comment on column public.notifications.payload is 'What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.';
 comment on column public.notifications.state is 'pending, leased (under way), delivered, or dead (given up).';
 comment on column public.notifications.attempt is 'Attempts begun.';
 comment on column public.notifications.next_attempt_at is 'When it is due; while leased, when the lease ends.';
@@ -97,24 +97,21 @@ comment on policy notifications_read on public.notifications is 'The team sees w
 
 -- Writing -----------------------------------------------------------------------------------------
 
-create function private.notify(p_event public.rollout_events, p_what_to_do text) returns void
+create function private.notify(p_event public.rollout_events) returns void
 language sql volatile set search_path = '' as $$
   insert into public.notifications (endpoint_id, event_id, next_attempt_at, payload)
-  select e.id, p_event.id, p_event.at, case e.kind
-    when 'slack' then jsonb_build_object('text', replace(replace(replace(
-      format(E'%s: %s\n%s', r.flag_key, p_event.message, p_what_to_do), '&', '&amp;'), '<', '&lt;'), '>', '&gt;'))
-    else jsonb_build_object('type', 'rollout.' || p_event.kind, 'timestamp', to_jsonb(p_event.at), 'data', jsonb_build_object(
-      'event_id', p_event.id, 'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
-      'stage', case when s.position is not null then
-        jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
-      'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'what_to_do', p_what_to_do,
-      'actor', p_event.actor, 'reason', p_event.reason)) end
+  select e.id, p_event.id, p_event.at, jsonb_build_object('kind', p_event.kind, 'at', p_event.at, 'event_id', p_event.id,
+    'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
+    'stage', case when s.position is not null then
+      jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
+    'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'actor', p_event.actor,
+    'reason', p_event.reason)
   from public.rollouts r
   cross join public.notification_endpoints e
   left join public.rollout_stages s on s.rollout_id = r.id and s.position = p_event.stage
   where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
 $$;
-comment on function private.notify(public.rollout_events, text) is 'Queues an event of a rollout for everybody who wants to be told of its kind.';
+comment on function private.notify(public.rollout_events) is 'Queues an event of a rollout for everybody who wants to be told of its kind.';
 
 create function public.claim_notifications(p_limit integer default 20, p_lease_seconds integer default 60) returns jsonb
 language sql volatile set search_path = '' as $$
@@ -131,12 +128,14 @@ language sql volatile set search_path = '' as $$
     from due where n.id = due.id
     returning n.*
   )
-  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'url', a.url,
-    'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
-  from leased l join private.notification_addresses a on a.endpoint_id = l.endpoint_id
+  select coalesce(jsonb_agg(jsonb_build_object('id', l.id, 'lease', l.lease, 'attempt', l.attempt, 'kind', e.kind,
+    'url', a.url, 'secret', a.secret, 'payload', l.payload) order by l.id), '[]')
+  from leased l
+  join public.notification_endpoints e on e.id = l.endpoint_id
+  join private.notification_addresses a on a.endpoint_id = l.endpoint_id
 $$;
 comment on function public.claim_notifications(integer, integer) is
-  'Leases notifications that are due: [{id, lease, attempt, url, secret, payload}]. For secret keys.';
+  'Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.';
 
 create function public.settle_notifications(p_results jsonb) returns integer
 language plpgsql volatile set search_path = '' as $$

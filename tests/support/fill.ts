@@ -142,7 +142,7 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-000000000b03', 'https://hooks.example.com/in', 'whsec_' || encode(sha256('demo'), 'base64'))`,
   "public.notifications": `
     insert into public.notifications (endpoint_id, event_id, payload, next_attempt_at) values
-      ('00000000-0000-7000-8000-000000000b03', '00000000-0000-7000-8000-000000000b02', '{"text": "made"}', now())`,
+      ('00000000-0000-7000-8000-000000000b03', '00000000-0000-7000-8000-000000000b02', '{"kind": "paged"}', now())`,
 
   "public.gate_approvals": `
     insert into public.gate_approvals (flag_key, gate, role, applies, signed_by, signed_as, signed_with) values

@@ -21,4 +21,3 @@ drop function private.epoch_ms(timestamptz);
 drop function private.rollout_stage(public.rollouts);
 drop function private.rollout_told(uuid, integer, text, text, timestamptz);
 drop function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean);
-drop function private.rollout_advice(text, text);

@@ -19,13 +19,18 @@ export interface WebhookEvent {
   readonly data: unknown;
 }
 
+/** What chats of Slack's kind take instead. */
+export interface SlackText {
+  readonly text: string;
+}
+
 /** One attempt. */
 export interface DeliveryRequest {
   /** `webhook-id`: unique to message and destination, the same at each attempt. */
   readonly id: string;
   readonly url: string;
   readonly secrets: readonly string[];
-  readonly event: WebhookEvent;
+  readonly event: WebhookEvent | SlackText;
   /** For all of it, from the DNS question to the end of the answer. @default {15000} */
   readonly timeoutMs?: number;
   /** W3C trace context, passed on. */

@@ -8,18 +8,19 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
-import { deliver, type DeliveryWorld, type WebhookEvent } from "../delivery/deliver.ts";
+import { deliver, type DeliveryWorld } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
+import { bodyOf, type Told } from "./notification.ts";
 
 /** A notification as `claim_notifications` gives it. */
 interface Claimed {
   id: string;
   lease: string;
   attempt: number;
+  kind: "webhook" | "slack";
   url: string;
   secret: string;
-  /** The body. For Slack it has `text` and nothing else. */
-  payload: WebhookEvent;
+  payload: Told;
 }
 
 /** What {@linkcode createNotifier} needs. */
@@ -57,12 +58,12 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     }
   }
 
-  async function attempt(world: DeliveryWorld, { id, lease, attempt, url, secret, payload }: Claimed) {
+  async function attempt(world: DeliveryWorld, { id, lease, attempt, kind, url, secret, payload }: Claimed) {
     const result = await deliver(world, {
       id,
       url,
       secrets: [secret],
-      event: payload,
+      event: bodyOf(kind, payload),
       timeoutMs: TIMEOUT_MS,
     });
     if (result.ok) {
