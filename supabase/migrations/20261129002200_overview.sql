@@ -222,54 +222,65 @@ $$;
 comment on function private.functions_since(timestamptz) is
   'Requests, errors (5xx, but for what a kill switch refused) and latency of each function since then: [{name, requests, errors, p50_ms, p95_ms, p99_ms}].';
 
+-- What became of a setting. Whoever turned it off ought to know of the start that went with it; the clock's own turning on
+-- takes the time away as well.
+create function private.setting_change(p_before jsonb, p_after jsonb, out change text, out figures jsonb)
+language sql immutable set search_path = '' as $$
+  select c.change, jsonb_strip_nulls(jsonb_build_object(
+    'from', case c.change when 'value' then to_jsonb(left(p_before ->> 'value', 80))
+      when 'percentage' then coalesce(p_before #> '{metadata,rollout_percentage}', '100') end,
+    'to', case when c.change in ('set', 'value') then to_jsonb(left(p_after ->> 'value', 80))
+      when c.change = 'percentage' then coalesce(p_after #> '{metadata,rollout_percentage}', '100') end,
+    'start_taken_away', case when p_after ->> 'value' = 'false' and p_before #> '{metadata,schedule,on_at}' is not null
+      and p_after #> '{metadata,schedule,on_at}' is null then true end))
+  from (
+    select case when p_after is null then 'removed'
+      when p_before is null then 'set'
+      when p_before ->> 'value' is distinct from p_after ->> 'value' then 'value'
+      when p_before #> '{metadata,rollout_percentage}' is distinct from p_after #> '{metadata,rollout_percentage}' then 'percentage'
+      when p_before #> '{metadata,schedule}' is distinct from p_after #> '{metadata,schedule}' then 'schedule'
+      else 'metadata' end as change
+  ) c
+$$;
+comment on function private.setting_change(jsonb, jsonb) is
+  'What became of a setting, from rows of settings_history: change (removed, set, value, percentage, schedule, metadata) and figures {from, to, start_taken_away}.';
+
 create function private.recent_changes(p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'kind', c.kind, 'what', c.what, 'who', c.who, 'why', c.why) order by c.at desc), '[]')
+  select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'kind', c.kind, 'name', c.name, 'change', c.change,
+    'figures', c.figures, 'who', c.who, 'why', c.why) order by c.at desc), '[]')
   from (
-    (select h.changed_at as at, 'setting' as kind,
-      format('%s %s', h.key, case
-        when h.after is null then 'removed'
-        when h.before is null then 'set to ' || left(h.after ->> 'value', 80)
-        when h.before ->> 'value' is distinct from h.after ->> 'value'
-          then left(h.before ->> 'value', 80) || ' → ' || left(h.after ->> 'value', 80)
-        when h.before #> '{metadata,rollout_percentage}' is distinct from h.after #> '{metadata,rollout_percentage}'
-          then format('%s %% → %s %%', coalesce(h.before #>> '{metadata,rollout_percentage}', '100'),
-            coalesce(h.after #>> '{metadata,rollout_percentage}', '100'))
-        when h.before #> '{metadata,schedule}' is distinct from h.after #> '{metadata,schedule}' then 'schedule changed'
-        else 'metadata changed' end || case
-        -- Whoever turned it off ought to know; the clock's own turning on takes the time away as well.
-        when h.after ->> 'value' = 'false' and h.before #> '{metadata,schedule,on_at}' is not null
-          and h.after #> '{metadata,schedule,on_at}' is null then ', no longer turned on by the clock'
-        else '' end) as what,
-      h.changed_by as who, h.reason as why
-    from public.settings_history h order by h.changed_at desc limit p_limit)
+    (select h.changed_at as at, 'setting' as kind, h.key as name, s.change, s.figures, h.changed_by as who, h.reason as why
+    from public.settings_history h cross join lateral private.setting_change(h.before, h.after) s
+    order by h.changed_at desc limit p_limit)
     union all
-    (select e.at, 'rollout', format('%s %s: %s', r.flag_key, e.kind, e.message), e.actor, coalesce(e.reason, e.rule)
+    (select e.at, 'rollout', r.flag_key, e.kind, jsonb_build_object('message', e.message), e.actor, coalesce(e.reason, e.rule)
     from public.rollout_events e join public.rollouts r on r.id = e.rollout_id
     where e.kind <> 'checked' order by e.id desc limit p_limit)
     union all
-    (select b.recorded_at, 'rollback', format('level %s: %s%s', b.level, b.target, case when b.ok then '' else ', not verified' end),
-      b.recorded_by, b.reason
+    (select b.recorded_at, 'rollback', b.target, case when b.ok then 'verified' else 'not_verified' end,
+      jsonb_build_object('level', b.level), b.recorded_by, b.reason
     from public.rollback_events b order by b.recorded_at desc limit p_limit)
     union all
     -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
-    (select r.updated_at, 'route', format('route %s %s%s', r.name, case when r.version = 1 then 'added' else 'changed' end,
-      case when r.active then '' else ', is off' end), r.updated_by, null
+    (select r.updated_at, 'route', r.name, case when r.version = 1 then 'added' else 'changed' end,
+      jsonb_build_object('active', r.active), r.updated_by, null
     from public.routes r order by r.updated_at desc limit p_limit)
     union all
-    (select d.updated_at, 'destination', format('destination %s %s', d.name, case
-      when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'changed, is active' end), d.updated_by, null
+    (select d.updated_at, 'destination', d.name,
+      case when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
     from public.destinations d order by d.updated_at desc limit p_limit)
     union all
-    (select s.updated_at, 'segment', format('segment %s %s', s.key, case
-      when h.version is null then 'set' else format('+%s −%s', cardinality(h.added), cardinality(h.removed)) end), s.updated_by, h.reason
+    (select s.updated_at, 'segment', s.key, case when h.version is null then 'set' else 'members' end,
+      case when h.version is null then '{}' else
+        jsonb_build_object('added', cardinality(h.added), 'removed', cardinality(h.removed)) end, s.updated_by, h.reason
     from public.segments s left join public.segment_history h on h.segment_key = s.key and h.version = s.version
     order by s.updated_at desc limit p_limit)
     order by at desc limit p_limit
   ) c
 $$;
 comment on function private.recent_changes(integer) is
-  'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first: [{at, kind: setting | rollout | rollback | route | destination | segment, what, who, why}].';
+  'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first, in codes that _shared/contract/words/changes.ts puts into words: [{at, kind: setting | rollout | rollback | route | destination | segment, name, change, figures, who, why}].';
 
 -- The overview ------------------------------------------------------------------------------------
 
@@ -299,7 +310,7 @@ begin
   return private.overview(least(greatest(coalesce(p_minutes, 60), 1), 1440), clock_timestamp());
 end $$;
 comment on function public.overview(integer) is
-  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, what, who, why}]}. For viewers and secret keys.';
+  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.';
 
 -- Metrics -----------------------------------------------------------------------------------------
 

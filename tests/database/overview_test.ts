@@ -1,5 +1,5 @@
 /** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
-import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";
@@ -293,9 +293,11 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
   await sql`select public.set_setting('deeplinks.enabled', 'false', null, 1, 'too many errors')`;
   const [{ overview: after }] = await sql`select public.overview() as overview`;
   const [latest] = after.changes;
-  assertEquals([latest.kind, latest.what, latest.why], [
+  assertEquals([latest.kind, latest.name, latest.change, latest.figures, latest.why], [
     "setting",
-    "deeplinks.enabled true → false",
+    "deeplinks.enabled",
+    "value",
+    { from: "true", to: "false" },
     "too many errors",
   ]);
   assertEquals(
@@ -309,6 +311,39 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
     "destination",
     "postgres",
   ]]);
-  assertMatch(changes[0].what, /^route .+ changed, is off$/);
-  assertEquals(changes[1].what, "destination demo paused");
+  assertEquals(changes.map(({ change, figures }: Json) => [change, figures]), [
+    ["changed", { active: false }],
+    ["paused", {}],
+  ]);
+  assertEquals(changes[1].name, "demo");
 });
+
+databaseTest(
+  "setting_change(): the first thing that differs, and the start that went with it",
+  async (sql) => {
+    const of = async (before: Json, after: Json) => {
+      const [row] = await sql`
+      select change, figures from private.setting_change(${sql.json(before)}, ${sql.json(after)})`;
+      return [row.change, row.figures];
+    };
+    const row = (value: string, metadata: Json = {}) => ({ value, metadata });
+    const schedule = { on_at: "2026-12-01T08:00:00Z" };
+    const [removed] = await sql`select change from private.setting_change(${sql.json(row("1"))}, null)`;
+    const [set] = await sql`select change, figures from private.setting_change(null, ${
+      sql.json(row("x".repeat(90)))
+    })`;
+    assertEquals([removed.change, set.change, set.figures], ["removed", "set", { to: "x".repeat(80) }]);
+    assertEquals(await of(row("1"), row("2", { rollout_percentage: 5 })), ["value", { from: "1", to: "2" }]);
+    assertEquals(await of(row("true"), row("true", { rollout_percentage: 12.5 })), [
+      "percentage",
+      { from: 100, to: 12.5 },
+    ]);
+    assertEquals(await of(row("true"), row("true", { schedule })), ["schedule", {}]);
+    assertEquals(await of(row("true"), row("true", { description: "x" })), ["metadata", {}]);
+    assertEquals(await of(row("true", { schedule }), row("false")), [
+      "value",
+      { from: "true", to: "false", start_taken_away: true },
+    ]);
+    assertEquals(await of(row("false", { schedule }), row("true")), ["value", { from: "false", to: "true" }]);
+  },
+);

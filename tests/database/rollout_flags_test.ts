@@ -230,7 +230,11 @@ databaseTest("off stays off: whoever turns a flag off calls its scheduled start 
   assertEquals(await off(), "2");
   assertEquals(await flagOf(sql), { value: "false", metadata: { schedule: { off_at } }, version: 2 });
   const [{ changes }] = await sql`select private.recent_changes(1) as changes`;
-  assertEquals(changes[0].what, `${FLAG} true → false, no longer turned on by the clock`);
+  assertEquals([changes[0].name, changes[0].change, changes[0].figures], [
+    FLAG,
+    "value",
+    { from: "true", to: "false", start_taken_away: true },
+  ]);
   assertEquals(await off(), null);
   // Off for now, on tomorrow: the brake means tomorrow too.
   await set(sql, { on_at, off_at: null }, 2);

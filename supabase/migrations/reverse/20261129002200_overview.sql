@@ -7,6 +7,7 @@ drop function public.metrics();
 drop function public.overview(integer);
 drop function private.overview(integer, timestamptz);
 drop function private.recent_changes(integer);
+drop function private.setting_change(jsonb, jsonb);
 drop function private.functions_since(timestamptz);
 drop function private.per_minute(integer, timestamptz);
 drop function public.health();

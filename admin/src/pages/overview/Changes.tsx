@@ -1,12 +1,12 @@
 /** What was changed lately, by whom and why: the first suspect. */
 import { Group, Text } from "@mantine/core";
+import { type Change, changeInWords } from "../../../../supabase/functions/_shared/contract/words/changes.ts";
 import { useNames } from "../../data/team.ts";
 import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Reason } from "../../ui/Reason.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import type { Change } from "./data.ts";
 import classes from "./overview.module.css";
 
 const ICONS: Record<string, IconName> = {
@@ -33,7 +33,7 @@ export function Changes({ changes }: { changes: Change[] }) {
                     <Icon name={ICONS[change.kind] ?? "gear"} size={18} />
                   </Text>
                   <div style={{ minWidth: 0 }}>
-                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>{change.what}</Text>
+                    <Text size="sm" style={{ overflowWrap: "anywhere" }}>{changeInWords(change)}</Text>
                     <Text size="xs" c="dimmed" component="div">
                       <Time at={change.at} /> by {name(change.who)}
                       {change.why && (

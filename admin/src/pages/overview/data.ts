@@ -1,4 +1,6 @@
 /** What overview() answers; see its comment in the database. */
+import type { Change } from "../../../../supabase/functions/_shared/contract/words/changes.ts";
+
 export interface OverviewData {
   at: string;
   health: Component[];
@@ -35,12 +37,4 @@ export interface RunningRollout {
   stage: number;
   stage_name: string | null;
   percentage: number | string | null;
-}
-
-export interface Change {
-  at: string;
-  kind: "setting" | "rollout" | "rollback" | "route" | "destination" | "segment" | string;
-  what: string;
-  who: string;
-  why: string | null;
 }

@@ -1,0 +1,59 @@
+/**
+ * What was changed lately, in sentences.
+ *
+ * @module
+ */
+
+/** One change, as the SQL function `overview` tells it. */
+export interface Change {
+  at: string;
+  kind: "setting" | "rollout" | "rollback" | "route" | "destination" | "segment" | string;
+  /** Key of the setting or segment, flag of the rollout, what was taken back, name of the route or destination. */
+  name: string;
+  /** What became of it; see {@linkcode changeInWords}. */
+  change: string;
+  /** What belongs to that: numbers, values before and after. */
+  figures: Readonly<Record<string, unknown>>;
+  who: string;
+  why: string | null;
+}
+
+type Words = (figures: Change["figures"]) => string;
+
+/** By kind and change, what follows the name. */
+const CHANGES: Readonly<Record<string, Readonly<Record<string, Words>>>> = {
+  setting: {
+    removed: () => "removed",
+    set: ({ to }) => `set to ${to}`,
+    value: ({ from, to }) => `${from} → ${to}`,
+    percentage: ({ from, to }) => `${from} % → ${to} %`,
+    schedule: () => "schedule changed",
+    metadata: () => "metadata changed",
+  },
+  route: { added: onOff("added"), changed: onOff("changed") },
+  destination: {
+    paused: () => "paused",
+    added: () => "added",
+    active: () => "changed, is active",
+  },
+  segment: {
+    set: () => "set",
+    members: ({ added, removed }) => `+${added} −${removed}`,
+  },
+};
+
+function onOff(words: string): Words {
+  return ({ active }) => active === false ? `${words}, is off` : words;
+}
+
+/** A change in words. A kind or a change that this version does not know is shown as it is. */
+export function changeInWords({ kind, name, change, figures }: Change): string {
+  if (kind === "rollout") return `${name} ${change}: ${figures.message}`;
+  if (kind === "rollback") {
+    return `level ${figures.level}: ${name}${change === "not_verified" ? ", not verified" : ""}`;
+  }
+  const words = CHANGES[kind]?.[change]?.(figures) ?? change;
+  // Whoever turned it off ought to know: what was to turn it on is gone.
+  const clock = figures.start_taken_away === true ? ", no longer turned on by the clock" : "";
+  return `${kind === "setting" ? "" : `${kind} `}${name} ${words}${clock}`;
+}
