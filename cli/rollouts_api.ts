@@ -1,4 +1,5 @@
 /** Rollouts as the command line reads them. */
+import { type EventFacts, eventInWords } from "../supabase/functions/_shared/contract/words/rollouts.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
 import { isId } from "./values.ts";
@@ -37,7 +38,7 @@ export interface Stage {
   left_at: string | null;
 }
 
-/** A row of `rollout_events`, without its evidence. */
+/** A row of `rollout_events`, without its evidence, and in words in the place of its figures. */
 export interface RolloutEvent {
   id: string;
   at: string;
@@ -100,12 +101,16 @@ export function stagesOf(api: Api, id: string): Promise<Stage[]> {
 }
 
 /** What happened to a rollout, oldest first. */
-export function eventsOf(api: Api, id: string): Promise<RolloutEvent[]> {
-  return api.rows((client) =>
-    client.from("rollout_events").select("id,at,kind,stage,verdict,rule,message,actor,reason").eq(
+export async function eventsOf(api: Api, id: string): Promise<RolloutEvent[]> {
+  const rows = await api.rows<Omit<RolloutEvent, "message"> & EventFacts>((client) =>
+    client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,actor,reason").eq(
       "rollout_id",
       id,
     )
       .order("at").order("id")
   );
+  return rows.map(({ id, at, kind, stage, verdict, rule, figures, actor, reason }) => {
+    const message = eventInWords({ kind, verdict, rule, figures });
+    return { id, at, kind, stage, verdict, rule, message, actor, reason };
+  });
 }

@@ -1069,8 +1069,9 @@ create table public.rollout_events (
   verdict text,
   -- By which rule, such as error_rate_relative or samples.
   rule text,
-  -- The same in a sentence.
-  message text not null,
+  -- What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it
+  -- with kind, rule and verdict.
+  figures jsonb default '{}'::jsonb not null,
   -- What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes,
   -- path, after, alarm, progress}; of a start, what the launch gates said.
   evidence jsonb,
@@ -2171,7 +2172,7 @@ begin
   end if;
   v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
   v_rollout := private.end_rollout(v_rollout, 'completed', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', 'completed by hand: on for everybody', null, 'by_hand', v_evidence, p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', '{"early": true}', null, 'by_hand', v_evidence, p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -2323,8 +2324,8 @@ begin
     private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
     (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'created', format('a rollout of %s by the plan %s was made', p_flag_key, v_rollout.plan),
-    p_reason => p_reason, p_tell => false);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
+    jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $function$;
 grant execute on function public.create_rollout(p_flag_key text, p_plan jsonb, p_reason text) to authenticated, service_role;
@@ -3098,7 +3099,8 @@ begin
   perform private.require_role('operator');
   v_rollout := private.rollout_at(p_id, p_expected_version, array['running']);
   update public.rollouts r set state = 'paused', hold_reason = 'paused', version = r.version + 1 where r.id = p_id returning r.* into v_rollout;
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused', format('paused at %s', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused',
+    jsonb_build_object('stage', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -3579,8 +3581,8 @@ begin
   perform private.require_role('operator');
   v_rollout := private.rollout_at(p_id, p_expected_version, array['paused']);
   v_rollout := private.enter_stage(v_rollout, v_rollout.stage, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed', format('resumed: %s begins anew', (private.rollout_stage(v_rollout)).name),
-    p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed',
+    jsonb_build_object('stage', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -3700,7 +3702,7 @@ begin
   v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
   v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
   v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', 'rolled back by hand: the flag is off', null, 'by_hand', v_evidence, p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -4235,12 +4237,12 @@ begin
   v_now := case when v_flag.value <> 'true' then 0 else coalesce((v_flag.metadata ->> 'rollout_percentage')::numeric,
     case when v_flag.metadata ? 'target_user_ids' or v_flag.metadata ? 'target_segments' then 0 else 100 end) end;
   if v_now > v_stage.percentage then
-    raise exception '% is on for % already, and the first stage would take it away from some', v_flag.key, private.percent(v_now)
+    raise exception '% is on for % %% already, and the first stage would take it away from some', v_flag.key, trim_scale(v_now)
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', format('the rollout by the plan %s began with %s (%s)',
-    v_rollout.plan, v_stage.name, private.percent(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
+    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
   return v_rollout;
 end $function$;
 grant execute on function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text, p_gates jsonb) to authenticated, service_role;
@@ -4579,7 +4581,7 @@ begin
       verdict := 'page';
       rule := 'guard_failed';
       if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
-        perform private.log_rollout(r, p_now, 'paged', format('the guard failed: %s (%s)', sqlerrm, sqlstate), verdict, rule);
+        perform private.log_rollout(r, p_now, 'paged', jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate), verdict, rule);
       end if;
     end;
     if verdict is not null then
@@ -4588,26 +4590,19 @@ begin
   end loop;
 end $function$;
 
--- An alarm of the guard in a sentence.
-CREATE OR REPLACE FUNCTION private.alarm_message(p_rule text, p_verdict text, p_watch jsonb)
- RETURNS text
+-- The limits that an alarm of the guard was about.
+CREATE OR REPLACE FUNCTION private.alarm_figures(p_rule text, p_watch jsonb)
+ RETURNS jsonb
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
-  select case p_rule
-      when 'error_rate_relative' then 'more fail with the flag on than without it'
-      when 'p95_relative' then format('more take longer than %s ms with the flag on than without it', p_watch ->> 'p95_ms')
-      when 'error_rate_plain' then format('more than %s %% failed within %s minutes', trim_scale((p_watch #>> '{plain,error_rate}')::numeric * 100), p_watch #>> '{plain,minutes}')
-      when 'mean_plain' then format('the mean was above %s ms for %s minutes', p_watch #>> '{plain,mean_ms}', p_watch #>> '{plain,minutes}')
-      when 'error_rate_absolute' then format('more than %s %% fail', trim_scale((p_watch ->> 'error_rate')::numeric * 100))
-      when 'error_rate_unclear' then format('more than %s %% fail with the flag on, and it is not clear whether it is the flag',
-        trim_scale((p_watch ->> 'error_rate')::numeric * 100))
-      when 'p95_unclear' then format('the p95 is above %s ms with the flag on, and it is not clear whether it is the flag', p_watch ->> 'p95_ms')
-      else format('the p95 is above %s ms', p_watch ->> 'p95_ms') end
-    || case when p_rule in ('error_rate_unclear', 'p95_unclear') then ''
-      when p_verdict = 'page' then ', with the flag and without it: a shared incident, the flag is not to blame'
-      else ': the flag is off' end
+  select case
+    when p_rule = 'error_rate_relative' then '{}'
+    when p_rule = 'error_rate_plain' then jsonb_build_object('error_rate', p_watch #> '{plain,error_rate}', 'minutes', p_watch #> '{plain,minutes}')
+    when p_rule = 'mean_plain' then jsonb_build_object('mean_ms', p_watch #> '{plain,mean_ms}', 'minutes', p_watch #> '{plain,minutes}')
+    when p_rule like 'p95%' then jsonb_build_object('p95_ms', p_watch -> 'p95_ms')
+    else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
 -- Turns flags on and off whose schedule's time has come, each by a versioned write with its history, and says how
@@ -6127,14 +6122,14 @@ begin
   if p_flag.key is null or p_flag.value <> 'true' then
     rule := 'flag_off_by_hand';
     v_rollout := private.end_rollout(p_rollout, 'rolled_back', p_now);
-    perform private.log_rollout(v_rollout, p_now, 'rolled_back', 'rolled back: the flag was turned off by hand', null, rule,
+    perform private.log_rollout(v_rollout, p_now, 'rolled_back', '{}', null, rule,
       private.rollout_evidence(p_rollout, private.closed_minute(p_now), p_now));
   elsif (p_flag.metadata ->> 'rollout_percentage')::numeric is distinct from v_percentage and p_rollout.state = 'running' then
     rule := 'flag_changed_by_hand';
     update public.rollouts r set state = 'paused', hold_reason = 'paused', setting_version = p_flag.version, version = r.version + 1
     where r.id = p_rollout.id returning r.* into v_rollout;
-    perform private.log_rollout(v_rollout, p_now, 'paged', format('paused: the flag was set to %s by hand, the stage has %s',
-      coalesce(private.percent((p_flag.metadata ->> 'rollout_percentage')::numeric), 'its targets alone'), private.percent(v_percentage)), 'page', rule);
+    perform private.log_rollout(v_rollout, p_now, 'paged', jsonb_build_object('percentage', trim_scale(v_percentage),
+      'set_to', p_flag.metadata -> 'rollout_percentage'), 'page', rule);
   else
     update public.rollouts r set setting_version = p_flag.version where r.id = p_rollout.id;
   end if;
@@ -6240,13 +6235,13 @@ begin
     v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
     if verdict = 'roll_back' then
       r := private.end_rollout(r, 'rolled_back', p_now);
-      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence);
+      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
       return;
     end if;
     update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
       hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
     where o.id = p_id returning o.* into r;
-    perform private.log_rollout(r, p_now, 'paged', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence,
+    perform private.log_rollout(r, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
       p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
   end loop;
   -- The minutes after the last incident are in no evidence yet.
@@ -6274,12 +6269,12 @@ begin
     rule := v_reason;
     v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
     perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
-      case v_reason when 'overdue' then format('%s has lasted longer than %s hours', v_stage.name, trim_scale(v_stage.overdue_minutes / 60.0))
-        else private.hold_message(v_reason, v_state, v_criteria) end,
+      case v_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        else private.hold_figures(v_reason, v_state, v_criteria) end,
       verdict, rule, v_evidence);
   elsif r.checkpoint_at <= p_now - interval '6 hours' then
     v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, 'checked', format('holds: %s', v_reason), 'hold', v_reason, v_evidence, p_tell => false);
+    perform private.log_rollout(r, p_now, 'checked', '{}', 'hold', v_reason, v_evidence, p_tell => false);
   end if;
   if v_evidence is not null then
     update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
@@ -6633,6 +6628,20 @@ AS $function$
 $function$;
 grant execute on function private.histogram_quantile(p_counts bigint[], p_quantile double precision) to service_role;
 
+-- The counts and limits for which a stage that could be over is not.
+CREATE OR REPLACE FUNCTION private.hold_figures(p_reason text, p_state jsonb, p_criteria jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_reason
+    when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
+    when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
+    when 'p95' then jsonb_build_object('late', p_state #> '{seen,late}', 'timed', p_state #> '{seen,timed}', 'p95_ms', p_criteria -> 'p95_ms')
+    else '{}' end
+$function$;
+
 -- Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.
 CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone)
  RETURNS void
@@ -6651,22 +6660,6 @@ begin
   values (p_contact_id, p_channel, p_kind, p_value, p_at);
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone) to service_role;
-
--- Why a stage that could be over is not, in a sentence.
-CREATE OR REPLACE FUNCTION private.hold_message(p_reason text, p_state jsonb, p_criteria jsonb)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
- SET search_path TO ''
-AS $function$
-  select 'the stage has lasted long enough, but ' || case p_reason
-    when 'no_data' then 'nobody has met the feature lately'
-    when 'samples' then format('there are %s outcomes of %s', p_state #>> '{seen,n}', p_criteria ->> 'min_samples')
-    when 'error_rate' then format('%s of %s failed, which is not surely below %s %%', p_state #>> '{seen,failed}', p_state #>> '{seen,n}',
-      trim_scale((p_criteria ->> 'error_rate')::numeric * 100))
-    else format('%s of %s took longer than %s ms, which is not surely below 5 %%', p_state #>> '{seen,late}', p_state #>> '{seen,timed}',
-      p_criteria ->> 'p95_ms') end
-$function$;
 
 -- The queries that run for each message, click or request, for the launch gate that looks at their plans.
 CREATE OR REPLACE FUNCTION private.hot_queries()
@@ -6933,7 +6926,7 @@ $function$;
 grant execute on function private.lock_contacts() to service_role;
 
 -- Writes an event of a rollout as it now stands, and tells those who want to know.
-CREATE OR REPLACE FUNCTION private.log_rollout(p_rollout rollouts, p_at timestamp with time zone, p_kind text, p_message text, p_verdict text DEFAULT NULL::text, p_rule text DEFAULT NULL::text, p_evidence jsonb DEFAULT NULL::jsonb, p_reason text DEFAULT NULL::text, p_tell boolean DEFAULT true)
+CREATE OR REPLACE FUNCTION private.log_rollout(p_rollout rollouts, p_at timestamp with time zone, p_kind text, p_figures jsonb DEFAULT '{}'::jsonb, p_verdict text DEFAULT NULL::text, p_rule text DEFAULT NULL::text, p_evidence jsonb DEFAULT NULL::jsonb, p_reason text DEFAULT NULL::text, p_tell boolean DEFAULT true)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -6941,8 +6934,8 @@ AS $function$
 declare
   v_event public.rollout_events;
 begin
-  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, message, evidence, rollout_version, setting_version, reason)
-  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_message, p_evidence, p_rollout.version,
+  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, figures, evidence, rollout_version, setting_version, reason)
+  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_figures, p_evidence, p_rollout.version,
     p_rollout.setting_version, private.given_reason(p_reason))
   returning * into v_event;
   if p_tell then
@@ -7211,12 +7204,11 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced',
-      format('%s (%s) began%s', v_stage.name, private.percent(v_stage.percentage), case v_rollout.state when 'paused' then ', and it stays paused' else '' end),
-      p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
+      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
-    perform private.log_rollout(v_rollout, p_now, 'completed', 'completed: on for everybody', p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
   end if;
   return v_rollout;
 end $function$;
@@ -7232,7 +7224,7 @@ AS $function$
     'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
     'stage', case when s.position is not null then
       jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
-    'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'actor', p_event.actor,
+    'verdict', p_event.verdict, 'rule', p_event.rule, 'figures', p_event.figures, 'actor', p_event.actor,
     'reason', p_event.reason)
   from public.rollouts r
   cross join public.notification_endpoints e
@@ -7357,16 +7349,6 @@ AS $function$
     'in', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'in'), 0),
     'out', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'out'), 0)) order by w.minute)
   from wanted w
-$function$;
-
--- A percentage for people: 12.5 %.
-CREATE OR REPLACE FUNCTION private.percent(p_percentage numeric)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
- SET search_path TO ''
-AS $function$
-  select trim_scale(p_percentage) || ' %'
 $function$;
 
 -- Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most
@@ -7530,7 +7512,7 @@ AS $function$
     from public.settings_history h cross join lateral private.setting_change(h.before, h.after) s
     order by h.changed_at desc limit p_limit)
     union all
-    (select e.at, 'rollout', r.flag_key, e.kind, jsonb_build_object('message', e.message), e.actor, coalesce(e.reason, e.rule)
+    (select e.at, 'rollout', r.flag_key, e.kind, jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures), e.actor, coalesce(e.reason, e.rule)
     from public.rollout_events e join public.rollouts r on r.id = e.rollout_id
     where e.kind <> 'checked' order by e.id desc limit p_limit)
     union all

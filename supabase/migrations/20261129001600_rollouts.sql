@@ -106,7 +106,7 @@ create table public.rollout_events (
   stage integer not null,
   verdict text constraint rollout_events_verdict_known check (verdict in ('advance', 'hold', 'roll_back', 'page')),
   rule text,
-  message text not null,
+  figures jsonb not null default '{}',
   evidence jsonb,
   rollout_version bigint not null,
   setting_version bigint,
@@ -124,7 +124,8 @@ comment on column public.rollout_events.kind is
 comment on column public.rollout_events.stage is 'The stage in which it happened, from 1; 0 before the start.';
 comment on column public.rollout_events.verdict is 'What the guard said; null where a person acted.';
 comment on column public.rollout_events.rule is 'By which rule, such as error_rate_relative or samples.';
-comment on column public.rollout_events.message is 'The same in a sentence.';
+comment on column public.rollout_events.figures is
+  'What belongs to the event: names, numbers and limits. _shared/contract/words/rollouts.ts makes a sentence of it with kind, rule and verdict.';
 comment on column public.rollout_events.evidence is
   'What the verdict can be recomputed from: {guard, stage, watch, criteria, started_ms, now_ms, before, minutes, path, after, alarm, progress}; of a start, what the launch gates said.';
 comment on column public.rollout_events.rollout_version is 'The version of the rollout that it made.';

@@ -104,7 +104,7 @@ language sql volatile set search_path = '' as $$
     'rollout_id', r.id, 'flag', r.flag_key, 'plan', r.plan, 'state', r.state,
     'stage', case when s.position is not null then
       jsonb_build_object('position', s.position, 'name', s.name, 'percentage', s.percentage) end,
-    'verdict', p_event.verdict, 'rule', p_event.rule, 'message', p_event.message, 'actor', p_event.actor,
+    'verdict', p_event.verdict, 'rule', p_event.rule, 'figures', p_event.figures, 'actor', p_event.actor,
     'reason', p_event.reason)
   from public.rollouts r
   cross join public.notification_endpoints e

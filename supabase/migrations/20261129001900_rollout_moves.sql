@@ -6,22 +6,22 @@ set local statement_timeout = '60s';
 -- What happens is written down, and told -----------------------------------------------------------
 
 create function private.log_rollout(
-  p_rollout public.rollouts, p_at timestamptz, p_kind text, p_message text, p_verdict text default null, p_rule text default null,
+  p_rollout public.rollouts, p_at timestamptz, p_kind text, p_figures jsonb default '{}', p_verdict text default null, p_rule text default null,
   p_evidence jsonb default null, p_reason text default null, p_tell boolean default true
 ) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   v_event public.rollout_events;
 begin
-  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, message, evidence, rollout_version, setting_version, reason)
-  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_message, p_evidence, p_rollout.version,
+  insert into public.rollout_events (rollout_id, at, kind, stage, verdict, rule, figures, evidence, rollout_version, setting_version, reason)
+  values (p_rollout.id, p_at, p_kind, p_rollout.stage, p_verdict, p_rule, p_figures, p_evidence, p_rollout.version,
     p_rollout.setting_version, private.given_reason(p_reason))
   returning * into v_event;
   if p_tell then
     perform private.notify(v_event);
   end if;
 end $$;
-comment on function private.log_rollout(public.rollouts, timestamptz, text, text, text, text, jsonb, text, boolean) is
+comment on function private.log_rollout(public.rollouts, timestamptz, text, jsonb, text, text, jsonb, text, boolean) is
   'Writes an event of a rollout as it now stands, and tells those who want to know.';
 
 create function private.rollout_told(p_id uuid, p_stage integer, p_kind text, p_rule text, p_since timestamptz) returns boolean
@@ -78,12 +78,6 @@ comment on function private.rollout_evidence(public.rollouts, bigint, timestampt
   'The evidence of a verdict up to the minute p_to: what replay() in _shared/rollouts/replay.ts recomputes it from. p_taken is what came of taking those minutes into rollouts.guard, where that was done already.';
 
 -- What a move is made of: the flag, the rollout and its stages in one transaction -----------------
-
-create function private.percent(p_percentage numeric) returns text
-language sql immutable parallel safe set search_path = '' as $$
-  select trim_scale(p_percentage) || ' %'
-$$;
-comment on function private.percent(numeric) is 'A percentage for people: 12.5 %.';
 
 -- The people of earlier stages keep the feature.
 create function private.enter_stage(p_rollout public.rollouts, p_position integer, p_now timestamptz) returns public.rollouts
@@ -156,12 +150,11 @@ begin
       update public.rollouts r set state = 'paused', hold_reason = 'paused' where r.id = p_rollout.id returning r.* into v_rollout;
     end if;
     v_stage := private.rollout_stage(v_rollout);
-    perform private.log_rollout(v_rollout, p_now, 'advanced',
-      format('%s (%s) began%s', v_stage.name, private.percent(v_stage.percentage), case v_rollout.state when 'paused' then ', and it stays paused' else '' end),
-      p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'advanced', jsonb_build_object('stage', v_stage.name,
+      'percentage', trim_scale(v_stage.percentage), 'paused', v_rollout.state = 'paused'), p_verdict, p_rule, p_evidence, p_reason);
   else
     v_rollout := private.end_rollout(p_rollout, 'completed', p_now);
-    perform private.log_rollout(v_rollout, p_now, 'completed', 'completed: on for everybody', p_verdict, p_rule, p_evidence, p_reason);
+    perform private.log_rollout(v_rollout, p_now, 'completed', '{}', p_verdict, p_rule, p_evidence, p_reason);
   end if;
   return v_rollout;
 end $$;
@@ -227,8 +220,8 @@ begin
     private.text_array(s.stage -> 'segments'), (s.stage ->> 'hold_minutes')::integer, (s.stage ->> 'min_samples')::integer,
     (s.stage ->> 'overdue_minutes')::integer, s.stage -> 'advance_when', s.stage -> 'roll_back_when'
   from jsonb_array_elements(v_plan -> 'stages') with ordinality as s (stage, i);
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'created', format('a rollout of %s by the plan %s was made', p_flag_key, v_rollout.plan),
-    p_reason => p_reason, p_tell => false);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'created',
+    jsonb_build_object('flag', p_flag_key, 'plan', v_rollout.plan), p_reason => p_reason, p_tell => false);
   return v_rollout;
 end $$;
 comment on function public.create_rollout(text, jsonb, text) is
@@ -255,12 +248,12 @@ begin
   v_now := case when v_flag.value <> 'true' then 0 else coalesce((v_flag.metadata ->> 'rollout_percentage')::numeric,
     case when v_flag.metadata ? 'target_user_ids' or v_flag.metadata ? 'target_segments' then 0 else 100 end) end;
   if v_now > v_stage.percentage then
-    raise exception '% is on for % already, and the first stage would take it away from some', v_flag.key, private.percent(v_now)
+    raise exception '% is on for % %% already, and the first stage would take it away from some', v_flag.key, trim_scale(v_now)
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', format('the rollout by the plan %s began with %s (%s)',
-    v_rollout.plan, v_stage.name, private.percent(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
+    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.start_rollout(uuid, bigint, text, jsonb) is
@@ -274,7 +267,8 @@ begin
   perform private.require_role('operator');
   v_rollout := private.rollout_at(p_id, p_expected_version, array['running']);
   update public.rollouts r set state = 'paused', hold_reason = 'paused', version = r.version + 1 where r.id = p_id returning r.* into v_rollout;
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused', format('paused at %s', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'paused',
+    jsonb_build_object('stage', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.pause_rollout(uuid, bigint, text) is
@@ -288,8 +282,8 @@ begin
   perform private.require_role('operator');
   v_rollout := private.rollout_at(p_id, p_expected_version, array['paused']);
   v_rollout := private.enter_stage(v_rollout, v_rollout.stage, clock_timestamp());
-  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed', format('resumed: %s begins anew', (private.rollout_stage(v_rollout)).name),
-    p_reason => p_reason);
+  perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'resumed',
+    jsonb_build_object('stage', (private.rollout_stage(v_rollout)).name), p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.resume_rollout(uuid, bigint, text) is
@@ -321,7 +315,7 @@ begin
   v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
   v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
   v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', 'rolled back by hand: the flag is off', null, 'by_hand', v_evidence, p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
   return v_rollout;
 end $$;
 comment on function public.roll_back_rollout(uuid, bigint, text) is
@@ -340,7 +334,7 @@ begin
   end if;
   v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
   v_rollout := private.end_rollout(v_rollout, 'completed', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', 'completed by hand: on for everybody', null, 'by_hand', v_evidence, p_reason);
+  perform private.log_rollout(v_rollout, clock_timestamp(), 'completed', '{"early": true}', null, 'by_hand', v_evidence, p_reason);
   return v_rollout;
 end $$;
 comment on function public.complete_rollout(uuid, bigint, text) is

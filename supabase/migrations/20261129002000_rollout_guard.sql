@@ -5,35 +5,26 @@ set local statement_timeout = '60s';
 
 -- Once a minute -----------------------------------------------------------------------------------
 
-create function private.alarm_message(p_rule text, p_verdict text, p_watch jsonb) returns text
+create function private.alarm_figures(p_rule text, p_watch jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
-  select case p_rule
-      when 'error_rate_relative' then 'more fail with the flag on than without it'
-      when 'p95_relative' then format('more take longer than %s ms with the flag on than without it', p_watch ->> 'p95_ms')
-      when 'error_rate_plain' then format('more than %s %% failed within %s minutes', trim_scale((p_watch #>> '{plain,error_rate}')::numeric * 100), p_watch #>> '{plain,minutes}')
-      when 'mean_plain' then format('the mean was above %s ms for %s minutes', p_watch #>> '{plain,mean_ms}', p_watch #>> '{plain,minutes}')
-      when 'error_rate_absolute' then format('more than %s %% fail', trim_scale((p_watch ->> 'error_rate')::numeric * 100))
-      when 'error_rate_unclear' then format('more than %s %% fail with the flag on, and it is not clear whether it is the flag',
-        trim_scale((p_watch ->> 'error_rate')::numeric * 100))
-      when 'p95_unclear' then format('the p95 is above %s ms with the flag on, and it is not clear whether it is the flag', p_watch ->> 'p95_ms')
-      else format('the p95 is above %s ms', p_watch ->> 'p95_ms') end
-    || case when p_rule in ('error_rate_unclear', 'p95_unclear') then ''
-      when p_verdict = 'page' then ', with the flag and without it: a shared incident, the flag is not to blame'
-      else ': the flag is off' end
+  select case
+    when p_rule = 'error_rate_relative' then '{}'
+    when p_rule = 'error_rate_plain' then jsonb_build_object('error_rate', p_watch #> '{plain,error_rate}', 'minutes', p_watch #> '{plain,minutes}')
+    when p_rule = 'mean_plain' then jsonb_build_object('mean_ms', p_watch #> '{plain,mean_ms}', 'minutes', p_watch #> '{plain,minutes}')
+    when p_rule like 'p95%' then jsonb_build_object('p95_ms', p_watch -> 'p95_ms')
+    else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $$;
-comment on function private.alarm_message(text, text, jsonb) is 'An alarm of the guard in a sentence.';
+comment on function private.alarm_figures(text, jsonb) is 'The limits that an alarm of the guard was about.';
 
-create function private.hold_message(p_reason text, p_state jsonb, p_criteria jsonb) returns text
+create function private.hold_figures(p_reason text, p_state jsonb, p_criteria jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
-  select 'the stage has lasted long enough, but ' || case p_reason
-    when 'no_data' then 'nobody has met the feature lately'
-    when 'samples' then format('there are %s outcomes of %s', p_state #>> '{seen,n}', p_criteria ->> 'min_samples')
-    when 'error_rate' then format('%s of %s failed, which is not surely below %s %%', p_state #>> '{seen,failed}', p_state #>> '{seen,n}',
-      trim_scale((p_criteria ->> 'error_rate')::numeric * 100))
-    else format('%s of %s took longer than %s ms, which is not surely below 5 %%', p_state #>> '{seen,late}', p_state #>> '{seen,timed}',
-      p_criteria ->> 'p95_ms') end
+  select case p_reason
+    when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
+    when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
+    when 'p95' then jsonb_build_object('late', p_state #> '{seen,late}', 'timed', p_state #> '{seen,timed}', 'p95_ms', p_criteria -> 'p95_ms')
+    else '{}' end
 $$;
-comment on function private.hold_message(text, jsonb, jsonb) is 'Why a stage that could be over is not, in a sentence.';
+comment on function private.hold_figures(text, jsonb, jsonb) is 'The counts and limits for which a stage that could be over is not.';
 
 -- Somebody wrote the flag. Off is off: what a person does in an emergency stands.
 create function private.guard_by_hand(p_rollout public.rollouts, p_flag public.settings, p_now timestamptz) returns text
@@ -46,14 +37,14 @@ begin
   if p_flag.key is null or p_flag.value <> 'true' then
     rule := 'flag_off_by_hand';
     v_rollout := private.end_rollout(p_rollout, 'rolled_back', p_now);
-    perform private.log_rollout(v_rollout, p_now, 'rolled_back', 'rolled back: the flag was turned off by hand', null, rule,
+    perform private.log_rollout(v_rollout, p_now, 'rolled_back', '{}', null, rule,
       private.rollout_evidence(p_rollout, private.closed_minute(p_now), p_now));
   elsif (p_flag.metadata ->> 'rollout_percentage')::numeric is distinct from v_percentage and p_rollout.state = 'running' then
     rule := 'flag_changed_by_hand';
     update public.rollouts r set state = 'paused', hold_reason = 'paused', setting_version = p_flag.version, version = r.version + 1
     where r.id = p_rollout.id returning r.* into v_rollout;
-    perform private.log_rollout(v_rollout, p_now, 'paged', format('paused: the flag was set to %s by hand, the stage has %s',
-      coalesce(private.percent((p_flag.metadata ->> 'rollout_percentage')::numeric), 'its targets alone'), private.percent(v_percentage)), 'page', rule);
+    perform private.log_rollout(v_rollout, p_now, 'paged', jsonb_build_object('percentage', trim_scale(v_percentage),
+      'set_to', p_flag.metadata -> 'rollout_percentage'), 'page', rule);
   else
     update public.rollouts r set setting_version = p_flag.version where r.id = p_rollout.id;
   end if;
@@ -104,13 +95,13 @@ begin
     v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
     if verdict = 'roll_back' then
       r := private.end_rollout(r, 'rolled_back', p_now);
-      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence);
+      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
       return;
     end if;
     update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
       hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
     where o.id = p_id returning o.* into r;
-    perform private.log_rollout(r, p_now, 'paged', private.alarm_message(rule, verdict, v_watch), verdict, rule, v_evidence,
+    perform private.log_rollout(r, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
       p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
   end loop;
   -- The minutes after the last incident are in no evidence yet.
@@ -138,12 +129,12 @@ begin
     rule := v_reason;
     v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
     perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
-      case v_reason when 'overdue' then format('%s has lasted longer than %s hours', v_stage.name, trim_scale(v_stage.overdue_minutes / 60.0))
-        else private.hold_message(v_reason, v_state, v_criteria) end,
+      case v_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        else private.hold_figures(v_reason, v_state, v_criteria) end,
       verdict, rule, v_evidence);
   elsif r.checkpoint_at <= p_now - interval '6 hours' then
     v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, 'checked', format('holds: %s', v_reason), 'hold', v_reason, v_evidence, p_tell => false);
+    perform private.log_rollout(r, p_now, 'checked', '{}', 'hold', v_reason, v_evidence, p_tell => false);
   end if;
   if v_evidence is not null then
     update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
@@ -168,7 +159,7 @@ begin
       verdict := 'page';
       rule := 'guard_failed';
       if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
-        perform private.log_rollout(r, p_now, 'paged', format('the guard failed: %s (%s)', sqlerrm, sqlstate), verdict, rule);
+        perform private.log_rollout(r, p_now, 'paged', jsonb_build_object('error', sqlerrm, 'sqlstate', sqlstate), verdict, rule);
       end if;
     end;
     if verdict is not null then

@@ -254,7 +254,7 @@ language sql stable set search_path = '' as $$
     from public.settings_history h cross join lateral private.setting_change(h.before, h.after) s
     order by h.changed_at desc limit p_limit)
     union all
-    (select e.at, 'rollout', r.flag_key, e.kind, jsonb_build_object('message', e.message), e.actor, coalesce(e.reason, e.rule)
+    (select e.at, 'rollout', r.flag_key, e.kind, jsonb_build_object('rule', e.rule, 'verdict', e.verdict, 'figures', e.figures), e.actor, coalesce(e.reason, e.rule)
     from public.rollout_events e join public.rollouts r on r.id = e.rollout_id
     where e.kind <> 'checked' order by e.id desc limit p_limit)
     union all

@@ -132,8 +132,9 @@ export const FILL: Record<string, string> = {
       roll_back_when) values
       ('00000000-0000-7000-8000-000000000b01', 1, 'everybody', 100, 60, 100, '{}', '{"error_rate_above": 0.01}')`,
   "public.rollout_events": `
-    insert into public.rollout_events (id, rollout_id, at, kind, stage, message, rollout_version) values
-      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0, 'made', 1)`,
+    insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version) values
+      ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0,
+        '{"flag": "deeplinks.enabled", "plan": "custom"}', 1)`,
   "public.notification_endpoints": `
     insert into public.notification_endpoints (id, name, kind, host, events) values
       ('00000000-0000-7000-8000-000000000b03', 'incidents', 'slack', 'hooks.example.com', '{paged}')`,

@@ -51,7 +51,7 @@ export interface RolloutEvent {
   stage: number;
   verdict: string | null;
   rule: string | null;
-  message: string;
+  figures: Record<string, unknown>;
   evidence: unknown;
   actor: string;
   reason: string | null;
@@ -93,7 +93,7 @@ export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Ref
   return useRows<RolloutEvent>(
     ["rollout_events", { id }],
     (client) =>
-      client.from("rollout_events").select("id,at,kind,stage,verdict,rule,message,evidence,actor,reason").eq(
+      client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,evidence,actor,reason").eq(
         "rollout_id",
         id,
       )

@@ -11,5 +11,5 @@ drop function private.recent_traffic(text, integer, timestamptz);
 drop function private.advance_rollouts(timestamptz);
 drop function private.guard_rollout(uuid, timestamptz);
 drop function private.guard_by_hand(public.rollouts, public.settings, timestamptz);
-drop function private.hold_message(text, jsonb, jsonb);
-drop function private.alarm_message(text, text, jsonb);
+drop function private.hold_figures(text, jsonb, jsonb);
+drop function private.alarm_figures(text, jsonb);

@@ -2,6 +2,7 @@
 import { Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import type { UseQueryResult } from "@tanstack/react-query";
+import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts";
 import { replay, type Replayed } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
 import type { Refusal } from "../../data/refusal.ts";
@@ -48,14 +49,14 @@ export function Events({ of }: { of: UseQueryResult<RolloutEvent[], Refusal> }) 
 function Event({ event, replayed }: { event: RolloutEvent; replayed: Replayed | undefined }) {
   const name = useNames();
   const [opened, { toggle }] = useDisclosure();
-  const { kind, at, message, actor, reason, evidence, rule } = event;
+  const { kind, at, actor, reason, evidence, rule } = event;
   return (
     <li>
       <Group justify="space-between" align="flex-start" wrap="nowrap">
         <div style={{ minWidth: 0 }}>
           <Group gap="xs">
             <State tone={TONES[kind] ?? "plain"}>{kind.replace("_", " ")}</State>
-            <Text size="sm" component="span" style={{ overflowWrap: "anywhere" }}>{message}</Text>
+            <Text size="sm" component="span" style={{ overflowWrap: "anywhere" }}>{eventInWords(event)}</Text>
           </Group>
           <Text size="xs" c="dimmed" component="div" mt={4}>
             <Time at={at} /> by {rule && rule !== "by_hand" ? "the guard" : name(actor)}

@@ -1,6 +1,7 @@
 /** One rollout: where it stands, what the guard sees, what can be done, what happened. */
 import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
+import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";
 import {
   type Rollout,
   type Stage,
@@ -48,6 +49,7 @@ function Details(
   const events = useRolloutEvents(rollout.id);
   const [words, tone] = STATES[rollout.state];
   const stage = stages?.find(({ position }) => position === rollout.stage);
+  const rolledBack = events.data?.find(({ kind }) => kind === "rolled_back");
   return (
     <Page
       title={rollout.flag_key}
@@ -70,9 +72,7 @@ function Details(
       </Paper>
       {rollout.state === "rolled_back" && (
         <Alert color="red" icon={<Icon name="undo" />} title="Rolled back: the flag is off">
-          {events.data?.find(({ kind }) =>
-            kind === "rolled_back"
-          )?.message}
+          {rolledBack && eventInWords(rolledBack)}
         </Alert>
       )}
       {stages ? <Stages rollout={rollout} stages={stages} /> : <Loading rows={2} />}

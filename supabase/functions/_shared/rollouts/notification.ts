@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { adviceInWords } from "../contract/words/rollouts.ts";
+import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
 
 /** What happened, as the table `notifications` keeps it. */
-export interface Told {
-  kind: string;
+export interface Told extends EventFacts {
   /** ISO time. */
   at: string;
   event_id: string;
@@ -17,16 +16,14 @@ export interface Told {
   plan: string;
   state: string;
   stage: { position: number; name: string; percentage: number } | null;
-  verdict: string | null;
-  rule: string | null;
-  message: string;
   actor: string;
   reason: string | null;
 }
 
 /** The body for an endpoint of this kind. */
 export function bodyOf(endpoint: "webhook" | "slack", told: Told): WebhookEvent | SlackText {
-  const { kind, at, message, ...facts } = told;
+  const { kind, at, figures: _, ...facts } = told;
+  const message = eventInWords(told);
   const what_to_do = adviceInWords(told);
   return endpoint === "slack"
     ? { text: escaped(`${facts.flag}: ${message}\n${what_to_do}`) }

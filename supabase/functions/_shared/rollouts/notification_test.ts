@@ -12,7 +12,7 @@ const TOLD: Told = {
   stage: { position: 1, name: "us & <b>", percentage: 12.5 },
   verdict: null,
   rule: null,
-  message: "the rollout by the plan custom began with us & <b> (12.5 %)",
+  figures: { plan: "custom", stage: "us & <b>", percentage: 12.5 },
   actor: "postgres",
   reason: "launch",
 };

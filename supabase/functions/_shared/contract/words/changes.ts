@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type EventFacts, eventInWords } from "./rollouts.ts";
 
 /** One change, as the SQL function `overview` tells it. */
 export interface Change {
@@ -46,9 +47,14 @@ function onOff(words: string): Words {
   return ({ active }) => active === false ? `${words}, is off` : words;
 }
 
+/** What the figures of a rollout's change are. */
+function eventOf(kind: string, figures: Change["figures"]): EventFacts {
+  return { kind, ...figures as unknown as Omit<EventFacts, "kind"> };
+}
+
 /** A change in words. A kind or a change that this version does not know is shown as it is. */
 export function changeInWords({ kind, name, change, figures }: Change): string {
-  if (kind === "rollout") return `${name} ${change}: ${figures.message}`;
+  if (kind === "rollout") return `${name} ${change}: ${eventInWords(eventOf(change, figures))}`;
   if (kind === "rollback") {
     return `level ${figures.level}: ${name}${change === "not_verified" ? ", not verified" : ""}`;
   }

@@ -10,6 +10,99 @@ export interface EventCode {
   rule: string | null;
 }
 
+/** What of it says what happened; a row of `rollout_events` has it. */
+export interface EventFacts extends EventCode {
+  verdict: string | null;
+  /** Names, numbers and limits that belong to it. */
+  figures: Readonly<Record<string, unknown>>;
+}
+
+type Words = (event: EventFacts) => string;
+
+const EVENTS: Readonly<Record<string, Words>> = {
+  created: ({ figures: { flag, plan } }) => `a rollout of ${flag} by the plan ${plan} was made`,
+  started: ({ figures: { plan, stage, percentage } }) =>
+    `the rollout by the plan ${plan} began with ${stage} (${percent(percentage)})`,
+  advanced: ({ figures: { stage, percentage, paused } }) =>
+    `${stage} (${percent(percentage)}) began${paused === true ? ", and it stays paused" : ""}`,
+  held: (event) => `the stage has lasted long enough, but ${byRule(HOLDS, event)}`,
+  checked: ({ rule }) => `holds: ${rule}`,
+  paged: (event) => byRule(PAGES, event),
+  paused: ({ figures: { stage } }) => `paused at ${stage}`,
+  resumed: ({ figures: { stage } }) => `resumed: ${stage} begins anew`,
+  rolled_back: (event) => byRule(ROLLED_BACK, event),
+  completed: ({ figures: { early } }) => `completed${early === true ? " by hand" : ""}: on for everybody`,
+};
+
+const HOLDS: Readonly<Record<string, Words>> = {
+  no_data: () => "nobody has met the feature lately",
+  samples: ({ figures: { n, min_samples } }) => `there are ${n} outcomes of ${min_samples}`,
+  error_rate: ({ figures: { failed, n, error_rate } }) =>
+    `${failed} of ${n} failed, which is not surely below ${percentOf(error_rate)}`,
+  p95: ({ figures: { late, timed, p95_ms } }) =>
+    `${late} of ${timed} took longer than ${p95_ms} ms, which is not surely below 5 %`,
+};
+
+const ALARMS: Readonly<Record<string, Words>> = {
+  error_rate_relative: (event) => `more fail with the flag on than without it${whose(event)}`,
+  error_rate_plain: (event) =>
+    `more than ${percentOf(event.figures.error_rate)} failed within ${event.figures.minutes} minutes${
+      whose(event)
+    }`,
+  error_rate_absolute: (event) => `more than ${percentOf(event.figures.error_rate)} fail${whose(event)}`,
+  error_rate_unclear: ({ figures: { error_rate } }) =>
+    `more than ${percentOf(error_rate)} fail with the flag on, and it is not clear whether it is the flag`,
+  p95_relative: (event) =>
+    `more take longer than ${event.figures.p95_ms} ms with the flag on than without it${whose(event)}`,
+  p95_absolute: (event) => `the p95 is above ${event.figures.p95_ms} ms${whose(event)}`,
+  p95_unclear: ({ figures: { p95_ms } }) =>
+    `the p95 is above ${p95_ms} ms with the flag on, and it is not clear whether it is the flag`,
+  mean_plain: (event) =>
+    `the mean was above ${event.figures.mean_ms} ms for ${event.figures.minutes} minutes${whose(event)}`,
+};
+
+const PAGES: Readonly<Record<string, Words>> = {
+  ...ALARMS,
+  overdue: ({ figures: { stage, overdue_minutes } }) =>
+    `${stage} has lasted longer than ${+(Number(overdue_minutes) / 60).toFixed(2)} hours`,
+  flag_changed_by_hand: ({ figures: { set_to, percentage } }) =>
+    `paused: the flag was set to ${
+      set_to === null ? "its targets alone" : percent(set_to)
+    } by hand, the stage has ${percent(percentage)}`,
+  guard_failed: ({ figures: { error, sqlstate } }) => `the guard failed: ${error} (${sqlstate})`,
+};
+
+const ROLLED_BACK: Readonly<Record<string, Words>> = {
+  ...ALARMS,
+  by_hand: () => "rolled back by hand: the flag is off",
+  flag_off_by_hand: () => "rolled back: the flag was turned off by hand",
+};
+
+/** Whose fault an alarm is, and what came of it. */
+function whose({ verdict }: EventFacts): string {
+  return verdict === "page"
+    ? ", with the flag and without it: a shared incident, the flag is not to blame"
+    : ": the flag is off";
+}
+
+function byRule(words: Readonly<Record<string, Words>>, event: EventFacts): string {
+  return words[event.rule ?? ""]?.(event) ?? event.rule ?? event.kind;
+}
+
+function percent(value: unknown): string {
+  return `${Number(value)} %`;
+}
+
+/** A share of 1, without what binary fractions add: 0.07 is 7 %. */
+function percentOf(share: unknown): string {
+  return percent(+(Number(share) * 100).toPrecision(12));
+}
+
+/** What happened. A kind or rule that this version does not know is shown as it is. */
+export function eventInWords(event: EventFacts): string {
+  return EVENTS[event.kind]?.(event) ?? event.kind;
+}
+
 const ADVICE: Readonly<Record<string, (rule: string | null) => string>> = {
   started: () =>
     "Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.",

@@ -1,5 +1,165 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { adviceInWords } from "./rollouts.ts";
+import { adviceInWords, type EventFacts, eventInWords } from "./rollouts.ts";
+
+const SHARED = ", with the flag and without it: a shared incident, the flag is not to blame";
+
+/** Kind, rule, verdict, figures, what happened. */
+const EVENTS: [string, string | null, string | null, EventFacts["figures"], string][] = [
+  [
+    "created",
+    null,
+    null,
+    { flag: "a.enabled", plan: "canary" },
+    "a rollout of a.enabled by the plan canary was made",
+  ],
+  [
+    "started",
+    null,
+    null,
+    { plan: "canary", stage: "beta", percentage: 12.5 },
+    "the rollout by the plan canary began with beta (12.5 %)",
+  ],
+  [
+    "advanced",
+    "criteria_met",
+    "advance",
+    { stage: "beta", percentage: 10, paused: false },
+    "beta (10 %) began",
+  ],
+  [
+    "advanced",
+    "by_hand",
+    null,
+    { stage: "beta", percentage: 10, paused: true },
+    "beta (10 %) began, and it stays paused",
+  ],
+  ["paused", null, null, { stage: "beta" }, "paused at beta"],
+  ["resumed", null, null, { stage: "beta" }, "resumed: beta begins anew"],
+  ["completed", "criteria_met", "advance", {}, "completed: on for everybody"],
+  ["completed", "by_hand", null, { early: true }, "completed by hand: on for everybody"],
+  ["rolled_back", "by_hand", null, {}, "rolled back by hand: the flag is off"],
+  ["rolled_back", "flag_off_by_hand", null, {}, "rolled back: the flag was turned off by hand"],
+  [
+    "rolled_back",
+    "error_rate_relative",
+    "roll_back",
+    {},
+    "more fail with the flag on than without it: the flag is off",
+  ],
+  [
+    "rolled_back",
+    "p95_relative",
+    "roll_back",
+    { p95_ms: 1000 },
+    "more take longer than 1000 ms with the flag on than without it: the flag is off",
+  ],
+  [
+    "rolled_back",
+    "error_rate_plain",
+    "roll_back",
+    { error_rate: 0.005, minutes: 5 },
+    "more than 0.5 % failed within 5 minutes: the flag is off",
+  ],
+  [
+    "paged",
+    "mean_plain",
+    "page",
+    { mean_ms: 500, minutes: 5 },
+    `the mean was above 500 ms for 5 minutes${SHARED}`,
+  ],
+  [
+    "rolled_back",
+    "error_rate_absolute",
+    "roll_back",
+    { error_rate: 0.07 },
+    "more than 7 % fail: the flag is off",
+  ],
+  ["paged", "error_rate_absolute", "page", { error_rate: 0.02 }, `more than 2 % fail${SHARED}`],
+  [
+    "paged",
+    "error_rate_unclear",
+    "page",
+    { error_rate: 0.02 },
+    "more than 2 % fail with the flag on, and it is not clear whether it is the flag",
+  ],
+  ["paged", "p95_absolute", "page", { p95_ms: 400 }, `the p95 is above 400 ms${SHARED}`],
+  [
+    "paged",
+    "p95_unclear",
+    "page",
+    { p95_ms: 400 },
+    "the p95 is above 400 ms with the flag on, and it is not clear whether it is the flag",
+  ],
+  [
+    "paged",
+    "overdue",
+    "page",
+    { stage: "25 %", overdue_minutes: 4320 },
+    "25 % has lasted longer than 72 hours",
+  ],
+  [
+    "paged",
+    "overdue",
+    "page",
+    { stage: "25 %", overdue_minutes: 200 },
+    "25 % has lasted longer than 3.33 hours",
+  ],
+  [
+    "paged",
+    "flag_changed_by_hand",
+    "page",
+    { set_to: 75, percentage: 25 },
+    "paused: the flag was set to 75 % by hand, the stage has 25 %",
+  ],
+  [
+    "paged",
+    "flag_changed_by_hand",
+    "page",
+    { set_to: null, percentage: 25 },
+    "paused: the flag was set to its targets alone by hand, the stage has 25 %",
+  ],
+  [
+    "paged",
+    "guard_failed",
+    "page",
+    { error: "division by zero", sqlstate: "22012" },
+    "the guard failed: division by zero (22012)",
+  ],
+  ["held", "no_data", "hold", {}, "the stage has lasted long enough, but nobody has met the feature lately"],
+  [
+    "held",
+    "samples",
+    "hold",
+    { n: 12, min_samples: 300 },
+    "the stage has lasted long enough, but there are 12 outcomes of 300",
+  ],
+  [
+    "held",
+    "error_rate",
+    "hold",
+    { failed: 3, n: 400, error_rate: 0.005 },
+    "the stage has lasted long enough, but 3 of 400 failed, which is not surely below 0.5 %",
+  ],
+  [
+    "held",
+    "p95",
+    "hold",
+    { late: 20, timed: 390, p95_ms: 400 },
+    "the stage has lasted long enough, but 20 of 390 took longer than 400 ms, which is not surely below 5 %",
+  ],
+  ["checked", "hold_time", "hold", {}, "holds: hold_time"],
+];
+for (const [kind, rule, verdict, figures, words] of EVENTS) {
+  Deno.test(`eventInWords(): ${words}`, () => {
+    assertEquals(eventInWords({ kind, rule, verdict, figures }), words);
+  });
+}
+
+Deno.test("eventInWords(): what a newer database tells is shown as it is", () => {
+  const newer = { verdict: null, figures: {} };
+  assertEquals(eventInWords({ ...newer, kind: "eclipsed", rule: null }), "eclipsed");
+  assertEquals(eventInWords({ ...newer, kind: "paged", rule: "moon_phase" }), "moon_phase");
+});
 
 /** Kind, rule, how the advice begins. */
 const ADVICE: [string, string | null, RegExp][] = [
