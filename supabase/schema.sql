@@ -2559,7 +2559,7 @@ grant execute on function public.get_links(p_codes text[], p_ahead integer) to s
 
 -- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
 -- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
--- why}]}. For secret keys.
+-- because, figures}]}. For secret keys.
 CREATE OR REPLACE FUNCTION public.health()
  RETURNS jsonb
  LANGUAGE sql
@@ -3069,10 +3069,10 @@ begin
 end $function$;
 grant execute on function public.move_route(p_id uuid, p_version integer, p_before uuid) to authenticated, service_role;
 
--- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, why}], per_minute:
--- [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries,
--- outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}],
--- changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.
+-- Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}],
+-- per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted,
+-- deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name,
+-- percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.overview(p_minutes integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5233,8 +5233,8 @@ CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
 AS $function$
   select jsonb_build_object('component', 'clock',
     'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'why', case when t.has_run then 'last ran ' || t.age || ' s ago'
-      when t.age <= 150 then 'starting: installed ' || t.age || ' s ago' else 'has never run' end)
+    'because', case when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
+    'figures', jsonb_build_object('seconds', t.age))
   from (
     select r.last_at is not null as has_run,
       greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
@@ -5313,18 +5313,21 @@ CREATE OR REPLACE FUNCTION private.config_health()
 AS $function$
   select jsonb_build_object('component', 'config',
     'status', case when c.faults is null then 'healthy' else 'degraded' end,
-    'why', coalesce(c.faults, format('revision %s', (select r.revision from private.config_revision r))))
+    'because', case when c.faults is null then 'revision' else 'faults' end,
+    'figures', case when c.faults is null
+      then jsonb_build_object('revision', (select r.revision from private.config_revision r))
+      else jsonb_build_object('faults', c.faults) end)
   from (
-    select string_agg(f.fault, ', ') as faults
+    select jsonb_agg(f.fault) as faults
     from (values
       (not exists (select from public.routes r
           join public.route_destinations rd on rd.route_id = r.id
           join public.destinations d on d.id = rd.destination_id and d.state = 'active' where r.active),
-        'no active route leads to an active destination'),
+        'no_route'),
       (not exists (select from public.settings s where s.key = 'wa_router.enabled' and s.value = 'true'),
-        'wa_router.enabled is off: messages are stored and wait'),
+        'router_off'),
       (not exists (select from public.settings s where s.key = 'wa_send.enabled' and s.value = 'true'),
-        'wa_send.enabled is off: nothing is sent')
+        'send_off')
     ) as f (holds, fault) where f.holds
   ) c
 $function$;
@@ -5422,7 +5425,7 @@ CREATE OR REPLACE FUNCTION private.database_health()
 AS $function$
   select jsonb_build_object('component', 'database',
     'status', case when c.used < 0.9 * c.most then 'healthy' else 'degraded' end,
-    'why', format('answers; %s of %s connections in use', c.used, c.most))
+    'because', 'connections', 'figures', jsonb_build_object('used', c.used, 'most', c.most))
   from (
     select (select sum(d.numbackends) from pg_catalog.pg_stat_database d) as used,
       current_setting('max_connections')::integer as most
@@ -5979,11 +5982,11 @@ AS $function$
       when bool_or(f.failed >= 5 and f.failed >= 0.5 * f.n) then 'down'
       when bool_or(f.n >= 3 and f.failed >= 0.01 * f.n) then 'degraded'
       else 'healthy' end,
-    'why', coalesce(
-      'failed in 10 minutes: ' || string_agg(
-        format('%s %s of %s requests (%s %%)', f.name, f.failed, f.n, round(100 * f.failed / f.n, 1)::real),
-        ', ' order by f.failed / f.n desc, f.name) filter (where f.failed > 0),
-      format('0 of %s requests failed in 10 minutes', coalesce(sum(f.n), 0))))
+    'because', case when bool_or(f.failed > 0) then 'failing' else 'answering' end,
+    'figures', case when bool_or(f.failed > 0)
+      then jsonb_build_object('functions', jsonb_agg(jsonb_build_object('name', f.name, 'failed', f.failed, 'requests', f.n)
+        order by f.failed / f.n desc, f.name) filter (where f.failed > 0))
+      else jsonb_build_object('requests', coalesce(sum(f.n), 0)) end)
   from (
     select split_part(m.label, ' ', 1) as name, sum(m.n) as n,
       coalesce(sum(m.n) filter (where split_part(m.label, ' ', 2) like '5%'), 0) as failed
@@ -6080,8 +6083,8 @@ CREATE OR REPLACE FUNCTION private.graph_health(p_now timestamp with time zone)
 AS $function$
   select jsonb_build_object('component', 'graph',
     'status', case when g.failed = 0 then 'healthy' when g.sent > 0 then 'degraded' when g.failed < 3 then 'degraded' else 'down' end,
-    'why', format('%s of %s calls failed in 15 minutes; last success %s', g.failed, g.sent + g.failed,
-      coalesce(round(extract(epoch from p_now - g.last_success)) || ' s ago', 'not known')),
+    'because', 'calls', 'figures', jsonb_build_object('failed', g.failed, 'calls', g.sent + g.failed,
+      'success_seconds', round(extract(epoch from p_now - g.last_success))),
     'last_success', g.last_success)
   from (
     select coalesce(sum(m.n) filter (where m.minute > '-infinity' and m.label = 'sent'), 0) as sent,
@@ -6593,7 +6596,7 @@ AS $function$
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
 
--- Every component as {component, status: healthy | degraded | down, why}.
+-- Every component as {component, status: healthy | degraded | down, because, figures}.
 CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -7463,14 +7466,13 @@ CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
 AS $function$
   select jsonb_build_object('component', 'queue',
     'status', case when q.overdue >= 600 then 'down' when q.overdue >= 60 or q.stopped is not null then 'degraded' else 'healthy' end,
-    'why', case
-      when q.overdue >= 60 then format('something has been due for %s s and is not taken', q.overdue)
-      when q.stopped is not null then q.stopped
-      else 'nothing is overdue' end)
+    'because', case when q.overdue >= 60 then 'overdue' when q.stopped is not null then 'stopped' else 'taken' end,
+    'figures', case when q.overdue >= 60 then jsonb_build_object('seconds', q.overdue)
+      when q.stopped is not null then jsonb_build_object('destinations', q.stopped) else '{}' end)
   from (
     select private.overdue_seconds(p_now) as overdue, (
-      select string_agg(format('%s %s', d.name, case when d.state = 'paused' then 'is paused' else 'keeps failing: its circuit is open' end),
-        ', ' order by d.name)
+      select jsonb_agg(jsonb_build_object('name', d.name,
+        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
       from public.destinations d
       where (d.state = 'paused' or d.circuit_open_until is not null)
         and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped

@@ -1,6 +1,7 @@
 /** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
+import { healthInWords, type HealthPart } from "../../supabase/functions/_shared/contract/words/health.ts";
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";
@@ -15,7 +16,7 @@ async function overview(sql: Sql, minutes = 60, now = NOW): Promise<Json> {
   return overview;
 }
 
-async function health(sql: Sql, component: string, now = NOW): Promise<{ status: string; why: string }> {
+async function health(sql: Sql, component: string, now = NOW): Promise<HealthPart> {
   return (await overview(sql, 1, now)).health.find((one: Json) => one.component === component);
 }
 
@@ -169,7 +170,7 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
       ["config", "degraded"],
     ],
   );
-  for (const { why } of health) assert(why.length > 0);
+  for (const { why } of healthInWords(health)) assert(why.includes(" ") && !/undefined|null/.test(why), why);
   assertEquals({ functions, dead_letters, rollouts }, { functions: [], dead_letters: 0, rollouts: [] });
   const nothing = { n: 0, oldest_seconds: null };
   assertEquals(queue, { unrouted: { ...nothing, held: 0 }, deliveries: nothing, outbound: nothing });
@@ -179,36 +180,35 @@ const installed = (sql: Sql, at: string) => sql`update private.config_revision s
 
 databaseTest("health: the clock by its last run, or by how long there was none", async (sql) => {
   await installed(sql, "2026-11-22 03:00Z");
-  const young = { component: "clock", status: "healthy", why: "starting: installed 120 s ago" } as Json;
-  assertEquals(await health(sql, "clock", "2026-11-22 03:02Z"), young);
-  const late = { component: "clock", status: "degraded", why: "has never run" } as Json;
-  assertEquals(await health(sql, "clock", "2026-11-22 03:03Z"), late);
-  assertEquals(await health(sql, "clock", "2026-11-22 03:11Z"), { ...late, status: "down" });
+  const clock = async (now: string) => {
+    const { status, because, figures } = await health(sql, "clock", now);
+    return [status, because, figures.seconds];
+  };
+  assertEquals(await clock("2026-11-22 03:02Z"), ["healthy", "starting", 120]);
+  assertEquals(await clock("2026-11-22 03:03Z"), ["degraded", "never", 180]);
+  assertEquals(await clock("2026-11-22 03:11Z"), ["down", "never", 660]);
   await sql`select private.sample_minutes('2026-11-22 02:59:40Z')`;
   assertEquals((await health(sql, "clock")).status, "healthy");
   assertEquals((await health(sql, "clock", "2026-11-22 03:03Z")).status, "degraded");
-  assertEquals(await health(sql, "clock", "2026-11-22 04:59:40Z"), {
-    component: "clock",
-    status: "down",
-    why: "last ran 7200 s ago",
-  } as Json);
+  assertEquals(await clock("2026-11-22 04:59:40Z"), ["down", "ran", 7200]);
 });
 
 databaseTest("health: the worst function decides, by its own share", async (sql) => {
   const functions = async () => {
-    const { status, why } = await health(sql, "functions");
-    return [status, why];
+    const { status, because, figures } = await health(sql, "functions");
+    return [status, because, because === "failing" ? figures.functions : figures.requests];
   };
-  assertEquals(await functions(), ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  assertEquals(await functions(), ["healthy", "answering", 0]);
   await measured(sql, NOW, "request", "wa-router 202", 5, 600);
   await measured(sql, NOW, "request", "deeplinks 401", 5, 9);
-  assertEquals(await functions(), ["healthy", "0 of 609 requests failed in 10 minutes"]);
+  assertEquals(await functions(), ["healthy", "answering", 609]);
   await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
   assertEquals((await functions())[0], "healthy", "two are too few to tell");
   await measured(sql, NOW, "request", "wa-webhook 503", 5, 1);
   assertEquals(await functions(), [
     "degraded",
-    "failed in 10 minutes: wa-webhook 3 of 3 requests (100 %)",
+    "failing",
+    [{ name: "wa-webhook", failed: 3, requests: 3 }],
   ]);
   await measured(sql, NOW, "request", "wa-webhook 500", 5, 2);
   assertEquals((await functions())[0], "down", "all fail on a quiet night");
@@ -216,7 +216,8 @@ databaseTest("health: the worst function decides, by its own share", async (sql)
   await measured(sql, NOW, "request", "deeplinks 503", 5, 3);
   assertEquals(await functions(), [
     "degraded",
-    "failed in 10 minutes: deeplinks 3 of 12 requests (25 %), wa-webhook 5 of 200 requests (2.5 %)",
+    "failing",
+    [{ name: "deeplinks", failed: 3, requests: 12 }, { name: "wa-webhook", failed: 5, requests: 200 }],
   ]);
   await measured(sql, NOW, "request", "wa-webhook 200", 5, 1000);
   await measured(sql, NOW, "request", "deeplinks 302", 5, 1000);
@@ -226,8 +227,8 @@ databaseTest("health: the worst function decides, by its own share", async (sql)
 
 databaseTest("health: what a kill switch refuses is no failure, in no figure", async (sql) => {
   await measured(sql, NOW, "request", "wa-send disabled", 1, 50);
-  const { status, why } = await health(sql, "functions");
-  assertEquals([status, why], ["healthy", "0 of 0 requests failed in 10 minutes"]);
+  const { status, because, figures } = await health(sql, "functions");
+  assertEquals([status, because, figures], ["healthy", "answering", { requests: 0 }]);
   const { functions } = await overview(sql);
   assertEquals(functions.map(({ name, requests, errors }: Json) => ({ name, requests, errors })), [
     { name: "wa-send", requests: 50, errors: 0 },
@@ -240,9 +241,10 @@ databaseTest("health: the Graph API by what it took", async (sql) => {
   await measured(sql, NOW, "graph", "sent", 100, 1);
   assertEquals((await health(sql, "graph")).status, "degraded");
   const later = await health(sql, "graph", "2026-11-22 04:00:30Z");
-  assertEquals([later.status, later.why], [
+  assertEquals([later.status, later.because, later.figures], [
     "healthy",
-    "0 of 0 calls failed in 15 minutes; last success 3600 s ago",
+    "calls",
+    { failed: 0, calls: 0, success_seconds: 3600 },
   ]);
 });
 
@@ -259,9 +261,15 @@ databaseTest("health: the queue, by what is due and not taken", async (sql) => {
   assertEquals((await health(sql, "queue")).status, "down");
   await sql`update public.destinations set state = 'paused'`;
   const paused = await health(sql, "queue");
-  assertEquals([paused.status, paused.why], ["degraded", "demo is paused"]);
+  assertEquals([paused.status, paused.because, paused.figures], [
+    "degraded",
+    "stopped",
+    { destinations: [{ name: "demo", state: "paused" }] },
+  ]);
   await sql`update public.destinations set state = 'active', circuit_open_until = '2026-11-22 03:01Z'`;
-  assertEquals((await health(sql, "queue")).why, "demo keeps failing: its circuit is open");
+  assertEquals((await health(sql, "queue")).figures, {
+    destinations: [{ name: "demo", state: "circuit_open" }],
+  });
   await sql`update public.conversations set unrouted_since = '2026-11-22 02:00Z'`;
   assertEquals((await health(sql, "queue")).status, "down");
   await sql`update public.conversations set held_revision = 1`;

@@ -33,7 +33,7 @@ export function misfit(
   return has !== null && has < needs ? "schema_outdated" : undefined;
 }
 
-/** What the SQL function `health` gives. */
+/** What the SQL function `health` gives, with its components in words. */
 export interface Found extends Schema {
   at: string;
   revision: number;

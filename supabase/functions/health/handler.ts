@@ -16,6 +16,7 @@ import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
+import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { type Found, judge, misfit, type Schema, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
@@ -94,8 +95,12 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
     requireKey(headers);
     const began = now();
     const [found] = await Promise.all([
-      call<Found>("health", {}, { timeoutMs: 5000 }).then(
-        (found) => ({ found, cause: undefined, latencyMs: now() - began }),
+      call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(
+        (answer) => ({
+          found: { ...answer, components: healthInWords(answer.components) },
+          cause: undefined,
+          latencyMs: now() - began,
+        }),
         (cause: unknown) => ({ found: undefined, cause, latencyMs: now() - began }),
       ),
       // Without a configuration its age tells.

@@ -1,9 +1,10 @@
 /** What overview() answers; see its comment in the database. */
+import type { HealthPart } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import type { Change } from "../../../../supabase/functions/_shared/contract/words/changes.ts";
 
 export interface OverviewData {
   at: string;
-  health: Component[];
+  health: HealthPart[];
   per_minute: { minute: string; in: number; out: number }[];
   functions: FunctionFigures[];
   queue: Record<
@@ -15,6 +16,7 @@ export interface OverviewData {
   changes: Change[];
 }
 
+/** A part of `health`, in words. */
 export interface Component {
   component: string;
   status: "healthy" | "degraded" | "down";

@@ -1,5 +1,6 @@
 /** How things stand, in five seconds; and what can be stopped, in ten. */
 import { Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
+import { healthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../shell/location.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -46,7 +47,7 @@ export default function Overview() {
         {(data) => (
           <Stack gap="md" className={classes.body}>
             <KillSwitches off={off} />
-            <Health health={withSwitches(data.health, off)} />
+            <Health health={withSwitches(healthInWords(data.health), off)} />
             <Numbers data={data} />
             <Waiting />
             <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" className={classes.controls}>

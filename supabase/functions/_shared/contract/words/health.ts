@@ -1,0 +1,93 @@
+/**
+ * Why a part of the installation does as it does, in sentences.
+ *
+ * @module
+ */
+
+/** One part, as the SQL functions `health` and `overview` tell it. Further members are figures that are shown as they are. */
+export interface HealthPart {
+  component: string;
+  status: "healthy" | "degraded" | "down";
+  /** See {@linkcode healthInWords}. */
+  because: string;
+  /** What belongs to that. */
+  figures: Readonly<Record<string, unknown>>;
+  [figure: string]: unknown;
+}
+
+/** The same in words. */
+export interface HealthInWords {
+  component: string;
+  status: "healthy" | "degraded" | "down";
+  why: string;
+  [figure: string]: unknown;
+}
+
+interface Failing {
+  name: string;
+  failed: number;
+  requests: number;
+}
+interface Stopped {
+  name: string;
+  state: "paused" | "circuit_open" | string;
+}
+
+const STOPPED: Readonly<Record<string, string>> = {
+  paused: "is paused",
+  circuit_open: "keeps failing: its circuit is open",
+};
+
+const FAULTS: Readonly<Record<string, string>> = {
+  no_route: "no active route leads to an active destination",
+  router_off: "wa_router.enabled is off: messages are stored and wait",
+  send_off: "wa_send.enabled is off: nothing is sent",
+};
+
+/** By component and code. */
+const REASONS: Readonly<
+  Record<string, Readonly<Record<string, (figures: HealthPart["figures"]) => string>>>
+> = {
+  database: {
+    connections: ({ used, most }) => `answers; ${used} of ${most} connections in use`,
+  },
+  queue: {
+    overdue: ({ seconds }) => `something has been due for ${seconds} s and is not taken`,
+    stopped: ({ destinations }) =>
+      (destinations as Stopped[]).map(({ name, state }) => `${name} ${STOPPED[state] ?? state}`).join(", "),
+    taken: () => "nothing is overdue",
+  },
+  clock: {
+    ran: ({ seconds }) => `last ran ${seconds} s ago`,
+    starting: ({ seconds }) => `starting: installed ${seconds} s ago`,
+    never: () => "has never run",
+  },
+  graph: {
+    calls: ({ failed, calls, success_seconds }) =>
+      `${failed} of ${calls} calls failed in 15 minutes; last success ${
+        success_seconds === null ? "not known" : `${success_seconds} s ago`
+      }`,
+  },
+  functions: {
+    failing: ({ functions }) => `failed in 10 minutes: ${(functions as Failing[]).map(failing).join(", ")}`,
+    answering: ({ requests }) => `0 of ${requests} requests failed in 10 minutes`,
+  },
+  config: {
+    faults: ({ faults }) => (faults as string[]).map((fault) => FAULTS[fault] ?? fault).join(", "),
+    revision: ({ revision }) => `revision ${revision}`,
+  },
+};
+
+function failing({ name, failed, requests }: Failing): string {
+  return `${name} ${failed} of ${requests} requests (${Math.round(1000 * failed / requests) / 10} %)`;
+}
+
+/** Each part with why. A code that this version does not know is shown as it is. */
+export function healthInWords(parts: readonly HealthPart[]): HealthInWords[] {
+  return parts.map(({ component, status, because, figures, ...shown }) => ({
+    component,
+    status,
+    why: REASONS[component]?.[because]?.(figures) ?? because,
+    ...shown,
+  }));
+}

@@ -1,0 +1,75 @@
+import { assertEquals } from "@std/assert";
+import { healthInWords, type HealthPart } from "./health.ts";
+
+const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [
+  ["database", "connections", { used: 7, most: 100 }, "answers; 7 of 100 connections in use"],
+  ["queue", "overdue", { seconds: 75 }, "something has been due for 75 s and is not taken"],
+  [
+    "queue",
+    "stopped",
+    { destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }] },
+    "crm is paused, erp keeps failing: its circuit is open",
+  ],
+  ["queue", "taken", {}, "nothing is overdue"],
+  ["clock", "ran", { seconds: 40 }, "last ran 40 s ago"],
+  ["clock", "starting", { seconds: 120 }, "starting: installed 120 s ago"],
+  ["clock", "never", { seconds: 200 }, "has never run"],
+  [
+    "graph",
+    "calls",
+    { failed: 1, calls: 9, success_seconds: 3600 },
+    "1 of 9 calls failed in 15 minutes; last success 3600 s ago",
+  ],
+  [
+    "graph",
+    "calls",
+    { failed: 0, calls: 0, success_seconds: null },
+    "0 of 0 calls failed in 15 minutes; last success not known",
+  ],
+  [
+    "functions",
+    "failing",
+    {
+      functions: [
+        { name: "deeplinks", failed: 3, requests: 12 },
+        { name: "wa-send", failed: 7, requests: 2000 },
+        { name: "flags", failed: 3, requests: 3 },
+      ],
+    },
+    "failed in 10 minutes: deeplinks 3 of 12 requests (25 %), wa-send 7 of 2000 requests (0.4 %), flags 3 of 3 requests (100 %)",
+  ],
+  ["functions", "answering", { requests: 609 }, "0 of 609 requests failed in 10 minutes"],
+  [
+    "config",
+    "faults",
+    { faults: ["no_route", "router_off", "send_off"] },
+    "no active route leads to an active destination, wa_router.enabled is off: messages are stored and wait, wa_send.enabled is off: nothing is sent",
+  ],
+  ["config", "revision", { revision: 7 }, "revision 7"],
+  ["moon", "eclipse", {}, "eclipse"],
+];
+for (const [component, because, figures, why] of CASES) {
+  Deno.test(`healthInWords(): ${component}, ${why}`, () => {
+    assertEquals(healthInWords([{ component, status: "degraded", because, figures }]), [
+      { component, status: "degraded", why },
+    ]);
+  });
+}
+
+Deno.test("healthInWords(): what else belongs to a part is kept", () => {
+  const figures = { failed: 0, calls: 1, success_seconds: 5 };
+  const last_success = "2026-11-29T10:00:00Z";
+  const [part] = healthInWords([{
+    component: "graph",
+    status: "healthy",
+    because: "calls",
+    figures,
+    last_success,
+  }]);
+  assertEquals(part, {
+    component: "graph",
+    status: "healthy",
+    why: "0 of 1 calls failed in 15 minutes; last success 5 s ago",
+    last_success,
+  });
+});
