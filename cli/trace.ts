@@ -1,4 +1,5 @@
 /** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
+import { type StoryEvent, storyInWords } from "../supabase/functions/_shared/contract/words/story.ts";
 import { waitingInWords, type WaitingQueue } from "../supabase/functions/_shared/contract/words/waiting.ts";
 import type { Command } from "commander";
 import { CliError } from "./errors.ts";
@@ -16,7 +17,7 @@ interface Story {
   direction: "in" | "out";
   type: string;
   status: string;
-  events: { at: string; what: string; detail: string | null }[];
+  events: StoryEvent[];
 }
 
 /** What the SQL function `diagnostics` gives, as far as it is shown. */
@@ -55,14 +56,15 @@ Examples:
     )
     .action((message: string) =>
       run(async (session) => {
-        const story = await (await session.api()).rpc<Story | null>("trace_message", { p_message: message });
-        if (story === null) {
+        const answer = await (await session.api()).rpc<Story | null>("trace_message", { p_message: message });
+        if (answer === null) {
           throw new CliError(
             "not_found",
             "There is no message of that id.",
             "Give our id or WhatsApp's (wamid…), whole.",
           );
         }
+        const story = { ...answer, events: storyInWords(answer.events) };
         // Our own clock's first word; what Meta's clock says may lie before it.
         const first = story.events.find(({ what }) => what === "stored" || what === "queued");
         const begin = Date.parse(first?.at ?? story.events[0]?.at);

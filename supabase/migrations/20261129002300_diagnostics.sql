@@ -123,55 +123,56 @@ begin
   return private.diagnostics(clock_timestamp());
 end $$;
 comment on function public.diagnostics() is
-  'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{what, n, oldest_seconds, why}]}. Holds no personal data. For viewers and secret keys.';
+  'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{queue, name, n, oldest_seconds, because, at, per_second}]}. Holds no personal data. For viewers and secret keys.';
 
 -- One message's story -----------------------------------------------------------------------------
 
 -- A trace that began elsewhere stands with the message; else its id is the message's own, which is as long as W3C wants
 -- one.
 
-create function private.outbound_events(p_message public.messages) returns table (at timestamptz, what text, detail text)
+create function private.outbound_events(p_message public.messages) returns table (at timestamptz, what text, figures jsonb)
 language sql stable set search_path = '' as $$
-  select p_message.created_at, 'queued', format('%s %s', p_message.type, p_message.id)
+  select p_message.created_at, 'queued', jsonb_build_object('type', p_message.type, 'id', p_message.id)
   union all
-  select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'is being sent' else o.state end,
-    concat_ws(', ', case when o.attempt > 0 then format('attempt %s', o.attempt) end,
-      case when o.used_fallback then 'as the template, for the window was closed' end,
-      case when o.state = 'queued' then 'due at ' || to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
-      case when o.error is not null then 'Meta: ' || coalesce(o.error ->> 'code', '') end)
+  select o.updated_at, case o.state when 'queued' then 'waits' when 'leased' then 'sending' else o.state end,
+    jsonb_build_object('attempt', o.attempt, 'fallback', o.used_fallback,
+      'due_at', case when o.state = 'queued' then to_char(o.next_attempt_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') end,
+      'error', case when o.error is not null then coalesce(o.error ->> 'code', '') end)
   from public.outbound_messages o where o.message_id = p_message.id and (o.state <> 'queued' or o.attempt > 0)
   union all
-  select (s.value #>> '{}')::timestamptz, 'status ' || s.key, null
+  select (s.value #>> '{}')::timestamptz, 'status', jsonb_build_object('status', s.key)
   from jsonb_each(p_message.status_at) as s (key, value) where jsonb_typeof(s.value) = 'string'
 $$;
 comment on function private.outbound_events(public.messages) is
-  'What became of a message that goes out: queued, sent or failed with Meta''s code, and its statuses, each with its time.';
+  'What became of a message that goes out: queued, sent or failed with Meta''s code, and its statuses, each with its time, in codes that _shared/contract/words/story.ts puts into words.';
 
-create function private.inbound_events(p_message public.messages) returns table (at timestamptz, what text, detail text)
+create function private.inbound_events(p_message public.messages)
+returns table (at timestamptz, reply boolean, what text, figures jsonb)
 language sql stable set search_path = '' as $$
-  select p_message.sent_at, 'written', 'the time that Meta gave it' where p_message.sent_at is not null
+  select p_message.sent_at, false, 'written', '{}'::jsonb where p_message.sent_at is not null
   union all
-  select p_message.created_at, 'stored', format('%s, message %s of all', p_message.type, p_message.seq)
+  select p_message.created_at, false, 'stored', jsonb_build_object('type', p_message.type, 'seq', p_message.seq)
   union all
-  select d.decided_at, 'decided', concat_ws(', ', d.reason, 'route ' || d.route_name,
-    (select 'to ' || string_agg(coalesce(t.name, w.id::text), ' and ' order by w.i)
-      from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id))
+  select d.decided_at, false, 'decided', jsonb_build_object('reason', d.reason, 'route', d.route_name, 'destinations', (
+    select coalesce(jsonb_agg(coalesce(t.name, w.id::text) order by w.i), '[]')
+    from unnest(d.destination_ids) with ordinality as w (id, i) left join public.destinations t on t.id = w.id))
   from public.routing_decisions d where d.message_id = p_message.id
   union all
-  select a.at, case a.outcome when 'delivered' then 'delivered' when 'dead' then 'given up' else 'will be tried again' end,
-    concat_ws(', ', t.name, 'attempt ' || a.attempt, 'HTTP ' || a.status, a.latency_ms || ' ms', a.error)
+  select a.at, false, case a.outcome when 'delivered' then 'delivered' when 'dead' then 'given_up' else 'tried' end,
+    jsonb_build_object('destination', t.name, 'attempt', a.attempt, 'status', a.status, 'latency_ms', a.latency_ms, 'error', a.error)
   from public.deliveries x
   join public.destinations t on t.id = x.destination_id
   join public.delivery_attempts a on a.delivery_id = x.id
   where x.message_id = p_message.id
   union all
-  select greatest(x.next_attempt_at, x.updated_at), case x.state when 'pending' then 'waits' else 'is being delivered' end,
-    concat_ws(', ', t.name, case when t.state = 'paused' then 'which is paused'
-      when t.circuit_open_until is not null then 'which keeps failing' end)
+  select greatest(x.next_attempt_at, x.updated_at), false,
+    case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
+    jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'
+      when t.circuit_open_until is not null then 'circuit_open' else 'active' end)
   from public.deliveries x join public.destinations t on t.id = x.destination_id
   where x.message_id = p_message.id and x.state in ('pending', 'leased')
   union all
-  select e.at, 'reply ' || e.what, e.detail
+  select e.at, true, e.what, e.figures
   from public.deliveries x
   cross join generate_series(0, 10) as n (i)
   join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i
@@ -180,7 +181,7 @@ language sql stable set search_path = '' as $$
   where x.message_id = p_message.id
 $$;
 comment on function private.inbound_events(public.messages) is
-  'What became of a message that came in: written, stored, decided, each call of a service, and the replies that it led to.';
+  'What became of a message that came in: written, stored, decided, each call of a service, and the replies that it led to, in codes that _shared/contract/words/story.ts puts into words.';
 
 create function public.trace_message(p_message text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
@@ -217,14 +218,14 @@ begin
     'conversation_id', v_message.conversation_id, 'direction', v_message.direction, 'type', v_message.type,
     'status', v_message.status,
     'events', (
-      select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'what', e.what, 'detail', nullif(e.detail, '')) order by e.at), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('at', e.at, 'reply', e.reply, 'what', e.what, 'figures', e.figures) order by e.at), '[]')
       from (
         select * from private.inbound_events(v_message) where v_message.direction = 'in'
         union all
-        select * from private.outbound_events(v_message) where v_message.direction = 'out') e));
+        select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $$;
 comment on function public.trace_message(text) is
-  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, what, detail}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
+  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

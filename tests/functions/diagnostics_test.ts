@@ -1,5 +1,6 @@
 /** What is going on, and one message's story, on the real functions. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { assertDescribed } from "../support/openapi.ts";
@@ -18,6 +19,10 @@ async function diagnose(edge: Edge): Promise<Json> {
   assertDescribed("/diagnostics", "get", answer);
   return answer.body;
 }
+
+/** An event by its code, and by the status that it is. */
+const coded = ({ reply, what, figures }: Json): string =>
+  `${reply ? "reply " : ""}${what}${what === "status" ? ` ${figures.status}` : ""}`;
 
 async function trace({ sql }: Edge, message: string): Promise<Json> {
   return (await sql`select public.trace_message(${message}) as story`)[0].story;
@@ -96,18 +101,22 @@ edgeTest(
     await settled();
     await until("the reply was delivered", async () => {
       await meta.settled();
-      return (await trace(edge, wamid)).events.some(({ what }: Json) => what === "reply status delivered");
+      return (await trace(edge, wamid)).events.map(coded).includes("reply status delivered");
     });
 
     const story = await trace(edge, wamid);
-    const order = story.events.map(({ what }: Json) => what);
+    const order = story.events.map(coded);
     for (const what of ["written", "stored", "decided", "delivered", "reply queued", "reply sent"]) {
       assert(order.includes(what), `${what} is not in ${order}`);
     }
     const place = (what: string) => order.indexOf(what);
     assert(place("stored") < place("decided") && place("decided") < place("delivered"), `${order}`);
-    const delivered = story.events[place("delivered")].detail;
-    assertMatch(delivered, /^shop, attempt 1, HTTP 200, \d+ ms$/);
+    const { latency_ms, ...delivered } = story.events[place("delivered")].figures;
+    assertEquals(delivered, { destination: "shop", attempt: 1, status: 200, error: null });
+    assert(latency_ms >= 0);
+    for (const { what, detail } of storyInWords(story.events)) {
+      assert(!/undefined|null|_/.test(`${what} ${detail ?? ""}`), `${what} ${detail}`);
+    }
     assertEquals(JSON.stringify(story).includes("secret word"), false);
 
     // What the service saw of the trace leads back to the message.
@@ -120,7 +129,7 @@ edgeTest(
 
     const [{ id: reply }] = await sql`select id from public.messages where direction = 'out'`;
     const out = await trace(edge, reply);
-    const said = out.events.map(({ what }: Json) => what);
+    const said = out.events.map(coded);
     for (const what of ["queued", "sent", "status delivered"]) {
       assert(said.includes(what), `${what}: ${said}`);
     }
@@ -139,10 +148,13 @@ edgeTest("trace: attempts that failed, and what is waited for", async (edge) => 
   await settled();
   const story = await until("the failed call is settled", async () => {
     const story = await trace(edge, wamid);
-    return story.events.some(({ what }: Json) => what === "will be tried again") && story;
+    return story.events.map(coded).includes("tried") && story;
   });
   const last = story.events.at(-1);
-  assertEquals([last.what, last.detail], ["waits", "shop"]);
-  const failed = story.events.find(({ what }: Json) => what === "will be tried again");
-  assertMatch(failed.detail, /^shop, attempt 1, HTTP 503, \d+ ms, status/);
+  assertEquals([last.what, last.figures], ["delivery_waits", { destination: "shop", state: "active" }]);
+  const { destination, attempt, status, error } = story.events.find(({ what }: Json) =>
+    what === "tried"
+  ).figures;
+  assertEquals([destination, attempt, status], ["shop", 1, 503]);
+  assertMatch(error, /^status/);
 });

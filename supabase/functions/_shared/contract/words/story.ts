@@ -1,0 +1,86 @@
+/**
+ * What became of a message, in words.
+ *
+ * @module
+ */
+
+/** One event of a message's story, as the SQL function `trace_message` tells it. */
+export interface StoryEvent {
+  at: string;
+  /** Whether it happened to a reply that the message led to. */
+  reply: boolean;
+  /** See {@linkcode storyInWords}. */
+  what: string;
+  /** What belongs to that; null or absent is what is not known. */
+  figures: Readonly<Record<string, unknown>>;
+}
+
+/** The same in words. */
+export interface StoryInWords {
+  at: string;
+  what: string;
+  detail: string | null;
+}
+
+type Figures = StoryEvent["figures"];
+/** What happened, and the parts of the detail; what is undefined is left out. */
+type Words = readonly [what: string, detail: (figures: Figures) => readonly (string | undefined)[]];
+
+const sending = ({ attempt, fallback, due_at, error }: Figures) => [
+  Number(attempt) > 0 ? `attempt ${attempt}` : undefined,
+  fallback === true ? "as the template, for the window was closed" : undefined,
+  given("due at ", due_at),
+  given("Meta: ", error),
+];
+const attempting = ({ destination, attempt, status, latency_ms, error }: Figures) => [
+  given("", destination),
+  given("attempt ", attempt),
+  given("HTTP ", status),
+  given("", latency_ms, " ms"),
+  given("", error),
+];
+const waiting = ({ destination, state }: Figures) => [given("", destination), STATES[String(state)]];
+
+const STATES: Readonly<Record<string, string>> = {
+  paused: "which is paused",
+  circuit_open: "which keeps failing",
+};
+
+const STORY: Readonly<Record<string, Words>> = {
+  written: ["written", () => ["the time that Meta gave it"]],
+  stored: ["stored", ({ type, seq }) => [`${type}`, `message ${seq} of all`]],
+  decided: ["decided", ({ reason, route, destinations }) => [
+    given("", reason),
+    given("route ", route),
+    Array.isArray(destinations) && destinations.length > 0 ? `to ${destinations.join(" and ")}` : undefined,
+  ]],
+  delivered: ["delivered", attempting],
+  tried: ["will be tried again", attempting],
+  given_up: ["given up", attempting],
+  delivery_waits: ["waits", waiting],
+  delivering: ["is being delivered", waiting],
+  queued: ["queued", ({ type, id }) => [`${type} ${id}`]],
+  waits: ["waits", sending],
+  sending: ["is being sent", sending],
+  sent: ["sent", sending],
+  failed: ["failed", sending],
+};
+
+function given(before: string, value: unknown, after = ""): string | undefined {
+  return value === null || value === undefined ? undefined : `${before}${value}${after}`;
+}
+
+/** Each event in words. A code that this version does not know is shown as it is. */
+export function storyInWords(events: readonly StoryEvent[]): StoryInWords[] {
+  return events.map(({ at, reply, what, figures }) => {
+    const [words, detail] = what === "status"
+      ? [`status ${figures.status}`, () => []]
+      : STORY[what] ?? [what, () => []];
+    const parts = detail(figures).filter((part) => part !== undefined);
+    return {
+      at,
+      what: reply ? `reply ${words}` : words,
+      detail: parts.length === 0 ? null : parts.join(", "),
+    };
+  });
+}
