@@ -14,6 +14,15 @@ create type private.guard_quiet as (
   failed bigint
 );
 
+-- Outcomes with the flag on since the stage began or began anew: all, failed, timed, and slower than the stage asks
+-- for.
+create type private.guard_seen as (
+  n bigint,
+  failed bigint,
+  timed bigint,
+  late bigint
+);
+
 -- One thing watched, failures or slow ones: tallies of both arms, what is not yet in S, S of the five alternatives of
 -- both tests, S of the arm without the flag.
 create type private.guard_series as (
@@ -23,6 +32,18 @@ create type private.guard_series as (
   absolute bigint[],
   relative bigint[],
   trouble bigint
+);
+
+-- What the guard remembers, as rollouts.guard has it: the last minute taken in, the minute from which seen counts,
+-- the one from which plain thresholds look, the last one with an outcome, and what is watched. See State in guard.ts.
+create type private.guard_state as (
+  minute bigint,
+  since bigint,
+  "window" bigint,
+  heard bigint,
+  seen private.guard_seen,
+  errors private.guard_series,
+  slow private.guard_series
 );
 
 -- What became of minutes: the state after them, the alarm {verdict, rule, minute} that they ended in, the spans as
@@ -6151,6 +6172,54 @@ AS $function$
     'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
 $function$;
 
+-- What the sequential tests say: roll_back or page, and the rule; given what plain thresholds said, which comes
+-- second.
+CREATE OR REPLACE FUNCTION private.guard_judge(p_errors private.guard_series, p_slow private.guard_series, p_control boolean, INOUT verdict text, INOUT rule text)
+ RETURNS record
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  c_alarm constant bigint := 10819778;
+  c_supported constant bigint := 8517193;
+  c_unclear constant bigint := 4 * 10819778;
+  c_trouble constant bigint := 4605170;
+  c_names constant text[] := array['error_rate', 'p95'];
+  v_series private.guard_series[] := array[p_errors, p_slow];
+  v_trouble boolean := greatest(p_errors.trouble, p_slow.trouble) >= c_trouble;
+  v_absolute bigint[];
+  v_threshold bigint;
+  v_one private.guard_series;
+begin
+  for i in 1..2 loop
+    v_one := v_series[i];
+    v_absolute[i] := (select max(t.s) from unnest(v_one.absolute) as t (s));
+    v_threshold := case when v_trouble then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported else c_alarm end;
+    if p_control and (select max(t.s) from unnest(v_one.relative) as t (s)) >= v_threshold then
+      verdict := 'roll_back';
+      rule := c_names[i] || '_relative';
+      return;
+    end if;
+  end loop;
+  if verdict is not null then
+    return;
+  end if;
+  for i in 1..2 loop
+    v_one := v_series[i];
+    v_trouble := v_one.trouble >= c_trouble;
+    if v_absolute[i] >= c_alarm and (not p_control or (v_one.off).n * 20 < (v_one."on").n) then
+      verdict := 'roll_back';
+      rule := c_names[i] || '_absolute';
+      return;
+    elsif v_absolute[i] >= c_alarm and (v_trouble or v_absolute[i] >= c_unclear) then
+      verdict := 'page';
+      rule := c_names[i] || case when v_trouble then '_absolute' else '_unclear' end;
+      return;
+    end if;
+  end loop;
+end $function$;
+
 -- The steps of the absolute tests at an allowed rate: logarithms of likelihood ratios, in millionths.
 CREATE OR REPLACE FUNCTION private.guard_logs(p_rate double precision, OUT failure bigint[], OUT success bigint[])
  RETURNS record
@@ -6346,150 +6415,111 @@ CREATE OR REPLACE FUNCTION private.guard_take(p_flag_key text, p_watch jsonb, p_
 AS $function$
 declare
   c_alarm constant bigint := 10819778;
+  -- Below it no test has anything to say.
   c_supported constant bigint := 8517193;
-  c_unclear constant bigint := 4 * 10819778;
-  c_trouble constant bigint := 4605170;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
-  v_slow integer := array_position(private.latency_edges(), (p_watch ->> 'p95_ms')::integer);
+  v_edge integer := array_position(private.latency_edges(), (p_watch ->> 'p95_ms')::integer);
   v_no_errors boolean := (p_watch ->> 'no_errors')::boolean;
   v_plain integer := (p_watch #>> '{plain,minutes}')::integer;
   v_plain_samples bigint := (p_watch #>> '{plain,min_samples}')::bigint;
   v_plain_rate double precision := (p_watch #>> '{plain,error_rate}')::double precision;
   v_plain_ms double precision := (p_watch #>> '{plain,mean_ms}')::double precision;
-  v_minute bigint := (p_state ->> 'minute')::bigint;
-  v_since bigint := (p_state ->> 'since')::bigint;
-  v_window bigint := (p_state ->> 'window')::bigint;
-  v_heard bigint := (p_state ->> 'heard')::bigint;
-  v_n bigint := (p_state #>> '{seen,n}')::bigint;
-  v_failed bigint := (p_state #>> '{seen,failed}')::bigint;
-  v_timed bigint := (p_state #>> '{seen,timed}')::bigint;
-  v_late bigint := (p_state #>> '{seen,late}')::bigint;
-  e private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'errors');
-  s private.guard_series := jsonb_populate_record(null::private.guard_series, p_state -> 'slow');
-  e_logs record;
-  s_logs record;
-  m record;
+  v_state private.guard_state := jsonb_populate_record(null::private.guard_state, p_state);
+  v_seen private.guard_seen := v_state.seen;
+  v_errors private.guard_series := v_state.errors;
+  v_slow private.guard_series := v_state.slow;
+  v_error_logs record;
+  v_slow_logs record;
+  v_span record;
   v_moved boolean;
   -- S of the alternative that it is largest for.
-  e_abs bigint;
-  e_rel bigint;
-  s_abs bigint;
-  s_rel bigint;
-  v_enough bigint;
+  v_errors_absolute bigint;
+  v_errors_relative bigint;
+  v_slow_absolute bigint;
+  v_slow_relative bigint;
   v_verdict text;
   v_rule text;
   v_minutes jsonb[] := '{}';
   v_path jsonb[] := '{}';
 begin
-  select * into e_logs from private.guard_logs(v_rate);
-  select * into s_logs from private.guard_logs(0.05);
+  select * into v_error_logs from private.guard_logs(v_rate);
+  select * into v_slow_logs from private.guard_logs(0.05);
 
-  for m in
-    -- With the sums of both arms over the last minutes, for the plain thresholds.
-    select t.*, (sum(t.on_n) over w)::bigint as w_on_n, (sum(t.on_failed) over w)::bigint as w_on_failed,
-      (sum(t.on_timed) over w)::bigint as w_on_timed, (sum(t.on_ms) over w)::bigint as w_on_ms,
-      (sum(t.off_n) over w)::bigint as w_off_n, (sum(t.off_failed) over w)::bigint as w_off_failed,
-      (sum(t.off_timed) over w)::bigint as w_off_timed, (sum(t.off_ms) over w)::bigint as w_off_ms
-    from private.guard_spans(p_flag_key, v_slow, array_position(private.latency_edges(), p_late_ms), v_plain,
-      greatest(v_window, v_minute - coalesce(v_plain, 0) + 1), p_to) t
-    window w as (order by t.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
+  for v_span in
+    -- With what the plain thresholds say of both arms over the last minutes.
+    select t.*,
+      case when t.w_on_n >= v_plain_samples and t.w_on_failed > v_plain_rate * t.w_on_n then 'error_rate_plain'
+        when t.w_on_timed >= v_plain_samples and t.w_on_ms > v_plain_ms * t.w_on_timed then 'mean_plain' end as plain_rule,
+      v_control and t.w_off_n >= v_plain_samples and t.w_off_failed > v_plain_rate * t.w_off_n as errors_shared,
+      v_control and t.w_off_timed >= v_plain_samples and t.w_off_ms > v_plain_ms * t.w_off_timed as mean_shared
+    from (
+      select g.*, sum(g.on_n) over w as w_on_n, sum(g.on_failed) over w as w_on_failed,
+        sum(g.on_timed) over w as w_on_timed, sum(g.on_ms) over w as w_on_ms, sum(g.off_n) over w as w_off_n,
+        sum(g.off_failed) over w as w_off_failed, sum(g.off_timed) over w as w_off_timed, sum(g.off_ms) over w as w_off_ms
+      from private.guard_spans(p_flag_key, v_edge, array_position(private.latency_edges(), p_late_ms), v_plain,
+        greatest(v_state."window", v_state.minute - coalesce(v_plain, 0) + 1), p_to) g
+      window w as (order by g.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
+    ) t
     order by t.minute
   loop
-    v_minutes := v_minutes || jsonb_build_array(m.minute, m.on_n, m.on_failed, m.on_timed, m.on_slow, m.on_late, m.on_ms,
-      m.off_n, m.off_failed, m.off_timed, m.off_slow, m.off_ms, m.heard, m.on_minutes, m.on_timed_minutes, m.off_minutes,
-      m.off_timed_minutes, m.off_failed_q, m.off_slow_q);
-    continue when m.minute <= v_minute;
-    v_minute := m.minute;
-    v_heard := greatest(v_heard, m.heard);
-    v_n := v_n + m.on_n;
-    v_failed := v_failed + m.on_failed;
-    v_timed := v_timed + m.on_timed;
-    v_late := v_late + m.on_late;
+    v_minutes := v_minutes || jsonb_build_array(v_span.minute, v_span.on_n, v_span.on_failed, v_span.on_timed, v_span.on_slow,
+      v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
+      v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
+      v_span.off_failed_q, v_span.off_slow_q);
+    continue when v_span.minute <= v_state.minute;
+    v_state.minute := v_span.minute;
+    v_state.heard := greatest(v_state.heard, v_span.heard);
+    v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
+      v_seen.late + v_span.on_late);
     v_moved := false;
     if v_rate is not null then
-      e := private.guard_test(e, e_logs.failure, e_logs.success,
-        row(m.on_n, m.on_failed, case when m.on_failed > 0 then m.on_failed * m.on_failed * 1000000 / m.on_n else 0 end, m.on_minutes),
-        row(m.off_n, m.off_failed, m.off_failed_q, m.off_minutes));
-      v_moved := m.on_failed > 0;
+      v_errors := private.guard_test(v_errors, v_error_logs.failure, v_error_logs.success,
+        row(v_span.on_n, v_span.on_failed,
+          case when v_span.on_failed > 0 then v_span.on_failed * v_span.on_failed * 1000000 / v_span.on_n else 0 end, v_span.on_minutes),
+        row(v_span.off_n, v_span.off_failed, v_span.off_failed_q, v_span.off_minutes));
+      v_moved := v_span.on_failed > 0;
     end if;
-    if v_slow is not null then
-      s := private.guard_test(s, s_logs.failure, s_logs.success,
-        row(m.on_timed, m.on_slow, case when m.on_slow > 0 then m.on_slow * m.on_slow * 1000000 / m.on_timed else 0 end, m.on_timed_minutes),
-        row(m.off_timed, m.off_slow, m.off_slow_q, m.off_timed_minutes));
-      v_moved := v_moved or m.on_slow > 0;
+    if v_edge is not null then
+      v_slow := private.guard_test(v_slow, v_slow_logs.failure, v_slow_logs.success,
+        row(v_span.on_timed, v_span.on_slow,
+          case when v_span.on_slow > 0 then v_span.on_slow * v_span.on_slow * 1000000 / v_span.on_timed else 0 end, v_span.on_timed_minutes),
+        row(v_span.off_timed, v_span.off_slow, v_span.off_slow_q, v_span.off_timed_minutes));
+      v_moved := v_moved or v_span.on_slow > 0;
     end if;
-    e_abs := greatest(e.absolute[1], e.absolute[2], e.absolute[3], e.absolute[4], e.absolute[5]);
-    e_rel := greatest(e.relative[1], e.relative[2], e.relative[3], e.relative[4], e.relative[5]);
-    s_abs := greatest(s.absolute[1], s.absolute[2], s.absolute[3], s.absolute[4], s.absolute[5]);
-    s_rel := greatest(s.relative[1], s.relative[2], s.relative[3], s.relative[4], s.relative[5]);
-    v_path := v_path || jsonb_build_array(m.minute, e_abs, e_rel, s_abs, s_rel);
+    v_errors_absolute := greatest(v_errors.absolute[1], v_errors.absolute[2], v_errors.absolute[3], v_errors.absolute[4], v_errors.absolute[5]);
+    v_errors_relative := greatest(v_errors.relative[1], v_errors.relative[2], v_errors.relative[3], v_errors.relative[4], v_errors.relative[5]);
+    v_slow_absolute := greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]);
+    v_slow_relative := greatest(v_slow.relative[1], v_slow.relative[2], v_slow.relative[3], v_slow.relative[4], v_slow.relative[5]);
+    v_path := v_path || jsonb_build_array(v_span.minute, v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative);
 
-    -- The flag's own fault first.
-    if v_moved and v_control then
-      v_enough := case when e.trouble >= c_trouble or s.trouble >= c_trouble then 2 * c_alarm end;
-      if e_rel >= coalesce(v_enough, case when e_abs >= c_alarm then c_supported else c_alarm end) then
-        v_verdict := 'roll_back';
-        v_rule := 'error_rate_relative';
-        exit;
-      elsif s_rel >= coalesce(v_enough, case when s_abs >= c_alarm then c_supported else c_alarm end) then
-        v_verdict := 'roll_back';
-        v_rule := 'p95_relative';
-        exit;
-      end if;
-    end if;
-    if v_plain is not null then
-      if m.w_on_n >= v_plain_samples and m.w_on_failed > v_plain_rate * m.w_on_n then
-        v_verdict := case when v_control and m.w_off_n >= v_plain_samples and m.w_off_failed > v_plain_rate * m.w_off_n
-          then 'page' else 'roll_back' end;
-        v_rule := 'error_rate_plain';
-      elsif m.w_on_timed >= v_plain_samples and m.w_on_ms > v_plain_ms * m.w_on_timed then
-        v_verdict := case when v_control and m.w_off_timed >= v_plain_samples and m.w_off_ms > v_plain_ms * m.w_off_timed
-          then 'page' else 'roll_back' end;
-        v_rule := 'mean_plain';
-      end if;
-    end if;
-    if v_moved and v_verdict is null and e_abs >= c_alarm then
-      if not v_control or (e.off).n * 20 < (e."on").n then
-        v_verdict := 'roll_back';
-        v_rule := 'error_rate_absolute';
-      elsif e.trouble >= c_trouble or e_abs >= c_unclear then
-        v_verdict := 'page';
-        v_rule := case when e.trouble >= c_trouble then 'error_rate_absolute' else 'error_rate_unclear' end;
-      end if;
-    end if;
-    if v_moved and v_verdict is null and s_abs >= c_alarm then
-      if not v_control or (s.off).n * 20 < (s."on").n then
-        v_verdict := 'roll_back';
-        v_rule := 'p95_absolute';
-      elsif s.trouble >= c_trouble or s_abs >= c_unclear then
-        v_verdict := 'page';
-        v_rule := case when s.trouble >= c_trouble then 'p95_absolute' else 'p95_unclear' end;
-      end if;
+    v_rule := v_span.plain_rule;
+    v_verdict := case when v_rule is null then null
+      when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative) >= c_supported then
+      select j.verdict, j.rule into v_verdict, v_rule from private.guard_judge(v_errors, v_slow, v_control, v_verdict, v_rule) j;
     end if;
     exit when v_verdict = 'roll_back';
-    if v_verdict is not null or (v_no_errors and m.on_failed > 0)
-      or (v_moved and greatest(e_abs, s_abs) >= c_alarm) then
-      v_since := m.minute + 1;
-      v_n := 0;
-      v_failed := 0;
-      v_timed := 0;
-      v_late := 0;
+    -- The stage begins anew behind an incident, and behind what it must be free of.
+    if v_verdict is not null or (v_no_errors and v_span.on_failed > 0)
+      or (v_moved and greatest(v_errors_absolute, v_slow_absolute) >= c_alarm) then
+      v_state.since := v_span.minute + 1;
+      v_seen := row(0, 0, 0, 0);
     end if;
     if v_verdict is not null then
-      e.absolute := c_zeros;
-      s.absolute := c_zeros;
-      v_window := v_since;
+      v_errors.absolute := c_zeros;
+      v_slow.absolute := c_zeros;
+      v_state."window" := v_state.since;
       exit;
     end if;
   end loop;
 
-  return row(
-    jsonb_build_object('minute', v_minute, 'since', v_since, 'window', v_window, 'heard', v_heard,
-      'seen', jsonb_build_object('n', v_n, 'failed', v_failed, 'timed', v_timed, 'late', v_late),
-      'errors', to_jsonb(e), 'slow', to_jsonb(s)),
-    case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_minute) end,
+  v_state.seen := v_seen;
+  v_state.errors := v_errors;
+  v_state.slow := v_slow;
+  return row(to_jsonb(v_state),
+    case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_state.minute) end,
     to_jsonb(v_minutes), to_jsonb(v_path));
 end $function$;
 
@@ -6504,54 +6534,55 @@ declare
   c_most constant bigint := 2 * 4605170;
   c_lr constant bigint[] := array[405465, 693147, 1098612, 1609438, 2302585];
   c_million constant double precision := 1000000;
-  s private.guard_series := p_series;
-  a private.guard_tally := p_series."on";
-  b private.guard_tally := p_series.off;
-  q private.guard_quiet := p_series.quiet;
-  v_on bigint := q."on";
+  v_series private.guard_series := p_series;
+  v_with private.guard_tally := p_series."on";
+  v_without private.guard_tally := p_series.off;
+  v_on bigint := (p_series.quiet)."on";
   v_on_k bigint := 0;
-  v_off bigint := q.off;
-  v_off_k bigint := q.failed;
+  v_off bigint := (p_series.quiet).off;
+  v_off_k bigint := (p_series.quiet).failed;
   v_ok bigint;
   v_k bigint;
   v_scatter bigint;
   v_n double precision;
 begin
-  a := row(a.n + p_on.n, a.k + p_on.k, a.q + p_on.q, a.m + p_on.m);
-  b := row(b.n + p_off.n, b.k + p_off.k, b.q + p_off.q, b.m + p_off.m);
-  s."on" := a;
-  s.off := b;
+  v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
+  v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
+  v_series."on" := v_with;
+  v_series.off := v_without;
   if p_on.k = 0 then
-    s.quiet := row(v_on + p_on.n, v_off + p_off.n, v_off_k + p_off.k);
-    return s;
+    v_series.quiet := row(v_on + p_on.n, v_off + p_off.n, v_off_k + p_off.k);
+    return v_series;
   end if;
-  s.quiet := row(0, 0, 0);
+  v_series.quiet := row(0, 0, 0);
   -- The scatter of both arms in thousandths, at least 1000: see scatter() in series.ts.
   v_scatter := greatest(1000,
-    case when a.k > 0 and a.k < a.n and a.m >= 2 then floor(1000 * ((a.q / c_million - a.k::double precision * a.k / a.n)
-      / (a.k::double precision / a.n * (1 - a.k::double precision / a.n)) + 10) / (a.m - 1 + 10))::bigint end,
-    case when b.k > 0 and b.k < b.n and b.m >= 2 then floor(1000 * ((b.q / c_million - b.k::double precision * b.k / b.n)
-      / (b.k::double precision / b.n * (1 - b.k::double precision / b.n)) + 10) / (b.m - 1 + 10))::bigint end);
+    case when v_with.k > 0 and v_with.k < v_with.n and v_with.m >= 2 then
+      floor(1000 * ((v_with.q / c_million - v_with.k::double precision * v_with.k / v_with.n)
+        / (v_with.k::double precision / v_with.n * (1 - v_with.k::double precision / v_with.n)) + 10) / (v_with.m - 1 + 10))::bigint end,
+    case when v_without.k > 0 and v_without.k < v_without.n and v_without.m >= 2 then
+      floor(1000 * ((v_without.q / c_million - v_without.k::double precision * v_without.k / v_without.n)
+        / (v_without.k::double precision / v_without.n * (1 - v_without.k::double precision / v_without.n)) + 10) / (v_without.m - 1 + 10))::bigint end);
   -- First what was quiet, then this minute.
   loop
     v_ok := v_on - v_on_k;
-    s.absolute := array[
-      greatest(0, s.absolute[1] + (v_on_k * p_failure[1] + v_ok * p_success[1]) * 1000 / v_scatter),
-      greatest(0, s.absolute[2] + (v_on_k * p_failure[2] + v_ok * p_success[2]) * 1000 / v_scatter),
-      greatest(0, s.absolute[3] + (v_on_k * p_failure[3] + v_ok * p_success[3]) * 1000 / v_scatter),
-      greatest(0, s.absolute[4] + (v_on_k * p_failure[4] + v_ok * p_success[4]) * 1000 / v_scatter),
-      greatest(0, s.absolute[5] + (v_on_k * p_failure[5] + v_ok * p_success[5]) * 1000 / v_scatter)];
-    s.trouble := least(c_most, greatest(0,
-      s.trouble + (v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]) * 1000 / v_scatter));
+    v_series.absolute := array[
+      greatest(0, v_series.absolute[1] + (v_on_k * p_failure[1] + v_ok * p_success[1]) * 1000 / v_scatter),
+      greatest(0, v_series.absolute[2] + (v_on_k * p_failure[2] + v_ok * p_success[2]) * 1000 / v_scatter),
+      greatest(0, v_series.absolute[3] + (v_on_k * p_failure[3] + v_ok * p_success[3]) * 1000 / v_scatter),
+      greatest(0, v_series.absolute[4] + (v_on_k * p_failure[4] + v_ok * p_success[4]) * 1000 / v_scatter),
+      greatest(0, v_series.absolute[5] + (v_on_k * p_failure[5] + v_ok * p_success[5]) * 1000 / v_scatter)];
+    v_series.trouble := least(c_most, greatest(0,
+      v_series.trouble + (v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]) * 1000 / v_scatter));
     v_k := v_on_k + v_off_k;
     if v_on > 0 and v_off > 0 and v_k > 0 then
       v_n := v_on + v_off;
-      s.relative := array[
-        greatest(0, s.relative[1] + (v_on_k * c_lr[1] + v_k * round(ln(v_n / (1.5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
-        greatest(0, s.relative[2] + (v_on_k * c_lr[2] + v_k * round(ln(v_n / (2::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
-        greatest(0, s.relative[3] + (v_on_k * c_lr[3] + v_k * round(ln(v_n / (3::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
-        greatest(0, s.relative[4] + (v_on_k * c_lr[4] + v_k * round(ln(v_n / (5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
-        greatest(0, s.relative[5] + (v_on_k * c_lr[5] + v_k * round(ln(v_n / (10::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter)];
+      v_series.relative := array[
+        greatest(0, v_series.relative[1] + (v_on_k * c_lr[1] + v_k * round(ln(v_n / (1.5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, v_series.relative[2] + (v_on_k * c_lr[2] + v_k * round(ln(v_n / (2::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, v_series.relative[3] + (v_on_k * c_lr[3] + v_k * round(ln(v_n / (3::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, v_series.relative[4] + (v_on_k * c_lr[4] + v_k * round(ln(v_n / (5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
+        greatest(0, v_series.relative[5] + (v_on_k * c_lr[5] + v_k * round(ln(v_n / (10::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter)];
     end if;
     exit when v_on_k > 0;
     v_on := p_on.n;
@@ -6559,7 +6590,7 @@ begin
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
-  return s;
+  return v_series;
 end $function$;
 
 -- What the guard watches during a stage.

@@ -5,7 +5,10 @@ set local statement_timeout = '60s';
 
 drop function private.guard_progress(jsonb, jsonb, bigint, bigint);
 drop function private.guard_take(text, jsonb, integer, jsonb, bigint);
+drop function private.guard_judge(private.guard_series, private.guard_series, boolean, text, text);
 drop type private.guard_taken;
+drop type private.guard_state;
+drop type private.guard_seen;
 drop function private.guard_spans(text, integer, integer, integer, bigint, bigint);
 drop function private.guard_begin(bigint);
 drop function private.guard_criteria(public.rollout_stages);
