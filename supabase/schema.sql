@@ -6118,6 +6118,39 @@ AS $function$
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
 
+-- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
+-- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
+-- rule, null where there was none.
+CREATE OR REPLACE FUNCTION private.guard_alarms(INOUT rollout rollouts, p_to bigint, p_now timestamp with time zone, OUT taken private.guard_taken, OUT verdict text, OUT rule text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(rollout);
+  v_watch jsonb := private.guard_watch(v_stage);
+  v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
+  v_evidence jsonb;
+begin
+  loop
+    taken := private.guard_take(rollout.flag_key, v_watch, v_late_ms, rollout.guard, p_to);
+    exit when taken.alarm is null;
+    verdict := taken.alarm ->> 'verdict';
+    rule := taken.alarm ->> 'rule';
+    v_evidence := private.rollout_evidence(rollout, (taken.alarm ->> 'minute')::bigint, p_now, taken);
+    if verdict = 'roll_back' then
+      rollout := private.end_rollout(rollout, 'rolled_back', p_now);
+      perform private.log_rollout(rollout, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
+      return;
+    end if;
+    update public.rollouts o set guard = taken.state, checkpoint = taken.state, checkpoint_at = p_now,
+      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
+    where o.id = rollout.id returning o.* into rollout;
+    perform private.log_rollout(rollout, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
+      p_tell => not private.rollout_told(rollout.id, rollout.stage, 'paged', rule, p_now - interval '1 hour'));
+  end loop;
+end $function$;
+
 -- What the guard remembers at the beginning of a stage whose first whole minute this is.
 CREATE OR REPLACE FUNCTION private.guard_begin(p_minute bigint)
  RETURNS jsonb
@@ -6171,6 +6204,36 @@ AS $function$
   select jsonb_build_object('hold_minutes', p_stage.hold_minutes, 'min_samples', p_stage.min_samples,
     'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
 $function$;
+
+-- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
+-- Answers hold or page where somebody is told of it, else null.
+CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(p_rollout);
+  v_kind text := case p_reason when 'overdue' then 'paged' else 'held' end;
+  v_verdict text;
+begin
+  update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
+  if p_reason is distinct from p_rollout.hold_reason and p_reason not in ('hold_time', 'paused')
+    and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
+    v_verdict := case p_reason when 'overdue' then 'page' else 'hold' end;
+    perform private.log_rollout(p_rollout, p_now, v_kind,
+      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+  elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+      p_tell => false);
+  else
+    return null;
+  end if;
+  update public.rollouts o set checkpoint = p_taken.state, checkpoint_at = p_now where o.id = p_rollout.id;
+  return v_verdict;
+end $function$;
 
 -- What the sequential tests say: roll_back or page, and the rule; given what plain thresholds said, which comes
 -- second.
@@ -6272,14 +6335,12 @@ declare
   r public.rollouts;
   v_flag public.settings;
   v_stage public.rollout_stages;
-  v_watch jsonb;
-  v_criteria jsonb;
+  v_alarms record;
   v_taken private.guard_taken;
-  v_state jsonb;
-  v_evidence jsonb;
   v_progress jsonb;
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
+  v_told text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -6295,32 +6356,17 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict = 'roll_back' then
+    return;
+  end if;
+  r := v_alarms.rollout;
+  v_taken := v_alarms.taken;
   v_stage := private.rollout_stage(r);
-  v_watch := private.guard_watch(v_stage);
-  v_criteria := private.guard_criteria(v_stage);
-  -- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
-  loop
-    v_taken := private.guard_take(r.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, r.guard, v_to);
-    v_state := v_taken.state;
-    exit when v_taken.alarm is null;
-    verdict := v_taken.alarm ->> 'verdict';
-    rule := v_taken.alarm ->> 'rule';
-    v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
-    if verdict = 'roll_back' then
-      r := private.end_rollout(r, 'rolled_back', p_now);
-      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
-      return;
-    end if;
-    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
-      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
-    where o.id = p_id returning o.* into r;
-    perform private.log_rollout(r, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
-      p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
-  end loop;
-  -- The minutes after the last incident are in no evidence yet.
-  v_evidence := null;
-
-  v_progress := private.guard_progress(v_criteria, v_state, private.epoch_ms(r.stage_started_at), private.epoch_ms(p_now));
+  v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
+    private.epoch_ms(p_now));
   if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
     verdict := 'advance';
     rule := 'criteria_met';
@@ -6331,26 +6377,10 @@ begin
   v_reason := case when r.state = 'paused' then 'paused'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
-  if verdict is null then
-    verdict := 'hold';
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+  if v_told is not null or verdict is null then
+    verdict := coalesce(v_told, 'hold');
     rule := v_reason;
-  end if;
-  update public.rollouts o set guard = v_state, hold_reason = v_reason where o.id = p_id;
-  if v_reason is distinct from r.hold_reason and v_reason not in ('hold_time', 'paused')
-    and not private.rollout_told(p_id, r.stage, case v_reason when 'overdue' then 'paged' else 'held' end, v_reason, p_now - interval '1 hour') then
-    verdict := case v_reason when 'overdue' then 'page' else 'hold' end;
-    rule := v_reason;
-    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
-      case v_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
-        else private.hold_figures(v_reason, v_state, v_criteria) end,
-      verdict, rule, v_evidence);
-  elsif r.checkpoint_at <= p_now - interval '6 hours' then
-    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, 'checked', '{}', 'hold', v_reason, v_evidence, p_tell => false);
-  end if;
-  if v_evidence is not null then
-    update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
   end if;
 end $function$;
 

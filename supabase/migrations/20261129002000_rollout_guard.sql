@@ -53,20 +53,79 @@ end $$;
 comment on function private.guard_by_hand(public.rollouts, public.settings, timestamptz) is
   'What follows when somebody else wrote a rollout''s flag: off ends the rollout, another percentage pauses it, anything else is accepted. Answers the rule, null where nothing follows.';
 
+-- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
+create function private.guard_alarms(
+  inout rollout public.rollouts, p_to bigint, p_now timestamptz, out taken private.guard_taken, out verdict text, out rule text
+)
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(rollout);
+  v_watch jsonb := private.guard_watch(v_stage);
+  v_late_ms integer := (v_stage.advance_when ->> 'p95_ms_below')::integer;
+  v_evidence jsonb;
+begin
+  loop
+    taken := private.guard_take(rollout.flag_key, v_watch, v_late_ms, rollout.guard, p_to);
+    exit when taken.alarm is null;
+    verdict := taken.alarm ->> 'verdict';
+    rule := taken.alarm ->> 'rule';
+    v_evidence := private.rollout_evidence(rollout, (taken.alarm ->> 'minute')::bigint, p_now, taken);
+    if verdict = 'roll_back' then
+      rollout := private.end_rollout(rollout, 'rolled_back', p_now);
+      perform private.log_rollout(rollout, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
+      return;
+    end if;
+    update public.rollouts o set guard = taken.state, checkpoint = taken.state, checkpoint_at = p_now,
+      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
+    where o.id = rollout.id returning o.* into rollout;
+    perform private.log_rollout(rollout, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
+      p_tell => not private.rollout_told(rollout.id, rollout.stage, 'paged', rule, p_now - interval '1 hour'));
+  end loop;
+end $$;
+comment on function private.guard_alarms(public.rollouts, bigint, timestamptz) is
+  'Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its rule, null where there was none.';
+
+-- Who stays where they are says why: at once where somebody is to know of it, and else every six hours.
+create function private.guard_holds(p_rollout public.rollouts, p_reason text, p_to bigint, p_now timestamptz, p_taken private.guard_taken)
+returns text
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_stage public.rollout_stages := private.rollout_stage(p_rollout);
+  v_kind text := case p_reason when 'overdue' then 'paged' else 'held' end;
+  v_verdict text;
+begin
+  update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
+  if p_reason is distinct from p_rollout.hold_reason and p_reason not in ('hold_time', 'paused')
+    and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
+    v_verdict := case p_reason when 'overdue' then 'page' else 'hold' end;
+    perform private.log_rollout(p_rollout, p_now, v_kind,
+      case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
+        else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
+      v_verdict, p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken));
+  elsif p_rollout.checkpoint_at <= p_now - interval '6 hours' then
+    perform private.log_rollout(p_rollout, p_now, 'checked', '{}', 'hold', p_reason, private.rollout_evidence(p_rollout, p_to, p_now, p_taken),
+      p_tell => false);
+  else
+    return null;
+  end if;
+  update public.rollouts o set checkpoint = p_taken.state, checkpoint_at = p_now where o.id = p_rollout.id;
+  return v_verdict;
+end $$;
+comment on function private.guard_holds(public.rollouts, text, bigint, timestamptz, private.guard_taken) is
+  'Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due. Answers hold or page where somebody is told of it, else null.';
+
 create function private.guard_rollout(p_id uuid, p_now timestamptz, out verdict text, out rule text)
 language plpgsql volatile set search_path = '' as $$
 declare
   r public.rollouts;
   v_flag public.settings;
   v_stage public.rollout_stages;
-  v_watch jsonb;
-  v_criteria jsonb;
+  v_alarms record;
   v_taken private.guard_taken;
-  v_state jsonb;
-  v_evidence jsonb;
   v_progress jsonb;
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
+  v_told text;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -82,32 +141,17 @@ begin
     r.setting_version := v_flag.version;
   end if;
 
+  select * into v_alarms from private.guard_alarms(r, v_to, p_now);
+  verdict := v_alarms.verdict;
+  rule := v_alarms.rule;
+  if verdict = 'roll_back' then
+    return;
+  end if;
+  r := v_alarms.rollout;
+  v_taken := v_alarms.taken;
   v_stage := private.rollout_stage(r);
-  v_watch := private.guard_watch(v_stage);
-  v_criteria := private.guard_criteria(v_stage);
-  -- Several times where a shared incident ended the minutes early; each time the stage begins anew behind it.
-  loop
-    v_taken := private.guard_take(r.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, r.guard, v_to);
-    v_state := v_taken.state;
-    exit when v_taken.alarm is null;
-    verdict := v_taken.alarm ->> 'verdict';
-    rule := v_taken.alarm ->> 'rule';
-    v_evidence := private.rollout_evidence(r, (v_taken.alarm ->> 'minute')::bigint, p_now, v_taken);
-    if verdict = 'roll_back' then
-      r := private.end_rollout(r, 'rolled_back', p_now);
-      perform private.log_rollout(r, p_now, 'rolled_back', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence);
-      return;
-    end if;
-    update public.rollouts o set guard = v_state, checkpoint = v_state, checkpoint_at = p_now,
-      hold_reason = case when o.state = 'running' then 'hold_time' else o.hold_reason end
-    where o.id = p_id returning o.* into r;
-    perform private.log_rollout(r, p_now, 'paged', private.alarm_figures(rule, v_watch), verdict, rule, v_evidence,
-      p_tell => not private.rollout_told(p_id, r.stage, 'paged', rule, p_now - interval '1 hour'));
-  end loop;
-  -- The minutes after the last incident are in no evidence yet.
-  v_evidence := null;
-
-  v_progress := private.guard_progress(v_criteria, v_state, private.epoch_ms(r.stage_started_at), private.epoch_ms(p_now));
+  v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
+    private.epoch_ms(p_now));
   if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
     verdict := 'advance';
     rule := 'criteria_met';
@@ -118,26 +162,10 @@ begin
   v_reason := case when r.state = 'paused' then 'paused'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
-  if verdict is null then
-    verdict := 'hold';
+  v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
+  if v_told is not null or verdict is null then
+    verdict := coalesce(v_told, 'hold');
     rule := v_reason;
-  end if;
-  update public.rollouts o set guard = v_state, hold_reason = v_reason where o.id = p_id;
-  if v_reason is distinct from r.hold_reason and v_reason not in ('hold_time', 'paused')
-    and not private.rollout_told(p_id, r.stage, case v_reason when 'overdue' then 'paged' else 'held' end, v_reason, p_now - interval '1 hour') then
-    verdict := case v_reason when 'overdue' then 'page' else 'hold' end;
-    rule := v_reason;
-    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, case v_reason when 'overdue' then 'paged' else 'held' end,
-      case v_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
-        else private.hold_figures(v_reason, v_state, v_criteria) end,
-      verdict, rule, v_evidence);
-  elsif r.checkpoint_at <= p_now - interval '6 hours' then
-    v_evidence := private.rollout_evidence(r, v_to, p_now, v_taken);
-    perform private.log_rollout(r, p_now, 'checked', '{}', 'hold', v_reason, v_evidence, p_tell => false);
-  end if;
-  if v_evidence is not null then
-    update public.rollouts o set checkpoint = v_state, checkpoint_at = p_now where o.id = p_id;
   end if;
 end $$;
 comment on function private.guard_rollout(uuid, timestamptz) is

@@ -10,6 +10,8 @@ drop function private.samples_needed(double precision, double precision);
 drop function private.recent_traffic(text, integer, timestamptz);
 drop function private.advance_rollouts(timestamptz);
 drop function private.guard_rollout(uuid, timestamptz);
+drop function private.guard_holds(public.rollouts, text, bigint, timestamptz, private.guard_taken);
+drop function private.guard_alarms(public.rollouts, bigint, timestamptz);
 drop function private.guard_by_hand(public.rollouts, public.settings, timestamptz);
 drop function private.hold_figures(text, jsonb, jsonb);
 drop function private.alarm_figures(text, jsonb);
