@@ -2702,29 +2702,6 @@ begin
       select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
       where a.flag_key = p_flag_key and a.revoked_at is null),
     'migrations', v_versions,
-    'without_rls', (
-      select coalesce(jsonb_agg(c.oid::regclass::text order by 1), '[]')
-      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relrowsecurity),
-    'open_to_anon', (
-      select coalesce(jsonb_agg(name order by name), '[]') from (
-        select c.oid::regclass::text as name
-        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
-          and has_table_privilege('anon', c.oid, 'select, insert, update, delete, truncate')
-          and not c.relrowsecurity
-        union all
-        select p.oid::regprocedure::text
-        from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-        where n.nspname in ('public', 'private') and has_function_privilege('anon', p.oid, 'execute')
-          and not exists (
-            select from pg_catalog.pg_depend d where d.objid = p.oid and d.deptype = 'e')) x),
-    'policies_for_anon', (
-      select coalesce(jsonb_agg(format('%I on %s', p.polname, p.polrelid::regclass) order by 1), '[]')
-      from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
-      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-      where n.nspname in ('public', 'private')
-        and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))),
     'plans', (
       select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
       from private.hot_queries() q),
@@ -2749,7 +2726,8 @@ begin
       select jsonb_build_object(
         'mode', current_setting('archive_mode'), 'last_at', s.last_archived_time, 'failing',
         coalesce(s.last_failed_time > s.last_archived_time, false))
-      from pg_catalog.pg_stat_archiver s));
+      from pg_catalog.pg_stat_archiver s))
+    || private.open_doors();
 end $function$;
 grant execute on function public.launch_facts(p_flag_key text) to authenticated, service_role;
 
@@ -7306,6 +7284,40 @@ CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text
  SET search_path TO ''
 AS $function$
   select coalesce(jsonb_typeof(p_value) = 'object' and p_value - p_keys = '{}', false)
+$function$;
+
+-- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
+-- all empty where nothing is.
+CREATE OR REPLACE FUNCTION private.open_doors()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object(
+    'without_rls', (
+      select coalesce(jsonb_agg(c.oid::regclass::text order by 1), '[]')
+      from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relrowsecurity),
+    'open_to_anon', (
+      select coalesce(jsonb_agg(name order by name), '[]') from (
+        select c.oid::regclass::text as name
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and has_table_privilege('anon', c.oid, 'select, insert, update, delete, truncate')
+          and not c.relrowsecurity
+        union all
+        select p.oid::regprocedure::text
+        from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where n.nspname in ('public', 'private') and has_function_privilege('anon', p.oid, 'execute')
+          and not exists (
+            select from pg_catalog.pg_depend d where d.objid = p.oid and d.deptype = 'e')) x),
+    'policies_for_anon', (
+      select coalesce(jsonb_agg(format('%I on %s', p.polname, p.polrelid::regclass) order by 1), '[]')
+      from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname in ('public', 'private')
+        and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
 -- What became of a message that goes out: queued, sent or failed with Meta's code, and its statuses, each with its

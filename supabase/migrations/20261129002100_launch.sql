@@ -219,23 +219,9 @@ end $$;
 comment on function private.reads_whole_tables(text) is
   'The tables that a query can only read from one end to the other, because no index serves it. Plans it and runs nothing.';
 
-create function public.launch_facts(p_flag_key text) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-  v_versions jsonb := 'null';
-begin
-  perform private.require_role('viewer');
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
-  end if;
-  return jsonb_build_object(
-    'flag', (
-      select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
-      from public.settings s where s.key = p_flag_key),
-    'approvals', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
-      where a.flag_key = p_flag_key and a.revoked_at is null),
-    'migrations', v_versions,
+create function private.open_doors() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
     'without_rls', (
       select coalesce(jsonb_agg(c.oid::regclass::text order by 1), '[]')
       from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -258,7 +244,28 @@ begin
       from pg_catalog.pg_policy p join pg_catalog.pg_class c on c.oid = p.polrelid
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname in ('public', 'private')
-        and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))),
+        and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
+$$;
+comment on function private.open_doors() is
+  'What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names; all empty where nothing is.';
+
+create function public.launch_facts(p_flag_key text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_versions jsonb := 'null';
+begin
+  perform private.require_role('viewer');
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
+  end if;
+  return jsonb_build_object(
+    'flag', (
+      select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+      from public.settings s where s.key = p_flag_key),
+    'approvals', (
+      select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
+      where a.flag_key = p_flag_key and a.revoked_at is null),
+    'migrations', v_versions,
     'plans', (
       select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
       from private.hot_queries() q),
@@ -283,7 +290,8 @@ begin
       select jsonb_build_object(
         'mode', current_setting('archive_mode'), 'last_at', s.last_archived_time, 'failing',
         coalesce(s.last_failed_time > s.last_archived_time, false))
-      from pg_catalog.pg_stat_archiver s));
+      from pg_catalog.pg_stat_archiver s))
+    || private.open_doors();
 end $$;
 comment on function public.launch_facts(text) is
   'What the database knows about whether a flag may go live, in one snapshot: {flag, approvals, migrations, without_rls, open_to_anon, policies_for_anon, plans, allowlist, rolled_back_at, under_way, evaluated_at, outcomes, told, tables, operators, archive}. Volatile, because it plans queries. For viewers and secret keys.';

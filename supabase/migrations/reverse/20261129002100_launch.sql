@@ -5,6 +5,7 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function public.launch_facts(text);
+drop function private.open_doors();
 drop function private.reads_whole_tables(text);
 drop function private.hot_queries();
 drop function public.record_rollback(jsonb);
