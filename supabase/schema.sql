@@ -3127,64 +3127,32 @@ CREATE OR REPLACE FUNCTION public.reconcile()
  STABLE
  SET search_path TO ''
 AS $function$
-  with counted as (
-    select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
-      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
-      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
-      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
-    from public.counters
-  ), kept as (
-    select count(*) as events,
-      count(*) filter (where kind = 'message' and number_id is not null) as event_messages,
-      count(*) filter (where kind = 'echo' and number_id is not null) as event_echoes
-    from public.webhook_events
-  ), inbound as (
-    select count(*) as messages, count(d.message_id) as decided,
-      count(*) filter (where d.message_id is null) as undecided,
-      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
-      count(*) filter (where d.reason = 'no_match') as unmatched,
-      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
-    from public.messages m
-    join public.conversations c on c.id = m.conversation_id
-    left join public.routing_decisions d on d.message_id = m.id
-    where m.direction = 'in'
-  ), queue as (
-    select count(*) as deliveries,
-      count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
-      count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
-      count(*) filter (where state in ('pending', 'leased') and not exists (
-        select from private.delivery_lanes l
-        where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
-    from public.deliveries d
-  ), outgoing as (
-    select count(*) as queued,
-      count(*) filter (where state in ('queued', 'leased') and not exists (
-        select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
-    from public.outbound_messages o
+  with counts as materialized (
+    select * from private.reconcile_counts()
   ), checks (name, ok, expected, found) as (
-    select 'received = stored + duplicates', received = stored + duplicates, received, stored + duplicates from counted
+    select 'received = stored + duplicates', received = stored + duplicates, received, stored + duplicates from counts
     union all
-    select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counted, kept
+    select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counts
     union all
-    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from kept, inbound, counted
+    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from counts
     union all
-    select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from inbound
+    select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from counts
     union all
-    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from inbound, queue
+    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from counts
     union all
     select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
-      pending + leased + delivered + dead from queue
+      pending + leased + delivered + dead from counts
     union all
-    select 'each open delivery has a lane that will wake', stuck = 0, 0, stuck from queue
+    select 'each open delivery has a lane that will wake', stuck = 0, 0, stuck from counts
     union all
-    select 'each queued outbound message has a lane that will wake', stuck = 0, 0, stuck from outgoing
+    select 'each queued outbound message has a lane that will wake', queued_stuck = 0, 0, queued_stuck from counts
   )
   select jsonb_build_object(
     'ok', (select bool_and(ok) from checks),
     'checks', (select jsonb_agg(jsonb_build_object('name', name, 'ok', ok, 'expected', expected, 'found', found)) from checks),
-    'updates', (select jsonb_build_object('received', received, 'stored', stored, 'duplicates', duplicates, 'purged', purged) from counted),
-    'messages', (select jsonb_build_object('inbound', messages, 'decided', decided, 'waiting', undecided, 'unmatched', unmatched) from inbound),
-    'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from queue))
+    'updates', (select jsonb_build_object('received', received, 'stored', stored, 'duplicates', duplicates, 'purged', purged) from counts),
+    'messages', (select jsonb_build_object('inbound', messages, 'decided', decided, 'waiting', undecided, 'unmatched', unmatched) from counts),
+    'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from counts))
 $function$;
 grant execute on function public.reconcile() to service_role;
 
@@ -7662,6 +7630,53 @@ AS $function$
     (select sum(failed)::double precision / nullif(sum(n), 0) from arms),
     (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
 $function$;
+
+-- One row: what was received, kept, decided, delivered and is stuck, in one snapshot.
+CREATE OR REPLACE FUNCTION private.reconcile_counts()
+ RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with counted as (
+    select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
+      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
+      coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
+      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
+    from public.counters
+  ), kept as (
+    select count(*) as events,
+      count(*) filter (where kind = 'message' and number_id is not null) as event_messages
+    from public.webhook_events
+  ), inbound as (
+    select count(*) as messages, count(d.message_id) as decided,
+      count(*) filter (where d.message_id is null) as undecided,
+      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
+      count(*) filter (where d.reason = 'no_match') as unmatched,
+      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
+    from public.messages m
+    join public.conversations c on c.id = m.conversation_id
+    left join public.routing_decisions d on d.message_id = m.id
+    where m.direction = 'in'
+  ), queue as (
+    select count(*) as deliveries,
+      count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
+      count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
+      count(*) filter (where state in ('pending', 'leased') and not exists (
+        select from private.delivery_lanes l
+        where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
+    from public.deliveries d
+  ), outgoing as (
+    select count(*) filter (where state in ('queued', 'leased') and not exists (
+        select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
+    from public.outbound_messages o
+  )
+  select c.received, c.stored, c.duplicates, c.purged, k.events, k.event_messages,
+    i.messages, i.decided, i.undecided, i.forgotten, i.unmatched, i.wanted,
+    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.stuck, o.stuck
+  from counted c, kept k, inbound i, queue q, outgoing o
+$function$;
+grant execute on function private.reconcile_counts() to service_role;
 
 -- Notes that these flags were asked for. A flag's row changes once an hour at most.
 CREATE OR REPLACE FUNCTION private.record_evaluations(p_flags text[], p_now timestamp with time zone)

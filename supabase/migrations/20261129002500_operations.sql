@@ -105,7 +105,12 @@ end $$;
 
 -- Proofs ------------------------------------------------------------------------------------------
 
-create function public.reconcile() returns jsonb
+-- One statement over all, so that the proof is of one snapshot.
+create function private.reconcile_counts() returns table (
+  received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint,
+  messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric,
+  deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint
+)
 language sql stable set search_path = '' as $$
   with counted as (
     select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
@@ -115,8 +120,7 @@ language sql stable set search_path = '' as $$
     from public.counters
   ), kept as (
     select count(*) as events,
-      count(*) filter (where kind = 'message' and number_id is not null) as event_messages,
-      count(*) filter (where kind = 'echo' and number_id is not null) as event_echoes
+      count(*) filter (where kind = 'message' and number_id is not null) as event_messages
     from public.webhook_events
   ), inbound as (
     select count(*) as messages, count(d.message_id) as decided,
@@ -137,34 +141,45 @@ language sql stable set search_path = '' as $$
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
     from public.deliveries d
   ), outgoing as (
-    select count(*) as queued,
-      count(*) filter (where state in ('queued', 'leased') and not exists (
+    select count(*) filter (where state in ('queued', 'leased') and not exists (
         select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
     from public.outbound_messages o
+  )
+  select c.received, c.stored, c.duplicates, c.purged, k.events, k.event_messages,
+    i.messages, i.decided, i.undecided, i.forgotten, i.unmatched, i.wanted,
+    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.stuck, o.stuck
+  from counted c, kept k, inbound i, queue q, outgoing o
+$$;
+comment on function private.reconcile_counts() is 'One row: what was received, kept, decided, delivered and is stuck, in one snapshot.';
+
+create function public.reconcile() returns jsonb
+language sql stable set search_path = '' as $$
+  with counts as materialized (
+    select * from private.reconcile_counts()
   ), checks (name, ok, expected, found) as (
-    select 'received = stored + duplicates', received = stored + duplicates, received, stored + duplicates from counted
+    select 'received = stored + duplicates', received = stored + duplicates, received, stored + duplicates from counts
     union all
-    select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counted, kept
+    select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counts
     union all
-    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from kept, inbound, counted
+    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from counts
     union all
-    select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from inbound
+    select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from counts
     union all
-    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from inbound, queue
+    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from counts
     union all
     select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
-      pending + leased + delivered + dead from queue
+      pending + leased + delivered + dead from counts
     union all
-    select 'each open delivery has a lane that will wake', stuck = 0, 0, stuck from queue
+    select 'each open delivery has a lane that will wake', stuck = 0, 0, stuck from counts
     union all
-    select 'each queued outbound message has a lane that will wake', stuck = 0, 0, stuck from outgoing
+    select 'each queued outbound message has a lane that will wake', queued_stuck = 0, 0, queued_stuck from counts
   )
   select jsonb_build_object(
     'ok', (select bool_and(ok) from checks),
     'checks', (select jsonb_agg(jsonb_build_object('name', name, 'ok', ok, 'expected', expected, 'found', found)) from checks),
-    'updates', (select jsonb_build_object('received', received, 'stored', stored, 'duplicates', duplicates, 'purged', purged) from counted),
-    'messages', (select jsonb_build_object('inbound', messages, 'decided', decided, 'waiting', undecided, 'unmatched', unmatched) from inbound),
-    'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from queue))
+    'updates', (select jsonb_build_object('received', received, 'stored', stored, 'duplicates', duplicates, 'purged', purged) from counts),
+    'messages', (select jsonb_build_object('inbound', messages, 'decided', decided, 'waiting', undecided, 'unmatched', unmatched) from counts),
+    'deliveries', (select jsonb_build_object('total', deliveries, 'pending', pending, 'leased', leased, 'delivered', delivered, 'dead', dead) from counts))
 $$;
 comment on function public.reconcile() is 'Proves in one snapshot that nothing was lost: {ok, checks: [{name, ok, expected, found}], updates, messages, deliveries}.';
 
@@ -206,6 +221,7 @@ call private.close_functions();
 grant execute on function
   private.purge(timestamptz, integer),
   private.clock_jobs(),
+  private.reconcile_counts(),
   public.reconcile()
   to service_role;
 grant execute on function

@@ -17,6 +17,7 @@ end $$;
 
 drop function public.status();
 drop function public.reconcile();
+drop function private.reconcile_counts();
 drop function private.call_function(text);
 drop function private.schedule_clock();
 drop function private.clock_jobs();
