@@ -8,8 +8,7 @@ import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/de
 import { SCHEDULE } from "../../supabase/functions/_shared/delivery/retry.ts";
 import { LIMITS } from "../../supabase/functions/_shared/routing/condition.ts";
 import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/whatsapp/outbound/errors.ts";
-import { MAX_BODY_BYTES as SEND_BYTES } from "../../supabase/functions/wa-send/handler.ts";
-import { MAX_BODY_BYTES as WEBHOOK_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { databaseTest } from "../support/database.ts";
 
 const PAGE = await Deno.readTextFile(join(ROOT, "docs", "architecture.md"));
@@ -27,7 +26,9 @@ databaseTest("docs/architecture.md: every table is in it, and no other", async (
 
 Deno.test("docs/architecture.md: its limits are those of the code", () => {
   const limits: Record<string, string> = {
-    "Body of a webhook": `${WEBHOOK_BYTES / 2 ** 20} MiB, ${SEND_BYTES / 2 ** 10} KiB`,
+    "Body of a webhook": `${whatsapp.limits.webhookBytes / 2 ** 20} MiB, ${
+      whatsapp.limits.requestBytes / 2 ** 10
+    } KiB`,
     "Time for a delivery":
       `${DEFAULT_TIMEOUT_MS / 1000} s, up to 30 s; ${MAX_READ / 1024} KB of the answer are read, ` +
       `${MAX_KEPT / 1024} KB kept, ${MAX_REPLIES} replies used`,

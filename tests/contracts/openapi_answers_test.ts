@@ -9,7 +9,7 @@ import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../../supabase/functions/_shared/http/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createHandler } from "../../supabase/functions/flags/handler.ts";
-import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { type Answer, edgeTest, KEYS } from "../support/edge.ts";
 import { advance } from "../support/monotonic_clock.ts";
 import { openapi, witness } from "../support/openapi.ts";
@@ -48,7 +48,7 @@ edgeTest(
     see(path, method, 401, await call("wa-webhook", { body: "{}" }));
     see(path, method, 401, await call("wa-webhook", { headers: signed("{"), body: "{}" }));
     see(path, method, 405, await call("wa-webhook", { method: "DELETE" }));
-    const large = " ".repeat(MAX_BODY_BYTES + 1);
+    const large = " ".repeat(whatsapp.limits.webhookBytes + 1);
     see(path, method, 413, await call("wa-webhook", { headers: signed(""), body: large }));
 
     see("/wa-router", "post", 202, await call("wa-router", { headers: key }));

@@ -3,7 +3,7 @@
  * Meta's.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { MAX_BODY_BYTES } from "../../supabase/functions/wa-send/handler.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import {
   failedAttempts,
@@ -179,7 +179,7 @@ edgeTest("wa-send: what Meta would refuse is refused with the place, and nothing
   const headers = { apikey: KEYS.secretKey };
   const broken = await call("wa-send", { headers, body: "{not json" });
   assertEquals([broken.status, broken.body.code], [400, "invalid_json"]);
-  const large = await call("wa-send", { headers, body: " ".repeat(MAX_BODY_BYTES + 1) });
+  const large = await call("wa-send", { headers, body: " ".repeat(whatsapp.limits.requestBytes + 1) });
   assertEquals([large.status, large.body.code], [413, "payload_too_large"]);
   const get = await call("wa-send", { method: "GET", headers });
   assertEquals([get.status, get.body.code, get.headers.get("allow")], [405, "method_not_allowed", "POST"]);

@@ -1,7 +1,7 @@
 /** wa-webhook: what it refuses, and what it does not acknowledge. */
 import { assert, assertEquals } from "@std/assert";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
-import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { until } from "../support/until.ts";
 import { bytesOf, counts, events, hook, SECRET, text, webhookTest } from "../support/webhook.ts";
@@ -56,7 +56,7 @@ webhookTest("a signed body that is not JSON is refused, and kept for inspection"
 });
 
 webhookTest("a body that is too large is refused unread", async ({ sql, post, fetch }) => {
-  const large = new Uint8Array(MAX_BODY_BYTES + 1).fill(32);
+  const large = new Uint8Array(whatsapp.limits.webhookBytes + 1).fill(32);
   const answer = await post(large);
   assertEquals([answer.status, answer.body.code], [413, "payload_too_large"]);
   // Without a length, in pieces.

@@ -1,7 +1,7 @@
 /** wa-webhook: what it takes is stored, once and whole, before it is answered. */
 import { assert, assertEquals } from "@std/assert";
 import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
-import { MAX_BODY_BYTES } from "../../supabase/functions/wa-webhook/handler.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { bytesOf, counts, events, hook, text, webhookTest } from "../support/webhook.ts";
 
 const CASES = new URL("../fixtures/whatsapp/", import.meta.url);
@@ -80,7 +80,7 @@ webhookTest("1,000 updates of 3 MB in one body are stored whole", async ({ sql, 
   const long = "x".repeat(2900);
   const messages = Array.from({ length: 1000 }, (_, i) => text(`${i}`, `12025550${100 + i % 50}`, long));
   const body = bytesOf(hook(messages));
-  assert(body.length > 2_900_000 && body.length < MAX_BODY_BYTES);
+  assert(body.length > 2_900_000 && body.length < whatsapp.limits.webhookBytes);
   assertEquals((await post(body)).body, counts(1000, 1000));
   assertEquals((await post(body)).body, counts(1000, 0));
   const [row] = await sql`

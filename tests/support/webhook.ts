@@ -5,8 +5,9 @@ import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import type { Bytes } from "../../supabase/functions/_shared/http/body.ts";
 import { serve } from "../../supabase/functions/_shared/http/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
-import { createHandler } from "../../supabase/functions/wa-webhook/handler.ts";
-import { createIngest, type IngestOptions } from "../../supabase/functions/wa-webhook/ingest.ts";
+import { createWhatsApp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
+import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
+import { createIngest, type IngestOptions } from "../../supabase/functions/_shared/pipeline/ingest.ts";
 import { testDatabase } from "./postgres.ts";
 import "./flushed.ts";
 
@@ -60,10 +61,8 @@ export function webhookTest(
     });
     const { fetch } = serve(
       "wa-webhook",
-      createHandler({
+      inbound(createWhatsApp({ appSecrets: () => settings.secrets, verifyToken: () => "verify-token" }), {
         killed: () => settings.killed,
-        appSecrets: () => settings.secrets,
-        verifyToken: () => "verify-token",
         ingest: createIngest(rpc, options),
         drain: () => Promise.resolve(drained++),
         waitUntil: () => {},

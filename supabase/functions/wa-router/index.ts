@@ -1,3 +1,4 @@
+import { routing } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
@@ -8,7 +9,6 @@ import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
 import { readRules } from "../_shared/links/rules.ts";
-import { routing } from "../_shared/pipeline/compose.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createTest } from "./test_destination.ts";

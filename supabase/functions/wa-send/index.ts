@@ -1,3 +1,5 @@
+import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
+import { routing } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
@@ -5,8 +7,7 @@ import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/http/serve.ts";
-import { routing } from "../_shared/pipeline/compose.ts";
-import { createHandler, type Item, type Queued } from "./handler.ts";
+import { type Item, outbound, type Queued } from "../_shared/pipeline/outbound.ts";
 
 /** Requests a second of one key, unless the setting `wa_send.rate_per_second` says otherwise. */
 const RATE_PER_SECOND = 80;
@@ -26,5 +27,5 @@ async function limit() {
 
 export default serve(
   "wa-send",
-  createHandler({ killed, requireSecretKey: requireKey, limit, enqueue, send: routing.send, waitUntil }),
+  outbound(whatsapp, { killed, requireSecretKey: requireKey, limit, enqueue, send: routing.send, waitUntil }),
 );

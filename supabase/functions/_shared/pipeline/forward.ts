@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/deliver.ts";
@@ -10,6 +11,7 @@ import { next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
+import { FIRST_CHANNEL } from "./send.ts";
 
 /** Deliveries under way at once in one isolate. */
 const CONCURRENCY = 64;
@@ -23,6 +25,8 @@ interface Claimed {
   delivery_id: string;
   lease: string;
   attempt: number;
+  /** The channel that the message came through. @default {FIRST_CHANNEL} */
+  channel?: string;
   destination_id: string;
   message: { id: string; sent_at: string | null; created_at: string; [key: string]: unknown };
   /** W3C trace context that the message came with; null where it came with none. */
@@ -51,8 +55,8 @@ interface Claim {
 
 /** A reply as `settle_deliveries` takes it. */
 export interface Reply {
-  /** Graph-shaped message, without recipient. */
-  message: Record<string, unknown>;
+  /** In the channel's shape, without recipient. */
+  message: Outbound;
   /** Whom it goes to. */
   to: string;
   /** Its words, for people who read the conversation. */
@@ -83,7 +87,7 @@ export interface ForwarderDeps {
   /** Checks a service's replies to a contact; those that cannot be sent are left out and reported by it. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
-    identities: Record<string, string>,
+    to: { channel: string; identities: Record<string, string> },
     deliveryId: string,
   ): Reply[];
   /** Told why a service's replies are not used, all of them. */
@@ -136,9 +140,11 @@ export function createForwarder(
       });
       deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
-      const replies = result.replies === undefined
-        ? []
-        : deps.checkReplies(result.replies, claimed.contact.identities, claimed.delivery_id);
+      const replies = result.replies === undefined ? [] : deps.checkReplies(
+        result.replies,
+        { channel: claimed.channel ?? FIRST_CHANNEL, identities: claimed.contact.identities },
+        claimed.delivery_id,
+      );
       if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }
       const settled = { ...settlement(claimed, destination, result, replies), destination: destination.name };
       await insist(() => settle(settled), SETTLE_MS);

@@ -135,7 +135,7 @@ Deno.test("createForwarder(): only 2xx answers have replies, and they are checke
   );
   await round();
   await done();
-  assertEquals(asked, [[[reply], { phone: "12025550123" }, "d1"]]);
+  assertEquals(asked, [[[reply], { channel: "whatsapp", identities: { phone: "12025550123" } }, "d1"]]);
   assertEquals(results().map(({ replies }) => replies).toSorted(), [
     [{ to: "12025550123", message: reply, text: "hi" }],
     undefined,

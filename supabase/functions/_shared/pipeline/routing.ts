@@ -6,7 +6,7 @@
 import { createDecider, type DeciderDeps, ROUTER_FLAG } from "./decide.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 import { createPump } from "./pump.ts";
-import { createSender, SEND_FLAG, type SenderDeps } from "./send.ts";
+import { createSender, type SenderDeps } from "./send.ts";
 
 /**
  * How long an isolate stays up for something that is soon due. The clock comes every 3 seconds, and what is due
@@ -19,7 +19,7 @@ export interface RoutingDeps
   extends
     Omit<DeciderDeps, "onDecided">,
     Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "enabled">,
-    Omit<SenderDeps, "onSettled" | "onError" | "enabled"> {
+    Omit<SenderDeps, "onSettled" | "onError"> {
   /** Whether a feature's flag lets it run for anybody at all and its kill switch does too. */
   enabled(feature: string): Promise<boolean>;
   count(name: string, label: string, n?: number): void;
@@ -51,7 +51,6 @@ export function createRouting(deps: RoutingDeps): Routing {
     onError: failed("sending"),
     round: createSender({
       ...deps,
-      enabled: () => deps.enabled(SEND_FLAG),
       onSettled: (outcomes) => {
         for (const { outcome } of outcomes) count("outbound", outcome);
       },

@@ -18,6 +18,7 @@ async function controlled() {
       new Promise<T>((answer, fail) => calls.push({ name, answer: (result) => answer(result as T), fail })),
     killed: () => false,
     enabled: () => Promise.resolve(true),
+    channels: () => Promise.resolve(["whatsapp"]),
     rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
     world: () =>
       Promise.resolve({

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import type { Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
-/** The flag that sending stands under. */
-export const SEND_FLAG = "wa_send.enabled";
+/** The channel of a row that does not name its own: for long the only one. */
+export const FIRST_CHANNEL = "whatsapp";
 
 const CONCURRENCY = 32;
 /** Longer than the provider is waited for (15 s). */
@@ -20,20 +21,22 @@ const SETTLE_MS = 35_000;
 /** An outbound message as `claim_outbound` gives it. */
 export interface ClaimedMessage {
   id: string;
+  /** The channel that it goes through. @default {FIRST_CHANNEL} */
+  channel?: string;
   lease: string;
   attempt: number;
   number_id: string;
   /** The person's contact: the id that flags are asked with. */
   contact_id: string;
   to: string;
-  /** Graph-shaped, without recipient. */
-  message: Record<string, unknown>;
+  /** In the channel's shape, without recipient. */
+  message: Outbound;
   /** W3C trace context that it came with; null where it came with none. */
   traceparent: string | null;
 }
 
-/** What became of it. */
-export type Sent =
+/** What became of it, as `settle_outbound` takes it. */
+export type SendOutcome =
   | { outcome: "sent"; provider_id: string | null }
   | { outcome: "retry"; error: unknown; retry_after_ms: number; throttled?: "number" }
   | { outcome: "failed"; error: unknown };
@@ -41,10 +44,11 @@ export type Sent =
 /** What {@linkcode createSender} needs. */
 export interface SenderDeps {
   rpc: Rpc;
-  enabled(): Promise<boolean>;
+  /** Names of the channels that may send now: switched on, and with their credentials. */
+  channels(): Promise<readonly string[]>;
   /** Sends one message; never throws. */
-  send(message: ClaimedMessage): Promise<Sent>;
-  onSettled(outcomes: Sent[]): void;
+  send(message: ClaimedMessage): Promise<SendOutcome>;
+  onSettled(outcomes: SendOutcome[]): void;
   onError(message: string, error: unknown): void;
 }
 
@@ -52,7 +56,7 @@ export interface SenderDeps {
 export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>) => void) => Promise<Round> {
   let underWay = 0;
 
-  const settle = groupCommit<Sent & { id: string; lease: string }, null>({
+  const settle = groupCommit<SendOutcome & { id: string; lease: string }, null>({
     maxItems: 256,
     maxQueued: 4096,
     commit: async (items) => {
@@ -76,7 +80,8 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
 
   return async (track) => {
     const free = CONCURRENCY - underWay;
-    if (free <= 0 || !await deps.enabled()) return { more: false };
+    // The database does not tell channels apart when it claims, and all that it holds is the first one's.
+    if (free <= 0 || !(await deps.channels()).includes(FIRST_CHANNEL)) return { more: false };
     const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
       "claim_outbound",
       {

@@ -26,7 +26,7 @@ function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
   };
   const round = createSender({
     rpc,
-    enabled: () => Promise.resolve(true),
+    channels: () => Promise.resolve(["whatsapp"]),
     send: ({ id }) => Promise.resolve({ outcome: "sent", provider_id: `wamid.${id}` }),
     onSettled: (settled) => outcomes.push(...settled.map(({ outcome }) => outcome)),
     onError: (message) => told.push(message),
@@ -75,7 +75,7 @@ Deno.test("createSender(): never more under way than its places", async () => {
 });
 
 Deno.test("createSender(): switched off it claims nothing; what cannot be settled is told", async () => {
-  const off = sender([], { enabled: () => Promise.resolve(false) });
+  const off = sender([], { channels: () => Promise.resolve([]) });
   assertEquals([await off.round(), off.calls], [{ more: false }, []]);
   const { round, done, told } = sender([], {
     rpc: <T>(name: string) =>

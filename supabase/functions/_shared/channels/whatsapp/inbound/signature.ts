@@ -12,6 +12,9 @@
 import { same } from "../../../crypto/same.ts";
 import { hmacSha256 } from "../../../crypto/hmac.ts";
 
+/** The header that holds Meta's signature. */
+export const SIGNATURE_HEADER = "x-hub-signature-256";
+
 const PREFIX = "sha256=";
 
 /**

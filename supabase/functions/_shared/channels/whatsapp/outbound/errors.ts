@@ -9,33 +9,7 @@
  * @module
  */
 
-/**
- * - `throttle`: the message is fine, the pace is not. Nothing else of its `scope` should go meanwhile.
- * - `retry`: Meta's trouble, or an unknown outcome. The same request may succeed later.
- * - `final`: the same request will fail again.
- */
-export type FailureKind = "throttle" | "retry" | "final";
-
-/** Whose pace is too high: that of the business number, or of the number with this one person. */
-export type ThrottleScope = "number" | "pair";
-
-/** Why a message was not sent. Holds no token and no personal data of ours, so it may be stored and logged. */
-export interface SendFailure {
-  readonly ok: false;
-  readonly kind: FailureKind;
-  /** Meta's error code; `timeout` and `network` where no answer came, `unreadable` where it was none of Meta's. */
-  readonly code: number | "timeout" | "network" | "unreadable";
-  /** HTTP status; absent where no answer came. */
-  readonly status?: number;
-  /** Meta's words, or ours, cut. */
-  readonly message: string;
-  /** Meta's explanation of this very case, cut. */
-  readonly details?: string;
-  /** Milliseconds that the answer asked to wait. */
-  readonly retryAfterMs?: number;
-  /** For `throttle`. */
-  readonly scope?: ThrottleScope;
-}
+import type { FailureKind, NextAttempt, SendFailure, ThrottleScope } from "../../channel.ts";
 
 const THROTTLED: ReadonlyMap<number, ThrottleScope> = new Map([
   [4, "number"], // the app made too many calls
@@ -99,11 +73,6 @@ const JITTER = 0.2;
 /** The longest wait that an answer can ask for, in milliseconds. */
 export const MAX_RETRY_AFTER_MS = 60 * 60 * 1000;
 
-/** What to do after a failed attempt. */
-export type NextSend =
-  | { readonly outcome: "retry"; readonly afterMs: number }
-  | { readonly outcome: "failed"; readonly why: "final" | "attempts_exhausted" };
-
 /**
  * When a message is sent again: after 1 s, 4 s, 16 s, … (at most 15 min), each +-20 %, and never before the
  * answer's Retry-After allows.
@@ -115,7 +84,7 @@ export function nextSendAttempt(
   attempt: number,
   failure: Pick<SendFailure, "kind" | "retryAfterMs">,
   random: number = Math.random(),
-): NextSend {
+): NextAttempt {
   if (failure.kind === "final") return { outcome: "failed", why: "final" };
   if (attempt >= MAX_SEND_ATTEMPTS) return { outcome: "failed", why: "attempts_exhausted" };
   const backoff = Math.min(BASE_MS * FACTOR ** (attempt - 1), LONGEST_MS) *

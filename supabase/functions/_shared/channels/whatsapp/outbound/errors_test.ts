@@ -1,12 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import {
-  classify,
-  type FailureKind,
-  MAX_RETRY_AFTER_MS,
-  MAX_SEND_ATTEMPTS,
-  nextSendAttempt,
-} from "./errors.ts";
+import { classify, MAX_RETRY_AFTER_MS, MAX_SEND_ATTEMPTS, nextSendAttempt } from "./errors.ts";
+import type { FailureKind } from "../../channel.ts";
 import { holds } from "../../../../../../tests/support/property.ts";
 
 Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {

@@ -7,7 +7,8 @@
  * @module
  */
 import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
-import { classify, type SendFailure } from "./errors.ts";
+import type { SendFailure, Sent } from "../../channel.ts";
+import { classify } from "./errors.ts";
 import { id, type JsonObject, object, text } from "../../../json/json.ts";
 import type { OutboundMessage } from "./outbound.ts";
 import { isBsuid } from "./recipients.ts";
@@ -33,15 +34,6 @@ export interface OutboundRequest {
   readonly traceparent?: string;
 }
 
-/** Meta took the message. `wamid` is absent for a read receipt, which has none. */
-export interface SendSuccess {
-  readonly ok: true;
-  readonly wamid?: string;
-}
-
-/** Outcome of {@linkcode send}. */
-export type SendResult = SendSuccess | SendFailure;
-
 const MAX_WORDS = 500;
 
 /**
@@ -56,7 +48,7 @@ export async function send(
   fetch: (url: string, init: RequestInit) => Promise<Response>,
   account: GraphAccount,
   request: OutboundRequest,
-): Promise<SendResult> {
+): Promise<Sent> {
   const { graphUrl, token, phoneNumberId, timeoutMs = 15_000 } = account;
   let response: Response;
   try {
@@ -78,7 +70,7 @@ export async function send(
   const body = await answerOf(response);
   if (response.ok && body?.error === undefined) {
     const [first] = Array.isArray(body?.messages) ? body.messages : [];
-    return { ok: true, wamid: id(object(first)?.id) };
+    return { ok: true, providerId: id(object(first)?.id) };
   }
   return refusal(response, object(body?.error), token);
 }

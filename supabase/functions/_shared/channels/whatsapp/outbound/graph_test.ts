@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import type { SendFailure } from "./errors.ts";
-import { type GraphAccount, graphBody, type OutboundRequest, send, type SendResult } from "./graph.ts";
+import type { SendFailure, Sent } from "../../channel.ts";
+import { type GraphAccount, graphBody, type OutboundRequest, send } from "./graph.ts";
 
 const TOKEN = "EAAtest0000000000";
 const MESSAGE = { type: "text", text: { body: "Hello" } } as const;
@@ -21,7 +21,7 @@ interface Seen {
 async function sendTo(
   answer: (request: Request, ended: Promise<void>) => Response | Promise<Response>,
   options: { request?: OutboundRequest; timeoutMs?: number } = {},
-): Promise<{ result: SendResult; seen: Seen[] }> {
+): Promise<{ result: Sent; seen: Seen[] }> {
   const seen: Seen[] = [];
   const ended = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
@@ -48,7 +48,7 @@ async function sendTo(
   }
 }
 
-function failure(result: SendResult): SendFailure {
+function failure(result: Sent): SendFailure {
   if (result.ok) throw new Error("it was sent");
   return result;
 }
@@ -70,7 +70,7 @@ Deno.test("send() posts to the number's messages, with token and our id, and giv
     messages: [{ id: "wamid.NEW" }],
   };
   const { result, seen } = await sendTo(() => Response.json(answer));
-  assertEquals(result, { ok: true, wamid: "wamid.NEW" });
+  assertEquals(result, { ok: true, providerId: "wamid.NEW" });
   assertEquals(seen, [{
     method: "POST",
     path: "/v26.0/301245600017789/messages",
@@ -103,7 +103,7 @@ Deno.test("graphBody() makes a read receipt as Meta wants it", () => {
 
 Deno.test("send() takes a read receipt's success, which has no wamid", async () => {
   const { result } = await sendTo(() => Response.json({ success: true }));
-  assertEquals(result, { ok: true, wamid: undefined });
+  assertEquals(result, { ok: true, providerId: undefined });
 });
 
 Deno.test("send() tells Meta's error with its kind and Retry-After", async () => {
@@ -157,7 +157,7 @@ Deno.test("send() takes a success that it cannot read for a success, lest the pe
     const answer of [() => new Response("ok"), () => new Response(null), () => Response.json([]), endless]
   ) {
     const { result } = await sendTo(answer);
-    assertEquals(result, { ok: true, wamid: undefined });
+    assertEquals(result, { ok: true, providerId: undefined });
   }
 });
 

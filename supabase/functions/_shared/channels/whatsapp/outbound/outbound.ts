@@ -11,6 +11,7 @@
  */
 import { z } from "zod";
 import { isStorable, type JsonObject, object, text } from "../../../json/json.ts";
+import type { Checked } from "../../channel.ts";
 import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
 
 const context = z.looseObject({ message_id: words(1024) });
@@ -101,18 +102,6 @@ const ENVELOPE = [
   "fallback",
   "biz_opaque_callback_data",
 ];
-
-/** What is wrong, and where: `interactive.action.buttons.0.reply.title`. */
-export interface Issue {
-  readonly path: string;
-  readonly message: string;
-}
-
-/** A checked value, or what is wrong with it. */
-export type Checked<T> = { readonly ok: true; readonly value: T } | {
-  readonly ok: false;
-  readonly issues: readonly Issue[];
-};
 
 /**
  * Checks a Graph-shaped message. The envelope may be there and is left out. A read receipt may come as

@@ -4,11 +4,12 @@
  * @module
  */
 import { z } from "zod";
-import { check, type Checked, checkMessage } from "../_shared/channels/whatsapp/outbound/outbound.ts";
-import { type Recipient, recipientSchema } from "../_shared/channels/whatsapp/outbound/recipients.ts";
+import type { Checked, SendRequest } from "../../channel.ts";
+import { check, checkMessage, wordsOf } from "./outbound.ts";
+import { type Recipient, recipientSchema } from "./recipients.ts";
 
-/** The checked envelope. A read receipt has no recipient: the message that was read says whom. */
-export interface Envelope {
+/** What stands around the message. A read receipt has no recipient: the message that was read says whom. */
+interface Envelope {
   recipient?: Recipient;
   from?: string;
   idempotency_key?: string;
@@ -22,8 +23,31 @@ const envelopeSchema = z.object({
   fallback: z.unknown().optional(),
 });
 
-/** Checks the envelope of a request. */
-export function checkRequest(body: unknown, isReceipt: boolean): Checked<Envelope> {
+/** Checks a request: the message and all that stands around it, so that a caller is told everything at once. */
+export function checkRequest(body: unknown): Checked<SendRequest> {
+  const message = checkMessage(body);
+  const envelope = checkEnvelope(body, message.ok && message.value.type === "read");
+  if (!message.ok || !envelope.ok) {
+    return {
+      ok: false,
+      issues: [...(message.ok ? [] : message.issues), ...(envelope.ok ? [] : envelope.issues)],
+    };
+  }
+  const { recipient, from, idempotency_key, fallback } = envelope.value;
+  return {
+    ok: true,
+    value: {
+      ...recipient,
+      number_id: from,
+      idempotency_key,
+      fallback,
+      message: message.value,
+      text: wordsOf(message.value),
+    },
+  };
+}
+
+function checkEnvelope(body: unknown, isReceipt: boolean): Checked<Envelope> {
   const envelope = check(envelopeSchema, body);
   if (!envelope.ok) return envelope;
   const { fallback, ...rest } = envelope.value;

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { Rpc } from "../_shared/db/client.ts";
-import { count as countShared, type Counters } from "../_shared/db/counters.ts";
-import { groupCommit } from "../_shared/db/group_commit.ts";
-import type { Update } from "../_shared/channels/whatsapp/inbound/updates.ts";
+import type { Rpc } from "../db/client.ts";
+import { count as countShared, type Counters } from "../db/counters.ts";
+import { groupCommit } from "../db/group_commit.ts";
+import type { InboundUpdate } from "../channels/channel.ts";
 
 /** What one webhook told. */
 export interface Delivery {
-  readonly updates: Update[];
+  readonly updates: InboundUpdate[];
   /** Size of the body that they came in. */
   readonly bytes: number;
 }
@@ -30,7 +30,7 @@ export interface IngestOptions {
   maxUpdates?: number;
   /** Bytes of bodies in a group. @default {4 MiB} */
   maxBytes?: number;
-  /** Webhooks that wait; further ones are answered 503, and Meta sends them again. @default {5000} */
+  /** Webhooks that wait; further ones are answered 503, and the provider sends them again. @default {5000} */
   maxQueued?: number;
   /** Bytes of bodies that wait. @default {48 MiB} */
   maxQueuedBytes?: number;
@@ -88,7 +88,7 @@ export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
  * Counts a group under `webhook_results` by field and result. Here and not in SQL, which has enough to do; and by runs
  * of equal ones, for nearly all groups are one.
  */
-function tally(updates: readonly Update[], outcomes: string, count: Counters["count"]): void {
+function tally(updates: readonly InboundUpdate[], outcomes: string, count: Counters["count"]): void {
   let from = 0;
   for (let i = 1; i <= updates.length; i++) {
     const { field } = updates[from];

@@ -1,0 +1,10 @@
+/**
+ * The channels that are deployed. The only place that lists them.
+ *
+ * @module
+ */
+import { createRegistry, type Registry } from "./registry.ts";
+import { whatsapp } from "./whatsapp/index.ts";
+
+/** Every deployed channel. */
+export const channels: Registry = createRegistry([whatsapp]);

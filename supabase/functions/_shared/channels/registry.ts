@@ -1,0 +1,26 @@
+/**
+ * Channels by name.
+ *
+ * @module
+ */
+import type { Channel } from "./channel.ts";
+
+/** The channels that an isolate knows. */
+export interface Registry {
+  readonly all: readonly Channel[];
+  /** The channel of that name; undefined for one that is not there, such as one that a newer version knows. */
+  get(name: string): Channel | undefined;
+}
+
+/**
+ * A registry of these channels.
+ *
+ * @throws {TypeError} when two have the same name.
+ */
+export function createRegistry(all: readonly Channel[]): Registry {
+  const byName = new Map(all.map((channel) => [channel.name, channel]));
+  if (byName.size !== all.length) {
+    throw new TypeError(`two channels have the same name: ${all.map(({ name }) => name).join(", ")}`);
+  }
+  return { all, get: (name) => byName.get(name) };
+}

@@ -1,0 +1,20 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { Channel } from "./channel.ts";
+import { createRegistry } from "./registry.ts";
+
+const named = (name: string) => ({ name }) as Channel;
+
+Deno.test("createRegistry(): finds what it was given, in its order, and nothing else", () => {
+  const [whatsapp, sms] = [named("whatsapp"), named("sms")];
+  const registry = createRegistry([whatsapp, sms]);
+  assertEquals(registry.all, [whatsapp, sms]);
+  assertEquals([registry.get("sms"), registry.get("email"), registry.get("constructor")], [
+    sms,
+    undefined,
+    undefined,
+  ]);
+});
+
+Deno.test("createRegistry(): two channels of the same name are a mistake", () => {
+  assertThrows(() => createRegistry([named("sms"), named("sms")]), TypeError, "sms, sms");
+});

@@ -1,0 +1,96 @@
+/**
+ * WhatsApp, through Meta's Cloud API, as a {@linkcode Channel}.
+ *
+ * @module
+ */
+import { configFaults, env } from "../../config/env.ts";
+import { decode } from "../../json/json.ts";
+import type { Channel, Parsed, Sent } from "../channel.ts";
+import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
+import { parse, unreadable } from "./inbound/updates.ts";
+import { nextSendAttempt } from "./outbound/errors.ts";
+import { type GraphAccount, send } from "./outbound/graph.ts";
+import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
+import { checkRequest } from "./outbound/request.ts";
+
+/** Meta sends at most 3 MB; the margin is for what a proxy may add. */
+const WEBHOOK_BYTES = 3.5 * 1024 * 1024;
+
+/** Graph bodies are small; the largest interactive list stays far below. */
+const REQUEST_BYTES = 256 * 1024;
+
+/** Where the secrets come from. Functions, for they may change while a worker lives. */
+export interface WhatsAppOptions {
+  /** The app secrets that are valid now. */
+  appSecrets(): readonly string[];
+  /** The token of Meta's handshake. */
+  verifyToken(): string;
+  /** Where to send, and with what. */
+  account(): Pick<GraphAccount, "graphUrl" | "token">;
+  ready: Channel["ready"];
+}
+
+const SENDING = ["WHATSAPP_ACCESS_TOKEN", "WHATSAPP_GRAPH_URL"] as const;
+
+const environment: WhatsAppOptions = {
+  appSecrets: () => env("WHATSAPP_APP_SECRET").WHATSAPP_APP_SECRET,
+  verifyToken: () => env("WHATSAPP_VERIFY_TOKEN").WHATSAPP_VERIFY_TOKEN,
+  account: () => {
+    const { WHATSAPP_ACCESS_TOKEN: token, WHATSAPP_GRAPH_URL: graphUrl } = env(...SENDING);
+    return { token, graphUrl };
+  },
+  ready: () => {
+    const faults = configFaults(...SENDING);
+    return faults.length === 0 ? true : faults;
+  },
+};
+
+/** WhatsApp with secrets of its own; the functions share {@linkcode whatsapp}. */
+export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel {
+  const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
+  return {
+    name: "whatsapp",
+    provider: "graph",
+    flags: { intake: "wa_webhook", send: "wa_send.enabled" },
+    // Meta, "Messaging limits" and "Throughput"; an opt-out is about marketing (`user_preferences`).
+    policy: {
+      windowMs: 24 * 60 * 60 * 1000,
+      optOut: "until_resumed",
+      pace: { perSecond: 80, pairSeconds: 6 },
+    },
+    limits: { webhookBytes: WEBHOOK_BYTES, requestBytes: REQUEST_BYTES },
+    ready,
+    isSigned: ({ headers }) => headers.has(SIGNATURE_HEADER),
+    verify: ({ headers }, bytes) => verify(bytes, headers.get(SIGNATURE_HEADER), appSecrets()),
+    handshake: (query) => challengeOf(query, verifyToken()),
+    parse: parseBytes,
+    check: checkMessage,
+    checkRequest,
+    wordsOf: (message) => wordsOf(message as OutboundMessage),
+    addressOf: ({ phone, bsuid, parent_bsuid }) => phone ?? bsuid ?? parent_bsuid,
+    send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
+      const missing = ready();
+      if (missing !== true) {
+        const message = missing.map(({ variable, fault }) => `${variable}: ${fault}`).join("; ");
+        return { ok: false, kind: "retry", code: "not_ready", message };
+      }
+      const from = { ...account(), phoneNumberId: senderId };
+      return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
+    },
+    nextAttempt: nextSendAttempt,
+  };
+}
+
+function parseBytes(bytes: Uint8Array): Parsed {
+  let body: unknown;
+  try {
+    body = decode(bytes);
+  } catch (cause) {
+    // Signed by Meta and yet not JSON: somebody will want to see it.
+    return { updates: [unreadable(bytes)], unreadable: cause };
+  }
+  return { updates: parse(body) };
+}
+
+/** WhatsApp with the secrets of the environment. */
+export const whatsapp: Channel = createWhatsApp();

@@ -1,0 +1,86 @@
+/**
+ * The door to a channel: takes messages that services send. A message is checked, queued and acknowledged; it goes out
+ * from the queue, at the pace that the provider allows.
+ *
+ * @module
+ */
+import type { ApiKey } from "../gates/keys.ts";
+import { type Limit, rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
+import { readJson } from "../http/body.ts";
+import { Problem, type ProblemCode } from "../http/problem.ts";
+import type { Handler } from "../http/serve.ts";
+import type { Channel, SendRequest } from "../channels/channel.ts";
+
+/** What `enqueue_outbound` takes for one message. */
+export interface Item extends SendRequest {
+  /** W3C trace context of the request. */
+  traceparent?: string;
+  limit: { key: string; per_second: number; burst: number };
+}
+
+/** What it answers for each. */
+export interface Queued {
+  id?: string;
+  status?: string;
+  used_fallback?: boolean;
+  error?: ProblemCode;
+  /** When the 24-hour window closed, with error window_closed. */
+  window_closed_at?: string;
+  rate: TakeRate | null;
+}
+
+/** What the handler needs. */
+export interface OutboundDeps {
+  killed(feature: string): boolean;
+  requireSecretKey(headers: Headers): ApiKey;
+  /** How fast one key may ask. */
+  limit(): Promise<Limit>;
+  /** Queues a message; answered after the commit. */
+  enqueue(item: Item): Promise<Queued>;
+  /** Makes the queue move. */
+  send(): Promise<void>;
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/**
+ * `POST` with a secret key: a message in the channel's shape, with whom it goes to (WhatsApp: `to` or `recipient`, `type`
+ * and the type's object), optionally `from` (the sender's id), `idempotency_key` and `fallback` (for when the window is
+ * closed). Answers 202 `{"id","status"}` after the commit.
+ *
+ * Refusals: invalid_request with the list of `issues`; rate_limited; window_closed; opted_out; feature_off;
+ * from_required; unknown_number; unknown_message; idempotency_conflict.
+ */
+export function outbound(channel: Channel, deps: OutboundDeps): { POST: Handler } {
+  return {
+    POST: async (request, { traceparent }) => {
+      if (deps.killed(channel.flags.send)) throw new Problem("disabled_by_environment");
+      const key = deps.requireSecretKey(request.headers);
+      const body = await readJson(request, channel.limits.requestBytes);
+      const checked = channel.checkRequest(body);
+      if (!checked.ok) throw new Problem("invalid_request", { extensions: { issues: checked.issues } });
+      const limit = await deps.limit();
+      const queued = await deps.enqueue({
+        ...checked.value,
+        traceparent,
+        limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
+      });
+      const headers = queued.rate === null ? {} : rateHeaders(limit, queued.rate);
+      if (queued.error === "rate_limited" && queued.rate !== null) {
+        throw refused(limit, headers, queued.rate.retry_after_ms);
+      }
+      if (queued.error !== undefined) {
+        const { window_closed_at } = queued;
+        throw new Problem(queued.error, {
+          headers,
+          extensions: window_closed_at ? { window_closed_at } : {},
+        });
+      }
+      deps.waitUntil(deps.send());
+      const { id, status, used_fallback } = queued;
+      return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}) }, {
+        status: 202,
+        headers,
+      });
+    },
+  };
+}

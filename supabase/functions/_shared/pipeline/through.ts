@@ -1,0 +1,134 @@
+/**
+ * What the pipeline asks of channels, each message of its own: who may send now, one send, the replies of a service.
+ *
+ * @module
+ */
+import type { Channel, SendWorld } from "../channels/channel.ts";
+import type { Registry } from "../channels/registry.ts";
+import { traceparentFor } from "../http/traceparent.ts";
+import type { Fields } from "../log/log.ts";
+import type { Outcome } from "../rollouts/outcomes.ts";
+import type { Reply } from "./forward.ts";
+import { type ClaimedMessage, FIRST_CHANNEL, type SendOutcome } from "./send.ts";
+
+/** How long a message waits whose channel this version does not know: another may be deployed meanwhile. */
+const UNKNOWN_CHANNEL_MS = 60_000;
+
+/** What {@linkcode throughChannels} needs. */
+export interface ThroughDeps {
+  killed(feature: string): boolean;
+  /** Whether a feature's flag lets it run for anybody at all. */
+  onForAnybody(feature: string): Promise<boolean>;
+  world: SendWorld;
+  count(name: string, label: string): void;
+  measure(name: string, label: string, ms: number): void;
+  /** Told how each attempt went for the person whom the message is for. */
+  onOutcome(contactId: string, outcome: Outcome, flag: string): void;
+  log: { error(message: string, fields: Fields): void; warn(message: string, fields: Fields): void };
+}
+
+/** The steps of the pipeline that differ by channel. */
+export interface Through {
+  /** Names of the channels that may send now. */
+  channels(): Promise<string[]>;
+  /** Sends one message through its channel; never throws. */
+  send(message: ClaimedMessage): Promise<SendOutcome>;
+  /** A service's replies as they are queued. */
+  checkReplies(
+    replies: readonly Record<string, unknown>[],
+    to: { channel: string; identities: Record<string, string> },
+    deliveryId: string,
+  ): Reply[];
+}
+
+/** Makes them for the channels of a registry. */
+export function throughChannels(registry: Registry, deps: ThroughDeps): Through {
+  /** What was last told to be missing, by channel. */
+  const told = new Map<string, string>();
+
+  /**
+   * Failure policy: each channel for itself. The messages of one whose credentials are missing wait; that is told once
+   * for each thing that is missing, and the others go on.
+   */
+  function isReady({ name, flags, ready }: Channel): boolean {
+    const missing = ready();
+    const why = missing === true
+      ? ""
+      : missing.map(({ variable, fault }) => `${variable} ${is(fault)}`).join(", ");
+    if (why !== "" && told.get(name) !== why) {
+      deps.log.error(`messages wait: ${why}`, { channel: name, feature: flags.send });
+    }
+    told.set(name, why);
+    return why === "";
+  }
+
+  async function channels(): Promise<string[]> {
+    const able = registry.all.filter((channel) => !deps.killed(channel.flags.send) && isReady(channel));
+    const on = await Promise.all(able.map(({ flags }) => deps.onForAnybody(flags.send)));
+    return able.filter((_, i) => on[i]).map(({ name }) => name);
+  }
+
+  async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
+    const { id, to, number_id: senderId, contact_id, message, attempt, traceparent: came } = claimed;
+    const name = claimed.channel ?? FIRST_CHANNEL;
+    const channel = registry.get(name);
+    if (channel === undefined) {
+      deps.log.error("a message waits for a channel that this version does not know", { channel: name });
+      const error = { code: "unknown_channel", message: `no channel ${name}` };
+      return { outcome: "retry", error, retry_after_ms: UNKNOWN_CHANNEL_MS };
+    }
+    const began = performance.now();
+    const traceparent = came == null ? undefined : traceparentFor(id, id, came);
+    const result = await channel.send({ id, senderId, to, message, traceparent }, deps.world);
+    const latencyMs = performance.now() - began;
+    deps.measure(channel.provider, result.ok ? "sent" : String(result.code), latencyMs);
+    deps.onOutcome(contact_id, { failed: !result.ok, latencyMs }, channel.flags.send);
+    if (result.ok) return { outcome: "sent", provider_id: result.providerId ?? null };
+    deps.count("outbound_errors", String(result.code));
+    const { ok: _, retryAfterMs: __, ...error } = result;
+    const next = channel.nextAttempt(attempt, result);
+    if (next.outcome === "failed") return { outcome: "failed", error: { ...error, given_up: next.why } };
+    return {
+      outcome: "retry",
+      error,
+      retry_after_ms: next.afterMs,
+      ...(result.scope === "number" ? { throttled: "number" } : {}),
+    };
+  }
+
+  /**
+   * They go to the person who wrote, whatever they say: a service must not reach others through the answer to a
+   * delivery.
+   *
+   * Failure policy: a reply that the provider would refuse is left out, counted and told; the delivery itself succeeded.
+   */
+  function checkReplies(
+    replies: readonly Record<string, unknown>[],
+    { channel: name, identities }: { channel: string; identities: Record<string, string> },
+    deliveryId: string,
+  ): Reply[] {
+    const channel = registry.get(name);
+    const to = channel?.addressOf(identities);
+    return replies.flatMap((reply, index) => {
+      const checked = channel?.check(reply);
+      if (checked?.ok && to !== undefined) {
+        return [{ to, message: checked.value, text: channel!.wordsOf(checked.value) }];
+      }
+      const invalid = checked?.ok === false;
+      deps.count("replies_refused", invalid ? "invalid" : "nobody");
+      deps.log.warn("a reply of a service cannot be sent", {
+        delivery_id: deliveryId,
+        reply: index,
+        issues: invalid ? checked.issues : "the person has no id that can be written to",
+      });
+      return [];
+    });
+  }
+
+  return { channels, send, checkReplies };
+}
+
+/** A fault that begins with "it", as it goes on after a name. */
+function is(fault: string): string {
+  return fault.replace(/^it /, "");
+}

@@ -1,0 +1,143 @@
+import { assertEquals } from "@std/assert";
+import type { Channel, Missing, Sent } from "../channels/channel.ts";
+import { createRegistry } from "../channels/registry.ts";
+import type { ClaimedMessage } from "./send.ts";
+import { throughChannels, type ThroughDeps } from "./through.ts";
+
+/** A channel that answers each send with `sent` and lacks what `missing` says. */
+function channel(
+  name: string,
+  {
+    sent = { ok: true, providerId: `${name}-1` } as Sent,
+    missing = () => true as ReturnType<Channel["ready"]>,
+  } = {},
+) {
+  return {
+    name,
+    provider: `${name}-api`,
+    flags: { intake: `${name}_webhook`, send: `${name}_send.enabled` },
+    ready: () => missing(),
+    check: (message: Record<string, unknown>) =>
+      message.text === undefined
+        ? { ok: false, issues: [{ path: "text", message: "is needed" }] }
+        : { ok: true, value: message },
+    wordsOf: ({ text }: { text?: string }) => `${name}: ${text}`,
+    addressOf: ({ phone }: { phone?: string }) => phone,
+    send: () => Promise.resolve(sent),
+    nextAttempt: (attempt: number, { kind }: { kind: string }) =>
+      kind === "final" ? { outcome: "failed", why: "final" } : { outcome: "retry", afterMs: attempt * 1000 },
+  } as unknown as Channel;
+}
+
+function through(channels: Channel[], deps: Partial<ThroughDeps> = {}) {
+  const told: unknown[] = [];
+  const counted: string[] = [];
+  const steps = throughChannels(createRegistry(channels), {
+    killed: () => false,
+    onForAnybody: () => Promise.resolve(true),
+    world: { fetch: () => Promise.reject(new TypeError("nothing is fetched here")) },
+    count: (name, label) => counted.push(`${name} ${label}`),
+    measure: (name, label) => counted.push(`${name} ${label}`),
+    onOutcome: (contact, { failed }, flag) => counted.push(`${contact} ${failed} ${flag}`),
+    log: {
+      error: (message, fields) => told.push([message, fields]),
+      warn: (message, fields) => told.push([message, fields]),
+    },
+    ...deps,
+  });
+  return { ...steps, told, counted };
+}
+
+const message = (more: Partial<ClaimedMessage> = {}): ClaimedMessage => ({
+  id: "o1",
+  lease: "l1",
+  attempt: 3,
+  number_id: "1",
+  contact_id: "c1",
+  to: "12025550123",
+  message: { text: "hi" },
+  traceparent: null,
+  ...more,
+});
+
+Deno.test("channels(): one without its credentials is told once and stops no other", async () => {
+  let missing: true | Missing[] = [{ variable: "SMS_TOKEN", fault: "it is not set" }];
+  const { channels, told } = through([channel("whatsapp"), channel("sms", { missing: () => missing })]);
+  assertEquals([await channels(), await channels()], [["whatsapp"], ["whatsapp"]]);
+  const line = ["messages wait: SMS_TOKEN is not set", { channel: "sms", feature: "sms_send.enabled" }];
+  assertEquals(told, [line]);
+  missing = true;
+  assertEquals(await channels(), ["whatsapp", "sms"]);
+  missing = [{ variable: "SMS_TOKEN", fault: "it is not set" }];
+  await channels();
+  assertEquals(told, [line, line]);
+});
+
+Deno.test("channels(): a kill switch or a flag stops its own channel alone", async () => {
+  const both = [channel("whatsapp"), channel("sms")];
+  const killed = through(both, { killed: (feature) => feature === "sms_send.enabled" });
+  assertEquals(await killed.channels(), ["whatsapp"]);
+  const off = through(both, {
+    onForAnybody: (feature) => Promise.resolve(feature !== "whatsapp_send.enabled"),
+  });
+  assertEquals(await off.channels(), ["sms"]);
+});
+
+Deno.test("send(): each message goes through its own channel, the first one where the row names none", async () => {
+  const { send, counted } = through([channel("whatsapp"), channel("sms")]);
+  assertEquals(await send(message()), { outcome: "sent", provider_id: "whatsapp-1" });
+  assertEquals(await send(message({ channel: "sms" })), { outcome: "sent", provider_id: "sms-1" });
+  assertEquals(counted, [
+    "whatsapp-api sent",
+    "c1 false whatsapp_send.enabled",
+    "sms-api sent",
+    "c1 false sms_send.enabled",
+  ]);
+});
+
+const failures: [Sent, unknown][] = [
+  [
+    { ok: false, kind: "final", code: 131026, message: "no" },
+    { outcome: "failed", error: { kind: "final", code: 131026, message: "no", given_up: "final" } },
+  ],
+  [
+    { ok: false, kind: "retry", code: "timeout", message: "late", retryAfterMs: 5 },
+    { outcome: "retry", error: { kind: "retry", code: "timeout", message: "late" }, retry_after_ms: 3000 },
+  ],
+  [
+    { ok: false, kind: "throttle", scope: "number", code: 130429, message: "slow" },
+    {
+      outcome: "retry",
+      error: { kind: "throttle", scope: "number", code: 130429, message: "slow" },
+      retry_after_ms: 3000,
+      throttled: "number",
+    },
+  ],
+];
+for (const [sent, expected] of failures) {
+  Deno.test(`send(): ${JSON.stringify(sent)}`, async () => {
+    const { send } = through([channel("whatsapp", { sent })]);
+    assertEquals(await send(message()), expected as never);
+  });
+}
+
+Deno.test("send(): a channel that is not known is waited for, and told", async () => {
+  const { send, told } = through([channel("whatsapp")]);
+  assertEquals(await send(message({ channel: "pigeon" })), {
+    outcome: "retry",
+    error: { code: "unknown_channel", message: "no channel pigeon" },
+    retry_after_ms: 60_000,
+  });
+  assertEquals(told.length, 1);
+});
+
+Deno.test("checkReplies(): by the channel that the person wrote through, to that person alone", () => {
+  const { checkReplies, counted } = through([channel("whatsapp"), channel("sms")]);
+  const to = { channel: "sms", identities: { phone: "12025550123" } };
+  assertEquals(checkReplies([{ text: "a", to: "4930" }, { body: 1 }], to, "d1"), [
+    { to: "12025550123", message: { text: "a", to: "4930" }, text: "sms: a" },
+  ]);
+  assertEquals(checkReplies([{ text: "a" }], { ...to, identities: {} }, "d1"), []);
+  assertEquals(checkReplies([{ text: "a" }], { ...to, channel: "pigeon" }, "d1"), []);
+  assertEquals(counted, ["replies_refused invalid", "replies_refused nobody", "replies_refused nobody"]);
+});
