@@ -121,7 +121,7 @@ const functions = Object.fromEntries(
     (await import(`../../supabase/functions/${name}/index.ts`)).default,
   ])),
 ) as Record<Function, { fetch(request: Request): Promise<Response> }>;
-const { routing } = await import("../../supabase/functions/_shared/compose.ts");
+const { pipeline } = await import("../../supabase/functions/_shared/compose.ts");
 
 watch("that the database refused this code", () => isTooOld());
 
@@ -248,7 +248,7 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       }
     },
     settled: async () => {
-      await routing.drain();
+      await pipeline.drain();
     },
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { channels } from "./channels/all.ts";
-import { composeRouting } from "./pipeline/compose.ts";
+import { composePipeline } from "./pipeline/compose.ts";
 
 /** The pipeline of this isolate. */
-export const routing = composeRouting(channels);
+export const pipeline = composePipeline(channels);

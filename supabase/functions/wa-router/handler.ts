@@ -10,7 +10,7 @@
  */
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/http/serve.ts";
-import type { Routing } from "../_shared/pipeline/routing.ts";
+import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
 import { createPanelCors } from "../_shared/http/cors.ts";
 import type { TestDestination } from "./test_destination.ts";
 
@@ -19,7 +19,7 @@ export interface RouterDeps {
   killed(feature: string): boolean;
   /** Throws a Problem unless the request carries a secret key. */
   requireSecretKey(headers: Headers): void;
-  routing: Pick<Routing, "drain">;
+  pipeline: Pick<Pipeline, "drain">;
   waitUntil(work: Promise<unknown>): void;
   test: TestDestination;
   /** Origins of the admin panel, whose pages may test destinations. */
@@ -32,14 +32,14 @@ export interface RouterDeps {
  * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `test_destination.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
-  const { killed, requireSecretKey, routing, waitUntil, test } = deps;
+  const { killed, requireSecretKey, pipeline, waitUntil, test } = deps;
   const { panel, panelPreflight } = createPanelCors(deps.panelOrigins);
 
   async function drain(request: Request): Promise<Response> {
     if (killed("wa_router.enabled")) throw new Problem("disabled_by_environment");
     requireSecretKey(request.headers);
     await request.body?.cancel();
-    waitUntil(routing.drain());
+    waitUntil(pipeline.drain());
     return Response.json({ status: "draining" }, { status: 202 });
   }
 

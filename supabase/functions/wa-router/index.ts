@@ -1,4 +1,4 @@
-import { routing } from "../_shared/compose.ts";
+import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
@@ -29,7 +29,7 @@ export default serve(
   createHandler({
     killed,
     requireSecretKey: (headers) => void requireKey(headers),
-    routing,
+    pipeline,
     waitUntil,
     test,
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,

@@ -1,5 +1,5 @@
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
-import { routing } from "../_shared/compose.ts";
+import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
@@ -27,5 +27,12 @@ async function limit() {
 
 export default serve(
   "wa-send",
-  outbound(whatsapp, { killed, requireSecretKey: requireKey, limit, enqueue, send: routing.send, waitUntil }),
+  outbound(whatsapp, {
+    killed,
+    requireSecretKey: requireKey,
+    limit,
+    enqueue,
+    send: pipeline.send,
+    waitUntil,
+  }),
 );

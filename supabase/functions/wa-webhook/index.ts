@@ -1,5 +1,5 @@
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
-import { routing } from "../_shared/compose.ts";
+import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { waitUntil } from "../_shared/http/background.ts";
@@ -9,5 +9,5 @@ import { createIngest } from "../_shared/pipeline/ingest.ts";
 
 export default serve(
   "wa-webhook",
-  inbound(whatsapp, { killed, ingest: createIngest(rpc), drain: routing.decide, waitUntil }),
+  inbound(whatsapp, { killed, ingest: createIngest(rpc), drain: pipeline.decide, waitUntil }),
 );

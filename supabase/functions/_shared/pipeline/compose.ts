@@ -17,7 +17,7 @@ import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
 import { ROUTER_FLAG } from "./decide.ts";
-import { createRouting, type Routing } from "./routing.ts";
+import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { throughChannels } from "./through.ts";
 
 /** What a configuration means to routing, worked out once for each revision. */
@@ -50,8 +50,8 @@ async function meaningOf(config: Config): Promise<Meaning> {
 }
 
 /** A pipeline over these channels; an isolate has one. */
-export function composeRouting(channels: Registry): Routing {
-  return createRouting({
+export function composePipeline(channels: Registry): Pipeline {
+  return createPipeline({
     rpc,
     killed,
     count,

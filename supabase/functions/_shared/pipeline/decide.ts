@@ -1,5 +1,5 @@
 /**
- * The first step of routing: what to do with each waiting message. Reads, decides purely, writes.
+ * The first step of the pipeline: what to do with each waiting message. Reads, decides purely, writes.
  *
  * @module
  */

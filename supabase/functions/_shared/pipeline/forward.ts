@@ -1,5 +1,5 @@
 /**
- * The second step of routing: claimed deliveries go out, side by side across conversations, and are settled in groups.
+ * The second step of the pipeline: claimed deliveries go out, side by side across conversations, and are settled in groups.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Routing as a whole: decide, forward, send, each a loop that wakes the next.
+ * The pipeline: decide, forward, send, each a loop that wakes the next.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import { createSender, type SenderDeps } from "./send.ts";
  */
 const LINGER_MS = 10_000;
 
-/** What {@linkcode createRouting} needs: what its three steps need, and someone to count and to tell. */
-export interface RoutingDeps
+/** What {@linkcode createPipeline} needs: what its three steps need, and someone to count and to tell. */
+export interface PipelineDeps
   extends
     Omit<DeciderDeps, "onDecided">,
     Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "enabled">,
@@ -28,10 +28,10 @@ export interface RoutingDeps
 }
 
 /**
- * Routing of one isolate. Each call wakes what it names and gives a promise that resolves when all that can be done
+ * The pipeline of one isolate. Each call wakes what it names and gives a promise that resolves when all that can be done
  * now is done; callers at the same time share it, so that thousands of webhooks a second cost one.
  */
-export interface Routing {
+export interface Pipeline {
   /** New messages wait. */
   decide(): Promise<void>;
   /** Outbound messages wait. */
@@ -41,7 +41,7 @@ export interface Routing {
 }
 
 /** Composes the three steps. */
-export function createRouting(deps: RoutingDeps): Routing {
+export function createPipeline(deps: PipelineDeps): Pipeline {
   const { count, measure } = deps;
   const failed = (step: string) => (error: unknown) =>
     deps.onError(`${step} stopped; the clock starts it again`, error);

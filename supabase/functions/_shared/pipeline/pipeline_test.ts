@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { createRouting, type RoutingDeps } from "./routing.ts";
+import { createPipeline, type PipelineDeps } from "./pipeline.ts";
 import { prepareFlags } from "../flags/evaluate.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 
@@ -13,7 +13,7 @@ async function controlled() {
   const allowlist = await compileAllowlist([]);
   const counted: [string, string, number?][] = [];
   const told: string[] = [];
-  const deps: RoutingDeps = {
+  const deps: PipelineDeps = {
     rpc: <T>(name: string) =>
       new Promise<T>((answer, fail) => calls.push({ name, answer: (result) => answer(result as T), fail })),
     killed: () => false,
@@ -45,7 +45,7 @@ async function controlled() {
     }
     throw new Error(`${name} was not called`);
   }
-  return { routing: createRouting(deps), calls, answer, counted, told };
+  return { pipeline: createPipeline(deps), calls, answer, counted, told };
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
@@ -55,36 +55,36 @@ const NOTHING = {
   claim_outbound: { messages: [], next_due_ms: null },
 };
 
-Deno.test("createRouting: drain asks all three steps once and resolves when none has anything", async () => {
-  const { routing, calls, answer } = await controlled();
-  const drained = routing.drain();
+Deno.test("createPipeline: drain asks all three steps once and resolves when none has anything", async () => {
+  const { pipeline, calls, answer } = await controlled();
+  const drained = pipeline.drain();
   for (const [name, result] of Object.entries(NOTHING)) await answer(name, result);
   await drained;
   assertEquals(calls, []);
 });
 
-Deno.test("createRouting: callers at the same time share a promise", async () => {
-  const { routing, answer } = await controlled();
-  const [a, b] = [routing.decide(), routing.decide()];
+Deno.test("createPipeline: callers at the same time share a promise", async () => {
+  const { pipeline, answer } = await controlled();
+  const [a, b] = [pipeline.decide(), pipeline.decide()];
   assertEquals(a === b, true);
   await answer("claim_unrouted", []);
   await answer("claim_unrouted", []); // the second call came during the first round
   await a;
-  const later = routing.decide();
+  const later = pipeline.decide();
   assertEquals(later === a, false);
   await answer("claim_unrouted", []);
   await later;
 });
 
-Deno.test("createRouting: what wakes a step while a later one is waited for is waited for too", async () => {
-  const { routing, calls, answer } = await controlled();
+Deno.test("createPipeline: what wakes a step while a later one is waited for is waited for too", async () => {
+  const { pipeline, calls, answer } = await controlled();
   let drained = false;
-  const first = routing.drain().then(() => drained = true);
+  const first = pipeline.drain().then(() => drained = true);
   await answer("claim_unrouted", []);
   await answer("claim_outbound", NOTHING.claim_outbound);
   await turn();
   // Only forwarding is under way. A webhook comes in.
-  const second = routing.decide();
+  const second = pipeline.decide();
   await answer("claim_deliveries", NOTHING.claim_deliveries);
   for (let i = 0; i < 5; i++) await turn();
   assertEquals([drained, calls.map(({ name }) => name)], [false, ["claim_unrouted"]]);
@@ -92,9 +92,9 @@ Deno.test("createRouting: what wakes a step while a later one is waited for is w
   await Promise.all([first, second]);
 });
 
-Deno.test("createRouting: decisions wake forwarding, replies wake sending, outcomes are counted", async () => {
-  const { routing, calls, answer, counted } = await controlled();
-  const drained = routing.decide();
+Deno.test("createPipeline: decisions wake forwarding, replies wake sending, outcomes are counted", async () => {
+  const { pipeline, calls, answer, counted } = await controlled();
+  const drained = pipeline.decide();
   await answer("claim_unrouted", [{
     id: "c",
     number_id: "1",
@@ -144,9 +144,9 @@ Deno.test("createRouting: decisions wake forwarding, replies wake sending, outco
   ]);
 });
 
-Deno.test("createRouting: a step that fails is told, and the others go on", async () => {
-  const { routing, calls, answer, told } = await controlled();
-  const drained = routing.drain();
+Deno.test("createPipeline: a step that fails is told, and the others go on", async () => {
+  const { pipeline, calls, answer, told } = await controlled();
+  const drained = pipeline.drain();
   await turn();
   calls.splice(calls.findIndex(({ name }) => name === "claim_deliveries"), 1)[0].fail(new Error("away"));
   await answer("claim_unrouted", []);
