@@ -50,8 +50,9 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
    * Failure policy: each channel for itself. The messages of one whose credentials are missing wait; that is told once
    * for each thing that is missing, and the others go on.
    */
-  function isReady({ name, flags, ready }: Channel): boolean {
-    const missing = ready();
+  function isReady(channel: Channel): boolean {
+    const { name, flags } = channel;
+    const missing = channel.ready();
     const why = missing === true
       ? ""
       : missing.map(({ variable, fault }) => `${variable} ${is(fault)}`).join(", ");

@@ -1,0 +1,136 @@
+/** Each channel keeps the contract, and the pipeline carries one that it has never heard of. */
+import { assertEquals } from "@std/assert";
+import { channels } from "../../supabase/functions/_shared/channels/all.ts";
+import { createRegistry } from "../../supabase/functions/_shared/channels/registry.ts";
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
+import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
+import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
+import { rpc } from "../../supabase/functions/_shared/db/client.ts";
+import { serve } from "../../supabase/functions/_shared/http/serve.ts";
+import { composePipeline } from "../../supabase/functions/_shared/pipeline/compose.ts";
+import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
+import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
+import { channelContract, type ChannelSamples } from "../support/channel_contract.ts";
+import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
+import { PARROT, parrot } from "../support/parrot.ts";
+import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";
+import { bytesOf, hook, text } from "../support/webhook.ts";
+
+const post = (bytes: Uint8Array, headers: HeadersInit) =>
+  new Request("https://edge.test/", { method: "POST", headers, body: bytesOf(bytes) });
+
+const whatsappSamples: ChannelSamples = {
+  channel: whatsapp,
+  secrets: [KEYS.appSecret, KEYS.verifyToken, KEYS.accessToken],
+  credentials: ["WHATSAPP_ACCESS_TOKEN"],
+  signed: (bytes) => post(bytes, { "x-hub-signature-256": sign(bytes, KEYS.appSecret) }),
+  forged: (bytes) => ({
+    "another secret": post(bytes, { "x-hub-signature-256": sign(bytes, "another secret") }),
+    "the token of the handshake": post(bytes, { "x-hub-signature-256": sign(bytes, KEYS.verifyToken) }),
+    "no algorithm": post(bytes, { "x-hub-signature-256": hmacSha256(KEYS.appSecret, bytes) }),
+    "another provider's header": post(bytes, { [PARROT.header]: sign(bytes, KEYS.appSecret) }),
+    "empty": post(bytes, { "x-hub-signature-256": "" }),
+  }),
+  body: (texts) => hook(texts.map((body, i) => text(`contract-${i}`, "12025550123", body))),
+  message: { type: "text", text: { body: "Hello" } },
+  refusedMessages: [
+    [null, ""],
+    [{ type: "pigeon" }, "type"],
+    [{ type: "text", text: { body: "" } }, "text.body"],
+    [{ type: "location", location: { latitude: 91, longitude: 0 } }, "location.latitude"],
+  ],
+  outgoing: {
+    id: "o1",
+    senderId: NUMBER.id,
+    to: "12025550123",
+    message: { type: "text", text: { body: "Hello" } },
+  },
+  taken: () => Response.json({ messages: [{ id: "wamid.1" }] }),
+  refusal: (message) => Response.json({ error: { code: 131026, message } }, { status: 400 }),
+};
+
+const parrotSamples: ChannelSamples = {
+  channel: parrot("parrot"),
+  secrets: [PARROT.secret],
+  credentials: [PARROT.variable],
+  signed: (bytes) => post(bytes, { [PARROT.header]: hmacSha256(PARROT.secret, bytes) }),
+  forged: (bytes) => ({
+    "another secret": post(bytes, { [PARROT.header]: hmacSha256("another", bytes) }),
+    "Meta's": post(bytes, { "x-hub-signature-256": sign(bytes, PARROT.secret) }),
+  }),
+  body: (texts) => ({
+    nest: NUMBER.id,
+    said: texts.map((words, i) => ({ id: `${i}`, by: "12025550123", words })),
+  }),
+  message: { type: "text", say: "Hello" },
+  refusedMessages: [[undefined, "say"], [{ say: "" }, "say"], [{ say: "a".repeat(101) }, "say"]],
+  outgoing: { id: "o1", senderId: NUMBER.id, to: "12025550123", message: { type: "text", say: "Hello" } },
+  taken: () => new Response(),
+  refusal: (words) => new Response(words, { status: 400 }),
+};
+
+Deno.test("channels: each that is deployed is held to the contract", () => {
+  assertEquals(channels.all, [whatsappSamples.channel]);
+});
+
+Deno.env.set(PARROT.variable, "http://127.0.0.1:9/parrot");
+for (const samples of [whatsappSamples, parrotSamples]) channelContract(samples);
+
+/** All that a row can say today; see `FIRST_CHANNEL`. A channel of another name has to wait for the database. */
+const NAME = "whatsapp";
+
+edgeTest(
+  "a channel that nobody has heard of receives, is routed to a service and answers",
+  async ({ sql }) => {
+    const spoken: unknown[] = [];
+    const api = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+      spoken.push(await request.json());
+      return new Response();
+    });
+    await using service = startService();
+    service.answers(withReplies({ say: "Polly is here" }, { type: "text", text: { body: "Meta's shape" } }));
+    await addDestination(sql, "perch", service);
+    await addRoute(sql, ["perch"]);
+
+    const channel = parrot(NAME);
+    const pipeline = composePipeline(createRegistry([channel]));
+    const working: Promise<unknown>[] = [];
+    const webhook = serve(
+      "parrot-webhook",
+      inbound(channel, {
+        killed: () => false,
+        ingest: createIngest(rpc),
+        drain: pipeline.decide,
+        waitUntil: (work) => working.push(work),
+      }),
+    );
+    const before = Deno.env.get(PARROT.variable)!;
+    Deno.env.set(PARROT.variable, `http://127.0.0.1:${api.addr.port}/speak`);
+    try {
+      const bytes = bytesOf(parrotSamples.body(["Is Polly there?"]));
+      const answered = await webhook.fetch(parrotSamples.signed(bytes));
+      assertEquals([answered.status, await answered.json()], [200, {
+        received: 1,
+        stored: 1,
+        duplicates: 0,
+      }]);
+      const again = await webhook.fetch(parrotSamples.signed(bytes));
+      assertEquals(await again.json(), { received: 1, stored: 0, duplicates: 1 });
+      const forged = await webhook.fetch(parrotSamples.forged(bytes)["another secret"]);
+      assertEquals([forged.status, (await forged.json()).code], [401, "signature_invalid"]);
+      const handshake = await webhook.fetch(new Request("https://edge.test/"));
+      assertEquals([handshake.status, (await handshake.json()).code], [405, "method_not_allowed"]);
+
+      await Promise.all(working);
+      await pipeline.drain();
+      assertEquals(service.texts(), ["Is Polly there?"]);
+      const [{ id, state }] = await sql`select id, state from public.outbound_messages`;
+      assertEquals(spoken, [{ id, to: "12025550123", say: "Polly is here" }]);
+      const [{ provider_id }] = await sql`select provider_id from public.messages where direction = 'out'`;
+      assertEquals([state, provider_id], ["sent", `parrot-${id}`]);
+    } finally {
+      Deno.env.set(PARROT.variable, before);
+      await api.shutdown();
+    }
+  },
+);
