@@ -21,7 +21,7 @@ const LIMIT_MS = 20 * 60_000;
  * project, nor write into somebody's database.
  */
 const FOREIGN =
-  /^(SUPABASE_|WHATSAPP_|GATELINK_|CLIENT_IP_HEADER$|DATABASE_URL$|LINK_DOMAIN$|LOG_LEVEL$|FEATURE_ENABLED$|[A-Z_]+_ENABLED$|INIT_CWD$)/;
+  /^(SUPABASE_|WHATSAPP_|GATELINK_|CLIENT_IP_HEADER$|DATABASE_URL$|LINK_DOMAIN$|LOG_LEVEL$|[A-Z0-9_]+_ENABLED$|ENABLE_[A-Z0-9_]+$|DYNAMIC_ROUTING$|EMAIL_REPLIES$|INIT_CWD$)/;
 
 /** This process's environment without them. */
 export function cleanEnvironment(environment: Record<string, string>): Record<string, string> {

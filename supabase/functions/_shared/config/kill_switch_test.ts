@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { killed, killSwitches, switchName } from "./kill_switch.ts";
+import { killed, killSwitches, SWITCH_ALIASES, switchName } from "./kill_switch.ts";
 
 function withEnv<T>(values: Record<string, string>, run: () => T): T {
   const before = Object.keys(values).map((name) => [name, Deno.env.get(name)] as const);
@@ -63,3 +63,28 @@ Deno.test("killSwitches() lists the switches that are set", () => {
     });
   });
 });
+
+for (const [feature, alias] of Object.entries(SWITCH_ALIASES)) {
+  Deno.test(`killed(): ${alias} stops ${feature}, as its own switch does, and nothing else`, () => {
+    const key = `${feature}.enabled`;
+    const all = [key, feature, feature.replaceAll("_", "-")];
+    assertEquals(all.map(killed), [false, false, false]);
+    for (const no of ["false", "0", "off", "flase"]) {
+      withEnv({ [alias]: no }, () => {
+        assertEquals(all.map(killed), [true, true, true]);
+        const others = [
+          ...Object.keys(SWITCH_ALIASES).filter((other) => other !== feature),
+          "wa_send.enabled",
+        ];
+        assertEquals(others.filter(killed), []);
+        assertEquals(killSwitches()[alias], false);
+      });
+    }
+    withEnv({ [alias]: "true", [switchName(key)]: "false" }, () => assertEquals(killed(key), true));
+    withEnv({ [alias]: "false", [switchName(key)]: "true" }, () => assertEquals(killed(key), true));
+    withEnv({ [alias]: "true" }, () => {
+      assertEquals([killed(key), killSwitches()[alias]], [false, true]);
+    });
+    withEnv({ [alias]: " " }, () => assertEquals([killed(key), killSwitches()[alias]], [false, undefined]));
+  });
+}
