@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { redactText, redactValue } from "./redact.ts";
+import { redactValue } from "./redact.ts";
 
 /** Severity, in ascending order. */
 export type Level = "debug" | "info" | "warn" | "error";
@@ -78,7 +78,7 @@ export function createLogger(options: LoggerOptions = {}): Logger {
       const at = now();
       const suppressed = admit(msg, at);
       if (suppressed === undefined) return;
-      const head = { ts: new Date(at).toISOString(), level, msg: redactText(msg) };
+      const head = { ts: new Date(at).toISOString(), level, msg: redactValue(msg) as string };
       const tail = suppressed > 0 ? { suppressed } : {};
       const rest = redactValue({ ...bound, ...fields }) as Fields;
       // The head twice: first in the line, and not to be overwritten by a field.

@@ -1,8 +1,9 @@
 /**
  * What may stand in a log line. Pure: text or value in, safe text or value out.
  *
- * Rules: phone numbers, e-mail addresses and other personal identifiers shrink to their last four
- * characters, message texts to their length, URLs lose user info and query, tokens and secrets vanish.
+ * Rules: phone numbers and other personal identifiers shrink to their last four characters, e-mail addresses
+ * to their domain, message texts to their length, URLs lose user info, query and what is a token in their path,
+ * tokens and secrets vanish.
  *
  * Failure policy: closed. Where a run of digits might be a phone number it is masked, even if it was a
  * date or a counter: a line that says too little can be repaired, one that said too much cannot.
@@ -15,9 +16,31 @@ const HIDDEN = "[redacted]";
 /** Values that must never be printed, whatever they look like: `config/env.ts` adds each secret it reads. */
 const hidden = new Set<string>();
 
-/** Registers a secret's value. Values shorter than six characters would mask ordinary words and are not taken. */
+/**
+ * Registers a secret's value, and the forms in which something else may hold it: escaped, in base64, in hex. Values
+ * shorter than six characters would mask ordinary words and are not taken.
+ */
 export function hideValue(secret: string): void {
-  if (secret.length >= 6) hidden.add(secret);
+  if (secret.length < 6) return;
+  for (const form of formsOf(secret)) hidden.add(form);
+}
+
+function formsOf(secret: string): string[] {
+  const bytes = new TextEncoder().encode(secret);
+  const forms = [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    encodeURIComponent(secret.toWellFormed()),
+    Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+  ];
+  // Base64 of something that holds it looks one of three ways, by how many bytes come before; the characters at both
+  // ends depend on the neighbours.
+  for (let before = 0; before < 3; before++) {
+    const base64 = btoa("\0".repeat(before) + String.fromCharCode(...bytes));
+    const whole = base64.slice(Math.ceil(before * 8 / 6), Math.floor((before + bytes.length) * 8 / 6));
+    forms.push(whole, whole.replaceAll("+", "-").replaceAll("/", "_"));
+  }
+  return forms;
 }
 
 /** Fields whose value is a secret, by a word of their name. `flag_key` and `revision_key` are no secrets. */
@@ -26,10 +49,10 @@ const SECRET_FIELD =
 
 /** Fields whose value identifies a person. */
 const PERSONAL_FIELD =
-  /(^|_)(phone|phone_number|msisdn|wa_id|bsuid|username|user_name|email|recipient|recipient_id|ip|ip_address|client_ip|profile_name|contact_name|display_number|display_phone_number)$/;
+  /(^|_)(phone|phone_number|msisdn|wa_id|bsuid|username|user_name|email|forward_to|reply_to|chat_id|account_sid|recipient|recipient_id|ip|ip_address|client_ip|profile_name|contact_name|display_number|display_phone_number)$/;
 
 /** Fields that hold what a person wrote, or a whole update of theirs. */
-const CONTENT_FIELD = /^(body|text|caption|raw|native|payload|referral|transcript)$/;
+const CONTENT_FIELD = /^(body|text|html|subject|caption|raw|native|payload|referral|transcript)$/;
 
 /** Numeric fields that measure: their value is a figure, however large. */
 const MEASURE_FIELD = /(^|_)(ms|us|seconds|bytes|count|n|revision|version|rank|total|at)$/;
@@ -42,7 +65,15 @@ const KEPT =
 const PHONE =
   /\p{Nd}(?:(?:%[0-9a-f]{2}|[\s().\-\u2010-\u2015\u2212\/\u00b7\u200b-\u200f\u2060]){0,3}\p{Nd}){6,}/giu;
 
-const EMAIL = /[^\s@<>"'(),:;]{1,64}@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)*\.\p{L}{2,}/gu;
+/** What stands between the two parts of an e-mail address, percent-encoded or not, however often. */
+const AT = /[@\uff20\ufe6b]|%(?:25)*40/gi;
+
+/** The domain of an address, by names or by number. */
+const DOMAIN =
+  /\[[^\]\s]{1,60}\]|[\p{L}\p{N}-]+(?:(?:\.|%2e)[\p{L}\p{N}-]+)*(?:\.|%2e)(?:xn--[\p{L}\p{N}-]+|\p{L}{2,})/iuy;
+
+/** What cannot stand in the local part of an address, unless that is in quotes. */
+const OUTSIDE_LOCAL = /[\s<>()[\],:;"@]/;
 
 /** Secrets that can be told by their form. Order matters: the longer form first. */
 const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
@@ -53,6 +84,17 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   [/\bv1,[A-Za-z0-9+\/]{20,}={0,2}/g, `v1,${HIDDEN}`],
   [/\bsha256=[0-9a-f]+/gi, `sha256=${HIDDEN}`],
   [/\bEAA[A-Za-z0-9]{16,}/g, HIDDEN],
+  // Telegram's, which stands in the path of each call: /bot<id>:<token>/sendMessage
+  [/(bot)?\d{5,20}(?::|%3a)[\w-]{20,}/gi, (_, bot) => `${bot ?? ""}${HIDDEN}`],
+  // Twilio's accounts, keys and services. Its ids of messages tell nothing.
+  [/(AC|SK|MG|KS)[0-9a-f]{28}([0-9a-f]{4})/g, "$1…$2"],
+  [/\bKEY[0-9A-F]{16,}\w*/g, HIDDEN],
+  [/(?<![A-Za-z])sk-[\w-]{8,}/g, `sk-${HIDDEN}`],
+  [/SG\.[\w-]{16,}(?:\.[\w-]*)?/g, `SG.${HIDDEN}`],
+  [/(?<![A-Za-z0-9])re_[A-Za-z0-9_]{16,}/g, `re_${HIDDEN}`],
+  [/\bxox[a-z]-[\w-]{8,}/g, HIDDEN],
+  [/\bya29\.[\w-]{8,}/g, HIDDEN],
+  [/(\bhooks\.slack\.com\/)[^\s"'<>]+/gi, "$1…"],
   // A message id of WhatsApp holds the phone number in base64; its end alone tells it apart.
   [/\bwamid\.[\w+\/=-]*?([\w+\/-]{0,8}={0,2})(?![\w+\/=-])/g, "wamid.…$1"],
   [/\[ref:[^\]]*\]/gi, "[ref:…]"],
@@ -62,6 +104,9 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
     /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi,
     (_, url, query) => query === undefined ? url : `${url}?…`,
   ],
+  // Tickets of ours in a path, and what looks like anybody's: long, of letters in both cases and digits.
+  [/(\/(?:pixel|c|u|media)\/)[a-z2-7]{16}(?![a-z0-9])/gi, "$1…"],
+  [/(?<=\/)(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{24,}/g, HIDDEN],
   [
     /((?:token|secret|passwd|password|api_?key|authorization|signature)["']?\s*[:=]\s*)(?!\[redacted\]|Bearer |Basic )(?:"[^"]*"|'[^']*'|[^\s"',;}&]+)/gi,
     `$1${HIDDEN}`,
@@ -75,7 +120,38 @@ export function lastFour(value: string): string {
 }
 
 /**
- * Free text made safe to print.
+ * A phone number as it may be printed: its last four digits, and none of a shorter one.
+ *
+ * @example
+ * ```ts
+ * redactPhoneNumber("+49 170 1234567"); // "…4567"
+ * ```
+ */
+export function redactPhoneNumber(phone: string): string {
+  return lastFour(phone.replace(/\P{Nd}/gu, ""));
+}
+
+/**
+ * What a log line about a webhook says: every field made safe, names in snake case. Sender and receiver shrink as phone
+ * numbers do, whatever they are; what the person wrote shrinks to its length.
+ *
+ * @example
+ * ```ts
+ * log.info("taken", createWebhookLogEntry({ channel: "sms", from: "+12025550123", body: "hi", threadId }));
+ * ```
+ */
+export function createWebhookLogEntry(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([field, value]) => {
+      const name = snakeCase(field);
+      const isParty = /^(from|to|caller|called|sender)$/.test(name);
+      return [name, redactValue(value, isParty ? "recipient" : name)];
+    }),
+  );
+}
+
+/**
+ * Free text made safe to print. Takes linear time; who has a text of any length cuts it first, as `redactValue` does.
  *
  * @example
  * ```ts
@@ -89,7 +165,7 @@ export function redactText(text: string): string {
     // Two signatures of one method, which TypeScript does not take together.
     safe = safe.replace(pattern, replacement as string);
   }
-  safe = safe.replace(EMAIL, lastFour);
+  safe = hideLocalParts(safe);
   let result = "";
   let end = 0;
   for (const kept of safe.matchAll(KEPT)) {
@@ -97,6 +173,36 @@ export function redactText(text: string): string {
     end = kept.index + kept[0].length;
   }
   return result + maskDigits(safe.slice(end));
+}
+
+/**
+ * Of each e-mail address only the domain. From each @ backwards, and no pattern: one for the local part would be tried
+ * at each of its characters.
+ */
+function hideLocalParts(text: string): string {
+  let result = "";
+  let end = 0;
+  for (const at of text.matchAll(AT)) {
+    if (at.index < end) continue;
+    DOMAIN.lastIndex = at.index + at[0].length;
+    if (!DOMAIN.test(text)) continue;
+    const from = localPartFrom(text, at.index, end);
+    if (from === at.index) continue;
+    result += `${text.slice(end, from)}…${text.slice(at.index, DOMAIN.lastIndex)}`;
+    end = DOMAIN.lastIndex;
+  }
+  return result + text.slice(end);
+}
+
+/** Where the local part begins that ends before `at`; not before `least`. */
+function localPartFrom(text: string, at: number, least: number): number {
+  if (text[at - 1] === '"') {
+    const quote = at - 2 < least ? -1 : text.lastIndexOf('"', at - 2);
+    return quote >= least ? quote : at - 1;
+  }
+  let from = at;
+  while (from > least && !OUTSIDE_LOCAL.test(text[from - 1])) from--;
+  return from;
 }
 
 function maskDigits(text: string): string {

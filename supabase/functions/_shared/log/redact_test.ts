@@ -1,6 +1,13 @@
 import { assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { hideValue, lastFour, redactText, redactValue } from "./redact.ts";
+import {
+  createWebhookLogEntry,
+  hideValue,
+  lastFour,
+  redactPhoneNumber,
+  redactText,
+  redactValue,
+} from "./redact.ts";
 import { assertLinear } from "../../../../tests/support/growth.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
@@ -17,7 +24,49 @@ const cases: [string, string, string][] = [
   ["instant stays", "at 2026-11-21T21:23:26.123Z", "at 2026-11-21T21:23:26.123Z"],
   ["trace id stays", "0af7651916cd43dd8448eb211c80319c", "0af7651916cd43dd8448eb211c80319c"],
   ["32 digits are no trace id", "12345678901234567890123456789012", "…9012"],
-  ["e-mail", "ada.lovelace@example.com wrote", "….com wrote"],
+  ["e-mail", "ada.lovelace@example.com wrote", "…@example.com wrote"],
+  ["e-mail in brackets", "Ada <ada+x@mail.example.com>,", "Ada <…@mail.example.com>,"],
+  ["e-mail with a quote", '"ada lovelace"@example.com', "…@example.com"],
+  ["e-mail with an apostrophe", "to o'brien@example.com", "to …@example.com"],
+  ["e-mail, long", `${"a".repeat(70)}=b.example@example.com`, "…@example.com"],
+  ["e-mail, percent-encoded", "to=ada.l%40example.com&x", "…%40example.com&x"],
+  ["e-mail, encoded twice", "/u/ada%2540example.com", "…%2540example.com"],
+  ["e-mail in a path", "GET https://a.example/u/ada@example.com/x", "GET https:…@example.com/x"],
+  ["e-mail by number", "ada@[IPv6:2001:db8::1]", "…@[IPv6:2001:db8::1]"],
+  ["e-mail of any script", "用户@例え.テスト", "…@例え.テスト"],
+  ["e-mail, several", "a@b.example,c@d.example", "…@b.example,…@d.example"],
+  ["mailto", "mailto:ada@example.com", "mailto:…@example.com"],
+  [
+    "Telegram's token",
+    "POST https://api.telegram.org/bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/sendMessage",
+    "POST https://api.telegram.org/bot[redacted]/sendMessage",
+  ],
+  ["Telegram's token, encoded", "bot123456789%3AAAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "bot[redacted]"],
+  [
+    "Twilio's account",
+    "/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages",
+    "/…0401/Accounts/AC…cdef/Messages",
+  ],
+  ["OpenAI's key", "sk-proj-AbCd_1234-efgh is wrong", "sk-[redacted] is wrong"],
+  ["no key", "task-force-of-the-day ask-me-anything", "task-force-of-the-day ask-me-anything"],
+  ["SendGrid's key", "SG.ngeVfQFYQlKU0ufo8x5d1A.TwL2iGABf9DHoTf", "SG.[redacted]"],
+  ["Resend's key", "re_a1B2c3D4_e5F6g7H8i9J0k1L2", "re_[redacted]"],
+  [
+    "Slack's webhook",
+    "https://hooks.slack.com/services/T0/B0/abc failed",
+    "https://hooks.slack.com/… failed",
+  ],
+  ["ticket in a path", "/u/abcdefgh234567ab /c/abcdefgh234567ab/2", "/u/… /c/…/2"],
+  [
+    "token in a path",
+    "https://x.example/hook/aB3dE5fG7hI9jK1lM3nO5pQ7/in",
+    "https://x.example/hook/[redacted]/in",
+  ],
+  [
+    "path without a token",
+    "file:///srv/functions/wa-webhook/index.ts:1:2",
+    "file:///srv/functions/wa-webhook/index.ts:1:2",
+  ],
   ["bearer", "Authorization: Bearer abc.def", "Authorization: Bearer [redacted]"],
   [
     "publishable and secret keys",
@@ -86,6 +135,12 @@ const secretForms = fc.tuple(
     (s: string) => `sb_secret_${s}`,
     (s: string) => `whsec_${s}`,
     (s: string) => `EAA${s}`,
+    (s: string) => `sk-${s}`,
+    (s: string) => `SG.${s}.${s}`,
+    (s: string) => `re_${s}`,
+    (s: string) => `https://api.example/bot123456:${s}/send`,
+    (s: string) => `https://api.example/hook/aA1${s}zz`,
+    (s: string) => `https://hooks.slack.com/services/T0/B0/${s}`,
     (s: string) => `[ref:${s}]`,
     (s: string) => `access_token=${s}`,
     (s: string) => `{"secret": "${s}"}`,
@@ -111,8 +166,118 @@ Deno.test("redactText(): a registered value never passes, whatever it looks like
   }));
 });
 
+Deno.test("redactText(): a registered value never passes, inside of what base64 or hex holds, or escaped", () => {
+  const around = fc.string({ maxLength: 20 });
+  holds(fc.property(random, around, around, (secret, before, after) => {
+    hideValue(secret);
+    const bytes = new TextEncoder().encode(before + secret + after);
+    const base64 = btoa(String.fromCharCode(...bytes));
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    for (const form of [base64, base64.replaceAll("+", "-").replaceAll("/", "_"), hex]) {
+      assertStringIncludes(redactText(`a ${form} b`), "[redacted]");
+    }
+  }));
+});
+
+/** An address that a person has, and the forms in which it stands in a text. */
+const localParts = fc.string({
+  unit: fc.constantFrom(..."abcdefghijklmnopqrstuvwxyz0123456789.!#$&'*+-/=?^_`{|}~é"),
+  minLength: 5,
+  maxLength: 90,
+});
+const addressForms = fc.constantFrom(
+  (local: string) => `${local}@example.com`,
+  (local: string) => `<${local}@mail.example.co.uk>`,
+  (local: string) => JSON.stringify({ note: `${local}@example.com` }),
+  (local: string) => `https://h.example/u/${encodeURIComponent(`${local}@example.com`)}`,
+  (local: string) => `to%3D${encodeURIComponent(encodeURIComponent(`${local}@example.com`))}%20`,
+  (local: string) => `mailto:${local}@xn--bcher-kva.example,${local}@example.xn--p1ai`,
+  (local: string) => `"${local} ${local}"@example.com`,
+);
+
+Deno.test("redactText(): no local part of an e-mail address passes, whatever stands around it", () => {
+  holds(
+    fc.property(fc.string({ maxLength: 30 }), addressForms, localParts, fc.string({ maxLength: 30 }), (
+      before,
+      form,
+      local,
+      after,
+    ) => {
+      const safe = redactText(`${before} ${form(local)} ${after}`);
+      for (const shown of [local, encodeURIComponent(local), encodeURIComponent(encodeURIComponent(local))]) {
+        assertEquals(safe.includes(shown) && !`${before}${after}`.includes(shown), false, safe);
+      }
+    }),
+    { cases: 2000 },
+  );
+});
+
+Deno.test("redactText(): of Twilio's accounts the last four characters", () => {
+  const hex = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 32, maxLength: 32 });
+  holds(
+    fc.property(fc.string({ maxLength: 20 }), fc.constantFrom("AC", "SK", "MG"), hex, (before, kind, id) => {
+      const safe = redactText(`${before}${kind}${id}/Messages`);
+      assertEquals([safe.includes(id.slice(0, 28)), safe.includes(id)], [false, false], safe);
+    }),
+    { cases: 500 },
+  );
+});
+
+Deno.test("redactPhoneNumber(): the last four digits of what is long enough", () => {
+  const cases = [["+49 170 1234567", "…4567"], ["12025550123", "…0123"], ["1234", "…"], ["nobody", "…"], [
+    "",
+    "…",
+  ]];
+  for (const [phone, expected] of cases) assertEquals(redactPhoneNumber(phone), expected);
+  holds(fc.property(phones, (phone) => assertEquals(longestRun(redactPhoneNumber(phone)), 4)));
+});
+
+Deno.test("createWebhookLogEntry(): says who, where and how it was decided, and nothing of anybody", () => {
+  assertEquals(
+    createWebhookLogEntry({
+      channel: "sms",
+      From: "+12025550123",
+      to: "ada@example.com",
+      Body: "Where are you?",
+      orgId: "01927f5e-1234-7890-8123-456789012345",
+      thread_id: 7,
+      decision: { leg: "client", why: "sent to +12025550199" },
+      AuthToken: "abcdef",
+      AccountSid: "AC0123456789abcdef0123456789abcdef",
+    }),
+    {
+      channel: "sms",
+      from: "…0123",
+      to: "….com",
+      body: "[14 characters]",
+      org_id: "01927f5e-1234-7890-8123-456789012345",
+      thread_id: 7,
+      decision: { leg: "client", why: "sent to +…0199" },
+      auth_token: "[redacted]",
+      account_sid: "…cdef",
+    },
+  );
+});
+
 Deno.test("redactText(): takes linear time on hostile text", async () => {
-  for (const part of ["a", "1 ", "a.", "a@", "x://", "@", "%20", "1-a", "wamid."]) {
+  const parts = ["a", "1 ", "a.", "a@", "x://", "@", "%20", "1-a", "wamid."];
+  parts.push(
+    "@a.",
+    "@1.",
+    '"@',
+    "%40",
+    "%25",
+    "a%40b.co",
+    '"@b.co',
+    "bot12345:",
+    "/aA1",
+    "aA1/",
+    "AC0",
+    "sk-",
+    "SG.",
+    "re_",
+  );
+  for (const part of parts) {
     await assertLinear(1000, (size) => redactText(part.repeat(size)));
   }
 });
