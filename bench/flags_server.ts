@@ -2,7 +2,7 @@
 import { countFlag } from "../supabase/functions/_shared/db/counters.ts";
 import { createPace } from "../supabase/functions/_shared/flags/pace.ts";
 import { requireKey } from "../supabase/functions/_shared/gates/keys.ts";
-import { serve } from "../supabase/functions/_shared/http/serve.ts";
+import { serve } from "../supabase/functions/_shared/serve/serve.ts";
 import { killed } from "../supabase/functions/_shared/config/kill_switch.ts";
 import { createHandler } from "../supabase/functions/flags/handler.ts";
 import { flagSettings } from "./flags_settings.ts";

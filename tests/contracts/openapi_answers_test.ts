@@ -6,7 +6,7 @@ import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { createConfigLoader } from "../../supabase/functions/_shared/db/config.ts";
 import { createPace } from "../../supabase/functions/_shared/flags/pace.ts";
 import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
-import { serve } from "../../supabase/functions/_shared/http/serve.ts";
+import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createHandler } from "../../supabase/functions/flags/handler.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";

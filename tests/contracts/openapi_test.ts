@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
-import type { Context } from "../../supabase/functions/_shared/http/serve.ts";
+import type { Context } from "../../supabase/functions/_shared/serve/serve.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
 import { newLink } from "../../supabase/functions/_shared/links/schema.ts";
 import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";

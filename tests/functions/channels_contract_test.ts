@@ -6,7 +6,7 @@ import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
 import { rpc } from "../../supabase/functions/_shared/db/client.ts";
-import { serve } from "../../supabase/functions/_shared/http/serve.ts";
+import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { composePipeline } from "../../supabase/functions/_shared/pipeline/compose.ts";
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";

@@ -3,7 +3,7 @@ import type { Sql } from "postgres";
 import { createDataApi } from "../../local/data_api.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import type { Bytes } from "../../supabase/functions/_shared/http/body.ts";
-import { serve } from "../../supabase/functions/_shared/http/serve.ts";
+import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { createWhatsApp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";

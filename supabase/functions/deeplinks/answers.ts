@@ -8,7 +8,7 @@
  * @module
  */
 import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
-import type { Context } from "../_shared/http/serve.ts";
+import type { Context } from "../_shared/serve/serve.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
 import { type Page, passwordPage, refusalPage } from "../_shared/links/pages.ts";

@@ -16,7 +16,7 @@
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
-import type { Context, Handler } from "../_shared/http/serve.ts";
+import type { Context, Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin, createPanelCors, openPreflight } from "../_shared/http/cors.ts";
 
 /** A request whose address has been taken apart. */

@@ -1,4 +1,4 @@
-import { type Handler, serve } from "../_shared/http/serve.ts";
+import { type Handler, serve } from "../_shared/serve/serve.ts";
 import { createHandler } from "./handler.ts";
 import { createRoutes } from "./routes.ts";
 

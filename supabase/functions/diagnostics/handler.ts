@@ -9,7 +9,7 @@ import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { waitingInWords, type WaitingQueue } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Handler } from "../_shared/serve/serve.ts";
 
 /**
  * The handler: what `diagnostics` gives, in words where it gives codes, with what only a process knows (version, environment, kill switches). Holds no

@@ -1,4 +1,4 @@
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { diagnostics } from "./handler.ts";
 
 export default serve("diagnostics", { GET: diagnostics() });

@@ -22,7 +22,7 @@ import type { Pace } from "../_shared/flags/pace.ts";
 import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
 import { parseJson, readBody, readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Handler } from "../_shared/serve/serve.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
 import { recordReports } from "./reports.ts";
 

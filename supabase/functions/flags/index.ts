@@ -6,7 +6,7 @@ import { createPace } from "../_shared/flags/pace.ts";
 import { type Reach, reachOf, worldOf } from "../_shared/delivery/compose.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { log } from "../_shared/log/log.ts";
 import { createNotifier } from "../_shared/rollouts/notify.ts";
 import { evaluated, outcome } from "../_shared/rollouts/outcomes.ts";

@@ -14,7 +14,7 @@ import { configAgeMs, loadConfig } from "../_shared/db/config.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { type Found, judge, misfit, type Schema, worst } from "./components.ts";

@@ -3,7 +3,7 @@ import { forgetEnv, VARIABLE_NAMES } from "../_shared/config/env.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { health } from "./handler.ts";
 import "../../../tests/support/flushed.ts";
 

@@ -1,5 +1,5 @@
 import { Problem } from "../_shared/http/problem.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { detailed, health } from "./handler.ts";
 
 const brief = health();

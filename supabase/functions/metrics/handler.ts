@@ -10,7 +10,7 @@ import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Handler } from "../_shared/serve/serve.ts";
 import { CONTENT_TYPE, render } from "./exposition.ts";
 import { metricsOf, type Snapshot } from "./metrics.ts";
 

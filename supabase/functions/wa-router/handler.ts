@@ -9,7 +9,7 @@
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/http/serve.ts";
+import type { Handler } from "../_shared/serve/serve.ts";
 import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
 import { createPanelCors } from "../_shared/http/cors.ts";
 import type { TestDestination } from "./test_destination.ts";

@@ -7,7 +7,7 @@ import { reachOf, worldOf } from "../_shared/delivery/compose.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { readRules } from "../_shared/links/rules.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";

@@ -6,7 +6,7 @@ import { loadConfig } from "../_shared/db/config.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { type Item, outbound, type Queued } from "../_shared/pipeline/outbound.ts";
 
 /** Requests a second of one key, unless the setting `wa_send.rate_per_second` says otherwise. */

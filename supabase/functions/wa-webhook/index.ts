@@ -3,7 +3,7 @@ import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { serve } from "../_shared/http/serve.ts";
+import { serve } from "../_shared/serve/serve.ts";
 import { inbound } from "../_shared/pipeline/inbound.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 

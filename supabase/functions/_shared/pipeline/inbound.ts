@@ -12,7 +12,7 @@
 import type { Channel, InboundUpdate } from "../channels/channel.ts";
 import { readBody } from "../http/body.ts";
 import { Problem } from "../http/problem.ts";
-import type { Context, Handler } from "../http/serve.ts";
+import type { Context, Handler } from "../serve/serve.ts";
 import type { Ingest } from "./ingest.ts";
 
 /** What the door needs. */

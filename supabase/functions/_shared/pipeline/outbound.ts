@@ -8,7 +8,7 @@ import type { ApiKey } from "../gates/keys.ts";
 import { type Limit, rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
 import { readJson } from "../http/body.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";
-import type { Handler } from "../http/serve.ts";
+import type { Handler } from "../serve/serve.ts";
 import type { Channel, SendRequest } from "../channels/channel.ts";
 
 /** What `enqueue_outbound` takes for one message. */

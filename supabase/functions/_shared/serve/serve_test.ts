@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Problem } from "./problem.ts";
+import { Problem } from "../http/problem.ts";
 import { type Context, type Handler, serve } from "./serve.ts";
 import "../../../../tests/support/flushed.ts";
 

@@ -10,9 +10,9 @@ import { requireSchema } from "../db/client.ts";
 import { count } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
-import { Problem, problemResponse } from "./problem.ts";
+import { Problem, problemResponse } from "../http/problem.ts";
 import { state, STATE_HEADER } from "./state.ts";
-import { readTraceparent } from "./traceparent.ts";
+import { readTraceparent } from "../http/traceparent.ts";
 
 /** What a handler knows about the request besides the request itself. */
 export interface Context {

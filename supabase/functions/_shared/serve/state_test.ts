@@ -3,7 +3,7 @@ import { forgetEnv } from "../config/env.ts";
 import type { Config } from "../db/config.ts";
 import { serve } from "./serve.ts";
 import { state, STATE_HEADER } from "./state.ts";
-import { Problem } from "./problem.ts";
+import { Problem } from "../http/problem.ts";
 import "../../../../tests/support/flushed.ts";
 
 const CONFIG: Config = {
