@@ -64,24 +64,29 @@ create type private.guard_tally as (
   m bigint
 );
 
--- One update as the intake works on it: its place in the batch (from 1) and what
--- _shared/channels/whatsapp/inbound/updates.ts makes.
+-- An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces
+-- where the person's change is what the update tells. Value or previous may be null.
+create type private.identity as (
+  kind text,
+  value text,
+  previous text
+);
+
+-- One update as the intake works on it: its place in the batch (from 1) and what a channel's parse makes
+-- (_shared/channels/*/inbound).
 create type private.inbound_update as (
   ord integer,
   key text,
+  channel text,
+  provider text,
   field text,
   kind text,
-  number_id text,
-  number_display text,
+  sender_id text,
+  sender_display text,
   at timestamp with time zone,
-  phone text,
-  bsuid text,
-  parent_bsuid text,
-  username text,
+  identities private.identity[],
   name text,
-  prev_phone text,
-  prev_bsuid text,
-  wamid text,
+  provider_id text,
   type text,
   body text,
   choice text,
@@ -299,8 +304,7 @@ create policy contact_acts_read on public.contact_acts for select to authenticat
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.contact_acts FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
--- Under which ids a person is or was known: phone, business-scoped user id, its parent, username. Nothing is
--- overwritten: a changed id is closed by valid_to.
+-- Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.
 create table public.contact_identities (
   -- Order in which identities were learnt.
   id bigint generated always as identity not null,
@@ -308,7 +312,8 @@ create table public.contact_identities (
   contact_id uuid not null,
   -- The channel that the id belongs to.
   channel text default 'whatsapp'::text not null,
-  -- phone, bsuid (business-scoped user id), parent_bsuid or username.
+  -- phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username,
+  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid; a channel may have kinds of its own.
   kind text not null,
   -- The id, exactly as the channel gives it: numbers are not "fixed up".
   value text not null,
@@ -319,7 +324,7 @@ create table public.contact_identities (
   constraint contact_identities_pkey PRIMARY KEY (id),
   constraint contact_identities_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint contact_identities_channel_check CHECK ((channel <> ''::text)),
-  constraint contact_identities_kind_check CHECK ((kind = ANY (ARRAY['phone'::text, 'bsuid'::text, 'parent_bsuid'::text, 'username'::text]))),
+  constraint contact_identities_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
   constraint contact_identities_value_check CHECK ((value <> ''::text))
 );
 -- A person's ids.
@@ -824,7 +829,8 @@ create table public.messages (
   conversation_id uuid not null,
   -- in: from the person; out: from the business.
   direction text not null,
-  -- The provider's id (wamid…); null for an outbound message not sent yet.
+  -- The provider's id (WhatsApp's wamid…), one message's within its channel; null for an outbound message not sent
+  -- yet.
   provider_id text,
   -- text, image, interactive, … as the provider names it.
   type text not null,
@@ -865,8 +871,8 @@ create table public.messages (
 );
 -- A conversation in order; what the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
--- Finds the message that a status is about.
-create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
+-- Finds the message that a status is about, and one whose provider's id a person gives.
+create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id, channel) WHERE (provider_id IS NOT NULL);
 -- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
 create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
 alter table public.messages enable row level security;
@@ -2611,19 +2617,18 @@ declare
   v_messages private.inbound_update[];
   v_others private.inbound_update[];
   v_contacts uuid[];
-  v_nobody uuid;
   v_outcomes text;
 begin
   perform private.refuse_older_code();
-  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
-    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
   into v_all
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
-    key text, field text, kind text, number_id text, number_display text, at timestamptz,
-    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
-    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
+    identities private.identity[], name text,
+    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
   if v_all is null then
     return '{"outcomes": ""}';
@@ -2632,16 +2637,17 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.key) u.ord, u.key, u.field, u.kind, u.number_id, u.raw from unnest(v_all) u order by u.key, u.ord
+    select distinct on (u.provider, u.key) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.provider, u.key, u.ord
   ), stored as (
-    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
-    select f.key, coalesce(f.field, 'unknown'), f.kind, f.number_id,
-      case when f.kind in ('message', 'echo') and f.number_id is not null then null else f.raw end
-    from first_of_key f order by f.key
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
+    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
+      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+    from first_of_key f order by f.provider, f.key
     on conflict (provider, dedupe_key) do nothing
-    returning dedupe_key
+    returning provider, dedupe_key
   ), new_ones as (
-    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
   )
   select array_agg(u order by u.ord) filter (where n.ord is not null),
     string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
@@ -2656,17 +2662,22 @@ begin
     return jsonb_build_object('outcomes', v_outcomes);
   end if;
 
-  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.number_id is not null),
-    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other')
-      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null)
+  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
   into v_messages, v_others
   from unnest(v_new) u;
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own.
-      insert into public.contacts (channel) values ('whatsapp') returning id into v_nobody;
-      v_contacts := array_replace(v_contacts, null, v_nobody);
+      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      with nobody as (
+        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
+        where v_contacts[u.ordinality] is null group by u.channel
+      ), made as (
+        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
+      )
+      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
+      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
     end if;
     perform private.store_messages(v_messages, v_contacts);
   end if;
@@ -4614,12 +4625,12 @@ begin
   update public.conversations c
   set opted_out_at = case when latest.opt = 'out' then latest.at end
   from (
-    select distinct on (p_contacts[u.ordinality], u.number_id)
-      p_contacts[u.ordinality] as contact_id, u.number_id, u.opt, coalesce(u.at, now()) as at
+    select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
+      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
     from unnest(p_updates) with ordinality as u where u.opt is not null
-    order by p_contacts[u.ordinality], u.number_id, u.at desc nulls last, u.ord desc
+    order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
-  where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
+  where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
@@ -4637,9 +4648,9 @@ begin
   select array_agg(found.id order by found.id) into v_ids from (
     select m.id from unnest(p_updates) u join public.messages m
       on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-    where u.kind = 'status' and m.direction = 'out'
+    where u.kind = 'status' and m.direction = 'out' and m.channel = u.channel
     union
-    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.wamid
+    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
@@ -4652,17 +4663,17 @@ begin
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
     error = coalesce(best.error, m.error),
-    provider_id = coalesce(m.provider_id, best.wamid)
+    provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select t.id,
       (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
       jsonb_object_agg(u.status, u.at order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
       (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
-      max(u.wamid) as wamid
+      max(u.provider_id) as provider_id
     from public.messages t
     join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
-      and (u.callback = t.id::text or u.wamid = t.provider_id)
+      and u.channel = t.channel and (u.callback = t.id::text or u.provider_id = t.provider_id)
     where t.id = any (v_ids)
     group by t.id
   ) best
@@ -4693,17 +4704,15 @@ begin
   -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
-    select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
+    select u.channel, u.identities, min(u.at) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
       array_agg(u.ordinality) as places
     from unnest(p_updates) with ordinality as u
-    where v_contacts[u.ordinality] is null
-      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
-    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    where v_contacts[u.ordinality] is null and cardinality(u.identities) > 0
+    group by u.channel, u.identities
     order by min(u.ord)
   loop
-    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
-      v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
+    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()));
     foreach v_place in array v_row.places loop
       v_contacts[v_place] := v_contact;
     end loop;
@@ -5775,28 +5784,19 @@ AS $function$
 declare
   v_contacts uuid[];
 begin
-  select array_agg(case
-      when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
-        and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
-        and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
-    end order by u.ordinality)
+  select array_agg(case when u.name is null or u.name = c.name then c.id end order by u.ordinality)
   into v_contacts
   from unnest(p_updates) with ordinality as u
   left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null limit 1) phone on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null limit 1) bsuid on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'parent_bsuid' and i.value = u.parent_bsuid and i.valid_to is null limit 1) parent on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'username' and i.value = u.username and i.valid_to is null limit 1) handle on true
+    select array_agg(held.contact_id) as holders, bool_or(k.previous is not null) as changed
+    from unnest(u.identities) k
+    left join lateral (
+      select i.contact_id from public.contact_identities i
+      where i.channel = u.channel and i.kind = k.kind and i.value = k.value and i.valid_to is null limit 1) held on true
+  ) ids on true
   left join lateral (
     select p.id, p.name from public.contacts p
-    where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
+    where p.id = ids.holders[1] and ids.holders[1] = all (ids.holders) and not ids.changed limit 1) c on true;
   return v_contacts;
 end $function$;
 grant execute on function private.find_contacts(p_updates private.inbound_update[]) to service_role;
@@ -5812,7 +5812,7 @@ begin
   return array(
     select (
       select c.id from public.conversations c
-      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1)
+      where c.channel = u.channel and c.number_id = u.sender_id and c.contact_id = p_contacts[u.ordinality] limit 1)
     from unnest(p_updates) with ordinality as u
     order by u.ordinality);
 end $function$;
@@ -6682,7 +6682,7 @@ AS $function$
   values
     ('ingest_updates: was it here before', 'select from public.webhook_events where provider = ''whatsapp'' and dedupe_key = ''x'''),
     ('ingest_updates: whose identity', 'select from public.contact_identities where channel = ''whatsapp'' and kind = ''phone'' and value = ''1'' and valid_to is null'),
-    ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'''),
+    ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'' and channel = ''whatsapp'''),
     ('claim_unrouted: who waits longest', 'select from public.conversations where unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
     ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and due_at <= now() order by due_at limit 10'),
@@ -6698,6 +6698,18 @@ AS $function$
 $function$;
 grant execute on function private.hot_queries() to service_role;
 
+-- What the id of this kind replaces; null when it replaces none.
+CREATE OR REPLACE FUNCTION private.identity_before(p_identities private.identity[], p_kind text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select i.previous from unnest(p_identities) i where i.kind = p_kind limit 1);
+end $function$;
+grant execute on function private.identity_before(p_identities private.identity[], p_kind text) to service_role;
+
 -- Who is known by this id now; null when nobody is.
 CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
  RETURNS uuid
@@ -6711,6 +6723,18 @@ begin
     where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
+
+-- The id of this kind among those given; null when there is none.
+CREATE OR REPLACE FUNCTION private.identity_value(p_identities private.identity[], p_kind text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (select i.value from unnest(p_identities) i where i.kind = p_kind limit 1);
+end $function$;
+grant execute on function private.identity_value(p_identities private.identity[], p_kind text) to service_role;
 
 -- What became of a message that came in: written, stored, decided, each call of a service, and the replies that it
 -- led to, in codes that _shared/contract/words/story.ts puts into words.
@@ -6963,31 +6987,30 @@ CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_upda
 AS $function$
 begin
   with people as (
-    select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
-      coalesce(min(u.at), now()) as at,
+    select private.uuid_v7() as id, u.channel, u.identities, coalesce(min(u.at), now()) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
     from unnest(p_updates) u
-    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    group by u.channel, u.identities
   ), ids as (
-    select p.id, k.kind, k.value, p.at, k.previous, count(*) over (partition by k.kind, k.value) as claims
+    select p.id, p.channel, k.kind, k.value, k.previous, p.at, count(*) over (partition by p.channel, k.kind, k.value) as claims
     from people p
-    cross join lateral (values
-      ('phone', p.phone, false), ('bsuid', p.bsuid, false), ('parent_bsuid', p.parent_bsuid, false),
-      ('username', p.username, false), ('phone', p.prev_phone, true), ('bsuid', p.prev_bsuid, true)) as k (kind, value, previous)
-    where k.value is not null
+    cross join lateral (
+      select i.kind, i.value, false as previous from unnest(p.identities) i where i.value is not null
+      union all
+      select i.kind, i.previous, true from unnest(p.identities) i where i.previous is not null) k
   ), plain as (
     select ids.id from ids
     left join lateral (
       select k.id from public.contact_identities k
-      where k.channel = 'whatsapp' and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+      where k.channel = ids.channel and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
     insert into public.contacts (id, channel, name)
-    select p.id, 'whatsapp', p.name from people p join plain on plain.id = p.id
+    select p.id, p.channel, p.name from people p join plain on plain.id = p.id
   )
   insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+  select ids.id, ids.channel, ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
@@ -7899,67 +7922,28 @@ AS $function$
 $function$;
 grant execute on function private.reserved_link_codes() to service_role;
 
--- The person that these ids name, made, moved or merged as needed. The caller holds the contacts' lock
+-- The person that these ids name on a channel, made, moved or merged as needed. The caller holds the contacts' lock
 -- (private.lock_contacts).
-CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text, p_prev_phone text, p_prev_bsuid text, p_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone)
  RETURNS uuid
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_contact uuid := coalesce(
-    private.identity_holder(p_channel, 'bsuid', p_prev_bsuid), private.identity_holder(p_channel, 'phone', p_prev_phone),
-    private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid));
-  v_notice boolean := p_prev_bsuid is not null or p_prev_phone is not null;
-  v_other uuid;
-  v_bsuid text;
-  v_other_bsuid text;
-  v_keep uuid;
+  v_contact uuid := case when p_channel = 'whatsapp' then private.whatsapp_contact(p_identities, p_at)
+    else coalesce(private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].previous),
+      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value)) end;
 begin
-  for v_other in
-    select distinct holder from unnest(array[
-      private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid),
-      private.identity_holder(p_channel, 'phone', p_phone),
-      case when p_phone is null and p_bsuid is null and p_parent_bsuid is null
-        then private.identity_holder(p_channel, 'username', p_username) end]) as holder
-    where holder is not null order by holder
-  loop
-    select i.value into v_other_bsuid from public.contact_identities i
-    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
-    if v_contact is null then
-      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
-      if v_notice or p_bsuid is null or v_other_bsuid is null or v_other_bsuid = p_bsuid then
-        v_contact := v_other;
-      end if;
-    elsif v_other <> v_contact then
-      select i.value into v_bsuid from public.contact_identities i
-      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
-      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
-        or (v_notice and v_other_bsuid is not distinct from p_bsuid) then
-        v_keep := least(v_contact, v_other); -- ids sort by age
-        -- Through a notice the previous user id is over; the new one must survive the merge.
-        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
-          update public.contact_identities set valid_to = greatest(p_at, valid_from)
-          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
-        end if;
-        perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
-        v_contact := v_keep;
-      end if;
-    end if;
-  end loop;
-
   if v_contact is null then
     insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
   elsif p_name is not null then
     update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
   end if;
-  perform private.hold_identity(v_contact, p_channel, 'phone', p_phone, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'bsuid', p_bsuid, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'parent_bsuid', p_parent_bsuid, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'username', p_username, p_at);
+  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at)
+  from unnest(p_identities) with ordinality as i order by i.ordinality;
   return v_contact;
 end $function$;
-grant execute on function private.resolve_contact(p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text, p_prev_phone text, p_prev_bsuid text, p_at timestamp with time zone) to service_role;
+grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone) to service_role;
 
 -- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
 -- For the clock.
@@ -8406,7 +8390,8 @@ begin
 
   if v_contact is null then
     perform private.lock_contacts();
-    v_contact := private.resolve_contact('whatsapp', p_item ->> 'phone', p_item ->> 'bsuid', null, null, null, null, null, now());
+    v_contact := private.resolve_contact('whatsapp', array[
+      row('phone', p_item ->> 'phone', null), row('bsuid', p_item ->> 'bsuid', null)]::private.identity[], null, now());
   end if;
   insert into public.conversations (number_id, contact_id) values (v_number, v_contact)
   on conflict (channel, number_id, contact_id) do nothing;
@@ -8621,13 +8606,14 @@ declare
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.wa_numbers (id, display_number)
-    select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
-    order by u.number_id
+    select distinct on (u.sender_id) u.sender_id, u.sender_display from unnest(p_updates) u
+    where u.channel = 'whatsapp'
+    order by u.sender_id
     on conflict (id) do nothing;
-    insert into public.conversations (number_id, contact_id)
-    select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    insert into public.conversations (channel, number_id, contact_id)
+    select distinct u.channel, u.sender_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
     where v_conversations[u.ordinality] is null
-    order by 1, 2
+    order by 1, 2, 3
     on conflict (channel, number_id, contact_id) do nothing;
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
@@ -8637,14 +8623,14 @@ begin
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
-    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
+    select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
-      conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
-    select p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.wamid, coalesce(p.type, 'unknown'),
+    select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
       p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
       case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
       p.error, p.traceparent, p.at, v_now
@@ -8870,6 +8856,63 @@ AS $function$
   where w.n > 0
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
+
+-- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody. The
+-- caller holds the contacts' lock.
+CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_phone text := private.identity_value(p_identities, 'phone');
+  v_new_bsuid text := private.identity_value(p_identities, 'bsuid');
+  v_parent_bsuid text := private.identity_value(p_identities, 'parent_bsuid');
+  v_prev_phone text := private.identity_before(p_identities, 'phone');
+  v_prev_bsuid text := private.identity_before(p_identities, 'bsuid');
+  v_contact uuid := coalesce(
+    private.identity_holder('whatsapp', 'bsuid', v_prev_bsuid), private.identity_holder('whatsapp', 'phone', v_prev_phone),
+    private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
+  v_notice boolean := v_prev_bsuid is not null or v_prev_phone is not null;
+  v_other uuid;
+  v_bsuid text;
+  v_other_bsuid text;
+  v_keep uuid;
+begin
+  for v_other in
+    select distinct holder from unnest(array[
+      private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
+      private.identity_holder('whatsapp', 'phone', v_phone),
+      case when v_phone is null and v_new_bsuid is null and v_parent_bsuid is null
+        then private.identity_holder('whatsapp', 'username', private.identity_value(p_identities, 'username')) end]) as holder
+    where holder is not null order by holder
+  loop
+    select i.value into v_other_bsuid from public.contact_identities i
+    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
+    if v_contact is null then
+      -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
+      if v_notice or v_new_bsuid is null or v_other_bsuid is null or v_other_bsuid = v_new_bsuid then
+        v_contact := v_other;
+      end if;
+    elsif v_other <> v_contact then
+      select i.value into v_bsuid from public.contact_identities i
+      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
+      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
+        or (v_notice and v_other_bsuid is not distinct from v_new_bsuid) then
+        v_keep := least(v_contact, v_other); -- ids sort by age
+        -- Through a notice the previous user id is over; the new one must survive the merge.
+        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
+          update public.contact_identities set valid_to = greatest(p_at, valid_from)
+          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
+        end if;
+        perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
+        v_contact := v_keep;
+      end if;
+    end if;
+  end loop;
+  return v_contact;
+end $function$;
+grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone) to service_role;
 
 -- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
 -- is not set.

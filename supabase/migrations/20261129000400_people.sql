@@ -59,16 +59,16 @@ create table public.contact_identities (
   id bigint generated always as identity primary key,
   contact_id uuid not null references public.contacts (id) on delete cascade,
   channel text not null default 'whatsapp' check (channel <> ''),
-  kind text not null check (kind in ('phone', 'bsuid', 'parent_bsuid', 'username')),
+  kind text not null check (kind ~ '^[a-z][a-z0-9_]{0,31}$'),
   value text not null check (value <> ''),
   valid_from timestamptz not null default now(),
   valid_to timestamptz
 );
-comment on table public.contact_identities is 'Under which ids a person is or was known: phone, business-scoped user id, its parent, username. Nothing is overwritten: a changed id is closed by valid_to.';
+comment on table public.contact_identities is 'Under which ids a person is or was known on a channel. Nothing is overwritten: a changed id is closed by valid_to.';
 comment on column public.contact_identities.id is 'Order in which identities were learnt.';
 comment on column public.contact_identities.contact_id is 'The person.';
 comment on column public.contact_identities.channel is 'The channel that the id belongs to.';
-comment on column public.contact_identities.kind is 'phone, bsuid (business-scoped user id), parent_bsuid or username.';
+comment on column public.contact_identities.kind is 'phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username, bsuid (WhatsApp''s business-scoped user id), parent_bsuid; a channel may have kinds of its own.';
 comment on column public.contact_identities.value is 'The id, exactly as the channel gives it: numbers are not "fixed up".';
 comment on column public.contact_identities.valid_from is 'Since when the person is known by it.';
 comment on column public.contact_identities.valid_to is 'Until when; null while it is current.';
@@ -152,8 +152,25 @@ comment on function public.set_number_pace(text, integer, numeric, integer) is
 
 -- Who is it? Identities, their changes, and merges ------------------------------------------------
 
+create type private.identity as (kind text, value text, previous text);
+comment on type private.identity is 'An id that an update gives of a person: its kind as in contact_identities, the id, and the one that it replaces where the person''s change is what the update tells. Value or previous may be null.';
+
 -- plpgsql, here and in what follows, also for one statement: it keeps the plan, where a function in SQL is planned anew
 -- at each call.
+create function private.identity_value(p_identities private.identity[], p_kind text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (select i.value from unnest(p_identities) i where i.kind = p_kind limit 1);
+end $$;
+comment on function private.identity_value(private.identity[], text) is 'The id of this kind among those given; null when there is none.';
+
+create function private.identity_before(p_identities private.identity[], p_kind text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (select i.previous from unnest(p_identities) i where i.kind = p_kind limit 1);
+end $$;
+comment on function private.identity_before(private.identity[], text) is 'What the id of this kind replaces; null when it replaces none.';
+
 create function private.identity_holder(p_channel text, p_kind text, p_value text) returns uuid
 language plpgsql stable set search_path = '' as $$
 begin
@@ -238,16 +255,18 @@ comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Two cont
 -- The business-scoped user id tells persons apart; a phone number can change hands. So two contacts are merged
 -- when an update names both and they have no different user ids; otherwise the number has moved to the person
 -- who writes from it now. A notice of change (the previous id is given) is the person's own word.
-create function private.resolve_contact(
-  p_channel text, p_phone text, p_bsuid text, p_parent_bsuid text, p_username text, p_name text,
-  p_prev_phone text, p_prev_bsuid text, p_at timestamptz
-) returns uuid
+create function private.whatsapp_contact(p_identities private.identity[], p_at timestamptz) returns uuid
 language plpgsql set search_path = '' as $$
 declare
+  v_phone text := private.identity_value(p_identities, 'phone');
+  v_new_bsuid text := private.identity_value(p_identities, 'bsuid');
+  v_parent_bsuid text := private.identity_value(p_identities, 'parent_bsuid');
+  v_prev_phone text := private.identity_before(p_identities, 'phone');
+  v_prev_bsuid text := private.identity_before(p_identities, 'bsuid');
   v_contact uuid := coalesce(
-    private.identity_holder(p_channel, 'bsuid', p_prev_bsuid), private.identity_holder(p_channel, 'phone', p_prev_phone),
-    private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid));
-  v_notice boolean := p_prev_bsuid is not null or p_prev_phone is not null;
+    private.identity_holder('whatsapp', 'bsuid', v_prev_bsuid), private.identity_holder('whatsapp', 'phone', v_prev_phone),
+    private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
+  v_notice boolean := v_prev_bsuid is not null or v_prev_phone is not null;
   v_other uuid;
   v_bsuid text;
   v_other_bsuid text;
@@ -255,24 +274,24 @@ declare
 begin
   for v_other in
     select distinct holder from unnest(array[
-      private.identity_holder(p_channel, 'bsuid', p_bsuid), private.identity_holder(p_channel, 'parent_bsuid', p_parent_bsuid),
-      private.identity_holder(p_channel, 'phone', p_phone),
-      case when p_phone is null and p_bsuid is null and p_parent_bsuid is null
-        then private.identity_holder(p_channel, 'username', p_username) end]) as holder
+      private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
+      private.identity_holder('whatsapp', 'phone', v_phone),
+      case when v_phone is null and v_new_bsuid is null and v_parent_bsuid is null
+        then private.identity_holder('whatsapp', 'username', private.identity_value(p_identities, 'username')) end]) as holder
     where holder is not null order by holder
   loop
     select i.value into v_other_bsuid from public.contact_identities i
     where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
     if v_contact is null then
       -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
-      if v_notice or p_bsuid is null or v_other_bsuid is null or v_other_bsuid = p_bsuid then
+      if v_notice or v_new_bsuid is null or v_other_bsuid is null or v_other_bsuid = v_new_bsuid then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
       select i.value into v_bsuid from public.contact_identities i
       where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
       if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
-        or (v_notice and v_other_bsuid is not distinct from p_bsuid) then
+        or (v_notice and v_other_bsuid is not distinct from v_new_bsuid) then
         v_keep := least(v_contact, v_other); -- ids sort by age
         -- Through a notice the previous user id is over; the new one must survive the merge.
         if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
@@ -284,19 +303,28 @@ begin
       end if;
     end if;
   end loop;
+  return v_contact;
+end $$;
+comment on function private.whatsapp_contact(private.identity[], timestamptz) is 'The known contact that WhatsApp''s ids name, merged where they prove two to be one; null when they name nobody. The caller holds the contacts'' lock.';
 
+-- On any other channel the first id says who it is, and only it: what comes with it (a username) may have changed hands.
+create function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamptz) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  v_contact uuid := case when p_channel = 'whatsapp' then private.whatsapp_contact(p_identities, p_at)
+    else coalesce(private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].previous),
+      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value)) end;
+begin
   if v_contact is null then
     insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
   elsif p_name is not null then
     update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
   end if;
-  perform private.hold_identity(v_contact, p_channel, 'phone', p_phone, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'bsuid', p_bsuid, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'parent_bsuid', p_parent_bsuid, p_at);
-  perform private.hold_identity(v_contact, p_channel, 'username', p_username, p_at);
+  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at)
+  from unnest(p_identities) with ordinality as i order by i.ordinality;
   return v_contact;
 end $$;
-comment on function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz) is 'The person that these ids name, made, moved or merged as needed. The caller holds the contacts'' lock (private.lock_contacts).';
+comment on function private.resolve_contact(text, private.identity[], text, timestamptz) is 'The person that these ids name on a channel, made, moved or merged as needed. The caller holds the contacts'' lock (private.lock_contacts).';
 
 create function private.lock_contacts() returns void
 language sql set search_path = '' as $$
@@ -308,10 +336,13 @@ comment on function private.lock_contacts() is 'Lets one transaction at a time m
 
 call private.close_functions();
 grant execute on function
+  private.identity_value(private.identity[], text),
+  private.identity_before(private.identity[], text),
   private.identity_holder(text, text, text),
   private.hold_identity(uuid, text, text, text, timestamptz),
   private.merge_contacts(uuid, uuid, timestamptz),
-  private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz),
+  private.whatsapp_contact(private.identity[], timestamptz),
+  private.resolve_contact(text, private.identity[], text, timestamptz),
   private.lock_contacts()
   to service_role;
 grant execute on function

@@ -62,7 +62,7 @@ comment on column public.messages.seq is 'Order of acceptance within a conversat
 comment on column public.messages.channel is 'The channel that carried it.';
 comment on column public.messages.conversation_id is 'Its conversation.';
 comment on column public.messages.direction is 'in: from the person; out: from the business.';
-comment on column public.messages.provider_id is 'The provider''s id (wamid…); null for an outbound message not sent yet.';
+comment on column public.messages.provider_id is 'The provider''s id (WhatsApp''s wamid…), one message''s within its channel; null for an outbound message not sent yet.';
 comment on column public.messages.type is 'text, image, interactive, … as the provider names it.';
 comment on column public.messages.text is 'The words, whatever the type: body, caption, title of the chosen button, emoji.';
 comment on column public.messages.choice is 'Id of the chosen button or list row, or the quick reply''s payload.';
@@ -81,8 +81,8 @@ comment on column public.messages.sent_at is 'The provider''s time of the messag
 comment on column public.messages.created_at is 'When we stored it.';
 create index messages_conversation_idx on public.messages (conversation_id, seq);
 comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
-create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
-comment on index public.messages_provider_id_idx is 'Finds the message that a status is about.';
+create index messages_provider_id_idx on public.messages (provider_id, channel) where provider_id is not null;
+comment on index public.messages_provider_id_idx is 'Finds the message that a status is about, and one whose provider''s id a person gives.';
 create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
 comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
 alter table public.messages enable row level security;
@@ -96,12 +96,12 @@ grant select, insert, update, delete on public.messages to service_role;
 -- A batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
 
 create type private.inbound_update as (
-  ord integer, key text, field text, kind text, number_id text, number_display text, at timestamptz,
-  phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
-  wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+  ord integer, key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
+  identities private.identity[], name text,
+  provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
   status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb
 );
-comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what _shared/channels/whatsapp/inbound/updates.ts makes.';
+comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what a channel''s parse makes (_shared/channels/*/inbound).';
 
 create function private.apply_statuses(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -112,9 +112,9 @@ begin
   select array_agg(found.id order by found.id) into v_ids from (
     select m.id from unnest(p_updates) u join public.messages m
       on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-    where u.kind = 'status' and m.direction = 'out'
+    where u.kind = 'status' and m.direction = 'out' and m.channel = u.channel
     union
-    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.wamid
+    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
@@ -127,17 +127,17 @@ begin
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
     error = coalesce(best.error, m.error),
-    provider_id = coalesce(m.provider_id, best.wamid)
+    provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select t.id,
       (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
       jsonb_object_agg(u.status, u.at order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
       (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
-      max(u.wamid) as wamid
+      max(u.provider_id) as provider_id
     from public.messages t
     join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
-      and (u.callback = t.id::text or u.wamid = t.provider_id)
+      and u.channel = t.channel and (u.callback = t.id::text or u.provider_id = t.provider_id)
     where t.id = any (v_ids)
     group by t.id
   ) best
@@ -156,28 +156,19 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_contacts uuid[];
 begin
-  select array_agg(case
-      when (u.phone is null or phone.contact_id = c.id) and (u.bsuid is null or bsuid.contact_id = c.id)
-        and (u.parent_bsuid is null or parent.contact_id = c.id) and (u.username is null or handle.contact_id = c.id)
-        and (u.name is null or u.name = c.name) and u.prev_phone is null and u.prev_bsuid is null then c.id
-    end order by u.ordinality)
+  select array_agg(case when u.name is null or u.name = c.name then c.id end order by u.ordinality)
   into v_contacts
   from unnest(p_updates) with ordinality as u
   left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'phone' and i.value = u.phone and i.valid_to is null limit 1) phone on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'bsuid' and i.value = u.bsuid and i.valid_to is null limit 1) bsuid on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'parent_bsuid' and i.value = u.parent_bsuid and i.valid_to is null limit 1) parent on true
-  left join lateral (
-    select i.contact_id from public.contact_identities i
-    where i.channel = 'whatsapp' and i.kind = 'username' and i.value = u.username and i.valid_to is null limit 1) handle on true
+    select array_agg(held.contact_id) as holders, bool_or(k.previous is not null) as changed
+    from unnest(u.identities) k
+    left join lateral (
+      select i.contact_id from public.contact_identities i
+      where i.channel = u.channel and i.kind = k.kind and i.value = k.value and i.valid_to is null limit 1) held on true
+  ) ids on true
   left join lateral (
     select p.id, p.name from public.contacts p
-    where p.id = coalesce(phone.contact_id, bsuid.contact_id, parent.contact_id, handle.contact_id) limit 1) c on true;
+    where p.id = ids.holders[1] and ids.holders[1] = all (ids.holders) and not ids.changed limit 1) c on true;
   return v_contacts;
 end $$;
 comment on function private.find_contacts(private.inbound_update[]) is 'The contact of each update, in its place, where every id and the name are as we know them and no change is announced; null elsewhere.';
@@ -186,31 +177,30 @@ create function private.make_newcomers(p_updates private.inbound_update[]) retur
 language plpgsql set search_path = '' as $$
 begin
   with people as (
-    select private.uuid_v7() as id, u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid,
-      coalesce(min(u.at), now()) as at,
+    select private.uuid_v7() as id, u.channel, u.identities, coalesce(min(u.at), now()) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
     from unnest(p_updates) u
-    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    group by u.channel, u.identities
   ), ids as (
-    select p.id, k.kind, k.value, p.at, k.previous, count(*) over (partition by k.kind, k.value) as claims
+    select p.id, p.channel, k.kind, k.value, k.previous, p.at, count(*) over (partition by p.channel, k.kind, k.value) as claims
     from people p
-    cross join lateral (values
-      ('phone', p.phone, false), ('bsuid', p.bsuid, false), ('parent_bsuid', p.parent_bsuid, false),
-      ('username', p.username, false), ('phone', p.prev_phone, true), ('bsuid', p.prev_bsuid, true)) as k (kind, value, previous)
-    where k.value is not null
+    cross join lateral (
+      select i.kind, i.value, false as previous from unnest(p.identities) i where i.value is not null
+      union all
+      select i.kind, i.previous, true from unnest(p.identities) i where i.previous is not null) k
   ), plain as (
     select ids.id from ids
     left join lateral (
       select k.id from public.contact_identities k
-      where k.channel = 'whatsapp' and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+      where k.channel = ids.channel and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
     insert into public.contacts (id, channel, name)
-    select p.id, 'whatsapp', p.name from people p join plain on plain.id = p.id
+    select p.id, p.channel, p.name from people p join plain on plain.id = p.id
   )
   insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  select ids.id, 'whatsapp', ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+  select ids.id, ids.channel, ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $$;
 comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
 
@@ -230,17 +220,15 @@ begin
   -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
-    select u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid, min(u.at) as at,
+    select u.channel, u.identities, min(u.at) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
       array_agg(u.ordinality) as places
     from unnest(p_updates) with ordinality as u
-    where v_contacts[u.ordinality] is null
-      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null
-    group by u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid
+    where v_contacts[u.ordinality] is null and cardinality(u.identities) > 0
+    group by u.channel, u.identities
     order by min(u.ord)
   loop
-    v_contact := private.resolve_contact('whatsapp', v_row.phone, v_row.bsuid, v_row.parent_bsuid, v_row.username,
-      v_row.name, v_row.prev_phone, v_row.prev_bsuid, least(coalesce(v_row.at, now()), now()));
+    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()));
     foreach v_place in array v_row.places loop
       v_contacts[v_place] := v_contact;
     end loop;
@@ -258,7 +246,7 @@ begin
   return array(
     select (
       select c.id from public.conversations c
-      where c.channel = 'whatsapp' and c.number_id = u.number_id and c.contact_id = p_contacts[u.ordinality] limit 1)
+      where c.channel = u.channel and c.number_id = u.sender_id and c.contact_id = p_contacts[u.ordinality] limit 1)
     from unnest(p_updates) with ordinality as u
     order by u.ordinality);
 end $$;
@@ -272,13 +260,14 @@ declare
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.wa_numbers (id, display_number)
-    select distinct on (u.number_id) u.number_id, u.number_display from unnest(p_updates) u
-    order by u.number_id
+    select distinct on (u.sender_id) u.sender_id, u.sender_display from unnest(p_updates) u
+    where u.channel = 'whatsapp'
+    order by u.sender_id
     on conflict (id) do nothing;
-    insert into public.conversations (number_id, contact_id)
-    select distinct u.number_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
+    insert into public.conversations (channel, number_id, contact_id)
+    select distinct u.channel, u.sender_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
     where v_conversations[u.ordinality] is null
-    order by 1, 2
+    order by 1, 2, 3
     on conflict (channel, number_id, contact_id) do nothing;
     v_conversations := private.find_conversations(p_updates, p_contacts);
   end if;
@@ -288,14 +277,14 @@ begin
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
 
   with placed as (
-    select u.kind, u.type, u.wamid, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
+    select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
       v_conversations[u.ordinality] as conversation
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
-      conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
+      channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
-    select p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.wamid, coalesce(p.type, 'unknown'),
+    select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
       p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
       case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
       p.error, p.traceparent, p.at, v_now
@@ -323,12 +312,12 @@ begin
   update public.conversations c
   set opted_out_at = case when latest.opt = 'out' then latest.at end
   from (
-    select distinct on (p_contacts[u.ordinality], u.number_id)
-      p_contacts[u.ordinality] as contact_id, u.number_id, u.opt, coalesce(u.at, now()) as at
+    select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
+      p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
     from unnest(p_updates) with ordinality as u where u.opt is not null
-    order by p_contacts[u.ordinality], u.number_id, u.at desc nulls last, u.ord desc
+    order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
-  where c.channel = 'whatsapp' and c.contact_id = latest.contact_id and c.number_id = latest.number_id;
+  where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
 end $$;
 comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
 
@@ -340,19 +329,18 @@ declare
   v_messages private.inbound_update[];
   v_others private.inbound_update[];
   v_contacts uuid[];
-  v_nobody uuid;
   v_outcomes text;
 begin
   perform private.refuse_older_code();
-  select array_agg((e.ord, u.key, u.field, u.kind, u.number_id, u.number_display, u.at, u.phone, u.bsuid, u.parent_bsuid,
-    u.username, u.name, u.prev_phone, u.prev_bsuid, u.wamid, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
   into v_all
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
-    key text, field text, kind text, number_id text, number_display text, at timestamptz,
-    phone text, bsuid text, parent_bsuid text, username text, name text, prev_phone text, prev_bsuid text,
-    wamid text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
+    identities private.identity[], name text,
+    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
     status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
   if v_all is null then
     return '{"outcomes": ""}';
@@ -361,16 +349,17 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.key) u.ord, u.key, u.field, u.kind, u.number_id, u.raw from unnest(v_all) u order by u.key, u.ord
+    select distinct on (u.provider, u.key) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.provider, u.key, u.ord
   ), stored as (
-    insert into public.webhook_events (dedupe_key, field, kind, number_id, raw)
-    select f.key, coalesce(f.field, 'unknown'), f.kind, f.number_id,
-      case when f.kind in ('message', 'echo') and f.number_id is not null then null else f.raw end
-    from first_of_key f order by f.key
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
+    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
+      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+    from first_of_key f order by f.provider, f.key
     on conflict (provider, dedupe_key) do nothing
-    returning dedupe_key
+    returning provider, dedupe_key
   ), new_ones as (
-    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
   )
   select array_agg(u order by u.ord) filter (where n.ord is not null),
     string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
@@ -385,17 +374,22 @@ begin
     return jsonb_build_object('outcomes', v_outcomes);
   end if;
 
-  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.number_id is not null),
-    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other')
-      and coalesce(u.phone, u.bsuid, u.parent_bsuid, u.username, u.prev_phone, u.prev_bsuid) is not null)
+  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
   into v_messages, v_others
   from unnest(v_new) u;
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own.
-      insert into public.contacts (channel) values ('whatsapp') returning id into v_nobody;
-      v_contacts := array_replace(v_contacts, null, v_nobody);
+      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      with nobody as (
+        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
+        where v_contacts[u.ordinality] is null group by u.channel
+      ), made as (
+        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
+      )
+      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
+      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
     end if;
     perform private.store_messages(v_messages, v_contacts);
   end if;

@@ -210,7 +210,8 @@ begin
 
   if v_contact is null then
     perform private.lock_contacts();
-    v_contact := private.resolve_contact('whatsapp', p_item ->> 'phone', p_item ->> 'bsuid', null, null, null, null, null, now());
+    v_contact := private.resolve_contact('whatsapp', array[
+      row('phone', p_item ->> 'phone', null), row('bsuid', p_item ->> 'bsuid', null)]::private.identity[], null, now());
   end if;
   insert into public.conversations (number_id, contact_id) values (v_number, v_contact)
   on conflict (channel, number_id, contact_id) do nothing;

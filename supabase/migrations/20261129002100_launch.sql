@@ -187,7 +187,7 @@ language sql immutable set search_path = '' as $$
   values
     ('ingest_updates: was it here before', 'select from public.webhook_events where provider = ''whatsapp'' and dedupe_key = ''x'''),
     ('ingest_updates: whose identity', 'select from public.contact_identities where channel = ''whatsapp'' and kind = ''phone'' and value = ''1'' and valid_to is null'),
-    ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'''),
+    ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'' and channel = ''whatsapp'''),
     ('claim_unrouted: who waits longest', 'select from public.conversations where unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
     ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and due_at <= now() order by due_at limit 10'),

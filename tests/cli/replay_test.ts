@@ -129,9 +129,10 @@ Deno.test("gatelink replay --since: what was stored says the same again, here an
     );
     await document(`replay --since 1h --to http://127.0.0.1:${target.addr.port} --secret theirs`);
     const updates = bodies.flatMap((body) => parse(JSON.parse(body)));
-    const again = updates.find((update) => update.wamid === wamid)!;
+    const again = updates.find((update) => update.provider_id === wamid)!;
     assertEquals(again.key, `m:${stack.whatsapp.phoneNumberId}:${wamid}:text`);
-    assertEquals([again.body, again.phone, again.name], ["again", PHONE, "Nora Feld"]);
+    assertEquals([again.body, again.name], ["again", "Nora Feld"]);
+    assertEquals(again.identities, [{ kind: "phone", value: PHONE, previous: undefined }]);
     assert(
       updates.some(({ field, raw }) => field === "account_alerts" && JSON.stringify(raw).includes(wamid)),
     );

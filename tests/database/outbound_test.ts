@@ -284,7 +284,7 @@ databaseTest(
 databaseTest(
   "receipt: a read receipt goes out in the conversation of its message, and is no message itself",
   async (sql) => {
-    await ingest(sql, message({ wamid: "wamid.read me", at: at(0) }));
+    await ingest(sql, message({ provider_id: "wamid.read me", at: at(0) }));
     const item = (id: string) => ({ to: TO, message: { type: "read", message_id: id } });
     const answers = await send(sql, 30 * HOUR, item("wamid.read me"), item("wamid.nobody's"));
     assertEquals(answers.map((answer) => answer.error ?? answer.status), ["queued", "unknown_message"]);

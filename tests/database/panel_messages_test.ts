@@ -38,7 +38,7 @@ async function scene(sql: Sql) {
     message({ phone: ADA, name: "Ada", body: "first" }),
     message({ phone: ADA, body: "second" }),
   );
-  await ingest(sql, message({ phone: BOB, name: "Bob", body: "hello", wamid: "wamid.bob" }));
+  await ingest(sql, message({ phone: BOB, name: "Bob", body: "hello", provider_id: "wamid.bob" }));
   const [ada, bob] = await Promise.all([ADA, BOB].map(async (phone) => {
     const [row] = await sql`
       select c.id, c.contact_id from public.conversations c join public.contact_identities i using (contact_id)

@@ -33,9 +33,9 @@ webhookTest("every case of ours is stored once, however often it comes", async (
     const updates = parse(body);
     const keys = updates.map(({ key }) => key);
     const fresh = new Set(keys.filter((key) => !known.has(key))).size;
-    for (const { key, kind, number_id } of updates) {
+    for (const { key, kind, sender_id } of updates) {
       known.add(key);
-      if ((kind === "message" || kind === "echo") && number_id !== undefined) messages.add(key);
+      if ((kind === "message" || kind === "echo") && sender_id !== undefined) messages.add(key);
     }
     assertEquals((await post(body)).body, counts(keys.length, fresh), name);
     const again = await post(body);

@@ -1,8 +1,24 @@
 /** Updates as `_shared/channels/whatsapp` makes them, and the SQL functions that take them, for tests of the database. */
 import type { Sql } from "postgres";
 
-/** A part of an update; what is left out gets a value that differs from all others where it must. */
+/**
+ * A part of an update; what is left out gets a value that differs from all others where it must, and the channel is
+ * WhatsApp. Its ids may stand flat, as `phone`, `bsuid`, `parent_bsuid`, `username`, `prev_phone` and `prev_bsuid`.
+ */
 export type Partial = Record<string, unknown>;
+
+/** The update as the database takes it. */
+function whole(
+  { phone, bsuid, parent_bsuid, username, prev_phone, prev_bsuid, ...update }: Partial,
+): Partial {
+  const identities = [
+    { kind: "phone", value: phone, previous: prev_phone },
+    { kind: "bsuid", value: bsuid, previous: prev_bsuid },
+    { kind: "parent_bsuid", value: parent_bsuid },
+    { kind: "username", value: username },
+  ].filter(({ value, previous }) => value !== undefined || previous !== undefined);
+  return { channel: "whatsapp", provider: "whatsapp", identities, ...update };
+}
 
 let serial = 0;
 
@@ -14,8 +30,8 @@ export function message(changes: Partial = {}): Partial {
     key: `m:1:${wamid}:text`,
     field: "messages",
     kind: "message",
-    number_id: "1",
-    wamid,
+    sender_id: "1",
+    provider_id: wamid,
     type: "text",
     body: `message ${n}`,
     phone: "4915100000001",
@@ -33,8 +49,8 @@ export function status(wamid: string, name: keyof typeof RANKS, changes: Partial
     key: `s:1:${wamid}:${name}:${++serial}`,
     field: "messages",
     kind: "status",
-    number_id: "1",
-    wamid,
+    sender_id: "1",
+    provider_id: wamid,
     status: name,
     rank: RANKS[name],
     raw: {},
@@ -46,7 +62,7 @@ export function status(wamid: string, name: keyof typeof RANKS, changes: Partial
 /** Stores updates in one call; one character each: s stored, d duplicate. */
 export async function ingest(sql: Sql, ...updates: Partial[]): Promise<string> {
   const [row] = await sql<{ outcomes: string }[]>`
-    select public.ingest_updates(${sql.json(updates as never)}) ->> 'outcomes' as outcomes`;
+    select public.ingest_updates(${sql.json(updates.map(whole) as never)}) ->> 'outcomes' as outcomes`;
   return row.outcomes;
 }
 

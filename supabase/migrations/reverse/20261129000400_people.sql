@@ -4,10 +4,14 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function private.lock_contacts();
-drop function private.resolve_contact(text, text, text, text, text, text, text, text, timestamptz);
+drop function private.resolve_contact(text, private.identity[], text, timestamptz);
+drop function private.whatsapp_contact(private.identity[], timestamptz);
 drop function private.merge_contacts(uuid, uuid, timestamptz);
 drop function private.hold_identity(uuid, text, text, text, timestamptz);
 drop function private.identity_holder(text, text, text);
+drop function private.identity_before(private.identity[], text);
+drop function private.identity_value(private.identity[], text);
+drop type private.identity;
 drop function public.set_number_pace(text, integer, numeric, integer);
 drop table public.conversations;
 drop table public.contact_identities;

@@ -26,6 +26,29 @@ export interface PreviousIds {
   prev_bsuid?: string;
 }
 
+/** An id of a person as the core takes it from every channel; `value` or `previous` may be absent, never both. */
+export interface Identity {
+  kind: "phone" | "bsuid" | "parent_bsuid" | "username";
+  value?: string;
+  /** The id that this one replaces, where the update tells of the change. */
+  previous?: string;
+}
+
+/** The ids as a list, always in the same order; absent where there is none. */
+export function identitiesOf(ids: Person & PreviousIds): Identity[] | undefined {
+  const { phone, bsuid, parent_bsuid, username, prev_phone, prev_bsuid } = ids;
+  const list: Identity[] = [];
+  if (phone !== undefined || prev_phone !== undefined) {
+    list.push({ kind: "phone", value: phone, previous: prev_phone });
+  }
+  if (bsuid !== undefined || prev_bsuid !== undefined) {
+    list.push({ kind: "bsuid", value: bsuid, previous: prev_bsuid });
+  }
+  if (parent_bsuid !== undefined) list.push({ kind: "parent_bsuid", value: parent_bsuid });
+  if (username !== undefined) list.push({ kind: "username", value: username });
+  return list.length === 0 ? undefined : list;
+}
+
 /**
  * The `contacts` list of a webhook value, which describes the people that the value's items name by
  * number or BSUID.

@@ -7,6 +7,8 @@ import { createHash } from "node:crypto";
 import { id, isObject, type JsonObject, list, text, time, toStorable } from "../../../json/json.ts";
 import {
   type Contacts,
+  identitiesOf,
+  type Identity,
   type Person,
   type PreviousIds,
   receiverIds,
@@ -18,6 +20,9 @@ import {
 import { type Content, contentOf } from "./messages.ts";
 import { type StatusFields, statusOf } from "./statuses.ts";
 
+/** The channel of these updates, and who brings them: Meta itself. */
+const SOURCE = { channel: "whatsapp", provider: "whatsapp" } as const;
+
 /** What an update is about. Only a `message` is routed. */
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
 
@@ -25,28 +30,34 @@ export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
  * One update, flat, as the SQL function `ingest_updates` takes it. Members that do not apply are absent
  * (or undefined, which JSON leaves out).
  *
- * The ids of a {@linkcode Person} are the customer's: the sender of a message, the receiver of an echo or
- * of what a status is about; after a change of identity the new ones.
+ * `identities` and `name` are the customer's: the sender of a message, the receiver of an echo or of what a
+ * status is about; after a change of identity the new ones, each with what it replaces.
  */
-export interface Update extends Person, PreviousIds, Content, StatusFields {
+export interface Update extends Content, StatusFields {
   /**
    * The same for each repetition of an update and for nothing else:
-   * `m:<number_id>:<wamid>:<type>` for a message or echo,
-   * `s:<number_id>:<wamid>:<status>:<timestamp>[:<participant>]` for a status,
+   * `m:<sender_id>:<provider_id>:<type>` for a message or echo,
+   * `s:<sender_id>:<provider_id>:<status>:<timestamp>[:<participant>]` for a status,
    * `x:<sha256>` of the entry's id, the field and the item for all else, and where an id is missing.
    */
   key: string;
+  channel: "whatsapp";
+  /** With `key`, what makes an update the same as an earlier one. */
+  provider: "whatsapp";
   /** Meta's name of the webhook field; `unknown` where the body has no such shape. */
   field: string;
   kind: UpdateKind;
   /** The business number: Meta's `phone_number_id`. */
-  number_id?: string;
+  sender_id?: string;
   /** The business number as people dial it. */
-  number_display?: string;
+  sender_display?: string;
   /** Meta's time, ISO 8601; absent when missing or absurd. */
   at?: string;
-  /** The message's id; for a status that of the message it is about. */
-  wamid?: string;
+  identities?: Identity[];
+  /** The customer's profile name. */
+  name?: string;
+  /** The message's id (`wamid…`); for a status that of the message it is about. */
+  provider_id?: string;
   /** The message's type. */
   type?: string;
   /** The person wants no more marketing messages, or wants them again. */
@@ -109,13 +120,14 @@ function messageUpdate(kind: "message" | "echo", raw: JsonObject, place: Place, 
   const type = id(raw.type);
   return {
     key: keyOf("m", [place.numberId, wamid, type], raw, place),
+    ...SOURCE,
     field: place.field,
     kind,
-    number_id: place.numberId,
-    number_display: place.numberDisplay,
+    sender_id: place.numberId,
+    sender_display: place.numberDisplay,
     at: time(raw.timestamp),
     ...completed(type === "system" && kind === "message" ? systemChange(raw) ?? ids : ids, place),
-    wamid,
+    provider_id: wamid,
     type,
     ...contentOf(raw),
     error: list(raw.errors),
@@ -130,13 +142,14 @@ function statusUpdate(raw: JsonObject, place: Place): Update {
   const parts = [place.numberId, wamid, fields.status, id(raw.timestamp)];
   return {
     key: keyOf("s", participant === undefined ? parts : [...parts, participant], raw, place),
+    ...SOURCE,
     field: place.field,
     kind: "status",
-    number_id: place.numberId,
-    number_display: place.numberDisplay,
+    sender_id: place.numberId,
+    sender_display: place.numberDisplay,
     at: time(raw.timestamp),
     ...completed(recipientIds(raw), place),
-    wamid,
+    provider_id: wamid,
     ...fields,
     error: list(raw.errors),
     raw,
@@ -151,18 +164,20 @@ export function other(place: Place, item: unknown, at?: unknown): Update {
   const raw = clean(item, place);
   return {
     key: hashKey(raw, place, at),
+    ...SOURCE,
     field: place.field,
     kind: "other",
-    number_id: place.numberId,
-    number_display: place.numberDisplay,
+    sender_id: place.numberId,
+    sender_display: place.numberDisplay,
     at: time(at),
     raw,
   };
 }
 
-function completed(ids: Person & PreviousIds, place: Place): Person & PreviousIds {
+function completed(ids: Person & PreviousIds, place: Place): Pick<Update, "identities" | "name"> {
   const { prev_phone, prev_bsuid } = ids;
-  return { ...place.contacts.complete(ids), prev_phone, prev_bsuid };
+  const whole = place.contacts.complete(ids);
+  return { identities: identitiesOf({ ...whole, prev_phone, prev_bsuid }), name: whole.name };
 }
 
 /** What a `user_preferences` item says about marketing messages. */
@@ -193,6 +208,7 @@ export function clean(item: unknown, place: Place): unknown {
 export function unreadable(bytes: Uint8Array, maxBytes = 8192): Update {
   return {
     key: `x:${createHash("sha256").update(bytes).digest("hex")}`,
+    ...SOURCE,
     field: "invalid_json",
     kind: "other",
     raw: toStorable({ text: new TextDecoder().decode(bytes.subarray(0, maxBytes)), bytes: bytes.length }),

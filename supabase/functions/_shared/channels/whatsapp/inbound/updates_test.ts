@@ -106,8 +106,12 @@ function checkShape(updates: Update[]): void {
   for (const update of updates) {
     assert(/^(?:[ms]:.+|x:[0-9a-f]{64})$/s.test(update.key) && update.key.length <= 512, update.key);
     assert(isStorable(JSON.parse(JSON.stringify(update)), -8), update.key);
-    for (const name of ["phone", "bsuid", "wamid", "type", "number_id", "name", "body"] as const) {
+    for (const name of ["provider_id", "type", "sender_id", "name", "body"] as const) {
       assert(update[name] === undefined || typeof update[name] === "string" && update[name] !== "");
+    }
+    for (const { value, previous } of update.identities ?? []) {
+      assert(value !== undefined || previous !== undefined);
+      assert(value !== "" && previous !== "");
     }
   }
 }
