@@ -51,8 +51,8 @@ const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promi
     for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'forward')`;
   },
   number: (sql, { keys: { whatsapp } }) =>
-    sql`insert into public.wa_numbers (id, display_number)
-      values (${whatsapp.phoneNumberId}, ${whatsapp.displayNumber}) on conflict (id) do nothing`,
+    sql`insert into public.senders (id, address)
+      values (${whatsapp.phoneNumberId}, ${whatsapp.displayNumber}) on conflict (channel, id) do nothing`,
   demo: async (sql, { url }) => {
     const [taken] = await sql`select from public.destinations where name = ${DEMO.name}`;
     if (taken) return;

@@ -366,13 +366,13 @@ create policy "operators read contacts" on public.contacts for select to authent
 -- Who was targeted stays targeted.
 create TRIGGER follow_merge AFTER UPDATE OF merged_into ON public.contacts FOR EACH ROW WHEN (((new.merged_into IS NOT NULL) AND (new.merged_into IS DISTINCT FROM old.merged_into))) EXECUTE FUNCTION private.follow_merge();
 
--- One row a contact and business number. Its row lock is what puts the messages of a conversation in order.
+-- One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.
 create table public.conversations (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- The channel of both sides.
   channel text default 'whatsapp'::text not null,
-  -- The business number (wa_numbers.id).
+  -- The sender of ours (senders.id), for WhatsApp the business number.
   number_id text not null,
   -- The person.
   contact_id uuid not null,
@@ -396,7 +396,7 @@ create table public.conversations (
   -- When the conversation began.
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  -- One conversation for each business number and person.
+  -- One conversation for each sender of ours and person.
   constraint conversations_pair_key UNIQUE (channel, number_id, contact_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint conversations_channel_check CHECK ((channel <> ''::text))
@@ -983,7 +983,7 @@ create table public.outbound_messages (
   channel text default 'whatsapp'::text not null,
   -- The conversation; also the lane.
   conversation_id uuid not null,
-  -- The business number that sends.
+  -- The sender (senders.id), for WhatsApp the business number.
   number_id text not null,
   -- Its message; null for a read receipt.
   message_id uuid,
@@ -1436,6 +1436,55 @@ create policy segments_read on public.segments for select to authenticated
 -- Tells the functions at the edge to read the configuration again; a change of members changes the segment's row.
 create TRIGGER bump_config_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.segments FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
+-- Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that
+-- first shows up in a signed webhook is added by itself.
+create table public.senders (
+  -- The channel that it sends on, for example whatsapp.
+  channel text default 'whatsapp'::text not null,
+  -- How the provider names it: for WhatsApp Meta's phone_number_id. conversations.number_id refers to it.
+  id text not null,
+  -- As people see it: a number as they dial it (digits only), an e-mail address, a bot's name.
+  address text,
+  -- What it is for, where a channel tells its senders apart; null where it does not.
+  class text,
+  -- Who carries its messages, for example whatsapp (Meta itself).
+  provider text default 'whatsapp'::text not null,
+  -- Name of the secret that it sends with, in the functions' environment; null for the channel's own. Never the
+  -- secret itself.
+  credentials text,
+  -- active, or paused by a person: what it has to send waits.
+  state text default 'active'::text not null,
+  -- Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
+  max_per_second integer default 80 not null,
+  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it).
+  pair_seconds numeric default 6 not null,
+  -- Messages to the same person that may go at once before pair_seconds applies.
+  pair_burst integer default 45 not null,
+  -- GCRA state of max_per_second: the theoretical arrival time of the next message.
+  send_tat timestamp with time zone,
+  -- The organisation that it belongs to; null where there is only one.
+  org uuid,
+  -- When it was first seen or added.
+  created_at timestamp with time zone default now() not null,
+  -- An id is one sender's within its channel.
+  constraint senders_pkey PRIMARY KEY (channel, id),
+  constraint senders_channel_check CHECK ((channel ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
+  constraint senders_class_check CHECK ((class <> ''::text)),
+  constraint senders_credentials_check CHECK ((credentials ~ '^[A-Z][A-Z0-9_]{0,99}$'::text)),
+  constraint senders_id_check CHECK ((id <> ''::text)),
+  constraint senders_max_per_second_check CHECK (((max_per_second >= 1) AND (max_per_second <= 1000))),
+  constraint senders_pair_burst_check CHECK ((pair_burst >= 1)),
+  constraint senders_pair_seconds_check CHECK ((pair_seconds > (0)::numeric)),
+  constraint senders_provider_check CHECK ((provider <> ''::text)),
+  constraint senders_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
+) with (fillfactor=80);
+alter table public.senders enable row level security;
+grant select on public.senders to authenticated;
+grant select, insert, update, delete on public.senders to service_role;
+-- Every role of the team may see whom we write as.
+create policy "team reads senders" on public.senders for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a
 -- trigger fills version, updated_at, updated_by and writes settings_history.
 create table public.settings (
@@ -1578,36 +1627,6 @@ grant select on public.team_members to authenticated, service_role;
 create policy team_members_read on public.team_members for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Business phone numbers (Meta's phone_number_id) and how fast each may send. A number that first shows up in a
--- signed webhook is added by itself.
-create table public.wa_numbers (
-  -- Meta's phone_number_id.
-  id text not null,
-  -- The number as people dial it, digits only.
-  display_number text,
-  -- Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.
-  max_per_second integer default 80 not null,
-  -- Seconds between two messages to the same person that Meta sustains (error 131056 beyond it).
-  pair_seconds numeric default 6 not null,
-  -- Messages to the same person that may go at once before pair_seconds applies.
-  pair_burst integer default 45 not null,
-  -- GCRA state of max_per_second: the theoretical arrival time of the next message.
-  send_tat timestamp with time zone,
-  -- When the number was first seen or added.
-  created_at timestamp with time zone default now() not null,
-  constraint wa_numbers_pkey PRIMARY KEY (id),
-  constraint wa_numbers_id_check CHECK ((id <> ''::text)),
-  constraint wa_numbers_max_per_second_check CHECK (((max_per_second >= 1) AND (max_per_second <= 1000))),
-  constraint wa_numbers_pair_burst_check CHECK ((pair_burst >= 1)),
-  constraint wa_numbers_pair_seconds_check CHECK ((pair_seconds > (0)::numeric))
-) with (fillfactor=80);
-alter table public.wa_numbers enable row level security;
-grant select on public.wa_numbers to authenticated;
-grant select, insert, update, delete on public.wa_numbers to service_role;
--- Every role of the team may see the business numbers.
-create policy "team reads numbers" on public.wa_numbers for select to authenticated
-  using (( SELECT private.has_role('viewer'::text) AS has_role));
-
 -- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
 -- purged; it exceeds the provider's retry time by far.
 create table public.webhook_events (
@@ -1733,9 +1752,11 @@ grant select on private.notification_addresses to service_role;
 
 -- The queue of one conversation to the provider, with the pace of its pair.
 create table private.outbound_lanes (
-  -- The conversation: business number and person.
+  -- The conversation: sender and person.
   conversation_id uuid not null,
-  -- The business number.
+  -- The sender's channel.
+  channel text default 'whatsapp'::text not null,
+  -- The sender (senders.id).
   number_id text not null,
   -- When its first open message may go; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
@@ -1746,8 +1767,8 @@ create table private.outbound_lanes (
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- What a number has to send, oldest first.
-create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (number_id, due_at) WHERE (due_at IS NOT NULL);
+-- What a sender has to send, oldest first.
+create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
@@ -2123,9 +2144,9 @@ AS $function$
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
--- Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag
--- wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to,
--- message, traceparent}], next_due_ms}.
+-- Leases up to p_limit conversations with something to send, within the pace of pair and sender and where the flag
+-- wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id,
+-- to, message, traceparent}], next_due_ms}.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60)
  RETURNS jsonb
  LANGUAGE sql
@@ -2494,9 +2515,10 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit:
--- {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the
--- key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.
+-- Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id,
+-- message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself
+-- in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window,
+-- opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -5098,7 +5120,7 @@ CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_secon
  SET search_path TO ''
 AS $function$
 declare
-  v_number public.wa_numbers;
+  v_number public.senders;
   v_limit integer;
   v_left integer := p_limit;
   v_burst integer;
@@ -5108,9 +5130,10 @@ declare
   v_all jsonb := '[]';
 begin
   for v_number in
-    select n.* from public.wa_numbers n
-    where exists (select from private.outbound_lanes l where l.number_id = n.id and l.due_at <= p_now)
-    order by n.id
+    select n.* from public.senders n
+    where n.state = 'active' and exists (
+      select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
+    order by n.channel, n.id
     for update of n skip locked
   loop
     exit when v_left <= 0;
@@ -5122,7 +5145,7 @@ begin
     continue when v_limit <= 0;
     with due as (
       select l.conversation_id from private.outbound_lanes l
-      where l.number_id = v_number.id and l.due_at <= p_now
+      where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
@@ -5153,10 +5176,10 @@ begin
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.attempt, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
-      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'number_id', b.number_id,
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
         'traceparent', m.traceparent) order by b.id)
     into v_empty, v_claimed
@@ -5167,19 +5190,20 @@ begin
     if v_claimed is not null then
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
-      update public.wa_numbers
+      update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
         + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
-      where id = v_number.id;
+      where channel = v_number.channel and id = v_number.id;
     end if;
   end loop;
   return jsonb_build_object('messages', v_all, 'next_due_ms', (
     select ceil(extract(epoch from min(greatest(l.due_at,
       n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
-    from public.wa_numbers n
+    from public.senders n
     cross join lateral (
-      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
-      order by l.due_at limit 1) l));
+      select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) l
+    where n.state = 'active'));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
 
@@ -5364,7 +5388,7 @@ CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversation
 AS $function$
   select jsonb_build_object(
     'id', p_conversation.id, 'number_id', p_conversation.number_id,
-    'number', (select n.display_number from public.wa_numbers n where n.id = p_conversation.number_id),
+    'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
@@ -5619,10 +5643,10 @@ begin
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
 
-  insert into private.outbound_lanes as l (conversation_id, number_id, due_at)
-  values (p_conversation.id, p_conversation.number_id, p_now)
+  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
+  values (p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $function$;
@@ -6687,7 +6711,7 @@ AS $function$
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
     ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and due_at <= now() order by due_at limit 10'),
     ('claim_deliveries: the first of a lane', 'select from public.deliveries where destination_id = ''00000000-0000-0000-0000-000000000000'' and conversation_id = ''00000000-0000-0000-0000-000000000000'' and state in (''pending'', ''leased'') order by seq limit 1'),
-    ('claim_outbound: due lanes', 'select from private.outbound_lanes where number_id = ''1'' and due_at <= now() order by due_at limit 10'),
+    ('claim_outbound: due lanes', 'select from private.outbound_lanes where channel = ''whatsapp'' and number_id = ''1'' and due_at <= now() order by due_at limit 10'),
     ('take_rate', 'select from public.rate_limits where key = ''x'''),
     ('get_links', 'select from public.links where code = ''x'''),
     ('link_stats', 'select from public.clicks where code = ''x'' and at > now()'),
@@ -6697,6 +6721,26 @@ AS $function$
     ('claim_notifications', 'select from public.notifications where state in (''pending'', ''leased'') and next_attempt_at <= now() order by next_attempt_at limit 20')
 $function$;
 grant execute on function private.hot_queries() to service_role;
+
+-- Whom a message to send is for: WhatsApp's phone and bsuid, and on any channel identities [{kind, value}]; null for
+-- nobody.
+CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
+ RETURNS private.identity[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select array_agg(row(i.kind, i.value, null)::private.identity order by i.place)
+    from (
+      select 0 as place, 'phone' as kind, p_item ->> 'phone' as value
+      union all select 1, 'bsuid', p_item ->> 'bsuid'
+      union all select 1 + e.place, e.item ->> 'kind', e.item ->> 'value'
+      from jsonb_array_elements(coalesce(p_item -> 'identities', '[]')) with ordinality as e (item, place)
+    ) i where i.value is not null);
+end $function$;
+grant execute on function private.identities_of(p_item jsonb) to service_role;
 
 -- What the id of this kind replaces; null when it replaces none.
 CREATE OR REPLACE FUNCTION private.identity_before(p_identities private.identity[], p_kind text)
@@ -7077,8 +7121,8 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, number_id, due_at, pair_tat)
-    select v_pair.keep_id, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
+    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
       set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;
@@ -7347,10 +7391,11 @@ AS $function$
         select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
         order by l.due_at limit 1) first
       where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
-    (select min(first.due_at) from public.wa_numbers n
+    (select min(first.due_at) from public.senders n
       cross join lateral (
-        select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
-        order by l.due_at limit 1) first),
+        select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
+        order by l.due_at limit 1) first
+      where n.state = 'active'),
     p_now)))::integer
 $function$;
 grant execute on function private.overdue_seconds(p_now timestamp with time zone) to service_role;
@@ -7379,7 +7424,7 @@ AS $function$
 $function$;
 
 -- Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.
-CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_number_id text)
+CREATE OR REPLACE FUNCTION private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  STABLE
@@ -7388,9 +7433,9 @@ AS $function$
 begin
   return (
     select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
-    from public.wa_numbers n where n.id = p_number_id);
+    from public.senders n where n.channel = p_channel and n.id = p_number_id);
 end $function$;
-grant execute on function private.pair_allows_at(p_tat timestamp with time zone, p_number_id text) to service_role;
+grant execute on function private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text) to service_role;
 
 -- Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.
 CREATE OR REPLACE FUNCTION private.per_minute(p_minutes integer, p_now timestamp with time zone)
@@ -7881,7 +7926,7 @@ AS $function$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.number_id)) from public.outbound_messages o
+    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) from public.outbound_messages o
     where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
     order by o.id limit 1)
   where l.conversation_id = p_conversation_id;
@@ -8361,6 +8406,8 @@ CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  SET search_path TO ''
 AS $function$
 declare
+  v_channel text := coalesce(p_item ->> 'channel', 'whatsapp');
+  v_identities private.identity[] := private.identities_of(p_item);
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
   v_conversation uuid;
@@ -8368,35 +8415,35 @@ begin
   -- A receipt names the message that was read, and that has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
-    where m.provider_id = p_item #>> '{message,message_id}' and m.direction = 'in' order by m.seq desc limit 1;
+    where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
     return case when v_conversation is null then '{"error": "unknown_message"}'
       else jsonb_build_object('id', v_conversation) end;
   end if;
 
-  v_contact := coalesce(private.identity_holder('whatsapp', 'phone', p_item ->> 'phone'),
-    private.identity_holder('whatsapp', 'bsuid', p_item ->> 'bsuid'));
+  select private.identity_holder(v_channel, i.kind, i.value) into v_contact
+  from unnest(v_identities) with ordinality as i
+  where private.identity_holder(v_channel, i.kind, i.value) is not null order by i.ordinality limit 1;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact order by c.last_message_at desc nulls last limit 1;
+    where c.contact_id = v_contact and c.channel = v_channel order by c.last_message_at desc nulls last limit 1;
   end if;
   if v_number is null then
-    select case when count(*) = 1 then min(n.id) end into v_number from public.wa_numbers n;
+    select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
     if v_number is null then
       return '{"error": "from_required"}';
     end if;
-  elsif not exists (select from public.wa_numbers n where n.id = v_number) then
+  elsif not exists (select from public.senders n where n.channel = v_channel and n.id = v_number) then
     return '{"error": "unknown_number"}';
   end if;
 
   if v_contact is null then
     perform private.lock_contacts();
-    v_contact := private.resolve_contact('whatsapp', array[
-      row('phone', p_item ->> 'phone', null), row('bsuid', p_item ->> 'bsuid', null)]::private.identity[], null, now());
+    v_contact := private.resolve_contact(v_channel, v_identities, null, now());
   end if;
-  insert into public.conversations (number_id, contact_id) values (v_number, v_contact)
+  insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
   on conflict (channel, number_id, contact_id) do nothing;
   select c.id into v_conversation from public.conversations c
-  where c.channel = 'whatsapp' and c.number_id = v_number and c.contact_id = v_contact;
+  where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
   return jsonb_build_object('id', v_conversation);
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
@@ -8541,7 +8588,7 @@ begin
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
   for v_result in
-    select r.*, o.conversation_id, o.number_id, o.message_id
+    select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
     from jsonb_to_recordset(p_results) as r (
       id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, throttled text)
     join public.outbound_messages o on o.id = r.id
@@ -8562,9 +8609,9 @@ begin
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
     if v_result.throttled = 'number' then
-      update public.wa_numbers
+      update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
-      where id = v_result.number_id;
+      where channel = v_result.channel and id = v_result.number_id;
     end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -8594,7 +8641,7 @@ begin
   return new;
 end $function$;
 
--- Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.
+-- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8605,11 +8652,10 @@ declare
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
 begin
   if array_position(v_conversations, null) is not null then
-    insert into public.wa_numbers (id, display_number)
-    select distinct on (u.sender_id) u.sender_id, u.sender_display from unnest(p_updates) u
-    where u.channel = 'whatsapp'
-    order by u.sender_id
-    on conflict (id) do nothing;
+    insert into public.senders (channel, id, address, provider)
+    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider from unnest(p_updates) u
+    order by u.channel, u.sender_id
+    on conflict (channel, id) do nothing;
     insert into public.conversations (channel, number_id, contact_id)
     select distinct u.channel, u.sender_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
     where v_conversations[u.ordinality] is null
@@ -8838,16 +8884,17 @@ AS $function$
     where q.n > 0
     union all
     select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
-    from public.wa_numbers n
+    from public.senders n
     left join public.settings s on s.key = 'wa_send.enabled'
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
-      from public.outbound_messages o where o.number_id = n.id and o.state in ('queued', 'leased')) q
+      from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q
     left join lateral (
-      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+      select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
     cross join lateral (select case
       when s.value is distinct from 'true' then 'flag_off'
+      when n.state = 'paused' then 'paused'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'
       else 'due' end as because) why

@@ -1,20 +1,55 @@
--- Who writes to whom: business numbers, people with their identities over time, and conversations.
+-- Who writes to whom: senders of ours, people with their identities over time, and conversations.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 -- Tables ------------------------------------------------------------------------------------------
 
-create table public.wa_numbers (
-  id text primary key check (id <> ''),
-  display_number text,
+create table public.senders (
+  channel text not null default 'whatsapp' check (channel ~ '^[a-z][a-z0-9_]{0,31}$'),
+  id text not null check (id <> ''),
+  address text,
+  class text check (class <> ''),
+  provider text not null default 'whatsapp' check (provider <> ''),
+  credentials text check (credentials ~ '^[A-Z][A-Z0-9_]{0,99}$'),
+  state text not null default 'active' check (state in ('active', 'paused')),
   max_per_second integer not null default 80 check (max_per_second between 1 and 1000),
   pair_seconds numeric not null default 6 check (pair_seconds > 0),
   pair_burst integer not null default 45 check (pair_burst >= 1),
   send_tat timestamptz,
-  created_at timestamptz not null default now()
+  org uuid,
+  created_at timestamptz not null default now(),
+  constraint senders_pkey primary key (channel, id)
 ) with (fillfactor = 80);
-comment on table public.wa_numbers is 'Business phone numbers (Meta''s phone_number_id) and how fast each may send. A number that first shows up in a signed webhook is added by itself.';
+comment on table public.senders is 'Whom we write as: numbers, addresses and bots of all channels, and how fast each may send. A WhatsApp number that first shows up in a signed webhook is added by itself.';
+comment on constraint senders_pkey on public.senders is 'An id is one sender''s within its channel.';
+comment on column public.senders.channel is 'The channel that it sends on, for example whatsapp.';
+comment on column public.senders.id is 'How the provider names it: for WhatsApp Meta''s phone_number_id. conversations.number_id refers to it.';
+comment on column public.senders.address is 'As people see it: a number as they dial it (digits only), an e-mail address, a bot''s name.';
+comment on column public.senders.class is 'What it is for, where a channel tells its senders apart; null where it does not.';
+comment on column public.senders.provider is 'Who carries its messages, for example whatsapp (Meta itself).';
+comment on column public.senders.credentials is 'Name of the secret that it sends with, in the functions'' environment; null for the channel''s own. Never the secret itself.';
+comment on column public.senders.state is 'active, or paused by a person: what it has to send waits.';
+comment on column public.senders.max_per_second is 'Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.';
+comment on column public.senders.pair_seconds is 'Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it).';
+comment on column public.senders.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
+comment on column public.senders.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
+comment on column public.senders.org is 'The organisation that it belongs to; null where there is only one.';
+comment on column public.senders.created_at is 'When it was first seen or added.';
+alter table public.senders enable row level security;
+revoke all on public.senders from public, anon, authenticated;
+grant select on public.senders to authenticated;
+grant select, insert, update, delete on public.senders to service_role;
+create policy "team reads senders" on public.senders for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads senders" on public.senders is 'Every role of the team may see whom we write as.';
+
+-- What it gives a new row beside these columns are the defaults of senders: the channel is WhatsApp.
+create view public.wa_numbers with (security_invoker = true) as
+  select id, address as display_number, max_per_second, pair_seconds, pair_burst, send_tat, created_at
+  from public.senders where channel = 'whatsapp'
+  with local check option;
+comment on view public.wa_numbers is 'The senders of WhatsApp, business phone numbers (Meta''s phone_number_id), to read and to write.';
 comment on column public.wa_numbers.id is 'Meta''s phone_number_id.';
 comment on column public.wa_numbers.display_number is 'The number as people dial it, digits only.';
 comment on column public.wa_numbers.max_per_second is 'Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.';
@@ -22,13 +57,9 @@ comment on column public.wa_numbers.pair_seconds is 'Seconds between two message
 comment on column public.wa_numbers.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
 comment on column public.wa_numbers.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
 comment on column public.wa_numbers.created_at is 'When the number was first seen or added.';
-alter table public.wa_numbers enable row level security;
 revoke all on public.wa_numbers from public, anon, authenticated;
 grant select on public.wa_numbers to authenticated;
 grant select, insert, update, delete on public.wa_numbers to service_role;
-create policy "team reads numbers" on public.wa_numbers for select to authenticated
-  using ((select private.has_role('viewer')));
-comment on policy "team reads numbers" on public.wa_numbers is 'Every role of the team may see the business numbers.';
 
 create table public.contacts (
   id uuid primary key default private.uuid_v7(),
@@ -103,11 +134,11 @@ create table public.conversations (
   created_at timestamptz not null default now(),
   constraint conversations_pair_key unique (channel, number_id, contact_id)
 ) with (fillfactor = 70);
-comment on table public.conversations is 'One row a contact and business number. Its row lock is what puts the messages of a conversation in order.';
-comment on constraint conversations_pair_key on public.conversations is 'One conversation for each business number and person.';
+comment on table public.conversations is 'One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.';
+comment on constraint conversations_pair_key on public.conversations is 'One conversation for each sender of ours and person.';
 comment on column public.conversations.id is 'UUID v7.';
 comment on column public.conversations.channel is 'The channel of both sides.';
-comment on column public.conversations.number_id is 'The business number (wa_numbers.id).';
+comment on column public.conversations.number_id is 'The sender of ours (senders.id), for WhatsApp the business number.';
 comment on column public.conversations.contact_id is 'The person.';
 comment on column public.conversations.last_inbound_at is 'When the person last wrote: opens the 24-hour customer service window.';
 comment on column public.conversations.last_message_at is 'When either side last wrote.';
@@ -230,8 +261,8 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, number_id, due_at, pair_tat)
-    select v_pair.keep_id, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
+    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
       set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;

@@ -259,11 +259,10 @@ declare
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
 begin
   if array_position(v_conversations, null) is not null then
-    insert into public.wa_numbers (id, display_number)
-    select distinct on (u.sender_id) u.sender_id, u.sender_display from unnest(p_updates) u
-    where u.channel = 'whatsapp'
-    order by u.sender_id
-    on conflict (id) do nothing;
+    insert into public.senders (channel, id, address, provider)
+    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider from unnest(p_updates) u
+    order by u.channel, u.sender_id
+    on conflict (channel, id) do nothing;
     insert into public.conversations (channel, number_id, contact_id)
     select distinct u.channel, u.sender_id, p_contacts[u.ordinality] from unnest(p_updates) with ordinality as u
     where v_conversations[u.ordinality] is null
@@ -304,7 +303,7 @@ begin
   ) latest
   where c.id = latest.conversation;
 end $$;
-comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Numbers, conversations and messages of updates that all are messages or echoes of a number, each with its contact.';
+comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.';
 
 create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$

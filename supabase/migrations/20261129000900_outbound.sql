@@ -1,4 +1,4 @@
--- What goes out: the queue to the provider, paced for each pair and number in the database, so that neither a
+-- What goes out: the queue to the providers, paced for each pair and sender in the database, so that neither a
 -- restart nor a second isolate can exceed it.
 
 set local lock_timeout = '5s';
@@ -29,7 +29,7 @@ comment on constraint outbound_messages_idempotency_key on public.outbound_messa
 comment on column public.outbound_messages.id is 'UUID v7; answered by wa-send and given to the provider as its callback data.';
 comment on column public.outbound_messages.channel is 'The channel that carries it.';
 comment on column public.outbound_messages.conversation_id is 'The conversation; also the lane.';
-comment on column public.outbound_messages.number_id is 'The business number that sends.';
+comment on column public.outbound_messages.number_id is 'The sender (senders.id), for WhatsApp the business number.';
 comment on column public.outbound_messages.message_id is 'Its message; null for a read receipt.';
 comment on column public.outbound_messages.payload is 'What is sent, where no message''s native keeps it.';
 comment on column public.outbound_messages.recipient is 'The id that it is addressed to.';
@@ -59,19 +59,21 @@ grant select, insert, update, delete on public.outbound_messages to service_role
 
 create table private.outbound_lanes (
   conversation_id uuid primary key references public.conversations (id) on delete cascade,
+  channel text not null default 'whatsapp',
   number_id text not null,
   due_at timestamptz,
   lease uuid,
   pair_tat timestamptz
 ) with (fillfactor = 70);
 comment on table private.outbound_lanes is 'The queue of one conversation to the provider, with the pace of its pair.';
-comment on column private.outbound_lanes.conversation_id is 'The conversation: business number and person.';
-comment on column private.outbound_lanes.number_id is 'The business number.';
+comment on column private.outbound_lanes.conversation_id is 'The conversation: sender and person.';
+comment on column private.outbound_lanes.channel is 'The sender''s channel.';
+comment on column private.outbound_lanes.number_id is 'The sender (senders.id).';
 comment on column private.outbound_lanes.due_at is 'When its first open message may go; while leased, when the lease ends; null when empty.';
 comment on column private.outbound_lanes.lease is 'Fencing token of the current lease.';
 comment on column private.outbound_lanes.pair_tat is 'GCRA state of the pair''s pace: theoretical arrival time of the next message.';
-create index outbound_lanes_due_idx on private.outbound_lanes (number_id, due_at) where due_at is not null;
-comment on index private.outbound_lanes_due_idx is 'What a number has to send, oldest first.';
+create index outbound_lanes_due_idx on private.outbound_lanes (channel, number_id, due_at) where due_at is not null;
+comment on index private.outbound_lanes_due_idx is 'What a sender has to send, oldest first.';
 alter table private.outbound_lanes enable row level security;
 revoke all on private.outbound_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
@@ -79,21 +81,21 @@ grant select, insert, update, delete on private.outbound_lanes to service_role;
 -- Lanes -------------------------------------------------------------------------------------------
 
 -- When the pair's next message conforms to GCRA.
-create function private.pair_allows_at(p_tat timestamptz, p_number_id text) returns timestamptz
+create function private.pair_allows_at(p_tat timestamptz, p_channel text, p_number_id text) returns timestamptz
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select p_tat - make_interval(secs => (n.pair_seconds * (n.pair_burst - 1))::double precision)
-    from public.wa_numbers n where n.id = p_number_id);
+    from public.senders n where n.channel = p_channel and n.id = p_number_id);
 end $$;
-comment on function private.pair_allows_at(timestamptz, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
+comment on function private.pair_allows_at(timestamptz, text, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
 
 create function private.release_outbound_lane(p_conversation_id uuid) returns void
 language plpgsql set search_path = '' as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.number_id)) from public.outbound_messages o
+    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) from public.outbound_messages o
     where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
     order by o.id limit 1)
   where l.conversation_id = p_conversation_id;
@@ -167,10 +169,10 @@ begin
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
 
-  insert into private.outbound_lanes as l (conversation_id, number_id, due_at)
-  values (p_conversation.id, p_conversation.number_id, p_now)
+  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
+  values (p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
@@ -178,9 +180,25 @@ comment on function private.enqueue_message(public.conversations, jsonb, timesta
 
 -- The way in for messages that services send: who, from which number, whether it may go, and how fast one may ask ---
 
+create function private.identities_of(p_item jsonb) returns private.identity[]
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (
+    select array_agg(row(i.kind, i.value, null)::private.identity order by i.place)
+    from (
+      select 0 as place, 'phone' as kind, p_item ->> 'phone' as value
+      union all select 1, 'bsuid', p_item ->> 'bsuid'
+      union all select 1 + e.place, e.item ->> 'kind', e.item ->> 'value'
+      from jsonb_array_elements(coalesce(p_item -> 'identities', '[]')) with ordinality as e (item, place)
+    ) i where i.value is not null);
+end $$;
+comment on function private.identities_of(jsonb) is 'Whom a message to send is for: WhatsApp''s phone and bsuid, and on any channel identities [{kind, value}]; null for nobody.';
+
 create function private.send_conversation(p_item jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
+  v_channel text := coalesce(p_item ->> 'channel', 'whatsapp');
+  v_identities private.identity[] := private.identities_of(p_item);
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
   v_conversation uuid;
@@ -188,35 +206,35 @@ begin
   -- A receipt names the message that was read, and that has a conversation.
   if p_item #>> '{message,type}' = 'read' then
     select m.conversation_id into v_conversation from public.messages m
-    where m.provider_id = p_item #>> '{message,message_id}' and m.direction = 'in' order by m.seq desc limit 1;
+    where m.provider_id = p_item #>> '{message,message_id}' and m.channel = v_channel and m.direction = 'in' order by m.seq desc limit 1;
     return case when v_conversation is null then '{"error": "unknown_message"}'
       else jsonb_build_object('id', v_conversation) end;
   end if;
 
-  v_contact := coalesce(private.identity_holder('whatsapp', 'phone', p_item ->> 'phone'),
-    private.identity_holder('whatsapp', 'bsuid', p_item ->> 'bsuid'));
+  select private.identity_holder(v_channel, i.kind, i.value) into v_contact
+  from unnest(v_identities) with ordinality as i
+  where private.identity_holder(v_channel, i.kind, i.value) is not null order by i.ordinality limit 1;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact order by c.last_message_at desc nulls last limit 1;
+    where c.contact_id = v_contact and c.channel = v_channel order by c.last_message_at desc nulls last limit 1;
   end if;
   if v_number is null then
-    select case when count(*) = 1 then min(n.id) end into v_number from public.wa_numbers n;
+    select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
     if v_number is null then
       return '{"error": "from_required"}';
     end if;
-  elsif not exists (select from public.wa_numbers n where n.id = v_number) then
+  elsif not exists (select from public.senders n where n.channel = v_channel and n.id = v_number) then
     return '{"error": "unknown_number"}';
   end if;
 
   if v_contact is null then
     perform private.lock_contacts();
-    v_contact := private.resolve_contact('whatsapp', array[
-      row('phone', p_item ->> 'phone', null), row('bsuid', p_item ->> 'bsuid', null)]::private.identity[], null, now());
+    v_contact := private.resolve_contact(v_channel, v_identities, null, now());
   end if;
-  insert into public.conversations (number_id, contact_id) values (v_number, v_contact)
+  insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
   on conflict (channel, number_id, contact_id) do nothing;
   select c.id into v_conversation from public.conversations c
-  where c.channel = 'whatsapp' and c.number_id = v_number and c.contact_id = v_contact;
+  where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
   return jsonb_build_object('id', v_conversation);
 end $$;
 comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message.';
@@ -260,14 +278,14 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{phone or bsuid, to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
 create function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  v_number public.wa_numbers;
+  v_number public.senders;
   v_limit integer;
   v_left integer := p_limit;
   v_burst integer;
@@ -277,9 +295,10 @@ declare
   v_all jsonb := '[]';
 begin
   for v_number in
-    select n.* from public.wa_numbers n
-    where exists (select from private.outbound_lanes l where l.number_id = n.id and l.due_at <= p_now)
-    order by n.id
+    select n.* from public.senders n
+    where n.state = 'active' and exists (
+      select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
+    order by n.channel, n.id
     for update of n skip locked
   loop
     exit when v_left <= 0;
@@ -291,7 +310,7 @@ begin
     continue when v_limit <= 0;
     with due as (
       select l.conversation_id from private.outbound_lanes l
-      where l.number_id = v_number.id and l.due_at <= p_now
+      where l.channel = v_number.channel and l.number_id = v_number.id and l.due_at <= p_now
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
@@ -322,10 +341,10 @@ begin
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.attempt, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
-      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'number_id', b.number_id,
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
         'traceparent', m.traceparent) order by b.id)
     into v_empty, v_claimed
@@ -336,19 +355,20 @@ begin
     if v_claimed is not null then
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
-      update public.wa_numbers
+      update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
         + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
-      where id = v_number.id;
+      where channel = v_number.channel and id = v_number.id;
     end if;
   end loop;
   return jsonb_build_object('messages', v_all, 'next_due_ms', (
     select ceil(extract(epoch from min(greatest(l.due_at,
       n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
-    from public.wa_numbers n
+    from public.senders n
     cross join lateral (
-      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
-      order by l.due_at limit 1) l));
+      select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
+      order by l.due_at limit 1) l
+    where n.state = 'active'));
 end $$;
 comment on function private.claim_outbound(integer, integer, timestamptz) is 'claim_outbound with the time given.';
 
@@ -357,7 +377,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and number and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and sender and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -369,7 +389,7 @@ begin
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
   for v_result in
-    select r.*, o.conversation_id, o.number_id, o.message_id
+    select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
     from jsonb_to_recordset(p_results) as r (
       id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, throttled text)
     join public.outbound_messages o on o.id = r.id
@@ -390,9 +410,9 @@ begin
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
     if v_result.throttled = 'number' then
-      update public.wa_numbers
+      update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
-      where id = v_result.number_id;
+      where channel = v_result.channel and id = v_result.number_id;
     end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -411,10 +431,11 @@ comment on function public.settle_outbound(jsonb) is 'Writes what the provider a
 
 call private.close_functions();
 grant execute on function
-  private.pair_allows_at(timestamptz, text),
+  private.pair_allows_at(timestamptz, text, text),
   private.release_outbound_lane(uuid),
   private.window_fallback(),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
+  private.identities_of(jsonb),
   private.send_conversation(jsonb),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),

@@ -47,10 +47,11 @@ language sql stable set search_path = '' as $$
         select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
         order by l.due_at limit 1) first
       where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
-    (select min(first.due_at) from public.wa_numbers n
+    (select min(first.due_at) from public.senders n
       cross join lateral (
-        select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
-        order by l.due_at limit 1) first),
+        select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
+        order by l.due_at limit 1) first
+      where n.state = 'active'),
     p_now)))::integer
 $$;
 comment on function private.overdue_seconds(timestamptz) is

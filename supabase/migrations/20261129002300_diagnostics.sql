@@ -37,16 +37,17 @@ language sql stable set search_path = '' as $$
     where q.n > 0
     union all
     select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
-    from public.wa_numbers n
+    from public.senders n
     left join public.settings s on s.key = 'wa_send.enabled'
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
-      from public.outbound_messages o where o.number_id = n.id and o.state in ('queued', 'leased')) q
+      from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q
     left join lateral (
-      select l.due_at from private.outbound_lanes l where l.number_id = n.id and l.due_at is not null
+      select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
     cross join lateral (select case
       when s.value is distinct from 'true' then 'flag_off'
+      when n.state = 'paused' then 'paused'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'
       else 'due' end as because) why

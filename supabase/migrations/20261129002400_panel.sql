@@ -65,7 +65,7 @@ returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'id', p_conversation.id, 'number_id', p_conversation.number_id,
-    'number', (select n.display_number from public.wa_numbers n where n.id = p_conversation.number_id),
+    'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),

@@ -24,6 +24,7 @@ const READERS: Record<string, TeamRole> = {
   "public.settings_history": "viewer",
   "public.counters": "viewer",
   "public.measurements": "viewer",
+  "public.senders": "viewer",
   "public.wa_numbers": "viewer",
   "public.conversations": "viewer",
   "public.destination_allowlist": "viewer",
@@ -271,20 +272,21 @@ const writes = (table: string, column: string) => [
   `insert into ${table} default values`,
   `update ${table} set ${column} = ${column}`,
   `delete from ${table}`,
-  `truncate ${table} cascade`,
   `select from ${table} for update`,
 ];
 
 accessTest("nobody writes a table: people have functions for that", async (sql, cast) => {
   for (const table of await names(sql, TABLES)) {
-    const [{ column }] = await sql`
-      select quote_ident(attname) as column from pg_attribute
+    const [{ column, view }] = await sql`
+      select quote_ident(attname) as column, relkind = 'v' as view
+      from pg_attribute join pg_class on pg_class.oid = attrelid
       where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attidentity = '' and attgenerated = ''
       order by attnum limit 1`;
     const closed: [string, Caller][] = Object.entries(cast);
     if (CLOSED_TO_SERVICE.includes(table)) closed.push(["service_role", SERVICE]);
     for (const [who, caller] of closed) {
-      for (const write of writes(table, column)) {
+      // Nobody can empty a view: its table is tried.
+      for (const write of [...writes(table, column), ...view ? [] : [`truncate ${table} cascade`]]) {
         assertEquals(await attempt(sql, caller, write), "42501", `${who}: ${write}`);
       }
     }

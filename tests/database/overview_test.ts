@@ -94,7 +94,7 @@ async function messages(sql: Sql, direction: "in" | "out", ...times: string[]): 
 }
 
 async function withConversation(sql: Sql): Promise<void> {
-  for (const table of ["wa_numbers", "contacts", "conversations"]) await sql.unsafe(FILL[`public.${table}`]);
+  for (const table of ["senders", "contacts", "conversations"]) await sql.unsafe(FILL[`public.${table}`]);
 }
 
 databaseTest(

@@ -30,8 +30,8 @@ export const FILL: Record<string, string> = {
   "public.rate_limits": `
     insert into public.rate_limits (key, tat, allowed) values ('send:1', now(), true)`,
 
-  "public.wa_numbers": `
-    insert into public.wa_numbers (id, display_number) values ('106540352242922', '15550783881')`,
+  "public.senders": `
+    insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
   "public.contacts": `
     insert into public.contacts (id, name) values
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');

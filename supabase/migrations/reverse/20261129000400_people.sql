@@ -16,4 +16,5 @@ drop function public.set_number_pace(text, integer, numeric, integer);
 drop table public.conversations;
 drop table public.contact_identities;
 drop table public.contacts;
-drop table public.wa_numbers;
+drop view public.wa_numbers;
+drop table public.senders;

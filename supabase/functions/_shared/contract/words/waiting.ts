@@ -49,7 +49,7 @@ const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) =>
       ? "the flag wa_router.enabled is off for the contact"
       : "the flag wa_send.enabled is off",
   not_reached: () => "the router has not come to it",
-  paused: () => "the destination is paused",
+  paused: ({ queue }) => queue === "number" ? "the sender is paused" : "the destination is paused",
   circuit_open: ({ at }) => `the destination keeps failing; one delivery probes it at ${at}`,
   retry: ({ at }) => `tried again at ${at}`,
   rate: ({ per_second }) => `at most ${per_second} a second`,

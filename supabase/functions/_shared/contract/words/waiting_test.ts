@@ -43,6 +43,7 @@ const CASES: [
   ["destination", "crm", "retry", AT, null, "deliveries to crm", `tried again at ${AT}`],
   ["destination", "crm", "rate", null, "0.50", "deliveries to crm", "at most 0.50 a second"],
   ["destination", "crm", "due", null, null, "deliveries to crm", "due, and not taken yet"],
+  ["number", "1", "paused", null, null, "messages to send from 1", "the sender is paused"],
   ["number", "1", "flag_off", null, null, "messages to send from 1", "the flag wa_send.enabled is off"],
   [
     "number",
