@@ -2144,18 +2144,18 @@ AS $function$
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
--- Leases up to p_limit conversations with something to send, within the pace of pair and sender and where the flag
--- wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id,
--- to, message, traceparent}], next_due_ms}.
-CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60)
+-- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, within the
+-- pace of pair and sender and where the channel's flag (wa_send.enabled for WhatsApp) is on for the contact, and
+-- answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.
+CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
+  select private.claim_outbound(p_limit, p_lease_seconds, p_channels, clock_timestamp())
 $function$;
-grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer) to service_role;
+grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[]) to service_role;
 
 -- The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no
 -- lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when
@@ -2517,8 +2517,8 @@ grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to
 
 -- Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id,
 -- message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself
--- in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window,
--- opt-out and idempotency are decided in the same transaction.
+-- in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for
+-- WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -3534,6 +3534,7 @@ CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, 
 AS $function$
 declare
   v_conversation public.conversations;
+  v_window interval;
   v_to text;
   v_answer jsonb;
 begin
@@ -3545,11 +3546,12 @@ begin
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
-  if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
   end if;
-  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - interval '24 hours' then
-    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + interval '24 hours');
+  v_window := (private.channel_policy(v_conversation.channel)).reply_window;
+  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - v_window then
+    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + v_window);
   end if;
   select i.value into v_to from public.contact_identities i
   where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')
@@ -4959,6 +4961,22 @@ begin
   return round(v_sum * 1000000);
 end $function$;
 
+-- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
+-- opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again),
+-- until_start and suppression (everything, until the person's START or until the address is taken off the list), none
+-- (nothing: the channel does not deliver).
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text)
+ RETURNS record
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_channel when 'whatsapp' then interval '24 hours' end,
+    case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
+      else 'until_start' end
+$function$;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text) to service_role;
+
 -- claim_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamp with time zone)
  RETURNS jsonb
@@ -5114,13 +5132,14 @@ end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with the time given.
-CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_number public.senders;
+  v_flag text;
   v_limit integer;
   v_left integer := p_limit;
   v_burst integer;
@@ -5131,12 +5150,13 @@ declare
 begin
   for v_number in
     select n.* from public.senders n
-    where n.state = 'active' and exists (
+    where n.channel = any (p_channels) and n.state = 'active' and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
     order by n.channel, n.id
     for update of n skip locked
   loop
     exit when v_left <= 0;
+    v_flag := private.send_flag(v_number.channel);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
@@ -5152,7 +5172,7 @@ begin
       select due.conversation_id, c.contact_id, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
-      cross join lateral private.evaluate_flag('wa_send.enabled', c.contact_id::text) flag
+      cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
     ), held as (
       -- Off for this contact: what a service replied waits, and is asked about again.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
@@ -5203,9 +5223,9 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    where n.state = 'active'));
+    where n.channel = any (p_channels) and n.state = 'active'));
 end $function$;
-grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone) to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
 -- text for unknown.
@@ -5392,7 +5412,7 @@ AS $function$
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
-    'window_closes_at', p_conversation.last_inbound_at + interval '24 hours',
+    'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
@@ -5595,6 +5615,8 @@ declare
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
+  v_window interval;
+  v_opt_out text;
   v_existing public.outbound_messages;
   v_id uuid := private.uuid_v7();
 begin
@@ -5609,15 +5631,19 @@ begin
   end if;
 
   if not v_receipt then
+    select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
+    if v_opt_out = 'none' then
+      p_conversation.opted_out_at := null;
+    end if;
     if p_conversation.opted_out_at is not null
-      and (v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+      and (v_opt_out <> 'until_resumed' or v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
       return jsonb_build_object('error', 'opted_out');
     end if;
     if v_message ->> 'type' <> 'template'
-      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - interval '24 hours' then
+      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
-        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + interval '24 hours');
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + v_window);
       end if;
       if p_conversation.opted_out_at is not null then
         return jsonb_build_object('error', 'opted_out');
@@ -5680,7 +5706,7 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
-    if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+    if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
       continue;
     end if;
@@ -8448,6 +8474,17 @@ begin
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
+-- The flag that sending on a channel stands under.
+CREATE OR REPLACE FUNCTION private.send_flag(p_channel text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
+$function$;
+grant execute on function private.send_flag(p_channel text) to service_role;
+
 -- What became of a setting, from rows of settings_history: change (removed, set, value, percentage, schedule,
 -- metadata) and figures {from, to, start_taken_away}.
 CREATE OR REPLACE FUNCTION private.setting_change(p_before jsonb, p_after jsonb, OUT change text, OUT figures jsonb)
@@ -8885,7 +8922,7 @@ AS $function$
     union all
     select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
     from public.senders n
-    left join public.settings s on s.key = 'wa_send.enabled'
+    left join public.settings s on s.key = private.send_flag(n.channel)
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
       from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q

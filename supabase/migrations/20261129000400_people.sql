@@ -161,6 +161,23 @@ create policy "team reads conversations" on public.conversations for select to a
   using ((select private.has_role('viewer')));
 comment on policy "team reads conversations" on public.conversations is 'Holds no personal data of its own: every role may read.';
 
+-- What a channel allows ---------------------------------------------------------------------------
+
+-- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back.
+create function private.channel_policy(p_channel text, out reply_window interval, out opt_out text)
+language sql immutable set search_path = '' as $$
+  select case p_channel when 'whatsapp' then interval '24 hours' end,
+    case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
+      else 'until_start' end
+$$;
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver).';
+
+create function private.send_flag(p_channel text) returns text
+language sql immutable set search_path = '' as $$
+  select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
+$$;
+comment on function private.send_flag(text) is 'The flag that sending on a channel stands under.';
+
 -- Business numbers --------------------------------------------------------------------------------
 
 create function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer)
@@ -367,6 +384,8 @@ comment on function private.lock_contacts() is 'Lets one transaction at a time m
 
 call private.close_functions();
 grant execute on function
+  private.channel_policy(text),
+  private.send_flag(text),
   private.identity_value(private.identity[], text),
   private.identity_before(private.identity[], text),
   private.identity_holder(text, text, text),

@@ -110,8 +110,9 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it is not set.';
 
--- The window: Meta lets a business write freely for 24 hours after the person last wrote; after that only
--- templates. Who has opted out gets no templates, and nothing else unless they wrote again since.
+-- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
+-- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
+-- unless they wrote again since; on other channels nothing at all, until they opt in again.
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -121,6 +122,8 @@ declare
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
+  v_window interval;
+  v_opt_out text;
   v_existing public.outbound_messages;
   v_id uuid := private.uuid_v7();
 begin
@@ -135,15 +138,19 @@ begin
   end if;
 
   if not v_receipt then
+    select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
+    if v_opt_out = 'none' then
+      p_conversation.opted_out_at := null;
+    end if;
     if p_conversation.opted_out_at is not null
-      and (v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+      and (v_opt_out <> 'until_resumed' or v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
       return jsonb_build_object('error', 'opted_out');
     end if;
     if v_message ->> 'type' <> 'template'
-      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - interval '24 hours' then
+      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
-        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + interval '24 hours');
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + v_window);
       end if;
       if p_conversation.opted_out_at is not null then
         return jsonb_build_object('error', 'opted_out');
@@ -263,7 +270,7 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
-    if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+    if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
       continue;
     end if;
@@ -278,14 +285,15 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (wa_send.enabled for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
-create function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_now timestamptz) returns jsonb
+create function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_number public.senders;
+  v_flag text;
   v_limit integer;
   v_left integer := p_limit;
   v_burst integer;
@@ -296,12 +304,13 @@ declare
 begin
   for v_number in
     select n.* from public.senders n
-    where n.state = 'active' and exists (
+    where n.channel = any (p_channels) and n.state = 'active' and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
     order by n.channel, n.id
     for update of n skip locked
   loop
     exit when v_left <= 0;
+    v_flag := private.send_flag(v_number.channel);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
@@ -317,7 +326,7 @@ begin
       select due.conversation_id, c.contact_id, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
-      cross join lateral private.evaluate_flag('wa_send.enabled', c.contact_id::text) flag
+      cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
     ), held as (
       -- Off for this contact: what a service replied waits, and is asked about again.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
@@ -368,16 +377,18 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    where n.state = 'active'));
+    where n.channel = any (p_channels) and n.state = 'active'));
 end $$;
-comment on function private.claim_outbound(integer, integer, timestamptz) is 'claim_outbound with the time given.';
+comment on function private.claim_outbound(integer, integer, text[], timestamptz) is 'claim_outbound with the time given.';
 
-create function public.claim_outbound(p_limit integer, p_lease_seconds integer default 60) returns jsonb
+create function public.claim_outbound(
+  p_limit integer, p_lease_seconds integer default 60, p_channels text[] default '{whatsapp}'
+) returns jsonb
 language sql set search_path = '' as $$
   select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, clock_timestamp())
+  select private.claim_outbound(p_limit, p_lease_seconds, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer) is 'Leases up to p_limit conversations with something to send, within the pace of pair and sender and where the flag wa_send.enabled is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -439,8 +450,8 @@ grant execute on function
   private.send_conversation(jsonb),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
-  private.claim_outbound(integer, integer, timestamptz),
-  public.claim_outbound(integer, integer),
+  private.claim_outbound(integer, integer, text[], timestamptz),
+  public.claim_outbound(integer, integer, text[]),
   private.settle_outbound(jsonb, timestamptz),
   public.settle_outbound(jsonb)
   to service_role;

@@ -38,7 +38,7 @@ language sql stable set search_path = '' as $$
     union all
     select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
     from public.senders n
-    left join public.settings s on s.key = 'wa_send.enabled'
+    left join public.settings s on s.key = private.send_flag(n.channel)
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
       from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q

@@ -69,7 +69,7 @@ language sql stable set search_path = '' as $$
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
       'name', case when p_words then (select c.name from public.contacts c where c.id = p_conversation.contact_id) end),
-    'window_closes_at', p_conversation.last_inbound_at + interval '24 hours',
+    'window_closes_at', p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window,
     'opted_out_at', p_conversation.opted_out_at, 'unrouted_since', p_conversation.unrouted_since,
     'last', case when p_last.id is not null then jsonb_build_object('id', p_last.id, 'direction', p_last.direction,
       'type', p_last.type, 'text', case when p_words then left(p_last.text, 200) end, 'status', p_last.status,
@@ -257,6 +257,7 @@ create function public.reply_in_conversation(p_conversation_id uuid, p_text text
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_conversation public.conversations;
+  v_window interval;
   v_to text;
   v_answer jsonb;
 begin
@@ -268,11 +269,12 @@ begin
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
-  if not (select value from private.evaluate_flag('wa_send.enabled', v_conversation.contact_id::text)) then
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
   end if;
-  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - interval '24 hours' then
-    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + interval '24 hours');
+  v_window := (private.channel_policy(v_conversation.channel)).reply_window;
+  if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - v_window then
+    return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + v_window);
   end if;
   select i.value into v_to from public.contact_identities i
   where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')

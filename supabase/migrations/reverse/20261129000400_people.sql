@@ -13,6 +13,8 @@ drop function private.identity_before(private.identity[], text);
 drop function private.identity_value(private.identity[], text);
 drop type private.identity;
 drop function public.set_number_pace(text, integer, numeric, integer);
+drop function private.send_flag(text);
+drop function private.channel_policy(text);
 drop table public.conversations;
 drop table public.contact_identities;
 drop table public.contacts;

@@ -25,6 +25,8 @@ export interface ClaimedMessage {
   channel?: string;
   lease: string;
   attempt: number;
+  channel: string;
+  /** The sender on its channel. */
   number_id: string;
   /** The person's contact: the id that flags are asked with. */
   contact_id: string;

@@ -7,6 +7,7 @@ const message = (n: number): ClaimedMessage => ({
   id: `o${n}`,
   lease: `l${n}`,
   attempt: 1,
+  channel: "whatsapp",
   number_id: "1",
   contact_id: "c1",
   to: "12025550123",
