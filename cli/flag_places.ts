@@ -11,10 +11,13 @@ export interface Place {
 
 const FOLDERS = [join("supabase", "functions"), join("supabase", "migrations")];
 
-/** How code names a flag: in TypeScript any text of that form but a kill switch's, in SQL what is evaluated. */
+/**
+ * How code names a flag: in TypeScript any text of that form but a kill switch's, in SQL what is evaluated or answered as
+ * the flag to evaluate.
+ */
 const NAMED = {
   ts: /(?<!\bkilled\()["'`]([a-z][a-z0-9._-]*\.enabled)["'`]/g,
-  sql: /\bevaluate_flag\('([a-z][a-z0-9._-]*\.enabled)'/g,
+  sql: /(?:\bevaluate_flag\(|\bthen )'([a-z][a-z0-9._-]*\.enabled)'/g,
 };
 
 /**

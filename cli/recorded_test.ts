@@ -11,7 +11,7 @@ const names = [...Deno.readDirSync(FIXTURES)].map((entry) => entry.name).filter(
 
 /** As ingest_updates keeps an update. */
 function storedOf(update: Update, seq: number): { event: StoredEvent; message?: [string, StoredMessage] } {
-  const { key, field, kind, number_id = null, raw } = update;
+  const { key, field, kind, sender_id: number_id = null, raw } = update;
   const inMessage = (kind === "message" || kind === "echo") && number_id !== null;
   const event = {
     dedupe_key: key,
@@ -22,32 +22,31 @@ function storedOf(update: Update, seq: number): { event: StoredEvent; message?: 
     received_at: "2026-11-21T10:00:00Z",
   };
   if (!inMessage || !key.startsWith("m:")) return { event };
-  const { phone, bsuid, parent_bsuid, username } = update;
   const ids = Object.fromEntries(
-    Object.entries({ phone, bsuid, parent_bsuid, username }).filter(([, id]) => id !== undefined),
+    (update.identities ?? []).flatMap(({ kind, value }) => value === undefined ? [] : [[kind, value]]),
   );
   return {
     event,
     message: [key, {
-      provider_id: update.wamid!,
+      provider_id: update.provider_id!,
       seq,
       direction: kind === "message" ? "in" : "out",
       type: update.type!,
       native: raw as Record<string, unknown>,
       number_id: number_id!,
       name: update.name ?? null,
-      ids: ids as Record<string, string>,
+      ids,
     }],
   };
 }
 
 /** What must be the same again: of messages everything, of statuses all but names, of the rest what was sent. */
 function comparable({ key, ...update }: Update): string {
-  const { field, kind, raw, number_id, at, wamid, status, callback } = update;
+  const { field, kind, raw, sender_id, at, provider_id, status, callback } = update;
   if (!/^[ms]:/.test(key)) return JSON.stringify({ field, kind, raw });
   return JSON.stringify(
     kind === "status"
-      ? { key, field, kind, raw, number_id, at, wamid, status, callback }
+      ? { key, field, kind, raw, sender_id, at, provider_id, status, callback }
       : { key, ...update },
   );
 }
@@ -59,7 +58,7 @@ Deno.test("bodiesOf(): what each fixture stored is stored again the same, under 
       const unique = [...new Map(updates.map((update) => [update.key, update])).values()];
       const stored = unique.map(storedOf);
       const displays = new Map(
-        unique.map((update) => [update.number_id ?? "", update.number_display ?? null]),
+        unique.map((update) => [update.sender_id ?? "", update.sender_display ?? null]),
       );
       const left: LeftOut = { not_json: 0, no_message: 0, no_id: 0 };
       const bodies = bodiesOf(
@@ -70,8 +69,8 @@ Deno.test("bodiesOf(): what each fixture stored is stored again the same, under 
         left,
       );
       // A message without an id of Meta's cannot be found again.
-      const lost = unique.filter(({ key, kind, number_id }) =>
-        key.startsWith("x:") && number_id !== undefined && (kind === "message" || kind === "echo")
+      const lost = unique.filter(({ key, kind, sender_id }) =>
+        key.startsWith("x:") && sender_id !== undefined && (kind === "message" || kind === "echo")
       );
       assertEquals(left, { not_json: 0, no_message: lost.length, no_id: 0 });
       const again = bodies.flatMap((body) => parse(JSON.parse(JSON.stringify(body))));

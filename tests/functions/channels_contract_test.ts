@@ -76,12 +76,9 @@ Deno.test("channels: each that is deployed is held to the contract", () => {
 Deno.env.set(PARROT.variable, "http://127.0.0.1:9/parrot");
 for (const samples of [whatsappSamples, parrotSamples]) channelContract(samples);
 
-/** All that a row can say today; see `FIRST_CHANNEL`. A channel of another name has to wait for the database. */
-const NAME = "whatsapp";
-
 edgeTest(
   "a channel that nobody has heard of receives, is routed to a service and answers",
-  async ({ sql }) => {
+  async ({ sql, set }) => {
     const spoken: unknown[] = [];
     const api = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
       spoken.push(await request.json());
@@ -91,8 +88,10 @@ edgeTest(
     service.answers(withReplies({ say: "Polly is here" }, { type: "text", text: { body: "Meta's shape" } }));
     await addDestination(sql, "perch", service);
     await addRoute(sql, ["perch"]);
+    await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
+    await set({ "parrot_send.enabled": "true" });
 
-    const channel = parrot(NAME);
+    const channel = parrot("parrot");
     const pipeline = composePipeline(createRegistry([channel]));
     const working: Promise<unknown>[] = [];
     const webhook = serve(

@@ -24,14 +24,20 @@ function check(message: unknown): Checked<Outbound> {
 export const parrot = (name: string): Channel => ({
   name,
   provider: "parrot_api",
-  flags: { intake: "parrot_webhook", send: "wa_send.enabled" },
+  flags: { intake: "parrot_webhook", send: `${name}_send.enabled` },
   policy: { windowMs: null, optOut: "none", pace: { perSecond: 10, pairSeconds: 0 } },
   limits: { webhookBytes: 64 * 1024, requestBytes: 4096 },
   ready: () => Deno.env.has(PARROT.variable) ? true : [{ variable: PARROT.variable, fault: "it is not set" }],
   isSigned: ({ headers }) => headers.has(PARROT.header),
   verify: ({ headers }, bytes) => same(hmacSha256(PARROT.secret, bytes), headers.get(PARROT.header) ?? ""),
   parse(bytes) {
-    const other = () => ({ key: `p:${hmacSha256("", bytes)}`, field: "unknown", kind: "other" as const });
+    const source = { channel: name, provider: "parrot_api" };
+    const other = () => ({
+      ...source,
+      key: `p:${hmacSha256("", bytes)}`,
+      field: "unknown",
+      kind: "other" as const,
+    });
     try {
       const body: unknown = JSON.parse(new TextDecoder().decode(bytes));
       const said = isObject(body) ? list(body.said)?.filter(isObject) ?? [] : [];
@@ -42,8 +48,14 @@ export const parrot = (name: string): Channel => ({
             text(part)
           );
           // As `ingest_updates` takes it.
-          const known = { number_id: number, wamid: id, phone, type: "text", body: text(raw.words) };
-          return { key: `p:${id}`, field: "said", kind: "message" as const, ...known, raw };
+          const known = {
+            sender_id: number,
+            provider_id: id,
+            identities: phone === undefined ? [] : [{ kind: "phone", value: phone }],
+            type: "text",
+            body: text(raw.words),
+          };
+          return { ...source, key: `p:${id}`, field: "said", kind: "message" as const, ...known, raw };
         }),
       };
     } catch (cause) {

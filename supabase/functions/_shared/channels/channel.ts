@@ -31,6 +31,20 @@ export interface InboundUpdate {
    * Made of the provider's ids where it gives some, else of the content.
    */
   readonly key: string;
+  /** The channel's name. */
+  readonly channel: string;
+  /** Who brought it; with `key`, what makes it the same as an earlier one. */
+  readonly provider: string;
+  /** The sender of ours that it came to: the id of a number, a mailbox, a bot. */
+  readonly sender_id?: string;
+  /** The provider's id of the message that it is or is about. */
+  readonly provider_id?: string;
+  /** The person, by each name that the provider gives; `previous` is one that `value` replaces. */
+  readonly identities?: readonly {
+    readonly kind: string;
+    readonly value?: string;
+    readonly previous?: string;
+  }[];
   /** What the provider calls this kind of update; a label of counters, so one of few. */
   readonly field: string;
   readonly kind: UpdateKind;

@@ -11,7 +11,6 @@ import { next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
-import { FIRST_CHANNEL } from "./send.ts";
 
 /** Deliveries under way at once in one isolate. */
 const CONCURRENCY = 64;
@@ -25,10 +24,14 @@ interface Claimed {
   delivery_id: string;
   lease: string;
   attempt: number;
-  /** The channel that the message came through. @default {FIRST_CHANNEL} */
-  channel?: string;
   destination_id: string;
-  message: { id: string; sent_at: string | null; created_at: string; [key: string]: unknown };
+  message: {
+    id: string;
+    channel: string;
+    sent_at: string | null;
+    created_at: string;
+    [key: string]: unknown;
+  };
   /** W3C trace context that the message came with; null where it came with none. */
   traceparent: string | null;
   /** The deep link that the message came from, and how sure that is; null where nothing is known. */
@@ -142,7 +145,7 @@ export function createForwarder(
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
       const replies = result.replies === undefined ? [] : deps.checkReplies(
         result.replies,
-        { channel: claimed.channel ?? FIRST_CHANNEL, identities: claimed.contact.identities },
+        { channel: claimed.message.channel, identities: claimed.contact.identities },
         claimed.delivery_id,
       );
       if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }

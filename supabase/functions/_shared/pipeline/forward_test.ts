@@ -25,6 +25,7 @@ const delivery = (n: number, destination_id = "shop") => ({
   destination_id,
   message: {
     id: `m${n}`,
+    channel: "whatsapp",
     created_at: "2026-11-21T00:00:01Z",
     sent_at: "2026-11-21T00:00:00Z",
     text: `${n}`,

@@ -9,9 +9,6 @@ import { groupCommit } from "../db/group_commit.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
-/** The channel of a row that does not name its own: for long the only one. */
-export const FIRST_CHANNEL = "whatsapp";
-
 const CONCURRENCY = 32;
 /** Longer than the provider is waited for (15 s). */
 const LEASE_SECONDS = 60;
@@ -21,10 +18,9 @@ const SETTLE_MS = 35_000;
 /** An outbound message as `claim_outbound` gives it. */
 export interface ClaimedMessage {
   id: string;
-  /** The channel that it goes through. @default {FIRST_CHANNEL} */
-  channel?: string;
   lease: string;
   attempt: number;
+  /** The channel that it goes through. */
   channel: string;
   /** The sender on its channel. */
   number_id: string;
@@ -82,13 +78,14 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
 
   return async (track) => {
     const free = CONCURRENCY - underWay;
-    // The database does not tell channels apart when it claims, and all that it holds is the first one's.
-    if (free <= 0 || !(await deps.channels()).includes(FIRST_CHANNEL)) return { more: false };
+    const channels = free <= 0 ? [] : await deps.channels();
+    if (channels.length === 0) return { more: false };
     const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
       "claim_outbound",
       {
         p_limit: free,
         p_lease_seconds: LEASE_SECONDS,
+        p_channels: channels,
       },
     );
     for (const message of claim.messages) {

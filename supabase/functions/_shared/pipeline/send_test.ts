@@ -55,7 +55,7 @@ Deno.test("createSender(): what goes out is settled under the lease of its claim
   assertEquals(await round(), { more: false });
   await done();
   assertEquals(calls, [
-    ["claim_outbound", { p_limit: 32, p_lease_seconds: 60 }],
+    ["claim_outbound", { p_limit: 32, p_lease_seconds: 60, p_channels: ["whatsapp"] }],
     ["settle_outbound", {
       p_results: results.map((result, n) => ({ id: `o${n}`, lease: `l${n}`, ...result })),
     }],

@@ -9,7 +9,7 @@ import { traceparentFor } from "../http/traceparent.ts";
 import type { Fields } from "../log/log.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
 import type { Reply } from "./forward.ts";
-import { type ClaimedMessage, FIRST_CHANNEL, type SendOutcome } from "./send.ts";
+import type { ClaimedMessage, SendOutcome } from "./send.ts";
 
 /** How long a message waits whose channel this version does not know: another may be deployed meanwhile. */
 const UNKNOWN_CHANNEL_MS = 60_000;
@@ -71,7 +71,7 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
     const { id, to, number_id: senderId, contact_id, message, attempt, traceparent: came } = claimed;
-    const name = claimed.channel ?? FIRST_CHANNEL;
+    const name = claimed.channel;
     const channel = registry.get(name);
     if (channel === undefined) {
       deps.log.error("a message waits for a channel that this version does not know", { channel: name });

@@ -52,6 +52,7 @@ const message = (more: Partial<ClaimedMessage> = {}): ClaimedMessage => ({
   id: "o1",
   lease: "l1",
   attempt: 3,
+  channel: "whatsapp",
   number_id: "1",
   contact_id: "c1",
   to: "12025550123",
