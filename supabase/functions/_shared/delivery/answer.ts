@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { storableText } from "../db/text.ts";
+import { storableText } from "../json/text.ts";
 import type { ReadAnswer } from "../http/answers.ts";
 
 /** Bytes of an answer that are kept for people to look at. */

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { isStorableText, REPLACEMENT, storableText } from "../db/text.ts";
+import { isStorableText, REPLACEMENT, storableText } from "./text.ts";
 
 /** Levels of nesting kept below an item; Meta's deepest documented message has about 8. */
 export const MAX_DEPTH = 64;
