@@ -8022,73 +8022,85 @@ CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO ''
- SET work_mem TO '32MB'
 AS $function$
 declare
   v_day date;
-  v_from timestamptz;
-  v_to timestamptz;
   v_done bigint;
   v_count bigint := 0;
 begin
   loop
     select min(n.day) into v_day from public.click_counts n where n.day < (p_now at time zone 'UTC')::date;
     exit when v_day is null or v_count >= p_limit;
-    v_from := v_day::timestamp at time zone 'UTC';
-    v_to := (v_day + 1)::timestamp at time zone 'UTC';
-    with over as (
-      select distinct n.code from public.click_counts n where n.day = v_day order by n.code limit p_limit - v_count
-    ), gone as (
-      -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
-      delete from public.click_counts n using over where n.code = over.code and n.day = v_day
-      returning n.code, n.human, n.bot, n.preview, n.prefetch
-    ), counted as (
-      select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
-        sum(g.prefetch)::bigint as prefetch
-      from gone g group by g.code
-    ), humans as (
-      select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
-      from public.clicks c join over on over.code = c.code
-      where c.at >= v_from and c.at < v_to and c.verdict = 'human'
-    ), visitors as (
-      select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
-    ), named as (
-      -- Of these columns one is grouped by, and the others are null.
-      select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-        coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
-      from humans h
-      group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
-    ), ranked as (
-      select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
-    ), groups as (
-      select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
-        jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
-        jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
-        jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
-      from ranked r
-      where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
-      group by r.code
-    ), summed as (
-      insert into public.click_days as d (
-        code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
-      select c.code, v_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
-        coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
-      from counted c
-      left join visitors v on v.code = c.code
-      left join groups g on g.code = c.code
-      on conflict on constraint click_days_pkey do update
-        set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
-          prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
-          countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
-      returning 1
-    )
-    select count(*) into v_done from summed;
+    v_done := private.roll_up_day(v_day, (p_limit - v_count)::integer);
     v_count := v_count + v_done;
     exit when v_done = 0;
   end loop;
   return v_count;
 end $function$;
 grant execute on function private.roll_up_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Turns the counts of a day into click_days, at most p_limit links, and says how many.
+CREATE OR REPLACE FUNCTION private.roll_up_day(p_day date, p_limit integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET work_mem TO '32MB'
+AS $function$
+declare
+  v_from timestamptz := p_day::timestamp at time zone 'UTC';
+  v_to timestamptz := (p_day + 1)::timestamp at time zone 'UTC';
+  v_done bigint;
+begin
+  with over as (
+    select distinct n.code from public.click_counts n where n.day = p_day order by n.code limit p_limit
+  ), gone as (
+    -- What is taken away is what is added, also of a row that somebody counted in a moment ago.
+    delete from public.click_counts n using over where n.code = over.code and n.day = p_day
+    returning n.code, n.human, n.bot, n.preview, n.prefetch
+  ), counted as (
+    select g.code, sum(g.human)::bigint as human, sum(g.bot)::bigint as bot, sum(g.preview)::bigint as preview,
+      sum(g.prefetch)::bigint as prefetch
+    from gone g group by g.code
+  ), humans as (
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+    from public.clicks c join over on over.code = c.code
+    where c.at >= v_from and c.at < v_to and c.verdict = 'human'
+  ), visitors as (
+    select h.code, count(distinct h.visitor) as visitors from humans h group by h.code
+  ), named as (
+    -- Of these columns one is grouped by, and the others are null.
+    select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
+      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+    from humans h
+    group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
+  ), ranked as (
+    select n.*, row_number() over (partition by n.code, n.kind order by n.n desc, n.name) as place from named n
+  ), groups as (
+    select r.code, jsonb_object_agg(r.name, r.n) filter (where r.kind = 7) as platforms,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 11) as countries,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 13) as referrers,
+      jsonb_object_agg(r.name, r.n) filter (where r.kind = 14) as targets
+    from ranked r
+    where r.place <= case r.kind when 11 then 300 when 13 then 50 else 10 end
+    group by r.code
+  ), summed as (
+    insert into public.click_days as d (
+      code, day, human, bot, preview, prefetch, visitors, platforms, countries, referrers, targets)
+    select c.code, p_day, c.human, c.bot, c.preview, c.prefetch, coalesce(v.visitors, 0), coalesce(g.platforms, '{}'),
+      coalesce(g.countries, '{}'), coalesce(g.referrers, '{}'), coalesce(g.targets, '{}')
+    from counted c
+    left join visitors v on v.code = c.code
+    left join groups g on g.code = c.code
+    on conflict on constraint click_days_pkey do update
+      set human = d.human + excluded.human, bot = d.bot + excluded.bot, preview = d.preview + excluded.preview,
+        prefetch = d.prefetch + excluded.prefetch, visitors = excluded.visitors, platforms = excluded.platforms,
+        countries = excluded.countries, referrers = excluded.referrers, targets = excluded.targets
+    returning 1
+  )
+  select count(*) into v_done from summed;
+  return v_done;
+end $function$;
+grant execute on function private.roll_up_day(p_day date, p_limit integer) to service_role;
 
 -- Locks a rollout that is at this version and in one of these states; GL404 or GL409 when it is not.
 CREATE OR REPLACE FUNCTION private.rollout_at(p_id uuid, p_expected_version bigint, p_states text[])

@@ -5,6 +5,7 @@ set local statement_timeout = '60s';
 
 drop function private.purge_clicks(timestamptz, integer);
 drop function private.roll_up_clicks(timestamptz, integer);
+drop function private.roll_up_day(date, integer);
 drop function private.add_up(jsonb[]);
 drop function private.link_days(text, date, date);
 drop function private.click_groups(text, timestamptz, timestamptz, text, integer);
