@@ -1,7 +1,7 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
-import { ROUTER_FLAG } from "../supabase/functions/_shared/pipeline/decide.ts";
+import { ROUTER_FLAG, routerFlag } from "../supabase/functions/_shared/pipeline/decide.ts";
 import type { LinkFacts } from "../supabase/functions/_shared/routing/facts.ts";
 import { type Finding, match } from "../supabase/functions/_shared/routing/match.ts";
 import { lastFour } from "../supabase/functions/_shared/log/redact.ts";
@@ -136,6 +136,7 @@ async function redactedContact(api: Api, contactId: string): Promise<string | nu
 }
 
 const TRY = z.strictObject({
+  channel: z.string().default("whatsapp"),
   type: z.string().default("text"),
   text: z.string().optional(),
   choice: z.string().optional(),
@@ -173,8 +174,17 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
       `It is like {"type":"text","text":"hello"}: gatelink routes explain --help`,
     );
   }
-  const { type, text, choice, number = api.stack.whatsapp?.phoneNumberId ?? "", from, referral, token, at } =
-    parsed.data;
+  const {
+    channel,
+    type,
+    text,
+    choice,
+    number = api.stack.whatsapp?.phoneNumberId ?? "",
+    from,
+    referral,
+    token,
+    at,
+  } = parsed.data;
   const config = await loadConfig(api);
   const link = parsed.data.link === undefined ? undefined : await linkFacts(api, parsed.data.link);
   const contactId = parsed.data.contact ?? (from === undefined ? undefined : await contactOf(api, from)) ??
@@ -185,6 +195,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     await routesOf(config),
     {
       id: "",
+      channel,
       type,
       body: text,
       choice,
@@ -203,7 +214,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
         : {}),
     },
   );
-  const on = evaluate(flags, ROUTER_FLAG, contactId).value;
+  const on = evaluate(flags, routerFlag(channel), contactId).value;
   const nameOf = namesOf(config);
   const route = decision.explanation.find((finding) => finding.matched)?.name ?? null;
   const destinations = decision.destinationIds.map(nameOf);
@@ -222,7 +233,9 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
         route,
         why: REASONS[decision.reason],
         "goes to": destinations.join(", "),
-        ...(on ? {} : { but: `${ROUTER_FLAG} is off for this contact: it would wait until that is on` }),
+        ...(on
+          ? {}
+          : { but: `${routerFlag(channel)} is off for this contact: it would wait until that is on` }),
       }),
       findingsTable(decision.explanation),
     ].filter((part) => part !== "").join("\n\n"),

@@ -1,5 +1,5 @@
 /** `gatelink routes`: which messages go where. */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { compile } from "../supabase/functions/_shared/routing/compile.ts";
 import {
   type Condition,
@@ -22,6 +22,7 @@ interface AddOptions {
   mode: "first" | "all";
   flag?: string;
   sticky?: number;
+  channels?: string[];
 }
 
 /** What add_route answers, as far as it is shown. */
@@ -37,6 +38,7 @@ const CONDITIONS = [
   '{"type":"any"}  every message; with "of":[…] those for which one of these holds',
   '{"type":"all","of":[{"type":"link_token","present":true},{"type":"not","of":{"type":"message_type","in":["text"]}}]}',
   '{"type":"default"}  what no other route takes, whatever its priority',
+  '{"type":"channel","in":["whatsapp"]}  narrows what --channels lets in',
   '{"type":"message_type","in":["image","video"]}',
   '{"type":"text","match":"keywords","values":["order"],"case_sensitive":false}  exact, prefix, keywords or regex (RE2)',
   '{"type":"choice","ids":["buy"]}  id of a button or list row, or a quick reply\'s payload',
@@ -67,6 +69,11 @@ export function routes(program: Command, run: Run): void {
       "keep the conversation with this route for so long after each match, such as 30m",
       durationWithin(60_000, 30 * 86_400_000, "1m to 30d"),
     )
+    .option(
+      "--channels <names>",
+      "whose messages it may take, as in whatsapp,sms (default: whatsapp)",
+      channels,
+    )
     .addHelpText(
       "after",
       `
@@ -93,6 +100,7 @@ Examples:
             mode: options.mode,
             flag_key: options.flag,
             sticky_minutes: options.sticky === undefined ? undefined : Math.ceil(options.sticky / 60_000),
+            channels: options.channels,
           },
         }).catch((error) => {
           if (!(error instanceof CliError) || error.code !== "conflict") throw error;
@@ -153,7 +161,7 @@ Example:
     .argument("[message]", "a message, by our id or by WhatsApp's (wamid…)")
     .option(
       "--try <json>",
-      "a message that nobody sent: type, text, choice, number, from, contact, referral, token, link (a code), at",
+      "a message that nobody sent: channel, type, text, choice, number, from, contact, referral, token, link (a code), at",
       json,
     )
     .addHelpText(
@@ -183,6 +191,15 @@ Examples:
           : await explainMessage(api, message);
       })
     );
+}
+
+/** Names of channels, separated by commas. */
+function channels(text: string): string[] {
+  const names = [...new Set(text.split(",").map((name) => name.trim()).filter((name) => name !== ""))];
+  if (names.length === 0 || names.some((name) => !/^[a-z][a-z0-9_]{0,31}$/.test(name))) {
+    throw new InvalidArgumentError("It is a list of channels such as whatsapp,sms.");
+  }
+  return names;
 }
 
 async function checked(when: unknown): Promise<Condition> {

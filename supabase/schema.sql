@@ -396,15 +396,15 @@ create table public.conversations (
   -- When the conversation began.
   created_at timestamp with time zone default now() not null,
   constraint conversations_pkey PRIMARY KEY (id),
-  -- One conversation for each sender of ours and person.
-  constraint conversations_pair_key UNIQUE (channel, number_id, contact_id),
+  -- One conversation for each sender of ours and person. The person first: the look-up of every message compares
+  -- least, and a person's conversations are found by it too.
+  constraint conversations_pair_key UNIQUE (contact_id, channel, number_id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id) ON DELETE CASCADE,
   constraint conversations_channel_check CHECK ((channel <> ''::text))
 ) with (fillfactor=70);
--- A person's conversations.
-create INDEX conversations_contact_idx ON public.conversations USING btree (contact_id);
--- The router's queue: conversations with something to decide, those held back apart by revision, each oldest first.
-create INDEX conversations_unrouted_idx ON public.conversations USING btree (held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
+-- The router's queue: conversations of a channel with something to decide, those held back apart by revision, each
+-- oldest first.
+create INDEX conversations_unrouted_idx ON public.conversations USING btree (channel, held_revision, unrouted_since) WHERE (unrouted_since IS NOT NULL);
 alter table public.conversations enable row level security;
 grant select on public.conversations to authenticated;
 grant select, insert, update, delete on public.conversations to service_role;
@@ -549,6 +549,8 @@ create table public.destinations (
   id uuid default private.uuid_v7() not null,
   -- Short name: lower-case letters, digits, - and _.
   name text not null,
+  -- How it is reached: http, a signed POST to its URL.
+  kind text default 'http'::text not null,
   -- Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.
   url text not null,
   -- active, or paused by a person: its queue waits.
@@ -583,6 +585,7 @@ create table public.destinations (
   constraint destinations_pkey PRIMARY KEY (id),
   -- A destination is named by people and the command line.
   constraint destinations_name_key UNIQUE (name),
+  constraint destinations_kind_check CHECK ((kind = 'http'::text)),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
   constraint destinations_rate_per_second_check CHECK (((rate_per_second > (0)::numeric) AND (rate_per_second <= (10000)::numeric))),
@@ -861,6 +864,9 @@ create table public.messages (
   -- W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its
   -- trace is its id then.
   traceparent text,
+  -- The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a
+  -- reference: what keeps threads may be taken away.
+  thread_id uuid,
   -- The provider's time of the message.
   sent_at timestamp with time zone,
   -- When we stored it.
@@ -871,8 +877,11 @@ create table public.messages (
 );
 -- A conversation in order; what the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
--- Finds the message that a status is about, and one whose provider's id a person gives.
-create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id, channel) WHERE (provider_id IS NOT NULL);
+-- Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each
+-- message pays for the width.
+create INDEX messages_provider_id_idx ON public.messages USING btree (provider_id) WHERE (provider_id IS NOT NULL);
+-- A thread in order. Messages without one have no entry.
+create INDEX messages_thread_idx ON public.messages USING btree (thread_id, seq) WHERE (thread_id IS NOT NULL);
 -- Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.
 create INDEX messages_trace_idx ON public.messages USING btree (substr(traceparent, 4, 32)) WHERE (traceparent IS NOT NULL);
 alter table public.messages enable row level security;
@@ -1259,6 +1268,8 @@ create table public.route_history (
   sticky_minutes integer,
   -- Whether it was active.
   active boolean not null,
+  -- Its channels.
+  channels text[] not null,
   -- Since when it was so.
   changed_at timestamp with time zone not null,
   -- Who made it so.
@@ -1292,6 +1303,9 @@ create table public.routes (
   sticky_minutes integer,
   -- A route that is not active matches nothing.
   active boolean default true not null,
+  -- The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail
+  -- that nobody meant for it.
+  channels text[] default '{whatsapp}'::text[] not null,
   -- Grows with each change.
   version integer default 1 not null,
   -- When it was added.
@@ -1303,6 +1317,7 @@ create table public.routes (
   constraint routes_pkey PRIMARY KEY (id),
   -- A route is named by people and explanations.
   constraint routes_name_key UNIQUE (name),
+  constraint routes_channels_check CHECK ((((cardinality(channels) >= 1) AND (cardinality(channels) <= 20)) AND (array_position(channels, NULL::text) IS NULL))),
   constraint routes_condition_check CHECK (((jsonb_typeof(condition) = 'object'::text) AND (condition ? 'type'::text))),
   constraint routes_flag_key_check CHECK ((flag_key <> ''::text)),
   constraint routes_mode_check CHECK ((mode = ANY (ARRAY['first'::text, 'all'::text]))),
@@ -1935,8 +1950,8 @@ begin
 end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
--- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes. GL404 for an
--- unknown destination.
+-- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
+-- (["whatsapp"] if absent). GL404 for an unknown destination.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1950,10 +1965,12 @@ begin
   if coalesce(cardinality(p_destinations), 0) = 0 then
     raise exception 'a route needs at least one destination' using errcode = 'GL422';
   end if;
-  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes)
+  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes, channels)
   values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
     p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
-    (p_options ->> 'sticky_minutes')::integer)
+    (p_options ->> 'sticky_minutes')::integer,
+    case when jsonb_typeof(p_options -> 'channels') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'channels')) else '{whatsapp}' end)
   returning * into v_row;
   insert into public.route_destinations (route_id, destination_id, position)
   select v_row.id, private.destination_named(d.name), d.position
@@ -2157,17 +2174,17 @@ AS $function$
 $function$;
 grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[]) to service_role;
 
--- The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no
--- lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when
--- they came. Leaves out conversations held back at this configuration revision.
-CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20)
+-- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
+-- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
+-- not be when they came. Leaves out conversations held back at this configuration revision.
+CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer DEFAULT 20, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
  SET enable_seqscan TO 'off'
 AS $function$
 declare
-  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations, p_channels);
 begin
   perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
@@ -2199,7 +2216,7 @@ begin
     where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $function$;
-grant execute on function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer) to service_role;
+grant execute on function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer, p_channels text[]) to service_role;
 
 -- Turns the flag on for everybody and ends the rollout, whatever stages are left. For operators and secret keys.
 -- Errors: GL409 stale version or not under way, GL422 no reason, GL404.
@@ -2659,13 +2676,13 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.provider, u.key) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
-    from unnest(v_all) u order by u.provider, u.key, u.ord
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.key, u.provider, u.ord
   ), stored as (
     insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
     select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
       case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
-    from first_of_key f order by f.provider, f.key
+    from first_of_key f order by f.key, f.provider
     on conflict (provider, dedupe_key) do nothing
     returning provider, dedupe_key
   ), new_ones as (
@@ -2939,10 +2956,11 @@ begin
         'destination_ids', (
           select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
           where d.route_id = r.id),
-        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active) order by r.priority, r.id), '[]')
+        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active,
+        'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'url', d.url, 'state', d.state) order by d.name), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state) order by d.name), '[]')
       from public.destinations d),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
@@ -3947,9 +3965,9 @@ end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
 
 -- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
--- sticky_minutes, active, destinations (names). Answers the route. Both versions stand in route_history. For
--- operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was
--- faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.
+-- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
+-- For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else
+-- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.
 CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3963,8 +3981,8 @@ begin
   perform private.require_role('operator');
   v_route := private.route_at(p_id, p_version);
   if exists (select from jsonb_object_keys(p_changes) k
-    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'destinations')) then
-    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active and destinations to change'
+    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'channels', 'destinations')) then
+    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active, channels and destinations to change'
       using errcode = 'GL422';
   end if;
   if p_changes ? 'destinations' then
@@ -3977,7 +3995,7 @@ begin
   v_route := jsonb_populate_record(v_route, p_changes - 'destinations');
   update public.routes r
   set name = v_route.name, condition = v_route.condition, mode = v_route.mode, flag_key = v_route.flag_key,
-    sticky_minutes = v_route.sticky_minutes, active = v_route.active,
+    sticky_minutes = v_route.sticky_minutes, active = v_route.active, channels = v_route.channels,
     version = r.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
   where r.id = p_id returning r.* into v_route;
   if v_destinations is not null then
@@ -5021,7 +5039,7 @@ begin
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
       v_used := v_used || jsonb_build_object(
-        'id', v_destination.id, 'name', v_destination.name, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
+        'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
@@ -7410,8 +7428,11 @@ CREATE OR REPLACE FUNCTION private.overdue_seconds(p_now timestamp with time zon
  SET search_path TO ''
 AS $function$
   select greatest(0, extract(epoch from p_now - least(
-    (select c.unrouted_since from public.conversations c where c.unrouted_since is not null and c.held_revision is null
-      order by c.held_revision, c.unrouted_since limit 1),
+    (select min(first.unrouted_since) from (select distinct s.channel from public.senders s) known
+      cross join lateral (
+        select c.unrouted_since from public.conversations c
+        where c.channel = known.channel and c.unrouted_since is not null and c.held_revision is null
+        order by c.held_revision, c.unrouted_since limit 1) first),
     (select min(first.due_at) from public.destinations d
       cross join lateral (
         select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
@@ -7845,11 +7866,11 @@ CREATE OR REPLACE FUNCTION private.record_route(p_id uuid)
  SET search_path TO ''
 AS $function$
   insert into public.route_history (route_id, version, name, priority, condition, mode, destinations, flag_key,
-    sticky_minutes, active, changed_at, changed_by)
+    sticky_minutes, active, channels, changed_at, changed_by)
   select r.id, r.version, r.name, r.priority, r.condition, r.mode, array(
       select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
       where x.route_id = r.id order by x.position),
-    r.flag_key, r.sticky_minutes, r.active, r.updated_at, r.updated_by
+    r.flag_key, r.sticky_minutes, r.active, r.channels, r.updated_at, r.updated_by
   from public.routes r where r.id = p_id
   on conflict on constraint route_history_pkey do nothing
 $function$;
@@ -8817,9 +8838,9 @@ AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
 
--- The conversations that wait longest for the router, but those held back at this configuration revision; null for
--- none. Of those held at another one the longest held come first.
-CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer)
+-- The conversations of these channels that wait longest for the router, but those held back at this configuration
+-- revision; null for none. Of those held at another one the longest held come first.
+CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer, p_channels text[])
  RETURNS uuid[]
  LANGUAGE plpgsql
  STABLE
@@ -8829,21 +8850,24 @@ AS $function$
 begin
   return (
   select array_agg(w.id) from (
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision is null
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    union all
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision < p_revision
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    union all
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision > p_revision
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    order by unrouted_since limit p_limit
+    select first.id from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision is null
+      order by c.held_revision, c.unrouted_since limit p_limit)
+      union all
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision < p_revision
+      order by c.held_revision, c.unrouted_since limit p_limit)
+      union all
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision > p_revision
+      order by c.held_revision, c.unrouted_since limit p_limit)
+    ) first
+    order by first.unrouted_since limit p_limit
   ) w);
 end $function$;
-grant execute on function private.unrouted(p_revision bigint, p_limit integer) to service_role;
+grant execute on function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) to service_role;
 
 -- A new UUID version 7 (RFC 9562): sorts by the time it was made, to the microsecond within one session.
 CREATE OR REPLACE FUNCTION private.uuid_v7()

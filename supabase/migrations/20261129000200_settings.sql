@@ -235,10 +235,11 @@ begin
         'destination_ids', (
           select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
           where d.route_id = r.id),
-        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active) order by r.priority, r.id), '[]')
+        'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active,
+        'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'url', d.url, 'state', d.state) order by d.name), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state) order by d.name), '[]')
       from public.destinations d),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')

@@ -132,10 +132,10 @@ create table public.conversations (
   held_revision bigint,
   routed_seq bigint not null default 0,
   created_at timestamptz not null default now(),
-  constraint conversations_pair_key unique (channel, number_id, contact_id)
+  constraint conversations_pair_key unique (contact_id, channel, number_id)
 ) with (fillfactor = 70);
 comment on table public.conversations is 'One row a contact and sender of ours. Its row lock is what puts the messages of a conversation in order.';
-comment on constraint conversations_pair_key on public.conversations is 'One conversation for each sender of ours and person.';
+comment on constraint conversations_pair_key on public.conversations is 'One conversation for each sender of ours and person. The person first: the look-up of every message compares least, and a person''s conversations are found by it too.';
 comment on column public.conversations.id is 'UUID v7.';
 comment on column public.conversations.channel is 'The channel of both sides.';
 comment on column public.conversations.number_id is 'The sender of ours (senders.id), for WhatsApp the business number.';
@@ -149,10 +149,8 @@ comment on column public.conversations.unrouted_since is 'Since when a message w
 comment on column public.conversations.held_revision is 'Configuration revision at which the router''s flag said no for this contact: not asked again until the configuration changes.';
 comment on column public.conversations.routed_seq is 'messages.seq up to which the router has decided.';
 comment on column public.conversations.created_at is 'When the conversation began.';
-create index conversations_contact_idx on public.conversations (contact_id);
-comment on index public.conversations_contact_idx is 'A person''s conversations.';
-create index conversations_unrouted_idx on public.conversations (held_revision, unrouted_since) where unrouted_since is not null;
-comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations with something to decide, those held back apart by revision, each oldest first.';
+create index conversations_unrouted_idx on public.conversations (channel, held_revision, unrouted_since) where unrouted_since is not null;
+comment on index public.conversations_unrouted_idx is 'The router''s queue: conversations of a channel with something to decide, those held back apart by revision, each oldest first.';
 alter table public.conversations enable row level security;
 revoke all on public.conversations from public, anon, authenticated;
 grant select on public.conversations to authenticated;

@@ -53,6 +53,7 @@ create table public.messages (
   pricing jsonb,
   error jsonb,
   traceparent text,
+  thread_id uuid,
   sent_at timestamptz,
   created_at timestamptz not null default now()
 );
@@ -77,14 +78,17 @@ comment on column public.messages.status_at is 'When each status was reached, by
 comment on column public.messages.pricing is 'What the provider charged, as it tells with the status.';
 comment on column public.messages.error is 'Why it failed, as the provider tells.';
 comment on column public.messages.traceparent is 'W3C trace context of the request that brought it, or that a reply goes on with; null where there was none: its trace is its id then.';
+comment on column public.messages.thread_id is 'The thread that it belongs to, on channels that have threads within a conversation; null elsewhere. Not a reference: what keeps threads may be taken away.';
 comment on column public.messages.sent_at is 'The provider''s time of the message.';
 comment on column public.messages.created_at is 'When we stored it.';
 create index messages_conversation_idx on public.messages (conversation_id, seq);
 comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
-create index messages_provider_id_idx on public.messages (provider_id, channel) where provider_id is not null;
-comment on index public.messages_provider_id_idx is 'Finds the message that a status is about, and one whose provider''s id a person gives.';
+create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
+comment on index public.messages_provider_id_idx is 'Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each message pays for the width.';
 create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
 comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
+create index messages_thread_idx on public.messages (thread_id, seq) where thread_id is not null;
+comment on index public.messages_thread_idx is 'A thread in order. Messages without one have no entry.';
 alter table public.messages enable row level security;
 -- No policy and no grant for people: it holds whole numbers or words, and whoever could read it directly could do so
 -- unrecorded. The panel's functions give what may be seen of it.
@@ -348,13 +352,13 @@ begin
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
-    select distinct on (u.provider, u.key) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
-    from unnest(v_all) u order by u.provider, u.key, u.ord
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.key, u.provider, u.ord
   ), stored as (
     insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
     select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
       case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
-    from first_of_key f order by f.provider, f.key
+    from first_of_key f order by f.key, f.provider
     on conflict (provider, dedupe_key) do nothing
     returning provider, dedupe_key
   ), new_ones as (

@@ -91,6 +91,7 @@ comment on function public.disallow_host(text, text) is 'Takes a host pattern of
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
   name text not null constraint destinations_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  kind text not null default 'http' check (kind in ('http')),
   url text not null check (length(url) <= 2000),
   state text not null default 'active' check (state in ('active', 'paused')),
   timeout_ms integer not null default 15000 check (timeout_ms between 100 and 30000),
@@ -111,6 +112,7 @@ comment on table public.destinations is 'Services that get messages. Its secrets
 comment on constraint destinations_name_key on public.destinations is 'A destination is named by people and the command line.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
+comment on column public.destinations.kind is 'How it is reached: http, a signed POST to its URL.';
 comment on column public.destinations.url is 'Where messages are posted; passed the allowlist when stored, and passes it again at each delivery.';
 comment on column public.destinations.state is 'active, or paused by a person: its queue waits.';
 comment on column public.destinations.timeout_ms is 'How long an answer may take, body included.';

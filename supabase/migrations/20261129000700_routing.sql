@@ -14,6 +14,8 @@ create table public.routes (
   flag_key text check (flag_key <> ''),
   sticky_minutes integer check (sticky_minutes between 1 and 43200),
   active boolean not null default true,
+  channels text[] not null default '{whatsapp}'
+    check (cardinality(channels) between 1 and 20 and array_position(channels, null) is null),
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -29,6 +31,7 @@ comment on column public.routes.mode is 'first: to the first of its destinations
 comment on column public.routes.flag_key is 'The route counts only where this flag is on for the contact; null for always.';
 comment on column public.routes.sticky_minutes is 'Keeps the conversation with this route for so long after each match; null for not.';
 comment on column public.routes.active is 'A route that is not active matches nothing.';
+comment on column public.routes.channels is 'The channels whose messages it may take. WhatsApp alone unless others are named, so that a fallback gets no mail that nobody meant for it.';
 comment on column public.routes.version is 'Grows with each change.';
 comment on column public.routes.created_at is 'When it was added.';
 comment on column public.routes.updated_at is 'When it was last changed.';
@@ -112,6 +115,7 @@ create table public.route_history (
   flag_key text,
   sticky_minutes integer,
   active boolean not null,
+  channels text[] not null,
   changed_at timestamptz not null,
   changed_by text not null,
   constraint route_history_pkey primary key (route_id, version)
@@ -129,6 +133,7 @@ comment on column public.route_history.destinations is 'Names of its destination
 comment on column public.route_history.flag_key is 'Its flag.';
 comment on column public.route_history.sticky_minutes is 'Its stickiness.';
 comment on column public.route_history.active is 'Whether it was active.';
+comment on column public.route_history.channels is 'Its channels.';
 comment on column public.route_history.changed_at is 'Since when it was so.';
 comment on column public.route_history.changed_by is 'Who made it so.';
 alter table public.route_history enable row level security;
@@ -146,11 +151,11 @@ comment on trigger append_only on public.route_history is 'Nobody rewrites histo
 create function private.record_route(p_id uuid) returns void
 language sql volatile set search_path = '' as $$
   insert into public.route_history (route_id, version, name, priority, condition, mode, destinations, flag_key,
-    sticky_minutes, active, changed_at, changed_by)
+    sticky_minutes, active, channels, changed_at, changed_by)
   select r.id, r.version, r.name, r.priority, r.condition, r.mode, array(
       select d.name from public.route_destinations x join public.destinations d on d.id = x.destination_id
       where x.route_id = r.id order by x.position),
-    r.flag_key, r.sticky_minutes, r.active, r.updated_at, r.updated_by
+    r.flag_key, r.sticky_minutes, r.active, r.channels, r.updated_at, r.updated_by
   from public.routes r where r.id = p_id
   on conflict on constraint route_history_pkey do nothing
 $$;
@@ -167,17 +172,19 @@ begin
   if coalesce(cardinality(p_destinations), 0) = 0 then
     raise exception 'a route needs at least one destination' using errcode = 'GL422';
   end if;
-  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes)
+  insert into public.routes (name, priority, condition, mode, flag_key, sticky_minutes, channels)
   values (coalesce(p_options ->> 'name', left(array_to_string(p_destinations, '+'), 80) || '-' || substr(gen_random_uuid()::text, 1, 4)),
     p_priority, p_condition, coalesce(p_options ->> 'mode', 'first'), p_options ->> 'flag_key',
-    (p_options ->> 'sticky_minutes')::integer)
+    (p_options ->> 'sticky_minutes')::integer,
+    case when jsonb_typeof(p_options -> 'channels') = 'array'
+      then array(select jsonb_array_elements_text(p_options -> 'channels')) else '{whatsapp}' end)
   returning * into v_row;
   insert into public.route_destinations (route_id, destination_id, position)
   select v_row.id, private.destination_named(d.name), d.position
   from unnest(p_destinations) with ordinality as d (name, position);
   return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
 end $$;
-comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes. GL404 for an unknown destination.';
+comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination.';
 
 create function public.remove_route(p_id uuid) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -215,8 +222,8 @@ begin
   perform private.require_role('operator');
   v_route := private.route_at(p_id, p_version);
   if exists (select from jsonb_object_keys(p_changes) k
-    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'destinations')) then
-    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active and destinations to change'
+    where k not in ('name', 'condition', 'mode', 'flag_key', 'sticky_minutes', 'active', 'channels', 'destinations')) then
+    raise exception 'a route has name, condition, mode, flag_key, sticky_minutes, active, channels and destinations to change'
       using errcode = 'GL422';
   end if;
   if p_changes ? 'destinations' then
@@ -229,7 +236,7 @@ begin
   v_route := jsonb_populate_record(v_route, p_changes - 'destinations');
   update public.routes r
   set name = v_route.name, condition = v_route.condition, mode = v_route.mode, flag_key = v_route.flag_key,
-    sticky_minutes = v_route.sticky_minutes, active = v_route.active,
+    sticky_minutes = v_route.sticky_minutes, active = v_route.active, channels = v_route.channels,
     version = r.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
   where r.id = p_id returning r.* into v_route;
   if v_destinations is not null then
@@ -242,7 +249,7 @@ begin
   return to_jsonb(v_route);
 end $$;
 comment on function public.set_route(uuid, integer, jsonb) is
-  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.';
+  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.';
 
 create function private.is_fallback(p_condition jsonb) returns boolean
 language sql immutable set search_path = '' as $$
@@ -311,31 +318,36 @@ comment on function public.move_route(uuid, integer, uuid) is
 
 -- Whom nobody has held, and who was held at another configuration: stretches of one index, each read from its beginning, so
 -- that it costs what is taken, however many are held.
-create function private.unrouted(p_revision bigint, p_limit integer) returns uuid[]
+create function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) returns uuid[]
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 begin
   return (
   select array_agg(w.id) from (
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision is null
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    union all
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision < p_revision
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    union all
-    (select c.id, c.unrouted_since from public.conversations c
-    where c.unrouted_since is not null and c.held_revision > p_revision
-    order by c.held_revision, c.unrouted_since limit p_limit)
-    order by unrouted_since limit p_limit
+    select first.id from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision is null
+      order by c.held_revision, c.unrouted_since limit p_limit)
+      union all
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision < p_revision
+      order by c.held_revision, c.unrouted_since limit p_limit)
+      union all
+      (select c.id, c.unrouted_since from public.conversations c
+      where c.channel = on_channel.name and c.unrouted_since is not null and c.held_revision > p_revision
+      order by c.held_revision, c.unrouted_since limit p_limit)
+    ) first
+    order by first.unrouted_since limit p_limit
   ) w);
 end $$;
-comment on function private.unrouted(bigint, integer) is 'The conversations that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
+comment on function private.unrouted(bigint, integer, text[]) is 'The conversations of these channels that wait longest for the router, but those held back at this configuration revision; null for none. Of those held at another one the longest held come first.';
 
-create function public.claim_unrouted(p_revision bigint, p_conversations integer, p_each integer default 20) returns jsonb
+create function public.claim_unrouted(
+  p_revision bigint, p_conversations integer, p_each integer default 20, p_channels text[] default '{whatsapp}'
+) returns jsonb
 language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
 declare
-  v_ids uuid[] := private.unrouted(p_revision, p_conversations);
+  v_ids uuid[] := private.unrouted(p_revision, p_conversations, p_channels);
 begin
   perform private.refuse_older_code();
   perform private.attribute_waiting(v_ids, clock_timestamp());
@@ -367,7 +379,7 @@ begin
     where c.id = any (v_ids) and c.unrouted_since is not null
   ) items);
 end $$;
-comment on function public.claim_unrouted(bigint, integer, integer) is 'The conversations that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
+comment on function public.claim_unrouted(bigint, integer, integer, text[]) is 'The conversations of these channels that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
 
 create function public.record_decisions(p_revision bigint, p_conversations jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -429,8 +441,8 @@ comment on function public.record_decisions(bigint, jsonb) is 'Writes what the r
 
 call private.close_functions();
 grant execute on function
-  private.unrouted(bigint, integer),
-  public.claim_unrouted(bigint, integer, integer),
+  private.unrouted(bigint, integer, text[]),
+  public.claim_unrouted(bigint, integer, integer, text[]),
   public.record_decisions(bigint, jsonb)
   to service_role;
 grant execute on function

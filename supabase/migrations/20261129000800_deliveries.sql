@@ -256,7 +256,7 @@ begin
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
       v_used := v_used || jsonb_build_object(
-        'id', v_destination.id, 'name', v_destination.name, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
+        'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s

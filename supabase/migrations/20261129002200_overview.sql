@@ -40,8 +40,11 @@ comment on function private.waiting(timestamptz) is
 create function private.overdue_seconds(p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$
   select greatest(0, extract(epoch from p_now - least(
-    (select c.unrouted_since from public.conversations c where c.unrouted_since is not null and c.held_revision is null
-      order by c.held_revision, c.unrouted_since limit 1),
+    (select min(first.unrouted_since) from (select distinct s.channel from public.senders s) known
+      cross join lateral (
+        select c.unrouted_since from public.conversations c
+        where c.channel = known.channel and c.unrouted_since is not null and c.held_revision is null
+        order by c.held_revision, c.unrouted_since limit 1) first),
     (select min(first.due_at) from public.destinations d
       cross join lateral (
         select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null

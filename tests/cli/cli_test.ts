@@ -61,7 +61,7 @@ Deno.test("gatelink routes add --help: its conditions are conditions, one of eac
     JSON.parse(json)
   );
   for (const condition of conditions) await compile(parseCondition(condition));
-  assertEquals(new Set(conditions.map(({ type }) => type)).size, 12);
+  assertEquals(new Set(conditions.map(({ type }) => type)).size, 13);
 });
 
 Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) => {

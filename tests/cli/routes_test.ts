@@ -30,7 +30,7 @@ Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
   );
   const added = await document(
     `routes add --name ${names[2]} --to ${two} --to ${one} --to ${two} --mode all --priority -800 ` +
-      `--flag early.enabled --sticky 90m --when '{"type":"text","match":"exact","value":"early"}'`,
+      `--channels whatsapp,sms --flag early.enabled --sticky 90m --when '{"type":"text","match":"exact","value":"early"}'`,
   );
   assertEquals(added.destinations, [two, one]);
 
@@ -38,6 +38,7 @@ Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
     .filter(({ name }) => names.includes(name as string));
   assertEquals(listed.map(({ name }) => name), [names[2], names[1], names[0]]);
   const { description, destinations, flag_key, sticky_minutes } = listed[0];
+  assertEquals(listed.map(({ channels }) => channels), [["whatsapp", "sms"], ["whatsapp"], ["whatsapp"]]);
   assertEquals([description, destinations, flag_key, sticky_minutes], [
     'text is "early"',
     [two, one],
@@ -49,6 +50,7 @@ Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
 
   const again = `routes add --name ${names[0]} --to ${one} --when '{"type":"any"}'`;
   await fails(again, 4, "conflict", /named .* exists/);
+  await fails(`routes add --to ${one} --channels SMS! --when '{"type":"any"}'`, 2, "usage", /channels/);
   await fails(`routes add --to nobody --when '{"type":"any"}'`, 4, "not_found", /nobody/);
   assertEquals((await document(`routes remove ${names[0]}`)).removed, true);
   assertEquals((await document(`routes remove ${listed[1].id}`)).name, names[1]);

@@ -1,7 +1,11 @@
 /** Channels that the core was not made for: what theirs is stays theirs, and WhatsApp beside them is as it was. */
 import { assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
+import { decide, type WaitingConversation } from "../../supabase/functions/_shared/pipeline/decide.ts";
+import { prepareFlags } from "../../supabase/functions/_shared/flags/evaluate.ts";
+import { compileRoutes } from "../../supabase/functions/_shared/routing/routes.ts";
 import { databaseTest } from "../support/database.ts";
+import { ingest, lost, message, status } from "../support/intake.ts";
 
 const NOW = "2026-11-21T12:00:00Z";
 const DAY = 86_400;
@@ -105,3 +109,149 @@ databaseTest("claim_outbound: a channel's flag holds that channel alone", async 
   await sql`update public.settings set value = 'false' where key = 'wa_send.enabled'`;
   assertEquals(await claim(sql, ["whatsapp", "sms"]), ["sms 1"]);
 });
+
+/** A message that a pigeon brought, from the bird with this ring. */
+const cooed = (ring: string, changes: Record<string, unknown> = {}) =>
+  message({
+    channel: "pigeon",
+    provider: "loft",
+    sender_id: "1",
+    identities: [{ kind: "ring", value: ring }],
+    ...changes,
+  });
+
+databaseTest("a new channel: stored, known by its own ids, apart from WhatsApp's people", async (sql) => {
+  // The same key, number, text of an id and provider's id as WhatsApp has.
+  const both = { key: "m:1:same:text", provider_id: "same" };
+  assertEquals(
+    await ingest(sql, message({ ...both, phone: "491" }), cooed("491", both), cooed("491", both)),
+    "ssd",
+  );
+  assertEquals(await ingest(sql, cooed("491", { body: "again" }), cooed("7", { name: "Paula" })), "ss");
+  const people = await sql`
+    select c.channel, i.kind, i.value, count(m.id)::int as messages, min(n.provider) as provider
+    from public.contacts c join public.contact_identities i on i.contact_id = c.id and i.channel = c.channel
+    join public.conversations v on v.contact_id = c.id and v.channel = c.channel
+    join public.senders n on n.channel = v.channel and n.id = v.number_id
+    join public.messages m on m.conversation_id = v.id and m.channel = v.channel
+    group by 1, 2, 3 order by 1, 2, 3`;
+  assertEquals(people.map((row) => Object.values(row)), [
+    ["pigeon", "ring", "491", 2, "loft"],
+    ["pigeon", "ring", "7", 1, "loft"],
+    ["whatsapp", "phone", "491", 1, "whatsapp"],
+  ]);
+  const events =
+    await sql`select provider, count(*)::int as n from public.webhook_events group by 1 order by 1`;
+  assertEquals(events.map(({ provider, n }) => [provider, n]), [["loft", 3], ["whatsapp", 1]]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest(
+  "a new channel: its first id says who it is, what comes with it may change hands",
+  async (sql) => {
+    const who = (
+      ring: string,
+      name: string,
+    ) => [{ kind: "ring", value: ring }, { kind: "username", value: name }];
+    await ingest(sql, cooed("", { identities: who("1", "grey") }));
+    await ingest(sql, cooed("", { identities: who("2", "grey") }));
+    await ingest(sql, cooed("", { identities: [{ kind: "ring", value: "3", previous: "1" }] }));
+    const rows = await sql`
+    select array_agg(i.kind || ' ' || i.value order by i.kind, i.value) as known
+    from public.contacts c join public.contact_identities i on i.contact_id = c.id and i.valid_to is null
+    group by c.id order by c.id`;
+    assertEquals(rows.map(({ known }) => known), [["ring 3"], ["ring 2", "username grey"]]);
+    const [{ n }] = await sql`select count(*)::int as n from public.contacts where merged_into is null`;
+    assertEquals(n, 2);
+  },
+);
+
+databaseTest("a new channel: a status finds the message of its own channel", async (sql) => {
+  await ingest(sql, message(), cooed("1"));
+  await sql`
+    insert into public.messages (channel, conversation_id, direction, provider_id, type, status)
+    select channel, id, 'out', 'same', 'text', 'accepted' from public.conversations`;
+  await ingest(sql, status("same", "read", { channel: "pigeon", provider: "loft" }));
+  const rows =
+    await sql`select channel, status from public.messages where direction = 'out' order by channel`;
+  assertEquals(rows.map(({ channel, status }) => [channel, status]), [["pigeon", "read"], [
+    "whatsapp",
+    "accepted",
+  ]]);
+});
+
+databaseTest(
+  "a new channel: waits for a route that names it, and WhatsApp's fallback does not take it",
+  async (sql) => {
+    await sql`select public.allow_host('*.example.com', 'forward')`;
+    await sql`select public.add_destination('loft', 'https://loft.example.com/')`;
+    await sql`select public.add_route('{loft}', '{"type": "default"}', 100, '{"name": "rest"}')`;
+    await ingest(sql, message(), cooed("1"));
+    const waiting = async (...channels: string[]) => {
+      const [{ claimed }] = await sql<{ claimed: WaitingConversation[] }[]>`
+      select public.claim_unrouted(1, 10, 10, ${channels}) as claimed`;
+      return claimed;
+    };
+    assertEquals((await waiting("pigeon")).map(({ channel }) => channel), ["pigeon"]);
+    assertEquals((await waiting("sms")).length, 0);
+    const decided = async () => {
+      const [{ config }] = await sql`select public.load_config(null) as config`;
+      const flags = prepareFlags(["wa", "pigeon"].map((name) => (
+        { key: `${name}_router.enabled`, value: "true", metadata: {}, version: 1 }
+      )));
+      const rules = { revision: 1, flags, routes: await compileRoutes(config.routes) };
+      return (await waiting("pigeon", "whatsapp")).map((conversation) => [
+        conversation.channel,
+        decide(conversation, rules, new Date(NOW)).decisions[0].route_name,
+      ]).sort();
+    };
+    assertEquals(await decided(), [["pigeon", null], ["whatsapp", "rest"]]);
+    const options = { name: "birds", channels: ["pigeon"] };
+    await sql`select public.add_route('{loft}', '{"type": "channel", "in": ["pigeon"]}', 100, ${
+      sql.json(options)
+    })`;
+    assertEquals(await decided(), [["pigeon", "birds"], ["whatsapp", "rest"]]);
+    await sql`select public.set_route(id, version, '{"channels": ["pigeon", "whatsapp"]}') from public.routes
+    where name = 'rest'`;
+    const history = await sql`select version, channels from public.route_history order by version`;
+    assertEquals(history.map(({ version, channels }) => [version, channels]), [
+      [1, ["whatsapp"]],
+      [2, ["pigeon", "whatsapp"]],
+    ]);
+  },
+);
+
+databaseTest(
+  "a new channel: what is sent on it is queued by its flag and claimed for it alone",
+  async (sql) => {
+    await ingest(sql, message({ phone: "491" }), cooed("1"));
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    const bird = {
+      channel: "pigeon",
+      identities: [{ kind: "ring", value: "1" }],
+      to: "1",
+      message: { type: "note" },
+    };
+    const send = async (item: object) => {
+      const [{ answers }] = await sql`select public.enqueue_outbound(${
+        sql.json([item] as never)
+      }) as answers`;
+      return answers[0].error ?? answers[0].status;
+    };
+    assertEquals(await send(bird), "feature_off");
+    await sql`insert into public.settings (key, value) values ('pigeon_send.enabled', 'true')`;
+    assertEquals(await send(bird), "queued");
+    assertEquals(await send({ ...bird, identities: [{ kind: "ring", value: "new" }] }), "queued");
+    assertEquals(await send({ ...bird, number_id: "2" }), "unknown_number");
+    assertEquals(await send({ phone: "491", to: "491", message: { type: "text" } }), "queued");
+    const claimed = async (...channels: string[]) => {
+      const [{ claim }] = await sql`select public.claim_outbound(10, 60, ${channels}) as claim`;
+      return claim.messages.map(({ channel, to }: Claimed) => `${channel} ${to}`);
+    };
+    assertEquals(await claimed("whatsapp"), ["whatsapp 491"]);
+    assertEquals(await claimed("pigeon"), ["pigeon 1", "pigeon 1"]);
+    const [{ thread_id }] = await sql`
+    update public.messages set thread_id = gen_random_uuid() where channel = 'pigeon' returning thread_id`;
+    assertEquals(typeof thread_id, "string");
+  },
+);

@@ -10,6 +10,7 @@ import type { RouteRow } from "../../supabase/functions/_shared/routing/routes.t
 export function message(changes: Partial<MessageFacts> = {}): MessageFacts {
   return {
     id: "01968f00-0000-7000-8000-000000000001",
+    channel: "whatsapp",
     type: "text",
     body: "hello",
     number_id: "106540352242922",

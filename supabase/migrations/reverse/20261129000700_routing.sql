@@ -5,8 +5,8 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function public.record_decisions(bigint, jsonb);
-drop function public.claim_unrouted(bigint, integer, integer);
-drop function private.unrouted(bigint, integer);
+drop function public.claim_unrouted(bigint, integer, integer, text[]);
+drop function private.unrouted(bigint, integer, text[]);
 drop function public.move_route(uuid, integer, uuid);
 drop function private.is_fallback(jsonb);
 drop function public.set_route(uuid, integer, jsonb);

@@ -13,6 +13,7 @@ const TYPES: { value: Type; label: string }[] = [
   { value: "not", label: "Not" },
   { value: "default", label: "What no other route takes" },
   { value: "text", label: "Text" },
+  { value: "channel", label: "Channel" },
   { value: "message_type", label: "Kind of message" },
   { value: "choice", label: "Chosen button or row" },
   { value: "link", label: "Came from a link" },
@@ -31,6 +32,7 @@ function fresh(type: Type): Condition {
     not: { of: fresh_text() },
     default: {},
     text: { match: "keywords", values: [], case_sensitive: false },
+    channel: { in: [] },
     message_type: { in: [] },
     choice: { ids: [] },
     link: { tags: [] },
@@ -115,6 +117,15 @@ function Fields({ value, onChange, label }: Omit<Props, "nested">) {
             onChange={({ currentTarget: { checked } }) => set({ case_sensitive: checked })}
           />
         </>
+      );
+    case "channel":
+      return (
+        <Words
+          label={`${label}: channels`}
+          data={["whatsapp", "sms", "email", "telegram"]}
+          value={value.in}
+          onChange={(channels) => set({ in: channels })}
+        />
       );
     case "message_type":
       return (

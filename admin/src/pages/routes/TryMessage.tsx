@@ -49,6 +49,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         await compileRoutes(rows, paused),
         {
           id: "",
+          channel: "whatsapp",
           type,
           body: text || undefined,
           link: facts,

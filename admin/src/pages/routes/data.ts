@@ -17,6 +17,8 @@ export interface Route {
   flag_key: string | null;
   sticky_minutes: number | null;
   active: boolean;
+  /** The channels whose messages it may take. */
+  channels: string[];
   version: number;
   updated_at: string;
   updated_by: string;

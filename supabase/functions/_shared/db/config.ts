@@ -33,6 +33,7 @@ const route = z.object({
   flag_key: z.string().nullish(),
   sticky_minutes: z.number().nullish(),
   active: z.boolean().optional(),
+  channels: z.array(z.string()).optional(),
 });
 
 const destination = z.object({ id: z.string(), name: z.string(), url: z.string(), state: z.string() });

@@ -11,8 +11,13 @@ import type { CompiledRoute } from "../routing/routes.ts";
 import type { LinkFacts, Referral } from "../routing/facts.ts";
 import type { Round } from "./pump.ts";
 
-/** The flag that routing stands under. */
+/** The flag that routing of WhatsApp, and forwarding, stand under. */
 export const ROUTER_FLAG = "wa_router.enabled";
+
+/** The flag that routing of a channel stands under. */
+export function routerFlag(channel: string): string {
+  return channel === "whatsapp" ? ROUTER_FLAG : `${channel}_router.enabled`;
+}
 
 /** Conversations of a round, and messages of each: what one call carries with ease. */
 const CONVERSATIONS = 200;
@@ -45,6 +50,7 @@ interface Waiting {
 /** A conversation as `claim_unrouted` gives it. */
 export interface WaitingConversation {
   id: string;
+  channel: string;
   number_id: string;
   contact_id: string;
   phone: string | null;
@@ -76,6 +82,8 @@ export interface DecidedConversation {
 export interface DeciderDeps {
   rpc: Rpc;
   rules(): Promise<Rules>;
+  /** Whose messages are decided about. @default {["whatsapp"]} */
+  channels?: readonly string[];
   killed(feature: string): boolean;
   now(): Date;
   /** Told how many messages were decided and how many deliveries that made. */
@@ -92,8 +100,8 @@ interface Recorded {
 /**
  * A round that decides about the conversations that wait longest.
  *
- * Failure policy: with the kill switch set or the flag off for everybody nothing is even claimed, so what waits keeps
- * its order and is routed once the flag is on. A contact for whom the flag is off is held back alone. So is a
+ * Failure policy: with a channel's kill switch set or its flag off for everybody nothing of it is even claimed, so what
+ * waits keeps its order and is routed once the flag is on; the other channels go on. A contact for whom the flag is off is held back alone. So is a
  * conversation whose decisions the database refuses.
  */
 export function createDecider(deps: DeciderDeps): () => Promise<Round> {
@@ -110,13 +118,16 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   });
 
   return async () => {
-    if (deps.killed(ROUTER_FLAG)) return { more: false };
+    const alive = (deps.channels ?? ["whatsapp"]).filter((channel) => !deps.killed(routerFlag(channel)));
+    if (alive.length === 0) return { more: false };
     const rules = await deps.rules();
-    if (!onForAnybody(rules.flags, ROUTER_FLAG)) return { more: false };
+    const channels = alive.filter((channel) => onForAnybody(rules.flags, routerFlag(channel)));
+    if (channels.length === 0) return { more: false };
     const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
       p_revision: rules.revision,
       p_conversations: CONVERSATIONS,
       p_each: MESSAGES_EACH,
+      p_channels: channels,
     });
     if (waiting.length === 0) return { more: false };
     const now = deps.now();
@@ -147,7 +158,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
     rules.onFlag?.(key, reason);
     return value;
   };
-  const held = !flagOn(ROUTER_FLAG, contact_id);
+  const held = !flagOn(routerFlag(conversation.channel), contact_id);
   if (held) {
     return { id: conversation.id, held, through_seq: null, sticky_route_id, sticky_until, decisions };
   }
@@ -158,6 +169,7 @@ export function decide(conversation: WaitingConversation, rules: Rules, now: Dat
   for (const message of conversation.messages) {
     const decision = match(rules.routes, {
       id: message.id,
+      channel: conversation.channel,
       type: message.type,
       number_id: conversation.number_id,
       contact,

@@ -29,6 +29,7 @@ async function rules(
 function waiting(texts: (string | null)[], changes: Partial<WaitingConversation> = {}): WaitingConversation {
   return {
     id: "c1",
+    channel: "whatsapp",
     number_id: "106540352242922",
     contact_id: "p1",
     phone: "16505551234",
@@ -275,6 +276,25 @@ Deno.test("createDecider(): with the kill switch or the flag off nothing is even
   }
 });
 
+Deno.test("createDecider(): a channel that is off, or killed, holds up no other", async () => {
+  const { routes } = await rules([REST]);
+  const flags = prepareFlags(["sms", "email", "wa"].map((name) => (
+    { key: `${name}_router.enabled`, value: String(name !== "wa"), metadata: {}, version: 1 }
+  )));
+  const { rpc, calls } = database([]);
+  const round = createDecider({
+    rpc,
+    rules: () => Promise.resolve({ revision: 7, flags, routes }),
+    channels: ["whatsapp", "sms", "email", "telegram"],
+    killed: (feature) => feature === "email_router.enabled",
+    now: () => NOW,
+    onDecided: () => {},
+    onError: () => {},
+  });
+  await round();
+  assertEquals((calls[0][1] as { p_channels: string[] }).p_channels, ["sms"]);
+});
+
 Deno.test("createDecider(): claims, decides, writes, tells; goes on while a claim comes back full", async () => {
   const by = await rules([REST]);
   const long = waiting(Array.from({ length: 20 }, () => "hi"));
@@ -301,7 +321,7 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
     { more: false },
   ]);
   assertEquals(calls.slice(0, 2), [
-    ["claim_unrouted", { p_revision: 7, p_conversations: 200, p_each: 20 }],
+    ["claim_unrouted", { p_revision: 7, p_conversations: 200, p_each: 20, p_channels: ["whatsapp"] }],
     ["record_decisions", { p_revision: 7, p_conversations: [decide(waiting(["hi"]), by, NOW)] }],
   ]);
   assertEquals(told, [[1, 1], [1, 1], [1, 1]]);

@@ -44,6 +44,8 @@ async function compileAt(condition: Condition, path: PropertyKey[]): Promise<Pre
       const test = await compileAt(condition.of, [...path, "of"]);
       return (m, at) => !test(m, at);
     }
+    case "channel":
+      return among(condition.in, (m) => m.channel);
     case "message_type":
       return among(condition.in, (m) => m.type);
     case "text":

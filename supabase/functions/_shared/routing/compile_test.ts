@@ -73,6 +73,9 @@ Deno.test("compile(): each type of condition", async () => {
     [{ type: "contacts", phones: ["+1 650 555 1235"], ids: [contact.id] }, {}, true],
     [{ type: "time", days: ["mon"], from: "11:00", to: "12:00", zone: "Europe/Berlin" }, {}, true],
     [{ type: "time", days: ["mon"], from: "10:00", to: "11:00", zone: "Europe/Berlin" }, {}, false],
+    [{ type: "channel", in: ["whatsapp", "sms"] }, {}, true],
+    [{ type: "channel", in: ["SMS"] }, { channel: "sms" }, true],
+    [{ type: "channel", in: ["sms"] }, {}, false],
     [{ type: "all", of: [text("prefix", "hel"), { type: "message_type", in: ["text"] }] }, {}, true],
     [{ type: "all", of: [text("prefix", "hel"), { type: "message_type", in: ["image"] }] }, {}, false],
     [{ type: "any", of: [text("prefix", "x"), { type: "message_type", in: ["text"] }] }, {}, true],
@@ -104,6 +107,7 @@ Deno.test("compile() refuses a wrong or too large regular expression and says wh
 
 const facts: fc.Arbitrary<MessageFacts> = fc.record({
   id: fc.uuid(),
+  channel: fc.constantFrom("whatsapp", "sms"),
   type: fc.constantFrom("text", "image", "interactive"),
   body: fc.oneof(fc.constantFrom("hello", "stop please", "12"), fc.string({ unit: "grapheme" })),
   choice: fc.constantFrom("yes", "no"),
@@ -115,7 +119,7 @@ const facts: fc.Arbitrary<MessageFacts> = fc.record({
   contact: fc.record({ id: fc.uuid(), phone: fc.constantFrom("16505551234", "4915112345678") }, {
     requiredKeys: ["id"],
   }),
-}, { requiredKeys: ["id", "type", "number_id", "contact"] });
+}, { requiredKeys: ["id", "channel", "type", "number_id", "contact"] });
 
 const leaf = fc.constantFrom<unknown>(
   { type: "any" },

@@ -28,6 +28,8 @@ export type Condition =
   | { type: "not"; of: Condition }
   /** Always, and as a route's whole condition: only after every other route. */
   | { type: "default" }
+  /** The channel that the message came over. It narrows what the route's own `channels` let in. */
+  | { type: "channel"; in: string[] }
   | { type: "message_type"; in: string[] }
   /** One of `values`; keywords are whole words in any script, regex is RE2 found anywhere. */
   | { type: "text"; match: TextMatch; values: string[]; case_sensitive: boolean }
@@ -134,6 +136,7 @@ const TYPES = [
   "number",
   "contacts",
   "time",
+  "channel",
 ];
 
 const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
@@ -141,6 +144,7 @@ const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("all"), of: children }),
   z.strictObject({ type: z.literal("not"), of: z.lazy(() => schema) }),
   z.strictObject({ type: z.literal("default") }),
+  z.strictObject({ type: z.literal("channel"), in: listOf(word.toLowerCase()) }),
   z.strictObject({ type: z.literal("message_type"), in: listOf(word) }),
   text,
   z.strictObject({ type: z.literal("choice"), ids: listOf(word) }),

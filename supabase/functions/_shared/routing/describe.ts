@@ -38,6 +38,8 @@ function phrase(condition: Condition): string {
       return `not ${joined([condition.of], "")}`;
     case "default":
       return "no other route";
+    case "channel":
+      return `channel is ${oneOf(condition.in)}`;
     case "message_type":
       return `type is ${oneOf(condition.in)}`;
     case "text": {

@@ -32,7 +32,9 @@ export interface ContactFacts {
  */
 export interface MessageFacts {
   readonly id: string;
-  /** WhatsApp's message type: text, image, button, interactive, … */
+  /** The channel that it came over: whatsapp, … */
+  readonly channel: string;
+  /** The message's type as its channel names it: text, image, button, interactive, … */
   readonly type: string;
   /** What a person wrote or chose, absent for media without a caption. */
   readonly body?: string;
@@ -42,9 +44,9 @@ export interface MessageFacts {
   /** Link token found in the body. */
   readonly token?: string;
   readonly link?: LinkFacts;
-  /** The business number's `phone_number_id`. */
+  /** The sender of ours that it was written to: for WhatsApp the business number's `phone_number_id`. */
   readonly number_id: string;
   readonly contact: ContactFacts;
-  /** ISO time at which the person sent it, by Meta's clock. */
+  /** ISO time at which the person sent it, by the provider's clock. */
   readonly at?: string;
 }

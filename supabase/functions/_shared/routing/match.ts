@@ -42,8 +42,8 @@ export interface Decision {
 export const MAX_FINDINGS = 50;
 
 /**
- * Decides which route takes a message: the first one, in the order of `compileRoutes`, that is active, whose flag is
- * on for the contact, that has a destination and whose condition holds. A message goes to one route; a route of mode
+ * Decides which route takes a message: the first one, in the order of `compileRoutes`, that is active, is for the
+ * message's channel, whose flag is on for the contact, that has a destination and whose condition holds. A message goes to one route; a route of mode
  * `all` fans out to its destinations.
  *
  * A conversation that is sticky goes to its route without asking the condition, as long as that route could take a
@@ -70,6 +70,7 @@ export function match(
   /** Why a route cannot take any message now; undefined when it can. */
   const closed = (route: CompiledRoute): string | undefined => {
     if (!route.active) return "inactive";
+    if (!route.channels.includes(message.channel)) return `not for ${message.channel}`;
     if (!flagOn(route)) return `flag off: ${route.flagKey}`;
     if (route.destinationIds.length === 0) return "no destination";
     if (route.test === undefined) return `invalid condition: ${route.description}`;

@@ -45,6 +45,31 @@ Deno.test("match(): who takes it and why", async () => {
       ],
     },
     {
+      name: "another channel's message goes to the routes that name the channel, their flags alone asked",
+      rows: [
+        route({ id: "a", flag_key: "chats" }),
+        route({ id: "b", channels: ["whatsapp", "sms"] }),
+      ],
+      facts: { channel: "sms" },
+      context: {
+        flagOn: (key) => {
+          throw new Error(`${key} was asked`);
+        },
+      },
+      routeId: "b",
+      reason: "matched",
+      whys: ["a false not for sms", "b true condition: any message"],
+    },
+    {
+      name: "a conversation does not stay with a route that is not for its channel any more",
+      rows: [route({ id: "a" })],
+      facts: { channel: "sms" },
+      context: { sticky: { routeId: "a", until: later } },
+      routeId: null,
+      reason: "no_match",
+      whys: ["a false not for sms"],
+    },
+    {
       name: "none matches",
       rows: [route({ id: "a", condition: never })],
       routeId: null,

@@ -7,6 +7,9 @@ import { compile, type Predicate } from "./compile.ts";
 import { ConditionError, parseCondition } from "./condition.ts";
 import { describe, shortened } from "./describe.ts";
 
+/** A route takes what comes over other channels only where it names them: a fallback gets no mail by surprise. */
+const WHATSAPP_ALONE: readonly string[] = ["whatsapp"];
+
 /** A route as the configuration holds it. */
 export interface RouteRow {
   /** uuid v7, so ids sort by creation. */
@@ -21,6 +24,8 @@ export interface RouteRow {
   readonly sticky_minutes?: number | null;
   /** @default {true} */
   readonly active?: boolean;
+  /** The channels whose messages it may take. @default {["whatsapp"]} */
+  readonly channels?: readonly string[];
 }
 
 /** A route that `match` can ask. */
@@ -32,6 +37,8 @@ export interface CompiledRoute {
   readonly destinationIds: readonly string[];
   readonly flagKey?: string;
   readonly stickyMinutes?: number;
+  /** The channels whose messages it may take. */
+  readonly channels: readonly string[];
   /** Whether the whole condition is `default`. */
   readonly isDefault: boolean;
   /** The condition in words, or what is wrong with it. */
@@ -73,6 +80,7 @@ async function compileRoute(row: RouteRow, paused: ReadonlySet<string>): Promise
     name: row.name,
     active: row.active ?? true,
     destinationIds: row.mode === "first" ? first : all,
+    channels: row.channels ?? WHATSAPP_ALONE,
     ...(row.flag_key ? { flagKey: row.flag_key } : {}),
     ...(row.sticky_minutes ? { stickyMinutes: row.sticky_minutes } : {}),
   };
