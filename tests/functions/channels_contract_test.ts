@@ -87,9 +87,10 @@ edgeTest(
     await using service = startService();
     service.answers(withReplies({ say: "Polly is here" }, { type: "text", text: { body: "Meta's shape" } }));
     await addDestination(sql, "perch", service);
-    await addRoute(sql, ["perch"]);
     await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
-    await set({ "parrot_send.enabled": "true" });
+    // A route takes another channel's messages only where it names the channel.
+    await addRoute(sql, ["perch"], { type: "any" }, { channels: ["parrot"], priority: 1 });
+    await set({ "parrot_router.enabled": "true", "parrot_send.enabled": "true" });
 
     const channel = parrot("parrot");
     const pipeline = composePipeline(createRegistry([channel]));

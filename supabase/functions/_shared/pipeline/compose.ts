@@ -70,6 +70,7 @@ export function composePipeline(channels: Registry): Pipeline {
       log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
     },
     onError: (message, error) => log.warn(message, { error }),
+    routed: channels.all.map(({ name }) => name),
     ...throughChannels(channels, {
       killed,
       onForAnybody: isOnForAnybody,

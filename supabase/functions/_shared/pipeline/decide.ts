@@ -82,8 +82,8 @@ export interface DecidedConversation {
 export interface DeciderDeps {
   rpc: Rpc;
   rules(): Promise<Rules>;
-  /** Whose messages are decided about. @default {["whatsapp"]} */
-  channels?: readonly string[];
+  /** Names of the channels whose messages are decided about. */
+  routed: readonly string[];
   killed(feature: string): boolean;
   now(): Date;
   /** Told how many messages were decided and how many deliveries that made. */
@@ -118,7 +118,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   });
 
   return async () => {
-    const alive = (deps.channels ?? ["whatsapp"]).filter((channel) => !deps.killed(routerFlag(channel)));
+    const alive = deps.routed.filter((channel) => !deps.killed(routerFlag(channel)));
     if (alive.length === 0) return { more: false };
     const rules = await deps.rules();
     const channels = alive.filter((channel) => onForAnybody(rules.flags, routerFlag(channel)));

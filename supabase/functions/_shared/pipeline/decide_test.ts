@@ -265,6 +265,7 @@ Deno.test("createDecider(): with the kill switch or the flag off nothing is even
   for (const [killed, flags] of [[true, on.flags], [false, off], [false, new Map()]] as const) {
     const { rpc, calls } = database([waiting(["hi"])]);
     const round = createDecider({
+      routed: ["whatsapp"],
       rpc,
       rules: () => Promise.resolve({ ...on, flags }),
       killed: (feature) => killed && feature === ROUTER_FLAG,
@@ -285,7 +286,7 @@ Deno.test("createDecider(): a channel that is off, or killed, holds up no other"
   const round = createDecider({
     rpc,
     rules: () => Promise.resolve({ revision: 7, flags, routes }),
-    channels: ["whatsapp", "sms", "email", "telegram"],
+    routed: ["whatsapp", "sms", "email", "telegram"],
     killed: (feature) => feature === "email_router.enabled",
     now: () => NOW,
     onDecided: () => {},
@@ -305,6 +306,7 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
   );
   const told: number[][] = [];
   const round = createDecider({
+    routed: ["whatsapp"],
     rpc,
     rules: () => Promise.resolve(by),
     killed: () => false,
@@ -342,6 +344,7 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
   };
   const told: unknown[] = [];
   const deps = {
+    routed: ["whatsapp"],
     rpc,
     rules: () => Promise.resolve(by),
     killed: () => false,

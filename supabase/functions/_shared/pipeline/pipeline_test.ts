@@ -19,6 +19,7 @@ async function controlled() {
     killed: () => false,
     enabled: () => Promise.resolve(true),
     channels: () => Promise.resolve(["whatsapp"]),
+    routed: ["whatsapp"],
     rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
     world: () =>
       Promise.resolve({
