@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 
 /** The tiers, in the order in which a run of all of them begins: what takes long first. */
 export const TIERS = [
-  /** Kills, drills, deployments. */
+  /** Kills, drills, deployments, whole days in simulation. */
   "slow",
   /** Chromium, and a whole stack for each file. */
   "browser",
