@@ -83,7 +83,7 @@ function jobOptions({ seed, cases, filter }: Options, cluster: TestCluster | und
     env: {
       [SEED_VARIABLE]: String(seed),
       [CASES_VARIABLE]: cases,
-      ...(cluster ? { [CLUSTER_VARIABLE]: cluster.template } : {}),
+      ...(cluster ? { [CLUSTER_VARIABLE]: cluster.template, TMPDIR: cluster.temporary } : {}),
     },
   };
 }

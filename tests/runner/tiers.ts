@@ -48,34 +48,29 @@ export function tierOf(path: string): Tier {
 /**
  * The files that somebody asks for.
  * @param files All test files.
- * @param wanted Paths of files or folders; names of tiers; and subjects, which are parts of names, in the tiers that are
- *   named where any are. None stands for everything.
+ * @param wanted Names of tiers, which narrow the rest; paths of files or folders; and subjects, which are parts of
+ *   names. None stands for everything.
  * @throws TypeError for one that names nothing.
  */
 export function select(files: readonly string[], wanted: readonly string[]): string[] {
-  if (wanted.length === 0) return [...files];
   const tiers = wanted.filter((word) => (TIERS as readonly string[]).includes(word));
-  const found = new Set<string>(), subjects: string[] = [];
-  for (const word of wanted.filter((word) => !tiers.includes(word))) {
-    const path = word.replace(/^\.\//, "").replace(/\/+$/, "");
-    const named = files.filter((file) => file === path || file.startsWith(`${path}/`));
-    if (named.length === 0) subjects.push(path);
-    for (const file of named) found.add(file);
-  }
+  const words = wanted.filter((word) => !tiers.includes(word));
   const within = files.filter((file) => tiers.length === 0 || tiers.includes(tierOf(file)));
-  for (const subject of subjects) {
-    const named = within.filter((file) => file.includes(subject));
-    if (named.length === 0) {
-      throw new TypeError(
-        `No test file is named by ${subject}. Give a tier (${
-          TIERS.join(", ")
-        }), a path, or a part of a name.`,
-      );
-    }
-    for (const file of named) found.add(file);
-  }
-  if (tiers.length > 0 && subjects.length === 0) { for (const file of within) found.add(file); }
-  return files.filter((file) => found.has(file));
+  if (words.length === 0) return within;
+  const found = new Set(words.flatMap((word) => named(within, word, tiers)));
+  return within.filter((file) => found.has(file));
+}
+
+/** The files at a path, or, where there are none, those with it in their names. */
+function named(files: readonly string[], word: string, tiers: readonly string[]): string[] {
+  const path = word.replace(/^\.\//, "").replace(/\/+$/, "");
+  const there = files.filter((file) => file === path || file.startsWith(`${path}/`));
+  const found = there.length > 0 ? there : files.filter((file) => file.includes(path));
+  if (found.length > 0) return found;
+  throw new TypeError(
+    `No test file${tiers.length > 0 ? ` of ${tiers.join(", ")}` : ""} is named by ${word}. ` +
+      `Give a tier (${TIERS.join(", ")}), a path, or a part of a name.`,
+  );
 }
 
 /** Jobs for these files: a folder of unit tests is one, each other file one by itself; by tier, shuffled within it. */

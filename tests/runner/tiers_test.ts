@@ -39,14 +39,16 @@ Deno.test("select(): tiers, paths, folders and subjects, together and alone; not
     [["links"], [2, 3, 4, 7]],
     [["database", "links"], [4]],
     [["tests/database/", "near"], [0, 4, 5]],
-    [["slow", "cli/near_test.ts"], [0, 6]],
-    [["database", "counts", "./cli"], [0, 1, 4]],
+    [["slow", "tests/slow/chaos_test.ts"], [6]],
+    [["unit", "./cli"], [0, 1]],
+    [["unit", "database", "counts", "./cli"], [0, 1, 4]],
   ];
   for (const [wanted, found] of cases) {
     assertEquals(select(FILES, wanted), found.map((i) => FILES[i]), wanted.join(" "));
   }
   assertThrows(() => select(FILES, ["nonsense"]), TypeError, "nonsense");
   assertThrows(() => select(FILES, ["database", "chaos"]), TypeError, "chaos");
+  assertThrows(() => select(FILES, ["database", "cli/near_test.ts"]), TypeError, "of database");
 });
 
 Deno.test("jobsFor(): every file once; unit tests by their folder, the others alone; long tiers first", () => {

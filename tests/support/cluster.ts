@@ -1,18 +1,21 @@
 /**
  * The Postgres that tests run on: embedded, with a migrated database to copy from, and nothing safe on disk.
  *
- * One cluster is kept between runs in `.gatelink-test/`, so that a run begins in half a second. Its template is named by
- * a hash of what makes it, and is made anew when that has changed. The folder belongs to one run at a time: a run beside
- * it gets a cluster of its own in a temporary folder, which goes with it.
+ * What takes long is kept in `.gatelink-test/`: a stopped cluster with that database, named by a hash of what it is made
+ * from. A run works on a copy, so that runs beside each other share nothing and a killed one breaks nothing. The copy is
+ * in memory where the system has room for it: there a database is made in 20 ms, on a disk in 300.
  */
 import { createHash } from "node:crypto";
+import { statfsSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import postgres, { type Sql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { listMigrations, migrate } from "../../local/migrate.ts";
-import { dirname, join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../local/paths.ts";
 import { type Postgres, startPostgres } from "../../local/postgres.ts";
+import { runAs } from "../../local/postgres_binaries.ts";
 import { stopLeftover } from "../../local/postgres_server.ts";
-import { StackError } from "../../local/stack_error.ts";
 
 /** Variable that tells a test process where the run's template is: the cluster's address, with the template's name. */
 export const CLUSTER_VARIABLE = "TEST_POSTGRES_URL";
@@ -20,6 +23,8 @@ export const CLUSTER_VARIABLE = "TEST_POSTGRES_URL";
 export interface TestCluster extends Postgres {
   /** Address of the database with all migrations applied, that test databases begin as a copy of. */
   template: string;
+  /** A folder for what tests write, where the cluster is, that goes with it. */
+  temporary: string;
   /** Stops it at once, for whoever can wait for nothing any more. */
   abandon(): void;
 }
@@ -27,15 +32,106 @@ export interface TestCluster extends Postgres {
 /** The folder that is kept. */
 const KEPT = join(ROOT, ".gatelink-test");
 const TEMPORARY = "gatelink-test-cluster-";
+const TEMPLATE = "gatelink_template";
+/** Where Linux has a file system in memory. What a whole run writes has to fit, and the tests beside it. */
+const MEMORY = "/dev/shm", ROOM = 4 * 2 ** 30;
 
-/** Starts the kept cluster, or one of this run's own while another run has that. */
+const OPTIONS = { password: "password of the tests", durable: false };
+
+/** Starts a cluster of this run's own. */
 export async function startTestCluster(): Promise<TestCluster> {
+  const parent = temporaryParent();
+  await sweep(parent);
+  const folder = await Deno.makeTempDir({ dir: parent, prefix: TEMPORARY });
+  const lock = (await tryLock(folder))!;
+  // The server may run as another user (when the tests run as root).
+  await Deno.chmod(folder, 0o755);
+  const dataDir = join(folder, "postgres"), temporary = join(folder, "tmp");
+  await Deno.mkdir(temporary);
+  await Deno.chmod(temporary, 0o1777);
+  await copyOfKept(dataDir);
+  const server = await startPostgres({ ...OPTIONS, dataDir });
+  return {
+    ...server,
+    template: onDatabase(server.url, TEMPLATE),
+    temporary,
+    async stop() {
+      await server.stop();
+      await Deno.remove(folder, { recursive: true });
+      lock.close();
+    },
+    abandon() {
+      Deno.kill(server.pid(), "SIGQUIT");
+      try {
+        Deno.removeSync(folder, { recursive: true });
+      } catch {
+        // The server is still writing; a later run sweeps it away.
+      }
+    },
+  };
+}
+
+/** The folder for temporary clusters. */
+function temporaryParent(): string {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY);
+    if (Math.min(bavail * bsize, Deno.systemMemoryInfo().available / 2) >= ROOM) return MEMORY;
+  } catch {
+    // There is none here.
+  }
+  return tmpdir();
+}
+
+/** Puts a copy of the kept cluster there, which is made if it is not there or if what it is made from has changed. */
+async function copyOfKept(dataDir: string): Promise<void> {
   await Deno.mkdir(KEPT, { recursive: true });
-  const lock = await tryLock(KEPT);
-  if (lock) return await startIn(KEPT, lock, { kept: true });
-  await sweep();
-  const folder = await Deno.makeTempDir({ prefix: TEMPORARY });
-  return await startIn(folder, (await tryLock(folder))!, { kept: false });
+  await Deno.chmod(KEPT, 0o755);
+  using lock = await Deno.open(join(KEPT, "lock"), { create: true, write: true });
+  await lock.lock(true);
+  const name = `postgres-${await templateHash()}`;
+  const kept = join(KEPT, name);
+  const there = Array.from(Deno.readDirSync(KEPT), ({ name }) => name);
+  if (!there.includes(name)) {
+    for (const other of there.filter((name) => name.startsWith("postgres"))) {
+      await stopLeftover(join(KEPT, other));
+      await Deno.remove(join(KEPT, other), { recursive: true });
+    }
+    await makeTemplate(join(KEPT, "postgres"));
+    // Under its name once it is whole: a run may end on the way.
+    await Deno.rename(join(KEPT, "postgres"), kept);
+  }
+  await cp(kept, dataDir, { recursive: true });
+  await giveTo(dataDir, runAs([dataDir]).user);
+}
+
+/** Makes a cluster with the template, and stops it. */
+async function makeTemplate(dataDir: string): Promise<void> {
+  const server = await startPostgres({ ...OPTIONS, dataDir });
+  try {
+    const admin = connect(server.url);
+    await admin.unsafe(`create database ${TEMPLATE}`).finally(() => admin.end());
+    const sql = connect(onDatabase(server.url, TEMPLATE));
+    try {
+      await bootstrap(sql);
+      await migrate(sql);
+    } finally {
+      await sql.end();
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Postgres insists that its files belong to the user that it runs as, and to nobody else. */
+async function giveTo(path: string, user: { uid: number; gid: number } | undefined): Promise<void> {
+  await Deno.chmod(path, 0o700);
+  if (!user) return;
+  const give = (path: string) => {
+    Deno.chownSync(path, user.uid, user.gid);
+    if (!Deno.lstatSync(path).isDirectory) return;
+    for (const { name } of Deno.readDirSync(path)) give(join(path, name));
+  };
+  give(path);
 }
 
 /** The lock of a folder, or undefined while somebody else has it. @throws when it is not there and shall not be made */
@@ -43,75 +139,6 @@ async function tryLock(folder: string, { create = true } = {}): Promise<Deno.FsF
   const lock = await Deno.open(join(folder, "lock"), { create, write: true });
   if (await lock.tryLock(true)) return lock;
   lock.close();
-}
-
-async function startIn(folder: string, lock: Deno.FsFile, { kept }: { kept: boolean }): Promise<TestCluster> {
-  // The server may run as another user (when the tests run as root).
-  await Deno.chmod(folder, 0o755);
-  const dataDir = join(folder, "postgres");
-  const remove = () => Deno.remove(dataDir, { recursive: true });
-  const start = () => startPostgres({ dataDir, password: "password of the tests", durable: false });
-  let server: Postgres;
-  try {
-    server = await start();
-  } catch (error) {
-    // What is not safe on disk may be broken after a power cut; and another version of Postgres cannot read it.
-    if (!kept || !(error instanceof StackError)) throw error;
-    await remove();
-    server = await start();
-  }
-  const release = async () => {
-    await server.stop();
-    if (!kept) await Deno.remove(folder, { recursive: true });
-    lock.close();
-  };
-  try {
-    return {
-      ...server,
-      template: await templateOn(server.url),
-      stop: release,
-      abandon() {
-        Deno.kill(server.pid(), kept ? "SIGINT" : "SIGQUIT");
-        if (kept) return;
-        try {
-          Deno.removeSync(folder, { recursive: true });
-        } catch {
-          // The server is still writing; a later run sweeps it away.
-        }
-      },
-    };
-  } catch (error) {
-    await release();
-    throw error;
-  }
-}
-
-/** Address of the template on this cluster, which is made if it is not there. What earlier runs left is removed. */
-async function templateOn(url: string): Promise<string> {
-  const name = `gatelink_${await templateHash()}`;
-  const admin = connect(url);
-  try {
-    const left = await admin<{ name: string }[]>`
-      select datname as name from pg_database
-      where datname ~ '^(test|gatelink)_' and datname <> ${name}`;
-    for (const { name } of left) await admin.unsafe(`drop database ${name} with (force)`);
-    const made = await admin`select from pg_database where datname = ${name}`;
-    if (made.length === 0) {
-      // Under its name once it is whole: a run may end on the way.
-      await admin.unsafe("create database gatelink_new");
-      const sql = connect(onDatabase(url, "gatelink_new"));
-      try {
-        await bootstrap(sql);
-        await migrate(sql);
-      } finally {
-        await sql.end();
-      }
-      await admin.unsafe(`alter database gatelink_new rename to ${name}`);
-    }
-    return onDatabase(url, name);
-  } finally {
-    await admin.end();
-  }
 }
 
 /** Of everything that the template is made from. */
@@ -126,13 +153,10 @@ async function templateHash(): Promise<string> {
 }
 
 /** Ends and removes the temporary clusters of runs that were killed: those whose lock nobody holds any more. */
-async function sweep(): Promise<void> {
-  const probe = await Deno.makeTempDir({ prefix: TEMPORARY });
-  await Deno.remove(probe);
-  const temp = dirname(probe);
-  for await (const { name } of Deno.readDir(temp)) {
+async function sweep(parent: string): Promise<void> {
+  for await (const { name } of Deno.readDir(parent)) {
     if (!name.startsWith(TEMPORARY)) continue;
-    const folder = join(temp, name);
+    const folder = join(parent, name);
     try {
       const made = (await Deno.stat(folder)).birthtime?.getTime() ?? 0;
       // A younger one may not have come to lock it yet.

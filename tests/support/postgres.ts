@@ -43,7 +43,8 @@ export const clusterUrl: string = onDatabase(templateUrl, "postgres");
 export async function testDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const template = options.empty ? "template0" : new URL(templateUrl).pathname.slice(1);
-  await administer(`create database ${name} template ${template}`);
+  // Faster than through the log where nothing has to be safe on disk.
+  await administer(`create database ${name} template ${template} strategy file_copy`);
   const url = onDatabase(clusterUrl, name);
   const sql = connect(url, 10);
   return {
