@@ -31,7 +31,7 @@ function testFiles(): string[] {
 
 /** Whether a test file has a property: the slow tier is where those of all tiers have every case. */
 function hasProperty(file: string): boolean {
-  return /\bholds\(/.test(Deno.readTextFileSync(`${ROOT}/${file}`));
+  return /\b(holds|casesOf)\(/.test(Deno.readTextFileSync(`${ROOT}/${file}`));
 }
 
 /** Tiers whose tests need a database; those that show the panel. */

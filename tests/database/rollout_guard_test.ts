@@ -15,6 +15,7 @@ import { EDGES_MS } from "../../supabase/functions/_shared/rollouts/latency.ts";
 import { spanOf, type SpanRow } from "../../supabase/functions/_shared/rollouts/replay.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
+import { casesOf } from "../support/property.ts";
 import { LATE_MS, SLOW_MS, writeMinutes } from "../support/rollouts.ts";
 import { minutesOfDay, type Traffic, xorshift } from "../support/rollout_traffic.ts";
 
@@ -192,14 +193,15 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
 
 databaseTest("guard_take() on SQL: a sample of the simulated days ends as in TypeScript", async (sql) => {
   const random = xorshift(12);
+  const runs = casesOf(10, 3);
   const kinds: [rolledBack: (n: number) => boolean, Traffic][] = [
     [(n) => n === 0, { on: { perMinute: 10, failing: 0.005 }, off: { perMinute: 30, failing: 0.005 } }],
-    [(n) => n === 10, { on: { perMinute: 10, failing: 0.2 }, off: { perMinute: 30, failing: 0.005 } }],
+    [(n) => n === runs, { on: { perMinute: 10, failing: 0.2 }, off: { perMinute: 30, failing: 0.005 } }],
     [(n) => n === 0, { on: { perMinute: 10, failing: 0.05 }, off: { perMinute: 30, failing: 0.05 } }],
   ];
   for (const [i, [expected, traffic]] of kinds.entries()) {
     let rolledBack = 0;
-    for (let run = 0; run < 10; run++) {
+    for (let run = 0; run < runs; run++) {
       const flag = `${i}.${run}`;
       const day = [...minutesOfDay(random, traffic, 720)];
       await writeMinutes(sql, flag, day);

@@ -114,13 +114,13 @@ const QUERIES: Record<string, string> = {
 
 /** Reads the schemas public and private, and what else a migration may leave behind. */
 export async function readCatalog(sql: Sql): Promise<Catalog> {
-  const catalog = new Map<string, string>();
-  for (const [kind, query] of Object.entries(QUERIES)) {
-    for (const { name, definition } of await sql.unsafe(`${query} order by 1`)) {
-      catalog.set(`${kind} ${name}`, definition);
-    }
-  }
-  return catalog;
+  const kinds = await Promise.all(
+    Object.entries(QUERIES).map(async ([kind, query]) => {
+      const rows = await sql.unsafe(`${query} order by 1`);
+      return rows.map(({ name, definition }): [string, string] => [`${kind} ${name}`, definition]);
+    }),
+  );
+  return new Map(kinds.flat());
 }
 
 /** What has to be said of `actual` to someone who expects `expected`: one line an object, nothing when they are the same. */

@@ -6,7 +6,7 @@ export const SEED_VARIABLE = "TEST_SEED";
 /** Variable that asks for every case of every property when it is `all`; tests/run.ts sets it. */
 export const CASES_VARIABLE = "TEST_CASES";
 
-/** So many cases a property has at least, however little time there is. */
+/** So many cases a property has at least. */
 const FEWEST = 20;
 
 /**
@@ -27,12 +27,21 @@ export function holds<Ts>(
   { cases = 100, ...others }: Options<Ts> = {},
 ): void | Promise<void> {
   const seed = Number(Deno.env.get(SEED_VARIABLE) ?? NaN);
-  const all = Deno.env.get(CASES_VARIABLE) === "all";
   return fc.assert(property, {
     ...others,
     ...(Number.isInteger(seed) ? { seed } : {}),
-    numRuns: all ? cases : Math.min(cases, Math.max(FEWEST, Math.ceil(cases / 10))),
+    numRuns: casesOf(cases),
   });
+}
+
+/**
+ * How many cases this run has time for.
+ * @param cases How many in a run of everything or of `test:slow`; a quick run takes a tenth.
+ * @param fewest How many at least, however little time there is.
+ */
+export function casesOf(cases: number, fewest: number = FEWEST): number {
+  if (Deno.env.get(CASES_VARIABLE) === "all") return cases;
+  return Math.min(cases, Math.max(fewest, Math.ceil(cases / 10)));
 }
 
 /** As fast-check's, but for those that are decided here. */
