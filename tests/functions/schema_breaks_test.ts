@@ -145,7 +145,12 @@ edgeTest(
     await edge.hook(message("wamid.before"));
     try {
       for (const [name, request] of Object.entries(REQUESTS)) {
-        const well = await request(edge);
+        const well = await until(`${name} serves`, async () => {
+          const answer = await request(edge);
+          if (answer.body.code !== "schema_too_new") return answer;
+          // Work behind an earlier answer was refused after that was mended: so long it is remembered.
+          advance(5001);
+        });
         assert(well.status < 300 || well.body.code === "window_closed", `${name}: ${JSON.stringify(well)}`);
         await breaks(sql);
         // The copy of the configuration that was read a moment ago may still be used.

@@ -34,7 +34,7 @@ const KEPT = join(ROOT, ".gatelink-test");
 const TEMPORARY = "gatelink-test-cluster-";
 const TEMPLATE = "gatelink_template";
 /** Where Linux has a file system in memory. What a whole run writes has to fit, and the tests beside it. */
-const MEMORY = "/dev/shm", ROOM = 4 * 2 ** 30;
+const MEMORY = "/dev/shm", ROOM = 2 * 2 ** 30;
 
 const OPTIONS = { password: "password of the tests", durable: false };
 
