@@ -6,6 +6,8 @@ interface DbError {
   message?: string;
   detail?: string | null;
   hint?: string | null;
+  /** ERROR ends a statement, FATAL the connection or the attempt to get one. */
+  severity?: string;
 }
 
 /**
@@ -61,12 +63,15 @@ function statusOf(code: string): number {
 /** Those that lite answers as PostgREST does. */
 const KNOWN_TO_LITE = /^(PGRST|PT|42|22|21|23502$|23503$|23505$|25006$)/;
 
-/** Whether the database was away: no connection, or it is starting or stopping. Repeating it later may help. */
+/**
+ * Whether the database was away: no connection, or none given (every FATAL error ends one), or it is starting or stopping.
+ * Repeating it later may help.
+ */
 export function isOutage(error: unknown): boolean {
-  const code = (error as DbError)?.code;
-  return typeof code === "string" &&
-    /^(08...|57P0[123]|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|NOTFOUND|HOSTUNREACH))$/
-      .test(code);
+  const { code, severity } = (error ?? {}) as Partial<DbError>;
+  return severity === "FATAL" || typeof code === "string" &&
+      /^(08...|57P0[123]|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|NOTFOUND|HOSTUNREACH))$/
+        .test(code);
 }
 
 /** Marks an answer for local/data_api.ts: the database was not to be reached. */
