@@ -333,12 +333,16 @@ declare
   v_others private.inbound_update[];
   v_contacts uuid[];
   v_outcomes text;
+  v_stored bigint;
+  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  v_plain boolean;
 begin
   perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
-  into v_all
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
+  into v_all, v_plain
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
@@ -364,23 +368,30 @@ begin
   ), new_ones as (
     select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
   )
-  select array_agg(u order by u.ord) filter (where n.ord is not null),
-    string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
-  into v_new, v_outcomes
-  from unnest(v_all) u left join new_ones n on n.ord = u.ord;
+  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
+  into v_outcomes, v_stored
+  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
 
   perform public.add_counts(jsonb_build_array(
     jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
-  if v_new is null then
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
+  if v_stored = 0 then
     return jsonb_build_object('outcomes', v_outcomes);
   end if;
 
-  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
-  into v_messages, v_others
-  from unnest(v_new) u;
+  v_new := v_all;
+  if v_stored < cardinality(v_all) then
+    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
+  end if;
+  if v_plain then
+    v_messages := v_new;
+  else
+    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
+    into v_messages, v_others
+    from unnest(v_new) u;
+  end if;
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
@@ -399,7 +410,9 @@ begin
   if v_others is not null then
     perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
   end if;
-  perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  if not v_plain then
+    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
