@@ -1702,6 +1702,8 @@ create table private.delivery_lanes (
   destination_id uuid not null,
   -- The conversation.
   conversation_id uuid not null,
+  -- That of the conversation: a channel that is switched off is not claimed.
+  channel text default 'whatsapp'::text not null,
   -- When its first open delivery may be tried; while leased, when the lease ends; null when empty.
   due_at timestamp with time zone,
   -- Fencing token of the current lease: a result that carries another one comes too late.
@@ -2121,18 +2123,18 @@ begin
 end $function$;
 grant execute on function public.claim_click(p_token text, p_fingerprints text[]) to service_role;
 
--- Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers
--- {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations
--- with their secrets, and when the next lane is due. Honours pause, circuit and rate.
-CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb)
+-- Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under
+-- way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message,
+-- the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.
+CREATE OR REPLACE FUNCTION public.claim_deliveries(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $function$;
-grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb) to service_role;
+grant execute on function public.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
 -- Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.claim_notifications(p_limit integer DEFAULT 20, p_lease_seconds integer DEFAULT 60)
@@ -2657,12 +2659,16 @@ declare
   v_others private.inbound_update[];
   v_contacts uuid[];
   v_outcomes text;
+  v_stored bigint;
+  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  v_plain boolean;
 begin
   perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord)
-  into v_all
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
+  into v_all, v_plain
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
@@ -2688,23 +2694,30 @@ begin
   ), new_ones as (
     select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
   )
-  select array_agg(u order by u.ord) filter (where n.ord is not null),
-    string_agg(case when n.ord is not null then 's' else 'd' end, '' order by u.ord)
-  into v_new, v_outcomes
-  from unnest(v_all) u left join new_ones n on n.ord = u.ord;
+  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
+  into v_outcomes, v_stored
+  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
 
   perform public.add_counts(jsonb_build_array(
     jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', coalesce(cardinality(v_new), 0)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - coalesce(cardinality(v_new), 0))));
-  if v_new is null then
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
+  if v_stored = 0 then
     return jsonb_build_object('outcomes', v_outcomes);
   end if;
 
-  select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-    array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
-  into v_messages, v_others
-  from unnest(v_new) u;
+  v_new := v_all;
+  if v_stored < cardinality(v_all) then
+    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
+  end if;
+  if v_plain then
+    v_messages := v_new;
+  else
+    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
+    into v_messages, v_others
+    from unnest(v_new) u;
+  end if;
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
@@ -2723,7 +2736,9 @@ begin
   if v_others is not null then
     perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
   end if;
-  perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  if not v_plain then
+    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
@@ -3288,9 +3303,10 @@ begin
     order by m.seq
     returning destination_id, conversation_id
   ), lanes as (
-    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
-    select distinct destination_id, conversation_id, now() from created
-    order by destination_id, conversation_id
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
+    select distinct created.destination_id, c.id, c.channel, now()
+    from created join public.conversations c on c.id = created.conversation_id
+    order by created.destination_id, c.id
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
   )
   select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;
@@ -4996,7 +5012,7 @@ $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text) to service_role;
 
 -- claim_deliveries with the time given.
-CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -5009,11 +5025,10 @@ declare
   v_left integer := p_limit;
   v_busy integer;
 begin
-
   for v_destination in
     select * from public.destinations d
     where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
-      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
+      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now and l.channel = any (p_channels))
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
@@ -5027,7 +5042,7 @@ begin
     end if;
     -- Half of the places that the others leave: however many hang, the next one still finds some.
     v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
-    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_now);
+    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_channels, p_now);
     if jsonb_array_length(v_claimed) > 0 then
       if v_destination.circuit_open_until is not null then
         -- The probe keeps everybody else out until it is settled or its lease ends.
@@ -5054,15 +5069,16 @@ begin
       select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
         then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
       from private.delivery_lanes l
-      where l.destination_id = d.id and l.due_at is not null
+      where l.destination_id = d.id and l.due_at is not null and l.channel = any (p_channels)
       order by l.due_at limit 1
     ) next
     where d.state = 'active'));
 end $function$;
-grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
--- Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.
-CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_now timestamp with time zone)
+-- Leases due lanes of one destination and these channels within its rate and circuit, and answers the first open
+-- delivery of each.
+CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -5087,7 +5103,7 @@ begin
 
   with due as (
     select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination.id and l.due_at <= p_now
+    where l.destination_id = p_destination.id and l.due_at <= p_now and l.channel = any (p_channels)
     order by l.due_at limit v_limit
     for update skip locked
   ), heads as (
@@ -5147,7 +5163,7 @@ begin
   end if;
   return coalesce(v_claimed, '[]');
 end $function$;
-grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with the time given.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone)
@@ -7159,8 +7175,8 @@ begin
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
     -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
     -- there may be retried.
-    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
-    select destination_id, v_pair.keep_id, case when due_at is not null then p_at end from private.delivery_lanes
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
+    select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;

@@ -270,8 +270,8 @@ begin
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
     -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
     -- there may be retried.
-    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
-    select destination_id, v_pair.keep_id, case when due_at is not null then p_at end from private.delivery_lanes
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
+    select destination_id, v_pair.keep_id, channel, case when due_at is not null then p_at end from private.delivery_lanes
     where conversation_id = v_pair.other_id
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;

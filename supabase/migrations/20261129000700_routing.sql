@@ -413,9 +413,10 @@ begin
     order by m.seq
     returning destination_id, conversation_id
   ), lanes as (
-    insert into private.delivery_lanes as l (destination_id, conversation_id, due_at)
-    select distinct destination_id, conversation_id, now() from created
-    order by destination_id, conversation_id
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
+    select distinct created.destination_id, c.id, c.channel, now()
+    from created join public.conversations c on c.id = created.conversation_id
+    order by created.destination_id, c.id
     on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
   )
   select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;

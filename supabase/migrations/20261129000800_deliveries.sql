@@ -90,6 +90,7 @@ comment on policy "operators read attempts" on public.delivery_attempts is 'Answ
 create table private.delivery_lanes (
   destination_id uuid not null references public.destinations (id) on delete cascade,
   conversation_id uuid not null references public.conversations (id) on delete cascade,
+  channel text not null default 'whatsapp',
   due_at timestamptz,
   lease uuid,
   constraint delivery_lanes_pkey primary key (destination_id, conversation_id)
@@ -98,6 +99,7 @@ comment on table private.delivery_lanes is 'The queue of one conversation to one
 comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane for each destination and conversation.';
 comment on column private.delivery_lanes.destination_id is 'The destination.';
 comment on column private.delivery_lanes.conversation_id is 'The conversation.';
+comment on column private.delivery_lanes.channel is 'That of the conversation: a channel that is switched off is not claimed.';
 comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
 comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
 create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, due_at) where due_at is not null;
@@ -132,8 +134,9 @@ begin
 end $$;
 comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
 
-create function private.claim_lanes(p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_now timestamptz)
-returns jsonb
+create function private.claim_lanes(
+  p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamptz
+) returns jsonb
 language plpgsql set search_path = '' set enable_seqscan = off as $$
 declare
   v_limit integer := p_limit;
@@ -154,7 +157,7 @@ begin
 
   with due as (
     select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination.id and l.due_at <= p_now
+    where l.destination_id = p_destination.id and l.due_at <= p_now and l.channel = any (p_channels)
     order by l.due_at limit v_limit
     for update skip locked
   ), heads as (
@@ -214,9 +217,11 @@ begin
   end if;
   return coalesce(v_claimed, '[]');
 end $$;
-comment on function private.claim_lanes(public.destinations, integer, integer, timestamptz) is 'Leases due lanes of one destination within its rate and circuit, and answers the first open delivery of each.';
+comment on function private.claim_lanes(public.destinations, integer, integer, text[], timestamptz) is 'Leases due lanes of one destination and these channels within its rate and circuit, and answers the first open delivery of each.';
 
-create function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_now timestamptz) returns jsonb
+create function private.claim_deliveries(
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_destination public.destinations;
@@ -226,11 +231,10 @@ declare
   v_left integer := p_limit;
   v_busy integer;
 begin
-
   for v_destination in
     select * from public.destinations d
     where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
-      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now)
+      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now and l.channel = any (p_channels))
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
@@ -244,7 +248,7 @@ begin
     end if;
     -- Half of the places that the others leave: however many hang, the next one still finds some.
     v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
-    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_now);
+    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_channels, p_now);
     if jsonb_array_length(v_claimed) > 0 then
       if v_destination.circuit_open_until is not null then
         -- The probe keeps everybody else out until it is settled or its lease ends.
@@ -271,19 +275,21 @@ begin
       select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
         then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
       from private.delivery_lanes l
-      where l.destination_id = d.id and l.due_at is not null
+      where l.destination_id = d.id and l.due_at is not null and l.channel = any (p_channels)
       order by l.due_at limit 1
     ) next
     where d.state = 'active'));
 end $$;
-comment on function private.claim_deliveries(integer, integer, jsonb, timestamptz) is 'claim_deliveries with the time given.';
+comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz) is 'claim_deliveries with the time given.';
 
-create function public.claim_deliveries(p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}') returns jsonb
+create function public.claim_deliveries(
+  p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
+) returns jsonb
 language sql set search_path = '' as $$
   select private.refuse_older_code();
-  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, clock_timestamp())
+  select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_deliveries(integer, integer, jsonb) is 'Leases up to p_limit due lanes, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
 
 -- Settling: what an attempt came to; the answer may hold replies ----------------------------------
 
@@ -443,9 +449,9 @@ call private.close_functions();
 grant execute on function
   private.default_retry_seconds(),
   private.release_lane(uuid, uuid),
-  private.claim_lanes(public.destinations, integer, integer, timestamptz),
-  private.claim_deliveries(integer, integer, jsonb, timestamptz),
-  public.claim_deliveries(integer, integer, jsonb),
+  private.claim_lanes(public.destinations, integer, integer, text[], timestamptz),
+  private.claim_deliveries(integer, integer, jsonb, text[], timestamptz),
+  public.claim_deliveries(integer, integer, jsonb, text[]),
   private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
   public.settle_deliveries(jsonb)

@@ -58,7 +58,7 @@ async function route(sql: Sql, ...destinations: string[]): Promise<void> {
 
 async function claim(sql: Sql, seconds: number, limit = 100, lease = 60): Promise<Claim> {
   const [row] = await sql<{ claim: Claim }[]>`
-    select private.claim_deliveries(${limit}, ${lease}, '{}', ${at(seconds)}) as claim`;
+    select private.claim_deliveries(${limit}, ${lease}, '{}', '{whatsapp}', ${at(seconds)}) as claim`;
   return row.claim;
 }
 
@@ -298,18 +298,22 @@ databaseTest("places: however many destinations hang, the next one finds some", 
   for (const hanging of ids.slice(0, 3)) {
     await sql`update public.destinations set state = case when id = ${hanging} then 'active' else 'paused' end`;
     const [{ claim }] = await sql<{ claim: Claim }[]>`
-      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as claim`;
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, '{whatsapp}', ${
+      at(0)
+    }) as claim`;
     busy[hanging] = claim.deliveries.length;
     const [{ again }] = await sql<{ again: Claim }[]>`
-      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, ${at(0)}) as again`;
+      select private.claim_deliveries(${64 - total()}, 60, ${sql.json(busy)}, '{whatsapp}', ${
+      at(0)
+    }) as again`;
     assertEquals(again.deliveries, []);
   }
   assertEquals(Object.values(busy), [32, 16, 8]);
   await sql`update public.destinations set state = 'active'`;
   const { deliveries } = await sql<{ claim: Claim }[]>`
-    select private.claim_deliveries(8, 60, ${sql.json(busy)}, ${at(0)}) as claim`.then(([{ claim }]) =>
-    claim
-  );
+    select private.claim_deliveries(8, 60, ${sql.json(busy)}, '{whatsapp}', ${at(0)}) as claim`.then((
+    [{ claim }],
+  ) => claim);
   assertEquals(new Set(deliveries.map((delivery) => delivery.destination_id)), new Set([ids[3]]));
 });
 
@@ -479,6 +483,33 @@ databaseTest(
       await refusal(as(sql, operator, (tx) => tx`select * from private.destination_secrets`)),
       "42501",
     );
+  },
+);
+
+databaseTest(
+  "claim_deliveries: a channel that is not asked for waits, is not told as due, and loses no order",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(
+      sql,
+      message({ phone: "c0", body: "0" }),
+      message({ phone: "c1", body: "1" }),
+      message({ phone: "c1", body: "2" }),
+    );
+    await route(sql, d);
+    await sql`update private.delivery_lanes l set channel = 'sms' from public.conversations c
+    join public.contact_identities i on i.contact_id = c.contact_id where c.id = l.conversation_id and i.value = 'c1'`;
+    const of = async (channels: string, seconds: number) =>
+      (await sql<{ claim: Claim }[]>`
+      select private.claim_deliveries(10, 60, '{}', ${channels}::text[], ${at(seconds)}) as claim`)[0].claim;
+    const first = await of("{whatsapp}", 0);
+    assertEquals(texts(first.deliveries), ["0"]);
+    await settle(sql, 1, first.deliveries, "delivered");
+    assertEquals((await of("{whatsapp}", 2)).next_due_ms, null);
+    const then = await of("{whatsapp,sms}", 3);
+    assertEquals(texts(then.deliveries), ["1"]);
+    await settle(sql, 4, then.deliveries, "delivered");
+    assertEquals(texts((await of("{sms}", 5)).deliveries), ["2"]);
   },
 );
 

@@ -90,7 +90,13 @@ edgeTest(
     await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
     // A route takes another channel's messages only where it names the channel.
     await addRoute(sql, ["perch"], { type: "any" }, { channels: ["parrot"], priority: 1 });
-    await set({ "parrot_router.enabled": "true", "parrot_send.enabled": "true" });
+    // Each channel goes by flags of its own.
+    await set({
+      "wa_router.enabled": "false",
+      "wa_send.enabled": "false",
+      "parrot_router.enabled": "true",
+      "parrot_send.enabled": "true",
+    });
 
     const channel = parrot("parrot");
     const pipeline = composePipeline(createRegistry([channel]));

@@ -16,16 +16,16 @@ import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
-import { ROUTER_FLAG } from "./decide.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
+import { routedNow, routerFlag } from "./routed.ts";
 import { throughChannels } from "./through.ts";
 
 /** What a configuration means to routing, worked out once for each revision. */
 interface Meaning extends Reach {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
-  /** Flags that routing reads: its own, and those of routes. */
-  routingFlags: ReadonlySet<string>;
+  /** Flags of routes. */
+  routeFlags: readonly string[];
 }
 
 const meanings = new WeakMap<Config, Promise<Meaning>>();
@@ -39,7 +39,7 @@ async function meaningOf(config: Config): Promise<Meaning> {
         config.routes,
         new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
       ),
-      routingFlags: new Set([ROUTER_FLAG, ...config.routes.flatMap(({ flag_key }) => flag_key ?? [])]),
+      routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await reachOf(config),
     }))();
     meanings.set(config, meaning);
@@ -51,9 +51,9 @@ async function meaningOf(config: Config): Promise<Meaning> {
 
 /** A pipeline over these channels; an isolate has one. */
 export function composePipeline(channels: Registry): Pipeline {
+  const names = channels.all.map(({ name }) => name);
   return createPipeline({
     rpc,
-    killed,
     count,
     measure,
     now: () => new Date(),
@@ -62,15 +62,15 @@ export function composePipeline(channels: Registry): Pipeline {
       const config = await loadConfig();
       return { revision: config.revision, ...await meaningOf(config), onFlag: countFlag };
     },
-    enabled: async (feature) => !killed(feature) && await isOnForAnybody(feature),
+    routed: () => routedNow(names, killed, async () => (await meaningOf(await loadConfig())).flags),
     world: async () => worldOf(await meaningOf(await loadConfig())),
-    onOutcome: (contactId, outcome) => watch(contactId, outcome, ({ routingFlags }) => routingFlags),
+    onOutcome: (contactId, outcome, channel) =>
+      watch(contactId, outcome, ({ routeFlags }) => [routerFlag(channel), ...routeFlags]),
     onIgnored: (why, deliveryId) => {
       count("replies_refused", why);
       log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
     },
     onError: (message, error) => log.warn(message, { error }),
-    routed: channels.all.map(({ name }) => name),
     ...throughChannels(channels, {
       killed,
       onForAnybody: isOnForAnybody,

@@ -5,19 +5,12 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import { evaluate, type Flag, type OnFlag, onForAnybody } from "../flags/evaluate.ts";
+import { evaluate, type Flag, type OnFlag } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { LinkFacts, Referral } from "../routing/facts.ts";
 import type { Round } from "./pump.ts";
-
-/** The flag that routing of WhatsApp, and forwarding, stand under. */
-export const ROUTER_FLAG = "wa_router.enabled";
-
-/** The flag that routing of a channel stands under. */
-export function routerFlag(channel: string): string {
-  return channel === "whatsapp" ? ROUTER_FLAG : `${channel}_router.enabled`;
-}
+import { routerFlag } from "./routed.ts";
 
 /** Conversations of a round, and messages of each: what one call carries with ease. */
 const CONVERSATIONS = 200;
@@ -82,9 +75,8 @@ export interface DecidedConversation {
 export interface DeciderDeps {
   rpc: Rpc;
   rules(): Promise<Rules>;
-  /** Names of the channels whose messages are decided about. */
-  routed: readonly string[];
-  killed(feature: string): boolean;
+  /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
+  routed(): Promise<readonly string[]>;
   now(): Date;
   /** Told how many messages were decided and how many deliveries that made. */
   onDecided(decided: number, deliveries: number): void;
@@ -101,8 +93,8 @@ interface Recorded {
  * A round that decides about the conversations that wait longest.
  *
  * Failure policy: with a channel's kill switch set or its flag off for everybody nothing of it is even claimed, so what
- * waits keeps its order and is routed once the flag is on; the other channels go on. A contact for whom the flag is off is held back alone. So is a
- * conversation whose decisions the database refuses.
+ * waits keeps its order and is routed once the flag is on; the other channels go on. A contact for whom the flag is off
+ * is held back alone. So is a conversation whose decisions the database refuses.
  */
 export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   const record = groupCommit<{ revision: number; conversation: DecidedConversation }, Recorded>({
@@ -118,11 +110,9 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   });
 
   return async () => {
-    const alive = deps.routed.filter((channel) => !deps.killed(routerFlag(channel)));
-    if (alive.length === 0) return { more: false };
-    const rules = await deps.rules();
-    const channels = alive.filter((channel) => onForAnybody(rules.flags, routerFlag(channel)));
+    const channels = await deps.routed();
     if (channels.length === 0) return { more: false };
+    const rules = await deps.rules();
     const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
       p_revision: rules.revision,
       p_conversations: CONVERSATIONS,

@@ -9,10 +9,10 @@ import {
   createDecider,
   decide,
   type DecidedConversation,
-  ROUTER_FLAG,
   type Rules,
   type WaitingConversation,
 } from "./decide.ts";
+import { routerFlag } from "./routed.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const NOW = new Date("2026-03-02T10:00:00Z");
@@ -22,7 +22,9 @@ async function rules(
   routes: readonly RouteRow[],
   metadata: Record<string, unknown> | undefined = {},
 ): Promise<Rules> {
-  const flags = prepareFlags(metadata ? [{ key: ROUTER_FLAG, value: "true", metadata, version: 1 }] : []);
+  const flags = prepareFlags(
+    metadata ? [{ key: routerFlag("whatsapp"), value: "true", metadata, version: 1 }] : [],
+  );
   return { revision: 7, flags, routes: await compileRoutes(routes) };
 }
 
@@ -242,7 +244,7 @@ Deno.test("decide(): who is held is who the flag leaves out", async () => {
     fc.asyncProperty(fc.uuid(), fc.integer({ min: 0, max: 10_000 }), async (contact_id, hundredths) => {
       const by = await rules([REST], { rollout_percentage: hundredths / 100 });
       const { held, decisions } = decide(waiting(["hi"], { contact_id }), by, NOW);
-      assertEquals(held, !evaluate(by.flags, ROUTER_FLAG, contact_id).value);
+      assertEquals(held, !evaluate(by.flags, routerFlag("whatsapp"), contact_id).value);
       assertEquals(decisions.length, held ? 0 : 1);
     }),
   );
@@ -259,41 +261,23 @@ function database(...claims: WaitingConversation[][]) {
   return { rpc, calls };
 }
 
-Deno.test("createDecider(): with the kill switch or the flag off nothing is even claimed", async () => {
+Deno.test("createDecider(): where no channel may be routed nothing is even claimed, else those that may", async () => {
   const on = await rules([REST]);
-  const off = prepareFlags([{ key: ROUTER_FLAG, value: "false", metadata: {}, version: 1 }]);
-  for (const [killed, flags] of [[true, on.flags], [false, off], [false, new Map()]] as const) {
-    const { rpc, calls } = database([waiting(["hi"])]);
+  const claimed = async (channels: string[]) => {
+    const { rpc, calls } = database([]);
     const round = createDecider({
-      routed: ["whatsapp"],
       rpc,
-      rules: () => Promise.resolve({ ...on, flags }),
-      killed: (feature) => killed && feature === ROUTER_FLAG,
+      routed: () => Promise.resolve(channels),
+      rules: () => Promise.resolve(on),
       now: () => NOW,
       onDecided: () => {},
       onError: () => {},
     });
-    assertEquals([await round(), calls], [{ more: false }, []]);
-  }
-});
-
-Deno.test("createDecider(): a channel that is off, or killed, holds up no other", async () => {
-  const { routes } = await rules([REST]);
-  const flags = prepareFlags(["sms", "email", "wa"].map((name) => (
-    { key: `${name}_router.enabled`, value: String(name !== "wa"), metadata: {}, version: 1 }
-  )));
-  const { rpc, calls } = database([]);
-  const round = createDecider({
-    rpc,
-    rules: () => Promise.resolve({ revision: 7, flags, routes }),
-    routed: ["whatsapp", "sms", "email", "telegram"],
-    killed: (feature) => feature === "email_router.enabled",
-    now: () => NOW,
-    onDecided: () => {},
-    onError: () => {},
-  });
-  await round();
-  assertEquals((calls[0][1] as { p_channels: string[] }).p_channels, ["sms"]);
+    assertEquals(await round(), { more: false });
+    return calls.map(([, args]) => (args as { p_channels: string[] }).p_channels);
+  };
+  assertEquals(await claimed([]), []);
+  assertEquals(await claimed(["whatsapp", "sms"]), [["whatsapp", "sms"]]);
 });
 
 Deno.test("createDecider(): claims, decides, writes, tells; goes on while a claim comes back full", async () => {
@@ -306,10 +290,9 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
   );
   const told: number[][] = [];
   const round = createDecider({
-    routed: ["whatsapp"],
+    routed: () => Promise.resolve(["whatsapp"]),
     rpc,
     rules: () => Promise.resolve(by),
-    killed: () => false,
     now: () => NOW,
     onDecided: (...counts) => told.push(counts),
     onError: (message, error) => {
@@ -344,10 +327,9 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
   };
   const told: unknown[] = [];
   const deps = {
-    routed: ["whatsapp"],
+    routed: () => Promise.resolve(["whatsapp"]),
     rpc,
     rules: () => Promise.resolve(by),
-    killed: () => false,
     now: () => NOW,
     onDecided: (...counts: number[]) => told.push(counts),
     onError: (message: string) => told.push(message),

@@ -84,8 +84,8 @@ interface Settlement {
 /** What {@linkcode createForwarder} needs. */
 export interface ForwarderDeps {
   rpc: Rpc;
-  /** Whether anything may be forwarded now. */
-  enabled(): Promise<boolean>;
+  /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
+  routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryWorld>;
   /** Checks a service's replies to a contact; those that cannot be sent are left out and reported by it. */
   checkReplies(
@@ -100,7 +100,11 @@ export interface ForwarderDeps {
   /** Told, at the first attempt, how long ago the message was received, in milliseconds by two clocks. */
   onCalled?(waitedMs: number): void;
   /** Told how each attempt went for the person whose message it was. */
-  onOutcome?(contactId: string, outcome: { failed: boolean; latencyMs: number }): void;
+  onOutcome?(
+    contactId: string,
+    outcome: { failed: boolean; latencyMs: number },
+    channel: string,
+  ): void;
   onError(message: string, error: unknown): void;
   random(): number;
 }
@@ -141,7 +145,8 @@ export function createForwarder(
         event: eventOf(claimed),
         traceparent,
       });
-      deps.onOutcome?.(claimed.contact.id, { failed: !result.ok, latencyMs: result.latencyMs });
+      const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
+      deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
       const replies = result.replies === undefined ? [] : deps.checkReplies(
         result.replies,
@@ -195,12 +200,15 @@ export function createForwarder(
     const free = CONCURRENCY - underWay;
     // Claims in bulk: a claim for each place that becomes free would cost a call a delivery. The last quarter of them
     // is for those who answer while others hang.
-    if (free < CONCURRENCY / 16 || !await deps.enabled()) return { more: false };
+    if (free < CONCURRENCY / 16) return { more: false };
+    const channels = await deps.routed();
+    if (channels.length === 0) return { more: false };
     const world = await deps.world();
     const claim = await deps.rpc<Claim>("claim_deliveries", {
       p_limit: free,
       p_lease_seconds: LEASE_SECONDS,
       p_busy: Object.fromEntries(busy),
+      p_channels: channels,
     });
     const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
     for (const claimed of claim.deliveries) {

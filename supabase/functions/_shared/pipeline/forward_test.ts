@@ -52,7 +52,7 @@ function forwarder(
   };
   const round = createForwarder({
     rpc,
-    enabled: () => Promise.resolve(true),
+    routed: () => Promise.resolve(["whatsapp"]),
     world: () =>
       Promise.resolve({
         fetch: (_url, init) => Promise.resolve(answer(JSON.parse(String(init?.body)))),
@@ -157,18 +157,18 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   assertEquals(await round(), { more: false });
   assertEquals(await round(), { more: false });
   assertEquals(claims(), [
-    { p_limit: 64, p_lease_seconds: 60, p_busy: {} },
-    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 } },
+    { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
+    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 }, p_channels: ["whatsapp"] },
   ]);
   await until("all are under way", () => open.length === 62);
   for (const answer of open) answer();
   await done();
   await round();
-  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {} });
+  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): switched off it claims nothing", async () => {
-  const { round, calls } = forwarder([], () => new Response(), { enabled: () => Promise.resolve(false) });
+  const { round, calls } = forwarder([], () => new Response(), { routed: () => Promise.resolve([]) });
   assertEquals([await round(), calls], [{ more: false }, []]);
 });
 
@@ -186,7 +186,7 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   await done();
   assertEquals(told, ["a delivery could not be settled"]);
   await round();
-  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {} });
+  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): what a service took is written down though the database is away for a moment", async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { createDecider, type DeciderDeps, ROUTER_FLAG } from "./decide.ts";
+import { createDecider, type DeciderDeps } from "./decide.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 import { createPump } from "./pump.ts";
 import { createSender, type SenderDeps } from "./send.ts";
@@ -18,10 +18,8 @@ const LINGER_MS = 10_000;
 export interface PipelineDeps
   extends
     Omit<DeciderDeps, "onDecided">,
-    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "enabled">,
+    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError">,
     Omit<SenderDeps, "onSettled" | "onError"> {
-  /** Whether a feature's flag lets it run for anybody at all and its kill switch does too. */
-  enabled(feature: string): Promise<boolean>;
   count(name: string, label: string, n?: number): void;
   measure(name: string, label: string, ms: number): void;
   onError(message: string, error: unknown): void;
@@ -61,7 +59,6 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
     onError: failed("forwarding"),
     round: createForwarder({
       ...deps,
-      enabled: () => deps.enabled(ROUTER_FLAG),
       onCalled: (waitedMs) => measure("routed", "", waitedMs),
       onSettled: (outcomes, replies) => {
         for (const { outcome, destination, latency_ms } of outcomes) {

@@ -16,10 +16,8 @@ async function controlled() {
   const deps: PipelineDeps = {
     rpc: <T>(name: string) =>
       new Promise<T>((answer, fail) => calls.push({ name, answer: (result) => answer(result as T), fail })),
-    killed: () => false,
-    enabled: () => Promise.resolve(true),
     channels: () => Promise.resolve(["whatsapp"]),
-    routed: ["whatsapp"],
+    routed: () => Promise.resolve(["whatsapp"]),
     rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
     world: () =>
       Promise.resolve({
