@@ -18,23 +18,31 @@ comment on schema private is 'Helpers of Gatelink. Not exposed by the Data API.'
 grant usage on schema private to authenticated, service_role;
 
 -- Each migration that makes functions ends with a call of this, and the grants by name after it. Failure policy: closed.
--- What belongs to somebody else in public is left alone: only what was made in this transaction is ours for sure, so a
--- call that finds nothing of the kind (a runner that takes each statement for itself) must not pass for one that closed.
+-- What belongs to somebody else in public is left alone: only what was made in this transaction, or in a savepoint of it,
+-- is ours for sure, so a call that finds nothing of the kind (a runner that takes each statement for itself) must not pass
+-- for one that closed. A function that was replaced keeps its grants.
 create procedure private.close_functions()
 language plpgsql set search_path = '' as $$
 declare
-  v_function regprocedure;
+  v_here xid8 := pg_catalog.pg_current_xact_id();
+  v_function record;
   v_count integer := 0;
 begin
   for v_function in
-    select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname in ('public', 'private') and p.xmin = pg_catalog.pg_current_xact_id()::xid
+    select p.oid::regprocedure as name, exists (
+      select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+      where a.grantee = 0) as open
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private')
+      -- What we see of a transaction that is under way is our own; a savepoint's comes after its transaction.
+      and case when age(p.xmin) <= age(v_here::xid) then
+        pg_catalog.pg_xact_status((v_here::text::bigint + age(v_here::xid) - age(p.xmin))::text::xid8) = 'in progress' end
       and not exists (select from pg_catalog.pg_depend d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-      and exists (select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        where a.grantee = 0)
   loop
-    execute format('revoke execute on routine %s from public, anon, authenticated', v_function);
+    if v_function.open then
+      execute format('revoke execute on routine %s from public, anon, authenticated', v_function.name);
+    end if;
     v_count := v_count + 1;
   end loop;
   if v_count = 0 then

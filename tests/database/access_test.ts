@@ -396,6 +396,8 @@ databaseTest("close_functions() closes what its transaction made, and nothing of
       "alter default privileges in schema public grant execute on functions to anon, authenticated",
     );
     for (const name of ["public.ours", "private.ours"]) await sql.unsafe(make(name));
+    // In a savepoint, which has a number of its own.
+    await sql.unsafe(`do $$ begin ${make("private.inner")}; exception when others then raise; end $$`);
     await sql`call private.close_functions()`;
     await sql`grant execute on function public.ours() to authenticated`;
   });
@@ -404,6 +406,14 @@ databaseTest("close_functions() closes what its transaction made, and nothing of
     select has_function_privilege('authenticated', 'public.ours()', 'execute') as granted,
       has_function_privilege('authenticated', 'private.ours()', 'execute') as kept`;
   assertEquals([granted, kept], [true, false]);
+  // A migration that only replaces functions passes, and they keep their grants.
+  await sql.begin(async (sql) => {
+    await sql.unsafe(make("public.ours").replace("create", "create or replace"));
+    await sql`call private.close_functions()`;
+  });
+  const [{ still }] =
+    await sql`select has_function_privilege('authenticated', 'public.ours()', 'execute') as still`;
+  assertEquals([still, await open()], [true, ["theirs"]]);
   // Outside of the transaction it would close nothing, and must not look as if it had.
   await sql.unsafe(make("public.later"));
   await assertRejects(
