@@ -1,0 +1,40 @@
+import { assertEquals } from "@std/assert";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Context } from "../_shared/serve/serve.ts";
+import { createHandler } from "./handler.ts";
+
+function router(killed: boolean) {
+  let drained = 0;
+  const handler = createHandler({
+    killed: (feature) => killed && feature === "wa_router.enabled",
+    requireSecretKey: (headers) => {
+      if (headers.get("apikey") !== "secret") throw new Problem("unauthorized");
+    },
+    pipeline: {
+      drain: () => {
+        drained++;
+        return Promise.resolve();
+      },
+    },
+    waitUntil: () => {},
+    test: () => Promise.reject(new Error("no test is asked for")),
+    panelOrigins: () => Promise.resolve(new Set()),
+  });
+  return async (apikey: string) => {
+    drained = 0;
+    const request = new Request("https://edge.test/wa-router", { method: "POST", headers: { apikey } });
+    const answered = await Promise.resolve().then(() => handler(request, {} as Context)).then(
+      ({ status }) => status,
+      (problem) => problem.code,
+    );
+    return [answered, drained];
+  };
+}
+
+Deno.test("POST wa-router: WhatsApp's kill switch refuses, and the clock still moves the other channels", async () => {
+  const [on, off] = [router(false), router(true)];
+  assertEquals(await on("secret"), [202, 1]);
+  assertEquals(await on("another"), ["unauthorized", 0]);
+  assertEquals(await off("secret"), ["disabled_by_environment", 1]);
+  assertEquals(await off("another"), ["disabled_by_environment", 0]);
+});
