@@ -49,7 +49,7 @@ create view public.wa_numbers with (security_invoker = true) as
   select id, address as display_number, max_per_second, pair_seconds, pair_burst, send_tat, created_at
   from public.senders where channel = 'whatsapp'
   with local check option;
-comment on view public.wa_numbers is 'The senders of WhatsApp, business phone numbers (Meta''s phone_number_id), to read and to write.';
+comment on view public.wa_numbers is 'The senders of WhatsApp, business phone numbers (Meta''s phone_number_id), to read and to write. An insert that may meet a known one says "on conflict do nothing": an id is unique within its channel, so "on conflict (id)" finds no constraint.';
 comment on column public.wa_numbers.id is 'Meta''s phone_number_id.';
 comment on column public.wa_numbers.display_number is 'The number as people dial it, digits only.';
 comment on column public.wa_numbers.max_per_second is 'Messages a second Meta lets this number send: 80, 1,000 when upgraded, 20 in coexistence.';

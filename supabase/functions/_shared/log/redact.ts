@@ -49,7 +49,7 @@ const SECRET_FIELD =
 
 /** Fields whose value identifies a person. */
 const PERSONAL_FIELD =
-  /(^|_)(phone|phone_number|msisdn|wa_id|bsuid|username|user_name|email|forward_to|reply_to|chat_id|account_sid|recipient|recipient_id|ip|ip_address|client_ip|profile_name|contact_name|display_number|display_phone_number)$/;
+  /(^|_)(phone|phone_number|msisdn|wa_id|bsuid|username|user_name|email|forward_to|reply_to|chat_id|account_sid|recipient|recipient_id|ip|ip_address|client_ip|profile_name|contact_name|first_name|last_name|display_name|display_number|display_phone_number)$/;
 
 /** Fields that hold what a person wrote, or a whole update of theirs. */
 const CONTENT_FIELD = /^(body|text|html|subject|caption|raw|native|payload|referral|transcript)$/;
@@ -77,7 +77,7 @@ const OUTSIDE_LOCAL = /[\s<>()[\],:;"@]/;
 
 /** Secrets that can be told by their form. Order matters: the longer form first. */
 const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
-  [/\b(Bearer|Basic)\s+[^\s"',]+/gi, `$1 ${HIDDEN}`],
+  [/\b(Bearer|Basic|GenieKey)\s+[^\s"',]+/gi, `$1 ${HIDDEN}`],
   [/\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g, HIDDEN],
   [/\bsb_(secret|publishable)_[\w-]+/g, `sb_$1_${HIDDEN}`],
   [/\bwhsec_[\w+\/=-]+/g, `whsec_${HIDDEN}`],
@@ -94,6 +94,9 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   [/(?<![A-Za-z0-9])re_[A-Za-z0-9_]{16,}/g, `re_${HIDDEN}`],
   [/\bxox[a-z]-[\w-]{8,}/g, HIDDEN],
   [/\bya29\.[\w-]{8,}/g, HIDDEN],
+  // Google's refresh tokens, and PagerDuty's keys.
+  [/(?<![\w\/:])1\/\/[\w-]{20,}/g, HIDDEN],
+  [/(?<![\w+])u\+[\w-]{16,}/g, HIDDEN],
   [/(\bhooks\.slack\.com\/)[^\s"'<>]+/gi, "$1…"],
   // A message id of WhatsApp holds the phone number in base64; its end alone tells it apart.
   [/\bwamid\.[\w+\/=-]*?([\w+\/-]{0,8}={0,2})(?![\w+\/=-])/g, "wamid.…$1"],
@@ -108,7 +111,7 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   [/(\/(?:pixel|c|u|media)\/)[a-z2-7]{16}(?![a-z0-9])/gi, "$1…"],
   [/(?<=\/)(?=[\w-]*\d)(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[\w-]{24,}/g, HIDDEN],
   [
-    /((?:token|secret|passwd|password|api_?key|authorization|signature)["']?\s*[:=]\s*)(?!\[redacted\]|Bearer |Basic )(?:"[^"]*"|'[^']*'|[^\s"',;}&]+)/gi,
+    /((?:token|secret|passwd|password|api_?key|authorization|signature)["']?\s*[:=]\s*)(?!\[redacted\]|Bearer |Basic |GenieKey )(?:"[^"]*"|'[^']*'|[^\s"',;}&]+)/gi,
     `$1${HIDDEN}`,
   ],
 ];
