@@ -142,7 +142,7 @@ export function addressOf(url: string): { path: string; query: string } {
   return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
 }
 
-/** Codes do not depend on case, nor on what a text puts after an address. */
+/** Codes do not depend on case, nor on what a text puts after an address. A run of those is looked at once. */
 function codeOf(part: string): string {
-  return part.toLowerCase().replace(/[.,;:!?)\]]+$/, "");
+  return part.toLowerCase().replace(/(?<![.,;:!?)\]])[.,;:!?)\]]+$/, "");
 }

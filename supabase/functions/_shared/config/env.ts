@@ -44,7 +44,7 @@ const keys = text.transform((value, context): unknown => {
     .refine((value) => Object.keys(value).length > 0, "it holds no key"),
 );
 
-const url = text.transform((value) => value.replace(/\/+$/, "")).pipe(
+const url = text.transform((value) => value.replace(/(?<!\/)\/+$/, "")).pipe(
   z.url({ protocol: /^https?$/, error: "it is not an http(s) URL" }),
 );
 

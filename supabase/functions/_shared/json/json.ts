@@ -67,7 +67,7 @@ function survives(value: number, source: string): boolean {
 }
 
 function significantDigits(source: string): number {
-  return source.replace(/[eE].*/, "").replace(/\D/g, "").replace(/^0+|0+$/g, "").length;
+  return source.replace(/[eE].*/, "").replace(/\D/g, "").replace(/^0+/, "").replace(/(?<!0)0+$/, "").length;
 }
 
 /** Whether Postgres can hold `value` as it is. */

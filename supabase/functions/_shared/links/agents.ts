@@ -32,14 +32,16 @@ export interface Agent {
  * several at once: Apple's Messages calls itself "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
  */
 const PREVIEWS =
-  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|Viber\/|Line\/.*poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|Mastodon|bluesky|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|Iris\/|Signal\/|NotionEmbedder/i;
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|Mastodon|bluesky|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|Iris\/|Signal\/|NotionEmbedder/i;
 
 const known = new Map<string, Agent>();
 const MAX_KNOWN = 2000;
+/** So much of a User-Agent is looked at; those of people and known programs are shorter by far. */
+const MAX_LENGTH = 1024;
 
 /** Reads a User-Agent; null and the empty one are a bot's. Remembers the most recent ones: isbot's pattern is long. */
 export function agentOf(userAgent: string | null): Agent {
-  const ua = userAgent ?? "";
+  const ua = (userAgent ?? "").slice(0, MAX_LENGTH);
   let agent = known.get(ua);
   if (agent === undefined) {
     agent = read(ua);

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { agentOf, type Platform, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
+import { assertLinear } from "../../../../tests/support/growth.ts";
 import { AGENTS, visitOf } from "../../../../tests/support/links_samples.ts";
 
 const cases: [string | null, Platform, Verdict, string?][] = [
@@ -124,3 +125,9 @@ for (const [header, expected] of languages) {
   Deno.test(`preferredLanguage(): ${header} -> ${expected}`, () =>
     assertEquals(preferredLanguage(header), expected));
 }
+
+Deno.test("agentOf(): a User-Agent of any length takes linear time", async () => {
+  for (const part of ["Line/", "bot ", "Mozilla/5.0 ", "(;", "http"]) {
+    await assertLinear(2000, (size) => agentOf(`${part.repeat(size)}${crypto.randomUUID()}`));
+  }
+});

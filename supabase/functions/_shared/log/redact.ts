@@ -78,14 +78,14 @@ const OUTSIDE_LOCAL = /[\s<>()[\],:;"@]/;
 /** Secrets that can be told by their form. Order matters: the longer form first. */
 const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: string[]) => string)])[] = [
   [/\b(Bearer|Basic|GenieKey)\s+[^\s"',]+/gi, `$1 ${HIDDEN}`],
-  [/\beyJ[\w-]{8,}(?:\.[\w-]*){1,2}/g, HIDDEN],
+  [/eyJ[\w-]{8,}(?:\.[\w-]*){0,2}/g, HIDDEN],
   [/\bsb_(secret|publishable)_[\w-]+/g, `sb_$1_${HIDDEN}`],
   [/\bwhsec_[\w+\/=-]+/g, `whsec_${HIDDEN}`],
   [/\bv1,[A-Za-z0-9+\/]{20,}={0,2}/g, `v1,${HIDDEN}`],
   [/\bsha256=[0-9a-f]+/gi, `sha256=${HIDDEN}`],
   [/\bEAA[A-Za-z0-9]{16,}/g, HIDDEN],
   // Telegram's, which stands in the path of each call: /bot<id>:<token>/sendMessage
-  [/(bot)?\d{5,20}(?::|%3a)[\w-]{20,}/gi, (_, bot) => `${bot ?? ""}${HIDDEN}`],
+  [/(bot)?(?<!\d)\d{5,}(?::|%3a)[\w-]{20,}/gi, (_, bot) => `${bot ?? ""}${HIDDEN}`],
   // Twilio's accounts, keys and services. Its ids of messages tell nothing.
   [/(AC|SK|MG|KS)[0-9a-f]{28}([0-9a-f]{4})/g, "$1…$2"],
   [/\bKEY[0-9A-F]{16,}\w*/g, HIDDEN],
@@ -100,11 +100,11 @@ const SECRETS: readonly (readonly [RegExp, string | ((match: string, ...parts: s
   [/(\bhooks\.slack\.com\/)[^\s"'<>]+/gi, "$1…"],
   // A message id of WhatsApp holds the phone number in base64; its end alone tells it apart.
   [/\bwamid\.[\w+\/=-]*?([\w+\/-]{0,8}={0,2})(?![\w+\/=-])/g, "wamid.…$1"],
-  [/\[ref:[^\]]*\]/gi, "[ref:…]"],
-  [/(\b[a-z][a-z0-9+.-]{0,20}:\/\/)[^\s\/?#]*@/gi, `$1${HIDDEN}@`],
+  [/\[ref:[^\]]*\]?/gi, "[ref:…]"],
+  [/(:\/\/)[^\s\/?#]*@/g, `$1${HIDDEN}@`],
   // Takes a URL without a query too, to leave it as it is: else each `x://` of a long run would be read to its end.
   [
-    /(\b[a-z][a-z0-9+.-]{0,20}:\/\/[^\s?#"'<>]*)([?#][^\s"'<>]*)?/gi,
+    /(:\/\/[^\s?#"'<>]*)([?#][^\s"'<>]*)?/g,
     (_, url, query) => query === undefined ? url : `${url}?…`,
   ],
   // Tickets of ours in a path, and what looks like anybody's: long, of letters in both cases and digits.

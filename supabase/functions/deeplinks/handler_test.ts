@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import type { Context } from "../_shared/serve/serve.ts";
+import { assertLinear } from "../../../tests/support/growth.ts";
+import { createHandler, type Routes } from "./handler.ts";
+
+/** Handles a GET of this path, and gives the code that a visit would be of. */
+function visited(path: string): string {
+  let seen = "";
+  const routes = {
+    visit: (_: unknown, code: string) => {
+      seen = code;
+      return new Response();
+    },
+  } as unknown as Routes;
+  createHandler(routes)(new Request(`https://go.example.com/${path}`), {} as Context);
+  return seen;
+}
+
+Deno.test("a code loses what a text puts after an address, and no more", () => {
+  const cases = [["AbC", "abc"], ["abc.", "abc"], ["abc).,", "abc"], ["a.b!", "a.b"], ["!!", ""], [
+    "!a",
+    "!a",
+  ]];
+  for (const [path, code] of cases) assertEquals(visited(path), code, path);
+});
+
+Deno.test("a path of any length takes linear time", async () => {
+  for (const part of ["!", "!a", "a!", ")", "%21"]) {
+    await assertLinear(4000, (size) => visited(`${part.repeat(size)}a`));
+  }
+});
