@@ -191,15 +191,10 @@ create function private.identities_of(p_item jsonb) returns private.identity[]
 language plpgsql immutable set search_path = '' as $$
 begin
   return (
-    select array_agg(row(i.kind, i.value, null)::private.identity order by i.place)
-    from (
-      select 0 as place, 'phone' as kind, p_item ->> 'phone' as value
-      union all select 1, 'bsuid', p_item ->> 'bsuid'
-      union all select 1 + e.place, e.item ->> 'kind', e.item ->> 'value'
-      from jsonb_array_elements(coalesce(p_item -> 'identities', '[]')) with ordinality as e (item, place)
-    ) i where i.value is not null);
+    select array_agg(row(e.item ->> 'kind', e.item ->> 'value', null)::private.identity order by e.place)
+    from jsonb_array_elements(p_item -> 'identities') with ordinality as e (item, place));
 end $$;
-comment on function private.identities_of(jsonb) is 'Whom a message to send is for: WhatsApp''s phone and bsuid, and on any channel identities [{kind, value}]; null for nobody.';
+comment on function private.identities_of(jsonb) is 'Whom a message to send is for, by its identities [{kind, value}]; null for nobody.';
 
 create function private.send_conversation(p_item jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -285,7 +280,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 

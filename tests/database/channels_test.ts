@@ -243,7 +243,10 @@ databaseTest(
     assertEquals(await send(bird), "queued");
     assertEquals(await send({ ...bird, identities: [{ kind: "ring", value: "new" }] }), "queued");
     assertEquals(await send({ ...bird, number_id: "2" }), "unknown_number");
-    assertEquals(await send({ phone: "491", to: "491", message: { type: "text" } }), "queued");
+    assertEquals(
+      await send({ identities: [{ kind: "phone", value: "491" }], to: "491", message: { type: "text" } }),
+      "queued",
+    );
     const claimed = async (...channels: string[]) => {
       const [{ claim }] = await sql`select public.claim_outbound(10, 60, ${channels}) as claim`;
       return claim.messages.map(({ channel, to }: Claimed) => `${channel} ${to}`);

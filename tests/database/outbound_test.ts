@@ -26,9 +26,11 @@ interface Answer {
   repeated?: boolean;
 }
 
+/** Whom a message is for. */
+const to = (phone: string) => ({ to: phone, identities: [{ kind: "phone", value: phone }] });
+
 const text = (body: string, more: Record<string, unknown> = {}) => ({
-  phone: TO,
-  to: TO,
+  ...to(TO),
   text: body,
   message: { type: "text", text: { body } },
   ...more,
@@ -79,7 +81,7 @@ databaseTest("window: free text for 24 hours after the person wrote, templates a
   ];
   assertEquals([open[0].status, closed[0].error, template[0].status], ["queued", "window_closed", "queued"]);
   assertEquals(
-    (await send(sql, 0, { ...text("hi"), phone: "49999", to: "49999" }))[0].error,
+    (await send(sql, 0, text("hi", to("49999"))))[0].error,
     "window_closed",
   );
 });
@@ -163,7 +165,7 @@ databaseTest("from: the number of the conversation, else the only one, else it m
   await sql`insert into public.wa_numbers (id) values ('2')`;
   assertEquals((await send(sql, 0, { ...text(""), message: TEMPLATE }))[0].status, "queued");
   assertEquals(
-    (await send(sql, 0, { ...text(""), phone: "498", message: TEMPLATE }))[0].error,
+    (await send(sql, 0, { ...text("", to("498")), message: TEMPLATE }))[0].error,
     "from_required",
   );
   assertEquals(
@@ -219,7 +221,7 @@ databaseTest(
   "pace: a number never exceeds its messages a second, in any second, over all its conversations",
   async (sql) => {
     await ingest(sql, ...Array.from({ length: 300 }, (_, i) => message({ phone: `c${i}`, at: at(0) })));
-    await send(sql, 1, ...Array.from({ length: 300 }, (_, i) => text("hi", { phone: `c${i}`, to: `c${i}` })));
+    await send(sql, 1, ...Array.from({ length: 300 }, (_, i) => text("hi", to(`c${i}`))));
     const sent: number[] = [];
     for (let tick = 0; sent.length < 300; tick++) {
       const now = 2 + tick / 50;
@@ -238,7 +240,7 @@ databaseTest(
   async (sql) => {
     await written(sql);
     await written(sql, "492");
-    await send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+    await send(sql, 1, text("a"), text("b", to("492")));
     const first = await claim(sql, 2, 1);
     await settle(sql, 2, first, {
       outcome: "retry",
@@ -267,7 +269,7 @@ databaseTest(
   async (sql) => {
     await written(sql);
     await written(sql, "492");
-    const [a, b] = await send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+    const [a, b] = await send(sql, 1, text("a"), text("b", to("492")));
     const claimed = await claim(sql, 2);
     assertEquals(claimed.length, 2);
     await ingest(sql, status("wamid.a", "sent", { callback: a.id }));
@@ -299,7 +301,7 @@ databaseTest(
 databaseTest("flag: off unless something says on, and decided for each contact", async (sql) => {
   await written(sql);
   await written(sql, "492");
-  const both = () => send(sql, 1, text("a"), text("b", { phone: "492", to: "492" }));
+  const both = () => send(sql, 1, text("a"), text("b", to("492")));
   await sql`delete from public.settings where key = 'wa_send.enabled'`;
   assertEquals((await both()).map((answer) => answer.error), ["feature_off", "feature_off"]);
   const [{ contact_id }] = await sql<{ contact_id: string }[]>`

@@ -6,10 +6,12 @@ import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
 import { rpc } from "../../supabase/functions/_shared/db/client.ts";
+import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { composePipeline } from "../../supabase/functions/_shared/pipeline/compose.ts";
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
+import { outbound, type Queued } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { channelContract, type ChannelSamples } from "../support/channel_contract.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { PARROT, parrot } from "../support/parrot.ts";
@@ -76,27 +78,41 @@ Deno.test("channels: each that is deployed is held to the contract", () => {
 Deno.env.set(PARROT.variable, "http://127.0.0.1:9/parrot");
 for (const samples of [whatsappSamples, parrotSamples]) channelContract(samples);
 
+/** What Parrot was told to say, while `use` runs. */
+async function whileParrotListens(use: (spoken: unknown[]) => Promise<void>): Promise<void> {
+  const spoken: unknown[] = [];
+  const api = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    spoken.push(await request.json());
+    return new Response();
+  });
+  const before = Deno.env.get(PARROT.variable)!;
+  Deno.env.set(PARROT.variable, `http://127.0.0.1:${api.addr.port}/speak`);
+  try {
+    await use(spoken);
+  } finally {
+    Deno.env.set(PARROT.variable, before);
+    await api.shutdown();
+  }
+}
+
+/** Each channel goes by flags of its own. */
+const FLAGS = {
+  "wa_router.enabled": "false",
+  "wa_send.enabled": "false",
+  "parrot_router.enabled": "true",
+  "parrot_send.enabled": "true",
+};
+
 edgeTest(
   "a channel that nobody has heard of receives, is routed to a service and answers",
   async ({ sql, set }) => {
-    const spoken: unknown[] = [];
-    const api = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
-      spoken.push(await request.json());
-      return new Response();
-    });
     await using service = startService();
     service.answers(withReplies({ say: "Polly is here" }, { type: "text", text: { body: "Meta's shape" } }));
     await addDestination(sql, "perch", service);
     await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
     // A route takes another channel's messages only where it names the channel.
     await addRoute(sql, ["perch"], { type: "any" }, { channels: ["parrot"], priority: 1 });
-    // Each channel goes by flags of its own.
-    await set({
-      "wa_router.enabled": "false",
-      "wa_send.enabled": "false",
-      "parrot_router.enabled": "true",
-      "parrot_send.enabled": "true",
-    });
+    await set(FLAGS);
 
     const channel = parrot("parrot");
     const pipeline = composePipeline(createRegistry([channel]));
@@ -110,9 +126,7 @@ edgeTest(
         waitUntil: (work) => working.push(work),
       }),
     );
-    const before = Deno.env.get(PARROT.variable)!;
-    Deno.env.set(PARROT.variable, `http://127.0.0.1:${api.addr.port}/speak`);
-    try {
+    await whileParrotListens(async (spoken) => {
       const bytes = bytesOf(parrotSamples.body(["Is Polly there?"]));
       const answered = await webhook.fetch(parrotSamples.signed(bytes));
       assertEquals([answered.status, await answered.json()], [200, {
@@ -134,9 +148,53 @@ edgeTest(
       assertEquals(spoken, [{ id, to: "12025550123", say: "Polly is here" }]);
       const [{ provider_id }] = await sql`select provider_id from public.messages where direction = 'out'`;
       assertEquals([state, provider_id], ["sent", `parrot-${id}`]);
-    } finally {
-      Deno.env.set(PARROT.variable, before);
-      await api.shutdown();
-    }
+    });
   },
 );
+
+edgeTest("a channel that nobody has heard of takes what services send", async ({ sql, set }) => {
+  await sql`insert into public.senders (channel, id, provider) values ('parrot', ${NUMBER.id}, 'parrot_api')`;
+  await set(FLAGS);
+  const channel = parrot("parrot");
+  const pipeline = composePipeline(createRegistry([channel]));
+  const working: Promise<unknown>[] = [];
+  const door = serve(
+    "parrot-send",
+    outbound(channel, {
+      killed: () => false,
+      requireSecretKey: requireKey,
+      limit: () => Promise.resolve({ name: "send", perSecond: 10, burst: 20 }),
+      enqueue: async (item) => (await rpc<Queued[]>("enqueue_outbound", { p_items: [item] }))[0],
+      send: pipeline.send,
+      waitUntil: (work) => working.push(work),
+    }),
+  );
+  const send = async (body: unknown, apikey: string = KEYS.secretKey) => {
+    const request = new Request("https://edge.test/", {
+      method: "POST",
+      headers: { apikey },
+      body: JSON.stringify(body),
+    });
+    const answer = await door.fetch(request);
+    return [answer.status, await answer.json()];
+  };
+  await whileParrotListens(async (spoken) => {
+    const [status, refused] = await send({ to: "12025550123", say: "Hello" }, KEYS.publishableKey);
+    assertEquals([status, refused.code], [403, "forbidden"]);
+    const [, invalid] = await send({ to: "12025550123", say: "" });
+    assertEquals(invalid.issues, [{ path: "say", message: "must be 1 to 100 characters" }]);
+
+    const [accepted, { id, ...queued }] = await send({ to: "12025550123", say: "Hello" });
+    assertEquals([accepted, queued], [202, { status: "queued" }]);
+    await Promise.all(working);
+    await pipeline.drain();
+    assertEquals(spoken, [{ id, to: "12025550123", say: "Hello" }]);
+    const rows = await sql`
+      select o.channel, o.state, i.channel as known_on, i.kind, i.value
+      from public.outbound_messages o join public.conversations c on c.id = o.conversation_id
+      join public.contact_identities i on i.contact_id = c.contact_id`;
+    assertEquals(rows.map((row) => Object.values(row)), [
+      ["parrot", "sent", "parrot", "phone", "12025550123"],
+    ]);
+  });
+});

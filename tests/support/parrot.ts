@@ -68,7 +68,8 @@ export const parrot = (name: string): Channel => ({
     if (!message.ok || to === undefined) {
       return { ok: false, issues: message.ok ? [{ path: "to", message: "?" }] : message.issues };
     }
-    return { ok: true, value: { to, phone: to, message: message.value, text: String(message.value.say) } };
+    const identities = [{ kind: "phone", value: to }];
+    return { ok: true, value: { to, identities, message: message.value, text: String(message.value.say) } };
   },
   wordsOf: ({ say }) => text(say),
   addressOf: ({ phone }) => phone,

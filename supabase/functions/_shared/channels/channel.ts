@@ -86,10 +86,8 @@ export type Outbound = Record<string, unknown>;
 export interface SendRequest {
   /** Whom to send to, in the provider's form; absent where the message itself says so. */
   readonly to?: string;
-  /** The person by phone number, digits with country code. */
-  readonly phone?: string;
-  /** The person by WhatsApp's business-scoped user id. */
-  readonly bsuid?: string;
+  /** The person, by each id that the request gives; the first says who it is. Absent where the message itself says so. */
+  readonly identities?: readonly { readonly kind: string; readonly value: string }[];
   /** Who sends: the id of a number, a mailbox, a bot. */
   readonly number_id?: string;
   readonly message: Outbound;

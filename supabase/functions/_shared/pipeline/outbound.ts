@@ -13,6 +13,8 @@ import type { Channel, SendRequest } from "../channels/channel.ts";
 
 /** What `enqueue_outbound` takes for one message. */
 export interface Item extends SendRequest {
+  /** The channel that it goes through. */
+  channel: string;
   /** W3C trace context of the request. */
   traceparent?: string;
   limit: { key: string; per_second: number; burst: number };
@@ -61,6 +63,7 @@ export function outbound(channel: Channel, deps: OutboundDeps): { POST: Handler 
       const limit = await deps.limit();
       const queued = await deps.enqueue({
         ...checked.value,
+        channel: channel.name,
         traceparent,
         limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
       });

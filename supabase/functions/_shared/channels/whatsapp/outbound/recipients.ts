@@ -14,9 +14,8 @@ import { text } from "../../../json/json.ts";
 /** Whom to send to: `to` is the phone number where there is one, else the BSUID. */
 export interface Recipient {
   readonly to: string;
-  /** Digits with country code. */
-  readonly phone?: string;
-  readonly bsuid?: string;
+  /** The phone number, as digits with country code, before the BSUID. */
+  readonly identities: readonly { readonly kind: "phone" | "bsuid"; readonly value: string }[];
 }
 
 /** ISO country code, a dot, `ENT.` for the parent of several businesses, up to 128 letters and digits. */
@@ -53,11 +52,11 @@ export const recipientSchema = z.object({
   if (recipient !== undefined && !isBsuid(recipient)) {
     return issue("recipient", "must be a business-scoped user id such as US.13491208655302741918");
   }
-  const bsuid = bsuids[0];
-  if (to === undefined || isBsuid(to)) return { to: bsuid, bsuid };
+  const known = bsuids.slice(0, 1).map((value) => ({ kind: "bsuid" as const, value }));
+  if (to === undefined || isBsuid(to)) return { to: bsuids[0], identities: known };
   const phone = phoneDigits(to);
   if (phone === undefined) {
     return issue("to", "must be a phone number with country code, or a business-scoped user id");
   }
-  return bsuid === undefined ? { to: phone, phone } : { to: phone, phone, bsuid };
+  return { to: phone, identities: [{ kind: "phone", value: phone }, ...known] };
 });

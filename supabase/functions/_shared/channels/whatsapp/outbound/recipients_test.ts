@@ -33,13 +33,16 @@ Deno.test("isBsuid() knows a BSUID and its parent", () => {
 });
 
 Deno.test("recipientSchema puts each id where Meta wants it", () => {
+  const phone = { kind: "phone", value: "12025550123" };
+  const bsuid = (value: string) => ({ kind: "bsuid", value });
   const cases: [Record<string, unknown>, Record<string, unknown> | string[]][] = [
-    [{ to: "+1 202 555 0123" }, { to: "12025550123", phone: "12025550123" }],
-    [{ to: 12025550123 }, { to: "12025550123", phone: "12025550123" }],
-    [{ recipient: BSUID }, { to: BSUID, bsuid: BSUID }],
-    [{ to: BSUID }, { to: BSUID, bsuid: BSUID }],
-    [{ to: "12025550123", recipient: PARENT }, { to: "12025550123", phone: "12025550123", bsuid: PARENT }],
-    [{ to: "12025550123", recipient_type: "individual" }, { to: "12025550123", phone: "12025550123" }],
+    [{ to: "+1 202 555 0123" }, { to: "12025550123", identities: [phone] }],
+    [{ to: 12025550123 }, { to: "12025550123", identities: [phone] }],
+    [{ recipient: BSUID }, { to: BSUID, identities: [bsuid(BSUID)] }],
+    [{ to: BSUID }, { to: BSUID, identities: [bsuid(BSUID)] }],
+    [{ to: PARENT, recipient: BSUID }, { to: BSUID, identities: [bsuid(BSUID)] }],
+    [{ to: "12025550123", recipient: PARENT }, { to: "12025550123", identities: [phone, bsuid(PARENT)] }],
+    [{ to: "12025550123", recipient_type: "individual" }, { to: "12025550123", identities: [phone] }],
     [{ to: "12025550123", recipient_type: "group" }, ["recipient_type"]],
     [{}, ["to"]],
     [{ to: "Nora" }, ["to"]],
