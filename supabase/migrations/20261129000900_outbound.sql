@@ -284,13 +284,19 @@ comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
-create function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamptz) returns jsonb
+create function private.claim_outbound(
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_number public.senders;
   v_flag text;
   v_limit integer;
   v_left integer := p_limit;
+  -- Under way by channel, those of this claim with them.
+  v_busy jsonb := p_busy;
+  v_shared boolean := cardinality(p_channels) > 1;
+  v_under_way integer;
   v_burst integer;
   v_rate numeric;
   v_claimed jsonb;
@@ -301,16 +307,21 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.channel, n.id
+    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
+    v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
+    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
+    if v_shared then
+      v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
+    end if;
     continue when v_limit <= 0;
     with due as (
       select l.conversation_id from private.outbound_lanes l
@@ -359,6 +370,7 @@ begin
     if v_claimed is not null then
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
+      v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
         + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
@@ -372,18 +384,20 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    where n.channel = any (p_channels) and n.state = 'active'));
+    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
+    where n.channel = any (p_channels) and n.state = 'active'
+      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $$;
-comment on function private.claim_outbound(integer, integer, text[], timestamptz) is 'claim_outbound with the time given.';
+comment on function private.claim_outbound(integer, integer, jsonb, text[], timestamptz) is 'claim_outbound with the time given.';
 
 create function public.claim_outbound(
-  p_limit integer, p_lease_seconds integer default 60, p_channels text[] default '{whatsapp}'
+  p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
 ) returns jsonb
 language sql set search_path = '' as $$
   select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, p_channels, clock_timestamp())
+  select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -445,8 +459,8 @@ grant execute on function
   private.send_conversation(jsonb),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
-  private.claim_outbound(integer, integer, text[], timestamptz),
-  public.claim_outbound(integer, integer, text[]),
+  private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
+  public.claim_outbound(integer, integer, jsonb, text[]),
   private.settle_outbound(jsonb, timestamptz),
   public.settle_outbound(jsonb)
   to service_role;

@@ -42,6 +42,8 @@ async function enqueue(sql: Sql, id: string, type = "text"): Promise<string> {
 }
 
 interface Claimed {
+  id: string;
+  lease: string;
   channel: string;
   number_id: string;
   to: string;
@@ -49,7 +51,7 @@ interface Claimed {
 
 async function claim(sql: Sql, channels: string[], limit = 10): Promise<string[]> {
   const [{ claimed }] = await sql<{ claimed: { messages: Claimed[] } }[]>`
-    select private.claim_outbound(${limit}, 60, ${channels}, ${at(1)}) as claimed`;
+    select private.claim_outbound(${limit}, 60, '{}', ${channels}, ${at(1)}) as claimed`;
   return claimed.messages.map(({ channel, number_id }) => `${channel} ${number_id}`).sort();
 }
 
@@ -108,6 +110,100 @@ databaseTest("claim_outbound: a channel's flag holds that channel alone", async 
   }
   await sql`update public.settings set value = 'false' where key = 'wa_send.enabled'`;
   assertEquals(await claim(sql, ["whatsapp", "sms"]), ["sms 1"]);
+});
+
+/** Lanes with a message each, more than can go at once, of senders that may send as fast as there are places. */
+async function backlog(sql: Sql, lanes: Record<string, number>, messages = 1): Promise<void> {
+  for (const [channel, n] of Object.entries(lanes)) {
+    for (let lane = 0; lane < n; lane++) {
+      const id = await conversation(sql, channel, { last_inbound_at: NOW });
+      for (let i = 0; i < messages; i++) await enqueue(sql, id);
+    }
+  }
+  await sql`update public.senders set max_per_second = 1000`;
+}
+
+/** How many of each channel a claim gives to who has these under way, and in how many milliseconds more are due. */
+async function claimBeside(
+  sql: Sql,
+  { limit, busy = {}, channels }: { limit: number; busy?: Record<string, number>; channels: string[] },
+) {
+  const [{ claimed }] = await sql<{ claimed: { messages: Claimed[]; next_due_ms: number | null } }[]>`
+    select private.claim_outbound(${limit}, 60, ${sql.json(busy)}, ${channels}, ${at(1)}) as claimed`;
+  const given = Object.fromEntries(channels.map((channel) => [channel, 0]));
+  for (const { channel } of claimed.messages) given[channel]++;
+  return { given, due: claimed.next_due_ms };
+}
+
+databaseTest(
+  "claim_outbound: a channel alone takes every place, beside others half of what they leave",
+  async (sql) => {
+    await backlog(sql, { whatsapp: 40 });
+    const both = ["email", "whatsapp"];
+    const again = () =>
+      sql`update private.outbound_lanes set due_at = ${at(0)}, lease = null`
+        .then(() => sql`update public.senders set send_tat = null`);
+    assertEquals((await claimBeside(sql, { limit: 32, channels: ["whatsapp"] })).given, { whatsapp: 32 });
+    await again();
+    const ten = await claimBeside(sql, { limit: 32, busy: { whatsapp: 10 }, channels: ["whatsapp"] });
+    assertEquals(ten.given, { whatsapp: 32 });
+    await again();
+    assertEquals((await claimBeside(sql, { limit: 64, channels: both })).given, { email: 0, whatsapp: 32 });
+    await again();
+    const half = await claimBeside(sql, { limit: 54, busy: { email: 4, whatsapp: 6 }, channels: both });
+    assertEquals(half.given, { email: 0, whatsapp: 24 });
+  },
+);
+
+databaseTest("claim_outbound: a channel with its half under way is not what is due next", async (sql) => {
+  await backlog(sql, { email: 3, whatsapp: 1 });
+  await sql`update private.outbound_lanes set due_at = ${at(3)} where channel = 'whatsapp'`;
+  const full = { limit: 32, busy: { email: 32 }, channels: ["email", "whatsapp"] };
+  assertEquals(await claimBeside(sql, full), { given: { email: 0, whatsapp: 0 }, due: 2000 });
+});
+
+databaseTest("claim_outbound: a channel whose provider hangs leaves places to the others", async (sql) => {
+  await backlog(sql, { email: 40 }, 3);
+  await backlog(sql, { whatsapp: 1 }, 20);
+  const channels = ["email", "whatsapp"];
+  const sent = { email: 0, whatsapp: 0 };
+  /** What is under way, and at which claim it is answered. */
+  let open: (Claimed & { ends: number })[] = [];
+  for (let tick = 0; tick < 60; tick++) {
+    const now = at(1 + tick);
+    const ended = open.filter(({ ends }) => ends <= tick);
+    open = open.filter(({ ends }) => ends > tick);
+    const results = ended.map(({ id, lease }) => ({ id, lease, outcome: "sent", provider_id: id }));
+    await sql`select private.settle_outbound(${sql.json(results)}, ${now})`;
+    const busy: Record<string, number> = {};
+    for (const { channel } of open) busy[channel] = (busy[channel] ?? 0) + 1;
+    const [{ claimed }] = await sql<{ claimed: { messages: Claimed[] } }[]>`
+      select private.claim_outbound(${32 - open.length}, 600, ${
+      sql.json(busy)
+    }, ${channels}, ${now}) as claimed`;
+    for (const message of claimed.messages) {
+      sent[message.channel as keyof typeof sent]++;
+      open.push({ ...message, ends: tick + (message.channel === "email" ? 30 : 1) });
+    }
+  }
+  assertEquals(sent.whatsapp, 20);
+  assertEquals(sent.email, 32);
+});
+
+databaseTest("claim_outbound: the senders of a channel take turns where places are few", async (sql) => {
+  for (const number of ["1", "2", "3"]) {
+    await sql`insert into public.wa_numbers (id, max_per_second) values (${number}, 1000)`;
+    for (let i = 0; i < 12; i++) {
+      const id = await conversation(sql, "whatsapp", { last_inbound_at: NOW });
+      await sql`update public.conversations set number_id = ${number} where id = ${id}`;
+      await enqueue(sql, id);
+    }
+  }
+  const turns: string[] = [];
+  for (let i = 0; i < 12; i++) turns.push(...await claim(sql, ["whatsapp"], 1));
+  for (const number of ["1", "2", "3"]) {
+    assertEquals(turns.filter((turn) => turn === `whatsapp ${number}`).length, 4, turns.join());
+  }
 });
 
 /** A message that a pigeon brought, from the bird with this ring. */
@@ -248,7 +344,7 @@ databaseTest(
       "queued",
     );
     const claimed = async (...channels: string[]) => {
-      const [{ claim }] = await sql`select public.claim_outbound(10, 60, ${channels}) as claim`;
+      const [{ claim }] = await sql`select public.claim_outbound(10, p_channels => ${channels}) as claim`;
       return claim.messages.map(({ channel, to }: Claimed) => `${channel} ${to}`);
     };
     assertEquals(await claimed("whatsapp"), ["whatsapp 491"]);

@@ -53,7 +53,7 @@ interface Claimed {
 }
 
 async function claim(sql: Sql, seconds: number, limit = 1000): Promise<Claimed[]> {
-  const [{ claimed }] = await sql`select private.claim_outbound(${limit}, 60, '{whatsapp}', ${
+  const [{ claimed }] = await sql`select private.claim_outbound(${limit}, 60, '{}', '{whatsapp}', ${
     at(seconds)
   }) as claimed`;
   return claimed.messages;

@@ -6,8 +6,8 @@ set local statement_timeout = '60s';
 
 drop function public.settle_outbound(jsonb);
 drop function private.settle_outbound(jsonb, timestamptz);
-drop function public.claim_outbound(integer, integer, text[]);
-drop function private.claim_outbound(integer, integer, text[], timestamptz);
+drop function public.claim_outbound(integer, integer, jsonb, text[]);
+drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
 drop function public.enqueue_outbound(jsonb);
 drop function private.enqueue_outbound(jsonb, timestamptz);
 drop function private.send_conversation(jsonb);

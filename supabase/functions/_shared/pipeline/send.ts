@@ -9,7 +9,10 @@ import { groupCommit } from "../db/group_commit.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
 
-const CONCURRENCY = 32;
+/** Messages under way at once in one isolate that has one channel. */
+const PLACES = 32;
+/** With several: one of them takes half at most, so that it has what it would have alone, and the others find some. */
+const SHARED_PLACES = 2 * PLACES;
 /** Longer than the provider is waited for (15 s). */
 const LEASE_SECONDS = 60;
 /** How long a settlement is tried when the database is away: within the lease. */
@@ -52,6 +55,8 @@ export interface SenderDeps {
 
 /** A round that claims what may go now and sends it. */
 export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>) => void) => Promise<Round> {
+  /** Under way, by channel. */
+  const busy = new Map<string, number>();
   let underWay = 0;
 
   const settle = groupCommit<SendOutcome & { id: string; lease: string }, null>({
@@ -72,24 +77,32 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
       // The lease ends by itself. It is sent again then, unless a status has told meanwhile that it went.
       deps.onError("an outbound message could not be settled", error);
     } finally {
-      underWay--;
+      occupy(message.channel, -1);
     }
   }
 
+  function occupy(channel: string, by: 1 | -1): void {
+    underWay += by;
+    const now = (busy.get(channel) ?? 0) + by;
+    if (now === 0) busy.delete(channel);
+    else busy.set(channel, now);
+  }
+
   return async (track) => {
-    const free = CONCURRENCY - underWay;
-    const channels = free <= 0 ? [] : await deps.channels();
-    if (channels.length === 0) return { more: false };
+    const channels = await deps.channels();
+    const free = (channels.length > 1 ? SHARED_PLACES : PLACES) - underWay;
+    if (channels.length === 0 || free <= 0) return { more: false };
     const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
       "claim_outbound",
       {
         p_limit: free,
         p_lease_seconds: LEASE_SECONDS,
+        p_busy: Object.fromEntries(busy),
         p_channels: channels,
       },
     );
     for (const message of claim.messages) {
-      underWay++;
+      occupy(message.channel, 1);
       track(attempt(message));
     }
     return roundOf(claim.next_due_ms, underWay > 0);

@@ -3,11 +3,11 @@ import type { Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
 import { type ClaimedMessage, createSender, type SenderDeps } from "./send.ts";
 
-const message = (n: number): ClaimedMessage => ({
+const message = (n: number, channel = "whatsapp"): ClaimedMessage => ({
   id: `o${n}`,
   lease: `l${n}`,
   attempt: 1,
-  channel: "whatsapp",
+  channel,
   number_id: "1",
   contact_id: "c1",
   to: "12025550123",
@@ -55,7 +55,7 @@ Deno.test("createSender(): what goes out is settled under the lease of its claim
   assertEquals(await round(), { more: false });
   await done();
   assertEquals(calls, [
-    ["claim_outbound", { p_limit: 32, p_lease_seconds: 60, p_channels: ["whatsapp"] }],
+    ["claim_outbound", { p_limit: 32, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] }],
     ["settle_outbound", {
       p_results: results.map((result, n) => ({ id: `o${n}`, lease: `l${n}`, ...result })),
     }],
@@ -73,6 +73,32 @@ Deno.test("createSender(): never more under way than its places", async () => {
   assertEquals(calls.map(([, args]) => (args as { p_limit: number }).p_limit), [32, 2]);
   for (const end of open) end();
   await done();
+});
+
+Deno.test("createSender(): among several channels there are twice the places, and each is told what it has", async () => {
+  const open: (() => void)[] = [];
+  const many = (channel: string, n: number) => Array.from({ length: n }, (_, i) => message(i, channel));
+  const { round, done, calls } = sender(
+    [[...many("whatsapp", 32), ...many("sms", 16)], many("sms", 16), []],
+    {
+      channels: () => Promise.resolve(["whatsapp", "sms"]),
+      send: () => new Promise((resolve) => open.push(() => resolve({ outcome: "sent", provider_id: null }))),
+    },
+  );
+  const asked = () => {
+    const { p_limit, p_busy } = calls.at(-1)![1] as { p_limit: number; p_busy: unknown };
+    return [p_limit, p_busy];
+  };
+  await round();
+  assertEquals(asked(), [64, {}]);
+  await round();
+  assertEquals(asked(), [16, { whatsapp: 32, sms: 16 }]);
+  await round();
+  assertEquals(calls.length, 2);
+  for (const end of open) end();
+  await done();
+  await round();
+  assertEquals(asked(), [64, {}]);
 });
 
 Deno.test("createSender(): switched off it claims nothing; what cannot be settled is told", async () => {
