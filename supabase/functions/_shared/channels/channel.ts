@@ -216,7 +216,7 @@ export interface Channel {
   /**
    * Whether messages can be sent: true, or what is missing.
    *
-   * Failure policy: a channel that is not ready keeps its own messages waiting, and no other's.
+   * Failure policy: a channel that is not ready, or throws, keeps its own messages waiting, and no other's.
    */
   ready(): true | readonly Missing[];
 

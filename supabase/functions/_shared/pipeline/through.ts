@@ -47,17 +47,24 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
   const told = new Map<string, string>();
 
   /**
-   * Failure policy: each channel for itself. The messages of one whose credentials are missing wait; that is told once
-   * for each thing that is missing, and the others go on.
+   * Failure policy: each channel for itself. The messages of one whose credentials are missing, or that throws, wait;
+   * that is told once for each thing that is missing, and the others go on.
    */
   function isReady(channel: Channel): boolean {
     const { name, flags } = channel;
-    const missing = channel.ready();
-    const why = missing === true
-      ? ""
-      : missing.map(({ variable, fault }) => `${variable} ${is(fault)}`).join(", ");
+    let why = "";
+    let thrown = {};
+    try {
+      const missing = channel.ready();
+      if (missing !== true) {
+        why = missing.map(({ variable, fault }) => `${variable} ${is(fault)}`).join(", ");
+      }
+    } catch (error) {
+      why = "the channel cannot say whether it is ready";
+      thrown = { error };
+    }
     if (why !== "" && told.get(name) !== why) {
-      deps.log.error(`messages wait: ${why}`, { channel: name, feature: flags.send });
+      deps.log.error(`messages wait: ${why}`, { channel: name, feature: flags.send, ...thrown });
     }
     told.set(name, why);
     return why === "";

@@ -74,6 +74,29 @@ Deno.test("channels(): one without its credentials is told once and stops no oth
   assertEquals(told, [line, line]);
 });
 
+Deno.test("channels(): one that cannot say whether it is ready is told once and stops no other", async () => {
+  let fault: unknown = new TypeError("no such secret");
+  const sms = channel("sms", {
+    missing: () => {
+      if (fault !== undefined) throw fault;
+      return true;
+    },
+  });
+  const { channels, told } = through([sms, channel("whatsapp")]);
+  assertEquals([await channels(), await channels()], [["whatsapp"], ["whatsapp"]]);
+  const line = (error: unknown) => [
+    "messages wait: the channel cannot say whether it is ready",
+    { channel: "sms", feature: "sms_send.enabled", error },
+  ];
+  assertEquals(told, [line(fault)]);
+  const first = fault;
+  fault = undefined;
+  assertEquals(await channels(), ["sms", "whatsapp"]);
+  fault = "not even an error";
+  assertEquals(await channels(), ["whatsapp"]);
+  assertEquals(told, [line(first), line(fault)]);
+});
+
 Deno.test("channels(): a kill switch or a flag stops its own channel alone", async () => {
   const both = [channel("whatsapp"), channel("sms")];
   const killed = through(both, { killed: (feature) => feature === "sms_send.enabled" });
