@@ -8,8 +8,12 @@ import type { Channel } from "./channel.ts";
 /** The channels that an isolate knows. */
 export interface Registry {
   readonly all: readonly Channel[];
-  /** The channel of that name; undefined for one that is not there, such as one that a newer version knows. */
-  get(name: string): Channel | undefined;
+  /**
+   * The channel of that name.
+   *
+   * @throws {TypeError} where there is none. Claims name the channels that they are for: nothing of another gets here.
+   */
+  get(name: string): Channel;
 }
 
 /**
@@ -22,5 +26,12 @@ export function createRegistry(all: readonly Channel[]): Registry {
   if (byName.size !== all.length) {
     throw new TypeError(`two channels have the same name: ${all.map(({ name }) => name).join(", ")}`);
   }
-  return { all, get: (name) => byName.get(name) };
+  return {
+    all,
+    get(name) {
+      const channel = byName.get(name);
+      if (channel === undefined) throw new TypeError(`there is no channel ${name}`);
+      return channel;
+    },
+  };
 }

@@ -11,9 +11,6 @@ import type { Outcome } from "../rollouts/outcomes.ts";
 import type { Reply } from "./forward.ts";
 import type { ClaimedMessage, SendOutcome } from "./send.ts";
 
-/** How long a message waits whose channel this version does not know: another may be deployed meanwhile. */
-const UNKNOWN_CHANNEL_MS = 60_000;
-
 /** What {@linkcode throughChannels} needs. */
 export interface ThroughDeps {
   killed(feature: string): boolean;
@@ -31,7 +28,7 @@ export interface ThroughDeps {
 export interface Through {
   /** Names of the channels that may send now. */
   channels(): Promise<string[]>;
-  /** Sends one message through its channel; never throws. */
+  /** Sends one message through its channel, which is one of the registry's; never throws. */
   send(message: ClaimedMessage): Promise<SendOutcome>;
   /** A service's replies as they are queued. */
   checkReplies(
@@ -78,13 +75,7 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
     const { id, to, number_id: senderId, contact_id, message, attempt, traceparent: came } = claimed;
-    const name = claimed.channel;
-    const channel = registry.get(name);
-    if (channel === undefined) {
-      deps.log.error("a message waits for a channel that this version does not know", { channel: name });
-      const error = { code: "unknown_channel", message: `no channel ${name}` };
-      return { outcome: "retry", error, retry_after_ms: UNKNOWN_CHANNEL_MS };
-    }
+    const channel = registry.get(claimed.channel);
     const began = performance.now();
     const traceparent = came == null ? undefined : traceparentFor(id, id, came);
     const result = await channel.send({ id, senderId, to, message, traceparent }, deps.world);
@@ -116,18 +107,17 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
     deliveryId: string,
   ): Reply[] {
     const channel = registry.get(name);
-    const to = channel?.addressOf(identities);
+    const to = channel.addressOf(identities);
     return replies.flatMap((reply, index) => {
-      const checked = channel?.check(reply);
-      if (checked?.ok && to !== undefined) {
-        return [{ to, message: checked.value, text: channel!.wordsOf(checked.value) }];
+      const checked = channel.check(reply);
+      if (checked.ok && to !== undefined) {
+        return [{ to, message: checked.value, text: channel.wordsOf(checked.value) }];
       }
-      const invalid = checked?.ok === false;
-      deps.count("replies_refused", invalid ? "invalid" : "nobody");
+      deps.count("replies_refused", checked.ok ? "nobody" : "invalid");
       deps.log.warn("a reply of a service cannot be sent", {
         delivery_id: deliveryId,
         reply: index,
-        issues: invalid ? checked.issues : "the person has no id that can be written to",
+        issues: checked.ok ? "the person has no id that can be written to" : checked.issues,
       });
       return [];
     });
