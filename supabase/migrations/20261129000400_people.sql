@@ -14,7 +14,7 @@ create table public.senders (
   credentials text check (credentials ~ '^[A-Z][A-Z0-9_]{0,99}$'),
   state text not null default 'active' check (state in ('active', 'paused')),
   max_per_second integer not null default 80 check (max_per_second between 1 and 1000),
-  pair_seconds numeric not null default 6 check (pair_seconds > 0),
+  pair_seconds numeric not null default 6 check (pair_seconds >= 0),
   pair_burst integer not null default 45 check (pair_burst >= 1),
   send_tat timestamptz,
   org uuid,
@@ -31,7 +31,7 @@ comment on column public.senders.provider is 'Who carries its messages, for exam
 comment on column public.senders.credentials is 'Name of the secret that it sends with, in the functions'' environment; null for the channel''s own. Never the secret itself.';
 comment on column public.senders.state is 'active, or paused by a person: what it has to send waits.';
 comment on column public.senders.max_per_second is 'Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.';
-comment on column public.senders.pair_seconds is 'Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it).';
+comment on column public.senders.pair_seconds is 'Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0 where it has no such limit.';
 comment on column public.senders.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
 comment on column public.senders.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
 comment on column public.senders.org is 'The organisation that it belongs to; null where there is only one.';
@@ -161,14 +161,19 @@ comment on policy "team reads conversations" on public.conversations is 'Holds n
 
 -- What a channel allows ---------------------------------------------------------------------------
 
--- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back.
-create function private.channel_policy(p_channel text, out reply_window interval, out opt_out text)
+-- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back, and its
+-- senders begin slowly. What a channel's own code says of itself is held to this by a test.
+create function private.channel_policy(
+  p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric
+)
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
-      else 'until_start' end
+      else 'until_start' end,
+    case p_channel when 'whatsapp' then 80 else 1 end,
+    case p_channel when 'whatsapp' then 6 else 1 end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver).';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now.';
 
 create function private.send_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$

@@ -263,8 +263,9 @@ declare
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
 begin
   if array_position(v_conversations, null) is not null then
-    insert into public.senders (channel, id, address, provider)
-    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider from unnest(p_updates) u
+    insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
+    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider, p.max_per_second, p.pair_seconds
+    from unnest(p_updates) u cross join lateral private.channel_policy(u.channel) p
     order by u.channel, u.sender_id
     on conflict (channel, id) do nothing;
     insert into public.conversations (channel, number_id, contact_id)

@@ -242,6 +242,30 @@ databaseTest("a new channel: stored, known by its own ids, apart from WhatsApp's
   assertEquals(await lost(sql), []);
 });
 
+databaseTest("a sender that a first webhook makes has its channel's pace", async (sql) => {
+  await ingest(sql, message({ sender_id: "7" }), cooed("1", { sender_id: "7" }), cooed("1"));
+  await sql`insert into public.wa_numbers (id) values ('8')`;
+  const rows = await sql`
+    select channel, id, max_per_second, pair_seconds::float8 from public.senders order by channel, id`;
+  assertEquals(rows.map((row) => Object.values(row)), [
+    ["pigeon", "1", 1, 1],
+    ["pigeon", "7", 1, 1],
+    ["whatsapp", "7", 80, 6],
+    ["whatsapp", "8", 80, 6],
+  ]);
+  // No limit for each person is a pace too.
+  await sql`update public.senders set pair_seconds = 0, pair_burst = 1, max_per_second = 1000`;
+  const id = await conversation(sql, "pigeon");
+  for (let n = 0; n < 2; n++) await enqueue(sql, id);
+  for (let n = 0; n < 2; n++) {
+    const [{ claimed: { messages } }] = await sql<{ claimed: { messages: Claimed[] } }[]>`
+      select private.claim_outbound(10, 60, '{}', '{pigeon}', ${at(1)}) as claimed`;
+    assertEquals(messages.length, 1);
+    const results = messages.map(({ id, lease }) => ({ id, lease, outcome: "sent" }));
+    await sql`select private.settle_outbound(${sql.json(results)}, ${at(1)})`;
+  }
+});
+
 databaseTest(
   "a new channel: its first id says who it is, what comes with it may change hands",
   async (sql) => {
@@ -348,6 +372,7 @@ databaseTest(
       return claim.messages.map(({ channel, to }: Claimed) => `${channel} ${to}`);
     };
     assertEquals(await claimed("whatsapp"), ["whatsapp 491"]);
+    await sql`update public.senders set max_per_second = 80 where channel = 'pigeon'`;
     assertEquals(await claimed("pigeon"), ["pigeon 1", "pigeon 1"]);
     const [{ thread_id }] = await sql`
     update public.messages set thread_id = gen_random_uuid() where channel = 'pigeon' returning thread_id`;

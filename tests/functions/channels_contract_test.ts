@@ -13,6 +13,7 @@ import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
 import { outbound, type Queued } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { channelContract, type ChannelSamples } from "../support/channel_contract.ts";
+import { databaseTest } from "../support/database.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { PARROT, parrot } from "../support/parrot.ts";
 import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";
@@ -73,6 +74,16 @@ const parrotSamples: ChannelSamples = {
 
 Deno.test("channels: each that is deployed is held to the contract", () => {
   assertEquals(channels.all, [whatsappSamples.channel]);
+});
+
+databaseTest("channels: the database enforces the policy that each tells", async (sql) => {
+  for (const { name, flags, policy: { windowMs, optOut, pace } } of channels.all) {
+    const [enforced] = await sql`
+      select (extract(epoch from reply_window) * 1000)::float8 as "windowMs", opt_out as "optOut",
+        max_per_second as "perSecond", pair_seconds::float8 as "pairSeconds", private.send_flag(${name}) as send
+      from private.channel_policy(${name})`;
+    assertEquals({ ...enforced }, { windowMs, optOut, ...pace, send: flags.send }, name);
+  }
 });
 
 Deno.env.set(PARROT.variable, "http://127.0.0.1:9/parrot");

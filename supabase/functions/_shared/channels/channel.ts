@@ -180,7 +180,10 @@ export interface Missing {
  */
 export type OptOut = "until_resumed" | "until_start" | "suppression" | "none";
 
-/** The channel's rules about when what may go. The database enforces them where it queues and claims. */
+/**
+ * The channel's rules about when what may go, as it tells them: `private.channel_policy` rules, which the database
+ * enforces where it queues and claims, and the contract's test fails where the two differ.
+ */
 export interface ChannelPolicy {
   /** How long after the person's last message anything may be sent, in milliseconds; null where that does not matter. */
   readonly windowMs: number | null;
