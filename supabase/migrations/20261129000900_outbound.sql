@@ -14,7 +14,7 @@ create table public.outbound_messages (
   message_id uuid references public.messages (id) on delete cascade,
   payload jsonb,
   recipient text,
-  idempotency_key text constraint outbound_messages_idempotency_key unique,
+  idempotency_key text,
   request_hash text,
   state text not null default 'queued' check (state in ('queued', 'leased', 'sent', 'failed')),
   attempt integer not null default 0,
@@ -22,10 +22,11 @@ create table public.outbound_messages (
   error jsonb,
   used_fallback boolean not null default false,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  constraint outbound_messages_idempotency_key unique (idempotency_key, channel)
 ) with (fillfactor = 80);
 comment on table public.outbound_messages is 'The queue to the provider. Its message is a row of messages with the same id; a read receipt has none.';
-comment on constraint outbound_messages_idempotency_key on public.outbound_messages is 'A request with the same key is the same message.';
+comment on constraint outbound_messages_idempotency_key on public.outbound_messages is 'A request with the same key on the same channel is the same message.';
 comment on column public.outbound_messages.id is 'UUID v7; answered by wa-send and given to the provider as its callback data.';
 comment on column public.outbound_messages.channel is 'The channel that carries it.';
 comment on column public.outbound_messages.conversation_id is 'The conversation; also the lane.';
@@ -128,7 +129,8 @@ declare
   v_id uuid := private.uuid_v7();
 begin
   if v_key is not null then
-    select * into v_existing from public.outbound_messages where idempotency_key = v_key;
+    select * into v_existing from public.outbound_messages
+    where idempotency_key = v_key and channel = p_conversation.channel;
     if found then
       if v_existing.request_hash is distinct from v_hash then
         return jsonb_build_object('error', 'idempotency_conflict');
@@ -169,7 +171,7 @@ begin
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
     p_item ->> 'to', v_key, v_hash, v_fallback, p_now, p_now)
-  on conflict (idempotency_key) do nothing;
+  on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
     delete from public.messages where id = v_id;

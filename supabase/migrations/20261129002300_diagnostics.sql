@@ -176,7 +176,7 @@ language sql stable set search_path = '' as $$
   select e.at, true, e.what, e.figures
   from public.deliveries x
   cross join generate_series(0, 10) as n (i)
-  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i
+  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i and o.channel = p_message.channel
   join public.messages m on m.id = o.message_id
   cross join lateral private.outbound_events(m) e
   where x.message_id = p_message.id

@@ -206,6 +206,37 @@ databaseTest("claim_outbound: the senders of a channel take turns where places a
   }
 });
 
+databaseTest("enqueue_message: a key is the same message on its own channel alone", async (sql) => {
+  const send = async (channel: string, id: string, type = "text") => {
+    const item = { to: "x", idempotency_key: "order-17", message: { type } };
+    const [{ answer }] = await sql`
+      select private.enqueue_message(c, ${sql.json(item)}, ${NOW}) as answer
+      from public.conversations c where c.id = ${id} and c.channel = ${channel}`;
+    return answer;
+  };
+  const [whatsapp, sms] = [
+    await conversation(sql, "whatsapp", { last_inbound_at: NOW }),
+    await conversation(sql, "sms"),
+  ];
+  const first = await send("whatsapp", whatsapp);
+  const second = await send("sms", sms, "note");
+  assertEquals([first.status, second.status], ["queued", "queued"]);
+  assertEquals(await send("whatsapp", whatsapp), { ...first, repeated: true });
+  assertEquals(await send("sms", sms, "note"), { ...second, repeated: true });
+  assertEquals(await send("sms", sms), { error: "idempotency_conflict" });
+  // The same key at the same moment, on both.
+  const both = await Promise.all(
+    Array.from(
+      { length: 8 },
+      (_, n) =>
+        sql`select private.enqueue_message(c, ${
+          sql.json({ to: "x", idempotency_key: "order-18", message: { type: "text" } })
+        }, ${NOW}) as answer from public.conversations c where c.id = ${n % 2 === 0 ? whatsapp : sms}`,
+    ),
+  );
+  assertEquals(new Set(both.map(([{ answer }]) => answer.id)).size, 2);
+});
+
 /** A message that a pigeon brought, from the bird with this ring. */
 const cooed = (ring: string, changes: Record<string, unknown> = {}) =>
   message({
