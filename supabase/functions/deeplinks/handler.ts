@@ -70,12 +70,13 @@ export function createHandler(routes: Routes): Handler {
     const methods = [...Object.keys(open), ...Object.keys(managed)].sort();
     if (method === "OPTIONS") {
       const wanted = request.headers.get("access-control-request-method") ?? "";
-      return offered.anyOrigin !== undefined && (wanted in open || !(wanted in managed))
+      return offered.anyOrigin !== undefined &&
+          (Object.hasOwn(open, wanted) || !Object.hasOwn(managed, wanted))
         ? openPreflight(offered.anyOrigin)
         : panelPreflight(request, Object.keys(managed));
     }
-    if (method in managed) return panel(request, managed[method]);
-    if (!(method in open)) {
+    if (Object.hasOwn(managed, method)) return panel(request, managed[method]);
+    if (!Object.hasOwn(open, method)) {
       throw new Problem("method_not_allowed", { headers: { allow: methods.join(", ") } });
     }
     return method === "HEAD" ? bodiless(open[method]()) : open[method]();

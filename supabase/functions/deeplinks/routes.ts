@@ -86,10 +86,15 @@ export function createRoutes(
     maxItems: 1000,
     maxQueued: 10_000,
     commit: async (codes) => {
-      const wanted: Record<string, number> = {};
-      for (const code of codes) wanted[code] = (wanted[code] ?? 0) + 1;
-      const granted = await rpc<Record<string, number>>("take_uses", { p_wanted: wanted });
-      return codes.map((code) => granted[code]-- > 0);
+      const wanted = new Map<string, number>();
+      for (const code of codes) wanted.set(code, (wanted.get(code) ?? 0) + 1);
+      const answer = await rpc<Record<string, number>>("take_uses", { p_wanted: Object.fromEntries(wanted) });
+      const granted = new Map(Object.entries(answer));
+      return codes.map((code) => {
+        const left = granted.get(code) ?? 0;
+        granted.set(code, left - 1);
+        return left > 0;
+      });
     },
   });
 

@@ -132,7 +132,7 @@ export class ChatTarget extends Permitted {
   }
 
   protected check(rules: Rules): boolean {
-    const number = rules.numbers[this.numberId];
+    const number = rules.numbers.get(this.numberId);
     this.address = number === undefined ? undefined : chatAddress(number, this.text, rules.textTemplate);
     return this.address !== undefined;
   }

@@ -18,7 +18,7 @@ export interface Rules {
   /** The team's own apps. */
   readonly apps: Apps;
   /** Business numbers: phone_number_id to digits. */
-  readonly numbers: Readonly<Record<string, string>>;
+  readonly numbers: ReadonlyMap<string, string>;
   /** Origins of the admin panel, whose pages may manage links; see `panel.origins`. */
   readonly panelOrigins: ReadonlySet<string>;
   /** Requests a second that one key or person may make to manage links. */
@@ -70,7 +70,10 @@ export interface RulesSource {
  *
  * Failure policy: closed. A setting that cannot be read allows nothing.
  */
-export async function readRules(config: RulesSource, numbers: Rules["numbers"]): Promise<Rules> {
+export async function readRules(
+  config: RulesSource,
+  numbers: Readonly<Record<string, string>>,
+): Promise<Rules> {
   const settings = new Map(config.settings.map(({ key, value }) => [key, value]));
   const hosts = config.allowlist.filter(({ purpose }) => purpose === "redirect").map(({ pattern }) =>
     pattern
@@ -82,7 +85,7 @@ export async function readRules(config: RulesSource, numbers: Rules["numbers"]):
     allowLoopback: settings.get("deeplinks.allow_loopback") === "true",
     schemes: readSchemes(settings.get("deeplinks.app_schemes")),
     apps: readApps(settings.get("deeplinks.apps")),
-    numbers,
+    numbers: new Map(Object.entries(numbers)),
     panelOrigins: readOrigins(settings.get("panel.origins")),
     managePerSecond: readRate(settings.get("deeplinks.rate_per_second")),
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,

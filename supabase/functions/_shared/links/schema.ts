@@ -191,7 +191,7 @@ export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallo
     return given;
   };
   const number = (path: string, id: string) => {
-    if (rules.numbers[id] === undefined) faults.push({ path, why: "is not one of the business numbers" });
+    if (!rules.numbers.has(id)) faults.push({ path, why: "is not one of the business numbers" });
   };
   if (link.default_url !== undefined) {
     link.default_url = keep("default_url", checkWeb(link.default_url, rules), link.default_url);
