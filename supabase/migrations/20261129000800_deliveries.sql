@@ -102,8 +102,8 @@ comment on column private.delivery_lanes.conversation_id is 'The conversation.';
 comment on column private.delivery_lanes.channel is 'That of the conversation: a channel that is switched off is not claimed.';
 comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
 comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
-create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, due_at) where due_at is not null;
-comment on index private.delivery_lanes_due_idx is 'What is due at a destination, oldest first.';
+create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, channel, due_at) where due_at is not null;
+comment on index private.delivery_lanes_due_idx is 'What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read.';
 create index delivery_lanes_conversation_idx on private.delivery_lanes (conversation_id);
 comment on index private.delivery_lanes_conversation_idx is 'Lanes of a conversation; serves the foreign key and merges.';
 alter table private.delivery_lanes enable row level security;
@@ -155,11 +155,16 @@ begin
     return '[]';
   end if;
 
-  with due as (
-    select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination.id and l.due_at <= p_now and l.channel = any (p_channels)
-    order by l.due_at limit v_limit
-    for update skip locked
+  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
+  with due as materialized (
+    select first.conversation_id from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select l.conversation_id, l.due_at from private.delivery_lanes l
+      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now
+      order by l.due_at limit v_limit
+      for update skip locked
+    ) first
+    order by first.due_at limit v_limit
   ), heads as (
     select due.conversation_id, head.id
     from due
@@ -271,11 +276,12 @@ begin
   return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
     select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
     from public.destinations d
+    cross join unnest(p_channels) as on_channel (name)
     cross join lateral (
       select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
         then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
       from private.delivery_lanes l
-      where l.destination_id = d.id and l.due_at is not null and l.channel = any (p_channels)
+      where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null
       order by l.due_at limit 1
     ) next
     where d.state = 'active'));

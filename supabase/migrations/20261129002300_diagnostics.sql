@@ -25,9 +25,12 @@ language sql stable set search_path = '' as $$
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
-    left join lateral (
-      select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
-      order by l.due_at limit 1) lane on true
+    cross join lateral (
+      select min(first.due_at) as due_at from (select distinct s.channel from public.senders s) known
+      cross join lateral (
+        select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
+        order by l.due_at limit 1) first) lane
     cross join lateral (select case
       when d.state = 'paused' then 'paused'
       when d.circuit_open_until is not null then 'circuit_open'

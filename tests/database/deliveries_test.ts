@@ -521,16 +521,48 @@ databaseTest("plans: claiming reads indexes, however long the queue", async (sql
   const explain = async (query: string) =>
     (await sql.unsafe(`explain ${query}`)).map((row) => row["QUERY PLAN"]).join("\n");
   const due = await explain(
-    `select conversation_id from private.delivery_lanes where destination_id = '${d}' and due_at <= now() order by due_at limit 10`,
+    `select conversation_id from private.delivery_lanes where destination_id = '${d}' and channel = 'whatsapp'
+      and due_at <= now() order by due_at limit 10`,
   );
   const head = await explain(
     `select id from public.deliveries where destination_id = '${d}' and conversation_id = '${d}' and state in ('pending', 'leased') order by seq limit 1`,
   );
   const waiting = await explain(
-    `select * from public.conversations where unrouted_since is not null and held_revision is null
+    `select * from public.conversations where channel = 'whatsapp' and unrouted_since is not null and held_revision is null
       order by held_revision, unrouted_since limit 10`,
   );
   assert(due.includes("delivery_lanes_due_idx"), due);
   assert(head.includes("deliveries_open_idx"), head);
   assert(waiting.includes("conversations_unrouted_idx"), waiting);
 });
+
+databaseTest(
+  "claim_deliveries: reads what it takes, however many wait on a channel that is off",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...Array.from({ length: 5 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    /** Pages that one claim of nothing that is due yet reads, once its plan is made. */
+    const pages = async () => {
+      for (let time = 0;; time++) {
+        const [{ "QUERY PLAN": [{ Plan: plan }] }] = await sql.unsafe(
+          `explain (analyze, buffers, format json) select private.claim_deliveries(5, 60, '{}', '{whatsapp,email}', '${
+            at(-1)
+          }')`,
+        );
+        if (time === 2) return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"];
+      }
+    };
+    const few = await pages();
+    await sql`insert into public.senders (channel, id, provider) values ('sms', '1', 'sms')`;
+    await sql`
+    with people as (insert into public.contacts (channel) select 'sms' from generate_series(1, 20000) returning id),
+    conversations as (
+      insert into public.conversations (channel, number_id, contact_id) select 'sms', '1', id from people returning id)
+    insert into private.delivery_lanes (destination_id, conversation_id, channel, due_at)
+    select ${d}, id, 'sms', ${at(-3600)} from conversations`;
+    const many = await pages();
+    assert(many < few + 200, `${many} pages with 20,000 on another channel, ${few} with none`);
+    assertEquals((await claim(sql, 0)).deliveries.length, 5);
+  },
+);
