@@ -175,6 +175,12 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now.';
 
+create function private.router_flag(p_channel text) returns text
+language sql immutable set search_path = '' as $$
+  select case p_channel when 'whatsapp' then 'wa_router.enabled' else p_channel || '_router.enabled' end
+$$;
+comment on function private.router_flag(text) is 'The flag that deciding and forwarding of a channel stand under; the same as routerFlag in _shared/pipeline/routed.ts.';
+
 create function private.send_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
@@ -388,6 +394,7 @@ comment on function private.lock_contacts() is 'Lets one transaction at a time m
 call private.close_functions();
 grant execute on function
   private.channel_policy(text),
+  private.router_flag(text),
   private.send_flag(text),
   private.identity_value(private.identity[], text),
   private.identity_before(private.identity[], text),

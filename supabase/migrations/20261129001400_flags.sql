@@ -113,6 +113,21 @@ end $$;
 comment on function private.evaluate_flag(text, text) is
   'Whether a flag is on for an id, and why (OpenFeature''s reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage. Knows nothing of the kill switches in the environment.';
 
+create function private.on_for_anybody(p_key text) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.settings s
+    where s.key = p_key and s.value = 'true' and (
+      case when s.metadata ? 'rollout_percentage' then round((s.metadata ->> 'rollout_percentage')::numeric * 100) > 0
+        else not s.metadata ?| array['target_user_ids', 'target_segments'] end
+      or jsonb_array_length(s.metadata -> 'target_user_ids') > 0
+      or exists (
+        select from jsonb_array_elements_text(s.metadata -> 'target_segments') as segment (key)
+        join public.segment_members m on m.segment_key = segment.key)))
+$$;
+comment on function private.on_for_anybody(text) is
+  'Whether a flag may be on for anybody at all: what it holds back for everybody is not taken, the queues of a channel for one. As onForAnybody in _shared/flags/evaluate.ts, it asks no prerequisites.';
+
 -- For people: versioned writes, each with its history ---------------------------------------------
 
 create function private.flag_at(p_key text, p_expected_version bigint) returns public.settings
@@ -328,7 +343,8 @@ grant execute on function
   private.murmur3_32(bytea, bigint),
   private.flag_bucket(text, text),
   private.evaluate_flag_within(text, text, text[]),
-  private.evaluate_flag(text, text)
+  private.evaluate_flag(text, text),
+  private.on_for_anybody(text)
   to service_role;
 grant execute on function
   public.set_flag(text, jsonb, bigint, text),

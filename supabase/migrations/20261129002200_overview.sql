@@ -36,29 +36,38 @@ $$;
 comment on function private.waiting(timestamptz) is
   'What waits: {unrouted: {n conversations, held by a flag among them, oldest_seconds}, deliveries: {n, oldest_seconds}, outbound: {n, oldest_seconds}}. oldest_seconds is null where nothing waits.';
 
--- What waits for its time (a retry, a pause, a pace) is no fault; what is due and is not taken is.
+-- What waits for its time (a retry, a pause, a pace) is no fault, nor what the flag of its channel holds back from
+-- everybody; what is due and is not taken is.
 create function private.overdue_seconds(p_now timestamptz) returns integer
 language sql stable set search_path = '' as $$
+  with known as materialized (
+    select k.channel, private.on_for_anybody(private.router_flag(k.channel)) as routed,
+      private.on_for_anybody(private.send_flag(k.channel)) as sent
+    from (select distinct s.channel from public.senders s) k
+  )
   select greatest(0, extract(epoch from p_now - least(
-    (select min(first.unrouted_since) from (select distinct s.channel from public.senders s) known
+    (select min(first.unrouted_since) from known
       cross join lateral (
         select c.unrouted_since from public.conversations c
         where c.channel = known.channel and c.unrouted_since is not null and c.held_revision is null
-        order by c.held_revision, c.unrouted_since limit 1) first),
+        order by c.held_revision, c.unrouted_since limit 1) first
+      where known.routed),
     (select min(first.due_at) from public.destinations d
+      cross join known
       cross join lateral (
-        select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+        select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
         order by l.due_at limit 1) first
-      where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
+      where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
         select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
         order by l.due_at limit 1) first
-      where n.state = 'active'),
+      where n.state = 'active' and n.channel in (select known.channel from known where known.sent)),
     p_now)))::integer
 $$;
 comment on function private.overdue_seconds(timestamptz) is
-  'For how long the oldest thing in the queues has been due that nothing holds back: no flag, pause, circuit or rate.';
+  'For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole channel, pause, circuit or rate.';
 
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

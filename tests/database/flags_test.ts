@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { bucket } from "../../supabase/functions/_shared/flags/bucket.ts";
 import {
   evaluate,
+  onForAnybody,
   prepareFlags,
   type Segments,
   type Setting,
@@ -124,6 +125,14 @@ databaseTest("evaluate_flag() decides as evaluate() does, on what load_config gi
       (array_agg(jsonb_build_array(expected, actual)) filter (where not same))[1:3] as different
     from answers`;
   assertEquals({ same, different }, { same: expected.length, different: null });
+
+  const anybody = await sql<{ key: string; on: boolean }[]>`
+    select key, private.on_for_anybody(key) as on from unnest(${[
+    ...flags.map(({ key }) => key),
+    "no such flag",
+  ]}::text[]) as key`;
+  assertEquals(anybody.filter(({ on }) => on).length > 50, true);
+  assertEquals(anybody.filter(({ key, on }) => on !== onForAnybody(prepared, key)).map(({ key }) => key), []);
 });
 
 databaseTest("evaluate_flag() takes a null id for a missing one", async (sql) => {

@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { healthInWords, type HealthPart } from "../../supabase/functions/_shared/contract/words/health.ts";
+import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed.ts";
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";
@@ -253,6 +254,7 @@ databaseTest("health: the queue, by what is due and not taken", async (sql) => {
   const at = (time: string) => sql`update private.delivery_lanes set due_at = ${time}, lease = null`;
   await sql`update private.outbound_lanes set due_at = null`;
   await sql`update public.conversations set unrouted_since = null`;
+  await sql`insert into public.settings (key, value) values ('wa_router.enabled', 'true')`;
   await at("2026-11-22 05:00Z");
   assertEquals((await health(sql, "queue")).status, "healthy", "a retry that waits for its time");
   await at("2026-11-22 02:59Z");
@@ -275,6 +277,72 @@ databaseTest("health: the queue, by what is due and not taken", async (sql) => {
   await sql`update public.conversations set held_revision = 1`;
   assertEquals((await health(sql, "queue")).status, "degraded", "a flag holds it back, and that is no fault");
 });
+
+databaseTest("router_flag: the same in SQL and in the functions", async (sql) => {
+  const rows = await sql<{ channel: string; flag: string }[]>`
+    select channel, private.router_flag(channel) as flag from unnest(array['whatsapp', 'sms', 'email']) as channel`;
+  assertEquals(rows.map(({ flag }) => flag), rows.map(({ channel }) => routerFlag(channel)));
+});
+
+databaseTest(
+  "health: what a channel's flag holds back is not overdue, and no other channel's",
+  async (sql) => {
+    for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);
+    const LATE = "2026-11-22 02:00Z";
+    await sql`update private.outbound_lanes set due_at = null`;
+    await sql`update private.delivery_lanes set due_at = null`;
+    await sql`update public.conversations set unrouted_since = null`;
+    await sql`insert into public.senders (channel, id, provider) values ('sms', '1', 'sms')`;
+    await sql`
+    with person as (insert into public.contacts (channel) values ('sms') returning id)
+    insert into public.conversations (channel, number_id, contact_id) select 'sms', '1', id from person`;
+    const unrouted = (channel: string, since: string | null) =>
+      sql`update public.conversations set unrouted_since = ${since} where channel = ${channel}`;
+    const lanes = (channel: string, due: string | null) =>
+      sql`
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
+    select d.id, c.id, c.channel, ${due} from public.destinations d, public.conversations c where c.channel = ${channel}
+    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at`;
+    const outbound = (channel: string, due: string | null) =>
+      sql`
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
+    select c.id, c.channel, c.number_id, ${due} from public.conversations c where c.channel = ${channel}
+    on conflict (conversation_id) do update set due_at = excluded.due_at`;
+    const flag = (key: string, value: string, metadata = {}) =>
+      sql`insert into public.settings (key, value, metadata) values (${key}, ${value}, ${sql.json(metadata)})
+      on conflict (key) do update set value = excluded.value, metadata = excluded.metadata`;
+
+    for (
+      const [queue, put, name] of [
+        ["conversations for the router", unrouted, "router"],
+        ["delivery lanes", lanes, "router"],
+        ["outbound lanes", outbound, "send"],
+      ] as const
+    ) {
+      for (const [channel, key] of [["sms", `sms_${name}.enabled`], ["whatsapp", `wa_${name}.enabled`]]) {
+        const status = async () => (await health(sql, "queue")).status;
+        const other = channel === "sms" ? "whatsapp" : "sms";
+        const otherKey = channel === "sms" ? `wa_${name}.enabled` : `sms_${name}.enabled`;
+        await put(channel, LATE);
+        assertEquals(await status(), "healthy", `${queue} of ${channel}: the flag is missing`);
+        await flag(key, "false");
+        assertEquals(await status(), "healthy", `${queue} of ${channel}: the flag is off`);
+        await flag(key, "true", { rollout_percentage: 0 });
+        assertEquals(await status(), "healthy", `${queue} of ${channel}: the flag is on for nobody`);
+        await flag(key, "true", { rollout_percentage: 1 });
+        assertEquals(await status(), "down", `${queue} of ${channel}: the flag is on`);
+        await flag(key, "false");
+        await flag(otherKey, "true");
+        assertEquals(await status(), "healthy", `${queue} of ${channel}: on ${other} nothing waits`);
+        await put(other, LATE);
+        assertEquals(await status(), "down", `${queue} of ${other}, beside ${channel} that is off`);
+        await put(channel, null);
+        await put(other, null);
+        await sql`delete from public.settings where key in (${key}, ${otherKey})`;
+      }
+    }
+  },
+);
 
 databaseTest("overview: what waits, dead letters, rollouts and the latest changes", async (sql) => {
   for (const statements of Object.values(FILL)) if (statements) await sql.unsafe(statements);

@@ -14,6 +14,7 @@ drop function private.identity_value(private.identity[], text);
 drop type private.identity;
 drop function public.set_number_pace(text, integer, numeric, integer);
 drop function private.send_flag(text);
+drop function private.router_flag(text);
 drop function private.channel_policy(text);
 drop table public.conversations;
 drop table public.contact_identities;

@@ -13,6 +13,7 @@ drop function public.set_flag(text, jsonb, bigint, text);
 drop function private.without_start(jsonb);
 drop function private.flag_needs_itself(text);
 drop function private.flag_at(text, bigint);
+drop function private.on_for_anybody(text);
 drop function private.evaluate_flag(text, text);
 drop function private.evaluate_flag_within(text, text, text[]);
 drop function private.flag_bucket(text, text);
