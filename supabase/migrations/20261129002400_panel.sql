@@ -64,7 +64,7 @@ create function private.conversation_view(p_conversation public.conversations, p
 returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
-    'id', p_conversation.id, 'number_id', p_conversation.number_id,
+    'id', p_conversation.id, 'channel', p_conversation.channel, 'number_id', p_conversation.number_id,
     'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
@@ -101,7 +101,7 @@ begin
     join public.conversations c on c.id = (x.m).conversation_id);
 end $$;
 comment on function public.list_conversations(uuid, integer) is
-  'Conversations with their latest message, newest first: [{id, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
+  'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
 
 create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
@@ -269,6 +269,10 @@ begin
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
   end if;
+  -- What is queued below is a message as Meta wants it: no other channel could send it.
+  if v_conversation.channel <> 'whatsapp' then
+    return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
+  end if;
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
   end if;
@@ -292,7 +296,7 @@ begin
   return v_answer;
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
-  'Queues a text to the person of a conversation, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
 -- Destinations and dead letters -------------------------------------------------------------------
 

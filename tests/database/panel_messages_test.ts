@@ -7,6 +7,7 @@ import { ingest, message } from "../support/intake.ts";
 
 interface View {
   id: string;
+  channel: string;
   contact: { id: string; last_four: string; name: string | null };
   window_closes_at: string;
   last: { id: string; text: string | null; type: string } | null;
@@ -240,6 +241,39 @@ databaseTest(
     assertEquals((await sql`select from public.outbound_messages`).length, 0);
   },
 );
+
+/** Somebody writes on another channel, with its flag on: the conversation. */
+async function wrote(sql: Sql, channel: string, kind: string, value: string): Promise<string> {
+  await sql`insert into public.settings (key, value) values (${`${channel}_send.enabled`}, 'true')
+    on conflict do nothing`;
+  await ingest(
+    sql,
+    message({ channel, provider: channel, sender_id: "ours", identities: [{ kind, value }] }),
+  );
+  const [{ id }] = await sql`
+    select c.id from public.conversations c join public.contact_identities i using (contact_id)
+    where c.channel = ${channel} and i.value = ${value}`;
+  return id;
+}
+
+databaseTest("reply_in_conversation: over WhatsApp alone, whose shape a reply has", async (sql) => {
+  const { ada, operator } = await scene(sql);
+  const reply = (id: string) => `public.reply_in_conversation('${id}', 'hi', '${crypto.randomUUID()}')`;
+  for (const [channel, kind, value] of [["email", "email", "eve@mail.example"], ["sms", "phone", ADA]]) {
+    const id = await wrote(sql, channel, kind, value);
+    assertEquals(await call(sql, operator, reply(id)), { error: "channel_unsupported", channel });
+  }
+  assertEquals((await sql`select from public.outbound_messages`).length, 0);
+  assertEquals((await sql`select from public.contact_acts`).length, 0);
+  assertEquals((await call<{ status: string }>(sql, operator, reply(ada.id))).status, "queued");
+});
+
+databaseTest("list_conversations: each with its channel", async (sql) => {
+  const { viewer } = await scene(sql);
+  await wrote(sql, "email", "email", "eve@mail.example");
+  const all = await call<View[]>(sql, viewer, "public.list_conversations()");
+  assertEquals(all.map(({ channel }) => channel), ["email", "whatsapp", "whatsapp"]);
+});
 
 databaseTest("conversations: anon and strangers get nothing", async (sql) => {
   const { ada, stranger } = await scene(sql);

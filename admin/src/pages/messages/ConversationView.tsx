@@ -37,6 +37,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             <Text size="xs" c="dimmed">with our number {conversation.number ?? conversation.number_id}</Text>
           </div>
           <Group gap="xs">
+            {conversation.channel !== "whatsapp" && <Badge variant="light">{conversation.channel}</Badge>}
             {conversation.opted_out_at && <Badge color="orange" variant="light">opted out</Badge>}
             {conversation.unrouted_since && (
               <Badge color="yellow" variant="light">

@@ -10,6 +10,10 @@ import type { Conversation, Message } from "./types.ts";
 const MAX = 4096;
 
 const ERRORS: Record<string, [message: string, hint: string]> = {
+  channel_unsupported: [
+    "The panel writes over WhatsApp only.",
+    "Answer where the person wrote, or have a service reply.",
+  ],
   window_closed: [
     "The window has closed.",
     "Wait until the person writes again, or have a service send a template.",
@@ -52,7 +56,7 @@ const foreseen = (text: string, key: string): Message => ({
 });
 
 export function Reply({ conversation }: { conversation: Conversation }) {
-  const { id, window_closes_at, opted_out_at } = conversation;
+  const { id, channel, window_closes_at, opted_out_at } = conversation;
   const [text, setText] = useState("");
   // The same key for the same words: a second press, or a try again after an answer that got lost, sends nothing twice.
   const [key, setKey] = useState(() => crypto.randomUUID());
@@ -66,6 +70,13 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       data: (before) => [foreseen(text, key), ...before as Message[]],
     }],
   });
+  if (channel !== "whatsapp") {
+    return (
+      <Alert color="gray" p="xs" title="No reply from here">
+        {ERRORS.channel_unsupported.join(" ")}
+      </Alert>
+    );
+  }
   if (left <= 0) {
     return (
       <Alert color="gray" p="xs" title="The window is closed">

@@ -2,6 +2,8 @@
 
 export interface Conversation {
   id: string;
+  /** whatsapp, or another one as its flags name it. */
+  channel: string;
   number_id: string;
   number: string | null;
   contact: { id: string; last_four: string | null; name: string | null };
