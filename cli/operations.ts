@@ -50,7 +50,9 @@ Examples:
             } for the router` +
             `${unrouted.conversations === 0 ? "" : `, the oldest for ${age(unrouted.oldest_seconds)}`}` +
             `${
-              unrouted.held_by_flag === 0 ? "" : `; ${unrouted.held_by_flag} held back by wa_router.enabled`
+              unrouted.held_by_flag === 0
+                ? ""
+                : `; ${unrouted.held_by_flag} held back by their channel's flag`
             }`,
             `${counted(outbound.open, "message")} to send` +
             `${outbound.open === 0 ? "" : `, the oldest for ${age(outbound.oldest_seconds)}`}`,

@@ -7,26 +7,37 @@ set local statement_timeout = '60s';
 
 create function private.waiting_because(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
+  with known as materialized (
+    select k.channel, private.router_flag(k.channel) as flag, private.on_for_anybody(private.router_flag(k.channel)) as routed
+    from (select distinct s.channel from public.senders s) k
+  )
   select coalesce(jsonb_agg(jsonb_build_object('queue', w.queue, 'name', w.name, 'n', w.n, 'oldest_seconds', w.age,
     'because', w.because, 'at', to_char(w.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'per_second', w.per_second::text) order by w.age desc nulls last), '[]')
+    'per_second', w.per_second::text, 'flag', w.flag) order by w.age desc nulls last), '[]')
   from (
-    select 'router' as queue, null as name, count(*) as n,
-      round(extract(epoch from p_now - min(c.unrouted_since))) as age,
-      case when c.held_revision is not null then 'flag_off' else 'not_reached' end as because,
-      null::timestamptz as at, null::numeric as per_second
-    from public.conversations c where c.unrouted_since is not null
-    group by c.held_revision is not null
+    select 'router' as queue, null as name, sum(u.n) as n, max(u.age) as age,
+      case when u.off then 'flag_off' else 'not_reached' end as because,
+      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag
+    from (
+      select c.channel, private.router_flag(c.channel) as flag, count(*) as n,
+        round(extract(epoch from p_now - min(c.unrouted_since))) as age,
+        c.held_revision is not null
+          or not coalesce((select k.routed from known k where k.channel = c.channel), false) as off
+      from public.conversations c where c.unrouted_since is not null
+      group by c.channel, c.held_revision is not null
+    ) u
+    group by u.channel, u.flag, u.off
     union all
     select 'destination', d.name, q.n, q.age, why.because,
       case why.because when 'circuit_open' then d.circuit_open_until when 'retry' then lane.due_at end,
-      case when why.because = 'rate' then d.rate_per_second end
+      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end
     from public.destinations d
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
     cross join lateral (
-      select min(first.due_at) as due_at from (select distinct s.channel from public.senders s) known
+      select min(first.due_at) filter (where known.routed) as due_at, min(known.flag) filter (where not known.routed) as flag
+      from known
       cross join lateral (
         select l.due_at from private.delivery_lanes l
         where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
@@ -34,14 +45,15 @@ language sql stable set search_path = '' as $$
     cross join lateral (select case
       when d.state = 'paused' then 'paused'
       when d.circuit_open_until is not null then 'circuit_open'
+      when lane.due_at is null and lane.flag is not null then 'flag_off'
       when lane.due_at > p_now then 'retry'
       when d.rate_per_second is not null then 'rate'
       else 'due' end as because) why
     where q.n > 0
     union all
-    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
+    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null,
+      case when why.because = 'flag_off' then private.send_flag(n.channel) end
     from public.senders n
-    left join public.settings s on s.key = private.send_flag(n.channel)
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
       from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q
@@ -49,7 +61,7 @@ language sql stable set search_path = '' as $$
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
     cross join lateral (select case
-      when s.value is distinct from 'true' then 'flag_off'
+      when not private.on_for_anybody(private.send_flag(n.channel)) then 'flag_off'
       when n.state = 'paused' then 'paused'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'
@@ -58,7 +70,7 @@ language sql stable set search_path = '' as $$
   ) w
   where w.n > 0
 $$;
-comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second}].';
+comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second, flag}].';
 
 create function private.recent_errors(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -127,7 +139,7 @@ begin
   return private.diagnostics(clock_timestamp());
 end $$;
 comment on function public.diagnostics() is
-  'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{queue, name, n, oldest_seconds, because, at, per_second}]}. Holds no personal data. For viewers and secret keys.';
+  'What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations: [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}], waiting: [{queue, name, n, oldest_seconds, because, at, per_second, flag}]}. Holds no personal data. For viewers and secret keys.';
 
 -- One message's story -----------------------------------------------------------------------------
 

@@ -107,8 +107,8 @@ function Routing({ of }: { of: Story }) {
     return (
       <StoryPart title="Route">
         <Text size="sm">
-          The router has not decided yet. It does so within seconds, unless the flag wa_router.enabled is off
-          for this contact: then the message waits, and nothing is lost.
+          The router has not decided yet. It does so within seconds, unless its channel's flag is off for this
+          contact: then the message waits, and nothing is lost.
         </Text>
       </StoryPart>
     );

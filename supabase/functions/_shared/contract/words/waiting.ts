@@ -27,6 +27,8 @@ export interface WaitingQueue {
   at: string | null;
   /** As it is written in the database, for rate. */
   per_second: string | null;
+  /** The one that is off, for flag_off. */
+  flag: string | null;
 }
 
 /** The same in words. */
@@ -44,10 +46,7 @@ const QUEUES: Readonly<Record<WaitingQueue["queue"], (name: string | null) => st
 };
 
 const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) => string>> = {
-  flag_off: ({ queue }) =>
-    queue === "router"
-      ? "the flag wa_router.enabled is off for the contact"
-      : "the flag wa_send.enabled is off",
+  flag_off: ({ queue, flag }) => `the flag ${flag} is off${queue === "router" ? " for the contact" : ""}`,
   not_reached: () => "the router has not come to it",
   paused: ({ queue }) => queue === "number" ? "the sender is paused" : "the destination is paused",
   circuit_open: ({ at }) => `the destination keeps failing; one delivery probes it at ${at}`,

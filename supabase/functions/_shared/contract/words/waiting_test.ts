@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { waitingInWords, type WaitingQueue } from "./waiting.ts";
 
 const AT = "2026-11-29T10:00:00Z";
-/** Queue, name, code, time, rate, and the two sentences. */
+/** Queue, name, code, time, rate, the two sentences, and the flag. */
 const CASES: [
   WaitingQueue["queue"],
   string | null,
@@ -11,6 +11,7 @@ const CASES: [
   string | null,
   string,
   string,
+  string?,
 ][] = [
   [
     "router",
@@ -19,7 +20,8 @@ const CASES: [
     null,
     null,
     "conversations for the router",
-    "the flag wa_router.enabled is off for the contact",
+    "the flag sms_router.enabled is off for the contact",
+    "sms_router.enabled",
   ],
   [
     "router",
@@ -44,7 +46,26 @@ const CASES: [
   ["destination", "crm", "rate", null, "0.50", "deliveries to crm", "at most 0.50 a second"],
   ["destination", "crm", "due", null, null, "deliveries to crm", "due, and not taken yet"],
   ["number", "1", "paused", null, null, "messages to send from 1", "the sender is paused"],
-  ["number", "1", "flag_off", null, null, "messages to send from 1", "the flag wa_send.enabled is off"],
+  [
+    "destination",
+    "crm",
+    "flag_off",
+    null,
+    null,
+    "deliveries to crm",
+    "the flag wa_router.enabled is off",
+    "wa_router.enabled",
+  ],
+  [
+    "number",
+    "1",
+    "flag_off",
+    null,
+    null,
+    "messages to send from 1",
+    "the flag sms_send.enabled is off",
+    "sms_send.enabled",
+  ],
   [
     "number",
     "1",
@@ -57,15 +78,23 @@ const CASES: [
   ["number", "1", "paced", AT, null, "messages to send from 1", `due at ${AT}, by pace or retry`],
   ["number", "1", "due", null, null, "messages to send from 1", "due, and not taken yet"],
 ];
-for (const [queue, name, because, at, per_second, what, why] of CASES) {
+for (const [queue, name, because, at, per_second, what, why, flag = null] of CASES) {
   Deno.test(`waitingInWords(): ${queue} ${because}`, () => {
-    const found = waitingInWords([{ queue, name, n: 2, oldest_seconds: 5, because, at, per_second }]);
+    const found = waitingInWords([{ queue, name, n: 2, oldest_seconds: 5, because, at, per_second, flag }]);
     assertEquals(found, [{ n: 2, why, what, oldest_seconds: 5 }]);
   });
 }
 
 Deno.test("waitingInWords(): a code of a newer database is shown as it is", () => {
-  const newer = { queue: "router", name: null, n: 1, oldest_seconds: null, at: null, per_second: null };
+  const newer = {
+    queue: "router",
+    name: null,
+    n: 1,
+    oldest_seconds: null,
+    at: null,
+    per_second: null,
+    flag: null,
+  };
   const [{ why }] = waitingInWords([{ ...newer, because: "moon_phase" } as unknown as WaitingQueue]);
   assertEquals(why, "moon_phase");
 });
