@@ -53,12 +53,13 @@ comment on function private.may(text) is
 
 create function private.contact_last_four(p_contact_id uuid) returns text
 language sql stable set search_path = '' as $$
-  select right(i.value, 4) from public.contact_identities i
+  select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, 4) end
+  from public.contact_identities i
   where i.contact_id = p_contact_id and i.valid_to is null
-  order by array_position(array['phone', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
 $$;
 comment on function private.contact_last_four(uuid) is
-  'A contact redacted: the last four digits of the phone number, or characters of another id; null when it has none.';
+  'A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four characters of another id; null when it has none.';
 
 create function private.conversation_view(p_conversation public.conversations, p_last public.messages, p_words boolean)
 returns jsonb

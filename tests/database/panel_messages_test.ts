@@ -275,6 +275,20 @@ databaseTest("list_conversations: each with its channel", async (sql) => {
   assertEquals(all.map(({ channel }) => channel), ["email", "whatsapp", "whatsapp"]);
 });
 
+databaseTest("contact_last_four: of a mail address the domain, and nothing of who it is", async (sql) => {
+  const { operator } = await scene(sql);
+  const CASES = [
+    ["eve.moneypenny@mail.example.com", "@mail.example.com"],
+    ['"odd@local"@mail.example.com', "@mail.example.com"],
+    ["no address at all", null],
+  ];
+  for (const [address, face] of CASES) {
+    await wrote(sql, "email", "email", address!);
+    const [{ contact }] = await call<View[]>(sql, operator, "public.list_conversations(null, 1)");
+    assertEquals(contact.last_four, face, address!);
+  }
+});
+
 databaseTest("conversations: anon and strangers get nothing", async (sql) => {
   const { ada, stranger } = await scene(sql);
   for (const caller of [ANON, stranger]) {

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { useRpc } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
 import { useMay } from "../../session/me.tsx";
+import { redacted } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -59,7 +60,7 @@ function Facts({ of }: { of: Story }) {
     ["Type", typeWords(of.type)],
     [
       of.direction === "in" ? "From" : "To",
-      `···· ${of.conversation.contact.last_four ?? "????"}, with ${
+      `${redacted(of.conversation.contact.last_four ?? "????")}, with ${
         of.conversation.number ?? of.conversation.number_id
       }`,
     ],
