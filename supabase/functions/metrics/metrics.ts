@@ -210,6 +210,14 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       "Calls of Meta's Graph API, by result: sent, or the error's code.",
       timed("graph", "result"),
     ),
+    histogram(
+      "provider_call_duration_seconds",
+      "Calls of the providers of channels other than WhatsApp, by provider and result: sent, or the error's code.",
+      snapshot.measurements.filter(({ name }) => !OTHERS.has(name)).map(({ name, label, ms, counts }) => [
+        { provider: name, ...labelled(label, ["result"]) },
+        bucketsOf(ms, counts),
+      ]),
+    ),
 
     counter(
       "link_resolutions_total",
@@ -285,8 +293,10 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
   }
 }
 
-const FUNCTION_REFUSED =
-  /^(wa_webhook|wa_router|wa_send|deeplinks|flags|health|metrics|diagnostics)_refused$/;
+/** Any function's, by the counter's name; what the queue counts of replies is no function's. */
+const FUNCTION_REFUSED = /^(?!replies_)(\w+)_refused$/;
+/** Measurements with a metric of their own. Every other one is of the calls of a channel's provider, under its name. */
+const OTHERS = new Set(["request", "routed", "destination", "messages", "updates", "clicks", "graph"]);
 const STATUSES = ["healthy", "degraded", "down"];
 const DESTINATION_STATES = ["active", "paused", "circuit_open"];
 const ROLLOUT_STATES = ["draft", "running", "paused", "completed", "rolled_back"];

@@ -1,0 +1,68 @@
+import { assertEquals } from "@std/assert";
+import { BUCKETS_MS } from "../_shared/db/measurements.ts";
+import { metricsOf, type Snapshot } from "./metrics.ts";
+
+const NOTHING: Snapshot = {
+  revision: 1,
+  counters: [],
+  measurements: [],
+  clock_at: null,
+  health: [],
+  queue: {},
+  overdue_seconds: 0,
+  destinations: [],
+  flags: [],
+  rollouts: [],
+};
+
+/** The labels of each series of a metric, with its value, of a histogram how many it counts. */
+function series(name: string, snapshot: Partial<Snapshot>): unknown[] {
+  const metrics = metricsOf({ ...NOTHING, ...snapshot }, { version: "", environment: "", switches: {} });
+  return metrics.find((metric) => metric.name === `gatelink_${name}`)!.samples.map(([labels, value]) => [
+    labels,
+    typeof value === "number" ? value : value.counts.reduce((sum, n) => sum + n, 0),
+  ]);
+}
+
+const counter = (name: string, label: string, value: number) => ({ name, label, value });
+const measurement = (name: string, label: string, n: number) => ({
+  name,
+  label,
+  n,
+  ms: n,
+  counts: [n, ...BUCKETS_MS.map(() => 0)],
+});
+
+Deno.test("metricsOf(): what any function refused, by its name, and no replies of services", () => {
+  const counters = [
+    counter("wa_webhook_refused", "signature_invalid", 1),
+    counter("email_webhook_refused", "rate_limited", 2),
+    counter("sms_refused", "forbidden", 3),
+    counter("replies_refused", "invalid", 4),
+    counter("webhook_results", "messages stored", 5),
+  ];
+  assertEquals(series("refusals_total", { counters }), [
+    [{ function: "wa-webhook", code: "signature_invalid" }, 1],
+    [{ function: "email-webhook", code: "rate_limited" }, 2],
+    [{ function: "sms", code: "forbidden" }, 3],
+  ]);
+  assertEquals(series("rate_limited_total", { counters }), [[{ function: "email-webhook" }, 2]]);
+  assertEquals(series("webhook_signature_failures_total", { counters }), [[{ reason: "invalid" }, 1]]);
+  assertEquals(series("replies_refused_total", { counters }), [[{ reason: "invalid" }, 4]]);
+});
+
+Deno.test("metricsOf(): calls of each provider, those of Meta's Graph API under their own name", () => {
+  const measurements = [
+    measurement("graph", "sent", 1),
+    measurement("sendgrid", "sent", 2),
+    measurement("twilio", "21610", 3),
+    ...["request", "routed", "destination", "messages", "updates", "clicks"].map((name) =>
+      measurement(name, "x y", 9)
+    ),
+  ];
+  assertEquals(series("graph_call_duration_seconds", { measurements }), [[{ result: "sent" }, 1]]);
+  assertEquals(series("provider_call_duration_seconds", { measurements }), [
+    [{ provider: "sendgrid", result: "sent" }, 2],
+    [{ provider: "twilio", result: "21610" }, 3],
+  ]);
+});
