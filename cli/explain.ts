@@ -1,7 +1,7 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
 import { evaluate, prepareFlags } from "../supabase/functions/_shared/flags/evaluate.ts";
-import { ROUTER_FLAG, routerFlag } from "../supabase/functions/_shared/pipeline/decide.ts";
+import { routerFlag } from "../supabase/functions/_shared/pipeline/routed.ts";
 import type { LinkFacts } from "../supabase/functions/_shared/routing/facts.ts";
 import { type Finding, match } from "../supabase/functions/_shared/routing/match.ts";
 import { lastFour } from "../supabase/functions/_shared/log/redact.ts";
@@ -37,12 +37,13 @@ interface Decision {
 }
 
 interface Conversation {
+  channel: string;
   contact_id: string;
   sticky_route_id: string | null;
   sticky_until: string | null;
 }
 
-const CONVERSATION = "contact_id,sticky_route_id,sticky_until";
+const CONVERSATION = "channel,contact_id,sticky_route_id,sticky_until";
 
 interface Delivery {
   id: string;
@@ -70,7 +71,7 @@ export async function explainMessage(api: Api, message: string): Promise<Result>
   ]);
   const contact = await redactedContact(api, conversation.contact_id);
   const nameOf = namesOf(config);
-  const why = decision ? REASONS[decision.reason] : waiting(found, conversation.contact_id, config);
+  const why = decision ? REASONS[decision.reason] : waiting(found, conversation, config);
   const destinations = (decision?.destination_ids ?? []).map(nameOf);
   const { conversation_id: _, ...shown } = found;
   return {
@@ -119,11 +120,12 @@ async function findMessage(api: Api, message: string): Promise<Message> {
 }
 
 /** Why a message has no decision. */
-function waiting(message: Message, contactId: string, config: Config): string {
+function waiting(message: Message, { channel, contact_id }: Conversation, config: Config): string {
   if (message.direction === "out") return "it goes out: only what comes in is routed";
-  return evaluate(prepareFlags(config.settings, config.segments), ROUTER_FLAG, contactId).value
+  const flag = routerFlag(channel);
+  return evaluate(prepareFlags(config.settings, config.segments), flag, contact_id).value
     ? "it waits for the router"
-    : `it waits: ${ROUTER_FLAG} is off for this contact`;
+    : `it waits: ${flag} is off for this contact`;
 }
 
 /** A contact as it may be shown: the last four digits of the phone, or characters of another id. */
