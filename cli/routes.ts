@@ -225,14 +225,19 @@ async function list(api: Api): Promise<Result> {
     const { destination_ids, ...row } = rows.get(id)!;
     return { ...row, description, valid: test !== undefined, destinations: destination_ids.map(nameOf) };
   });
+  // A column of its own only where a route is for more than WhatsApp.
+  const channelsOf = ({ channels }: { channels?: readonly string[] }) =>
+    channels === undefined || channels.join() === "whatsapp" ? null : channels.join(", ");
+  const named = listed.some((route) => channelsOf(route) !== null);
   return {
     document: listed,
     text: table(
-      ["route", "priority", "when", "to", "flag", "sticky", "id"],
+      ["route", "priority", "when", ...(named ? ["channels"] : []), "to", "flag", "sticky", "id"],
       listed.map((route): Cell[] => [
         route.active === false ? ["dim", `${route.name} (inactive)`] : route.name,
         route.priority,
         route.valid ? route.description : ["red", `cannot be used: ${route.description}`],
+        ...(named ? [channelsOf(route)] : []),
         route.destinations.length > 1
           ? `${route.mode} of ${route.destinations.join(", ")}`
           : route.destinations.join(", "),

@@ -44,6 +44,19 @@ panelTest(
     await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
     await isWell(page);
 
+    // Another channel can be imagined once a route is for one.
+    assertEquals(await tried.getByRole("combobox", { name: "Channel" }).count(), 0);
+    await addRoute(sql, ["crm"], { type: "any" }, { name: "mails", priority: 30, channels: ["email"] });
+    await inTime(tried.getByRole("combobox", { name: "Channel" }));
+    await tried.getByRole("combobox", { name: "Channel" }).click();
+    await page.getByRole("option", { name: "email" }).click();
+    await tried.getByRole("status").getByText("mails: its condition holds → crm").waitFor();
+    await tried.getByText("not for email").first().waitFor();
+    await isWell(page);
+    await tried.getByRole("combobox", { name: "Channel" }).click();
+    await page.getByRole("option", { name: "whatsapp" }).click();
+    await tried.getByRole("status").getByText("orders: its condition holds → orders").waitFor();
+
     // What the routes ask for of the writer can be imagined, and nothing else.
     assertEquals(await tried.getByLabel("Who writes").count(), 0);
     await addRoute(sql, ["crm"], { type: "contacts", phones: ["4915100004711"] }, {
@@ -102,13 +115,17 @@ panelTest(
     await editor.getByRole("button", { name: "Add the route" }).click();
     await page.getByText('text has "tulip"').first().waitFor();
     const stored = async () =>
-      (await sql`select condition, version, sticky_minutes from public.routes where name = 'spring'`)[0];
+      (await sql`select condition, version, sticky_minutes, channels from public.routes where name = 'spring'`)[
+        0
+      ];
     assertEquals((await stored()).condition, {
       type: "text",
       match: "keywords",
       values: ["tulip"],
       case_sensitive: false,
     });
+
+    assertEquals((await stored()).channels, ["whatsapp"]);
 
     await page.getByRole("button", { name: /^spring/ }).click();
     await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("30");
@@ -123,15 +140,18 @@ panelTest(
     assertEquals((await stored()).sticky_minutes, null);
     await conflict.getByRole("button", { name: "Show theirs" }).click();
     await editor.getByRole("textbox", { name: /^Keeps the conversation/ }).fill("45");
+    await editor.getByLabel("From the channels").fill("SMS");
+    await page.keyboard.press("Enter");
     await editor.getByRole("button", { name: "Save" }).click();
     await until("it is stored", async () => (await stored()).sticky_minutes === 45);
-    assertEquals((await stored()).version, 3);
+    assertEquals([(await stored()).version, (await stored()).channels], [3, ["whatsapp", "sms"]]);
+    await page.getByText("over whatsapp, sms").waitFor();
 
     await page.getByRole("button", { name: /^spring/ }).click();
     await editor.getByRole("button", { name: "Restore" }).last().click();
     await page.getByRole("dialog").getByRole("button", { name: "Go back" }).click();
     await until("as it was made", async () => (await stored()).version === 4);
-    assertEquals((await stored()).sticky_minutes, null);
+    assertEquals([(await stored()).sticky_minutes, (await stored()).channels], [null, ["whatsapp"]]);
   },
 );
 

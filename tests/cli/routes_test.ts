@@ -37,6 +37,9 @@ Deno.test("gatelink routes: add, list in the order asked, remove", async () => {
   const listed = (await document<Record<string, unknown>[]>("routes list"))
     .filter(({ name }) => names.includes(name as string));
   assertEquals(listed.map(({ name }) => name), [names[2], names[1], names[0]]);
+  const { out } = await gatelink("routes list");
+  assertMatch(out, /^route +priority +when +channels +to /m);
+  assertMatch(out, new RegExp(`^${names[2]} .*text is "early" +whatsapp, sms +all of `, "m"));
   const { description, destinations, flag_key, sticky_minutes } = listed[0];
   assertEquals(listed.map(({ channels }) => channels), [["whatsapp", "sms"], ["whatsapp"], ["whatsapp"]]);
   assertEquals([description, destinations, flag_key, sticky_minutes], [

@@ -3,6 +3,7 @@ import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInpu
 import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { freshWindow, WindowFields } from "../../ui/WindowFields.tsx";
+import { CHANNELS } from "./data.ts";
 import classes from "./routes.module.css";
 
 type Type = Condition["type"];
@@ -122,7 +123,7 @@ function Fields({ value, onChange, label }: Omit<Props, "nested">) {
       return (
         <Words
           label={`${label}: channels`}
-          data={["whatsapp", "sms", "email", "telegram"]}
+          data={CHANNELS}
           value={value.in}
           onChange={(channels) => set({ in: channels })}
         />

@@ -59,9 +59,26 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                             reason: "none",
                           });
                           if (!answer) return;
-                          const { name, condition, mode, destinations, flag_key, sticky_minutes, active } =
-                            version;
-                          restore({ name, condition, mode, destinations, flag_key, sticky_minutes, active });
+                          const {
+                            name,
+                            condition,
+                            mode,
+                            destinations,
+                            flag_key,
+                            sticky_minutes,
+                            active,
+                            channels,
+                          } = version;
+                          restore({
+                            name,
+                            condition,
+                            mode,
+                            destinations,
+                            flag_key,
+                            sticky_minutes,
+                            active,
+                            channels,
+                          });
                         }}
                       >
                         Restore

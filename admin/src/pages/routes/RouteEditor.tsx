@@ -9,6 +9,7 @@ import {
   SegmentedControl,
   Stack,
   Switch,
+  TagsInput,
   Text,
   TextInput,
 } from "@mantine/core";
@@ -25,7 +26,7 @@ import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { ConditionEditor } from "./ConditionEditor.tsx";
-import type { Changes, WholeRoute } from "./data.ts";
+import { type Changes, CHANNELS, type WholeRoute } from "./data.ts";
 import { History } from "./History.tsx";
 
 const TOUCHES = ["routes", "route_destinations", "route_history", "destination_health"];
@@ -36,12 +37,12 @@ async function save(
 ): Promise<unknown> {
   if (changes.condition) await compile(parseCondition(changes.condition));
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
-  const { condition, destinations, name, mode, flag_key, sticky_minutes } = changes;
+  const { condition, destinations, name, mode, flag_key, sticky_minutes, channels } = changes;
   return await rpc("add_route", {
     p_destinations: destinations,
     p_condition: condition,
     p_priority: 100,
-    p_options: { name: name || undefined, mode, flag_key, sticky_minutes },
+    p_options: { name: name || undefined, mode, flag_key, sticky_minutes, channels },
   });
 }
 
@@ -69,6 +70,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
   const [mode, setMode] = useState(route?.mode ?? "first");
   const [flag, setFlag] = useState(route?.flag_key ?? "");
   const [sticky, setSticky] = useState<number | string>(route?.sticky_minutes ?? "");
+  const [channels, setChannels] = useState(route?.channels ?? ["whatsapp"]);
   const [active, setActive] = useState(route?.active ?? true);
   const [fault, setFault] = useState<string>();
   const write = useChange({
@@ -103,6 +105,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
       mode,
       flag_key: flag.trim() || null,
       sticky_minutes: sticky === "" ? null : Number(sticky),
+      channels,
       ...(route ? { active } : {}),
     };
     write.mutate({ route, changes }, { onSuccess: close });
@@ -138,6 +141,14 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                 </Alert>
               )
               : <ConditionEditor value={condition} onChange={setCondition} label="Takes" />}
+            <TagsInput
+              label="From the channels"
+              description="What comes over others it does not take."
+              data={CHANNELS}
+              acceptValueOnBlur
+              value={channels}
+              onChange={(names) => setChannels(names.map((name) => name.trim().toLowerCase()))}
+            />
             <MultiSelect
               label="Goes to"
               description="In this order."
@@ -191,7 +202,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
                   <Button
                     type="submit"
                     loading={write.isPending}
-                    disabled={to.length === 0 || route?.version !== now?.version ||
+                    disabled={to.length === 0 || channels.length === 0 || route?.version !== now?.version ||
                       route?.fault !== undefined}
                   >
                     {route ? "Save" : "Add the route"}

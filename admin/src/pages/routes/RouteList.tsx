@@ -92,6 +92,11 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
                   {!route.active && <Badge size="xs" color="gray" variant="light">off</Badge>}
                   {route.fault && <Badge size="xs" color="red" variant="light">invalid</Badge>}
                   {isFallback(route) && <Badge size="xs" color="blue" variant="light">fallback</Badge>}
+                  {route.channels.join() !== "whatsapp" && (
+                    <Badge size="xs" color="gray" variant="light" tt="none">
+                      over {route.channels.join(", ")}
+                    </Badge>
+                  )}
                   {route.flag_key && (
                     <Badge size="xs" color="gray" variant="light" tt="none">flag {route.flag_key}</Badge>
                   )}

@@ -21,6 +21,7 @@ const TYPES = ["text", "image", "video", "audio", "document", "location", "inter
 export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
   const [text, setText] = useParameter("try");
   const [type, setType] = useParameter("type", "text");
+  const [channel, setChannel] = useParameter("channel", "whatsapp");
   const [code, setCode] = useParameter("link");
   const [writer, setWriter] = useState<Writer>({});
   const settings = useRows<Setting>(
@@ -34,7 +35,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   );
   const link = code === "" ? undefined : links.data?.find((one) => one.code === code.toLowerCase());
   const decision = useRead<Decision>(
-    ["try", text, type, link ?? null, writer, routes, destinations, settings.data ?? null],
+    ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
       const paused = new Set(destinations.filter(({ state }) => state === "paused").map(({ id }) => id));
@@ -49,7 +50,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
         await compileRoutes(rows, paused),
         {
           id: "",
-          channel: "whatsapp",
+          channel,
           type,
           body: text || undefined,
           link: facts,
@@ -66,6 +67,8 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
     { every: false, enabled: routes.length > 0 },
   );
   if (routes.length === 0) return null;
+  // Asked for only where a route is for another one.
+  const channels = [...new Set(["whatsapp", channel, ...routes.flatMap(({ channels }) => channels)])];
   const nameOf = new Map(destinations.map(({ id, name }) => [id, name]));
   return (
     <Paper withBorder p="md" component="section" aria-label="Try a message">
@@ -77,7 +80,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             somebody unknown, now. Nothing is stored or sent.
           </Text>
         </div>
-        <SimpleGrid cols={{ base: 1, sm: 3 }}>
+        <SimpleGrid cols={{ base: 1, sm: channels.length > 1 ? 4 : 3 }}>
           <TextInput label="Text" value={text} onChange={({ currentTarget: { value } }) => setText(value)} />
           <Select
             label="Kind"
@@ -86,6 +89,15 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             value={type}
             onChange={(value) => setType(value ?? "text")}
           />
+          {channels.length > 1 && (
+            <Select
+              label="Channel"
+              data={channels}
+              allowDeselect={false}
+              value={channel}
+              onChange={(value) => setChannel(value ?? "whatsapp")}
+            />
+          )}
           <TextInput
             label="Came from the link (code)"
             error={code !== "" && links.data !== undefined && !links.isFetching && !link &&

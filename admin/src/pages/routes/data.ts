@@ -24,6 +24,9 @@ export interface Route {
   updated_by: string;
 }
 
+/** Those that a form offers; a channel of another name can be typed. */
+export const CHANNELS = ["whatsapp", "sms", "email", "telegram"];
+
 export interface Destination {
   id: string;
   name: string;
@@ -41,7 +44,10 @@ export type WholeRoute = Route & Read & { destinations: string[] };
 
 /** What `set_route` changes. */
 export type Changes = Partial<
-  Pick<WholeRoute, "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "destinations">
+  Pick<
+    WholeRoute,
+    "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "channels" | "destinations"
+  >
 >;
 
 /** A row with its condition as the router reads it: stored may be a short form, or one of another version. */
