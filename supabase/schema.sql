@@ -1019,8 +1019,8 @@ create table public.outbound_messages (
   -- When its state last changed.
   updated_at timestamp with time zone default now() not null,
   constraint outbound_messages_pkey PRIMARY KEY (id),
-  -- A request with the same key is the same message.
-  constraint outbound_messages_idempotency_key UNIQUE (idempotency_key),
+  -- A request with the same key on the same channel is the same message.
+  constraint outbound_messages_idempotency_key UNIQUE (idempotency_key, channel),
   constraint outbound_messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
@@ -1471,7 +1471,8 @@ create table public.senders (
   state text default 'active'::text not null,
   -- Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.
   max_per_second integer default 80 not null,
-  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it).
+  -- Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0
+  -- where it has no such limit.
   pair_seconds numeric default 6 not null,
   -- Messages to the same person that may go at once before pair_seconds applies.
   pair_burst integer default 45 not null,
@@ -1489,7 +1490,7 @@ create table public.senders (
   constraint senders_id_check CHECK ((id <> ''::text)),
   constraint senders_max_per_second_check CHECK (((max_per_second >= 1) AND (max_per_second <= 1000))),
   constraint senders_pair_burst_check CHECK ((pair_burst >= 1)),
-  constraint senders_pair_seconds_check CHECK ((pair_seconds > (0)::numeric)),
+  constraint senders_pair_seconds_check CHECK ((pair_seconds >= (0)::numeric)),
   constraint senders_provider_check CHECK ((provider <> ''::text)),
   constraint senders_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
 ) with (fillfactor=80);
@@ -1715,8 +1716,8 @@ create table private.delivery_lanes (
 ) with (fillfactor=70);
 -- Lanes of a conversation; serves the foreign key and merges.
 create INDEX delivery_lanes_conversation_idx ON private.delivery_lanes USING btree (conversation_id);
--- What is due at a destination, oldest first.
-create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, due_at) WHERE (due_at IS NOT NULL);
+-- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read.
+create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (due_at IS NOT NULL);
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
@@ -2163,18 +2164,20 @@ AS $function$
 $function$;
 grant execute on function public.claim_notifications(p_limit integer, p_lease_seconds integer) to service_role;
 
--- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, within the
--- pace of pair and sender and where the channel's flag (wa_send.enabled for WhatsApp) is on for the contact, and
--- answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}.
-CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_channels text[] DEFAULT '{whatsapp}'::text[])
+-- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
+-- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
+-- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel,
+-- number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several
+-- each has half of those that the others leave.
+CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
  SET search_path TO ''
 AS $function$
   select private.refuse_older_code();
-  select private.claim_outbound(p_limit, p_lease_seconds, p_channels, clock_timestamp())
+  select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $function$;
-grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[]) to service_role;
+grant execute on function public.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[]) to service_role;
 
 -- The conversations of these channels that wait longest for the router, each with its oldest undecided messages in
 -- order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could
@@ -2483,8 +2486,8 @@ grant execute on function public.destination_to_test(p_name text) to service_rol
 
 -- What is going on, over the last hour: {at, since, routes: [{route, reason, n, last_at}], destinations:
 -- [{destination, outcome, n, last_at}], decisions: the last 50, redacted, flags, errors: [{where, code, n, last_at}],
--- waiting: [{queue, name, n, oldest_seconds, because, at, per_second}]}. Holds no personal data. For viewers and
--- secret keys.
+-- waiting: [{queue, name, n, oldest_seconds, because, at, per_second, flag}]}. Holds no personal data. For viewers
+-- and secret keys.
 CREATE OR REPLACE FUNCTION public.diagnostics()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2534,10 +2537,10 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), phone or bsuid or identities [{kind, value}], to, number_id,
--- message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself
--- in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for
--- WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.
+-- Queues messages [{channel (whatsapp if absent), identities [{kind, value}], to, number_id, message, text,
+-- idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place:
+-- {id, status, rate} or {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the
+-- contact), window, opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -2831,9 +2834,10 @@ AS $function$
 $function$;
 grant execute on function public.link_stats(p_code text, p_from date, p_to date) to service_role;
 
--- Conversations with their latest message, newest first: [{id, number_id, number, contact: {id, last_four, name},
--- window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before
--- is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.
+-- Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four,
+-- name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}].
+-- p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret
+-- keys.
 CREATE OR REPLACE FUNCTION public.list_conversations(p_before uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3556,10 +3560,11 @@ begin
 end $function$;
 grant execute on function public.remove_team_member(p_user_id uuid) to authenticated, service_role;
 
--- Queues a text to the person of a conversation, within the 24 hours after they last wrote; the same p_key is the
--- same message. Answers {id, status} or {error}: window_closed (with window_closed_at), opted_out, feature_off,
--- nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret
--- keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.
+-- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
+-- p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
+-- window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to),
+-- idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404
+-- no such conversation, GL422 no words or too many.
 CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3579,6 +3584,10 @@ begin
   select * into v_conversation from public.conversations c where c.id = p_conversation_id for update;
   if not found then
     raise exception 'there is no such conversation' using errcode = 'GL404';
+  end if;
+  -- What is queued below is a message as Meta wants it: no other channel could send it.
+  if v_conversation.channel <> 'whatsapp' then
+    return jsonb_build_object('error', 'channel_unsupported', 'channel', v_conversation.channel);
   end if;
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
@@ -4998,8 +5007,9 @@ end $function$;
 -- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
 -- opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again),
 -- until_start and suppression (everything, until the person's START or until the address is taken off the list), none
--- (nothing: the channel does not deliver).
-CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text)
+-- (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook
+-- makes; its row says what it has now.
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric)
  RETURNS record
  LANGUAGE sql
  IMMUTABLE
@@ -5007,9 +5017,11 @@ CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_wind
 AS $function$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
-      else 'until_start' end
+      else 'until_start' end,
+    case p_channel when 'whatsapp' then 80 else 1 end,
+    case p_channel when 'whatsapp' then 6 else 1 end
 $function$;
-grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text) to service_role;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric) to service_role;
 
 -- claim_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
@@ -5065,11 +5077,12 @@ begin
   return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
     select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
     from public.destinations d
+    cross join unnest(p_channels) as on_channel (name)
     cross join lateral (
       select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
         then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
       from private.delivery_lanes l
-      where l.destination_id = d.id and l.due_at is not null and l.channel = any (p_channels)
+      where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null
       order by l.due_at limit 1
     ) next
     where d.state = 'active'));
@@ -5101,11 +5114,16 @@ begin
     return '[]';
   end if;
 
-  with due as (
-    select l.conversation_id from private.delivery_lanes l
-    where l.destination_id = p_destination.id and l.due_at <= p_now and l.channel = any (p_channels)
-    order by l.due_at limit v_limit
-    for update skip locked
+  -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
+  with due as materialized (
+    select first.conversation_id from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select l.conversation_id, l.due_at from private.delivery_lanes l
+      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now
+      order by l.due_at limit v_limit
+      for update skip locked
+    ) first
+    order by first.due_at limit v_limit
   ), heads as (
     select due.conversation_id, head.id
     from due
@@ -5166,7 +5184,7 @@ end $function$;
 grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with the time given.
-CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone)
+CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
@@ -5176,6 +5194,10 @@ declare
   v_flag text;
   v_limit integer;
   v_left integer := p_limit;
+  -- Under way by channel, those of this claim with them.
+  v_busy jsonb := p_busy;
+  v_shared boolean := cardinality(p_channels) > 1;
+  v_under_way integer;
   v_burst integer;
   v_rate numeric;
   v_claimed jsonb;
@@ -5186,16 +5208,21 @@ begin
     select n.* from public.senders n
     where n.channel = any (p_channels) and n.state = 'active' and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
-    order by n.channel, n.id
+    order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
     for update of n skip locked
   loop
     exit when v_left <= 0;
+    v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
     v_limit := least(v_left, v_burst - ceil(greatest(0,
       extract(epoch from coalesce(v_number.send_tat, p_now) - p_now) * v_rate))::integer);
+    -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
+    if v_shared then
+      v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
+    end if;
     continue when v_limit <= 0;
     with due as (
       select l.conversation_id from private.outbound_lanes l
@@ -5244,6 +5271,7 @@ begin
     if v_claimed is not null then
       v_all := v_all || v_claimed;
       v_left := v_left - jsonb_array_length(v_claimed);
+      v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
         + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
@@ -5257,9 +5285,11 @@ begin
     cross join lateral (
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) l
-    where n.channel = any (p_channels) and n.state = 'active'));
+    -- A channel that has its half waits for what it has under way, and must not hide when the others are due.
+    where n.channel = any (p_channels) and n.state = 'active'
+      and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
-grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
 -- text for unknown.
@@ -5329,18 +5359,25 @@ CREATE OR REPLACE PROCEDURE private.close_functions()
  SET search_path TO ''
 AS $procedure$
 declare
-  v_function regprocedure;
+  v_here xid8 := pg_catalog.pg_current_xact_id();
+  v_function record;
   v_count integer := 0;
 begin
   for v_function in
-    select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-    where n.nspname in ('public', 'private') and p.xmin = pg_catalog.pg_current_xact_id()::xid
+    select p.oid::regprocedure as name, exists (
+      select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+      where a.grantee = 0) as open
+    from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+    where n.nspname in ('public', 'private')
+      -- What we see of a transaction that is under way is our own; a savepoint's comes after its transaction.
+      and case when age(p.xmin) <= age(v_here::xid) then
+        pg_catalog.pg_xact_status((v_here::text::bigint + age(v_here::xid) - age(p.xmin))::text::xid8) = 'in progress' end
       and not exists (select from pg_catalog.pg_depend d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-      and exists (select from pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-        where a.grantee = 0)
   loop
-    execute format('revoke execute on routine %s from public, anon, authenticated', v_function);
+    if v_function.open then
+      execute format('revoke execute on routine %s from public, anon, authenticated', v_function.name);
+    end if;
     v_count := v_count + 1;
   end loop;
   if v_count = 0 then
@@ -5420,16 +5457,18 @@ AS $function$
 $function$;
 grant execute on function private.config_settings() to service_role;
 
--- A contact redacted: the last four digits of the phone number, or characters of another id; null when it has none.
+-- A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four
+-- characters of another id; null when it has none.
 CREATE OR REPLACE FUNCTION private.contact_last_four(p_contact_id uuid)
  RETURNS text
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select right(i.value, 4) from public.contact_identities i
+  select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, 4) end
+  from public.contact_identities i
   where i.contact_id = p_contact_id and i.valid_to is null
-  order by array_position(array['phone', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
@@ -5441,7 +5480,7 @@ CREATE OR REPLACE FUNCTION private.conversation_view(p_conversation conversation
  SET search_path TO ''
 AS $function$
   select jsonb_build_object(
-    'id', p_conversation.id, 'number_id', p_conversation.number_id,
+    'id', p_conversation.id, 'channel', p_conversation.channel, 'number_id', p_conversation.number_id,
     'number', (select n.address from public.senders n where n.channel = p_conversation.channel and n.id = p_conversation.number_id),
     'contact', jsonb_build_object('id', p_conversation.contact_id,
       'last_four', private.contact_last_four(p_conversation.contact_id),
@@ -5655,7 +5694,8 @@ declare
   v_id uuid := private.uuid_v7();
 begin
   if v_key is not null then
-    select * into v_existing from public.outbound_messages where idempotency_key = v_key;
+    select * into v_existing from public.outbound_messages
+    where idempotency_key = v_key and channel = p_conversation.channel;
     if found then
       if v_existing.request_hash is distinct from v_hash then
         return jsonb_build_object('error', 'idempotency_conflict');
@@ -5696,7 +5736,7 @@ begin
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
     p_item ->> 'to', v_key, v_hash, v_fallback, p_now, p_now)
-  on conflict (idempotency_key) do nothing;
+  on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
     delete from public.messages where id = v_id;
@@ -6767,9 +6807,9 @@ AS $function$
     ('ingest_updates: was it here before', 'select from public.webhook_events where provider = ''whatsapp'' and dedupe_key = ''x'''),
     ('ingest_updates: whose identity', 'select from public.contact_identities where channel = ''whatsapp'' and kind = ''phone'' and value = ''1'' and valid_to is null'),
     ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'' and channel = ''whatsapp'''),
-    ('claim_unrouted: who waits longest', 'select from public.conversations where unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
+    ('claim_unrouted: who waits longest', 'select from public.conversations where channel = ''whatsapp'' and unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
-    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and due_at <= now() order by due_at limit 10'),
+    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and channel = ''whatsapp'' and due_at <= now() order by due_at limit 10'),
     ('claim_deliveries: the first of a lane', 'select from public.deliveries where destination_id = ''00000000-0000-0000-0000-000000000000'' and conversation_id = ''00000000-0000-0000-0000-000000000000'' and state in (''pending'', ''leased'') order by seq limit 1'),
     ('claim_outbound: due lanes', 'select from private.outbound_lanes where channel = ''whatsapp'' and number_id = ''1'' and due_at <= now() order by due_at limit 10'),
     ('take_rate', 'select from public.rate_limits where key = ''x'''),
@@ -6782,8 +6822,7 @@ AS $function$
 $function$;
 grant execute on function private.hot_queries() to service_role;
 
--- Whom a message to send is for: WhatsApp's phone and bsuid, and on any channel identities [{kind, value}]; null for
--- nobody.
+-- Whom a message to send is for, by its identities [{kind, value}]; null for nobody.
 CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
  RETURNS private.identity[]
  LANGUAGE plpgsql
@@ -6792,13 +6831,8 @@ CREATE OR REPLACE FUNCTION private.identities_of(p_item jsonb)
 AS $function$
 begin
   return (
-    select array_agg(row(i.kind, i.value, null)::private.identity order by i.place)
-    from (
-      select 0 as place, 'phone' as kind, p_item ->> 'phone' as value
-      union all select 1, 'bsuid', p_item ->> 'bsuid'
-      union all select 1 + e.place, e.item ->> 'kind', e.item ->> 'value'
-      from jsonb_array_elements(coalesce(p_item -> 'identities', '[]')) with ordinality as e (item, place)
-    ) i where i.value is not null);
+    select array_agg(row(e.item ->> 'kind', e.item ->> 'value', null)::private.identity order by e.place)
+    from jsonb_array_elements(p_item -> 'identities') with ordinality as e (item, place));
 end $function$;
 grant execute on function private.identities_of(p_item jsonb) to service_role;
 
@@ -6874,7 +6908,7 @@ AS $function$
   select e.at, true, e.what, e.figures
   from public.deliveries x
   cross join generate_series(0, 10) as n (i)
-  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i
+  join public.outbound_messages o on o.idempotency_key = 'reply:' || x.id || ':' || n.i and o.channel = p_message.channel
   join public.messages m on m.id = o.message_id
   cross join lateral private.outbound_events(m) e
   where x.message_id = p_message.id
@@ -7381,6 +7415,26 @@ AS $function$
   select coalesce(jsonb_typeof(p_value) = 'object' and p_value - p_keys = '{}', false)
 $function$;
 
+-- Whether a flag may be on for anybody at all: what it holds back for everybody is not taken, the queues of a channel
+-- for one. As onForAnybody in _shared/flags/evaluate.ts, it asks no prerequisites.
+CREATE OR REPLACE FUNCTION private.on_for_anybody(p_key text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.settings s
+    where s.key = p_key and s.value = 'true' and (
+      case when s.metadata ? 'rollout_percentage' then round((s.metadata ->> 'rollout_percentage')::numeric * 100) > 0
+        else not s.metadata ?| array['target_user_ids', 'target_segments'] end
+      or jsonb_array_length(s.metadata -> 'target_user_ids') > 0
+      or exists (
+        select from jsonb_array_elements_text(s.metadata -> 'target_segments') as segment (key)
+        join public.segment_members m on m.segment_key = segment.key)))
+$function$;
+grant execute on function private.on_for_anybody(p_key text) to service_role;
+
 -- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
 -- all empty where nothing is.
 CREATE OR REPLACE FUNCTION private.open_doors()
@@ -7436,29 +7490,38 @@ AS $function$
 $function$;
 grant execute on function private.outbound_events(p_message messages) to service_role;
 
--- For how long the oldest thing in the queues has been due that nothing holds back: no flag, pause, circuit or rate.
+-- For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole
+-- channel, pause, circuit or rate.
 CREATE OR REPLACE FUNCTION private.overdue_seconds(p_now timestamp with time zone)
  RETURNS integer
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
+  with known as materialized (
+    select k.channel, private.on_for_anybody(private.router_flag(k.channel)) as routed,
+      private.on_for_anybody(private.send_flag(k.channel)) as sent
+    from (select distinct s.channel from public.senders s) k
+  )
   select greatest(0, extract(epoch from p_now - least(
-    (select min(first.unrouted_since) from (select distinct s.channel from public.senders s) known
+    (select min(first.unrouted_since) from known
       cross join lateral (
         select c.unrouted_since from public.conversations c
         where c.channel = known.channel and c.unrouted_since is not null and c.held_revision is null
-        order by c.held_revision, c.unrouted_since limit 1) first),
+        order by c.held_revision, c.unrouted_since limit 1) first
+      where known.routed),
     (select min(first.due_at) from public.destinations d
+      cross join known
       cross join lateral (
-        select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
+        select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
         order by l.due_at limit 1) first
-      where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
+      where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
         select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
         order by l.due_at limit 1) first
-      where n.state = 'active'),
+      where n.state = 'active' and n.channel in (select known.channel from known where known.sent)),
     p_now)))::integer
 $function$;
 grant execute on function private.overdue_seconds(p_now timestamp with time zone) to service_role;
@@ -8357,6 +8420,18 @@ begin
   return v_route;
 end $function$;
 
+-- The flag that deciding and forwarding of a channel stand under; the same as routerFlag in
+-- _shared/pipeline/routed.ts.
+CREATE OR REPLACE FUNCTION private.router_flag(p_channel text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_channel when 'whatsapp' then 'wa_router.enabled' else p_channel || '_router.enabled' end
+$function$;
+grant execute on function private.router_flag(p_channel text) to service_role;
+
 -- Counts the messages, updates and clicks of the minutes that are over since the last call, and says how many
 -- minutes. For the clock.
 CREATE OR REPLACE FUNCTION private.sample_minutes(p_now timestamp with time zone)
@@ -8738,8 +8813,9 @@ declare
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
 begin
   if array_position(v_conversations, null) is not null then
-    insert into public.senders (channel, id, address, provider)
-    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider from unnest(p_updates) u
+    insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
+    select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider, p.max_per_second, p.pair_seconds
+    from unnest(p_updates) u cross join lateral private.channel_policy(u.channel) p
     order by u.channel, u.sender_id
     on conflict (channel, id) do nothing;
     insert into public.conversations (channel, number_id, contact_id)
@@ -8936,45 +9012,60 @@ $function$;
 grant execute on function private.waiting(p_now timestamp with time zone) to service_role;
 
 -- What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue:
--- router | destination | number, name, n, oldest_seconds, because, at, per_second}].
+-- router | destination | number, name, n, oldest_seconds, because, at, per_second, flag}].
 CREATE OR REPLACE FUNCTION private.waiting_because(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
+  with known as materialized (
+    select k.channel, private.router_flag(k.channel) as flag, private.on_for_anybody(private.router_flag(k.channel)) as routed
+    from (select distinct s.channel from public.senders s) k
+  )
   select coalesce(jsonb_agg(jsonb_build_object('queue', w.queue, 'name', w.name, 'n', w.n, 'oldest_seconds', w.age,
     'because', w.because, 'at', to_char(w.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'per_second', w.per_second::text) order by w.age desc nulls last), '[]')
+    'per_second', w.per_second::text, 'flag', w.flag) order by w.age desc nulls last), '[]')
   from (
-    select 'router' as queue, null as name, count(*) as n,
-      round(extract(epoch from p_now - min(c.unrouted_since))) as age,
-      case when c.held_revision is not null then 'flag_off' else 'not_reached' end as because,
-      null::timestamptz as at, null::numeric as per_second
-    from public.conversations c where c.unrouted_since is not null
-    group by c.held_revision is not null
+    select 'router' as queue, null as name, sum(u.n) as n, max(u.age) as age,
+      case when u.off then 'flag_off' else 'not_reached' end as because,
+      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag
+    from (
+      select c.channel, private.router_flag(c.channel) as flag, count(*) as n,
+        round(extract(epoch from p_now - min(c.unrouted_since))) as age,
+        c.held_revision is not null
+          or not coalesce((select k.routed from known k where k.channel = c.channel), false) as off
+      from public.conversations c where c.unrouted_since is not null
+      group by c.channel, c.held_revision is not null
+    ) u
+    group by u.channel, u.flag, u.off
     union all
     select 'destination', d.name, q.n, q.age, why.because,
       case why.because when 'circuit_open' then d.circuit_open_until when 'retry' then lane.due_at end,
-      case when why.because = 'rate' then d.rate_per_second end
+      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end
     from public.destinations d
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
       from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
-    left join lateral (
-      select l.due_at from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null
-      order by l.due_at limit 1) lane on true
+    cross join lateral (
+      select min(first.due_at) filter (where known.routed) as due_at, min(known.flag) filter (where not known.routed) as flag
+      from known
+      cross join lateral (
+        select l.due_at from private.delivery_lanes l
+        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
+        order by l.due_at limit 1) first) lane
     cross join lateral (select case
       when d.state = 'paused' then 'paused'
       when d.circuit_open_until is not null then 'circuit_open'
+      when lane.due_at is null and lane.flag is not null then 'flag_off'
       when lane.due_at > p_now then 'retry'
       when d.rate_per_second is not null then 'rate'
       else 'due' end as because) why
     where q.n > 0
     union all
-    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null
+    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null,
+      case when why.because = 'flag_off' then private.send_flag(n.channel) end
     from public.senders n
-    left join public.settings s on s.key = private.send_flag(n.channel)
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
       from public.outbound_messages o where o.channel = n.channel and o.number_id = n.id and o.state in ('queued', 'leased')) q
@@ -8982,7 +9073,7 @@ AS $function$
       select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
       order by l.due_at limit 1) lane on true
     cross join lateral (select case
-      when s.value is distinct from 'true' then 'flag_off'
+      when not private.on_for_anybody(private.send_flag(n.channel)) then 'flag_off'
       when n.state = 'paused' then 'paused'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'

@@ -53,6 +53,20 @@ linksTest("what browsers ask for by themselves locks nobody out: no code is lear
   assertEquals((await links.visit(made, IP)).status, 302);
 });
 
+linksTest("a name that every object has is a code, a method and a header like any other", async (links) => {
+  for (const name of ["constructor", "tostring", "__proto__", "hasownproperty", "valueof"]) {
+    const made = await links.link({ code: name, default_url: HOME, max_uses: 1 }).catch(() => undefined);
+    const answers = [await links.visit(name), await links.visit(name)].map(({ status }) => status);
+    assert(made !== undefined || name === "__proto__", `${name} is a code`);
+    assertEquals(answers, made === undefined ? [404, 404] : [302, 410], name);
+  }
+  for (const method of ["toString", "constructor", "hasOwnProperty", "__proto__"]) {
+    assertEquals((await links.call("/any", { method, open: true })).body.code, "method_not_allowed", method);
+    const headers = { origin: "https://a.example", "access-control-request-method": method };
+    assertEquals((await links.call("/any", { method: "OPTIONS", open: true, headers })).status < 500, true);
+  }
+});
+
 linksTest("without an address that can be trusted nobody is limited", async (links) => {
   for (let i = 0; i < 60; i++) {
     assertEquals((await links.visit(`walk-${i}`, { "x-forwarded-for": "203.0.114.7" })).status, 404);

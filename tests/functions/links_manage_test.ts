@@ -128,6 +128,12 @@ const refused: [string, unknown, string, string?][] = [
     "url_not_allowed",
     "deeplinks.apps",
   ],
+  [
+    "a number named as a prototype's own",
+    { whatsapp: { phone_number_id: "constructor" } },
+    "url_not_allowed",
+    "business numbers",
+  ],
   ["a number of others", { whatsapp: { phone_number_id: "1" } }, "url_not_allowed", "business numbers"],
   [
     "two places in one target",
