@@ -144,7 +144,7 @@ Example:
     "make a new signing secret; the old one signs too for the overlap",
   )
     .argument("<name>", "the destination")
-    .option("--overlap <hours>", "hours for which both sign", whole(0, 24 * 30), 24)
+    .option("--overlap <hours>", "hours for which both sign", whole(0, 168), 24)
     .addHelpText(
       "after",
       `

@@ -3753,8 +3753,8 @@ begin
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is
--- not shown again.
+-- Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422).
+-- Answers the new one, which is not shown again.
 CREATE OR REPLACE FUNCTION public.rotate_destination_secret(p_name text, p_overlap_hours integer DEFAULT 24)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3767,6 +3767,10 @@ declare
   v_until timestamptz := now() + make_interval(hours => p_overlap_hours);
 begin
   perform private.require_role('operator');
+  if p_overlap_hours is null or p_overlap_hours not between 0 and 168 then
+    raise exception 'an overlap of % hours', coalesce(p_overlap_hours::text, 'null') using errcode = 'GL422',
+      hint = 'The old secret signs too for 0 to 168 hours.';
+  end if;
   v_id := private.destination_named(p_name);
   delete from private.destination_secrets where destination_id = v_id and expires_at <= now();
   update private.destination_secrets set expires_at = least(expires_at, v_until) where destination_id = v_id;
@@ -5843,12 +5847,18 @@ CREATE OR REPLACE FUNCTION private.evaluate_flag(p_key text, p_targeting_id text
 AS $function$
 begin
   select e.value, e.reason, e.error_code into value, reason, error_code
-  from private.evaluate_flag_within(p_key, p_targeting_id, '{}') e;
+  from private.evaluate_flag_alone(p_key, p_targeting_id) e;
+  if reason <> 'DISABLED' and error_code is distinct from 'FLAG_NOT_FOUND'
+    and not private.prerequisites_on(p_key, p_targeting_id) then
+    value := false;
+    reason := 'DISABLED';
+    error_code := null;
+  end if;
 end $function$;
 grant execute on function private.evaluate_flag(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
--- evaluate_flag while the flags p_asked are being asked, whose prerequisite this one is.
-CREATE OR REPLACE FUNCTION private.evaluate_flag_within(p_key text, p_targeting_id text, p_asked text[], OUT value boolean, OUT reason text, OUT error_code text)
+-- evaluate_flag as if the flag had no prerequisites.
+CREATE OR REPLACE FUNCTION private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text)
  RETURNS record
  LANGUAGE plpgsql
  STABLE
@@ -5866,9 +5876,7 @@ begin
     error_code := 'FLAG_NOT_FOUND';
     return;
   end if;
-  if v_setting.value <> 'true' or p_key = any (p_asked) or exists (
-    select from jsonb_path_query(v_setting.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as needed
-    where not (select e.value from private.evaluate_flag_within(needed #>> '{}', v_id, p_asked || p_key) e)) then
+  if v_setting.value <> 'true' then
     reason := 'DISABLED';
     return;
   end if;
@@ -5895,7 +5903,7 @@ begin
     reason := 'SPLIT';
   end if;
 end $function$;
-grant execute on function private.evaluate_flag_within(p_key text, p_targeting_id text, p_asked text[], OUT value boolean, OUT reason text, OUT error_code text) to service_role;
+grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
 -- The contact of each update, in its place, where every id and the name are as we know them and no change is
 -- announced; null elsewhere.
@@ -7589,6 +7597,27 @@ AS $function$
     'out', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'out'), 0)) order by w.minute)
   from wanted w
 $function$;
+
+-- Whether all that a flag needs, directly and through others, is on for the same id.
+CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with recursive needed (key, depth) as (
+    select p_key, 0
+    union
+    select name #>> '{}', n.depth + 1
+    from needed n join public.settings s on s.key = n.key,
+      jsonb_path_query(s.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as name
+    where n.depth <= 8
+  )
+  select not exists (select from needed where depth > 8) and not exists (
+    select from (select distinct key from needed where depth > 0) n
+    where not (select e.value from private.evaluate_flag_alone(n.key, p_targeting_id) e))
+$function$;
+grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
 
 -- Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most
 -- p_limit of each a call. Messages are kept.

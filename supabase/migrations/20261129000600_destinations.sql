@@ -232,6 +232,10 @@ declare
   v_until timestamptz := now() + make_interval(hours => p_overlap_hours);
 begin
   perform private.require_role('operator');
+  if p_overlap_hours is null or p_overlap_hours not between 0 and 168 then
+    raise exception 'an overlap of % hours', coalesce(p_overlap_hours::text, 'null') using errcode = 'GL422',
+      hint = 'The old secret signs too for 0 to 168 hours.';
+  end if;
   v_id := private.destination_named(p_name);
   delete from private.destination_secrets where destination_id = v_id and expires_at <= now();
   update private.destination_secrets set expires_at = least(expires_at, v_until) where destination_id = v_id;
@@ -239,7 +243,7 @@ begin
   update public.destinations set version = version + 1, updated_at = now(), updated_by = private.actor() where id = v_id;
   return jsonb_build_object('name', p_name, 'secret', v_secret, 'old_secret_signs_until', v_until);
 end $$;
-comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap. Answers the new one, which is not shown again.';
+comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422). Answers the new one, which is not shown again.';
 
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$

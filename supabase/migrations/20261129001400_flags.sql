@@ -52,9 +52,8 @@ $$;
 comment on function private.flag_bucket(text, text) is
   'The bucket, 0 to 9999, of an id under a salt: floor(murmur3_32(UTF-8 of salt || id) * 10000 / 2^32). The salt does not change with the percentage, so whoever is in at 10 % is in at 25 %.';
 
--- Failure policy: closed. A prerequisite that is missing, undecided or (in a circle) being asked already is not on.
-create function private.evaluate_flag_within(
-  p_key text, p_targeting_id text, p_asked text[], out value boolean, out reason text, out error_code text
+create function private.evaluate_flag_alone(
+  p_key text, p_targeting_id text, out value boolean, out reason text, out error_code text
 )
 language plpgsql stable set search_path = '' as $$
 declare
@@ -69,9 +68,7 @@ begin
     error_code := 'FLAG_NOT_FOUND';
     return;
   end if;
-  if v_setting.value <> 'true' or p_key = any (p_asked) or exists (
-    select from jsonb_path_query(v_setting.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as needed
-    where not (select e.value from private.evaluate_flag_within(needed #>> '{}', v_id, p_asked || p_key) e)) then
+  if v_setting.value <> 'true' then
     reason := 'DISABLED';
     return;
   end if;
@@ -98,8 +95,27 @@ begin
     reason := 'SPLIT';
   end if;
 end $$;
-comment on function private.evaluate_flag_within(text, text, text[]) is
-  'evaluate_flag while the flags p_asked are being asked, whose prerequisite this one is.';
+comment on function private.evaluate_flag_alone(text, text) is
+  'evaluate_flag as if the flag had no prerequisites.';
+
+-- Failure policy: closed. A prerequisite that is missing, undecided or more than eight flags away (in a circle they all
+-- are) is not on. Each is asked once, however many ways lead to it.
+create function private.prerequisites_on(p_key text, p_targeting_id text) returns boolean
+language sql stable set search_path = '' as $$
+  with recursive needed (key, depth) as (
+    select p_key, 0
+    union
+    select name #>> '{}', n.depth + 1
+    from needed n join public.settings s on s.key = n.key,
+      jsonb_path_query(s.metadata, 'strict $.prerequisites[*] ? (@.type() == "string")', '{}', true) as name
+    where n.depth <= 8
+  )
+  select not exists (select from needed where depth > 8) and not exists (
+    select from (select distinct key from needed where depth > 0) n
+    where not (select e.value from private.evaluate_flag_alone(n.key, p_targeting_id) e))
+$$;
+comment on function private.prerequisites_on(text, text) is
+  'Whether all that a flag needs, directly and through others, is on for the same id.';
 
 -- Failure policy: closed. Whatever cannot be decided is off, with the code that says why.
 create function private.evaluate_flag(
@@ -108,7 +124,13 @@ create function private.evaluate_flag(
 language plpgsql stable set search_path = '' as $$
 begin
   select e.value, e.reason, e.error_code into value, reason, error_code
-  from private.evaluate_flag_within(p_key, p_targeting_id, '{}') e;
+  from private.evaluate_flag_alone(p_key, p_targeting_id) e;
+  if reason <> 'DISABLED' and error_code is distinct from 'FLAG_NOT_FOUND'
+    and not private.prerequisites_on(p_key, p_targeting_id) then
+    value := false;
+    reason := 'DISABLED';
+    error_code := null;
+  end if;
 end $$;
 comment on function private.evaluate_flag(text, text) is
   'Whether a flag is on for an id, and why (OpenFeature''s reasons DISABLED, TARGETING_MATCH, STATIC, SPLIT, ERROR with error_code FLAG_NOT_FOUND or TARGETING_KEY_MISSING). Order: off, prerequisites, target id, segment, percentage. Knows nothing of the kill switches in the environment.';
@@ -342,7 +364,8 @@ call private.close_functions();
 grant execute on function
   private.murmur3_32(bytea, bigint),
   private.flag_bucket(text, text),
-  private.evaluate_flag_within(text, text, text[]),
+  private.evaluate_flag_alone(text, text),
+  private.prerequisites_on(text, text),
   private.evaluate_flag(text, text),
   private.on_for_anybody(text)
   to service_role;

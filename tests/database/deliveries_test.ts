@@ -419,6 +419,13 @@ databaseTest(
     await settle(sql, now, deliveries, "delivered");
     const { destinations: [later] } = await claim(sql, now + 25 * 3600);
     assertEquals(later.secrets, [rotated.secret]);
+    // An overlap that never ends, or has ended before it begins, is none.
+    for (const hours of [null, -5, 169, 1e9]) {
+      const refused = await refusal(sql`select public.rotate_destination_secret('d', ${hours})`);
+      assertEquals(refused, "GL422", `${hours}`);
+    }
+    const [{ secrets: kept }] = await sql`select count(*)::int as secrets from private.destination_secrets`;
+    assertEquals(kept, 2);
   },
 );
 

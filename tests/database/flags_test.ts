@@ -59,6 +59,20 @@ databaseTest("flag_bucket() and murmur3_32() are TypeScript's over 100,000 Unico
   assertEquals({ same, different }, { same: keys.length, different: null });
 });
 
+databaseTest(
+  "evaluate_flag() asks each flag once, however many ways lead to it, and none that is nine away",
+  async (sql) => {
+    await sql`
+    insert into public.settings (key, value, metadata)
+    select i || '.enabled', 'true', case when i = 0 then '{}'
+      else jsonb_build_object('prerequisites', array_fill((i - 1) || '.enabled', '{4}')) end
+    from generate_series(0, 21) i`;
+    const [{ on }] = await sql`
+    select array_agg(private.evaluate_flag(i || '.enabled', 'u1') order by i) as on from unnest('{0,8,9,21}'::int[]) i`;
+    assertEquals(on, '{"(t,STATIC,)","(t,STATIC,)","(f,DISABLED,)","(f,DISABLED,)"}');
+  },
+);
+
 databaseTest("flag_bucket() spreads ids evenly", async (sql) => {
   const [{ fewest, most, quarter }] = await sql`
     with buckets as (select private.flag_bucket('x.enabled', 'user-' || i) as bucket from generate_series(1, 100000) i),

@@ -15,6 +15,7 @@ drop function private.flag_needs_itself(text);
 drop function private.flag_at(text, bigint);
 drop function private.on_for_anybody(text);
 drop function private.evaluate_flag(text, text);
-drop function private.evaluate_flag_within(text, text, text[]);
+drop function private.prerequisites_on(text, text);
+drop function private.evaluate_flag_alone(text, text);
 drop function private.flag_bucket(text, text);
 drop function private.murmur3_32(bytea, bigint);

@@ -24,7 +24,10 @@ export interface Flag {
   /** Members of the segments that it targets. */
   readonly segments: readonly ReadonlySet<string>[];
   /** Flags that have to be on for the same id. */
-  readonly prerequisites: readonly Flag[];
+  /** All that have to be on for the same id: the flags that it names, those that they name, and so on, each once. */
+  readonly prerequisites: ReadonlySet<Flag>;
+  /** How long the longest way through prerequisites is. */
+  readonly depth: number;
   /** How many of the buckets are on, 0 to 10000; null when the metadata cannot be understood. */
   readonly threshold: number | null;
   readonly salt: Salt;
@@ -54,10 +57,14 @@ const NEVER: Flag = {
   on: false,
   targets: new Set(),
   segments: [],
-  prerequisites: [],
+  prerequisites: new Set(),
+  depth: 0,
   threshold: 0,
   salt: prepareSalt(""),
 };
+
+/** What needs flags through more others than these is off: nobody can tell any more what such a flag depends on. */
+const MAX_DEPTH = 8;
 
 /** Reads settings into flags, once for each load of the configuration. */
 export function prepareFlags(
@@ -78,12 +85,17 @@ export function prepareFlags(
     if (setting === undefined || asked.has(key)) return NEVER;
     asked.add(key);
     const { metadata } = setting;
+    const named = strings(metadata.prerequisites).map(prepare);
+    const depth = named.reduce((deepest, flag) => Math.max(deepest, 1 + flag.depth), 0);
     const flag: Flag = {
       key,
       on: setting.value === "true",
       targets: new Set(strings(metadata.target_user_ids)),
       segments: strings(metadata.target_segments).flatMap((segment) => members.get(segment) ?? []),
-      prerequisites: strings(metadata.prerequisites).map(prepare),
+      prerequisites: depth > MAX_DEPTH
+        ? new Set([NEVER])
+        : new Set(named.flatMap((flag) => [flag, ...flag.prerequisites])),
+      depth,
       threshold: threshold(metadata),
       salt: prepareSalt(typeof metadata.salt === "string" ? metadata.salt : key),
     };
@@ -126,7 +138,7 @@ export type Killed = (key: string) => boolean;
  * same as `private.evaluate_flag` in SQL, which knows no kill switch.
  *
  * Failure policy: closed. An unknown flag, metadata that cannot be understood, a prerequisite that is not on for
- * whatever reason, and a percentage strictly between 0 and 100 with nobody to apply it to, are off, never a random draw.
+ * whatever reason, prerequisites more than eight deep, and a percentage strictly between 0 and 100 with nobody to apply it to, are off, never a random draw.
  *
  * @param targetingId whom to decide for; empty is the same as missing
  * @param killed the feature's kill switch in the environment; as a function it is asked for the prerequisites too
@@ -144,10 +156,17 @@ export function evaluate(
 }
 
 function decide(flag: Flag, id: string, killed: false | Killed): Evaluation {
-  if (!flag.on || (killed !== false && killed(flag.key))) return DISABLED;
+  const alone = decideAlone(flag, id, killed);
+  if (alone === DISABLED) return DISABLED;
   for (const needed of flag.prerequisites) {
-    if (!decide(needed, id, killed).value) return DISABLED;
+    if (!decideAlone(needed, id, killed).value) return DISABLED;
   }
+  return alone;
+}
+
+/** As if the flag had no prerequisites. */
+function decideAlone(flag: Flag, id: string, killed: false | Killed): Evaluation {
+  if (!flag.on || (killed !== false && killed(flag.key))) return DISABLED;
   if (id !== "" && (flag.targets.has(id) || isIn(flag.segments, id))) return TARGETING_MATCH;
   if (flag.threshold === null) return UNREADABLE;
   if (flag.threshold === BUCKETS) return STATIC_ON;

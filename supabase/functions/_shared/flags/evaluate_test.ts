@@ -156,6 +156,24 @@ Deno.test("evaluate() is off where a prerequisite is not on for the same id, wha
   assertEquals(answer("base", "u1", (key) => key === "top.enabled"), "true TARGETING_MATCH");
 });
 
+Deno.test("evaluate() asks each flag once, however many ways lead to it, and none that is nine away", () => {
+  const ladder = Array.from({ length: 22 }, (_, i) => ({
+    key: `${i}.enabled`,
+    value: "true",
+    metadata: i === 0 ? {} : { prerequisites: [`${i - 1}.enabled`, `${i - 1}.enabled`] },
+    version: 1,
+  }));
+  const flags = prepareFlags(ladder);
+  for (const [step, on] of [[0, true], [8, true], [9, false], [21, false]] as const) {
+    let asked = 0;
+    const { value } = evaluate(flags, `${step}.enabled`, "u1", () => {
+      asked++;
+      return false;
+    });
+    assertEquals([value, asked <= step + 1], [on, true], `step ${step}, asked ${asked} times`);
+  }
+});
+
 Deno.test("evaluate() is off for a flag that nobody made", () => {
   const expected: Evaluation = { value: false, reason: "ERROR", errorCode: "FLAG_NOT_FOUND" };
   assertEquals(evaluate(prepareFlags([]), "x.enabled", "u1"), expected);
