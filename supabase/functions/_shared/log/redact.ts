@@ -272,15 +272,35 @@ function redactObject(value: object, name: string, depth: number): unknown {
   }
 }
 
+/**
+ * Errors of the language that quote what they were given, of which they tell no part: a body that is not JSON holds
+ * passwords and words of people as any other does. What is kept says where it was wrong.
+ */
+const QUOTING: readonly (readonly [RegExp, (message: string) => string])[] = [
+  [/ JSON\b/, (message) => `not valid JSON${/ at position \d+/.exec(message)?.[0] ?? ""}`],
+  [/^Invalid URL\b/, () => "Invalid URL"],
+];
+
+/** An error's message, without what it quotes. */
+function messageOf({ name, message }: Error): string {
+  const quoting = name === "SyntaxError" || name === "TypeError";
+  const found = quoting ? QUOTING.find(([pattern]) => pattern.test(message)) : undefined;
+  return found === undefined ? message : found[1](message);
+}
+
 /** An error with name, message, code, stack and causes, each made safe. */
 function redactError(error: Error, depth: number): unknown {
   const { code, detail } = error as Error & { code?: unknown; detail?: unknown };
+  const message = messageOf(error);
   return {
     name: shortText(error.name),
-    message: shortText(error.message),
+    message: shortText(message),
     code: redactValue(code, "", depth),
     detail: redactValue(detail, "", depth),
-    stack: error.stack === undefined ? undefined : shortText(error.stack),
+    // It begins with the message.
+    stack: error.stack === undefined
+      ? undefined
+      : shortText(error.stack.replaceAll(error.message, () => message)),
     cause: depth < MAX_DEPTH ? redactValue(error.cause, "", depth) : undefined,
   };
 }

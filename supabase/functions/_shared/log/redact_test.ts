@@ -1,4 +1,4 @@
-import { assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import {
   createWebhookLogEntry,
@@ -263,6 +263,34 @@ Deno.test("createWebhookLogEntry(): says who, where and how it was decided, and 
       account_sid: "…cdef",
     },
   );
+});
+
+Deno.test("redactValue(): an error that quotes what it was given quotes nothing in the log, nor its cause", () => {
+  const caught = (work: () => unknown): Error => {
+    try {
+      work();
+    } catch (error) {
+      return error as Error;
+    }
+    throw new Error("it did not throw");
+  };
+  holds(fc.property(fc.string({ maxLength: 60 }).map((text) => text.replace(/["\\]/g, "")), (secret) => {
+    for (
+      const bad of [
+        `hunter ${secret}`,
+        `{"password": hunter ${secret}`,
+        `["hunter ${secret}"`,
+        `"hunter ${secret}`,
+      ]
+    ) {
+      const error = caught(() => JSON.parse(bad));
+      const logged = JSON.stringify(redactValue({ error: new Error("refused", { cause: error }) }));
+      assert(!logged.includes("hunter"), logged);
+      assert(logged.includes("not valid JSON"), logged);
+    }
+    const logged = JSON.stringify(redactValue(caught(() => new URL(`hunter ${secret}`))));
+    assert(!logged.includes("hunter") && logged.includes("Invalid URL"), logged);
+  }));
 });
 
 Deno.test("redactText(): takes linear time on hostile text", async () => {
