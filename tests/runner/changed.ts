@@ -3,43 +3,86 @@ import { fromFileUrl, join, ROOT } from "../../local/paths.ts";
 
 /**
  * What a module reaches without an import: programs that it starts and files that it reads, as paths from the root; one
- * that ends in a slash stands for all that is below.
+ * that ends in a slash stands for all that is below. On the module that does it, so that it follows the imports; on the
+ * test where the module does it to whatever checkout it is given.
  */
 export const REACHES: Readonly<Record<string, readonly string[]>> = {
-  "tests/support/cluster.ts": ["supabase/migrations/"],
-  "tests/support/stack.ts": [
-    "local/start.ts",
-    "local/functions_host.ts",
-    "supabase/functions/",
-    "local/simulator/",
+  "cli/drill_project.ts": ["supabase/"],
+  "cli/drill_stack.ts": ["local/start.ts"],
+  "cli/flag_places.ts": ["supabase/functions/", "supabase/migrations/"],
+  "cli/functions_state.ts": ["supabase/functions/"],
+  "cli/gates_run.ts": [],
+  "cli/irreversible.ts": ["supabase/migrations/"],
+  "cli/recorded_test.ts": ["tests/fixtures/whatsapp/"],
+  "cli/reference.ts": ["docs/cli.md"],
+  "cli/rollback_code.ts": [],
+  "cli/rollback_database.ts": ["supabase/migrations/"],
+  "local/database.ts": ["supabase/migrations/"],
+  "local/functions.ts": ["supabase/config.toml"],
+  "local/functions_process.ts": ["local/functions_host.ts"],
+  "local/migrate.ts": ["supabase/migrations/"],
+  "local/options.ts": ["supabase/functions/"],
+  "local/panel_build.ts": ["admin/", "supabase/functions/_shared/"],
+  "local/simulator/mod.ts": ["local/simulator/page/"],
+  "local/simulator/mod_test.ts": ["local/simulator/page/"],
+  "local/simulator/samples.ts": ["local/simulator/samples/"],
+  "supabase/functions/_shared/channels/whatsapp/inbound/updates_test.ts": ["tests/fixtures/whatsapp/"],
+  "supabase/functions/_shared/db/schema_test.ts": ["supabase/migrations/"],
+  "supabase/functions/_shared/log/log_test.ts": ["supabase/functions/"],
+  "tests/cli/cli_test.ts": ["cli/main.ts"],
+  "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
+  "tests/contracts/architecture_docs_test.ts": ["README.md", "docs/"],
+  "tests/contracts/docs_test.ts": [
+    ...[".ci/", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "admin/README.md", "docs/"],
+    ...["cli/main.ts", "supabase/"],
   ],
-  "tests/support/panel.ts": ["admin/"],
-  "tests/support/cli.ts": ["cli/main.ts", "supabase/migrations/"],
-  "tests/support/own_project.ts": ["cli/main.ts", "supabase/"],
-  "tests/support/edge.ts": ["supabase/functions/"],
-  "tests/support/openapi.ts": ["docs/openapi.yaml"],
-  "tests/support/promtool.ts": ["ops/"],
-  "tests/functions/leaks_test.ts": ["tests/support/logged_run.ts"],
-  "tests/contracts/architecture_docs_test.ts": ["docs/"],
-  "tests/contracts/docs_test.ts": ["README.md", "docs/", "cli/main.ts"],
-  "tests/contracts/flags_doc_test.ts": ["docs/flags.md"],
-  "tests/contracts/lint_sql_test.ts": ["supabase/migrations/"],
+  "tests/contracts/layers_test.ts": ["supabase/functions/"],
+  "tests/contracts/openapi_test.ts": ["supabase/config.toml", "supabase/functions/"],
+  "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
+  "tests/database/migrations_test.ts": ["supabase/migrations/"],
+  "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
+  "tests/functions/leaks_test.ts": ["tests/support/logged_run.ts"],
+  "tests/functions/schema_breaks_test.ts": ["supabase/functions/", "supabase/migrations/"],
+  "tests/functions/webhook_test.ts": ["tests/fixtures/whatsapp/"],
+  "tests/runner/changed.ts": [],
+  "tests/runner/changed_test.ts": ["cli/", "local/", "supabase/functions/", "tests/", "tools/"],
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
-  "tools/errors_doc_test.ts": ["docs/errors.md"],
+  "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
+  "tests/stack/postgres_test.ts": [],
+  "tests/stack/stack_test.ts": ["local/start.ts"],
+  "tests/support/cluster.ts": ["supabase/migrations/"],
+  "tests/support/edge.ts": ["supabase/functions/"],
+  "tests/support/gatelink.ts": ["cli/main.ts"],
+  "tests/support/guard_test.ts": ["tests/support/guard.ts"],
+  "tests/support/openapi.ts": ["docs/openapi.yaml"],
+  "tests/support/panel.ts": ["admin/"],
+  "tests/support/promtool.ts": ["ops/"],
+  "tests/support/stack.ts": ["local/start.ts"],
+  "tools/admin_shots.ts": [],
+  "tools/check.ts": [],
+  "tools/deploy/check.ts": ["supabase/"],
+  "tools/deploy/process.ts": ["tools/deploy/serve.ts"],
+  "tools/errors_doc.ts": ["docs/errors.md"],
+  "tools/flags_doc.ts": ["docs/flags.md"],
+  "tools/lint_sql.ts": ["supabase/migrations/"],
+  "tools/schema_sql.ts": ["supabase/schema.sql"],
 };
 
+/** Files that every test depends on: each job is run with them. */
+export const EVERYWHERE =
+  /^(deno\.(json|lock)|tests\/run\.ts|tests\/runner\/job\.ts|tests\/support\/guard\.ts)$/;
 /** Files that no test depends on. */
-const INERT = /^(\.ci\/|\.github\/|bench\/|CHANGELOG\.md$|LICENSE$|docs\/(adr|images)\/|\.gitignore$)/;
+const INERT = /^(\.github\/|bench\/|\.gitignore$)/;
 
 /** Modules by path, and what each imports, all as paths from the root. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
 /**
- * The test files, of these, that changes since a commit can reach. A changed file that nothing is known of, such as
- * deno.json, reaches all.
+ * The test files, of these, that changes since a commit can reach. A changed file that nothing is known of reaches
+ * all.
  * @throws TypeError when git does not know the commit.
  */
 export async function affected(files: readonly string[], commit: string): Promise<string[]> {
@@ -48,6 +91,7 @@ export async function affected(files: readonly string[], commit: string): Promis
 
 /** As above, on what is known. */
 export function reachedBy(changed: readonly string[], files: readonly string[], graph: Graph): string[] {
+  if (changed.some((path) => EVERYWHERE.test(path))) return [...files];
   const lively = changed.filter((path) => !INERT.test(path));
   const reached = new Map(files.map((file) => [file, reachOf(file, graph)]));
   const covers = (places: ReadonlySet<string>, path: string) =>

@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { join, ROOT } from "../../local/paths.ts";
-import { reachedBy, REACHES } from "./changed.ts";
+import { EVERYWHERE, reachedBy, REACHES } from "./changed.ts";
 
 const graph = new Map([
   ["tests/database/a_test.ts", ["tests/support/cluster.ts"]],
   ["tests/stack/b_test.ts", ["tests/support/stack.ts"]],
   ["tests/support/stack.ts", ["local/paths.ts"]],
-  ["local/start.ts", ["local/stack.ts"]],
+  ["local/start.ts", ["local/stack.ts", "local/options.ts"]],
   ["cli/near_test.ts", ["cli/near.ts"]],
   ["cli/near.ts", []],
   ["tests/support/cluster.ts", []],
@@ -26,10 +26,29 @@ Deno.test("reachedBy(): by imports, by what is started, by what is read", () => 
   assertEquals(reached("cli/near.ts", "local/paths.ts"), ["tests/stack/b_test.ts", "cli/near_test.ts"]);
 });
 
-Deno.test("reachedBy(): a file that nothing is known of reaches all, one that nothing depends on reaches none", () => {
-  assertEquals(reached("deno.json"), files);
-  assertEquals(reached("CHANGELOG.md", "docs/adr/0001-x.md", "bench/links.ts"), []);
+Deno.test("reachedBy(): what every job runs with, and what nothing is known of, reaches all; some reach none", () => {
+  for (const path of ["deno.json", "tests/support/guard.ts", "tests/run.ts", "nobody/knows.json"]) {
+    assertEquals(reached(path), files, path);
+  }
+  assertEquals(reached(".gitignore", "bench/links.ts"), []);
   assertEquals(reached(), []);
+});
+
+Deno.test("REACHES: a file that is read or run, and not imported, reaches the test that does it", () => {
+  const cases: [changed: string, test: string, imports: string[]][] = [
+    ["supabase/config.toml", "local/functions_test.ts", ["local/functions.ts"]],
+    ["supabase/schema.sql", "tests/contracts/schema_sql_test.ts", ["tools/schema_sql.ts"]],
+    ["docs/adr/0001-x.md", "tests/contracts/docs_test.ts", []],
+    ["CHANGELOG.md", "tests/contracts/docs_test.ts", []],
+    [".ci/run", "tests/contracts/docs_test.ts", []],
+    ["ops/prometheus/alerts.yml", "tests/cli/gates_test.ts", []],
+    ["admin/src/App.tsx", "local/panel_test.ts", ["local/panel_build.ts"]],
+    ["local/start.ts", "tests/slow/drill_test.ts", ["cli/drill_stack.ts"]],
+    ["local/functions_host.ts", "tests/stack/a_test.ts", ["local/functions_process.ts"]],
+  ];
+  for (const [changed, test, imports] of cases) {
+    assertEquals(reachedBy([changed], ["a_test.ts", test], new Map([[test, imports]])), [test], changed);
+  }
 });
 
 Deno.test("REACHES: names what there is", async () => {
@@ -39,4 +58,23 @@ Deno.test("REACHES: names what there is", async () => {
       assert(isDirectory === path.endsWith("/"), path);
     }
   }
+});
+
+/** A module that knows where the checkout is, or what lies beside itself, reads there or starts something there. */
+const READS =
+  /^import [^;]*\b(ROOT|MIGRATIONS|FUNCTIONS)\b[^;]*paths\.ts"|\bnew URL\([^;]*import\.meta\.url\)/m;
+
+Deno.test("REACHES: every module that reads of the checkout, or starts a part of it, is in it", () => {
+  const without: string[] = [];
+  const look = (path: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(join(ROOT, path))) {
+      const inner = `${path}/${name}`;
+      if (isDirectory) look(inner);
+      else if (/\.tsx?$/.test(name) && !(inner in REACHES) && !EVERYWHERE.test(inner)) {
+        if (READS.test(Deno.readTextFileSync(join(ROOT, inner)))) without.push(inner);
+      }
+    }
+  };
+  for (const folder of ["cli", "local", "supabase/functions", "tests", "tools"]) look(folder);
+  assertEquals(without, []);
 });
