@@ -46,6 +46,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/functions/schema_breaks_test.ts": ["supabase/functions/", "supabase/migrations/"],
   "tests/functions/webhook_test.ts": ["tests/fixtures/whatsapp/"],
   "tests/runner/changed.ts": [],
+  "tests/runner/job_test.ts": [],
   "tests/runner/changed_test.ts": ["cli/", "local/", "supabase/functions/", "tests/", "tools/"],
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
