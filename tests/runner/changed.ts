@@ -54,7 +54,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
-  "tests/support/cluster.ts": ["supabase/migrations/"],
+  "tests/support/kept_cluster.ts": ["supabase/migrations/"],
   "tests/support/edge.ts": ["supabase/functions/"],
   "tests/support/gatelink.ts": ["cli/main.ts"],
   "tests/support/guard_test.ts": ["tests/support/guard.ts"],

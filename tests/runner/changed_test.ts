@@ -3,13 +3,13 @@ import { join, ROOT } from "../../local/paths.ts";
 import { EVERYWHERE, reachedBy, REACHES } from "./changed.ts";
 
 const graph = new Map([
-  ["tests/database/a_test.ts", ["tests/support/cluster.ts"]],
+  ["tests/database/a_test.ts", ["tests/support/kept_cluster.ts"]],
   ["tests/stack/b_test.ts", ["tests/support/stack.ts"]],
   ["tests/support/stack.ts", ["local/paths.ts"]],
   ["local/start.ts", ["local/stack.ts", "local/options.ts"]],
   ["cli/near_test.ts", ["cli/near.ts"]],
   ["cli/near.ts", []],
-  ["tests/support/cluster.ts", []],
+  ["tests/support/kept_cluster.ts", []],
 ]);
 const files = ["tests/database/a_test.ts", "tests/stack/b_test.ts", "cli/near_test.ts"];
 const reached = (...changed: string[]) => reachedBy(changed, files, graph);

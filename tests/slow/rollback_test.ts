@@ -10,7 +10,7 @@ import { join } from "../../local/paths.ts";
 import { run } from "../../tools/programs.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
 import { changeSecrets } from "../../local/deployment.ts";
-import { connect, onDatabase } from "../support/cluster.ts";
+import { connect, onDatabase } from "../support/connect.ts";
 import { type OwnProject, ownProject } from "../support/own_project.ts";
 
 let own: OwnProject;

@@ -1,7 +1,7 @@
 /** Starts that can't succeed: each is told in a sentence, with the way out, and ends with an exit code. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "../../local/paths.ts";
-import { connect } from "../support/cluster.ts";
+import { connect } from "../support/connect.ts";
 import { clusterUrl, testDatabase } from "../support/postgres.ts";
 import { type FailedStart, startStack, temporaryFolder, tryStack } from "../support/stack.ts";
 

@@ -5,7 +5,8 @@
  * run by `deno test` itself starts the cluster, and stops it when it is done.
  */
 import type { Sql } from "postgres";
-import { CLUSTER_VARIABLE, connect, onDatabase, startTestCluster } from "./cluster.ts";
+import { CLUSTER_VARIABLE, startTestCluster } from "./cluster.ts";
+import { connect, onDatabase } from "./connect.ts";
 
 export interface TestDatabase {
   /** Address of the database, as superuser. */
