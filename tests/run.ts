@@ -1,7 +1,7 @@
 /**
- * `deno task test`: the tests, each file in a process and so an environment of its own, as many at a time as there are
- * processors, in random order, on one Postgres. Its last line counts them: `N passed, N failed`. Exit code 0 when all
- * passed. See tests/runner/options.ts for its options.
+ * `deno task test`: the tests, each file, or folder of unit tests, in a process and so an environment of its own, as many
+ * at a time as there are processors, in random order, on one Postgres. Its last line counts them: `N passed, N failed`.
+ * Exit code 0 when all passed. See tests/runner/options.ts for its options.
  */
 import { buildPanel } from "../local/panel_build.ts";
 import { ROOT } from "../local/paths.ts";
@@ -9,6 +9,7 @@ import { StackError } from "../local/stack_error.ts";
 import { affected } from "./runner/changed.ts";
 import { type Result, runJob } from "./runner/job.ts";
 import { HELP, type Options, parseOptions } from "./runner/options.ts";
+import { closing, told } from "./runner/report.ts";
 import { isTest, type Job, jobsFor, randomFrom, select, type Tier } from "./runner/tiers.ts";
 import { CLUSTER_VARIABLE, startTestCluster, type TestCluster } from "./support/cluster.ts";
 import { CASES_VARIABLE, SEED_VARIABLE } from "./support/property.ts";
@@ -31,7 +32,7 @@ function testFiles(): string[] {
 
 /** Whether a test file has a property: the slow tier is where those of all tiers have every case. */
 function hasProperty(file: string): boolean {
-  return /\b(holds|casesOf)\(/.test(Deno.readTextFileSync(`${ROOT}/${file}`));
+  return /\b(holds|casesOf|channelContract)\(/.test(Deno.readTextFileSync(`${ROOT}/${file}`));
 }
 
 /** Tiers whose tests need a database; those that show the panel. */
@@ -53,37 +54,59 @@ async function run(options: Options): Promise<number> {
   const properties = options.wanted.join() === "slow" ? all.filter(hasProperty) : [];
   const selected = [...new Set([...select(all, options.wanted), ...properties])];
   const files = options.changed === undefined ? selected : await affected(selected, options.changed);
+  if (files.length === 0) {
+    console.log("nothing to run: the changes reach no test\n0 passed, 0 failed");
+    return 0;
+  }
   const jobs = jobsFor(files, randomFrom(seed));
   console.log(`${files.length} test files, ${options.jobs} at a time, order and cases of --seed ${seed}`);
 
   const needs = (tiers: ReadonlySet<Tier>) => jobs.some(({ tier }) => tiers.has(tier));
-  const stop = new AbortController();
-  for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => stop.abort());
+  const stop = new AbortController(), { signal } = stop;
+  for (const name of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => stop.abort());
   }
+  // Without it most jobs would fail, each in its own words.
+  let fault: unknown;
+  const starting = (): Promise<TestCluster | void> =>
+    startTestCluster().catch((error) => {
+      if (!(error instanceof StackError)) console.error(error);
+      fault = error;
+      stop.abort();
+    });
   // Jobs need not wait for what they do not use. A panel that can't be built fails its own tests.
-  const cluster = needs(ON_POSTGRES) ? startTestCluster() : undefined;
+  const cluster = needs(ON_POSTGRES) ? starting() : undefined;
   const panel = needs(WITH_PANEL) ? buildPanel().catch((error) => console.error(error.message)) : undefined;
   try {
-    const results = await inTurn(jobs, options.jobs, stop.signal, async (job) => {
+    const results = await inTurn(jobs, options.jobs, signal, async (job) => {
       const postgres = ON_POSTGRES.has(job.tier) ? await cluster : undefined;
       if (WITH_PANEL.has(job.tier)) await panel;
-      return report(await runJob(job, jobOptions(options, postgres, stop.signal)), options.verbose);
+      if (signal.aborted) return;
+      const result = await runJob(job, jobOptions(options, postgres, signal));
+      console.log(told(result, options.verbose));
+      return result;
     });
-    return closing(results, jobs.length, options, performance.now() - began);
+    const { text, code } = closing({
+      ...{ results, expected: jobs.length, aborted: signal.aborted, fault },
+      ...{ seed, filter: options.filter, ms: performance.now() - began },
+    });
+    console.log(text);
+    return code;
   } finally {
-    await cluster?.then((cluster) => cluster.stop(), () => {});
+    await cluster?.then((cluster) => cluster?.stop());
   }
 }
 
-function jobOptions({ seed, cases, filter }: Options, cluster: TestCluster | undefined, signal: AbortSignal) {
+function jobOptions({ seed, cases, filter }: Options, cluster: TestCluster | void, signal: AbortSignal) {
   return {
     signal,
+    chosen: filter !== undefined,
     args: [`--shuffle=${seed}`, ...(filter === undefined ? [] : [`--filter=${filter}`, "--permit-no-files"])],
     env: {
       [SEED_VARIABLE]: String(seed),
       [CASES_VARIABLE]: cases,
-      ...(cluster ? { [CLUSTER_VARIABLE]: cluster.template, TMPDIR: cluster.temporary } : {}),
+      ...(cluster ? { [CLUSTER_VARIABLE]: cluster.template } : {}),
+      ...(cluster?.temporary === undefined ? {} : { TMPDIR: cluster.temporary }),
     },
   };
 }
@@ -93,55 +116,16 @@ async function inTurn(
   jobs: readonly Job[],
   atATime: number,
   signal: AbortSignal,
-  work: (job: Job) => Promise<Result>,
+  work: (job: Job) => Promise<Result | void>,
 ): Promise<Result[]> {
   const waiting = [...jobs], results: Result[] = [];
   await Promise.all(Array.from({ length: atATime }, async () => {
-    for (let job; !signal.aborted && (job = waiting.shift());) results.push(await work(job));
+    for (let job; !signal.aborted && (job = waiting.shift());) {
+      const result = await work(job);
+      if (result) results.push(result);
+    }
   }));
   return results;
-}
-
-/** Deno's line for a test that passed. */
-// deno-lint-ignore no-control-regex
-const WELL = /^\S.* \.\.\. (\x1b\[[0-9;]*m)*ok(\x1b\[[0-9;]*m)* /;
-
-/** Prints a line for a job that went well, and all that it said for one that did not. */
-function report(result: Result, verbose: boolean): Result {
-  const { job, passed, failed, ignored, output, ms } = result;
-  if (verbose) console.log(`\n${output.trim()}\n`);
-  else if (failed > 0) {
-    console.log(`\n${output.trim().split("\n").filter((line) => !WELL.test(line)).join("\n")}\n`);
-  }
-  const counts = [
-    `${passed} passed`,
-    ...(failed > 0 ? [`${failed} failed`] : []),
-    ...(ignored > 0 ? [`${ignored} not run`] : []),
-  ].join(", ");
-  console.log(
-    `${failed > 0 ? "FAILED" : "ok    "} ${(ms / 1000).toFixed(1).padStart(6)} s  ${job.name} (${counts})`,
-  );
-  if (ignored > 0 && !verbose) {
-    for (const line of new Set(output.split("\n").filter((line) => /NOT run/.test(line)))) {
-      console.log(`        ${line}`);
-    }
-  }
-  return result;
-}
-
-function closing(results: Result[], expected: number, { seed }: Options, ms: number): number {
-  const sum = (of: (result: Result) => number) => results.reduce((total, result) => total + of(result), 0);
-  const passed = sum(({ passed }) => passed), failed = sum(({ failed }) => failed);
-  const ignored = sum(({ ignored }) => ignored);
-  const unfinished = expected - results.length;
-  console.log(
-    `\n${results.length} jobs in ${(ms / 1000).toFixed(0)} s, --seed ${seed}` +
-      (ignored > 0 ? `, ${ignored} tests not run` : "") +
-      (unfinished > 0 ? `, ${unfinished} jobs not begun` : ""),
-  );
-  for (const { job, failed } of results) if (failed > 0) console.log(`FAILED ${job.name}`);
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed > 0 || unfinished > 0 ? 1 : 0;
 }
 
 try {
