@@ -7,6 +7,7 @@ import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
 import { ConditionError, parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";
 import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { assertFits } from "../support/openapi.ts";
+import { hasProgram } from "../support/program.ts";
 
 const PAGE = await Deno.readTextFile(join(ROOT, "docs", "routing.md"));
 
@@ -114,10 +115,7 @@ Deno.test("docs/routing.md: the TypeScript sample takes what is signed and nothi
   }
 });
 
-const PYTHON = await new Deno.Command("python3", { args: ["--version"], stdout: "null", stderr: "null" })
-  .output()
-  .then(({ success }) => success, () => false);
-if (!PYTHON) console.log("There is no python3 here: the Python sample of docs/routing.md is not run.");
+const PYTHON = await hasProgram("python3", "the Python sample of docs/routing.md");
 
 Deno.test({
   name: "docs/routing.md: the Python sample takes what is signed and nothing else",

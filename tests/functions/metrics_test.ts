@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
-import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
-import { promtool } from "../support/promtool.ts";
+import { type Edge, edgeTest, KEYS, withEdge } from "../support/edge.ts";
+import { PROMTOOL, promtool } from "../support/promtool.ts";
 import { addDestination, addRoute, startService, withReplies } from "../support/service.ts";
 
 /** The samples of a scrape, by name and labels as printed. */
@@ -83,7 +83,18 @@ edgeTest("metrics: the format is as Prometheus wants it, and each name says its 
     assertEquals(name.endsWith("_total"), type === "counter", name);
     if (type === "histogram") assert(name.endsWith("_seconds"), name);
   }
-  await promtool(["check", "metrics"], body);
+});
+
+Deno.test({
+  name: "metrics: promtool takes them",
+  ignore: !PROMTOOL,
+  fn: () =>
+    withEdge(async (edge) => {
+      await edge.hook({ any: "thing" });
+      await scrape(edge);
+      const { body } = await edge.call("metrics", { method: "GET", headers: { apikey: KEYS.secretKey } });
+      await promtool(["check", "metrics"], body);
+    }),
 });
 
 edgeTest("metrics: rollouts, held conversations and dead letters are there as they stand", async (edge) => {

@@ -61,7 +61,7 @@ export function browserTest(name: string, test: (browser: Browser) => Promise<vo
     Deno.test.afterAll(async () => await (await launched)?.close());
   }
   Deno.test({
-    name: CHROMIUM ? name : `${name} (not run: no Chromium)`,
+    name: CHROMIUM ? name : `${name} (NOT run: no Chromium)`,
     ignore: CHROMIUM === undefined,
     async fn() {
       const browser = await (launched ??= launch());

@@ -1,0 +1,17 @@
+/** Programs that tests use where the machine has them. */
+
+/**
+ * Whether a program is there. Where not, it is said that what needs it is NOT run, which the run shows: the tests of it
+ * are to be ignored.
+ * @param needing What needs it, such as "the Python sample of docs/routing.md".
+ */
+export async function hasProgram(name: string, needing: string): Promise<boolean> {
+  const program = new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" });
+  try {
+    if ((await program.output()).success) return true;
+  } catch {
+    // There is none of that name.
+  }
+  console.warn(`${name} was not found, so ${needing} is NOT run.`);
+  return false;
+}
