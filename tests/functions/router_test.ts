@@ -35,7 +35,8 @@ edgeTest("way of a message: stored, routed, signed, delivered, answered, sent, t
     join public.conversations c on c.id = m.conversation_id`;
   assertEquals(delivered.id, delivery);
   assert(isSigned(delivered, secret));
-  assert(Math.abs(Number(delivered.headers.get("webhook-timestamp")) - Date.now() / 1000) < 10);
+  // In seconds, and of today; not by how busy the machine is.
+  assert(Math.abs(Number(delivered.headers.get("webhook-timestamp")) - Date.now() / 1000) < 3600);
   assertEquals(delivered.headers.get("content-type"), "application/json");
   assertEquals(delivered.headers.get("user-agent"), "Gatelink-Webhooks/1");
   const { seq, ...told } = delivered.event.data.message;

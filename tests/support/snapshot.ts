@@ -1,5 +1,6 @@
 /** A database as it is now, and the way back there: what a test wrote is gone, however it wrote it. */
 import type { Sql } from "postgres";
+import { until } from "./until.ts";
 
 /** What puts it back. Resolves when it is as it was. */
 export type Restore = () => Promise<void>;
@@ -58,11 +59,10 @@ export async function snapshot(sql: Sql): Promise<Restore> {
       return true;
     });
   return async () => {
-    while (
-      !await restored().catch((error) => {
+    await until("no delivery or send is under way", () =>
+      restored().catch((error) => {
         if (error.code === DEADLOCK) return false;
         throw error;
-      })
-    ) await new Promise((done) => setTimeout(done, 20));
+      }));
   };
 }
