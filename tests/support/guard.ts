@@ -2,35 +2,48 @@
  * Loaded before each test file (tests/run.ts does it by `--preload`): fails the test, by name, that leaves something
  * behind which another test would meet, and puts it back for those that follow.
  *
- * Looked at are the environment, the working folder, the clocks and other globals that tests replace, listeners of the
- * process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers, in the
+ * Looked at are the environment, the working folder, the clocks and other globals and members of Deno, listeners
+ * of the process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers, in the
  * tiers where a test starts all that it uses.
  *
  * @module
  */
 
-/** Globals that a test may replace while it runs. */
-const REPLACED: readonly [owner: object, name: string, key: string][] = [
-  [performance, "performance", "now"],
-  [Date, "Date", "now"],
-  [globalThis, "globalThis", "Date"],
-  [globalThis, "globalThis", "fetch"],
-  [globalThis, "globalThis", "setTimeout"],
-  [globalThis, "globalThis", "clearTimeout"],
-  [globalThis, "globalThis", "setInterval"],
-  [globalThis, "globalThis", "clearInterval"],
-  [globalThis, "globalThis", "queueMicrotask"],
-  [globalThis, "globalThis", "EdgeRuntime"],
-  [Math, "Math", "random"],
-  [crypto, "crypto", "randomUUID"],
-  [crypto, "crypto", "getRandomValues"],
-  ...(["debug", "info", "log", "warn", "error"] as const).map((key) =>
-    [console, "console", key] as [object, string, string]
-  ),
-  ...(["exit", "cwd", "serve", "listen", "connect", "resolveDns", "Command", "hostname"] as const).map((
-    key,
-  ) => [Deno, "Deno", key] as [object, string, string]),
+/** What a test may replace members of, while it runs. */
+const OWNERS: readonly [owner: object, name: string][] = [
+  [globalThis, "globalThis"],
+  [Deno, "Deno"],
+  [Deno.env, "Deno.env"],
+  [console, "console"],
+  [performance, "performance"],
+  [Date, "Date"],
+  [Math, "Math"],
+  [crypto, "crypto"],
 ];
+/** Beside what they have themselves: what is replaced of these stands on a prototype before. */
+const INHERITED: Readonly<Record<string, readonly string[]>> = {
+  performance: ["now"],
+  crypto: ["randomUUID", "getRandomValues"],
+};
+/** All members that are there now; one that is made by a getter is told by the getter. */
+function members(): Map<string, Member> {
+  const found = new Map<string, Member>();
+  for (const [owner, name] of OWNERS) {
+    for (const key of [...Object.getOwnPropertyNames(owner), ...INHERITED[name] ?? []]) {
+      const own = Object.getOwnPropertyDescriptor(owner, key);
+      found.set(`${name}.${key}`, { owner, key, own, value: own?.get ?? (owner as Values)[key] });
+    }
+  }
+  return found;
+}
+
+interface Member {
+  owner: object;
+  key: string;
+  /** Undefined where it is inherited. */
+  own: PropertyDescriptor | undefined;
+  value: unknown;
+}
 
 type Values = Record<string, unknown>;
 
@@ -46,8 +59,8 @@ export function watch(name: string, read: () => unknown): void {
   watched.set(name, read);
 }
 
-/** Listeners of the process that are there now, by event or signal. */
-const listeners = new Map<string, Set<unknown>>();
+/** Listeners of the process that are there now, by event or signal, each with what removes it. */
+const listeners = new Map<string, Map<unknown, () => void>>();
 
 function follow(owner: Values, add: string, remove: string): void {
   const [before, after] = [owner[add], owner[remove]] as ((...args: unknown[]) => unknown)[];
@@ -62,7 +75,8 @@ function follow(owner: Values, add: string, remove: string): void {
       ("once" in options && options.once || "signal" in options && options.signal);
     // The target of `addEventListener` is whatever it is called on.
     if (!once && (this === undefined || this === globalThis || this === owner)) {
-      listeners.set(event, (listeners.get(event) ?? new Set()).add(listener));
+      const there = listeners.get(event) ?? new Map();
+      listeners.set(event, there.set(listener, () => after.call(owner, event, listener, options)));
     }
     return before.call(this ?? owner, event, listener, options, ...rest);
   };
@@ -77,7 +91,8 @@ follow(Deno as unknown as Values, "addSignalListener", "removeSignalListener");
 interface Before {
   environment: Record<string, string>;
   folder: string;
-  globals: unknown[];
+  umask: number | undefined;
+  members: Map<string, Member>;
   listeners: Map<string, Set<unknown>>;
   watched: Map<string, unknown>;
 }
@@ -88,15 +103,22 @@ Deno.test.beforeEach(() => {
   before = {
     environment: Deno.env.toObject(),
     folder: Deno.cwd(),
-    globals: REPLACED.map(([owner, , key]) => (owner as Values)[key]),
-    listeners: new Map([...listeners].map(([event, set]) => [event, new Set(set)])),
+    umask: umask(),
+    members: members(),
+    listeners: new Map([...listeners].map(([event, there]) => [event, new Set(there.keys())])),
     watched: new Map([...watched].map(([name, read]) => [name, read()])),
   };
 });
 
 Deno.test.afterEach(() => {
   if (!before) return;
-  const left = [...environment(before), ...folder(before), ...globals(before), ...events(before)];
+  const left = [
+    ...environment(before),
+    ...folder(before),
+    ...mask(before),
+    ...globals(before),
+    ...events(before),
+  ];
   for (const [name, value] of before.watched) if (watched.get(name)!() !== value) left.push(name);
   before = undefined;
   if (left.length > 0) throw new Error(`the test leaves behind, for others to meet: ${left.join(", ")}`);
@@ -119,19 +141,42 @@ function* folder({ folder }: Before): Iterable<string> {
   yield "another working folder";
 }
 
-function* globals({ globals }: Before): Iterable<string> {
-  for (const [i, [owner, name, key]] of REPLACED.entries()) {
-    if ((owner as Values)[key] === globals[i]) continue;
-    if (globals[i] === undefined) delete (owner as Values)[key];
-    else (owner as Values)[key] = globals[i];
-    yield `${name}.${key}`;
+function umask(): number | undefined {
+  return Deno.build.os === "windows" ? undefined : Deno.umask();
+}
+
+function* mask({ umask: was }: Before): Iterable<string> {
+  if (umask() === was) return;
+  Deno.umask(was);
+  yield "another umask";
+}
+
+function* globals({ members: were }: Before): Iterable<string> {
+  const now = members();
+  for (const name of new Set([...were.keys(), ...now.keys()])) {
+    const was = were.get(name), is = now.get(name);
+    if (isSame(was, is)) continue;
+    const { owner, key } = (was ?? is)!;
+    if (was?.own) Object.defineProperty(owner, key, was.own);
+    else delete (owner as Values)[key];
+    yield name;
   }
 }
 
+/** Whether nobody replaced it. Most globals are getters until they are written, also with what they gave. */
+function isSame(was: Member | undefined, is: Member | undefined): boolean {
+  if (was === undefined || is === undefined) return was === is;
+  if (Object.is(was.value, is.value)) return true;
+  return was.own?.get !== undefined && Object.is(was.own.get.call(was.owner), is.value);
+}
+
 function* events(before: Before): Iterable<string> {
-  for (const [event, set] of listeners) {
-    const added = [...set].filter((listener) => !before.listeners.get(event)?.has(listener));
-    for (const listener of added) set.delete(listener);
+  for (const [event, there] of listeners) {
+    const added = [...there].filter(([listener]) => !before.listeners.get(event)?.has(listener));
+    for (const [listener, remove] of added) {
+      remove();
+      there.delete(listener);
+    }
     if (added.length > 0) yield `a listener of ${event}`;
   }
 }

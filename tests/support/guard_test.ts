@@ -12,13 +12,19 @@ Deno.test("removed", () => Deno.env.delete("HOME"));
 Deno.test("folder", () => Deno.chdir("/"));
 Deno.test("clock", () => { performance.now = () => 0; });
 Deno.test("global", () => { globalThis.EdgeRuntime = {}; });
-Deno.test("listener", () => addEventListener("unhandledrejection", () => {}));
+Deno.test("key", () => { globalThis.leftBehind = 1; });
+Deno.test("member", () => { Deno.readFile = () => {}; });
+Deno.test("reader", () => { Deno.env.get = () => "x"; });
+Deno.test("umask", () => { Deno.umask(0o001); });
+Deno.test("listener", () => addEventListener("heard", () => { globalThis.heard = true; }));
 Deno.test("signal", () => Deno.addSignalListener("SIGHUP", () => {}));
 Deno.test("watched", () => { singleton++; });
 Deno.test("clean", () => {
   if (Deno.env.has("LEFT_BEHIND") || !Deno.env.has("HOME") || Deno.cwd() === "/" || performance.now !== real) {
     throw new Error("met what another left behind");
   }
+  dispatchEvent(new Event("heard"));
+  if ("heard" in globalThis || "leftBehind" in globalThis) throw new Error("heard another's listener");
   Deno.env.set("LEFT_BEHIND", "1");
   Deno.env.delete("LEFT_BEHIND");
   const listener = () => {};
@@ -49,10 +55,14 @@ Deno.test("guard: a test that leaves something behind is failed by its name, and
     ["folder", "another working folder"],
     ["clock", "performance.now"],
     ["global", "globalThis.EdgeRuntime"],
-    ["listener", "a listener of unhandledrejection"],
+    ["key", "globalThis.leftBehind"],
+    ["member", "Deno.readFile"],
+    ["reader", "Deno.env.get"],
+    ...Deno.build.os === "windows" ? [] : [["umask", "another umask"]],
+    ["listener", "a listener of heard"],
     ["signal", "a listener of SIGHUP"],
     ["watched", "the singleton"],
   ]);
-  assert(output.includes("1 passed | 8 failed"), output);
+  assert(output.includes(`1 passed | ${said.length} failed`), output);
   assert(!output.includes("a secret"));
 });
