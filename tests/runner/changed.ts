@@ -61,7 +61,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/support/openapi.ts": ["docs/openapi.yaml"],
   "tests/support/panel.ts": ["admin/"],
   "tests/support/promtool.ts": ["ops/"],
-  "tests/support/stack.ts": ["local/start.ts"],
+  "tests/support/stack.ts": ["tests/support/tied_start.ts"],
   "tools/admin_shots.ts": [],
   "tools/check.ts": [],
   "tools/deploy/check.ts": ["supabase/"],

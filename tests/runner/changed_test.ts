@@ -6,6 +6,7 @@ const graph = new Map([
   ["tests/database/a_test.ts", ["tests/support/kept_cluster.ts"]],
   ["tests/stack/b_test.ts", ["tests/support/stack.ts"]],
   ["tests/support/stack.ts", ["local/paths.ts"]],
+  ["tests/support/tied_start.ts", ["local/start.ts"]],
   ["local/start.ts", ["local/stack.ts", "local/options.ts"]],
   ["cli/near_test.ts", ["cli/near.ts"]],
   ["cli/near.ts", []],

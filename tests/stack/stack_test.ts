@@ -136,6 +136,29 @@ Deno.test("a stack whose launcher is killed stops by itself", async () => {
   await gone(Object.values(pids));
 });
 
+Deno.test("a stack of tests that are killed stops by itself", async () => {
+  await using folder = await temporaryFolder();
+  const data = join(folder.path, "data"), program = join(folder.path, "tests.ts");
+  await Deno.writeTextFile(
+    program,
+    `import { startStack } from ${JSON.stringify(`file://${join(ROOT, "tests", "support", "stack.ts")}`)};
+    await startStack({ data: ${JSON.stringify(data)}, args: ["--no-seed"], env: { DATABASE_URL: "" } });`,
+  );
+  const tests = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", `--config=${join(ROOT, "deno.json")}`, program],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const { pids } = await until(
+    "it is up",
+    () => JSON.parse(Deno.readTextFileSync(join(data, "stack.json"))),
+  );
+  tests.kill("SIGKILL");
+  await tests.status;
+  await gone(Object.values(pids));
+});
+
 Deno.test("the functions host killed with -9 is back, with the same address", async () => {
   const stack = await startStack({ args: ["--no-seed"] });
   try {

@@ -57,14 +57,14 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
     args: [
       "run",
       "-A",
-      "local/start.ts",
+      "tests/support/tied_start.ts",
       ...["--port", String(options.port ?? 0), "--data", dir],
       ...functions,
       ...options.args ?? [],
     ],
     cwd: ROOT,
     env: { NO_COLOR: "1", ...options.env },
-    stdin: "null",
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -75,7 +75,10 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
   const read = Promise.all([collect(child.stdout), collect(child.stderr)]);
   const remove = async () => await temporary?.[Symbol.asyncDispose]();
   let code: number | undefined;
-  const ended = child.status.then((status) => code = status.code);
+  const ended = child.status.then(async (status) => {
+    code = status.code;
+    await child.stdin.close().catch(() => {});
+  });
 
   const file = join(dir, "stack.json");
   const readFile = (): StackFile => JSON.parse(Deno.readTextFileSync(file));

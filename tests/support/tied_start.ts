@@ -1,0 +1,13 @@
+/**
+ * local/start.ts for a test: ends, as by SIGTERM, when its standard input ends. Then whoever started it is gone, in whatever
+ * way, and nobody else will end it.
+ */
+async function end(): Promise<void> {
+  for await (const _ of Deno.stdin.readable) {
+    // Nobody says anything.
+  }
+  Deno.kill(Deno.pid, "SIGTERM");
+}
+
+void end();
+await import("../../local/start.ts");
