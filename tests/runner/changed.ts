@@ -51,6 +51,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/db_push_test.ts": ["supabase/"],
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
+  "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
