@@ -36,8 +36,8 @@ export function refusedAsTooOld(now: number = performance.now()): void {
 }
 
 /** Whether the database refused this code a moment ago. Hot: asked by each request. */
-export function isTooOld(now: number = performance.now()): boolean {
-  return now - refusedAt < REFUSED_FOR_MS;
+export function isTooOld(now?: number): boolean {
+  return refusedAt !== -Infinity && (now ?? performance.now()) - refusedAt < REFUSED_FOR_MS;
 }
 
 /** For tests: nothing has been refused. */

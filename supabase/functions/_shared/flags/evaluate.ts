@@ -25,7 +25,7 @@ export interface Flag {
   readonly segments: readonly ReadonlySet<string>[];
   /** Flags that have to be on for the same id. */
   /** All that have to be on for the same id: the flags that it names, those that they name, and so on, each once. */
-  readonly prerequisites: ReadonlySet<Flag>;
+  readonly prerequisites: readonly Flag[];
   /** How long the longest way through prerequisites is. */
   readonly depth: number;
   /** How many of the buckets are on, 0 to 10000; null when the metadata cannot be understood. */
@@ -57,7 +57,7 @@ const NEVER: Flag = {
   on: false,
   targets: new Set(),
   segments: [],
-  prerequisites: new Set(),
+  prerequisites: [],
   depth: 0,
   threshold: 0,
   salt: prepareSalt(""),
@@ -93,8 +93,8 @@ export function prepareFlags(
       targets: new Set(strings(metadata.target_user_ids)),
       segments: strings(metadata.target_segments).flatMap((segment) => members.get(segment) ?? []),
       prerequisites: depth > MAX_DEPTH
-        ? new Set([NEVER])
-        : new Set(named.flatMap((flag) => [flag, ...flag.prerequisites])),
+        ? [NEVER]
+        : [...new Set(named.flatMap((flag) => [flag, ...flag.prerequisites]))],
       depth,
       threshold: threshold(metadata),
       salt: prepareSalt(typeof metadata.salt === "string" ? metadata.salt : key),

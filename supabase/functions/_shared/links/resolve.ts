@@ -160,7 +160,7 @@ export function needsVisitor(link: Link, rules: Rules): boolean {
 function isSameForAll({ flags }: Pick<Rules, "flags">, key: string): boolean {
   const flag = flags.get(key);
   return flag === undefined || !flag.on ||
-    (flag.targets.size === 0 && flag.segments.length === 0 && flag.prerequisites.size === 0 &&
+    (flag.targets.size === 0 && flag.segments.length === 0 && flag.prerequisites.length === 0 &&
       !isSplit({ flags }, key));
 }
 
