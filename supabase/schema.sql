@@ -5679,7 +5679,7 @@ begin
 end $function$;
 
 -- Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the
--- caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.
+-- caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5708,7 +5708,14 @@ begin
     end if;
   end if;
 
-  if not v_receipt then
+  if v_receipt then
+    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
+    if not exists (
+      select from public.messages m
+      where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
+      return '{"error": "unknown_message"}';
+    end if;
+  else
     select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
     if v_opt_out = 'none' then
       p_conversation.opted_out_at := null;

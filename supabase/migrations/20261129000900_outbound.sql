@@ -139,7 +139,14 @@ begin
     end if;
   end if;
 
-  if not v_receipt then
+  if v_receipt then
+    -- A service's reply may name any message: it tells a person that theirs was read, and nobody else.
+    if not exists (
+      select from public.messages m
+      where m.provider_id = v_message ->> 'message_id' and m.conversation_id = p_conversation.id and m.direction = 'in') then
+      return '{"error": "unknown_message"}';
+    end if;
+  else
     select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
     if v_opt_out = 'none' then
       p_conversation.opted_out_at := null;
@@ -185,7 +192,7 @@ begin
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
 
 -- The way in for messages that services send: who, from which number, whether it may go, and how fast one may ask ---
 

@@ -405,6 +405,29 @@ databaseTest(
 );
 
 databaseTest(
+  "replies: a receipt goes for a message of the same conversation, and for nobody else's",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(
+      sql,
+      message({ phone: "c0", body: "mine", provider_id: "wamid.mine" }),
+      message({ phone: "c1", body: "theirs", provider_id: "wamid.theirs" }),
+    );
+    await route(sql, d);
+    const { deliveries } = await claim(sql, 0);
+    const mine = deliveries.filter(({ message }) => message.text === "mine");
+    const replies = ["wamid.theirs", "wamid.mine", "wamid.nobody's"].map((id) => ({
+      to: "c0",
+      message: { type: "read", message_id: id },
+    }));
+    const { replies: queued, replies_refused } = await settle(sql, 1, mine, "delivered", { replies });
+    assertEquals([queued, replies_refused], [1, 2]);
+    const rows = await sql`select payload ->> 'message_id' as id from public.outbound_messages`;
+    assertEquals(rows.map(({ id }) => id), ["wamid.mine"]);
+  },
+);
+
+databaseTest(
   "secrets: deliveries are signed with the new and the old one until the overlap ends",
   async (sql) => {
     const d = await destination(sql, "d");
