@@ -7,6 +7,23 @@ const post = (links: Links, body: unknown, headers = {}) => links.call("", { met
 const patch = (links: Links, code: string, body: unknown) =>
   links.call(`/${code}`, { method: "PATCH", body });
 
+linksTest("a body that is nested without end is refused, whatever it is for", async (links) => {
+  const code = await links.link({ default_url: HOME });
+  const deep = `{"utm":${'{"a":'.repeat(8000)}1${"}".repeat(8001)}`;
+  const calls: [path: string, method: string][] = [
+    ["", "POST"],
+    ["/bulk", "POST"],
+    [`/${code}`, "PATCH"],
+    [`/${code}`, "POST"],
+    ["/claim", "POST"],
+  ];
+  for (const [path, method] of calls) {
+    const headers = { "content-type": "application/json" };
+    const { status, body } = await links.call(path, { method, headers, body: deep });
+    assert(status === 422 || status === 413, `${method} ${path}: ${status} ${JSON.stringify(body)}`);
+  }
+});
+
 linksTest("POST answers 201 with code and addresses", async (links) => {
   const { status, body } = await post(links, { default_url: HOME });
   assertEquals(status, 201);

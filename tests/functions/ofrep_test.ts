@@ -213,6 +213,7 @@ edgeTest("OFREP: what cannot be evaluated says so in the protocol's words", asyn
   const cases: [path: string, body: unknown, status: number, errorCode: string][] = [
     [ONE, "{", 400, "PARSE_ERROR"],
     [ONE, " ", 400, "PARSE_ERROR"],
+    [ONE, "[".repeat(4000) + "]".repeat(4000), 400, "PARSE_ERROR"],
     [ONE, "null", 400, "INVALID_CONTEXT"],
     [ONE, "[]", 400, "INVALID_CONTEXT"],
     [ONE, '"u1"', 400, "INVALID_CONTEXT"],

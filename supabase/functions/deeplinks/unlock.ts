@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { readBody } from "../_shared/http/body.ts";
+import { parseJson, readBody } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { isPassword } from "../_shared/links/passwords.ts";
@@ -82,17 +82,10 @@ function isForm({ headers }: Request): boolean {
 }
 
 async function passwordOf(request: Request): Promise<string> {
-  const text = new TextDecoder().decode(await readBody(request, MAX_FORM_BYTES));
-  let password: unknown;
-  if (isForm(request)) {
-    password = new URLSearchParams(text).get("password");
-  } else {
-    try {
-      password = (JSON.parse(text) as { password?: unknown } | null)?.password;
-    } catch (cause) {
-      throw new Problem("invalid_json", { cause });
-    }
-  }
+  const bytes = await readBody(request, MAX_FORM_BYTES);
+  const password = isForm(request)
+    ? new URLSearchParams(new TextDecoder().decode(bytes)).get("password")
+    : (parseJson(bytes) as { password?: unknown } | null)?.password;
   if (typeof password !== "string" || password === "") {
     throw new Problem("invalid_request", { detail: "`password` is missing." });
   }

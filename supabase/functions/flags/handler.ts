@@ -111,8 +111,8 @@ export function createHandler(deps: FlagsDeps): Handler {
       const bytes = await readBody(request, MAX_BODY_BYTES);
       body = bytes.byteLength === 0 ? undefined : parseJson(bytes);
     } catch (error) {
-      if (!(error instanceof Problem) || error.code !== "invalid_json") throw error;
-      return failure(one, "PARSE_ERROR", "The body is not valid JSON.");
+      if (!(error instanceof Problem) || !/^invalid_/.test(error.code)) throw error;
+      return failure(one, "PARSE_ERROR", error.detail ?? "The body is not valid JSON.");
     }
     const context = readContext(body);
     if (!context.ok) return failure(one, context.errorCode, context.errorDetails);

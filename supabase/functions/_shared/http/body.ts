@@ -33,19 +33,33 @@ export async function readBody(request: Request, maxBytes: number): Promise<Byte
 /**
  * The JSON value of a request's body.
  *
- * @throws {Problem} as {@linkcode readBody}, and `invalid_json`.
+ * @throws {Problem} as {@linkcode readBody} and {@linkcode parseJson}.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<unknown> {
   return parseJson(await readBody(request, maxBytes));
 }
 
-/** JSON text in UTF-8 as a value. @throws {Problem} `invalid_json` */
+/** No message or link is nested so deep, and what goes down into a value must not run out of stack. */
+const MAX_DEPTH = 64;
+
+/** JSON text in UTF-8 as a value, nested 64 deep at most. @throws {Problem} `invalid_json`, `invalid_request` */
 export function parseJson(bytes: Uint8Array): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(utf8.decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (cause) {
     throw new Problem("invalid_json", { cause });
   }
+  if (!isWithin(value, MAX_DEPTH)) {
+    throw new Problem("invalid_request", { detail: `The body is nested more than ${MAX_DEPTH} deep.` });
+  }
+  return value;
+}
+
+/** Whether a value is nested at most so deep. */
+function isWithin(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return depth > 0 && Object.values(value).every((inner) => isWithin(inner, depth - 1));
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { Problem } from "./problem.ts";
-import { readBody, readJson } from "./body.ts";
+import { parseJson, readBody, readJson } from "./body.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 function post(body: BodyInit | null, headers: Record<string, string> = {}): Request {
@@ -85,3 +85,25 @@ Deno.test("readJson() parses UTF-8 and refuses the rest", async () => {
     assertEquals(problem.code, "invalid_json");
   }
 });
+
+Deno.test("parseJson() takes what is nested 64 deep, and no deeper", () => {
+  const nested = (depth: number, open = "[", close = "]") =>
+    new TextEncoder().encode(open.repeat(depth) + (open === "[" ? "" : "1") + close.repeat(depth));
+  parseJson(nested(64));
+  parseJson(nested(64, '{"a":', "}"));
+  for (const depth of [65, 8_000, 500_000]) {
+    for (const deep of [nested(depth), nested(depth, '{"a":', "}")]) {
+      assertEquals(codeOf(() => parseJson(deep)), "invalid_request", `${depth}`);
+    }
+  }
+});
+
+/** The code of the problem that this throws. */
+function codeOf(work: () => unknown): string | undefined {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof Problem) return error.code;
+    throw error;
+  }
+}
