@@ -2,12 +2,14 @@
  * Loaded before each test file (tests/run.ts does it by `--preload`): fails the test, by name, that leaves something
  * behind which another test would meet, and puts it back for those that follow.
  *
- * Looked at are the environment, the working folder, the clocks and other globals and members of Deno, listeners
- * of the process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers, in the
- * tiers where a test starts all that it uses.
+ * Looked at are the environment, the working folder, the clocks and other globals and members of Deno, listeners of the
+ * process, and what {@linkcode watch} was given. Timers, sockets and files are looked after by Deno's own sanitizers, in
+ * the tiers where a test starts all that it uses.
  *
  * @module
  */
+// With this Deno makes its globals of Node: now, and not in the middle of the first test that loads a package.
+import "node:module";
 
 /** What a test may replace members of, while it runs. */
 const OWNERS: readonly [owner: object, name: string][] = [
@@ -25,6 +27,7 @@ const INHERITED: Readonly<Record<string, readonly string[]>> = {
   performance: ["now"],
   crypto: ["randomUUID", "getRandomValues"],
 };
+
 /** All members that are there now; one that is made by a getter is told by the getter. */
 function members(): Map<string, Member> {
   const found = new Map<string, Member>();
