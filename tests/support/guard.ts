@@ -33,6 +33,8 @@ function members(): Map<string, Member> {
   const found = new Map<string, Member>();
   for (const [owner, name] of OWNERS) {
     for (const key of [...Object.getOwnPropertyNames(owner), ...INHERITED[name] ?? []]) {
+      // The runtime's own, made when they are first needed.
+      if (key.startsWith("_")) continue;
       const own = Object.getOwnPropertyDescriptor(owner, key);
       found.set(`${name}.${key}`, { owner, key, own, value: own?.get ?? (owner as Values)[key] });
     }
