@@ -5,9 +5,6 @@ import ts from "typescript";
 import { FUNCTIONS, join, ROOT } from "../../local/paths.ts";
 import { assertLinear } from "../support/growth.ts";
 
-// It has a native program too, which would have to be installed.
-Deno.env.set("RECHECK_BACKEND", "pure");
-
 interface Pattern {
   place: string;
   /** As it stands there, slashes and flags included; of a pattern that is put together, the call. */
