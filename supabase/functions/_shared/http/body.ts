@@ -8,20 +8,35 @@ import { Problem } from "./problem.ts";
 /** Bytes of our own memory. (`Uint8Array<ArrayBuffer>`, which TypeScript 5.6 of the platform cannot spell.) */
 export type Bytes = ReturnType<typeof Uint8Array.of>;
 
+/** A declared length up to which a body is read in one go. */
+const SMALL = 64 * 1024;
+/** Bytes of larger bodies that an isolate holds while they come: a worker of the platform has 256 MB for everything. */
+const MAX_HELD = 48 << 20;
+/** How long a larger body may take to come, in milliseconds. */
+const WITHIN_MS = 30_000;
+
+/** Bytes of larger bodies that are here and whose rest is on its way. */
+let held = 0;
+
 /**
  * The raw bytes of a request's body, at most `maxBytes` of them.
  *
  * A body whose `content-length` says too much is refused unread; one without a length is read until it
- * has said too much. Memory held is bounded by `maxBytes` and one chunk.
+ * has said too much. Memory held is bounded by `maxBytes` and one chunk, and over all requests of an isolate by 48 MiB:
+ * nobody has shown who they are yet, and may announce much and send it slowly.
  *
- * @throws {Problem} `payload_too_large`, or `body_incomplete` when the caller went away.
+ * @param withinMs How long a body of more than 64 KiB, or without a length, may take. @default {30_000}
+ * @throws {Problem} `payload_too_large`; `body_incomplete` when the caller went away or was too slow; `overloaded` when
+ *   too much is being read, so that the provider sends it again.
  */
-export async function readBody(request: Request, maxBytes: number): Promise<Bytes> {
+export async function readBody(request: Request, maxBytes: number, withinMs = WITHIN_MS): Promise<Bytes> {
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
   try {
     // HTTP holds a sender to its content-length, so what it declares bounds what can arrive.
-    if (declared === null && request.body !== null) return await readStream(request.body, maxBytes);
+    if (request.body !== null && !(declared !== null && Number(declared) <= SMALL)) {
+      return await readStream(request.body, maxBytes, withinMs);
+    }
     const bytes = new Uint8Array(await request.arrayBuffer());
     if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
     return bytes;
@@ -67,13 +82,32 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 async function readStream(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
+  withinMs: number,
 ): Promise<Bytes> {
+  const reader = body.getReader();
   const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.byteLength;
-    if (length > maxBytes) throw tooLarge(maxBytes); // leaving the loop cancels the stream
-    chunks.push(chunk);
+  let length = 0, isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    reader.cancel().catch(() => {});
+  }, withinMs);
+  try {
+    for (let read; !(read = await reader.read()).done;) {
+      length += read.value.byteLength;
+      held += read.value.byteLength;
+      chunks.push(read.value);
+      if (length > maxBytes) throw tooLarge(maxBytes);
+      if (held > MAX_HELD) throw new Problem("overloaded");
+    }
+    if (isLate) {
+      throw new Problem("body_incomplete", { detail: `It did not come within ${withinMs / 1000} s.` });
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    held -= length;
   }
   const bytes = new Uint8Array(length);
   let offset = 0;

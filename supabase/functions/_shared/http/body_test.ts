@@ -86,6 +86,56 @@ Deno.test("readJson() parses UTF-8 and refuses the rest", async () => {
   }
 });
 
+Deno.test("readBody() ends what does not come, and forgets what it held", async () => {
+  const slow = () => {
+    const pieces = [new Uint8Array(70_000)];
+    return post(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          const piece = pieces.shift();
+          if (piece) controller.enqueue(piece);
+          else return new Promise<void>(() => {});
+        },
+      }),
+    );
+  };
+  const problem = await assertRejects(() => readBody(slow(), 1 << 20, 0), Problem);
+  assertEquals([problem.code, problem.detail], ["body_incomplete", "It did not come within 0 s."]);
+});
+
+Deno.test("readBody() of many at once holds a bounded number of bytes, refuses more for now, and takes them later", async () => {
+  const open: (() => void)[] = [];
+  const stalled = () =>
+    post(
+      new ReadableStream<Uint8Array>({
+        start(controller) {
+          controller.enqueue(new Uint8Array(3 << 20));
+          open.push(() => controller.close());
+        },
+      }),
+    );
+  const reads = Array.from(
+    { length: 20 },
+    () => readBody(stalled(), 4 << 20).then(({ length }) => length, (problem: Problem) => problem.code),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  // What is small goes on meanwhile.
+  assertEquals((await readBody(post("hello", { "content-length": "5" }), 100)).length, 5);
+  for (const end of open) {
+    try {
+      end();
+    } catch {
+      // It was refused, and so is closed.
+    }
+  }
+  const results = await Promise.all(reads);
+  const taken = results.filter((result) => result === 3 << 20).length;
+  assertEquals([taken, results.filter((result) => result === "overloaded").length], [16, 4]);
+  const again = stalled();
+  open.at(-1)!();
+  assertEquals((await readBody(again, 4 << 20)).length, 3 << 20);
+});
+
 Deno.test("parseJson() takes what is nested 64 deep, and no deeper", () => {
   const nested = (depth: number, open = "[", close = "]") =>
     new TextEncoder().encode(open.repeat(depth) + (open === "[" ? "" : "1") + close.repeat(depth));
