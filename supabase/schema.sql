@@ -7752,21 +7752,26 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- The tables that a query can only read from one end to the other, because no index serves it. Plans it and runs
--- nothing.
+-- The tables that a query can only read from one end to the other, because no index serves it or its order. Plans it
+-- and runs nothing.
 CREATE OR REPLACE FUNCTION private.reads_whole_tables(p_statement text)
  RETURNS text[]
  LANGUAGE plpgsql
  SET search_path TO ''
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
 declare
   v_plan jsonb;
 begin
   execute 'explain (format json) ' || p_statement into v_plan;
   return coalesce((
-    select array_agg(distinct node ->> 'Relation Name')
-    from jsonb_path_query(v_plan, '$.** ? (@."Node Type" == "Seq Scan")') node), '{}');
+    select array_agg(distinct name #>> '{}')
+    from (
+      select jsonb_path_query(v_plan, '$.** ? (@."Node Type" == "Seq Scan")."Relation Name"')
+      union all
+      select jsonb_path_query(v_plan, '$.** ? (@."Node Type" == "Sort").**."Relation Name"')) found (name)), '{}');
 end $function$;
 grant execute on function private.reads_whole_tables(p_statement text) to service_role;
 
