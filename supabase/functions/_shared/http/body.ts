@@ -34,9 +34,9 @@ export async function readBody(request: Request, maxBytes: number, withinMs = WI
   if (declared !== null && Number(declared) > maxBytes) throw tooLarge(maxBytes);
   try {
     // HTTP holds a sender to its content-length, so what it declares bounds what can arrive.
-    if (request.body !== null && !(declared !== null && Number(declared) <= SMALL)) {
-      return await readStream(request.body, maxBytes, withinMs);
-    }
+    // Its stream is not looked at where there is no need: the runtime would have to make one.
+    const isSmall = declared !== null && Number(declared) <= SMALL;
+    if (!isSmall && request.body !== null) return await readStream(request.body, maxBytes, withinMs);
     const bytes = new Uint8Array(await request.arrayBuffer());
     if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
     return bytes;
