@@ -1697,6 +1697,19 @@ create table private.config_revision (
 alter table private.config_revision enable row level security;
 grant select on private.config_revision to service_role;
 
+-- The key by which we know visitors' cookies again as ours. Who deletes it makes all visitors new ones.
+create table private.cookie_key (
+  -- There is one.
+  one boolean default true not null,
+  -- 32 bytes in hex, 244 of their bits from the server's strong random source.
+  key text default encode((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'::text) not null,
+  constraint cookie_key_pkey PRIMARY KEY (one),
+  -- One row.
+  constraint one_row CHECK (one)
+);
+alter table private.cookie_key enable row level security;
+grant select, insert, delete on private.cookie_key to service_role;
+
 -- The queue of one conversation to one destination: when it is due, and who works on it.
 create table private.delivery_lanes (
   -- The destination.
@@ -3407,9 +3420,9 @@ begin
 end $function$;
 grant execute on function public.record_rollback(p_event jsonb) to authenticated, service_role;
 
--- What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of
--- links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers:
--- phone_number_id to the number as people dial it. For secret keys.
+-- What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys, cookie_key}. changed lists
+-- the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again.
+-- numbers: phone_number_id to the number as people dial it. For secret keys.
 CREATE OR REPLACE FUNCTION public.refresh_links(p_since text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3425,6 +3438,9 @@ begin
   if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
     insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
   end if;
+  if not exists (select from private.cookie_key) then
+    insert into private.cookie_key default values on conflict (one) do nothing;
+  end if;
   select jsonb_build_object(
     'since', pg_snapshot_xmin(pg_current_snapshot())::text,
     'changed', case
@@ -3436,7 +3452,8 @@ begin
       select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
       from public.wa_numbers n where n.display_number ~ '[0-9]'),
     'visitor_keys', (
-      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1))
+      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1),
+    'cookie_key', (select c.key from private.cookie_key c))
   into v_answer;
   return v_answer;
 end $function$;

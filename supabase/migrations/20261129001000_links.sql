@@ -106,6 +106,18 @@ alter table private.visitor_keys enable row level security;
 revoke all on private.visitor_keys from public, anon, authenticated;
 grant select, insert, delete on private.visitor_keys to service_role;
 
+create table private.cookie_key (
+  one boolean primary key default true constraint one_row check (one),
+  key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
+);
+comment on table private.cookie_key is 'The key by which we know visitors'' cookies again as ours. Who deletes it makes all visitors new ones.';
+comment on column private.cookie_key.one is 'There is one.';
+comment on constraint one_row on private.cookie_key is 'One row.';
+comment on column private.cookie_key.key is '32 bytes in hex, 244 of their bits from the server''s strong random source.';
+alter table private.cookie_key enable row level security;
+revoke all on private.cookie_key from public, anon, authenticated;
+grant select, insert, delete on private.cookie_key to service_role;
+
 create table public.orphan_visits (
   day date not null,
   code text collate "C" not null,
@@ -202,6 +214,9 @@ begin
   if (select count(*) from private.visitor_keys k where k.day in (v_day, v_day + 1)) < 2 then
     insert into private.visitor_keys (day) values (v_day), (v_day + 1) on conflict (day) do nothing;
   end if;
+  if not exists (select from private.cookie_key) then
+    insert into private.cookie_key default values on conflict (one) do nothing;
+  end if;
   select jsonb_build_object(
     'since', pg_snapshot_xmin(pg_current_snapshot())::text,
     'changed', case
@@ -213,11 +228,12 @@ begin
       select coalesce(jsonb_object_agg(n.id, regexp_replace(n.display_number, '[^0-9]', '', 'g')), '{}')
       from public.wa_numbers n where n.display_number ~ '[0-9]'),
     'visitor_keys', (
-      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1))
+      select jsonb_object_agg(k.day, k.key) from private.visitor_keys k where k.day between v_day - 1 and v_day + 1),
+    'cookie_key', (select c.key from private.cookie_key c))
   into v_answer;
   return v_answer;
 end $$;
-comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
+comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys, cookie_key}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
 
 -- Visits of what is not there, and guesses at passwords -------------------------------------------
 

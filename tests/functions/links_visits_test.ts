@@ -1,4 +1,5 @@
 /** Visits of links, on the real database: what is answered, and what is kept of it. */
+import { createHmac } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
@@ -307,38 +308,87 @@ linksTest("visitors are told apart for a day, and no address is kept anywhere", 
   }
 });
 
+/** What the guard was told: flag, arm, outcomes, failures. */
+async function told(links: Links) {
+  await links.flush();
+  const rows = await links.sql`
+    select flag_key, arm, sum(n)::int as n, sum(failed)::int as failed from public.flag_metrics
+    group by flag_key, arm order by flag_key, arm`;
+  return rows.map(({ flag_key, arm, n, failed }) => [flag_key, arm, n, failed]);
+}
+
+/** The query of a visitor whom a service with this secret vouches for. */
+const signed = (user: string, secret = AUDIENCE.split(",")[1]) =>
+  `?u=${user}&sig=${createHmac("sha256", secret).update(user).digest("hex").slice(0, 32)}`;
+const AUDIENCE = "secret of tomorrow,secret of today";
+
 linksTest(
   "how visits went counts for the guard of rollouts, by flag and arm; a person once a minute",
   async (links) => {
     const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], flag_key: "sale.enabled" });
-    const blocked = await links.link({ default_url: HOME });
+    const limited = await links.link({ default_url: HOME, max_uses: 1 });
     await links.set("sale.enabled", "true", { rollout_percentage: 0, target_user_ids: ["ada"] });
-    await links.visit(made, {}, "?u=ada");
-    await links.visit(made, {}, "?u=bob");
-    await links.visit(made, { "user-agent": "WhatsApp/2.23" }, "?u=cleo");
+    await links.visit(made, {}, signed("ada"));
+    await links.visit(made, {}, signed("ada"));
+    await links.visit(made, {}, signed("bob", "secret of tomorrow"));
+    await links.visit(made, { "user-agent": "WhatsApp/2.23" }, signed("cleo"));
+    // A link that cannot be used is no failure of links.
+    await links.visit(limited, {}, signed("dora"));
+    assertEquals(await code(await links.visit(limited, {}, signed("eve"))), "link_used_up");
     await links.sql`delete from public.destination_allowlist where pattern = 'www.example.com'`;
     await links.refresh();
-    await links.visit(blocked, {}, "?u=dora");
-    // A link that has ended is no failure of links.
-    await links.sql`update public.links set expires_at = now() - interval '1 hour' where code = ${blocked}`;
+    assertEquals(await code(await links.visit(made, {}, signed("eve"))), "link_blocked");
+    await links.sql`update public.links set expires_at = now() - interval '1 hour' where code = ${made}`;
     await links.refresh();
-    await links.visit(blocked, {}, "?u=eve");
+    assertEquals(await code(await links.visit(made, {}, signed("eve"))), "link_expired");
+    // The database's absence is one.
+    await links.allow("www.example.com");
+    const other = await links.link({ default_url: HOME, max_uses: 9 });
+    await links.refresh();
+    await links.visit(other, {}, signed("fay"));
+    links.away = true;
+    await links.visit(other, {}, signed("gil"));
+    links.away = false;
     await links.set("deeplinks.enabled", "false");
-    await links.visit(made, {}, "?u=fay");
-    await links.flush();
-    const rows = await links.sql`
-    select flag_key, arm, sum(n)::int as n, sum(failed)::int as failed, sum(timed)::int as timed
-    from public.flag_metrics group by flag_key, arm order by flag_key, arm`;
-    assertEquals(rows.map(({ flag_key, arm, n, failed, timed }) => [flag_key, arm, n, failed, timed]), [
-      ["deeplinks.enabled", "off", 1, 1, 1],
-      ["deeplinks.enabled", "on", 3, 1, 3],
-      ["sale.enabled", "off", 1, 0, 1],
-      ["sale.enabled", "on", 1, 0, 1],
+    await links.visit(other, {}, signed("hal"));
+    assertEquals(await told(links), [
+      ["deeplinks.enabled", "off", 1, 0],
+      ["deeplinks.enabled", "on", 5, 1],
+      ["sale.enabled", "off", 1, 0],
+      ["sale.enabled", "on", 1, 0],
     ]);
     const evaluated = await links.sql`select flag_key from public.flag_evaluations order by flag_key`;
     assertEquals(evaluated.map(({ flag_key }) => flag_key), ["deeplinks.enabled", "sale.enabled"]);
   },
+  { LINK_AUDIENCE_SECRET: AUDIENCE },
 );
+
+linksTest("who is made up is no evidence, and few of one address are", async (links) => {
+  const made = await links.link({ default_url: HOME });
+  await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
+  const forged = ["", "&sig=", `&sig=${"0".repeat(32)}`, signed("ada", "a guess").slice(6), "&sig=%00"];
+  for (const sig of forged) await links.visit(made, IP, `?u=ada${sig}`);
+  // The signature of another id.
+  await links.visit(made, IP, signed("ada").replace("u=ada", "u=bob"));
+  assertEquals(await told(links), []);
+
+  // A cookie that we did not sign is none: its visitor is a new one, like whoever comes without.
+  const forger = await links.visit(made, { ...IP, cookie: `gl_visitor=${"a".repeat(16)}.${"0".repeat(16)}` });
+  assertMatch(forger.headers.get("set-cookie")!, /^gl_visitor=/);
+  const counted = async () => (await told(links)).reduce((sum, [, , n]) => sum + (n as number), 0);
+  assertEquals(await counted(), 1);
+  const ours = forger.headers.get("set-cookie")!.split(";")[0];
+  assertEquals((await links.visit(made, { ...IP, cookie: ours })).headers.get("set-cookie"), null);
+
+  for (let i = 0; i < 60; i++) await links.visit(made, IP);
+  assert(await counted() <= 2 * 20, "of one address, in the two minutes that this may have taken");
+  const before = await counted();
+  for (let i = 0; i < 60; i++) await links.visit(made, { "x-real-ip": `2001:db8:7:${i.toString(16)}::1` });
+  assert(await counted() <= before + 2 * 20, "of one site of IPv6");
+  const others = await counted();
+  await links.visit(made, { "x-real-ip": "203.0.114.99" });
+  assertEquals(await counted(), others + 1, "of others");
+}, { LINK_AUDIENCE_SECRET: AUDIENCE });
 
 linksTest("with the flag off visitors go to the default, and come back when it is on", async (links) => {
   const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], ...CHAT });
@@ -351,7 +401,10 @@ linksTest("with the flag off visitors go to the default, and come back when it i
   await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
   const first = await links.visit(made);
   const cookie = first.headers.get("set-cookie")!;
-  assertMatch(cookie, /^gl_visitor=[a-z2-7]{16}; Path=\/; Max-Age=15552000; SameSite=Lax; HttpOnly; Secure$/);
+  assertMatch(
+    cookie,
+    /^gl_visitor=[a-z2-7]{16}\.[0-9a-f]{16}; Path=\/; Max-Age=15552000; SameSite=Lax; HttpOnly; Secure$/,
+  );
   for (let i = 0; i < 10; i++) {
     const again = await links.visit(made, { cookie: cookie.split(";")[0] });
     assertEquals(again.headers.get("location"), first.headers.get("location"), "the same arm each time");

@@ -97,6 +97,7 @@ export const FILL: Record<string, string> = {
   "private.link_passwords": `
     insert into private.link_passwords (code, hash) values ('demo2345', 'scrypt$16384$8$5$c2FsdA==$a2V5')`,
   "private.visitor_keys": `insert into private.visitor_keys (day) values ('2026-11-21')`,
+  "private.cookie_key": `insert into private.cookie_key default values`,
   "public.orphan_visits":
     `insert into public.orphan_visits (day, code, visits) values ('2026-11-21', 'dem02345', 3)`,
   "public.clicks": `

@@ -68,7 +68,17 @@ export function visitOf(
   } = {},
 ): RequestVisit {
   const all = new Headers({ "user-agent": AGENTS.iphone, ...headers });
-  return new RequestVisit({ method, headers: all, query, now, countryHeader: "cf-ipcountry", unlocked });
+  // Any signature: whose cookie it is, is tried where cookies are given.
+  const isOurs = () => true;
+  return new RequestVisit({
+    method,
+    headers: all,
+    query,
+    now,
+    countryHeader: "cf-ipcountry",
+    isOurs,
+    unlocked,
+  });
 }
 
 /** A link that leads to https://www.example.com/ where nothing else is said. */

@@ -12,7 +12,8 @@ import type { Link } from "../_shared/links/link.ts";
 import { type Because, LINKS_FLAG } from "../_shared/links/resolve.ts";
 import type { LinkStore } from "../_shared/links/store.ts";
 import type { RequestVisit } from "../_shared/links/visit.ts";
-import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
+import { isSignedAudience } from "../_shared/links/identities.ts";
+import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitors.ts";
 import { armOf } from "../_shared/rollouts/observe.ts";
 import type { Outcome } from "../_shared/rollouts/outcomes.ts";
 import type { Call } from "./handler.ts";
@@ -25,10 +26,17 @@ export interface KeptDeps {
   observe(flags: ReadonlyMap<string, Flag>, keys: string[], visitor: string, outcome: Outcome): void;
   /** Header with the visitor's address that nobody can forge; undefined where there is none. */
   clientIpHeader: string | undefined;
+  /** Secrets of whom the team lets sign audience ids. */
+  audienceSecrets: readonly string[];
   /** Whether the kill switch is on, at this time in Unix milliseconds. */
   killed(now: number): boolean;
   now(): number;
 }
+
+/** Visits of one site whose outcomes count in a minute, unless the team signed who visits. */
+const BELIEVED_PER_SITE = 20;
+/** Sites known in a minute; further ones are left out, so that what strangers send never fills all places. */
+const MAX_SITES = 1000;
 
 /** Makes what writes down visits. */
 export function createKept(deps: KeptDeps) {
@@ -83,14 +91,45 @@ export function createKept(deps: KeptDeps) {
     clicks.record(click);
   }
 
+  /** How many outcomes each site had in the minute `believedIn`. */
+  let believed = new Map<string, number>();
+  let believedIn = 0;
+
   /**
-   * How a visit went. Only people count, and only what the feature can help: a link that has ended is no failure of it.
-   * Where the flag is on for a part, each of them has an id; else the day's hash stands for the person.
+   * Whom the outcome of a visit counts for; undefined for whoever may be made up. An id in the address needs the
+   * signature of one of the team's services. A cookie is one of ours, and the day's hash stands for an address: either
+   * can be had in any number by whoever has one connection, so few of a site count in a minute. Where no address can be
+   * trusted all are one site.
+   */
+  function believedVisitor(request: Request, visit: RequestVisit): string | undefined {
+    const { user } = visit;
+    if (user !== undefined) {
+      return isSignedAudience(deps.audienceSecrets, user, visit.param("sig") ?? "") ? user : undefined;
+    }
+    const who = visit.visitor ?? visitorOf(request, visit);
+    return who !== undefined && isWithinShare(siteOf(addressOf(request) ?? ""), visit.now) ? who : undefined;
+  }
+
+  function isWithinShare(site: string, now: number): boolean {
+    const minute = Math.floor(now / 60_000);
+    if (minute !== believedIn) {
+      believed = new Map();
+      believedIn = minute;
+    }
+    const taken = believed.get(site) ?? 0;
+    if (taken >= BELIEVED_PER_SITE || (taken === 0 && believed.size >= MAX_SITES)) return false;
+    believed.set(site, taken + 1);
+    return true;
+  }
+
+  /**
+   * How a visit went. Only people count, and only failures of ours: a link that is blocked, has ended or is used up is
+   * no failure of the feature.
    */
   function went({ request }: Call, link: Link, visit: RequestVisit, failed: boolean): void {
     if (visit.verdict !== "human" || deps.killed(visit.now)) return;
     const { rules: { flags } } = store;
-    const who = visit.user ?? visit.visitor ?? visitorOf(request, visit);
+    const who = believedVisitor(request, visit);
     if (who === undefined) return;
     // Under its own flag a link goes for those whom links work for at all.
     const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];

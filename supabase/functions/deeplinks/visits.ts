@@ -13,6 +13,7 @@ import type { Orphans } from "../_shared/links/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/resolve.ts";
 import type { LinkStore } from "../_shared/links/store.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
+import { isOurVisitor, signedVisitor } from "../_shared/links/identities.ts";
 import { RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
 import { appPage, previewPage } from "../_shared/links/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
@@ -57,6 +58,7 @@ const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export function createVisits(deps: VisitDeps) {
   const { store, orphans, kept, killed } = deps;
   const { record, went } = kept;
+  const isOurs = (visitor: string, signature: string) => isOurVisitor(store.cookieKey, visitor, signature);
 
   function visit(call: Call, code: string): Response | Promise<Response> {
     try {
@@ -121,16 +123,26 @@ export function createVisits(deps: VisitDeps) {
 
   function answer(call: Call, link: Link, how: How): Response | Promise<Response> {
     const { request: { method, headers }, query } = call;
-    const { rules } = store;
     const visit = new RequestVisit({
       method,
       headers,
       query,
       now: deps.now(),
       countryHeader: deps.countryHeader,
+      isOurs,
       unlocked: how.unlocked,
     });
     if (query !== "" && visit.param("explain") === "1") return deps.explain(call, link, visit);
+    try {
+      return sendOn(call, link, visit, how);
+    } catch (error) {
+      if (!(error instanceof Problem)) went(call, link, visit, true);
+      throw error;
+    }
+  }
+
+  function sendOn(call: Call, link: Link, visit: RequestVisit, how: How): Response | Promise<Response> {
+    const { rules } = store;
     const isNew = needsVisitor(link, rules) && visit.verdict === "human" && visit.visitor === undefined;
     if (isNew) visit.give(randomToken());
     const decision = resolve(link, visit, rules, killed(visit.now));
@@ -157,7 +169,6 @@ export function createVisits(deps: VisitDeps) {
     isNew: boolean,
   ): Response {
     const { request } = call;
-    if ("code" in decision && decision.code === "link_blocked") went(call, link, visit, true);
     const asJson = wantsJson(request);
     if (decision.outcome === "refuse") {
       if (decision.code === "link_password_required" && !asJson && deps.servesHtml(request)) {
@@ -187,7 +198,9 @@ export function createVisits(deps: VisitDeps) {
       record(call, link, visit, "fallback", token);
     }
     const cookie = isNew
-      ? `${VISITOR_COOKIE}=${visit.visitor}; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +
+      ? `${VISITOR_COOKIE}=${
+        signedVisitor(store.cookieKey, visit.visitor!)
+      }; Path=/; Max-Age=15552000; SameSite=Lax; HttpOnly` +
         (deps.urlOf(request, link.code).url.startsWith("https:") ? "; Secure" : "")
       : undefined;
     if (asJson) {

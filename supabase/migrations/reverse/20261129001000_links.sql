@@ -22,6 +22,7 @@ drop function private.reserved_link_codes();
 drop trigger links_changed on public.links;
 drop function private.mark_link_changed();
 drop table public.orphan_visits;
+drop table private.cookie_key;
 drop table private.visitor_keys;
 drop table private.link_passwords;
 drop table public.links;

@@ -67,8 +67,12 @@ const conditions: [When, Parameters<typeof visitOf>[0], boolean][] = [
   ],
   [{ visitor: "new" }, {}, true],
   [{ visitor: "returning" }, {}, false],
-  [{ visitor: "returning" }, { headers: { cookie: "a=b; gl_visitor=abcdefgh234567ab" } }, true],
-  [{ visitor: "new" }, { headers: { cookie: "gl_visitor=abcdefgh234567ab" } }, false],
+  [
+    { visitor: "returning" },
+    { headers: { cookie: "a=b; gl_visitor=abcdefgh234567ab.0123456789abcdef" } },
+    true,
+  ],
+  [{ visitor: "new" }, { headers: { cookie: "gl_visitor=abcdefgh234567ab.0123456789abcdef" } }, false],
   [{ platform: ["ios"], country: ["DE"] }, { headers: { "cf-ipcountry": "DE" } }, true],
   [{ platform: ["ios"], country: ["DE"] }, {}, false],
   [{ weight: 100 }, {}, true],
@@ -163,7 +167,7 @@ Deno.test("resolve(): a flag is asked for the audience user, else for the visito
   const row = { targets: [{ url: SALE }] };
   const only = (id: string) =>
     withFlags(rules, { "deeplinks.enabled": { metadata: { target_user_ids: [id] } } });
-  const cookie = { cookie: "gl_visitor=abcdefgh234567ab" };
+  const cookie = { cookie: "gl_visitor=abcdefgh234567ab.0123456789abcdef" };
   assertEquals(outcome(row, { query: "u=ada" }, only("ada")), SALE);
   assertEquals(outcome(row, { headers: cookie }, only("abcdefgh234567ab")), SALE);
   assertEquals(outcome(row, { headers: cookie, query: "u=ada" }, only("abcdefgh234567ab")), HOME);
@@ -188,7 +192,7 @@ Deno.test("resolve(): weights divide the visitors as they say, and each visitor 
   ];
   const counts: Record<string, number> = {};
   for (let i = 0; i < 20_000; i++) {
-    const visit = { headers: { cookie: `gl_visitor=${randomToken()}` } };
+    const visit = { headers: { cookie: `gl_visitor=${randomToken()}.0123456789abcdef` } };
     const place = outcome({ targets }, visit);
     assertEquals(outcome({ targets }, visit), place);
     counts[place] = (counts[place] ?? 0) + 1;
@@ -203,7 +207,9 @@ Deno.test("resolve(): weights divide the visitors as they say, and each visitor 
 
 Deno.test("resolve(): raising a weight keeps those who were in", () => {
   const arm = (weight: number, visitor: string) =>
-    outcome({ targets: [{ when: { weight }, url: SALE }] }, { headers: { cookie: `gl_visitor=${visitor}` } });
+    outcome({ targets: [{ when: { weight }, url: SALE }] }, {
+      headers: { cookie: `gl_visitor=${visitor}.0123456789abcdef` },
+    });
   holds(fc.property(fc.nat(100), fc.nat(100), (a, b) => {
     const visitor = randomToken();
     if (arm(Math.min(a, b), visitor) === SALE) assertEquals(arm(Math.max(a, b), visitor), SALE);

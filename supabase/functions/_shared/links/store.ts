@@ -50,6 +50,7 @@ interface Refreshed {
   changed: string[] | null;
   numbers: Record<string, string>;
   visitor_keys: Record<string, string>;
+  cookie_key: string;
 }
 
 interface Loading {
@@ -92,6 +93,7 @@ export class LinkStore {
   #numbers = "";
   #rules: Rules | undefined;
   #keys: VisitorKeys = {};
+  #cookieKey = "";
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -113,6 +115,11 @@ export class LinkStore {
   /** Keys of visitors' hashes; only after {@linkcode ready}. */
   get keys(): VisitorKeys {
     return this.#keys;
+  }
+
+  /** Key by which visitors' cookies are known as ours; only after {@linkcode ready}. */
+  get cookieKey(): string {
+    return this.#cookieKey;
   }
 
   /** How many links are ready and packed, and the bytes they take: as estimated, and as they are. */
@@ -234,6 +241,7 @@ export class LinkStore {
         }
         this.forget(answer.changed);
         this.#keys = answer.visitor_keys;
+        this.#cookieKey = answer.cookie_key;
         this.#since = answer.since;
         this.#refreshedAt = asked;
       } catch (error) {

@@ -21,7 +21,7 @@ function storeOf(
   let clock = 0;
   const rpc: Rpc = <T>(name: string, args: object = {}) => {
     if (name === "refresh_links") {
-      return Promise.resolve({ since: "1", changed, numbers: {}, visitor_keys: {} } as T);
+      return Promise.resolve({ since: "1", changed, numbers: {}, visitor_keys: {}, cookie_key: "00" } as T);
     }
     const { p_codes, p_ahead } = args as { p_codes: string[]; p_ahead: number };
     asked.push(p_codes);

@@ -77,7 +77,7 @@ export function withParams(url: string, params: Iterable<readonly [string, strin
 const MAX_LOCATION = 6000;
 
 /** Parameters of a visit that are ours and are not handed on. */
-const OURS = new Set(["u", "explain"]);
+const OURS = new Set(["u", "sig", "explain"]);
 
 /** Adds the parameters of a visit. */
 export function withQuery(url: string, query: string): string {

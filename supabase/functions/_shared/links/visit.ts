@@ -22,7 +22,7 @@ export interface Visit {
   readonly language: string | undefined;
   /** Host of the page that it came from, in lower case. */
   readonly referrer: string | undefined;
-  /** Id in the visitor's cookie, or the one about to be given. */
+  /** Id in the visitor's cookie, if we signed it, or the one about to be given. */
   readonly visitor: string | undefined;
   /** Whether the visitor brought the cookie. */
   readonly returning: boolean;
@@ -36,10 +36,10 @@ export interface Visit {
   readonly unlocked: boolean;
 }
 
-/** The cookie that keeps a visitor's arm of a test. Set only by links that need it. */
+/** The cookie that keeps a visitor's arm of a test, signed by us. Set only by links that need it. */
 export const VISITOR_COOKIE = "gl_visitor";
 
-const COOKIE = new RegExp(`(?:^|;\\s*)${VISITOR_COOKIE}=([a-z2-7]{16})(?:;|$)`);
+const COOKIE = new RegExp(`(?:^|;\\s*)${VISITOR_COOKIE}=([a-z2-7]{16})\\.([0-9a-f]{16})(?:;|$)`);
 
 /** What a visit is read from. */
 export interface VisitSource {
@@ -50,6 +50,8 @@ export interface VisitSource {
   readonly now: number;
   /** Header that tells the country. */
   readonly countryHeader: string;
+  /** Whether we signed the cookie with this id. */
+  isOurs(visitor: string, signature: string): boolean;
   readonly unlocked?: boolean;
 }
 
@@ -65,17 +67,19 @@ export class RequestVisit implements Visit {
   readonly #headers: VisitSource["headers"];
   readonly #agent: Agent;
   readonly #countryHeader: string;
+  readonly #isOurs: VisitSource["isOurs"];
   #params: URLSearchParams | undefined;
   #language: string | null | undefined;
   #cookie: string | null | undefined;
   #given: string | undefined;
 
-  constructor({ method, headers, query, now, countryHeader, unlocked = false }: VisitSource) {
+  constructor({ method, headers, query, now, countryHeader, isOurs, unlocked = false }: VisitSource) {
     this.now = now;
     this.query = query;
     this.unlocked = unlocked;
     this.#headers = headers;
     this.#countryHeader = countryHeader;
+    this.#isOurs = isOurs;
     this.#agent = agentOf(headers.get("user-agent"));
     const purpose = headers.get("sec-purpose") ?? headers.get("purpose");
     if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) {
@@ -106,7 +110,8 @@ export class RequestVisit implements Visit {
   #brought(): string | undefined {
     if (this.#cookie === undefined) {
       const header = this.#headers.get("cookie");
-      this.#cookie = (header === null ? null : COOKIE.exec(header)?.[1]) ?? null;
+      const [, visitor, signature] = (header === null ? null : COOKIE.exec(header)) ?? [];
+      this.#cookie = visitor !== undefined && this.#isOurs(visitor, signature) ? visitor : null;
     }
     return this.#cookie ?? undefined;
   }
