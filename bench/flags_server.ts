@@ -25,6 +25,7 @@ const { fetch } = serve(
   createHandler({
     killed,
     requireKey,
+    audienceSecrets: () => [],
     loadConfig: () => Promise.resolve(config),
     pace: createPace(),
     outcomes: { outcome() {}, evaluated() {} },

@@ -7,6 +7,7 @@
  * it when its work is done; the end of the input (the supervisor is gone) ends it at once.
  */
 import process from "node:process";
+import { requireHost } from "../supabase/functions/_shared/http/host.ts";
 import { Problem, problemResponse } from "../supabase/functions/_shared/http/problem.ts";
 import { log } from "../supabase/functions/_shared/log/log.ts";
 import { serveFunctions } from "./functions.ts";
@@ -49,7 +50,14 @@ function main(options: HostOptions): void {
   try {
     server = Deno.serve(
       { hostname: "127.0.0.1", port: options.port, onListen() {} },
-      (request, { remoteAddr }) => functions.fetch(request, remoteAddr.hostname) ?? pass(request),
+      (request, { remoteAddr }) => {
+        try {
+          requireHost(request.headers);
+        } catch (error) {
+          return problemResponse(error as Problem, crypto.randomUUID());
+        }
+        return functions.fetch(request, remoteAddr.hostname) ?? pass(request);
+      },
     );
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;

@@ -237,6 +237,7 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
     const served = serve(
       "flags",
       createHandler({
+        audienceSecrets: () => [],
         killed: () => false,
         requireKey,
         loadConfig: createConfigLoader(rpc),

@@ -132,7 +132,7 @@ edgeTest(
       "parrot-webhook",
       inbound(channel, {
         killed: () => false,
-        ingest: createIngest(rpc),
+        ingest: createIngest(rpc, channel),
         drain: pipeline.decide,
         waitUntil: (work) => working.push(work),
       }),

@@ -360,7 +360,7 @@ linksTest(
     const evaluated = await links.sql`select flag_key from public.flag_evaluations order by flag_key`;
     assertEquals(evaluated.map(({ flag_key }) => flag_key), ["deeplinks.enabled", "sale.enabled"]);
   },
-  { LINK_AUDIENCE_SECRET: AUDIENCE },
+  { AUDIENCE_SECRET: AUDIENCE },
 );
 
 linksTest("who is made up is no evidence, and few of one address are", async (links) => {
@@ -388,7 +388,7 @@ linksTest("who is made up is no evidence, and few of one address are", async (li
   const others = await counted();
   await links.visit(made, { "x-real-ip": "203.0.114.99" });
   assertEquals(await counted(), others + 1, "of others");
-}, { LINK_AUDIENCE_SECRET: AUDIENCE });
+}, { AUDIENCE_SECRET: AUDIENCE });
 
 linksTest("with the flag off visitors go to the default, and come back when it is on", async (links) => {
   const made = await links.link({ default_url: HOME, targets: [{ url: SALE }], ...CHAT });

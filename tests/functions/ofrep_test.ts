@@ -2,6 +2,7 @@
  * Flags for apps and services: OpenFeature's own SDKs, unchanged, and the protocol itself (OFREP 0.3), against the
  * deployed function on a real database.
  */
+import { createHmac } from "node:crypto";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { OFREPProvider } from "@openfeature/ofrep-provider";
 import { OFREPWebProvider } from "@openfeature/ofrep-web-provider";
@@ -282,6 +283,69 @@ edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives
   );
   assertEquals((await hosted.json()).value, true);
 });
+
+edgeTest(
+  "OFREP: by a publishable key nobody learns who is on a list, and nothing of the gateway itself",
+  async (edge) => {
+    const testers = ["maria@example.com", "Max+x@example.com", "491701234567", "+49 170 1234567"];
+    await makeFlags(edge);
+    await edge.set({
+      "deeplinks.enabled": "true",
+      "wa_send.enabled": "true",
+      "wa_router.enabled": "true",
+      "listed.enabled": { value: "true", metadata: { target_user_ids: testers } },
+      "listed_half.enabled": {
+        value: "true",
+        metadata: { target_user_ids: testers, rollout_percentage: 50 },
+      },
+      "needs_listed.enabled": { value: "true", metadata: { prerequisites: ["listed.enabled"] } },
+    });
+    await edge.sql`insert into public.segment_members (segment_key, subject_id)
+    select 'beta', tester from unnest(${testers}::text[]) tester`;
+    await edge.reread();
+    const asked = async (targetingKey: string, key: string, more = {}) => {
+      const { body } = await ask(edge, ALL, { key, body: { context: { targetingKey, ...more } } });
+      const flags = body.flags as { key: string; value: unknown; reason: string }[];
+      return Object.fromEntries(flags.map(({ key, value, reason }) => [key, `${value} ${reason}`]));
+    };
+    for (const tester of testers) {
+      const told = await asked(tester, KEYS.publishableKey);
+      const { "half.enabled": _, "needs_half.enabled": __, "listed_half.enabled": split, ...rest } = told;
+      const { "half.enabled": ___, "needs_half.enabled": ____, "listed_half.enabled": others, ...nobody } =
+        await asked(
+          "nobody@example.com",
+          KEYS.publishableKey,
+        );
+      assertEquals(rest, nobody, "as of somebody who is on no list");
+      assertMatch(`${split}, ${others}`, /^(true|false) SPLIT, (true|false) SPLIT$/);
+      for (const own of ["deeplinks", "wa_send", "wa_router"]) {
+        assertEquals(told[`${own}.enabled`], undefined);
+        const one = await ask(edge, `${ALL}/${own}.enabled`, { body: CONTEXT });
+        assertEquals([one.status, one.body.errorCode], [404, "FLAG_NOT_FOUND"]);
+      }
+      // Whom the team's own word stands for.
+      const sig = createHmac("sha256", KEYS.audienceSecret).update(tester).digest("hex").slice(0, 32);
+      assertEquals(
+        (await asked(tester, KEYS.publishableKey, { sig }))["listed.enabled"],
+        "true TARGETING_MATCH",
+      );
+      assertEquals(
+        (await asked(tester, KEYS.publishableKey, { sig: sig.replace(/./, (c) => c === "0" ? "1" : "0") }))[
+          "listed.enabled"
+        ],
+        "false STATIC",
+      );
+      const server = await asked(tester, KEYS.secretKey);
+      assertEquals([server["listed.enabled"], server["beta.enabled"]], [
+        "true TARGETING_MATCH",
+        "true TARGETING_MATCH",
+      ]);
+      assertEquals(server["wa_send.enabled"], "true STATIC");
+    }
+    // An id that says nothing of itself is a service's own business.
+    assertEquals((await asked("u1", KEYS.publishableKey))["ids.enabled"], "true TARGETING_MATCH");
+  },
+);
 
 edgeTest("OFREP: keys open the door, and only a project's own", async (edge) => {
   await makeFlags(edge);

@@ -113,6 +113,9 @@ webhookTest(
       post(quality),
     ]);
     await post(hook([text("3")]));
+    // Nothing that has any number of names is a label.
+    const strange = Array.from({ length: 300 }, (_, i) => ({ field: `field_${i}`, value: { i } }));
+    await post({ object: "whatsapp_business_account", entry: [{ id: "1", changes: strange }] });
     assertEquals(
       tallied,
       new Map([
@@ -120,6 +123,7 @@ webhookTest(
         ["messages duplicate", 2],
         ["phone_number_quality_update stored", 1],
         ["phone_number_quality_update duplicate", 1],
+        ["other stored", 300],
       ]),
     );
   },

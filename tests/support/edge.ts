@@ -25,6 +25,7 @@ export const KEYS = {
   accessToken: "access-token-of-the-test",
   secretKey: "sb_secret_test",
   publishableKey: "sb_publishable_test",
+  audienceSecret: "audience-secret-of-the-test",
 } as const;
 
 /** The business number, by its id at Meta and as people see it. */
@@ -108,6 +109,7 @@ for (
     SUPABASE_URL: url,
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.secretKey }),
     SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: KEYS.publishableKey }),
+    AUDIENCE_SECRET: KEYS.audienceSecret,
     WHATSAPP_APP_SECRET: KEYS.appSecret,
     WHATSAPP_VERIFY_TOKEN: KEYS.verifyToken,
     WHATSAPP_ACCESS_TOKEN: KEYS.accessToken,

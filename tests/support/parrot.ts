@@ -26,6 +26,7 @@ export const parrot = (name: string): Channel => ({
   provider: "parrot_api",
   flags: { intake: "parrot_webhook", send: `${name}_send.enabled` },
   policy: { windowMs: null, optOut: "none", pace: { perSecond: 10, pairSeconds: 0 } },
+  fields: new Set(["said", "unknown"]),
   limits: { webhookBytes: 64 * 1024, requestBytes: 4096 },
   ready: () => Deno.env.has(PARROT.variable) ? true : [{ variable: PARROT.variable, fault: "it is not set" }],
   isSigned: ({ headers }) => headers.has(PARROT.header),

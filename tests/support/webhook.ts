@@ -59,11 +59,12 @@ export function webhookTest(
           ? Promise.reject(new TypeError("connection refused"))
           : api.fetch(new Request(url, init)),
     });
+    const channel = createWhatsApp({ appSecrets: () => settings.secrets, verifyToken: () => "verify-token" });
     const { fetch } = serve(
       "wa-webhook",
-      inbound(createWhatsApp({ appSecrets: () => settings.secrets, verifyToken: () => "verify-token" }), {
+      inbound(channel, {
         killed: () => settings.killed,
-        ingest: createIngest(rpc, options),
+        ingest: createIngest(rpc, channel, options),
         drain: () => Promise.resolve(drained++),
         waitUntil: () => {},
       }),

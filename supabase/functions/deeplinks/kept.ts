@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { Flag } from "../_shared/flags/evaluate.ts";
 import type { Click } from "../_shared/links/click_lines.ts";
 import type { Clicks } from "../_shared/links/clicks.ts";
@@ -12,7 +13,6 @@ import type { Link } from "../_shared/links/link.ts";
 import { type Because, LINKS_FLAG } from "../_shared/links/resolve.ts";
 import type { LinkStore } from "../_shared/links/store.ts";
 import type { RequestVisit } from "../_shared/links/visit.ts";
-import { isSignedAudience } from "../_shared/links/identities.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitors.ts";
 import { armOf } from "../_shared/rollouts/observe.ts";
 import type { Outcome } from "../_shared/rollouts/outcomes.ts";

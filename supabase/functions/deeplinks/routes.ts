@@ -48,10 +48,10 @@ export function createRoutes(
   ground: Partial<Ground> = {},
 ): Routes & { flush(): Promise<void>; store: LinkStore } {
   const { rpc = sharedRpc, authorise = createAuthorise() } = ground;
-  const { LINK_DOMAIN, LINK_HTML, LINK_AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
+  const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
     "LINK_DOMAIN",
     "LINK_HTML",
-    "LINK_AUDIENCE_SECRET",
+    "AUDIENCE_SECRET",
     "CLIENT_IP_HEADER",
     "COUNTRY_HEADER",
   );
@@ -113,7 +113,7 @@ export function createRoutes(
     clicks,
     observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),
     clientIpHeader: CLIENT_IP_HEADER,
-    audienceSecrets: LINK_AUDIENCE_SECRET,
+    audienceSecrets: AUDIENCE_SECRET,
     killed: killedNow,
     now: Date.now,
   });

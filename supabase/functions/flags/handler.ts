@@ -13,12 +13,16 @@ import { murmur3 } from "../_shared/crypto/murmur3.ts";
 import {
   answer,
   type ErrorCode,
+  forApps,
   prepareRemote,
   readContext,
   type RemoteFlag,
+  saysWho,
   statusOf,
+  withoutTargets,
 } from "../_shared/flags/ofrep.ts";
 import type { Pace } from "../_shared/flags/pace.ts";
+import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
 import { parseJson, readBody, readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
@@ -39,6 +43,8 @@ export interface FlagsDeps {
   killed(feature: string): boolean;
   requireKey(headers: Headers, options: KeyOptions): ApiKey;
   loadConfig(): Promise<Config>;
+  /** Secrets of whom the team lets sign ids. */
+  audienceSecrets(): readonly string[];
   pace: Pace;
   outcomes: Pick<Outcomes, "outcome" | "evaluated">;
   /** Delivers the notifications that are due. */
@@ -66,6 +72,9 @@ const JSON_HEADERS = { ...CORS, "content-type": "application/json", "cache-contr
 interface Meaning {
   flags: ReadonlyMap<string, Flag>;
   remote: ReadonlyMap<string, RemoteFlag>;
+  /** For publishable keys: the flags that they may read, and these for an id on no list. */
+  forApps: ReadonlyMap<string, RemoteFlag>;
+  unlisted: ReadonlyMap<string, Flag>;
   perSecond: number;
 }
 
@@ -73,7 +82,9 @@ const EVALUATE = "/ofrep/v1/evaluate/flags";
 
 /**
  * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project (`apikey`,
- *   `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys get metadata too.
+ *   `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys get metadata too. A publishable key, which anybody can
+ *   have, does not read the gateway's own flags, and tells of no e-mail address or phone number whether it is on a list:
+ *   such an id is on none unless the context carries the `sig` of one of the team's services.
  * - `POST …/outcomes` with a secret key: how it went for people, from services.
  * - `POST` on the function itself with a secret key: notifications that are due are delivered, 202.
  *
@@ -86,9 +97,12 @@ export function createHandler(deps: FlagsDeps): Handler {
     let meaning = meanings.get(config);
     if (meaning === undefined) {
       const set = Number(config.settings.find(({ key }) => key === "flags.rate_per_second")?.value);
+      const remote = prepareRemote(config.settings);
       meaning = {
         flags: prepareFlags(config.settings, config.segments),
-        remote: prepareRemote(config.settings),
+        remote,
+        forApps: forApps(remote),
+        unlisted: withoutTargets(config.settings),
         perSecond: set > 0 ? set : RATE_PER_SECOND,
       };
       meanings.set(config, meaning);
@@ -116,10 +130,15 @@ export function createHandler(deps: FlagsDeps): Handler {
     }
     const context = readContext(body);
     if (!context.ok) return failure(one, context.errorCode, context.errorDetails);
-    const { flags, remote } = meaning;
+    const { targetingKey } = context;
+    const remote = key.kind === "secret" ? meaning.remote : meaning.forApps;
+    const flags = key.kind === "secret" || !saysWho(targetingKey) ||
+        isSignedAudience(deps.audienceSecrets(), targetingKey, context.signature)
+      ? meaning.flags
+      : meaning.unlisted;
     if (one !== undefined) {
       if (remote.has(one)) deps.outcomes.evaluated(one);
-      const single = answer(remote, flags, one, context.targetingKey, options);
+      const single = answer(remote, flags, one, targetingKey, options);
       // A key that no flag has is whatever the caller sent.
       deps.onFlag(remote.has(one) ? one : "unknown", single.reason ?? single.errorCode ?? "");
       return new Response(JSON.stringify(single), { status: statusOf(single), headers: JSON_HEADERS });
@@ -129,7 +148,7 @@ export function createHandler(deps: FlagsDeps): Handler {
     if (matches(request.headers.get("if-none-match"), etag)) {
       return new Response(null, { status: 304, headers });
     }
-    const all = [...remote.keys()].map((key) => answer(remote, flags, key, context.targetingKey, options));
+    const all = [...remote.keys()].map((key) => answer(remote, flags, key, targetingKey, options));
     for (const { key, reason, errorCode } of all) deps.onFlag(key, reason ?? errorCode ?? "");
     return new Response(
       JSON.stringify({

@@ -1,3 +1,4 @@
+import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { requireSchema, rpc } from "../_shared/db/client.ts";
 import { type Config, loadConfig } from "../_shared/db/config.ts";
@@ -39,6 +40,7 @@ export default serve(
     killed,
     requireKey,
     loadConfig,
+    audienceSecrets: () => env("AUDIENCE_SECRET").AUDIENCE_SECRET,
     pace: createPace(),
     outcomes: { outcome, evaluated },
     notify,

@@ -9,5 +9,5 @@ import { createIngest } from "../_shared/pipeline/ingest.ts";
 
 export default serve(
   "wa-webhook",
-  inbound(whatsapp, { killed, ingest: createIngest(rpc), drain: pipeline.decide, waitUntil }),
+  inbound(whatsapp, { killed, ingest: createIngest(rpc, whatsapp), drain: pipeline.decide, waitUntil }),
 );

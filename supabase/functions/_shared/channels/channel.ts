@@ -45,7 +45,7 @@ export interface InboundUpdate {
     readonly value?: string;
     readonly previous?: string;
   }[];
-  /** What the provider calls this kind of update; a label of counters, so one of few. */
+  /** What the provider calls this kind of update. */
   readonly field: string;
   readonly kind: UpdateKind;
   /** W3C trace context of the request that brought a message; set by the pipeline. */
@@ -213,6 +213,8 @@ export interface Channel {
   readonly provider: string;
   readonly flags: ChannelFlags;
   readonly policy: ChannelPolicy;
+  /** Each `field` of updates that the provider documents: labels of counters. Any other counts as `other`. */
+  readonly fields: ReadonlySet<string>;
   /** The largest bodies taken, in bytes: of a webhook, and of a request to send. */
   readonly limits: { readonly webhookBytes: number; readonly requestBytes: number };
 

@@ -94,9 +94,9 @@ const VARIABLES = {
     purpose: "answer visits of links with pages, where the platform lets HTML through (a custom domain)",
     schema: z.enum(["true", "false"], "it is neither true nor false").optional(),
   },
-  LINK_AUDIENCE_SECRET: {
+  AUDIENCE_SECRET: {
     purpose:
-      "know the ids in links (`?u=`) that your services signed; several, comma-separated, while rotating",
+      "know the ids in links (`?u=`) and in flags' contexts that your services signed; several, comma-separated, while rotating",
     schema: z.string().default("").transform((value) =>
       value.split(",").map((part) => part.trim()).filter((part) => part !== "")
     ),

@@ -4,7 +4,7 @@
  * @see https://github.com/open-feature/protocol/blob/main/service/openapi.yaml
  * @module
  */
-import { evaluate, type Flag, type Killed, type Setting } from "./evaluate.ts";
+import { evaluate, type Flag, type Killed, prepareFlags, type Setting } from "./evaluate.ts";
 
 /** What may be put beside a flag's value. */
 type Metadata = Record<string, string | number | boolean>;
@@ -39,7 +39,7 @@ export interface RemoteAnswer {
 
 /** The context of a request, checked. */
 export type RemoteContext =
-  | { ok: true; targetingKey: string }
+  | { ok: true; targetingKey: string; signature: string }
   | { ok: false; errorCode: ErrorCode; errorDetails: string };
 
 /** Members of metadata that make a setting a flag whose key does not end in `.enabled`. */
@@ -58,6 +58,36 @@ export function prepareRemote(settings: Iterable<Setting>): ReadonlyMap<string, 
     remote.set(key, { key, metadata: describe(setting), ...(fixed === undefined ? {} : { fixed }) });
   }
   return remote;
+}
+
+/** Flags that this gateway's own features stand under: of no use to an app, and nobody else's business. */
+const OWN = /^(?:deeplinks|(?:wa|email|sms|telegram)_(?:webhook|router|send))\.enabled$/;
+
+/** Those of the flags that apps may read, which show a key that anybody can have. */
+export function forApps(remote: ReadonlyMap<string, RemoteFlag>): ReadonlyMap<string, RemoteFlag> {
+  return new Map([...remote].filter(([key]) => !OWN.test(key)));
+}
+
+/** The flags as they are for whoever is on no list: each without its target ids and segments. */
+export function withoutTargets(settings: Iterable<Setting>): ReadonlyMap<string, Flag> {
+  return prepareFlags(
+    [...settings].map((setting) => {
+      const { target_user_ids, target_segments } = setting.metadata;
+      return {
+        ...setting,
+        metadata: {
+          ...setting.metadata,
+          ...(target_user_ids === undefined ? {} : { target_user_ids: [] }),
+          ...(target_segments === undefined ? {} : { target_segments: [] }),
+        },
+      };
+    }),
+  );
+}
+
+/** Whether an id says of itself who somebody is: an e-mail address or a phone number, which anybody can try. */
+export function saysWho(id: string): boolean {
+  return id.includes("@") || /^\+?[\d\s().\/-]{7,40}$/.test(id);
 }
 
 function fixedValue(value: string, type: unknown): RemoteFlag["fixed"] {
@@ -105,14 +135,14 @@ export function readContext(body: unknown): RemoteContext {
     errorCode: "INVALID_CONTEXT",
     errorDetails,
   });
-  if (body === undefined) return { ok: true, targetingKey: "" };
+  if (body === undefined) return { ok: true, targetingKey: "", signature: "" };
   const object = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
   if (!object(body)) return invalid("The body must be an object.");
   const { context = {} } = body as { context?: unknown };
   if (!object(context)) return invalid('"context" must be an object.');
-  const { targetingKey = "" } = context as { targetingKey?: unknown };
+  const { targetingKey = "", sig } = context as { targetingKey?: unknown; sig?: unknown };
   return typeof targetingKey === "string"
-    ? { ok: true, targetingKey }
+    ? { ok: true, targetingKey, signature: typeof sig === "string" ? sig : "" }
     : invalid('"targetingKey" must be a string.');
 }
 

@@ -8,11 +8,11 @@ import { Problem } from "./problem.ts";
 /** Bytes of our own memory. (`Uint8Array<ArrayBuffer>`, which TypeScript 5.6 of the platform cannot spell.) */
 export type Bytes = ReturnType<typeof Uint8Array.of>;
 
-/** A declared length up to which a body is read in one go. */
-const SMALL = 64 * 1024;
+/** A declared length up to which a body is read in one go: thousands of these fit beside each other. */
+const SMALL = 16 * 1024;
 /** Bytes of larger bodies that an isolate holds while they come: a worker of the platform has 256 MB for everything. */
 const MAX_HELD = 48 << 20;
-/** How long a larger body may take to come, in milliseconds. */
+/** How long a body may take to come, in milliseconds. */
 const WITHIN_MS = 30_000;
 
 /** Bytes of larger bodies that are here and whose rest is on its way. */
@@ -25,7 +25,7 @@ let held = 0;
  * has said too much. Memory held is bounded by `maxBytes` and one chunk, and over all requests of an isolate by 48 MiB:
  * nobody has shown who they are yet, and may announce much and send it slowly.
  *
- * @param withinMs How long a body of more than 64 KiB, or without a length, may take. @default {30_000}
+ * @param withinMs How long the body may take to come. @default {30_000}
  * @throws {Problem} `payload_too_large`; `body_incomplete` when the caller went away or was too slow; `overloaded` when
  *   too much is being read, so that the provider sends it again.
  */
@@ -37,7 +37,7 @@ export async function readBody(request: Request, maxBytes: number, withinMs = WI
     // Its stream is not looked at where there is no need: the runtime would have to make one.
     const isSmall = declared !== null && Number(declared) <= SMALL;
     if (!isSmall && request.body !== null) return await readStream(request.body, maxBytes, withinMs);
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = new Uint8Array(await inTime(request.arrayBuffer(), withinMs));
     if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes);
     return bytes;
   } catch (error) {
@@ -100,7 +100,7 @@ async function readStream(
       if (held > MAX_HELD) throw new Problem("overloaded");
     }
     if (isLate) {
-      throw new Problem("body_incomplete", { detail: `It did not come within ${withinMs / 1000} s.` });
+      throw late(withinMs);
     }
   } catch (error) {
     reader.cancel().catch(() => {});
@@ -116,6 +116,18 @@ async function readStream(
     offset += chunk.byteLength;
   }
   return bytes;
+}
+
+/** What `reading` resolves with, unless that takes too long. */
+function inTime<T>(reading: Promise<T>, withinMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late(withinMs)), withinMs);
+    reading.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+function late(withinMs: number): Problem {
+  return new Problem("body_incomplete", { detail: `It did not come within ${withinMs / 1000} s.` });
 }
 
 function tooLarge(maxBytes: number): Problem {

@@ -27,6 +27,7 @@ export interface ProblemKind {
  */
 export const PROBLEMS = {
   invalid_json: { status: 400, title: "The body is not valid JSON." },
+  invalid_host: { status: 400, title: "The Host header names no host." },
   body_incomplete: { status: 400, title: "The body ended early." },
   signature_missing: {
     status: 401,

@@ -6,7 +6,7 @@
 import type { Rpc } from "../db/client.ts";
 import { count as countShared, type Counters } from "../db/counters.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import type { InboundUpdate } from "../channels/channel.ts";
+import type { Channel, InboundUpdate } from "../channels/channel.ts";
 
 /** What one webhook told. */
 export interface Delivery {
@@ -46,8 +46,12 @@ export interface IngestOptions {
  */
 const WORTH_BESIDE = 24;
 
-/** An {@linkcode Ingest} that calls `ingest_updates` through `rpc`. */
-export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
+/** An {@linkcode Ingest} for the webhooks of a channel, that calls `ingest_updates` through `rpc`. */
+export function createIngest(
+  rpc: Rpc,
+  { fields }: Pick<Channel, "fields">,
+  options: IngestOptions = {},
+): Ingest {
   const {
     maxUpdates = 512,
     maxBytes = 4 << 20,
@@ -67,7 +71,7 @@ export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
     if (outcomes.length !== updates.length) {
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
-    tally(updates, outcomes, count);
+    tally(updates, outcomes, fields, count);
     let from = 0;
     return deliveries.map((delivery) => outcomes.slice(from, from += delivery.updates.length));
   }
@@ -88,12 +92,19 @@ export function createIngest(rpc: Rpc, options: IngestOptions = {}): Ingest {
  * Counts a group under `webhook_results` by field and result. Here and not in SQL, which has enough to do; and by runs
  * of equal ones, for nearly all groups are one.
  */
-function tally(updates: readonly InboundUpdate[], outcomes: string, count: Counters["count"]): void {
+function tally(
+  updates: readonly InboundUpdate[],
+  outcomes: string,
+  fields: ReadonlySet<string>,
+  count: Counters["count"],
+): void {
   let from = 0;
   for (let i = 1; i <= updates.length; i++) {
     const { field } = updates[from];
     if (i < updates.length && updates[i].field === field && outcomes[i] === outcomes[from]) continue;
-    count("webhook_results", `${field} ${outcomes[from] === "s" ? "stored" : "duplicate"}`, i - from);
+    // What is not documented may have any number of names, and each label stays for good.
+    const label = fields.has(field) ? field : "other";
+    count("webhook_results", `${label} ${outcomes[from] === "s" ? "stored" : "duplicate"}`, i - from);
     from = i;
   }
 }

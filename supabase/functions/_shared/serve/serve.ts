@@ -10,6 +10,7 @@ import { requireSchema } from "../db/client.ts";
 import { count } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
+import { requireHost } from "../http/host.ts";
 import { Problem, problemResponse } from "../http/problem.ts";
 import { state, STATE_HEADER } from "./state.ts";
 import { readTraceparent } from "../http/traceparent.ts";
@@ -52,6 +53,7 @@ export interface Served {
 /**
  * Wraps one handler, or one a method, into what the platform serves.
  *
+ * - A Host header that names no host is refused (400): no address is read with it.
  * - A thrown `Problem` becomes its answer; anything else becomes `internal_error`, its stack in the log.
  * - Each refusal is counted under `<function>_refused` and the problem's code.
  * - Each answer is measured under `request`, by function and status, from the call to the answer's headers. The status of
@@ -77,6 +79,7 @@ export function serve(
     const began = performance.now();
     const context = new RequestContext(fn, request.headers);
     try {
+      requireHost(request.headers);
       const isAsked = request.headers.has(STATE_HEADER);
       if (!judgesSchema && !isAsked) requireSchema();
       const answer = isAsked ? state(fn, request.headers) : pick(request.method)(request, context);

@@ -72,6 +72,19 @@ Deno.test("serve: a Problem becomes its answer", async () => {
   assertEquals(printed, "");
 });
 
+Deno.test("serve: a Host that is none is refused before anything reads an address", async () => {
+  let isAsked = false;
+  const handler = () => {
+    isAsked = true;
+    return new Response();
+  };
+  for (const host of ["a b", "a%", "x?y", "a/../b"]) {
+    const { response } = await ask(handler, { headers: { host } });
+    assertEquals([response.status, (await response.json()).code], [400, "invalid_host"], host);
+  }
+  assertEquals(isAsked, false);
+});
+
 Deno.test("serve: anything else thrown becomes internal_error; its stack is logged, never answered", async () => {
   const faults: Handler[] = [
     () => {

@@ -7,7 +7,7 @@ import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
 import type { Channel, Parsed, Sent } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
-import { parse, unreadable } from "./inbound/updates.ts";
+import { FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { nextSendAttempt } from "./outbound/errors.ts";
 import { type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
@@ -58,6 +58,7 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel 
       optOut: "until_resumed",
       pace: { perSecond: 80, pairSeconds: 6 },
     },
+    fields: FIELDS,
     limits: { webhookBytes: WEBHOOK_BYTES, requestBytes: REQUEST_BYTES },
     ready,
     isSigned: ({ headers }) => headers.has(SIGNATURE_HEADER),

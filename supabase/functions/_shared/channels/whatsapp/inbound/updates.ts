@@ -13,6 +13,8 @@
  * 2. What stands beside the items that were understood is kept: with the item where there is only one
  *    (`raw._rest`, by level: value, change, entry, body), else as an update of kind `other` of its own.
  *
+ * A body of more than {@linkcode MAX_UPDATES} is none of Meta's: what lies beyond is kept whole, as one update.
+ *
  * Members of ours in `raw` begin with an underscore: `_rest`, and `_altered` (see json.ts).
  *
  * @module
@@ -24,6 +26,33 @@ import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, typ
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
 
 const OBJECT = "whatsapp_business_account";
+
+/** Updates of one body that are taken apart; Meta sends up to 1,000. */
+export const MAX_UPDATES = 5000;
+
+/** The fields that Meta documents, and ours for what has none. */
+export const FIELDS: ReadonlySet<string> = new Set([
+  ...[
+    "account_alerts",
+    "account_review_update",
+    "account_settings_update",
+    "account_update",
+    "automatic_events",
+  ],
+  ...["business_capability_update", "business_status_update", "calls", "flows", "group_lifecycle_update"],
+  ...["group_participants_update", "group_settings_update", "group_status_update", "history", "invalid_json"],
+  ...["message_echoes", "message_template_components_update", "message_template_quality_update"],
+  ...["message_template_status_update", "messages", "messaging_handovers", "partner_solutions"],
+  ...["payment_configuration_update", "phone_number_name_update", "phone_number_quality_update", "security"],
+  ...["smb_app_state_sync", "smb_message_echoes", "standby", "template_category_update"],
+  ...[
+    "template_correct_category_detection",
+    "tracking_events",
+    UNKNOWN_FIELD,
+    "user_id_update",
+    "user_preferences",
+  ],
+]);
 
 /** The lists of updates that each field may hold. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
@@ -59,7 +88,7 @@ export function parse(body: unknown): Update[] {
     updates.push(other(nowhere, body));
     return updates;
   }
-  for (const entry of entries) parseEntry(updates, entry, nowhere);
+  each(entries, updates, nowhere, (entry) => parseEntry(updates, entry, nowhere));
   keepRest(updates, 0, "body", restOf(body as JsonObject, BODY_MEMBERS), nowhere);
   return updates;
 }
@@ -78,7 +107,7 @@ function parseEntry(updates: Update[], entry: unknown, nowhere: Place): void {
   }
   const from = updates.length;
   const place = { ...nowhere, entryId: text(entry.id) ?? "" };
-  for (const change of changes) parseChange(updates, change, entry.time, place);
+  each(changes, updates, place, (change) => parseChange(updates, change, entry.time, place));
   keepRest(updates, from, "entry", restOf(entry, ENTRY_MEMBERS), place);
 }
 
@@ -120,7 +149,12 @@ function parseLists(
 ): void {
   const from = updates.length;
   for (const name in lists) {
-    for (const item of list(value[name]) ?? []) updates.push(itemUpdate(lists[name], item, place));
+    each(
+      list(value[name]) ?? [],
+      updates,
+      place,
+      (item) => updates.push(itemUpdate(lists[name], item, place)),
+    );
   }
   if (updates.length === from) return;
   const only = updates.length === from + 1 ? updates[from] : undefined;
@@ -134,6 +168,22 @@ function parseLists(
     only.error = list(clean(rest.errors, place));
   }
   keepRest(updates, from, "value", rest, place);
+}
+
+/** Takes the items of a list one by one, and what would be too many as one update. */
+function each(
+  items: readonly unknown[],
+  updates: Update[],
+  place: Place,
+  take: (item: unknown) => void,
+): void {
+  for (let i = 0; i < items.length; i++) {
+    if (updates.length >= MAX_UPDATES) {
+      updates.push(other(place, items.slice(i)));
+      return;
+    }
+    take(items[i]);
+  }
 }
 
 /** The members of `source` that are not among `known`, if any holds something. */

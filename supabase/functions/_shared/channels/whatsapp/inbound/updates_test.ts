@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { decode, isStorable, MAX_DEPTH } from "../../../json/json.ts";
-import { parse, unreadable, type Update } from "./updates.ts";
+import { MAX_UPDATES, parse, unreadable, type Update } from "./updates.ts";
 import { assertLinear } from "../../../../../../tests/support/growth.ts";
 import { holds } from "../../../../../../tests/support/property.ts";
 
@@ -180,6 +180,23 @@ Deno.test({
       }
     }
   },
+});
+
+Deno.test("parse(): what no body of Meta's would hold is few updates, and is kept", () => {
+  const many = Array.from({ length: 100_000 }, () => 0);
+  const change = (items: unknown) => ({ field: "messages", value: { messages: items } });
+  const entry = (changes: unknown) => ({ id: "1", changes });
+  const bodies: [unknown, number][] = [
+    [{ entry: many }, 1],
+    [{ entry: [entry(many)] }, 1],
+    [{ entry: [entry([change(many), change([1, 2])]), entry([change([3])])] }, 3],
+  ];
+  for (const [body, rests] of bodies) {
+    const updates = parse(body);
+    assertEquals(updates.length, MAX_UPDATES + rests);
+    const zeros = JSON.stringify(updates.map(({ raw }) => raw)).match(/0/g)!.length;
+    assertEquals(zeros, many.length, "all are there");
+  }
 });
 
 Deno.test("parse() takes 1,000 updates of 3 MB apart in linear time, for a request has 2 s of CPU", async () => {

@@ -1,0 +1,24 @@
+/**
+ * Ids of the team's own users that strangers show: in links (`?u=`) and in the contexts of flags. Anybody can write one;
+ * whether one of the team's services vouches for it, its signature says.
+ *
+ * @module
+ */
+import { hmacSha256 } from "../crypto/hmac.ts";
+import { same } from "../crypto/same.ts";
+
+/** Digits of a signature: 128 bits. */
+const DIGITS = 32;
+
+/**
+ * Whether one of the team's services vouched for an id: the first 32 hex digits of the id's
+ * HMAC-SHA-256 (RFC 2104) by one of `AUDIENCE_SECRET`, as `sig`.
+ */
+export function isSignedAudience(secrets: readonly string[], id: string, signature: string): boolean {
+  const bytes = new TextEncoder().encode(id);
+  let found = false;
+  for (const secret of secrets) {
+    if (same(hmacSha256(secret, bytes).slice(0, DIGITS), signature)) found = true;
+  }
+  return found;
+}

@@ -1,0 +1,26 @@
+/**
+ * The Host header, looked at before anything reads an address.
+ *
+ * @module
+ */
+import { Problem } from "./problem.ts";
+
+/** A name or address with an optional port (RFC 9112, section 3.2): nothing that would begin a path or a query. */
+const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~%-]{1,253})(?::\d{0,5})?$/;
+
+/** Hosts that were found good; there are few. */
+const known = new Set<string>();
+const MAX_KNOWN = 100;
+
+/**
+ * Refuses a request whose Host header is none: its address could not be parsed, or would be another one than was asked.
+ *
+ * @throws {Problem} `invalid_host`, which RFC 9112 (3.2) asks for.
+ */
+export function requireHost(headers: { get(name: string): string | null }): void {
+  const host = headers.get("host");
+  if (host === null || known.has(host)) return;
+  if (!HOST.test(host) || !URL.canParse(`http://${host}/`)) throw new Problem("invalid_host");
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.add(host);
+}
