@@ -31,11 +31,20 @@ export const KEYS = {
 /** The business number, by its id at Meta and as people see it. */
 export const NUMBER = { id: "301245600017789", display: "12025550100" } as const;
 
-type Function = "wa-webhook" | "wa-router" | "wa-send" | "flags" | "health" | "metrics" | "diagnostics";
+type Function =
+  | "wa-webhook"
+  | "wa-router"
+  | "wa-send"
+  | "deeplinks"
+  | "flags"
+  | "health"
+  | "metrics"
+  | "diagnostics";
 const NAMES: readonly Function[] = [
   "wa-webhook",
   "wa-router",
   "wa-send",
+  "deeplinks",
   "flags",
   "health",
   "metrics",
@@ -61,6 +70,8 @@ export interface Edge {
     name: Function | `${Function}/${string}`,
     init?: { method?: string; headers?: HeadersInit; body?: unknown },
   ): Promise<Answer>;
+  /** Hands a request to its function as it is; undefined where there is none. */
+  fetch(request: Request): Promise<Response> | undefined;
   /** `POST wa-send` with a secret key. */
   send(message: unknown, headers?: HeadersInit): Promise<Answer>;
   /** `POST wa-webhook` with a body, signed by Meta's secret. */
@@ -210,6 +221,10 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
     meta,
     call,
     reread,
+    fetch: (request) => {
+      const name = request.url.slice(request.url.indexOf("/", 8)).split(/[/?]/)[3];
+      return Object.hasOwn(functions, name) ? functions[name as Function].fetch(request) : undefined;
+    },
     send: (body, headers = { apikey: KEYS.secretKey }) => call("wa-send", { headers, body }),
     hook: (body) => {
       const text = JSON.stringify(body);

@@ -48,6 +48,15 @@ export const operations: { path: string; method: string; operation: Operation }[
   METHODS.filter((method) => method in item).map((method) => ({ path, method, operation: item[method] }))
 );
 
+/** What the document gives as examples of bodies. */
+export const samples: unknown[] = operations.flatMap(({ path, method, operation: { requestBody } }) => {
+  if (requestBody === undefined) return [];
+  const [{ content }] = resolve(requestBody, ["paths", path, method, "requestBody"]);
+  return Object.values(content).flatMap(({ examples = {} }) =>
+    Object.values(examples).map(({ value }) => value)
+  );
+});
+
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false });
 ajv.addFormat("uuid", /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 ajv.addFormat("date", /^\d{4}-\d\d-\d\d$/);
