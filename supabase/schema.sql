@@ -1006,8 +1006,14 @@ create table public.outbound_messages (
   request_hash text,
   -- queued, leased (under way), sent (the provider took it) or failed (given up).
   state text default 'queued'::text not null,
-  -- Attempts begun.
+  -- Attempts begun, without those that were put off.
   attempt integer default 0 not null,
+  -- How often it was put off for what is no fault of its own: a pace, a fault of the account.
+  deferred integer default 0 not null,
+  -- When it was first tried; null before.
+  tried_at timestamp with time zone,
+  -- Whether it has stepped aside: the next ones of its conversation no longer wait for it.
+  aside boolean default false not null,
   -- When it is due, if it is the first of its lane.
   next_attempt_at timestamp with time zone default now() not null,
   -- What the provider answered last, if it refused.
@@ -1025,6 +1031,8 @@ create table public.outbound_messages (
   constraint outbound_messages_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint outbound_messages_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'leased'::text, 'sent'::text, 'failed'::text])))
 ) with (fillfactor=80);
+-- What has stepped aside in a lane.
+create INDEX outbound_messages_aside_idx ON public.outbound_messages USING btree (conversation_id, next_attempt_at) WHERE (aside AND (state = ANY (ARRAY['queued'::text, 'leased'::text])));
 -- What was sent in a conversation; serves the foreign key and merges.
 create INDEX outbound_messages_conversation_idx ON public.outbound_messages USING btree (conversation_id);
 -- What could not be sent, latest first.
@@ -1478,6 +1486,15 @@ create table public.senders (
   pair_burst integer default 45 not null,
   -- GCRA state of max_per_second: the theoretical arrival time of the next message.
   send_tat timestamp with time zone,
+  -- Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from
+  -- going; null while nothing does.
+  held_since timestamp with time zone,
+  -- The provider's code of that fault.
+  held_code text,
+  -- When the next one message tries whether it was repaired.
+  held_until timestamp with time zone,
+  -- How often that was tried.
+  held_probes integer default 0 not null,
   -- The organisation that it belongs to; null where there is only one.
   org uuid,
   -- When it was first seen or added.
@@ -2179,9 +2196,9 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
--- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel,
--- number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several
--- each has half of those that the others leave.
+-- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred,
+-- channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place;
+-- of several each has half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -4174,7 +4191,8 @@ end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
 -- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms,
--- throttled (number)}]. A result whose lease is not the lane's current one is fenced off.
+-- put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until
+-- a single message gets through. A result whose lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -5227,7 +5245,7 @@ declare
 begin
   for v_number in
     select n.* from public.senders n
-    where n.channel = any (p_channels) and n.state = 'active' and exists (
+    where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
     order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
     for update of n skip locked
@@ -5243,6 +5261,10 @@ begin
     -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
+    end if;
+    -- Of one that is held a single message tries whether that was repaired.
+    if v_number.held_since is not null then
+      v_limit := least(v_limit, 1);
     end if;
     continue when v_limit <= 0;
     with due as (
@@ -5263,9 +5285,18 @@ begin
       select asked.conversation_id, asked.contact_id, head.id
       from asked
       left join lateral (
-        select o.id from public.outbound_messages o
-        where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased')
-        order by o.id limit 1
+        select first.id
+        from (
+          (select o.id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+          order by o.id limit 1)
+          union all
+          (select o.id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
+          order by o.next_attempt_at limit 1)
+        ) first
+        where first.next_attempt_at <= p_now
+        order by first.id limit 1
       ) head on true
       where asked.allowed
     ), leased as (
@@ -5276,12 +5307,12 @@ begin
       returning heads.id, heads.contact_id, l.lease
     ), begun as (
       update public.outbound_messages o
-      set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
+      set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
-      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'channel', b.channel, 'number_id', b.number_id,
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
         'traceparent', m.traceparent) order by b.id)
     into v_empty, v_claimed
@@ -5295,12 +5326,14 @@ begin
       v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
-        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
+        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision),
+        held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
+        held_probes = held_probes + (held_since is not null)::integer
       where channel = v_number.channel and id = v_number.id;
     end if;
   end loop;
   return jsonb_build_object('messages', v_all, 'next_due_ms', (
-    select ceil(extract(epoch from min(greatest(l.due_at,
+    select ceil(extract(epoch from min(greatest(l.due_at, n.held_until,
       n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
     from public.senders n
     cross join lateral (
@@ -6768,7 +6801,7 @@ CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
-    private.graph_health(p_now), private.functions_health(p_now), private.config_health())
+    private.graph_health(p_now), private.senders_health(p_now), private.functions_health(p_now), private.config_health())
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
@@ -7553,7 +7586,7 @@ AS $function$
       cross join lateral (
         select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
         order by l.due_at limit 1) first
-      where n.state = 'active' and n.channel in (select known.channel from known where known.sent)),
+      where n.state = 'active' and n.held_since is null and n.channel in (select known.channel from known where known.sent)),
     p_now)))::integer
 $function$;
 grant execute on function private.overdue_seconds(p_now timestamp with time zone) to service_role;
@@ -8100,8 +8133,8 @@ begin
 end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
 
--- Ends a lane's lease and makes it due with its first open message, not before the pair's pace allows. The caller
--- holds the lane's lock from an earlier statement (see release_lane).
+-- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
+-- pair's pace allows. The caller holds the lane's lock from an earlier statement (see release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -8110,9 +8143,17 @@ AS $function$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) from public.outbound_messages o
-    where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
-    order by o.id limit 1)
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    from (
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
+      order by o.id limit 1)
+      union all
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and o.aside
+      order by o.next_attempt_at limit 1)
+    ) first
+    having count(*) > 0)
   where l.conversation_id = p_conversation_id;
 end $function$;
 grant execute on function private.release_outbound_lane(p_conversation_id uuid) to service_role;
@@ -8667,6 +8708,26 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
+-- Whom we write as: degraded where a fault of the account holds one of them, down where all are held.
+CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'senders',
+    'status', case when s.held is null then 'healthy' when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
+    'because', case when s.held is null then 'sending' else 'held' end,
+    'figures', case when s.held is null then jsonb_build_object('senders', s.n) else jsonb_build_object('held', s.held) end)
+  from (
+    select count(*) as n, jsonb_agg(jsonb_build_object('channel', n.channel, 'id', n.id, 'code', n.held_code,
+      'seconds', round(extract(epoch from p_now - n.held_since))::integer) order by n.channel, n.id)
+      filter (where n.held_since is not null) as held
+    from public.senders n
+  ) s
+$function$;
+grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
+
 -- What became of a setting, from rows of settings_history: change (removed, set, value, percentage, schedule,
 -- metadata) and figures {from, to, start_taken_away}.
 CREATE OR REPLACE FUNCTION private.setting_change(p_before jsonb, p_after jsonb, OUT change text, OUT figures jsonb)
@@ -8809,7 +8870,7 @@ begin
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
     from jsonb_to_recordset(p_results) as r (
-      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, throttled text)
+      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
     join public.outbound_messages o on o.id = r.id
     join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
     order by o.conversation_id
@@ -8824,10 +8885,21 @@ begin
     where id = v_result.message_id and v_result.outcome <> 'retry';
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
+      attempt = attempt - (v_result.put_off is not null)::integer,
+      deferred = deferred + (v_result.put_off is not null)::integer,
+      -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+      aside = case when v_result.put_off is null
+        then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+        else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
       error = v_result.error, updated_at = p_now,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
-    if v_result.throttled = 'number' then
+    if v_result.put_off = 'held' and v_result.scope = 'number' then
+      update public.senders
+      set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
+        held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))
+      where channel = v_result.channel and id = v_result.number_id;
+    elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
       where channel = v_result.channel and id = v_result.number_id;
@@ -8835,6 +8907,13 @@ begin
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
+  -- An answer about the message itself says that the account is well again.
+  update public.senders s
+  set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.held_since is not null and exists (
+    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+    join public.outbound_messages o on o.id = r.id
+    where r.outcome in ('sent', 'failed') and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
@@ -9070,7 +9149,7 @@ $function$;
 grant execute on function private.waiting(p_now timestamp with time zone) to service_role;
 
 -- What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue:
--- router | destination | number, name, n, oldest_seconds, because, at, per_second, flag}].
+-- router | destination | number, name, n, oldest_seconds, because, at, per_second, flag, code}].
 CREATE OR REPLACE FUNCTION private.waiting_because(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -9083,11 +9162,11 @@ AS $function$
   )
   select coalesce(jsonb_agg(jsonb_build_object('queue', w.queue, 'name', w.name, 'n', w.n, 'oldest_seconds', w.age,
     'because', w.because, 'at', to_char(w.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'per_second', w.per_second::text, 'flag', w.flag) order by w.age desc nulls last), '[]')
+    'per_second', w.per_second::text, 'flag', w.flag, 'code', w.code) order by w.age desc nulls last), '[]')
   from (
     select 'router' as queue, null as name, sum(u.n) as n, max(u.age) as age,
       case when u.off then 'flag_off' else 'not_reached' end as because,
-      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag
+      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag, null as code
     from (
       select c.channel, private.router_flag(c.channel) as flag, count(*) as n,
         round(extract(epoch from p_now - min(c.unrouted_since))) as age,
@@ -9100,7 +9179,7 @@ AS $function$
     union all
     select 'destination', d.name, q.n, q.age, why.because,
       case why.because when 'circuit_open' then d.circuit_open_until when 'retry' then lane.due_at end,
-      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end
+      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end, null
     from public.destinations d
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
@@ -9121,8 +9200,10 @@ AS $function$
       else 'due' end as because) why
     where q.n > 0
     union all
-    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null,
-      case when why.because = 'flag_off' then private.send_flag(n.channel) end
+    select 'number', n.id, q.n, q.age, why.because,
+      case why.because when 'paced' then lane.due_at when 'held' then n.held_until end, null,
+      case when why.because = 'flag_off' then private.send_flag(n.channel) end,
+      case when why.because = 'held' then n.held_code end
     from public.senders n
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
@@ -9133,6 +9214,7 @@ AS $function$
     cross join lateral (select case
       when not private.on_for_anybody(private.send_flag(n.channel)) then 'flag_off'
       when n.state = 'paused' then 'paused'
+      when n.held_since is not null then 'held'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'
       else 'due' end as because) why

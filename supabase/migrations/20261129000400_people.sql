@@ -17,6 +17,10 @@ create table public.senders (
   pair_seconds numeric not null default 6 check (pair_seconds >= 0),
   pair_burst integer not null default 45 check (pair_burst >= 1),
   send_tat timestamptz,
+  held_since timestamptz,
+  held_code text,
+  held_until timestamptz,
+  held_probes integer not null default 0,
   org uuid,
   created_at timestamptz not null default now(),
   constraint senders_pkey primary key (channel, id)
@@ -34,6 +38,10 @@ comment on column public.senders.max_per_second is 'Messages a second it may sen
 comment on column public.senders.pair_seconds is 'Seconds between two messages to the same person that the provider sustains (Meta: error 131056 beyond it); 0 where it has no such limit.';
 comment on column public.senders.pair_burst is 'Messages to the same person that may go at once before pair_seconds applies.';
 comment on column public.senders.send_tat is 'GCRA state of max_per_second: the theoretical arrival time of the next message.';
+comment on column public.senders.held_since is 'Since when a fault of the account (its token, its payment, a restriction) keeps everything of this sender from going; null while nothing does.';
+comment on column public.senders.held_code is 'The provider''s code of that fault.';
+comment on column public.senders.held_until is 'When the next one message tries whether it was repaired.';
+comment on column public.senders.held_probes is 'How often that was tried.';
 comment on column public.senders.org is 'The organisation that it belongs to; null where there is only one.';
 comment on column public.senders.created_at is 'When it was first seen or added.';
 alter table public.senders enable row level security;

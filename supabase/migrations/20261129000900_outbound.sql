@@ -18,6 +18,9 @@ create table public.outbound_messages (
   request_hash text,
   state text not null default 'queued' check (state in ('queued', 'leased', 'sent', 'failed')),
   attempt integer not null default 0,
+  deferred integer not null default 0,
+  tried_at timestamptz,
+  aside boolean not null default false,
   next_attempt_at timestamptz not null default now(),
   error jsonb,
   used_fallback boolean not null default false,
@@ -37,7 +40,10 @@ comment on column public.outbound_messages.recipient is 'The id that it is addre
 comment on column public.outbound_messages.idempotency_key is 'The caller''s key, or reply:<delivery>:<n>.';
 comment on column public.outbound_messages.request_hash is 'Hash of the request, to tell a repetition from another request under the same key.';
 comment on column public.outbound_messages.state is 'queued, leased (under way), sent (the provider took it) or failed (given up).';
-comment on column public.outbound_messages.attempt is 'Attempts begun.';
+comment on column public.outbound_messages.attempt is 'Attempts begun, without those that were put off.';
+comment on column public.outbound_messages.deferred is 'How often it was put off for what is no fault of its own: a pace, a fault of the account.';
+comment on column public.outbound_messages.tried_at is 'When it was first tried; null before.';
+comment on column public.outbound_messages.aside is 'Whether it has stepped aside: the next ones of its conversation no longer wait for it.';
 comment on column public.outbound_messages.next_attempt_at is 'When it is due, if it is the first of its lane.';
 comment on column public.outbound_messages.error is 'What the provider answered last, if it refused.';
 comment on column public.outbound_messages.used_fallback is 'Whether the template went instead, because the window was closed.';
@@ -46,6 +52,9 @@ comment on column public.outbound_messages.updated_at is 'When its state last ch
 create index outbound_messages_open_idx on public.outbound_messages (conversation_id, id)
   where state in ('queued', 'leased');
 comment on index public.outbound_messages_open_idx is 'The first open message of a lane.';
+create index outbound_messages_aside_idx on public.outbound_messages (conversation_id, next_attempt_at)
+  where aside and state in ('queued', 'leased');
+comment on index public.outbound_messages_aside_idx is 'What has stepped aside in a lane.';
 create index outbound_messages_conversation_idx on public.outbound_messages (conversation_id);
 comment on index public.outbound_messages_conversation_idx is 'What was sent in a conversation; serves the foreign key and merges.';
 create index outbound_messages_message_idx on public.outbound_messages (message_id);
@@ -96,12 +105,20 @@ language plpgsql set search_path = '' as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(o.next_attempt_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) from public.outbound_messages o
-    where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased')
-    order by o.id limit 1)
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    from (
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
+      order by o.id limit 1)
+      union all
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and o.aside
+      order by o.next_attempt_at limit 1)
+    ) first
+    having count(*) > 0)
   where l.conversation_id = p_conversation_id;
 end $$;
-comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
 
 -- Into the queue: window, opt-out and idempotency -------------------------------------------------
 
@@ -314,7 +331,7 @@ declare
 begin
   for v_number in
     select n.* from public.senders n
-    where n.channel = any (p_channels) and n.state = 'active' and exists (
+    where n.channel = any (p_channels) and n.state = 'active' and (n.held_until is null or n.held_until <= p_now) and exists (
       select from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now)
     order by n.send_tat nulls first -- who has sent last comes last, so that nobody is always first when places are few
     for update of n skip locked
@@ -330,6 +347,10 @@ begin
     -- Beside others a channel has half of the places that they leave: however many hang, the next one still finds some.
     if v_shared then
       v_limit := least(v_limit, (v_left + v_under_way + 1) / 2 - v_under_way);
+    end if;
+    -- Of one that is held a single message tries whether that was repaired.
+    if v_number.held_since is not null then
+      v_limit := least(v_limit, 1);
     end if;
     continue when v_limit <= 0;
     with due as (
@@ -350,9 +371,18 @@ begin
       select asked.conversation_id, asked.contact_id, head.id
       from asked
       left join lateral (
-        select o.id from public.outbound_messages o
-        where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased')
-        order by o.id limit 1
+        select first.id
+        from (
+          (select o.id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+          order by o.id limit 1)
+          union all
+          (select o.id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
+          order by o.next_attempt_at limit 1)
+        ) first
+        where first.next_attempt_at <= p_now
+        order by first.id limit 1
       ) head on true
       where asked.allowed
     ), leased as (
@@ -363,12 +393,12 @@ begin
       returning heads.id, heads.contact_id, l.lease
     ), begun as (
       update public.outbound_messages o
-      set state = 'leased', attempt = o.attempt + 1, updated_at = p_now
+      set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
-      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'channel', b.channel, 'number_id', b.number_id,
+      jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
         'traceparent', m.traceparent) order by b.id)
     into v_empty, v_claimed
@@ -382,12 +412,14 @@ begin
       v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
-        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision)
+        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision),
+        held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
+        held_probes = held_probes + (held_since is not null)::integer
       where channel = v_number.channel and id = v_number.id;
     end if;
   end loop;
   return jsonb_build_object('messages', v_all, 'next_due_ms', (
-    select ceil(extract(epoch from min(greatest(l.due_at,
+    select ceil(extract(epoch from min(greatest(l.due_at, n.held_until,
       n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision))) - p_now) * 1000)::bigint
     from public.senders n
     cross join lateral (
@@ -406,7 +438,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -420,7 +452,7 @@ begin
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
     from jsonb_to_recordset(p_results) as r (
-      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, throttled text)
+      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
     join public.outbound_messages o on o.id = r.id
     join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
     order by o.conversation_id
@@ -435,10 +467,21 @@ begin
     where id = v_result.message_id and v_result.outcome <> 'retry';
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
+      attempt = attempt - (v_result.put_off is not null)::integer,
+      deferred = deferred + (v_result.put_off is not null)::integer,
+      -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+      aside = case when v_result.put_off is null
+        then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+        else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
       error = v_result.error, updated_at = p_now,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
-    if v_result.throttled = 'number' then
+    if v_result.put_off = 'held' and v_result.scope = 'number' then
+      update public.senders
+      set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
+        held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))
+      where channel = v_result.channel and id = v_result.number_id;
+    elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
       where channel = v_result.channel and id = v_result.number_id;
@@ -446,6 +489,13 @@ begin
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
+  -- An answer about the message itself says that the account is well again.
+  update public.senders s
+  set held_since = null, held_code = null, held_until = null, held_probes = 0
+  where s.held_since is not null and exists (
+    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+    join public.outbound_messages o on o.id = r.id
+    where r.outcome in ('sent', 'failed') and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';
@@ -454,7 +504,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms, throttled (number)}]. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

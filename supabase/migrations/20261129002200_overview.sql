@@ -63,7 +63,7 @@ language sql stable set search_path = '' as $$
       cross join lateral (
         select l.due_at from private.outbound_lanes l where l.channel = n.channel and l.number_id = n.id and l.due_at is not null
         order by l.due_at limit 1) first
-      where n.state = 'active' and n.channel in (select known.channel from known where known.sent)),
+      where n.state = 'active' and n.held_since is null and n.channel in (select known.channel from known where known.sent)),
     p_now)))::integer
 $$;
 comment on function private.overdue_seconds(timestamptz) is
@@ -122,6 +122,22 @@ $$;
 comment on function private.graph_health(timestamptz) is
   'Meta''s Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least three did and none succeeded.';
 
+create function private.senders_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'senders',
+    'status', case when s.held is null then 'healthy' when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
+    'because', case when s.held is null then 'sending' else 'held' end,
+    'figures', case when s.held is null then jsonb_build_object('senders', s.n) else jsonb_build_object('held', s.held) end)
+  from (
+    select count(*) as n, jsonb_agg(jsonb_build_object('channel', n.channel, 'id', n.id, 'code', n.held_code,
+      'seconds', round(extract(epoch from p_now - n.held_since))::integer) order by n.channel, n.id)
+      filter (where n.held_since is not null) as held
+    from public.senders n
+  ) s
+$$;
+comment on function private.senders_health(timestamptz) is
+  'Whom we write as: degraded where a fault of the account holds one of them, down where all are held.';
+
 -- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
 -- ("disabled" in place of a status) is the operator's will and counts as no request.
 create function private.functions_health(p_now timestamptz) returns jsonb
@@ -175,7 +191,7 @@ comment on function private.config_health() is
 create function private.health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
-    private.graph_health(p_now), private.functions_health(p_now), private.config_health())
+    private.graph_health(p_now), private.senders_health(p_now), private.functions_health(p_now), private.config_health())
 $$;
 comment on function private.health(timestamptz) is 'Every component as {component, status: healthy | degraded | down, because, figures}.';
 
@@ -384,6 +400,7 @@ grant execute on function
   private.queue_health(timestamptz),
   private.clock_health(timestamptz),
   private.graph_health(timestamptz),
+  private.senders_health(timestamptz),
   private.functions_health(timestamptz),
   private.config_health(),
   private.health(timestamptz),

@@ -13,11 +13,11 @@ language sql stable set search_path = '' as $$
   )
   select coalesce(jsonb_agg(jsonb_build_object('queue', w.queue, 'name', w.name, 'n', w.n, 'oldest_seconds', w.age,
     'because', w.because, 'at', to_char(w.at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-    'per_second', w.per_second::text, 'flag', w.flag) order by w.age desc nulls last), '[]')
+    'per_second', w.per_second::text, 'flag', w.flag, 'code', w.code) order by w.age desc nulls last), '[]')
   from (
     select 'router' as queue, null as name, sum(u.n) as n, max(u.age) as age,
       case when u.off then 'flag_off' else 'not_reached' end as because,
-      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag
+      null::timestamptz as at, null::numeric as per_second, case when u.off then u.flag end as flag, null as code
     from (
       select c.channel, private.router_flag(c.channel) as flag, count(*) as n,
         round(extract(epoch from p_now - min(c.unrouted_since))) as age,
@@ -30,7 +30,7 @@ language sql stable set search_path = '' as $$
     union all
     select 'destination', d.name, q.n, q.age, why.because,
       case why.because when 'circuit_open' then d.circuit_open_until when 'retry' then lane.due_at end,
-      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end
+      case when why.because = 'rate' then d.rate_per_second end, case when why.because = 'flag_off' then lane.flag end, null
     from public.destinations d
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(x.created_at))) as age
@@ -51,8 +51,10 @@ language sql stable set search_path = '' as $$
       else 'due' end as because) why
     where q.n > 0
     union all
-    select 'number', n.id, q.n, q.age, why.because, case when why.because = 'paced' then lane.due_at end, null,
-      case when why.because = 'flag_off' then private.send_flag(n.channel) end
+    select 'number', n.id, q.n, q.age, why.because,
+      case why.because when 'paced' then lane.due_at when 'held' then n.held_until end, null,
+      case when why.because = 'flag_off' then private.send_flag(n.channel) end,
+      case when why.because = 'held' then n.held_code end
     from public.senders n
     cross join lateral (
       select count(*) as n, round(extract(epoch from p_now - min(o.created_at))) as age
@@ -63,6 +65,7 @@ language sql stable set search_path = '' as $$
     cross join lateral (select case
       when not private.on_for_anybody(private.send_flag(n.channel)) then 'flag_off'
       when n.state = 'paused' then 'paused'
+      when n.held_since is not null then 'held'
       when n.send_tat > p_now + interval '1 second' then 'number_paced'
       when lane.due_at > p_now then 'paced'
       else 'due' end as because) why
@@ -70,7 +73,7 @@ language sql stable set search_path = '' as $$
   ) w
   where w.n > 0
 $$;
-comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second, flag}].';
+comment on function private.waiting_because(timestamptz) is 'What waits and why, the longest first, in codes that _shared/contract/words/waiting.ts puts into words: [{queue: router | destination | number, name, n, oldest_seconds, because, at, per_second, flag, code}].';
 
 create function private.recent_errors(p_from timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

@@ -167,6 +167,7 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
       ["queue", "healthy"],
       ["clock", "down"],
       ["graph", "healthy"],
+      ["senders", "healthy"],
       ["functions", "healthy"],
       ["config", "degraded"],
     ],

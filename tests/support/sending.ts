@@ -92,10 +92,10 @@ export interface Row {
   provider_id: string | null;
 }
 
-/** Reads a queued message. */
+/** Reads a queued message; its attempts with those that were put off. */
 export async function rowOf(sql: Sql, id: string): Promise<Row> {
   const [row] = await sql<Row[]>`
-    select o.state, o.attempt, o.error, m.status, m.provider_id
+    select o.state, o.attempt + o.deferred as attempt, o.error, m.status, m.provider_id
     from public.outbound_messages o left join public.messages m on m.id = o.message_id where o.id = ${id}`;
   return { ...row };
 }

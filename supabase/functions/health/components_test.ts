@@ -10,7 +10,9 @@ const SEEN: Seen = {
     breaks: null,
     revision: 7,
     queue: { unrouted: { n: 1, oldest_seconds: 2 } },
-    components: ["database", "queue", "clock", "graph", "functions", "config"].map((component) => ({
+    components: ["database", "queue", "clock", "graph", "senders", "functions", "config"].map((
+      component,
+    ) => ({
       component,
       status: "healthy",
       why: "fine",
@@ -88,6 +90,7 @@ Deno.test("judge(): every part is there, whatever is away, with its figures", ()
     "queue",
     "clock",
     "graph",
+    "senders",
     "functions",
     "config",
     "settings_cache",

@@ -14,6 +14,7 @@ drop function public.health();
 drop function private.health(timestamptz);
 drop function private.config_health();
 drop function private.functions_health(timestamptz);
+drop function private.senders_health(timestamptz);
 drop function private.graph_health(timestamptz);
 drop function private.clock_health(timestamptz);
 drop function private.queue_health(timestamptz);

@@ -9,6 +9,7 @@ const NAMES: Record<string, string> = {
   queue: "Queues",
   clock: "Clock",
   graph: "WhatsApp API",
+  senders: "Accounts",
   functions: "Functions",
   config: "Configuration",
 };

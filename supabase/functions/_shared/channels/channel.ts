@@ -119,13 +119,17 @@ export interface SendWorld {
 
 /**
  * - `throttle`: the message is fine, the pace is not. Nothing else of its `scope` should go meanwhile.
+ * - `held`: the message is fine, the account is not (its token, its payment, a restriction). Nothing else of its `scope`
+ *   can go until somebody has repaired that.
  * - `retry`: the provider's trouble, or an unknown outcome. The same request may succeed later.
  * - `final`: the same request will fail again.
+ *
+ * The first two are no fault of the message and use up none of its attempts.
  */
-export type FailureKind = "throttle" | "retry" | "final";
+export type FailureKind = "throttle" | "held" | "retry" | "final";
 
-/** Whose pace is too high: that of the sender (a number, a mailbox, a bot), or of the sender with this one person. */
-export type ThrottleScope = "number" | "pair";
+/** Whom it is about: the sender (a number, a mailbox, a bot), or the sender with this one person. */
+export type FailureScope = "number" | "pair";
 
 /** Why a message was not sent. Holds no token and no personal data of ours, so it may be stored and logged. */
 export interface SendFailure {
@@ -144,8 +148,8 @@ export interface SendFailure {
   readonly details?: string;
   /** Milliseconds that the answer asked to wait. */
   readonly retryAfterMs?: number;
-  /** For `throttle`. */
-  readonly scope?: ThrottleScope;
+  /** For `throttle` and `held`. */
+  readonly scope?: FailureScope;
 }
 
 /** The provider took the message. `providerId` is its id of it, absent where it gives none. */
@@ -276,12 +280,13 @@ export interface Channel {
   /**
    * When a message is sent again. Pure.
    *
-   * @param attempt Attempts made, from 1.
+   * @param attempt Attempts made, from 1; of a `throttle` or `held`, which are counted apart and never the last, how often
+   *   it was put off.
    * @param random In [0, 1). @default {Math.random()}
    */
   nextAttempt(
     attempt: number,
-    failure: Pick<SendFailure, "kind" | "retryAfterMs">,
+    failure: Pick<SendFailure, "kind" | "scope" | "retryAfterMs">,
     random?: number,
   ): NextAttempt;
 }

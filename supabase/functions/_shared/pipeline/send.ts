@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Outbound } from "../channels/channel.ts";
+import type { FailureScope, Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { insist } from "./insist.ts";
@@ -22,7 +22,10 @@ const SETTLE_MS = 35_000;
 export interface ClaimedMessage {
   id: string;
   lease: string;
+  /** Attempts made, with this one; without those that were put off. */
   attempt: number;
+  /** How often it was put off for what is no fault of its own. */
+  deferred: number;
   /** The channel that it goes through. */
   channel: string;
   /** The sender on its channel. */
@@ -39,7 +42,15 @@ export interface ClaimedMessage {
 /** What became of it, as `settle_outbound` takes it. */
 export type SendOutcome =
   | { outcome: "sent"; provider_id: string | null }
-  | { outcome: "retry"; error: unknown; retry_after_ms: number; throttled?: "number" }
+  | {
+    outcome: "retry";
+    error: unknown;
+    retry_after_ms: number;
+    /** Why it is no attempt of the message's. */
+    put_off?: "throttle" | "held";
+    /** Whom that is about. */
+    scope?: FailureScope;
+  }
   | { outcome: "failed"; error: unknown };
 
 /** What {@linkcode createSender} needs. */

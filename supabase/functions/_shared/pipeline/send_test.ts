@@ -46,7 +46,7 @@ function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
 Deno.test("createSender(): what goes out is settled under the lease of its claim", async () => {
   const results = [
     { outcome: "sent", provider_id: "wamid.1" },
-    { outcome: "retry", error: { code: 130429 }, retry_after_ms: 1000, throttled: "number" },
+    { outcome: "retry", error: { code: 130429 }, retry_after_ms: 1000, put_off: "throttle", scope: "number" },
     { outcome: "failed", error: { code: 131047 } },
   ] as const;
   const { round, done, calls, outcomes } = sender([[message(0), message(1), message(2)]], {

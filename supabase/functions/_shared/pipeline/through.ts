@@ -74,7 +74,8 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
   }
 
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
-    const { id, to, number_id: senderId, contact_id, message, attempt, traceparent: came } = claimed;
+    const { id, to, number_id: senderId, contact_id, message, attempt, deferred, traceparent: came } =
+      claimed;
     const channel = registry.get(claimed.channel);
     const began = performance.now();
     const traceparent = came == null ? undefined : traceparentFor(id, id, came);
@@ -85,13 +86,14 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
     if (result.ok) return { outcome: "sent", provider_id: result.providerId ?? null };
     deps.count("outbound_errors", String(result.code));
     const { ok: _, retryAfterMs: __, ...error } = result;
-    const next = channel.nextAttempt(attempt, result);
+    const isPutOff = result.kind === "throttle" || result.kind === "held";
+    const next = channel.nextAttempt(isPutOff ? deferred + 1 : attempt, result);
     if (next.outcome === "failed") return { outcome: "failed", error: { ...error, given_up: next.why } };
     return {
       outcome: "retry",
       error,
       retry_after_ms: next.afterMs,
-      ...(result.scope === "number" ? { throttled: "number" } : {}),
+      ...(isPutOff ? { put_off: result.kind, scope: result.scope } : {}),
     };
   }
 

@@ -52,6 +52,7 @@ const message = (more: Partial<ClaimedMessage> = {}): ClaimedMessage => ({
   id: "o1",
   lease: "l1",
   attempt: 3,
+  deferred: 7,
   channel: "whatsapp",
   number_id: "1",
   contact_id: "c1",
@@ -133,8 +134,19 @@ const failures: [Sent, unknown][] = [
     {
       outcome: "retry",
       error: { kind: "throttle", scope: "number", code: 130429, message: "slow" },
-      retry_after_ms: 3000,
-      throttled: "number",
+      retry_after_ms: 8000,
+      put_off: "throttle",
+      scope: "number",
+    },
+  ],
+  [
+    { ok: false, kind: "held", scope: "pair", code: 130497, message: "not there" },
+    {
+      outcome: "retry",
+      error: { kind: "held", scope: "pair", code: 130497, message: "not there" },
+      retry_after_ms: 8000,
+      put_off: "held",
+      scope: "pair",
     },
   ],
 ];

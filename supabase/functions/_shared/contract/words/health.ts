@@ -4,6 +4,8 @@
  * @module
  */
 
+import { errorInWords, errorMeaning } from "./provider_errors.ts";
+
 /** One part, as the SQL functions `health` and `overview` tell it. Further members are figures that are shown as they are. */
 export interface HealthPart {
   component: string;
@@ -27,6 +29,12 @@ interface Failing {
   name: string;
   failed: number;
   requests: number;
+}
+interface Held {
+  channel: string;
+  id: string;
+  code: string | null;
+  seconds: number;
 }
 interface Stopped {
   name: string;
@@ -68,6 +76,10 @@ const REASONS: Readonly<
         success_seconds === null ? "not known" : `${success_seconds} s ago`
       }`,
   },
+  senders: {
+    held: ({ held }) => (held as Held[]).map(heldInWords).join(" "),
+    sending: () => "no account is held",
+  },
   functions: {
     failing: ({ functions }) => `failed in 10 minutes: ${(functions as Failing[]).map(failing).join(", ")}`,
     answering: ({ requests }) => `0 of ${requests} requests failed in 10 minutes`,
@@ -77,6 +89,14 @@ const REASONS: Readonly<
     revision: ({ revision }) => `revision ${revision}`,
   },
 };
+
+function heldInWords({ channel, id, code, seconds }: Held): string {
+  const meaning = code === null ? undefined : errorMeaning(channel, code);
+  const why = code === null ? "" : `: the provider answers ${errorInWords(channel, code)}`;
+  return `Nothing has gone out from ${id} for ${seconds} s${why}.${
+    meaning === undefined ? "" : ` ${meaning.remedy}`
+  }`;
+}
 
 function failing({ name, failed, requests }: Failing): string {
   return `${name} ${failed} of ${requests} requests (${Math.round(1000 * failed / requests) / 10} %)`;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { errorInWords } from "./provider_errors.ts";
+
 /** One queue in which something waits, as the SQL function `diagnostics` tells it. */
 export interface WaitingQueue {
   /** router: conversations; destination: deliveries to the one called `name`; number: messages from the one of that id. */
@@ -21,14 +23,17 @@ export interface WaitingQueue {
     | "retry"
     | "rate"
     | "due"
+    | "held"
     | "number_paced"
     | "paced";
-  /** When it goes on, for circuit_open, retry and paced. */
+  /** When it goes on, for circuit_open, retry, held and paced. */
   at: string | null;
   /** As it is written in the database, for rate. */
   per_second: string | null;
   /** The one that is off, for flag_off. */
   flag: string | null;
+  /** The provider's, for held. */
+  code?: string | null;
 }
 
 /** The same in words. */
@@ -53,6 +58,10 @@ const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) =>
   retry: ({ at }) => `tried again at ${at}`,
   rate: ({ per_second }) => `at most ${per_second} a second`,
   due: () => "due, and not taken yet",
+  held: ({ code, at }) =>
+    `the provider holds the account back${
+      code == null ? "" : `: ${errorInWords("whatsapp", code)}`
+    }; one message tries again at ${at}`,
   number_paced: () => "the number's pace, or a pause that Meta asked for",
   paced: ({ at }) => `due at ${at}, by pace or retry`,
 };

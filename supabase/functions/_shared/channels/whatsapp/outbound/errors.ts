@@ -1,5 +1,5 @@
 /**
- * What a failed send means: wait and go on, try again, or give up.
+ * What a failed send means: wait and go on, wait for a repair, try again, or give up.
  *
  * Source: Meta, "Error codes" and "Throughput"
  * (developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes): Meta asks to
@@ -9,9 +9,9 @@
  * @module
  */
 
-import type { FailureKind, NextAttempt, SendFailure, ThrottleScope } from "../../channel.ts";
+import type { FailureKind, FailureScope, NextAttempt, SendFailure } from "../../channel.ts";
 
-const THROTTLED: ReadonlyMap<number, ThrottleScope> = new Map([
+const THROTTLED: ReadonlyMap<number, FailureScope> = new Map([
   [4, "number"], // the app made too many calls
   [17, "number"], // the user behind the token did
   [613, "number"], // calls of this kind are too many
@@ -20,6 +20,23 @@ const THROTTLED: ReadonlyMap<number, ThrottleScope> = new Map([
   [131048, "number"], // the number is restricted: too many messages blocked or flagged as spam
   [133016, "number"], // too many registrations
   [131056, "pair"], // number and person
+]);
+
+/** Faults of the account, which no message can help. */
+const HELD: ReadonlyMap<number, FailureScope> = new Map([
+  [0, "number"], // the app user cannot be authenticated: the token has expired or was taken back
+  [3, "number"], // the app lacks a capability
+  [10, "number"], // the app lacks a permission, or it was removed
+  [190, "number"], // the access token has expired
+  ...Array.from({ length: 100 }, (_, i): [number, FailureScope] => [200 + i, "number"]), // permissions again
+  [368, "number"], // the account is restricted for breaking a policy
+  [401, "number"],
+  [131005, "number"], // access denied
+  [131031, "number"], // the account is locked
+  [131042, "number"], // a problem with the payment method
+  [133010, "number"], // the number is not registered
+  // To people of this country only: each chat waits for itself.
+  [130497, "pair"],
 ]);
 
 const RETRIED: ReadonlySet<number> = new Set([
@@ -51,16 +68,25 @@ export interface GraphError {
 export function classify(
   error: GraphError | undefined,
   status: number,
-): { kind: FailureKind; scope?: ThrottleScope } {
-  const scope = error === undefined ? undefined : THROTTLED.get(error.code);
-  if (scope !== undefined) return { kind: "throttle", scope };
+): { kind: FailureKind; scope?: FailureScope } {
+  const throttled = error === undefined ? undefined : THROTTLED.get(error.code);
+  if (throttled !== undefined) return { kind: "throttle", scope: throttled };
+  const held = error === undefined ? undefined : HELD.get(error.code);
+  if (held !== undefined) return { kind: "held", scope: held };
   if (error !== undefined && (RETRIED.has(error.code) || error.isTransient === true)) {
     return { kind: "retry" };
   }
+  if (status === 401) return { kind: "held", scope: "number" };
   if (status === 429) return { kind: "throttle", scope: "number" };
   // 3xx and 2xx without Meta's shape: something stands in between.
   return { kind: status >= 500 || status === 408 || status < 400 ? "retry" : "final" };
 }
+
+/** How long a number is held before one message tries whether it was repaired; the database asks less often each time. */
+const HELD_MS = 30_000;
+/** Of a country's people each chat tries for itself. */
+const PAIR_HELD_MS = 60_000;
+const LONGEST_HELD_MS = 60 * 60 * 1000;
 
 /** Attempts at one message, over about half an hour. */
 export const MAX_SEND_ATTEMPTS = 8;
@@ -77,16 +103,26 @@ export const MAX_RETRY_AFTER_MS = 60 * 60 * 1000;
  * When a message is sent again: after 1 s, 4 s, 16 s, … (at most 15 min), each +-20 %, and never before the
  * answer's Retry-After allows.
  *
- * @param attempt Attempts made, from 1.
+ * What is no fault of the message's (`throttle`, `held`) never ends it.
+ *
+ * @param attempt Attempts made, from 1; of what is no fault of the message's how often it was put off.
  * @param random In [0, 1); injected so that the policy is pure.
  */
 export function nextSendAttempt(
   attempt: number,
-  failure: Pick<SendFailure, "kind" | "retryAfterMs">,
+  failure: Pick<SendFailure, "kind" | "scope" | "retryAfterMs">,
   random: number = Math.random(),
 ): NextAttempt {
   if (failure.kind === "final") return { outcome: "failed", why: "final" };
-  if (attempt >= MAX_SEND_ATTEMPTS) return { outcome: "failed", why: "attempts_exhausted" };
+  if (failure.kind === "held") {
+    const afterMs = failure.scope === "pair"
+      ? Math.min(PAIR_HELD_MS * FACTOR ** (attempt - 1), LONGEST_HELD_MS)
+      : HELD_MS;
+    return { outcome: "retry", afterMs };
+  }
+  if (failure.kind === "retry" && attempt >= MAX_SEND_ATTEMPTS) {
+    return { outcome: "failed", why: "attempts_exhausted" };
+  }
   const backoff = Math.min(BASE_MS * FACTOR ** (attempt - 1), LONGEST_MS) *
     (1 - JITTER + 2 * JITTER * random);
   const asked = Math.min(failure.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);

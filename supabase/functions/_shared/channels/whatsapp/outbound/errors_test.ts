@@ -8,24 +8,8 @@ Deno.test("classify() goes by Meta's code, whatever the HTTP status", () => {
   const codes: [FailureKind, number[]][] = [
     ["throttle", [4, 17, 613, 80007, 130429, 131048, 131056, 133016]],
     ["retry", [1, 2, 131000, 131016, 131053, 131057, 133004]],
-    ["final", [
-      0,
-      3,
-      10,
-      100,
-      190,
-      200,
-      299,
-      368,
-      131005,
-      131008,
-      131009,
-      131021,
-      131026,
-      131031,
-      131042,
-      131045,
-    ]],
+    ["held", [0, 3, 10, 190, 200, 299, 368, 401, 130497, 131005, 131031, 131042, 133010]],
+    ["final", [100, 131008, 131009, 131021, 131026, 131045]],
     ["final", [
       131047,
       131049,
@@ -64,7 +48,7 @@ Deno.test("classify() judges what is not known by its HTTP status", () => {
   for (const status of [200, 302, 408, 500, 502, 503, 504]) {
     assertEquals(classify(undefined, status).kind, "retry");
   }
-  for (const status of [400, 401, 403, 404, 413]) assertEquals(classify(undefined, status).kind, "final");
+  for (const status of [400, 403, 404, 413]) assertEquals(classify(undefined, status).kind, "final");
   assertEquals(classify({ code: 999999 }, 400).kind, "final");
   assertEquals(classify({ code: 999999 }, 500).kind, "retry");
   assertEquals(classify({ code: 999999, isTransient: true }, 400).kind, "retry");
@@ -76,12 +60,32 @@ Deno.test("nextSendAttempt() backs off from 1 s by 4x to 15 min, and gives up af
     waits.forEach((afterMs, i) => {
       assertEquals(nextSendAttempt(i + 1, { kind }, 0.5), { outcome: "retry", afterMs });
     });
-    assertEquals(nextSendAttempt(MAX_SEND_ATTEMPTS, { kind }, 0.5), {
-      outcome: "failed",
-      why: "attempts_exhausted",
-    });
   }
+  assertEquals(nextSendAttempt(MAX_SEND_ATTEMPTS, { kind: "retry" }, 0.5), {
+    outcome: "failed",
+    why: "attempts_exhausted",
+  });
   assertEquals(nextSendAttempt(1, { kind: "final" }, 0.5), { outcome: "failed", why: "final" });
+});
+
+Deno.test("nextSendAttempt() never ends a message for a pace or a fault of the account", () => {
+  for (const attempt of [1, 8, 9, 1000]) {
+    for (
+      const failure of [{ kind: "throttle" }, { kind: "held", scope: "number" }, {
+        kind: "held",
+        scope: "pair",
+      }]
+    ) {
+      const next = nextSendAttempt(attempt, failure as Parameters<typeof nextSendAttempt>[1], 0.5);
+      assert(next.outcome === "retry" && next.afterMs <= 60 * 60 * 1000, JSON.stringify(failure));
+    }
+  }
+});
+
+Deno.test("classify() tells a fault of the account from one that is about a country", () => {
+  assertEquals(classify({ code: 190 }, 401), { kind: "held", scope: "number" });
+  assertEquals(classify(undefined, 401), { kind: "held", scope: "number" });
+  assertEquals(classify({ code: 130497 }, 400), { kind: "held", scope: "pair" });
 });
 
 Deno.test("nextSendAttempt() jitters by a fifth, and never comes before Retry-After allows", () => {
