@@ -1018,6 +1018,8 @@ create table public.outbound_messages (
   next_attempt_at timestamp with time zone default now() not null,
   -- What the provider answered last, if it refused.
   error jsonb,
+  -- The template that goes instead where the window is closed, if the caller gave one.
+  fallback jsonb,
   -- Whether the template went instead, because the window was closed.
   used_fallback boolean default false not null,
   -- When it was queued.
@@ -3082,6 +3084,10 @@ AS $function$
     'health', private.health(clock_timestamp()),
     'queue', private.waiting(clock_timestamp()),
     'overdue_seconds', private.overdue_seconds(clock_timestamp()),
+    'held', (
+      select coalesce(jsonb_agg(jsonb_build_object('channel', s.channel, 'sender', s.id, 'code', coalesce(s.held_code, ''))
+        order by s.channel, s.id), '[]')
+      from public.senders s where s.held_since is not null),
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
         'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
@@ -4749,6 +4755,9 @@ CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_upda
 AS $function$
 declare
   v_ids uuid[];
+  v_window_closed boolean := exists (
+    select from unnest(p_updates) u where u.status = 'failed'
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
 begin
   -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
   select array_agg(found.id order by found.id) into v_ids from (
@@ -4762,13 +4771,19 @@ begin
   if v_ids is null then
     return;
   end if;
+  -- What goes again needs its lane, which is locked before messages wherever both are.
+  if v_window_closed then
+    perform from private.outbound_lanes l
+    where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
+    order by l.conversation_id for update;
+  end if;
   perform from public.messages where id = any (v_ids) order by id for update;
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
-    error = coalesce(best.error, m.error),
+    error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select t.id,
@@ -4787,6 +4802,10 @@ begin
   -- A status proves that the provider took it, also where the sender died before it could say so.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
+  if v_window_closed then
+    perform private.send_fallback(m.id, now()) from public.messages m
+    where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
+  end if;
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
@@ -5047,8 +5066,9 @@ end $function$;
 -- opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again),
 -- until_start and suppression (everything, until the person's START or until the address is taken off the list), none
 -- (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook
--- makes; its row says what it has now.
-CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric)
+-- makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null
+-- for none.
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text)
  RETURNS record
  LANGUAGE sql
  IMMUTABLE
@@ -5058,9 +5078,10 @@ AS $function$
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
-    case p_channel when 'whatsapp' then 6 else 1 end
+    case p_channel when 'whatsapp' then 6 else 1 end,
+    case p_channel when 'whatsapp' then '131047' end
 $function$;
-grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric) to service_role;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text) to service_role;
 
 -- claim_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
@@ -5792,11 +5813,11 @@ begin
   end if;
 
   insert into public.outbound_messages (
-    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, used_fallback,
+    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
     next_attempt_at, created_at)
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    p_item ->> 'to', v_key, v_hash, v_fallback, p_now, p_now)
+    p_item ->> 'to', v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
   on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
@@ -5804,10 +5825,7 @@ begin
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
 
-  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
-  values (p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now)
-  on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+  perform private.queue_lane(p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now);
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $function$;
@@ -7802,6 +7820,20 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
+-- Makes a lane due for a message that was queued, where it is not due anyway.
+CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
+  values (p_conversation_id, p_channel, p_number_id, p_now)
+  on conflict (conversation_id) do update
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+end $function$;
+grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
+
 -- The tables that a query can only read from one end to the other, because no index serves it or its order. Plans it
 -- and runs nothing.
 CREATE OR REPLACE FUNCTION private.reads_whole_tables(p_statement text)
@@ -7867,8 +7899,8 @@ AS $function$
   ) c
 $function$;
 
--- What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch
--- refused, Meta's code, our word and the status): [{where, code, n, last_at}].
+-- What failed since then, by place (function, Graph API, statuses of what was sent, destination) and code (status,
+-- disabled where a kill switch refused, Meta's code, our word and the status): [{where, code, n, last_at}].
 CREATE OR REPLACE FUNCTION private.recent_errors(p_from timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -7884,6 +7916,10 @@ AS $function$
     union all
     select 'Graph API', m.label, sum(m.n), max(m.last_at)
     from public.measurements m where m.name = 'graph' and m.label <> 'sent' and m.minute >= p_from
+    group by m.label
+    union all
+    select 'Statuses', split_part(m.label, ' ', 2), sum(m.n), max(m.last_at)
+    from public.measurements m where m.name = 'failed' and m.minute >= p_from
     group by m.label
     union all
     select d.name, split_part(split_part(a.error, ':', 1), ' ', 1) || coalesce(' ' || a.status, ''), count(*), max(a.at)
@@ -8697,6 +8733,36 @@ begin
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
+-- Sends the fallback in place of a message that the provider refused because the window is closed, once. False where
+-- there is none, or the person has opted out. The caller holds the lane's lock.
+CREATE OR REPLACE FUNCTION private.send_fallback(p_id uuid, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_queued public.outbound_messages;
+  v_fallback jsonb;
+begin
+  select * into v_queued from public.outbound_messages o where o.id = p_id for update;
+  v_fallback := coalesce(v_queued.fallback, private.window_fallback());
+  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or exists (
+      select from public.conversations c where c.id = v_queued.conversation_id and c.opted_out_at is not null) then
+    return false;
+  end if;
+  update public.messages
+  set type = v_fallback ->> 'type', text = null, native = v_fallback, provider_id = null,
+    status = 'queued', status_rank = 0, error = null
+  where id = p_id;
+  update public.outbound_messages
+  set state = 'queued', used_fallback = true, attempt = 0, tried_at = null, aside = false, error = null,
+    next_attempt_at = p_now, updated_at = p_now
+  where id = p_id;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  return true;
+end $function$;
+grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The flag that sending on a channel stands under.
 CREATE OR REPLACE FUNCTION private.send_flag(p_channel text)
  RETURNS text
@@ -8708,7 +8774,8 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Whom we write as: degraded where a fault of the account holds one of them, down where all are held.
+-- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
+-- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.
 CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -8716,15 +8783,29 @@ CREATE OR REPLACE FUNCTION private.senders_health(p_now timestamp with time zone
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('component', 'senders',
-    'status', case when s.held is null then 'healthy' when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
-    'because', case when s.held is null then 'sending' else 'held' end,
-    'figures', case when s.held is null then jsonb_build_object('senders', s.n) else jsonb_build_object('held', s.held) end)
+    'status', case when s.held is null then case when f.many then 'degraded' else 'healthy' end
+      when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
+    'because', case when s.held is not null then 'held' when f.codes is not null then 'failing' else 'sending' end,
+    'figures', case when s.held is not null then jsonb_build_object('held', s.held)
+      when f.codes is not null then jsonb_build_object('failed', f.n, 'codes', f.codes)
+      else jsonb_build_object('senders', s.n) end)
   from (
     select count(*) as n, jsonb_agg(jsonb_build_object('channel', n.channel, 'id', n.id, 'code', n.held_code,
       'seconds', round(extract(epoch from p_now - n.held_since))::integer) order by n.channel, n.id)
       filter (where n.held_since is not null) as held
     from public.senders n
   ) s
+  cross join (
+    select sum(c.n) as n, jsonb_agg(jsonb_build_object('channel', split_part(c.label, ' ', 1), 'code', split_part(c.label, ' ', 2), 'n', c.n)
+      order by c.n desc, c.label) as codes,
+      sum(c.n) >= 5 and sum(c.n) >= 0.1 * coalesce((select sum(m.n) from public.measurements m
+        where m.name not in ('request', 'routed', 'destination', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
+          and m.minute >= p_now - interval '15 minutes'), 0) as many
+    from (
+      select m.label, sum(m.n) as n from public.measurements m
+      where m.name = 'failed' and m.minute >= p_now - interval '15 minutes' group by m.label
+    ) c
+  ) f
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
 
@@ -8880,7 +8961,7 @@ begin
     set provider_id = coalesce(provider_id, v_result.provider_id),
       status = case when status_rank > 0 then status when v_result.outcome = 'sent' then 'accepted'
         when v_result.outcome = 'failed' then 'failed' else status end,
-      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 5 else status_rank end,
+      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
       error = case when v_result.outcome = 'failed' then v_result.error else error end
     where id = v_result.message_id and v_result.outcome <> 'retry';
     update public.outbound_messages
@@ -8903,6 +8984,9 @@ begin
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
       where channel = v_result.channel and id = v_result.number_id;
+    end if;
+    if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
+      perform private.send_fallback(v_result.id, p_now);
     end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;

@@ -172,16 +172,18 @@ comment on policy "team reads conversations" on public.conversations is 'Holds n
 -- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back, and its
 -- senders begin slowly. What a channel's own code says of itself is held to this by a test.
 create function private.channel_policy(
-  p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric
+  p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
+  out window_code text
 )
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
     case p_channel when 'whatsapp' then 'until_resumed' when 'email' then 'suppression' when 'telegram' then 'none'
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
-    case p_channel when 'whatsapp' then 6 else 1 end
+    case p_channel when 'whatsapp' then 6 else 1 end,
+    case p_channel when 'whatsapp' then '131047' end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now.';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null for none.';
 
 create function private.router_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$

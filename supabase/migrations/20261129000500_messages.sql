@@ -111,6 +111,9 @@ create function private.apply_statuses(p_updates private.inbound_update[]) retur
 language plpgsql set search_path = '' as $$
 declare
   v_ids uuid[];
+  v_window_closed boolean := exists (
+    select from unnest(p_updates) u where u.status = 'failed'
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
 begin
   -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
   select array_agg(found.id order by found.id) into v_ids from (
@@ -124,13 +127,19 @@ begin
   if v_ids is null then
     return;
   end if;
+  -- What goes again needs its lane, which is locked before messages wherever both are.
+  if v_window_closed then
+    perform from private.outbound_lanes l
+    where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
+    order by l.conversation_id for update;
+  end if;
   perform from public.messages where id = any (v_ids) order by id for update;
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
     status_at = best.times || m.status_at,
     pricing = coalesce(best.pricing, m.pricing),
-    error = coalesce(best.error, m.error),
+    error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
     select t.id,
@@ -149,6 +158,10 @@ begin
   -- A status proves that the provider took it, also where the sender died before it could say so.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
+  if v_window_closed then
+    perform private.send_fallback(m.id, now()) from public.messages m
+    where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
+  end if;
 end $$;
 comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
 

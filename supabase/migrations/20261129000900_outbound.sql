@@ -23,6 +23,7 @@ create table public.outbound_messages (
   aside boolean not null default false,
   next_attempt_at timestamptz not null default now(),
   error jsonb,
+  fallback jsonb,
   used_fallback boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -46,6 +47,7 @@ comment on column public.outbound_messages.tried_at is 'When it was first tried;
 comment on column public.outbound_messages.aside is 'Whether it has stepped aside: the next ones of its conversation no longer wait for it.';
 comment on column public.outbound_messages.next_attempt_at is 'When it is due, if it is the first of its lane.';
 comment on column public.outbound_messages.error is 'What the provider answered last, if it refused.';
+comment on column public.outbound_messages.fallback is 'The template that goes instead where the window is closed, if the caller gave one.';
 comment on column public.outbound_messages.used_fallback is 'Whether the template went instead, because the window was closed.';
 comment on column public.outbound_messages.created_at is 'When it was queued.';
 comment on column public.outbound_messages.updated_at is 'When its state last changed.';
@@ -128,6 +130,16 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.window_fallback() is 'The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it is not set.';
 
+create function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
+  values (p_conversation_id, p_channel, p_number_id, p_now)
+  on conflict (conversation_id) do update
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+end $$;
+comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued, where it is not due anyway.';
+
 -- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
 -- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
 -- unless they wrote again since; on other channels nothing at all, until they opt in again.
@@ -190,11 +202,11 @@ begin
   end if;
 
   insert into public.outbound_messages (
-    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, used_fallback,
+    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
     next_attempt_at, created_at)
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    p_item ->> 'to', v_key, v_hash, v_fallback, p_now, p_now)
+    p_item ->> 'to', v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
   on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
@@ -202,14 +214,37 @@ begin
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
 
-  insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
-  values (p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now)
-  on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+  perform private.queue_lane(p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now);
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
+
+-- The provider's word about the window is the last one: a clock of ours, or a message that never came, may mislead us.
+create function private.send_fallback(p_id uuid, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_queued public.outbound_messages;
+  v_fallback jsonb;
+begin
+  select * into v_queued from public.outbound_messages o where o.id = p_id for update;
+  v_fallback := coalesce(v_queued.fallback, private.window_fallback());
+  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or exists (
+      select from public.conversations c where c.id = v_queued.conversation_id and c.opted_out_at is not null) then
+    return false;
+  end if;
+  update public.messages
+  set type = v_fallback ->> 'type', text = null, native = v_fallback, provider_id = null,
+    status = 'queued', status_rank = 0, error = null
+  where id = p_id;
+  update public.outbound_messages
+  set state = 'queued', used_fallback = true, attempt = 0, tried_at = null, aside = false, error = null,
+    next_attempt_at = p_now, updated_at = p_now
+  where id = p_id;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  return true;
+end $$;
+comment on function private.send_fallback(uuid, timestamptz) is 'Sends the fallback in place of a message that the provider refused because the window is closed, once. False where there is none, or the person has opted out. The caller holds the lane''s lock.';
 
 -- The way in for messages that services send: who, from which number, whether it may go, and how fast one may ask ---
 
@@ -462,7 +497,7 @@ begin
     set provider_id = coalesce(provider_id, v_result.provider_id),
       status = case when status_rank > 0 then status when v_result.outcome = 'sent' then 'accepted'
         when v_result.outcome = 'failed' then 'failed' else status end,
-      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 5 else status_rank end,
+      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
       error = case when v_result.outcome = 'failed' then v_result.error else error end
     where id = v_result.message_id and v_result.outcome <> 'retry';
     update public.outbound_messages
@@ -485,6 +520,9 @@ begin
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
       where channel = v_result.channel and id = v_result.number_id;
+    end if;
+    if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
+      perform private.send_fallback(v_result.id, p_now);
     end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -513,7 +551,9 @@ grant execute on function
   private.pair_allows_at(timestamptz, text, text),
   private.release_outbound_lane(uuid),
   private.window_fallback(),
+  private.queue_lane(uuid, text, text, timestamptz),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
+  private.send_fallback(uuid, timestamptz),
   private.identities_of(jsonb),
   private.send_conversation(jsonb),
   private.enqueue_outbound(jsonb, timestamptz),

@@ -122,21 +122,36 @@ $$;
 comment on function private.graph_health(timestamptz) is
   'Meta''s Graph API as our sends saw it: degraded when one failed in the last quarter of an hour, down when at least three did and none succeeded.';
 
+-- A few failures are people without WhatsApp; many beside what goes out are a fault that nobody sees by sending.
 create function private.senders_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'senders',
-    'status', case when s.held is null then 'healthy' when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
-    'because', case when s.held is null then 'sending' else 'held' end,
-    'figures', case when s.held is null then jsonb_build_object('senders', s.n) else jsonb_build_object('held', s.held) end)
+    'status', case when s.held is null then case when f.many then 'degraded' else 'healthy' end
+      when jsonb_array_length(s.held) < s.n then 'degraded' else 'down' end,
+    'because', case when s.held is not null then 'held' when f.codes is not null then 'failing' else 'sending' end,
+    'figures', case when s.held is not null then jsonb_build_object('held', s.held)
+      when f.codes is not null then jsonb_build_object('failed', f.n, 'codes', f.codes)
+      else jsonb_build_object('senders', s.n) end)
   from (
     select count(*) as n, jsonb_agg(jsonb_build_object('channel', n.channel, 'id', n.id, 'code', n.held_code,
       'seconds', round(extract(epoch from p_now - n.held_since))::integer) order by n.channel, n.id)
       filter (where n.held_since is not null) as held
     from public.senders n
   ) s
+  cross join (
+    select sum(c.n) as n, jsonb_agg(jsonb_build_object('channel', split_part(c.label, ' ', 1), 'code', split_part(c.label, ' ', 2), 'n', c.n)
+      order by c.n desc, c.label) as codes,
+      sum(c.n) >= 5 and sum(c.n) >= 0.1 * coalesce((select sum(m.n) from public.measurements m
+        where m.name not in ('request', 'routed', 'destination', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
+          and m.minute >= p_now - interval '15 minutes'), 0) as many
+    from (
+      select m.label, sum(m.n) as n from public.measurements m
+      where m.name = 'failed' and m.minute >= p_now - interval '15 minutes' group by m.label
+    ) c
+  ) f
 $$;
 comment on function private.senders_health(timestamptz) is
-  'Whom we write as: degraded where a fault of the account holds one of them, down where all are held.';
+  'Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.';
 
 -- One function is judged by itself: what a busy one answers says nothing about a quiet one. What a kill switch refuses
 -- ("disabled" in place of a status) is the operator's will and counts as no request.
@@ -364,6 +379,10 @@ language sql stable set search_path = '' as $$
     'health', private.health(clock_timestamp()),
     'queue', private.waiting(clock_timestamp()),
     'overdue_seconds', private.overdue_seconds(clock_timestamp()),
+    'held', (
+      select coalesce(jsonb_agg(jsonb_build_object('channel', s.channel, 'sender', s.id, 'code', coalesce(s.held_code, ''))
+        order by s.channel, s.id), '[]')
+      from public.senders s where s.held_since is not null),
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
         'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,

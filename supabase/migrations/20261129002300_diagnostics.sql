@@ -88,6 +88,10 @@ language sql stable set search_path = '' as $$
     from public.measurements m where m.name = 'graph' and m.label <> 'sent' and m.minute >= p_from
     group by m.label
     union all
+    select 'Statuses', split_part(m.label, ' ', 2), sum(m.n), max(m.last_at)
+    from public.measurements m where m.name = 'failed' and m.minute >= p_from
+    group by m.label
+    union all
     select d.name, split_part(split_part(a.error, ':', 1), ' ', 1) || coalesce(' ' || a.status, ''), count(*), max(a.at)
     from public.delivery_attempts a
     join public.deliveries x on x.id = a.delivery_id
@@ -97,7 +101,7 @@ language sql stable set search_path = '' as $$
   ) e
 $$;
 comment on function private.recent_errors(timestamptz) is
-  'What failed since then, by place (function, Graph API, destination) and code (status, disabled where a kill switch refused, Meta''s code, our word and the status): [{where, code, n, last_at}].';
+  'What failed since then, by place (function, Graph API, statuses of what was sent, destination) and code (status, disabled where a kill switch refused, Meta''s code, our word and the status): [{where, code, n, last_at}].';
 
 create function private.diagnostics(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$

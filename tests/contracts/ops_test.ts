@@ -23,6 +23,7 @@ const METRICS = new Map(
     health: [{ component: "database", status: "healthy" }],
     queue: { unrouted: { n: 0, oldest_seconds: null } },
     overdue_seconds: 0,
+    held: [],
     destinations: [],
     flags: [],
     rollouts: [],

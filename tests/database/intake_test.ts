@@ -107,7 +107,7 @@ databaseTest(
 databaseTest(
   "statuses: in any order, repeated or not, the highest rank stands and each keeps its time",
   async (sql) => {
-    const names = ["sent", "delivered", "read", "failed"] as const;
+    const names = ["sent", "failed", "delivered", "read"] as const;
     await holds(
       fc.asyncProperty(
         fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 6 }),
@@ -118,14 +118,21 @@ databaseTest(
           await sql`
         insert into public.messages (conversation_id, direction, provider_id, type, status)
         select id, 'out', ${wamid}, 'text', 'accepted' from public.conversations limit 1`;
-          const updates = given.map((name) => status(wamid, name));
+          const updates = given.map((name) =>
+            status(wamid, name, name === "failed" ? { error: [{ code: 131026 }] } : {})
+          );
           if (together) await ingest(sql, ...updates);
           else for (const update of updates) await ingest(sql, update);
-          const [row] = await sql<{ status: string; times: string[] }[]>`
-        select status, array(select jsonb_object_keys(status_at) order by 1) as times
+          const [row] = await sql<{ status: string; hasError: boolean; times: string[] }[]>`
+        select status, error is not null as "hasError", array(select jsonb_object_keys(status_at) order by 1) as times
         from public.messages where provider_id = ${wamid}`;
           const highest = names.findLast((name) => given.includes(name));
-          assertEquals({ ...row }, { status: highest!, times: [...new Set(given)].sort() });
+          assertEquals({ ...row }, {
+            status: highest!,
+            // One that arrived after all has not failed.
+            hasError: highest === "failed",
+            times: [...new Set(given)].sort(),
+          });
         },
       ),
       { cases: 40 },

@@ -449,3 +449,59 @@ databaseTest("aside: a message that would hold the chat up for 30 s does not", a
   await settle(sql, 16, claimed, { outcome: "retry", retry_after_ms: 60_000, error: { code: "timeout" } });
   assertEquals((await claim(sql, 17)).map((message) => message.message.text?.body), ["next"]);
 });
+
+const FALLBACK = { type: "template", template: { name: "shipped", language: { code: "en" } } };
+
+/** What became of a message, and what is sent of it. */
+async function stateOf(sql: Sql, id: string) {
+  const [row] = await sql`
+    select o.state, o.used_fallback, m.status, m.native #>> '{template,name}' as template, m.error
+    from public.outbound_messages o join public.messages m on m.id = o.message_id where o.id = ${id}`;
+  return { ...row };
+}
+
+databaseTest(
+  "fallback: goes where the provider says that the window is closed, at once or later, and once",
+  async (sql) => {
+    for (const [phone, later] of [["4901", false], ["4902", true]] as const) {
+      await written(sql, phone);
+      const [{ id }] = await send(sql, 1, text("free", { ...to(phone), fallback: FALLBACK }));
+      const first = await claim(sql, 2);
+      const error = { code: 131047 };
+      if (later) {
+        await settle(sql, 2, first, { outcome: "sent", provider_id: "wamid.first" });
+        await ingest(sql, status("wamid.first", "failed", { callback: id, error: [error] }));
+      } else {
+        await settle(sql, 2, first, { outcome: "failed", error });
+      }
+      assertEquals(await stateOf(sql, id!), {
+        state: "queued",
+        used_fallback: true,
+        status: "queued",
+        template: "shipped",
+        error: null,
+      });
+      const again = await claim(sql, later ? 10 + (Date.now() - T0) / 1000 : 9);
+      assertEquals(again.map(({ id, attempt, message }) => [id, attempt, message.type]), [[
+        id,
+        1,
+        "template",
+      ]]);
+      await settle(sql, 10, again, { outcome: "failed", error });
+      assertEquals((await stateOf(sql, id!)).state, "failed", "not for ever");
+    }
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest("fallback: without one, or for who wants no templates, the message has failed", async (sql) => {
+  await written(sql);
+  const [{ id }] = await send(sql, 1, text("free"));
+  await settle(sql, 2, await claim(sql, 2), { outcome: "failed", error: { code: 131047 } });
+  assertEquals((await stateOf(sql, id!)).state, "failed");
+  const [other] = await send(sql, 3, text("free", { fallback: FALLBACK }));
+  const claimed = await claim(sql, 4);
+  await sql`update public.conversations set opted_out_at = ${at(4)}`;
+  await settle(sql, 5, claimed, { outcome: "failed", error: { code: 131047 } });
+  assertEquals((await stateOf(sql, other.id!)).state, "failed");
+});

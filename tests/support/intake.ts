@@ -41,7 +41,7 @@ export function message(changes: Partial = {}): Partial {
   };
 }
 
-const RANKS = { sent: 1, delivered: 2, read: 3, played: 4, failed: 5, deleted: 6 };
+const RANKS = { sent: 1, failed: 2, delivered: 3, read: 4, played: 5, deleted: 6 };
 
 /** A status of an outbound message. */
 export function status(wamid: string, name: keyof typeof RANKS, changes: Partial = {}): Partial {

@@ -19,6 +19,8 @@ export interface Snapshot {
   health: { component: string; status: string }[];
   queue: Record<string, { n: number; held?: number; oldest_seconds: number | null }>;
   overdue_seconds: number;
+  /** Whom a fault of the account keeps from sending. */
+  held: { channel: string; sender: string; code: string }[];
   destinations: { name: string; state: string; open: number; oldest_seconds: number; dead: number }[];
   flags: { key: string; on: boolean; percentage: number | null }[];
   rollouts: {
@@ -175,6 +177,11 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       [[{}, snapshot.overdue_seconds]],
     ),
     gauge(
+      "sender_held",
+      "1 for each sender that a fault of its account holds back, by the provider's code.",
+      snapshot.held.map(({ channel, sender, code }) => [{ channel, sender, code }, 1]),
+    ),
+    gauge(
       "destination_queue_depth",
       "Open deliveries of a destination.",
       destinations.map(({ name, open }) => [{ destination: name }, open]),
@@ -204,6 +211,11 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       "outbound_errors_total",
       "Sends that failed, by Meta's code or what kept us from an answer.",
       counted("outbound_errors", "code"),
+    ),
+    counter(
+      "status_failures_total",
+      "Messages that the provider took and that failed later, as their statuses say, by channel and code.",
+      measured("failed", "channel", "code"),
     ),
     histogram(
       "graph_call_duration_seconds",
@@ -296,7 +308,16 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
 /** Any function's, by the counter's name; what the queue counts of replies is no function's. */
 const FUNCTION_REFUSED = /^(?!replies_)(\w+)_refused$/;
 /** Measurements with a metric of their own. Every other one is of the calls of a channel's provider, under its name. */
-const OTHERS = new Set(["request", "routed", "destination", "messages", "updates", "clicks", "graph"]);
+const OTHERS = new Set([
+  "request",
+  "routed",
+  "destination",
+  "messages",
+  "updates",
+  "clicks",
+  "graph",
+  "failed",
+]);
 const STATUSES = ["healthy", "degraded", "down"];
 const DESTINATION_STATES = ["active", "paused", "circuit_open"];
 const ROLLOUT_STATES = ["draft", "running", "paused", "completed", "rolled_back"];

@@ -10,6 +10,7 @@ const NOTHING: Snapshot = {
   health: [],
   queue: {},
   overdue_seconds: 0,
+  held: [],
   destinations: [],
   flags: [],
   rollouts: [],

@@ -48,6 +48,8 @@ export interface InboundUpdate {
   /** What the provider calls this kind of update. */
   readonly field: string;
   readonly kind: UpdateKind;
+  /** Of a status that says that a message of ours failed: the provider's code. A label of counters. */
+  readonly failure?: string;
   /** W3C trace context of the request that brought a message; set by the pipeline. */
   traceparent?: string;
   /** What the provider sent for this update, as Postgres can hold it. */

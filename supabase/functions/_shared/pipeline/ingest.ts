@@ -5,6 +5,7 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { count as countShared, type Counters } from "../db/counters.ts";
+import { measure } from "../db/measurements.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import type { Channel, InboundUpdate } from "../channels/channel.ts";
 
@@ -38,6 +39,8 @@ export interface IngestOptions {
   inFlight?: number;
   /** Told how many of which field were stored or seen before. @default {this process's counters} */
   count?: Counters["count"];
+  /** Told channel and code of each message of ours that failed, as a status says. @default {this process's measurements} */
+  failed?(label: string): void;
 }
 
 /**
@@ -59,6 +62,7 @@ export function createIngest(
     maxQueuedBytes = 48 << 20,
     inFlight = 2,
     count = countShared,
+    failed = (label) => measure("failed", label, 0),
   } = options;
   // One measure for both limits: an update weighs at least its share of a full group.
   const weight = Math.ceil(maxBytes / maxUpdates);
@@ -72,6 +76,10 @@ export function createIngest(
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
     tally(updates, outcomes, fields, count);
+    for (let i = 0; i < updates.length; i++) {
+      const { channel, failure } = updates[i];
+      if (failure !== undefined && outcomes[i] === "s") failed(`${channel} ${failure}`);
+    }
     let from = 0;
     return deliveries.map((delivery) => outcomes.slice(from, from += delivery.updates.length));
   }

@@ -36,6 +36,11 @@ interface Held {
   code: string | null;
   seconds: number;
 }
+interface Failed {
+  channel: string;
+  code: string;
+  n: number;
+}
 interface Stopped {
   name: string;
   state: "paused" | "circuit_open" | string;
@@ -78,6 +83,10 @@ const REASONS: Readonly<
   },
   senders: {
     held: ({ held }) => (held as Held[]).map(heldInWords).join(" "),
+    failing: ({ failed, codes }) =>
+      `${failed} messages failed after they were sent, in 15 minutes: ${
+        (codes as Failed[]).map(({ channel, code, n }) => `${n} by ${errorInWords(channel, code)}`).join(", ")
+      }`,
     sending: () => "no account is held",
   },
   functions: {

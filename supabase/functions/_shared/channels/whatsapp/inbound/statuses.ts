@@ -8,13 +8,16 @@
  */
 import { id, type JsonObject, object, text } from "../../../json/json.ts";
 
-/** How far each status is along. They arrive in any order, and a message's status never goes back. */
+/**
+ * How far each status is along. They arrive in any order, and a message's status never goes back. One that was delivered
+ * after all has not failed.
+ */
 export const STATUS_RANK: Readonly<Record<string, number>> = {
   sent: 1,
-  delivered: 2,
-  read: 3,
-  played: 4,
-  failed: 5,
+  failed: 2,
+  delivered: 3,
+  read: 4,
+  played: 5,
   deleted: 6,
 };
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { id, isObject, type JsonObject, list, text, time, toStorable } from "../../../json/json.ts";
+import { id, isObject, type JsonObject, list, object, text, time, toStorable } from "../../../json/json.ts";
 import {
   type Contacts,
   identitiesOf,
@@ -62,6 +62,8 @@ export interface Update extends Content, StatusFields {
   type?: string;
   /** The person wants no more marketing messages, or wants them again. */
   opt?: "out" | "in";
+  /** Of a failed status: the code of its first error. */
+  failure?: string;
   /** Meta's `errors` list, where there is one. */
   error?: unknown[];
   /** W3C trace context of the request that brought a message, where it had one. */
@@ -152,8 +154,15 @@ function statusUpdate(raw: JsonObject, place: Place): Update {
     provider_id: wamid,
     ...fields,
     error: list(raw.errors),
+    ...(fields.status === "failed" ? { failure: codeOf(raw) } : {}),
     raw,
   };
+}
+
+/** Code of a status' first error; `unknown` where there is none. */
+function codeOf(raw: JsonObject): string {
+  const code = id(object(list(raw.errors)?.[0])?.code);
+  return code !== undefined && /^\d{1,6}$/.test(code) ? code : "unknown";
 }
 
 /**
