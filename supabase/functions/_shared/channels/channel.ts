@@ -98,6 +98,8 @@ export interface SendRequest {
   readonly idempotency_key?: string;
   /** What may go in its place where the window is closed. */
   readonly fallback?: Outbound;
+  /** Members of the caller's own, given back with the answer. */
+  readonly echo?: Readonly<Record<string, string>>;
 }
 
 /** One message to send now. */

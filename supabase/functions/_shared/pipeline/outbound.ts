@@ -12,7 +12,7 @@ import type { Handler } from "../serve/serve.ts";
 import type { Channel, SendRequest } from "../channels/channel.ts";
 
 /** What `enqueue_outbound` takes for one message. */
-export interface Item extends SendRequest {
+export interface Item extends Omit<SendRequest, "echo"> {
   /** The channel that it goes through. */
   channel: string;
   /** W3C trace context of the request. */
@@ -61,8 +61,9 @@ export function outbound(channel: Channel, deps: OutboundDeps): { POST: Handler 
       const checked = channel.checkRequest(body);
       if (!checked.ok) throw new Problem("invalid_request", { extensions: { issues: checked.issues } });
       const limit = await deps.limit();
+      const { echo, ...asked } = checked.value;
       const queued = await deps.enqueue({
-        ...checked.value,
+        ...asked,
         channel: channel.name,
         traceparent,
         limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
@@ -80,7 +81,7 @@ export function outbound(channel: Channel, deps: OutboundDeps): { POST: Handler 
       }
       deps.waitUntil(deps.send());
       const { id, status, used_fallback } = queued;
-      return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}) }, {
+      return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}), ...echo }, {
         status: 202,
         headers,
       });

@@ -55,6 +55,11 @@ const WHATSAPP: Readonly<Record<string, ErrorMeaning>> = {
     remedy:
       "The person has no WhatsApp, an old version, or has not accepted the terms. Ask them another way.",
   },
+  "131030": {
+    what: "a test number may write to the numbers on its list alone",
+    remedy:
+      "Add the person's number in the app's dashboard (WhatsApp, API Setup), or send from a number of your own.",
+  },
   "131031": {
     what: "the account is locked",
     remedy: "See in WhatsApp Manager why, and write to Meta's support.",

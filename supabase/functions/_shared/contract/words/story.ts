@@ -4,6 +4,8 @@
  * @module
  */
 
+import { errorInWords } from "./provider_errors.ts";
+
 /** One event of a message's story, as the SQL function `trace_message` tells it. */
 export interface StoryEvent {
   at: string;
@@ -30,7 +32,7 @@ const sending = ({ attempt, fallback, due_at, error }: Figures) => [
   Number(attempt) > 0 ? `attempt ${attempt}` : undefined,
   fallback === true ? "as the template, for the window was closed" : undefined,
   given("due at ", due_at),
-  given("Meta: ", error),
+  error === null || error === undefined ? undefined : `Meta: ${errorInWords("whatsapp", String(error))}`,
 ];
 const attempting = ({ destination, attempt, status, latency_ms, error }: Figures) => [
   given("", destination),

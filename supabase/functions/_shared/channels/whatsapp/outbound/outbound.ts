@@ -10,14 +10,14 @@
  * @module
  */
 import { z } from "zod";
-import { isStorable, type JsonObject, object, text } from "../../../json/json.ts";
+import { isStorable, type JsonObject, MAX_DEPTH, object, text } from "../../../json/json.ts";
 import type { Checked } from "../../channel.ts";
 import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
 
 const context = z.looseObject({ message_id: words(1024) });
 
-/** Members of every type but the read receipt. */
-const common = { context: context.optional() };
+/** Members of every type but the read receipt. The tracker is the caller's own: Meta is given ours in its place. */
+const common = { context: context.optional(), biz_opaque_callback_data: words(512).optional() };
 
 const location = z.looseObject({
   latitude: degrees(90),
@@ -44,12 +44,25 @@ const contact = z.looseObject({
   birthday: z.string().regex(/^\d{4}-\d{2}-\d{2}$/, "must be YYYY-MM-DD").optional(),
 });
 
+/** Meta refuses others with 132018 or 100, once they are sent. */
+const parameterText = z.string().min(1, "must not be empty")
+  .regex(/^[^\n\r\t]*$/, "must have no line break or tab")
+  .refine((value) => !value.includes("     "), "must have no more than four spaces in a row");
+
+const parameter = z.looseObject({ type: z.string().min(1) }).superRefine((value, context) => {
+  if (value.type !== "text") return;
+  const checked = parameterText.safeParse(value.text);
+  for (const { message } of checked.success ? [] : checked.error.issues) {
+    context.addIssue({ code: "custom", path: ["text"], message });
+  }
+});
+
 const template = z.looseObject({
   name: words(512),
   language: z.looseObject({ code: words(16) }),
   components: z.array(z.looseObject({
     type: z.string().min(1),
-    parameters: z.array(z.looseObject({ type: z.string().min(1) })).optional(),
+    parameters: z.array(parameter).optional(),
   })).optional(),
 });
 
@@ -100,16 +113,28 @@ const ENVELOPE = [
   "from",
   "idempotency_key",
   "fallback",
-  "biz_opaque_callback_data",
 ];
 
+/** Members of it are a service's own: a null in it may mean something. */
+const OPAQUE = "flow_action_payload";
+
+/** A value without the members that are null, as clients send what is not set. */
+export function withoutNulls(value: unknown, depth = 0): unknown {
+  if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return value;
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).filter(([, member]) => member !== null)
+      .map(([name, member]) => [name, name === OPAQUE ? member : withoutNulls(member, depth + 1)]),
+  );
+}
+
 /**
- * Checks a Graph-shaped message. The envelope may be there and is left out. A read receipt may come as
+ * Checks a Graph-shaped message. The envelope may be there and is left out; what is null is as if it were absent. A read receipt may come as
  * Meta writes it (`{"status":"read","message_id":…,"typing_indicator":{"type":"text"}}`) or as
  * `{"type":"read","message_id":…}`.
  */
 export function checkMessage(input: unknown): Checked<OutboundMessage> {
-  const source = object(input);
+  const source = object(withoutNulls(input));
   if (source === undefined) return { ok: false, issues: [{ path: "", message: "must be a JSON object" }] };
   const message: JsonObject = Object.fromEntries(
     Object.entries(source).filter(([name]) => !ENVELOPE.includes(name)),

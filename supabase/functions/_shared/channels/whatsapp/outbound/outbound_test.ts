@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { checkMessage, wordsOf } from "./outbound.ts";
+import { checkRequest } from "./request.ts";
 import { holds } from "../../../../../../tests/support/property.ts";
 
 const button = (id: string, title: string) => ({ type: "reply", reply: { id, title } });
@@ -118,15 +119,50 @@ Deno.test("checkMessage() leaves out the envelope, and hands on members that it 
     from: "2",
     idempotency_key: "k",
     fallback: {},
-    biz_opaque_callback_data: "theirs",
   };
   const message = {
     type: "text",
     text: { body: "x", font: "serif" },
     ttl: 60,
     recipient_identity_key_hash: "h",
+    biz_opaque_callback_data: "theirs",
   };
   assertEquals(checkMessage({ ...envelope, ...message }), { ok: true, value: message } as never);
+});
+
+Deno.test("checkMessage(): what is null is as if it were absent, but in what is a service's own", () => {
+  const parameters = {
+    flow_message_version: "3",
+    flow_cta: "Go",
+    flow_id: "1",
+    flow_action_payload: { screen: "a", data: { middle_name: null } },
+  };
+  const flow = { type: "flow", body: { text: "x" }, action: { name: "flow", parameters } };
+  assertEquals(
+    checkMessage({
+      type: "interactive",
+      context: null,
+      interactive: { ...flow, header: null, footer: null },
+    }),
+    { ok: true, value: { type: "interactive", interactive: flow } } as never,
+  );
+  const text = { to: "12025550123", type: "text", text: { body: "x", preview_url: null } };
+  const nulls = { recipient: null, from: null, idempotency_key: null, fallback: null, recipient_type: null };
+  const checked = checkRequest({ ...text, ...nulls, biz_opaque_callback_data: null });
+  assert(checked.ok, JSON.stringify(checked));
+  const { echo, message } = checked.value;
+  assertEquals([echo, message], [undefined, { type: "text", text: { body: "x" } }]);
+});
+
+Deno.test("checkRequest(): the caller's own tracker is given back", () => {
+  const checked = checkRequest({
+    to: "12025550123",
+    type: "text",
+    text: { body: "x" },
+    biz_opaque_callback_data: "77",
+  });
+  assert(checked.ok);
+  assertEquals(checked.value.echo, { biz_opaque_callback_data: "77" });
 });
 
 Deno.test("checkMessage() takes a read receipt as Meta writes it", () => {
@@ -168,6 +204,19 @@ const INVALID: [string, unknown, string[]][] = [
     type: "template",
     template: { name: "a", language: { code: "en" }, components: [{}] },
   }, ["template.components.0.type"]],
+  ...["a\nb", "a\r", "a\tb", "a     b", "", undefined].map((
+    text,
+  ): [string, unknown, string[]] => [`a template with ${JSON.stringify(text)}`, {
+    type: "template",
+    template: {
+      name: "a",
+      language: { code: "en" },
+      components: [{
+        type: "body",
+        parameters: [{ type: "text", text: "fine    so" }, { type: "text", text }],
+      }],
+    },
+  }, ["template.components.0.parameters.1.text"]]),
   ["no buttons", buttons(), ["interactive.action.buttons"]],
   ["four buttons", buttons(...["a", "b", "c", "d"].map((id) => button(id, id))), [
     "interactive.action.buttons",

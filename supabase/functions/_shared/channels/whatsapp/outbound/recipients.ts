@@ -26,12 +26,18 @@ export function isBsuid(value: string): boolean {
   return BSUID.test(value);
 }
 
+/** What stands between digits, as people type and programs paste: any dash, dots, brackets, marks that nobody sees. */
+const BETWEEN = /[\s().\u2212\p{Pd}\p{Cf}]/gu;
+
 /**
- * The digits of a phone number as people write it: `+1 (202) 555-0123` -> `12025550123`. Undefined when it
- * is none. Nothing is added or fixed up.
+ * The digits of a phone number as people write it: `+1 (202) 555-0123` -> `12025550123`, also with full-width digits
+ * (Unicode NFKC) and with a zero in brackets after the country code, which is dialled within the country only. Undefined
+ * when it is none. Nothing else is added or fixed up.
  */
 export function phoneDigits(value: string): string | undefined {
-  const digits = value.replace(/^\+/, "").replace(/[\s().-]/g, "");
+  if (value.length > 64) return undefined;
+  const typed = value.normalize("NFKC").replace(/\p{Cf}/gu, "").trim();
+  const digits = typed.replace(/^(\+\s?\d{1,3})\s*\(0\)/, "$1").replace(/^\+/, "").replace(BETWEEN, "");
   return /^[1-9]\d{5,14}$/.test(digits) ? digits : undefined;
 }
 

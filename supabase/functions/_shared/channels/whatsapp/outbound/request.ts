@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { Checked, SendRequest } from "../../channel.ts";
-import { check, checkMessage, wordsOf } from "./outbound.ts";
+import { check, checkMessage, withoutNulls, wordsOf } from "./outbound.ts";
 import { type Recipient, recipientSchema } from "./recipients.ts";
 
 /** What stands around the message. A read receipt has no recipient: the message that was read says whom. */
@@ -24,7 +24,8 @@ const envelopeSchema = z.object({
 });
 
 /** Checks a request: the message and all that stands around it, so that a caller is told everything at once. */
-export function checkRequest(body: unknown): Checked<SendRequest> {
+export function checkRequest(given: unknown): Checked<SendRequest> {
+  const body = withoutNulls(given);
   const message = checkMessage(body);
   const envelope = checkEnvelope(body, message.ok && message.value.type === "read");
   if (!message.ok || !envelope.ok) {
@@ -34,6 +35,7 @@ export function checkRequest(body: unknown): Checked<SendRequest> {
     };
   }
   const { recipient, from, idempotency_key, fallback } = envelope.value;
+  const { biz_opaque_callback_data } = message.value as { biz_opaque_callback_data?: string };
   return {
     ok: true,
     value: {
@@ -43,6 +45,7 @@ export function checkRequest(body: unknown): Checked<SendRequest> {
       fallback,
       message: message.value,
       text: wordsOf(message.value),
+      ...(biz_opaque_callback_data === undefined ? {} : { echo: { biz_opaque_callback_data } }),
     },
   };
 }
