@@ -106,6 +106,32 @@ create type private.inbound_update as (
 
 -- Tables ------------------------------------------------------------------------------------------
 
+-- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
+-- nothing of customers.
+create table public.allowlist_history (
+  -- UUID v7: the order of the changes.
+  id uuid default private.uuid_v7() not null,
+  -- The host pattern.
+  pattern text not null,
+  -- forward or redirect.
+  purpose text not null,
+  -- added or removed.
+  change text not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Who: a user id, or the database role.
+  by text default private.actor() not null,
+  constraint allowlist_history_pkey PRIMARY KEY (id),
+  constraint allowlist_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'removed'::text])))
+);
+alter table public.allowlist_history enable row level security;
+grant select on public.allowlist_history to authenticated, service_role;
+-- Admins answer for where messages may go.
+create policy allowlist_history_read on public.allowlist_history for select to authenticated
+  using (( SELECT private.has_role('admin'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.allowlist_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
 -- Which link or ad a message came from. Written once, never changed: the first touch of a contact stays the first.
 create table public.attributions (
   -- The message.
@@ -541,7 +567,11 @@ grant select, insert, update, delete on public.destination_allowlist to service_
 create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells the functions at the edge to read the configuration again.
-create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+create TRIGGER destination_allowlist_revision AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- A row of history for each change.
+create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.destination_allowlist FOR EACH ROW EXECUTE FUNCTION private.record_allowlist();
+-- A truncate would leave no history: delete instead.
+create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.destination_allowlist FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Services that get messages. Its secrets are in private.destination_secrets.
 create table public.destinations (
@@ -1639,6 +1669,38 @@ create policy settings_history_read on public.settings_history for select to aut
 -- Nobody rewrites history.
 create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settings_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
+-- Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team
+-- and no customers.
+create table public.team_history (
+  -- UUID v7: the order of the changes.
+  id uuid default private.uuid_v7() not null,
+  -- Whose role it is. Not a reference: the history outlives the account.
+  user_id uuid not null,
+  -- Their address at that time, for when the account is gone.
+  email text,
+  -- added, changed or removed; removed also where the account was deleted.
+  change text not null,
+  -- role and approvals before; null for who was added.
+  before jsonb,
+  -- role and approvals after; null for who was removed.
+  after jsonb,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).
+  by text default private.actor() not null,
+  constraint team_history_pkey PRIMARY KEY (id),
+  constraint team_history_change_known CHECK ((change = ANY (ARRAY['added'::text, 'changed'::text, 'removed'::text])))
+);
+-- What became of one person; their last known address.
+create INDEX team_history_user_idx ON public.team_history USING btree (user_id, id);
+alter table public.team_history enable row level security;
+grant select on public.team_history to authenticated, service_role;
+-- Admins answer for who is in the team.
+create policy team_history_read on public.team_history for select to authenticated
+  using (( SELECT private.has_role('admin'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.team_history FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
 -- Who of the signed-in users works with Gatelink. Everybody else sees nothing. Read at each request, so a removal
 -- takes effect at once.
 create table public.team_members (
@@ -1661,6 +1723,12 @@ grant select on public.team_members to authenticated, service_role;
 -- The team sees who is in it.
 create policy team_members_read on public.team_members for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Confirmed accounts alone, and always an admin.
+create TRIGGER guard BEFORE INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.guard_team();
+-- A row of history for each change.
+create TRIGGER record AFTER INSERT OR DELETE OR UPDATE ON public.team_members FOR EACH ROW EXECUTE FUNCTION private.record_team();
+-- A truncate would leave no history and no admin.
+create TRIGGER refuse_truncate BEFORE TRUNCATE ON public.team_members FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- Every update that was acknowledged, once. What is not understood lives here too. Rows older than the retention are
 -- purged; it exceeds the provider's retry time by far.
@@ -2042,8 +2110,9 @@ begin
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
 
--- Adds whoever signs in with this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404
--- no such user, GL409 a member already, 23514 unknown role or approval.
+-- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404
+-- no such user, GL409 a member already, GL422 nobody who can sign in has confirmed it, or several accounts have,
+-- 23514 unknown role or approval.
 CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -2051,18 +2120,25 @@ CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_a
  SET search_path TO ''
 AS $function$
 declare
-  v_user uuid;
+  v_known uuid[];
+  v_confirmed uuid[];
 begin
   perform private.require_role('admin');
-  select u.id into v_user from auth.users u where lower(u.email) = lower(trim(p_email)) order by u.created_at limit 1;
-  if v_user is null then
+  select array_agg(u.id), array_agg(u.id) filter (where private.can_sign_in(u.id)) into v_known, v_confirmed
+  from auth.users u where lower(u.email) = lower(trim(p_email)) and u.deleted_at is null;
+  if v_known is null then
     raise exception 'nobody has signed up as %', p_email using errcode = 'GL404',
       hint = 'Invite them in Supabase (Authentication, Users) first; then add them here.';
-  end if;
-  if exists (select from public.team_members m where m.user_id = v_user) then
+  elsif v_confirmed is null then
+    raise exception '% cannot sign in: the address is not confirmed, or the account is banned', p_email using errcode = 'GL422',
+      hint = 'They open the link in the mail that Supabase sent them; then add them.';
+  elsif cardinality(v_confirmed) > 1 then
+    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL422',
+      hint = 'Delete all but one in Supabase (Authentication, Users), or add one by its id: select public.set_team_member(id, role).';
+  elsif exists (select from public.team_members m where m.user_id = v_confirmed[1]) then
     raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';
   end if;
-  return public.set_team_member(v_user, p_role, p_approvals);
+  return public.set_team_member(v_confirmed[1], p_role, p_approvals);
 end $function$;
 grant execute on function public.add_team_member(p_email text, p_role text, p_approvals text[]) to authenticated, service_role;
 
@@ -2964,8 +3040,8 @@ begin
 end $function$;
 grant execute on function public.list_links(p_filter jsonb, p_limit integer) to service_role;
 
--- The team: [{user_id, email, role, approvals, created_at}]. Its members know each other's addresses; histories name
--- people by user_id. For viewers and secret keys.
+-- The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other's addresses;
+-- histories name people by user_id. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.list_team()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2976,7 +3052,7 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
-      'approvals', m.approvals, 'created_at', m.created_at) order by u.email), '[]')
+      'approvals', m.approvals, 'created_at', m.created_at, 'can_sign_in', private.can_sign_in(m.user_id)) order by u.email), '[]')
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
@@ -3594,7 +3670,6 @@ CREATE OR REPLACE FUNCTION public.remove_team_member(p_user_id uuid)
 AS $function$
 begin
   perform private.require_role('admin');
-  perform private.refuse_losing_last_admin(p_user_id);
   delete from public.team_members where user_id = p_user_id;
   return found;
 end $function$;
@@ -4140,7 +4215,8 @@ end $function$;
 grant execute on function public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
 -- Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys.
--- Errors: 42501 not allowed, GL409 last admin, 23503 no such user, 23514 unknown role or approval.
+-- Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514
+-- unknown role or approval.
 CREATE OR REPLACE FUNCTION public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
  LANGUAGE plpgsql
@@ -4151,14 +4227,16 @@ declare
   v_member public.team_members;
 begin
   perform private.require_role('admin');
-  if p_role is distinct from 'admin' then
-    perform private.refuse_losing_last_admin(p_user_id);
+  -- First of all, because who is in the team already need not be able to sign in to be given less.
+  update public.team_members m set role = p_role, approvals = coalesce(p_approvals, m.approvals)
+  where m.user_id = p_user_id returning m.* into v_member;
+  if not found then
+    insert into public.team_members as m (user_id, role, approvals)
+    values (p_user_id, p_role, coalesce(p_approvals, '{}'))
+    on conflict (user_id) do update
+      set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
+    returning * into v_member;
   end if;
-  insert into public.team_members as m (user_id, role, approvals)
-  values (p_user_id, p_role, coalesce(p_approvals, '{}'))
-  on conflict (user_id) do update
-    set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
-  returning * into v_member;
   return v_member;
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
@@ -5027,6 +5105,21 @@ AS $function$
   select coalesce(nullif(current_setting('role', true), 'none'), session_user)
 $function$;
 grant execute on function private.caller() to service_role;
+
+-- Whether an account has confirmed its address and is neither banned nor deleted: whoever typed somebody else's
+-- address into a sign-up form has not.
+CREATE OR REPLACE FUNCTION private.can_sign_in(p_user_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from auth.users u
+    where u.id = p_user_id and u.email_confirmed_at is not null and u.deleted_at is null
+      and (u.banned_until is null or u.banned_until <= now()))
+$function$;
+grant execute on function private.can_sign_in(p_user_id uuid) to service_role;
 
 -- The chance of k or fewer failures among n at a rate, in millionths; a million where k is no fewer than expected.
 CREATE OR REPLACE FUNCTION private.chance_of_so_few(p_k bigint, p_n bigint, p_rate double precision)
@@ -6706,6 +6799,39 @@ begin
     to_jsonb(v_minutes), to_jsonb(v_path));
 end $function$;
 
+-- Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one
+-- admin who can sign in (GL409).
+CREATE OR REPLACE FUNCTION private.guard_team()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_op = 'INSERT' then
+    -- Of an account that does not exist the reference tells.
+    if exists (select from auth.users u where u.id = new.user_id) and not private.can_sign_in(new.user_id) then
+      raise exception 'this account cannot sign in: its address is not confirmed, or it is banned' using errcode = 'GL422',
+        hint = 'They open the link in the mail that Supabase sent them; then add them.';
+    end if;
+    return new;
+  end if;
+  if tg_op = 'UPDATE' and new.user_id <> old.user_id then
+    raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
+  end if;
+  if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
+    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
+    perform pg_advisory_xact_lock(hashtext('gatelink.team'));
+    if not exists (
+      select from public.team_members m
+      where m.user_id <> old.user_id and m.role = 'admin' and private.can_sign_in(m.user_id)) then
+      raise exception 'the last admin cannot be removed' using errcode = 'GL409',
+        hint = 'Make somebody else admin first, whose account is confirmed and not banned.';
+    end if;
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
+end $function$;
+
 -- Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.
 CREATE OR REPLACE FUNCTION private.guard_test(p_series private.guard_series, p_failure bigint[], p_success bigint[], p_on private.guard_tally, p_off private.guard_tally)
  RETURNS private.guard_series
@@ -7999,6 +8125,26 @@ AS $function$
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
 
+-- Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.
+CREATE OR REPLACE FUNCTION private.record_allowlist()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  if tg_op = 'UPDATE' and (new.pattern, new.purpose) = (old.pattern, old.purpose) then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' then
+    insert into public.allowlist_history (pattern, purpose, change) values (old.pattern, old.purpose, 'removed');
+  end if;
+  if tg_op <> 'DELETE' then
+    insert into public.allowlist_history (pattern, purpose, change) values (new.pattern, new.purpose, 'added');
+  end if;
+  return null;
+end $function$;
+
 -- Notes that these flags were asked for. A flag's row changes once an hour at most.
 CREATE OR REPLACE FUNCTION private.record_evaluations(p_flags text[], p_now timestamp with time zone)
  RETURNS void
@@ -8101,6 +8247,30 @@ begin
   return null;
 end $function$;
 
+-- Trigger, after insert, update or delete of team_members: writes team_history.
+CREATE OR REPLACE FUNCTION private.record_team()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_user uuid := coalesce(new.user_id, old.user_id);
+begin
+  if tg_op = 'UPDATE' and (new.role, new.approvals) is not distinct from (old.role, old.approvals) then
+    return null;
+  end if;
+  insert into public.team_history (user_id, email, change, before, after)
+  values (v_user,
+    -- An account that is being deleted is gone by now.
+    coalesce((select u.email from auth.users u where u.id = v_user),
+      (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
+    case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
+    case when tg_op <> 'INSERT' then jsonb_build_object('role', old.role, 'approvals', old.approvals) end,
+    case when tg_op <> 'DELETE' then jsonb_build_object('role', new.role, 'approvals', new.approvals) end);
+  return null;
+end $function$;
+
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
 -- histories append-only.
 CREATE OR REPLACE FUNCTION private.refuse_change()
@@ -8111,21 +8281,6 @@ AS $function$
 begin
   raise exception '% on %.% is refused: it would leave a gap in the history',
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
-end $function$;
-
--- Raises GL409 when this user is the only admin left. Holds a lock on the team until the transaction ends.
-CREATE OR REPLACE FUNCTION private.refuse_losing_last_admin(p_user_id uuid)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  lock table public.team_members in share row exclusive mode;
-  if exists (select from public.team_members where user_id = p_user_id and role = 'admin')
-    and not exists (select from public.team_members where user_id <> p_user_id and role = 'admin') then
-    raise exception 'the last admin cannot be removed' using errcode = 'GL409',
-      hint = 'Make somebody else admin first.';
-  end if;
 end $function$;
 
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says

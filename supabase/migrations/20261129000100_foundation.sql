@@ -77,6 +77,17 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID version 7 of that millisecond: ids of rows made since then are at or above it.';
 
+-- Histories ---------------------------------------------------------------------------------------
+
+create function private.refuse_change() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  raise exception '% on %.% is refused: it would leave a gap in the history',
+    lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
+end $$;
+comment on function private.refuse_change() is
+  'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only.';
+
 -- The team ----------------------------------------------------------------------------------------
 
 create table public.team_members (
@@ -145,19 +156,108 @@ end $$;
 comment on function private.require_role(text) is
   'Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team member of this role or a higher one. First line of each function that people call.';
 
--- One at a time, so that two admins cannot demote each other in the same moment.
-create function private.refuse_losing_last_admin(p_user_id uuid) returns void
-language plpgsql volatile set search_path = '' as $$
+create table public.team_history (
+  id uuid primary key default private.uuid_v7(),
+  user_id uuid not null,
+  email text,
+  change text not null constraint team_history_change_known check (change in ('added', 'changed', 'removed')),
+  before jsonb,
+  after jsonb,
+  at timestamptz not null default clock_timestamp(),
+  by text not null default private.actor()
+);
+comment on table public.team_history is
+  'Who gave whom which role, and when. Written by trigger; append-only, and kept for good: it names people of the team and no customers.';
+comment on column public.team_history.id is 'UUID v7: the order of the changes.';
+comment on column public.team_history.user_id is 'Whose role it is. Not a reference: the history outlives the account.';
+comment on column public.team_history.email is 'Their address at that time, for when the account is gone.';
+comment on column public.team_history.change is 'added, changed or removed; removed also where the account was deleted.';
+comment on column public.team_history.before is 'role and approvals before; null for who was added.';
+comment on column public.team_history.after is 'role and approvals after; null for who was removed.';
+comment on column public.team_history.at is 'When.';
+comment on column public.team_history.by is 'Who did it: a user id, or the database role (that of Supabase Auth where an account was deleted).';
+create index team_history_user_idx on public.team_history (user_id, id);
+comment on index public.team_history_user_idx is 'What became of one person; their last known address.';
+alter table public.team_history enable row level security;
+revoke all on public.team_history from anon, authenticated, service_role, public;
+grant select on public.team_history to authenticated, service_role;
+create policy team_history_read on public.team_history for select to authenticated
+  using ((select private.has_role('admin')));
+comment on policy team_history_read on public.team_history is 'Admins answer for who is in the team.';
+create trigger append_only before update or delete or truncate on public.team_history
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.team_history is 'Nobody rewrites history.';
+
+create function private.can_sign_in(p_user_id uuid) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from auth.users u
+    where u.id = p_user_id and u.email_confirmed_at is not null and u.deleted_at is null
+      and (u.banned_until is null or u.banned_until <= now()))
+$$;
+comment on function private.can_sign_in(uuid) is
+  'Whether an account has confirmed its address and is neither banned nor deleted: whoever typed somebody else''s address into a sign-up form has not.';
+
+-- On the table and not in the functions, so that it holds for every way: plain SQL, and the cascade when an account is
+-- deleted in Supabase Auth. Failure policy: closed. A ban goes through, also that of the last admin, for it may be what
+-- stops a thief; and an admin who is banned is none of those who count, so that the last one who can sign in stays.
+create function private.guard_team() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
 begin
-  lock table public.team_members in share row exclusive mode;
-  if exists (select from public.team_members where user_id = p_user_id and role = 'admin')
-    and not exists (select from public.team_members where user_id <> p_user_id and role = 'admin') then
-    raise exception 'the last admin cannot be removed' using errcode = 'GL409',
-      hint = 'Make somebody else admin first.';
+  if tg_op = 'INSERT' then
+    -- Of an account that does not exist the reference tells.
+    if exists (select from auth.users u where u.id = new.user_id) and not private.can_sign_in(new.user_id) then
+      raise exception 'this account cannot sign in: its address is not confirmed, or it is banned' using errcode = 'GL422',
+        hint = 'They open the link in the mail that Supabase sent them; then add them.';
+    end if;
+    return new;
   end if;
+  if tg_op = 'UPDATE' and new.user_id <> old.user_id then
+    raise exception 'a membership cannot go to somebody else: remove one and add the other' using errcode = '23514';
+  end if;
+  if old.role = 'admin' and (tg_op = 'DELETE' or new.role is distinct from 'admin') then
+    -- One at a time, so that two admins cannot demote each other in the same moment: who comes second sees the first.
+    perform pg_advisory_xact_lock(hashtext('gatelink.team'));
+    if not exists (
+      select from public.team_members m
+      where m.user_id <> old.user_id and m.role = 'admin' and private.can_sign_in(m.user_id)) then
+      raise exception 'the last admin cannot be removed' using errcode = 'GL409',
+        hint = 'Make somebody else admin first, whose account is confirmed and not banned.';
+    end if;
+  end if;
+  return case tg_op when 'DELETE' then old else new end;
 end $$;
-comment on function private.refuse_losing_last_admin(uuid) is
-  'Raises GL409 when this user is the only admin left. Holds a lock on the team until the transaction ends.';
+comment on function private.guard_team() is
+  'Trigger, before insert, update or delete of team_members: lets confirmed accounts in alone (GL422), and keeps one admin who can sign in (GL409).';
+create trigger guard before insert or update or delete on public.team_members
+  for each row execute function private.guard_team();
+comment on trigger guard on public.team_members is 'Confirmed accounts alone, and always an admin.';
+create trigger refuse_truncate before truncate on public.team_members
+  for each statement execute function private.refuse_change();
+comment on trigger refuse_truncate on public.team_members is 'A truncate would leave no history and no admin.';
+
+create function private.record_team() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_user uuid := coalesce(new.user_id, old.user_id);
+begin
+  if tg_op = 'UPDATE' and (new.role, new.approvals) is not distinct from (old.role, old.approvals) then
+    return null;
+  end if;
+  insert into public.team_history (user_id, email, change, before, after)
+  values (v_user,
+    -- An account that is being deleted is gone by now.
+    coalesce((select u.email from auth.users u where u.id = v_user),
+      (select h.email from public.team_history h where h.user_id = v_user order by h.id desc limit 1)),
+    case tg_op when 'INSERT' then 'added' when 'UPDATE' then 'changed' else 'removed' end,
+    case when tg_op <> 'INSERT' then jsonb_build_object('role', old.role, 'approvals', old.approvals) end,
+    case when tg_op <> 'DELETE' then jsonb_build_object('role', new.role, 'approvals', new.approvals) end);
+  return null;
+end $$;
+comment on function private.record_team() is 'Trigger, after insert, update or delete of team_members: writes team_history.';
+create trigger record after insert or update or delete on public.team_members
+  for each row execute function private.record_team();
+comment on trigger record on public.team_members is 'A row of history for each change.';
 
 create function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[] default null)
 returns public.team_members
@@ -166,44 +266,54 @@ declare
   v_member public.team_members;
 begin
   perform private.require_role('admin');
-  if p_role is distinct from 'admin' then
-    perform private.refuse_losing_last_admin(p_user_id);
+  -- First of all, because who is in the team already need not be able to sign in to be given less.
+  update public.team_members m set role = p_role, approvals = coalesce(p_approvals, m.approvals)
+  where m.user_id = p_user_id returning m.* into v_member;
+  if not found then
+    insert into public.team_members as m (user_id, role, approvals)
+    values (p_user_id, p_role, coalesce(p_approvals, '{}'))
+    on conflict (user_id) do update
+      set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
+    returning * into v_member;
   end if;
-  insert into public.team_members as m (user_id, role, approvals)
-  values (p_user_id, p_role, coalesce(p_approvals, '{}'))
-  on conflict (user_id) do update
-    set role = excluded.role, approvals = coalesce(p_approvals, m.approvals)
-  returning * into v_member;
   return v_member;
 end $$;
 comment on function public.set_team_member(uuid, text, text[]) is
-  'Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, 23503 no such user, 23514 unknown role or approval.';
+  'Adds a user to the team or changes the role; approvals stay as they are when null. For admins and secret keys. Errors: 42501 not allowed, GL409 last admin, GL422 an account that cannot sign in, 23503 no such user, 23514 unknown role or approval.';
 
+-- Addresses are compared as people read them, so several accounts may fit; only whoever proved that the address is
+-- theirs counts.
 create function public.add_team_member(p_email text, p_role text, p_approvals text[] default null)
 returns public.team_members
 language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_user uuid;
+  v_known uuid[];
+  v_confirmed uuid[];
 begin
   perform private.require_role('admin');
-  select u.id into v_user from auth.users u where lower(u.email) = lower(trim(p_email)) order by u.created_at limit 1;
-  if v_user is null then
+  select array_agg(u.id), array_agg(u.id) filter (where private.can_sign_in(u.id)) into v_known, v_confirmed
+  from auth.users u where lower(u.email) = lower(trim(p_email)) and u.deleted_at is null;
+  if v_known is null then
     raise exception 'nobody has signed up as %', p_email using errcode = 'GL404',
       hint = 'Invite them in Supabase (Authentication, Users) first; then add them here.';
-  end if;
-  if exists (select from public.team_members m where m.user_id = v_user) then
+  elsif v_confirmed is null then
+    raise exception '% cannot sign in: the address is not confirmed, or the account is banned', p_email using errcode = 'GL422',
+      hint = 'They open the link in the mail that Supabase sent them; then add them.';
+  elsif cardinality(v_confirmed) > 1 then
+    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL422',
+      hint = 'Delete all but one in Supabase (Authentication, Users), or add one by its id: select public.set_team_member(id, role).';
+  elsif exists (select from public.team_members m where m.user_id = v_confirmed[1]) then
     raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';
   end if;
-  return public.set_team_member(v_user, p_role, p_approvals);
+  return public.set_team_member(v_confirmed[1], p_role, p_approvals);
 end $$;
 comment on function public.add_team_member(text, text, text[]) is
-  'Adds whoever signs in with this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404 no such user, GL409 a member already, 23514 unknown role or approval.';
+  'Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404 no such user, GL409 a member already, GL422 nobody who can sign in has confirmed it, or several accounts have, 23514 unknown role or approval.';
 
 create function public.remove_team_member(p_user_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   perform private.require_role('admin');
-  perform private.refuse_losing_last_admin(p_user_id);
   delete from public.team_members where user_id = p_user_id;
   return found;
 end $$;
@@ -216,11 +326,11 @@ begin
   perform private.require_role('viewer');
   return (
     select coalesce(jsonb_agg(jsonb_build_object('user_id', m.user_id, 'email', u.email, 'role', m.role,
-      'approvals', m.approvals, 'created_at', m.created_at) order by u.email), '[]')
+      'approvals', m.approvals, 'created_at', m.created_at, 'can_sign_in', private.can_sign_in(m.user_id)) order by u.email), '[]')
     from public.team_members m join auth.users u on u.id = m.user_id);
 end $$;
 comment on function public.list_team() is
-  'The team: [{user_id, email, role, approvals, created_at}]. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
+  'The team: [{user_id, email, role, approvals, created_at, can_sign_in}]. Its members know each other''s addresses; histories name people by user_id. For viewers and secret keys.';
 
 create function public.whoami() returns jsonb
 language sql stable set search_path = '' as $$
@@ -228,17 +338,6 @@ language sql stable set search_path = '' as $$
   from public.team_members m where m.user_id = (select auth.uid())
 $$;
 comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
-
--- Histories ---------------------------------------------------------------------------------------
-
-create function private.refuse_change() returns trigger
-language plpgsql volatile set search_path = '' as $$
-begin
-  raise exception '% on %.% is refused: it would leave a gap in the history',
-    lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
-end $$;
-comment on function private.refuse_change() is
-  'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only.';
 
 -- The revision of the configuration ---------------------------------------------------------------
 
@@ -351,6 +450,7 @@ grant execute on function
   private.caller(),
   private.actor(),
   private.require_role(text),
+  private.can_sign_in(uuid),
   public.schema_version(),
   private.breaking_version(),
   private.refuse_older_code(),

@@ -28,9 +28,58 @@ grant select, insert, update, delete on public.destination_allowlist to service_
 create policy "team reads allowlist" on public.destination_allowlist for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy "team reads allowlist" on public.destination_allowlist is 'Every role may see which hosts are allowed.';
-create trigger destination_allowlist_revision after insert or update or delete or truncate on public.destination_allowlist
+create trigger destination_allowlist_revision after insert or update or delete on public.destination_allowlist
   for each statement execute function private.bump_config_revision();
 comment on trigger destination_allowlist_revision on public.destination_allowlist is 'Tells the functions at the edge to read the configuration again.';
+
+create trigger refuse_truncate before truncate on public.destination_allowlist
+  for each statement execute function private.refuse_change();
+comment on trigger refuse_truncate on public.destination_allowlist is 'A truncate would leave no history: delete instead.';
+
+create table public.allowlist_history (
+  id uuid primary key default private.uuid_v7(),
+  pattern text not null,
+  purpose text not null,
+  change text not null constraint allowlist_history_change_known check (change in ('added', 'removed')),
+  at timestamptz not null default clock_timestamp(),
+  by text not null default private.actor()
+);
+comment on table public.allowlist_history is
+  'Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds nothing of customers.';
+comment on column public.allowlist_history.id is 'UUID v7: the order of the changes.';
+comment on column public.allowlist_history.pattern is 'The host pattern.';
+comment on column public.allowlist_history.purpose is 'forward or redirect.';
+comment on column public.allowlist_history.change is 'added or removed.';
+comment on column public.allowlist_history.at is 'When.';
+comment on column public.allowlist_history.by is 'Who: a user id, or the database role.';
+alter table public.allowlist_history enable row level security;
+revoke all on public.allowlist_history from anon, authenticated, service_role, public;
+grant select on public.allowlist_history to authenticated, service_role;
+create policy allowlist_history_read on public.allowlist_history for select to authenticated
+  using ((select private.has_role('admin')));
+comment on policy allowlist_history_read on public.allowlist_history is 'Admins answer for where messages may go.';
+create trigger append_only before update or delete or truncate on public.allowlist_history
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.allowlist_history is 'Nobody rewrites history.';
+
+create function private.record_allowlist() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  if tg_op = 'UPDATE' and (new.pattern, new.purpose) = (old.pattern, old.purpose) then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' then
+    insert into public.allowlist_history (pattern, purpose, change) values (old.pattern, old.purpose, 'removed');
+  end if;
+  if tg_op <> 'DELETE' then
+    insert into public.allowlist_history (pattern, purpose, change) values (new.pattern, new.purpose, 'added');
+  end if;
+  return null;
+end $$;
+comment on function private.record_allowlist() is 'Trigger, after insert, update or delete of destination_allowlist: writes allowlist_history.';
+create trigger record after insert or update or delete on public.destination_allowlist
+  for each row execute function private.record_allowlist();
+comment on trigger record on public.destination_allowlist is 'A row of history for each change.';
 
 -- Failure policy: closed. Stricter than the URL standard on purpose: what this does not recognise is refused.
 -- The functions at the edge ask the same question again at each delivery (_shared/delivery/allowlist.ts).

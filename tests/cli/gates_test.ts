@@ -27,7 +27,7 @@ async function made(): Promise<string> {
 /** A member of the team who may sign in these roles. */
 async function approver(...approvals: string[]): Promise<{ id: string; email: string }> {
   const id = crypto.randomUUID(), email = `${id}@example.com`;
-  await sql`insert into auth.users (id, email) values (${id}, ${email})`;
+  await sql`insert into auth.users (id, email, email_confirmed_at) values (${id}, ${email}, now())`;
   await sql`insert into public.team_members (user_id, role, approvals) values (${id}, 'viewer', ${approvals})`;
   return { id, email };
 }

@@ -20,6 +20,7 @@ type TeamRole = typeof TEAM[number];
 /** The lowest team role that sees the rows of a table. A table that is not here shows its rows to service_role only. */
 const READERS: Record<string, TeamRole> = {
   "public.team_members": "viewer",
+  "public.team_history": "admin",
   "public.settings": "viewer",
   "public.settings_history": "viewer",
   "public.counters": "viewer",
@@ -28,6 +29,7 @@ const READERS: Record<string, TeamRole> = {
   "public.wa_numbers": "viewer",
   "public.conversations": "viewer",
   "public.destination_allowlist": "viewer",
+  "public.allowlist_history": "admin",
   "public.destinations": "viewer",
   "public.routes": "viewer",
   "public.route_destinations": "viewer",
@@ -172,6 +174,8 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
 /** Tables of which even service_role may not write the rows: it has functions for that. */
 const CLOSED_TO_SERVICE = [
   "public.team_members",
+  "public.team_history",
+  "public.allowlist_history",
   "public.settings",
   "public.settings_history",
   "private.config_revision",

@@ -10,10 +10,11 @@ export interface Caller {
 export const ANON: Caller = { role: "anon" };
 export const SERVICE: Caller = { role: "service_role" };
 
-/** A new user of Supabase Auth; in the team when a team role is given, else a stranger. */
+/** A new user of Supabase Auth, who has confirmed the address; in the team when a team role is given, else a stranger. */
 export async function signedIn(sql: Sql, teamRole?: "viewer" | "operator" | "admin"): Promise<Caller> {
   const sub = crypto.randomUUID();
-  await sql`insert into auth.users (id, email) values (${sub}, ${`${sub}@example.com`})`;
+  await sql`
+    insert into auth.users (id, email, email_confirmed_at) values (${sub}, ${`${sub}@example.com`}, now())`;
   if (teamRole) await sql`insert into public.team_members (user_id, role) values (${sub}, ${teamRole})`;
   return { role: "authenticated", sub };
 }

@@ -6,10 +6,12 @@
  */
 export const FILL: Record<string, string> = {
   "public.team_members": `
-    insert into auth.users (id, email) values ('00000000-0000-7000-8000-000000000001', 'admin@example.com')
+    insert into auth.users (id, email, email_confirmed_at) values
+      ('00000000-0000-7000-8000-000000000001', 'admin@example.com', now())
       on conflict do nothing;
     insert into public.team_members (user_id, role, approvals) values
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
+  "public.team_history": "", // by trigger of team_members
   "private.config_revision": "", // its one row comes with it
 
   "private.schema_breaks": `
@@ -57,6 +59,7 @@ export const FILL: Record<string, string> = {
 
   "public.destination_allowlist": `
     insert into public.destination_allowlist (pattern, purpose) values ('*.example.com', 'forward')`,
+  "public.allowlist_history": "", // by trigger of destination_allowlist
   "public.destinations": `
     insert into public.destinations (id, name, url) values
       ('00000000-0000-7000-8000-0000000000d1', 'demo', 'https://hooks.example.com/in')`,

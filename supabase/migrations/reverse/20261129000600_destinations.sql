@@ -16,3 +16,5 @@ drop function public.disallow_host(text, text);
 drop function public.allow_host(text, text);
 drop function private.destination_permitted(text, text);
 drop table public.destination_allowlist;
+drop function private.record_allowlist();
+drop table public.allowlist_history;
