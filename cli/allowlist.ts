@@ -13,6 +13,14 @@ interface Entry {
   created_by: string;
 }
 
+interface Change {
+  at: string;
+  by: string;
+  change: "added" | "removed";
+  pattern: string;
+  purpose: "forward" | "redirect";
+}
+
 /** What an entry is for, as an option. */
 function purpose(): Option {
   return new Option("--for <purpose>", "forward (messages to a service) or redirect (targets of links)")
@@ -75,6 +83,29 @@ Example:
       })
     );
 
+  group.command("history").description("who allowed which host, or no longer, latest first")
+    .addOption(purpose())
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink allowlist history --for forward`,
+    )
+    .action((options: { for?: string }) =>
+      run(async (session) => {
+        const changes = (await historyOf(await session.api()))
+          .filter((change) => options.for === undefined || change.purpose === options.for);
+        return {
+          document: changes,
+          text: table(
+            ["time", "what", "host", "for", "by"],
+            changes.map(({ at, change, pattern, purpose, by }) => [time(at), change, pattern, purpose, by]),
+            "No host was allowed yet.",
+          ),
+        };
+      })
+    );
+
   group.command("remove").description("allow a host no longer; takes effect within 5 seconds")
     .argument("<host>", "as it was added")
     .addOption(purpose().makeOptionMandatory())
@@ -109,5 +140,11 @@ function entriesOf(api: Api): Promise<Entry[]> {
   return api.rows((client) =>
     client.from("destination_allowlist").select("pattern,purpose,created_at,created_by").order("purpose")
       .order("pattern")
+  );
+}
+
+function historyOf(api: Api): Promise<Change[]> {
+  return api.rows((client) =>
+    client.from("allowlist_history").select("at,by,change,pattern,purpose").order("id", { ascending: false })
   );
 }

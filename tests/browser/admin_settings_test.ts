@@ -21,6 +21,10 @@ panelTest(
       const rows = await sql`select from public.destination_allowlist where pattern = 'hooks.example.com'`;
       return rows.length === 0;
     });
+    await page.getByRole("region", { name: "History" }).getByText(
+      /^hooks.example.com removed for services by you/,
+    )
+      .waitFor();
 
     await page.getByRole("tab", { name: "Team" }).click();
     await page.getByRole("textbox", { name: "Address of a new member" }).fill("nobody@example.com");
@@ -45,6 +49,9 @@ panelTest(
     const [{ approvals }] = await sql`
       select m.approvals from public.team_members m join auth.users u on u.id = m.user_id where u.email = 'viewer@example.com'`;
     assertEquals(approvals, ["product"]);
+    await page.getByRole("region", { name: "History" }).getByText(
+      /^viewer@example.com changed from viewer \(signs as product\) to operator \(signs as product\) by you/,
+    ).waitFor();
     // The last admin stays: the list shows it again as it is.
     await page.getByRole("combobox", { name: "Role of admin@example.com" }).click();
     await page.getByRole("option", { name: /^Viewer/ }).click();
@@ -69,6 +76,7 @@ panelTest(
     assertEquals(await operator.getByRole("button", { name: /Allow|off the list/ }).count(), 0);
     await operator.getByRole("tab", { name: "Team" }).click();
     await operator.getByText("Admins change the team.").waitFor();
+    assertEquals(await operator.getByRole("region", { name: "History" }).count(), 0);
     assertEquals(await operator.getByRole("button", { name: /^Remove|^Add/ }).count(), 0);
   },
 );

@@ -19,7 +19,7 @@ Deno.test.beforeEach(async () => {
   await sql`delete from public.rate_limits where key like 'destination_test:%'`;
 });
 
-Deno.test("gatelink allowlist: add, list, remove", async () => {
+Deno.test("gatelink allowlist: add, list, remove, and a history of it", async () => {
   const host = `${unique("hooks")}.example.com`;
   const added = await document(`allowlist add ${host.toUpperCase()} --for redirect`);
   assertEquals([added.pattern, added.purpose], [host, "redirect"]);
@@ -42,6 +42,19 @@ Deno.test("gatelink allowlist: add, list, remove", async () => {
     removed: true,
   });
   await fails(`allowlist remove ${host} --for redirect`, 4, "not_found", /allowlist list/);
+
+  const history = await document<{ pattern: string; purpose: string; change: string; by: string }[]>(
+    "allowlist history",
+  );
+  assertEquals(
+    history.filter(({ pattern }) => pattern === host).map(({ change, purpose, by }) => [change, purpose, by]),
+    [
+      ["removed", "redirect", "service_role"],
+      ["added", "forward", "service_role"],
+      ["added", "redirect", "service_role"],
+    ],
+  );
+  assert(!(await gatelink("allowlist history --for redirect")).out.includes("forward"));
 });
 
 Deno.test("gatelink: the first two commands of a newcomer work as they stand", async () => {

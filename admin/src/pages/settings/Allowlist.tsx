@@ -19,6 +19,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { AllowlistHistory } from "./Histories.tsx";
 
 interface Allowed {
   pattern: string;
@@ -31,7 +32,7 @@ const PURPOSES = [
   { purpose: "forward", title: "Services", about: "Messages and notifications may be sent to these hosts." },
   { purpose: "redirect", title: "Links", about: "Links may lead to these hosts." },
 ] as const;
-const TOUCHES = ["destination_allowlist", "link_ground"];
+const TOUCHES = ["destination_allowlist", "allowlist_history", "link_ground"];
 
 export function Allowlist() {
   const hosts = useRows<Allowed>(
@@ -58,6 +59,9 @@ export function Allowlist() {
           </SimpleGrid>
         )}
       </Loaded>
+      <For role="admin">
+        <AllowlistHistory />
+      </For>
     </Stack>
   );
 }

@@ -19,6 +19,7 @@ import { type Question, useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { TeamHistory } from "./Histories.tsx";
 
 interface Member {
   user_id: string;
@@ -26,6 +27,8 @@ interface Member {
   role: Role;
   approvals: string[];
   created_at: string;
+  /** Whether the account is confirmed, and neither banned nor deleted. */
+  can_sign_in: boolean;
 }
 
 const ROLES: { value: Role; label: string }[] = [
@@ -59,7 +62,7 @@ const grown = (email: string, role: Role): Question => ({
   reason: "none",
 });
 
-const TOUCHES = ["list_team", "me", "team_members"];
+const TOUCHES = ["list_team", "me", "team_members", "team_history"];
 
 export function Team() {
   const team = useRpc<Member[]>("list_team");
@@ -75,6 +78,9 @@ export function Team() {
           </Stack>
         )}
       </Loaded>
+      <For role="admin">
+        <TeamHistory />
+      </For>
     </Stack>
   );
 }
@@ -155,6 +161,7 @@ function Row({ of }: { of: Member }) {
           </Text>
           <Text size="xs" c="dimmed" component="div">
             since <Time at={of.created_at} />
+            {!of.can_sign_in && ", cannot sign in"}
           </Text>
         </div>
         <div style={{ flex: "1 1 200px", maxWidth: 420 }}>
