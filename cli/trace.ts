@@ -12,7 +12,6 @@ interface Story {
   trace_id: string;
   /** Other messages of the trace. */
   others: string[];
-  provider_id: string | null;
   conversation_id: string;
   direction: "in" | "out";
   type: string;
@@ -75,7 +74,6 @@ Examples:
               message: `${story.id} (${story.type}, ${story.direction})`,
               trace: story.trace_id,
               ...(story.others.length === 0 ? {} : { "also of the trace": story.others.join(", ") }),
-              WhatsApp: story.provider_id,
               conversation: story.conversation_id,
               status: story.status,
             }),

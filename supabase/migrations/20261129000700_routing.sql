@@ -41,8 +41,8 @@ revoke all on public.routes from public, anon, authenticated;
 grant select on public.routes to authenticated;
 grant select, insert, update, delete on public.routes to service_role;
 create policy "team reads routes" on public.routes for select to authenticated
-  using ((select private.has_role('viewer')));
-comment on policy "team reads routes" on public.routes is 'Every role may see the routes.';
+  using ((select private.has_role('operator')) or ((select private.has_role('viewer')) and not jsonb_path_exists(condition, '$.**.phones')));
+comment on policy "team reads routes" on public.routes is 'Every role may see the routes; those for numbers of people, operators.';
 create trigger routes_revision after insert or update or delete or truncate on public.routes
   for each statement execute function private.bump_config_revision();
 comment on trigger routes_revision on public.routes is 'Tells the functions at the edge to read the configuration again.';
@@ -140,8 +140,8 @@ alter table public.route_history enable row level security;
 revoke all on public.route_history from anon, authenticated, service_role, public;
 grant select on public.route_history to authenticated, service_role;
 create policy route_history_read on public.route_history for select to authenticated
-  using ((select private.has_role('viewer')));
-comment on policy route_history_read on public.route_history is 'Every role may see who changed which route.';
+  using ((select private.has_role('operator')) or ((select private.has_role('viewer')) and not jsonb_path_exists(condition, '$.**.phones')));
+comment on policy route_history_read on public.route_history is 'Every role may see who changed which route; those for numbers of people, operators.';
 create trigger append_only before update or delete or truncate on public.route_history
   for each statement execute function private.refuse_change();
 comment on trigger append_only on public.route_history is 'Nobody rewrites history.';

@@ -237,7 +237,6 @@ begin
         select m.id, m.seq from public.messages m where m.id = v_trace::uuid and m.id <> v_message.id
         order by seq limit 50
       ) o),
-    'provider_id', v_message.provider_id,
     'conversation_id', v_message.conversation_id, 'direction', v_message.direction, 'type', v_message.type,
     'status', v_message.status,
     'events', (
@@ -248,7 +247,7 @@ begin
         select o.at, false, o.what, o.figures from private.outbound_events(v_message) o where v_message.direction = 'out') e));
 end $$;
 comment on function public.trace_message(text) is
-  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), provider_id, conversation_id, direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
+  'The story of the message with this id, ours (also without hyphens), the provider''s, or that of a trace, of which it is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id, direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds no words and no numbers of people. For viewers and secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

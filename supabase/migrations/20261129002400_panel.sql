@@ -1,6 +1,6 @@
 -- What people see in the panel of conversations and do in them. Phone numbers and other ids come out of the database
--- redacted to their last four characters, words for operators only; seeing a contact whole, and writing to one, is
--- recorded. And what no table tells of flags, rollouts, destinations and what could not be delivered.
+-- redacted to their last four characters, words for operators only; seeing a contact whole or a provider's id of a
+-- message, which may hold the number, and writing to a contact, is recorded. And what no table tells of flags, rollouts, destinations and what could not be delivered.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -18,11 +18,11 @@ create table public.contact_acts (
   constraint contact_acts_revealed_with_reason check (act <> 'revealed' or coalesce(trim(reason), '') <> '')
 );
 comment on table public.contact_acts is
-  'What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the contact''s.';
+  'What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the contact''s, in the reason neither.';
 comment on column public.contact_acts.id is 'UUID v7.';
-comment on column public.contact_acts.act is 'revealed: number and name were shown whole. replied: a message was queued.';
+comment on column public.contact_acts.act is 'revealed: number and name were shown whole, or the provider''s id of a message. replied: a message was queued.';
 comment on column public.contact_acts.contact_id is 'The contact. Not a reference: the record outlives the contact.';
-comment on column public.contact_acts.message_id is 'The message that was queued, for replied.';
+comment on column public.contact_acts.message_id is 'The message that was queued, for replied; that whose provider''s id was shown, for revealed.';
 comment on column public.contact_acts.reason is 'Why, in the words of whoever did it.';
 comment on column public.contact_acts.at is 'When.';
 comment on column public.contact_acts.by is 'Who: a user id, or the database role.';
@@ -53,13 +53,81 @@ comment on function private.may(text) is
 
 create function private.contact_last_four(p_contact_id uuid) returns text
 language sql stable set search_path = '' as $$
-  select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, 4) end
+  select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, least(4, length(i.value) / 2)) end
   from public.contact_identities i
   where i.contact_id = p_contact_id and i.valid_to is null
   order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
 $$;
 comment on function private.contact_last_four(uuid) is
-  'A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four characters of another id; null when it has none.';
+  'A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four characters of another id, of a short one half; null when it has none.';
+
+-- What services and people write may quote the ids of the very person it is about: a number with or without separators,
+-- other ids as they stand, and WhatsApp's ids of messages, in which the number stands in base64.
+create function private.without_ids(p_text text, p_contact_id uuid) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_text text := regexp_replace(p_text, 'wamid\.[[:alnum:]+/=_-]+', 'wamid.…', 'g');
+  v_id text;
+begin
+  for v_id in
+    select i.value from public.contact_identities i where i.contact_id = p_contact_id and length(i.value) >= 5
+    union
+    -- As it stands within an id of a message, whose first three bytes come before it.
+    select left(encode(convert_to(i.value, 'UTF8'), 'base64'), length(i.value) * 4 / 3) from public.contact_identities i
+    where i.contact_id = p_contact_id and i.kind = 'phone' and length(i.value) >= 5
+  loop
+    v_text := regexp_replace(v_text,
+      case when v_id ~ '^[0-9]+$' then regexp_replace(v_id, '(.)(?=.)', '\1[^[:alnum:]]{0,3}', 'g')
+        else regexp_replace(v_id, '([^[:alnum:]])', '\\\1', 'g') end,
+      '…', 'gi');
+  end loop;
+  return v_text;
+end $$;
+comment on function private.without_ids(text, uuid) is
+  'A text with … for each id of this contact, past ones too, and for WhatsApp''s ids of messages.';
+
+-- Anybody's, where it can be told from an order's number: with a + before it, or an @ in it.
+create function private.quoted(p_text text, p_contact_id uuid) returns text
+language sql stable set search_path = '' as $$
+  select regexp_replace(regexp_replace(private.without_ids(p_text, p_contact_id),
+    '[^[:space:]"<>(),;:@]+(@|%40)(?=[[:alnum:]])', '…\1', 'g'),
+    '\+[0-9]([^[:alnum:]]{0,3}[0-9]){6,}', '+…', 'g')
+$$;
+comment on function private.quoted(text, uuid) is
+  'What a service or a provider wrote about a message of this contact, for operators: without the contact''s ids, and without numbers and mail addresses of others as far as they show.';
+
+create function private.reason_about(p_reason text, p_contact_id uuid) returns text
+language plpgsql stable set search_path = '' as $$
+begin
+  if coalesce(trim(p_reason), '') = '' then
+    raise exception 'revealing a contact needs a reason' using errcode = 'GL422';
+  elsif private.without_ids(p_reason, p_contact_id) <> p_reason then
+    raise exception 'the reason names the contact' using errcode = 'GL422',
+      hint = 'The whole team reads it: leave out the number, the address and the id.';
+  end if;
+  return trim(p_reason);
+end $$;
+comment on function private.reason_about(text, uuid) is
+  'The reason for looking at a contact, without the blanks around it. GL422 for none, and for one that holds what only those who look may see.';
+
+-- The provider's words may quote whom a message went to. Its code cannot, as long as it is as short as codes are.
+create function private.error_code(p_error jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select substring(case jsonb_typeof(p_error) when 'array' then p_error -> 0 else p_error end ->> 'code'
+    from '^(?:[[:alnum:]_.-]{1,9}|[a-z_]{1,40})$')
+$$;
+comment on function private.error_code(jsonb) is
+  'The code of an error as a provider tells it, or of the first of several; null when it has none, or one that is too long to be one.';
+
+create function private.error_view(p_error jsonb, p_contact_id uuid, p_words boolean) returns jsonb
+language sql stable set search_path = '' as $$
+  select case when p_error is not null then jsonb_build_object('code', private.error_code(p_error),
+    'message', case when p_words then private.quoted(
+      coalesce(e.one ->> 'details', e.one #>> '{error_data,details}', e.one ->> 'message', e.one ->> 'title'), p_contact_id) end) end
+  from (select case jsonb_typeof(p_error) when 'array' then p_error -> 0 else p_error end as one) e
+$$;
+comment on function private.error_view(jsonb, uuid, boolean) is
+  'What a provider told of a message that failed, {code, message}: its words only with p_words, and without the ids of the contact.';
 
 create function private.conversation_view(p_conversation public.conversations, p_last public.messages, p_words boolean)
 returns jsonb
@@ -157,12 +225,13 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.deliveries_view(uuid) is 'Where a message goes to and how far that is, without the attempts.';
 
-create function private.message_view(p_message public.messages, p_words boolean) returns jsonb
+create function private.message_view(p_message public.messages, p_contact_id uuid, p_words boolean) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('id', p_message.id, 'seq', p_message.seq, 'direction', p_message.direction,
-    'type', p_message.type, 'provider_id', p_message.provider_id,
+    'type', p_message.type,
     'text', case when p_words then p_message.text end, 'choice', case when p_words then p_message.choice end,
-    'status', p_message.status, 'status_at', p_message.status_at, 'error', p_message.error,
+    'status', p_message.status, 'status_at', p_message.status_at,
+    'error', private.error_view(p_message.error, p_contact_id, p_words),
     'sent_at', p_message.sent_at, 'created_at', p_message.created_at,
     'link', (select a.code from public.attributions a where a.message_id = p_message.id),
     'route', (
@@ -170,8 +239,8 @@ language sql stable set search_path = '' as $$
       from public.routing_decisions r where r.message_id = p_message.id),
     'deliveries', private.deliveries_view(p_message.id))
 $$;
-comment on function private.message_view(public.messages, boolean) is
-  'A message as people see it in its conversation; its words only with p_words.';
+comment on function private.message_view(public.messages, uuid, boolean) is
+  'A message of this contact as people see it in its conversation, by our id alone; its words only with p_words.';
 
 create function public.conversation_messages(p_conversation_id uuid, p_before bigint default null, p_limit integer default 100)
 returns jsonb
@@ -183,7 +252,7 @@ begin
   v_words := private.may('operator');
   return (
     select jsonb_build_object('conversation', private.conversation_view(c, null::public.messages, v_words), 'messages', (
-      select coalesce(jsonb_agg(private.message_view(x.m, v_words) order by (x.m).seq desc), '[]')
+      select coalesce(jsonb_agg(private.message_view(x.m, c.contact_id, v_words) order by (x.m).seq desc), '[]')
       from (
         select m from public.messages m
         where m.conversation_id = c.id and m.seq < coalesce(p_before, 9223372036854775807)
@@ -192,7 +261,7 @@ begin
     from public.conversations c where c.id = p_conversation_id);
 end $$;
 comment on function public.conversation_messages(uuid, bigint, integer) is
-  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, provider_id, text, choice, status, status_at, error, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
+  'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
@@ -202,9 +271,8 @@ begin
   perform private.require_role('viewer');
   v_words := private.may('operator');
   return (
-    select private.message_view(m, v_words) || jsonb_build_object(
+    select private.message_view(m, c.contact_id, v_words) || jsonb_build_object(
       'conversation', private.conversation_view(c, null::public.messages, v_words),
-      'pricing', m.pricing,
       'attribution', (
         select jsonb_build_object('code', a.code, 'confidence', a.confidence, 'reason', a.reason,
           'first_touch', a.first_touch, 'clicked_at', a.clicked_at)
@@ -214,34 +282,35 @@ begin
           'explanation', r.explanation, 'decided_at', r.decided_at)
         from public.routing_decisions r where r.message_id = m.id),
       'outbound', (
-        select jsonb_build_object('state', o.state, 'attempt', o.attempt, 'error', o.error,
+        select jsonb_build_object('state', o.state, 'attempt', o.attempt,
+          'error', private.error_view(o.error, c.contact_id, v_words),
           'next_attempt_at', case when o.state = 'queued' then o.next_attempt_at end, 'used_fallback', o.used_fallback)
         from public.outbound_messages o where o.message_id = m.id),
       'written_by', (select x.by from public.contact_acts x where x.message_id = m.id and x.act = 'replied'),
       'attempts', (
         select coalesce(jsonb_agg(jsonb_build_object('delivery_id', a.delivery_id, 'attempt', a.attempt,
           'outcome', a.outcome, 'status', a.status, 'latency_ms', a.latency_ms, 'error', a.error,
-          'answer', case when v_words then left(a.answer, 2000) end, 'at', a.at) order by a.at, a.attempt), '[]')
+          'answer', case when v_words then left(private.quoted(a.answer, c.contact_id), 2000) end, 'at', a.at) order by a.at, a.attempt), '[]')
         from public.deliveries d join public.delivery_attempts a on a.delivery_id = d.id where d.message_id = m.id))
     from public.messages m join public.conversations c on c.id = m.conversation_id
     where m.id = p_message_id);
 end $$;
 comment on function public.message_story(uuid) is
-  'All that is known of one message: as conversation_messages gives it, with conversation, pricing, attribution, decision (with its explanation), outbound, written_by and attempts (answers cut to 2,000 characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.';
+  'All that is known of one message: as conversation_messages gives it, with conversation, attribution, decision (with its explanation), outbound, written_by and attempts (answers without the contact''s ids and cut to 2,000 characters); null when there is none. Words and answers are null for viewers. For viewers and secret keys.';
 
 -- What operators do -------------------------------------------------------------------------------
 
 create function public.reveal_contact(p_contact_id uuid, p_reason text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_reason text;
 begin
   perform private.require_role('operator');
-  if coalesce(trim(p_reason), '') = '' then
-    raise exception 'revealing a contact needs a reason' using errcode = 'GL422';
-  end if;
+  v_reason := private.reason_about(p_reason, p_contact_id);
   if not exists (select from public.contacts c where c.id = p_contact_id) then
     raise exception 'there is no such contact' using errcode = 'GL404';
   end if;
-  insert into public.contact_acts (act, contact_id, reason) values ('revealed', p_contact_id, trim(p_reason));
+  insert into public.contact_acts (act, contact_id, reason) values ('revealed', p_contact_id, v_reason);
   return (
     select jsonb_build_object('id', c.id, 'name', c.name, 'identities', (
       select coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value, 'valid_from', i.valid_from,
@@ -250,7 +319,27 @@ begin
     from public.contacts c where c.id = p_contact_id);
 end $$;
 comment on function public.reveal_contact(uuid, text) is
-  'A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason.';
+  'A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason, or one that names the contact.';
+
+create function public.reveal_message(p_message_id uuid, p_reason text) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_message public.messages;
+  v_contact uuid;
+  v_reason text;
+begin
+  perform private.require_role('operator');
+  select * into v_message from public.messages m where m.id = p_message_id;
+  select c.contact_id into v_contact from public.conversations c where c.id = v_message.conversation_id;
+  v_reason := private.reason_about(p_reason, v_contact);
+  if v_contact is null then
+    raise exception 'there is no such message' using errcode = 'GL404';
+  end if;
+  insert into public.contact_acts (act, contact_id, message_id, reason) values ('revealed', v_contact, p_message_id, v_reason);
+  return jsonb_build_object('id', v_message.id, 'provider_id', v_message.provider_id, 'error', v_message.error);
+end $$;
+comment on function public.reveal_message(uuid, text) is
+  'How the provider names a message, in which the number of the person may stand, and its error in the provider''s own words, {id, provider_id, error}; who looked, when and why is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such message, GL422 no reason, or one that names the contact.';
 
 -- A person who writes freely wants those words to arrive: the template that services may fall back to does not go out
 -- in their place.
@@ -419,9 +508,14 @@ call private.close_functions();
 grant execute on function
   private.may(text),
   private.contact_last_four(uuid),
+  private.without_ids(text, uuid),
+  private.quoted(text, uuid),
+  private.reason_about(text, uuid),
+  private.error_code(jsonb),
+  private.error_view(jsonb, uuid, boolean),
   private.conversation_view(public.conversations, public.messages, boolean),
   private.deliveries_view(uuid),
-  private.message_view(public.messages, boolean)
+  private.message_view(public.messages, uuid, boolean)
   to service_role;
 grant execute on function
   public.list_conversations(uuid, integer),
@@ -429,6 +523,7 @@ grant execute on function
   public.conversation_messages(uuid, bigint, integer),
   public.message_story(uuid),
   public.reveal_contact(uuid, text),
+  public.reveal_message(uuid, text),
   public.reply_in_conversation(uuid, text, uuid),
   public.destination_health(timestamptz),
   public.list_dead_letters(jsonb, integer),

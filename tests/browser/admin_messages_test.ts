@@ -8,7 +8,7 @@ panelTest(
   "admin: a reply within the window arrives, and its story is told",
   async ({ stack, sql, signIn }) => {
     const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
-    await says(stack, ada, "Where is my parcel?");
+    const wamid = await says(stack, ada, "Where is my parcel?");
     const page = await signIn("operator", { viewport: { width: 390, height: 844 }, clock: true });
     await go(page, "/messages", "Messages");
     await page.getByRole("button", { name: /4711/ }).click();
@@ -30,6 +30,12 @@ panelTest(
     const story = page.getByRole("dialog", { name: "How this message went" });
     await story.getByText("everything else to the demo service").first().waitFor();
     await story.getByText("Attempt 1: delivered").waitFor();
+    assertEquals((await page.content()).includes("wamid."), false);
+    await story.getByRole("button", { name: "Show", exact: true }).click();
+    const provider = page.getByRole("dialog", { name: "Show the provider's id?" });
+    await provider.getByLabel("Reason").fill("A question to Meta");
+    await provider.getByRole("button", { name: "Show", exact: true }).click();
+    await story.getByText(wamid, { exact: true }).waitFor();
     await isWell(page);
     await story.getByRole("button", { name: "Close" }).click();
 
@@ -40,10 +46,11 @@ panelTest(
     await page.getByText("+4915100004711").waitFor();
     await page.getByText("Ada Lovelace", { exact: true }).waitFor();
     const acts = await sql`select act, reason from public.contact_acts order by at`;
-    assertEquals(acts.map(({ act, reason }) => [act, reason]), [["replied", null], [
-      "revealed",
-      "She asked for a call",
-    ]]);
+    assertEquals(acts.map(({ act, reason }) => [act, reason]), [
+      ["replied", null],
+      ["revealed", "A question to Meta"],
+      ["revealed", "She asked for a call"],
+    ]);
 
     // The window closes: it says so, and there is nothing to type into.
     await page.getByRole("button", { name: "Hide", exact: true }).click();
@@ -70,6 +77,7 @@ panelTest("admin: a viewer finds a conversation, and reads no words", async ({ s
   await page.getByRole("button", { name: /0815.*the message/ }).click();
   await page.getByRole("dialog").getByText("What it says is shown to operators.").waitFor();
   await page.getByRole("dialog").getByText("Attempt 1: delivered").waitFor();
+  assertEquals(await page.getByRole("dialog").getByRole("button", { name: "Show", exact: true }).count(), 0);
   await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
   await page.getByText("Text, words hidden").first().waitFor();
   assertEquals((await page.content()).includes("swordfish"), false);

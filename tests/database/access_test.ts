@@ -157,6 +157,10 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "operator",
     why: "Operators see a contact whole, and it is recorded.",
   },
+  "reveal_message(uuid,text)": {
+    role: "operator",
+    why: "Operators see how the provider names a message, and it is recorded.",
+  },
   "reply_in_conversation(uuid,text,uuid)": { role: "operator", why: "Operators answer people." },
   "destination_health(timestamp with time zone)": { role: "viewer", why: "The team sees how services do." },
   "list_dead_letters(jsonb,integer)": { role: "viewer", why: "The team sees what could not be delivered." },

@@ -184,6 +184,94 @@ databaseTest("reveal_contact: an operator's act, with a reason, recorded for goo
   assertEquals(await refusal(sql`delete from public.contact_acts`), "42501");
 });
 
+databaseTest("reveal_message: the provider's id of a message, on record", async (sql) => {
+  const { bob, operator, viewer } = await scene(sql);
+  const [{ id }] = await sql`select id from public.messages where provider_id = 'wamid.bob'`;
+  const reveal = (reason: string, of = id) => `public.reveal_message('${of}', '${reason}')`;
+  assertEquals(await refusal(call(sql, viewer, reveal("curious"))), "42501");
+  for (const reason of ["", "  ", `it is ${BOB}`, "it is wamid.bob"]) {
+    assertEquals(await refusal(call(sql, operator, reveal(reason))), "GL422", reason);
+  }
+  assertEquals(await refusal(call(sql, operator, reveal("for Meta", crypto.randomUUID()))), "GL404");
+  assertEquals(await call(sql, operator, reveal(" for Meta ")), {
+    id,
+    provider_id: "wamid.bob",
+    error: null,
+  });
+  const acts = await sql`select act, contact_id, message_id, reason, by from public.contact_acts`;
+  assertEquals(acts.map((act) => ({ ...act })), [
+    { act: "revealed", contact_id: bob.contact_id, message_id: id, reason: "for Meta", by: operator.sub },
+  ]);
+});
+
+databaseTest(
+  "what services and providers say is told without ids of people, and whole otherwise",
+  async (sql) => {
+    const { ada } = await scene(sql);
+    const CASES = [
+      [
+        "order 4915100000002 of 2026-11-29T10:00:00Z is late",
+        "order 4915100000002 of 2026-11-29T10:00:00Z is late",
+      ],
+      [`${ADA}, +${ADA.slice(0, 2)} 151 00000-001, (${ADA})`, "…, +…, (…)"],
+      ["wamid.HBgNNDkxNTEwMDAwMDAwMRUCABIYFDAA is unknown", "wamid.… is unknown"],
+      ["HBgNNDkxNTEwMDAwMDAwMRUCABIYFDAA is unknown", "HBgN…RUCABIYFDAA is unknown"],
+      ["call +1 (650) 555-1234 or ada@mail.example", "call +… or …@mail.example"],
+      ["a + b, @ home, 1+1234", "a + b, @ home, 1+1234"],
+      ["", ""],
+    ];
+    for (const [text, told] of CASES) {
+      const [row] = await sql`select private.quoted(${text}, ${ada.contact_id}) as told`;
+      assertEquals(row.told, told);
+    }
+    const ERRORS: [unknown, { code: string | null; message: string | null }][] = [
+      [{ code: 131026, message: `to ${ADA}` }, { code: "131026", message: "to …" }],
+      [[{ code: 1, title: "t", error_data: { details: "why" } }, { code: 2 }], { code: "1", message: "why" }],
+      [{ code: "network", message: "no connection" }, { code: "network", message: "no connection" }],
+      [{ code: ADA }, { code: null, message: null }],
+      ["words", { code: null, message: null }],
+      [[], { code: null, message: null }],
+    ];
+    for (const [error, told] of ERRORS) {
+      const [row] = await sql`
+      select private.error_view(${sql.json(error as never)}, ${ada.contact_id}, true) as operators,
+        private.error_view(${sql.json(error as never)}, ${ada.contact_id}, false) as viewers`;
+      assertEquals({ ...row }, { operators: told, viewers: { ...told, message: null } });
+    }
+  },
+);
+
+databaseTest("a reason that viewers read names no customer, of a dropped delivery neither", async (sql) => {
+  const { ada, operator } = await scene(sql);
+  await sql`insert into public.destinations (id, name, url)
+    values ('00000000-0000-7000-8000-0000000000d1', 'crm', 'https://crm.example.com/')`;
+  const [{ id }] = await sql`
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state)
+    select m.id, '00000000-0000-7000-8000-0000000000d1', m.conversation_id, m.seq, 'dead'
+    from public.messages m where m.conversation_id = ${ada.id} order by m.seq limit 1 returning id`;
+  const drop = (reason: string) =>
+    call<number>(sql, operator, `public.drop_deliveries('{${id}}', '${reason}')`);
+  assertEquals(await refusal(drop(`told +${ADA}`)), "GL422");
+  assertEquals(await drop("told by phone"), 1);
+});
+
+databaseTest("routes for numbers of people are shown to operators, and so is their history", async (sql) => {
+  const { operator, viewer } = await scene(sql);
+  await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example.com/')`;
+  const add = (condition: unknown, name: string) =>
+    sql`select public.add_route('{crm}', ${sql.json(condition as never)}, 1, ${sql.json({ name })})`;
+  await add({ type: "any" }, "all");
+  await add({ type: "contacts", ids: [crypto.randomUUID()] }, "by id");
+  await add({ type: "contacts", phones: [ADA] }, "by number");
+  await add({ type: "not", of: { type: "all", of: [{ type: "contacts", phones: [ADA] }] } }, "deep");
+  await sql`select private.record_route(id) from public.routes`;
+  for (const [caller, seen] of [[viewer, 2], [operator, 4]] as const) {
+    for (const table of ["routes", "route_history"]) {
+      assertEquals(await call(sql, caller, `(select count(*)::int from public.${table})`), seen, table);
+    }
+  }
+});
+
 databaseTest("whole numbers are nowhere to be read unrecorded", async (sql) => {
   const { operator } = await scene(sql);
   const admin = await signedIn(sql, "admin");

@@ -42,7 +42,6 @@ const foreseen = (text: string, key: string): Message => ({
   seq: Number.MAX_SAFE_INTEGER,
   direction: "out",
   type: "text",
-  provider_id: null,
   text,
   choice: null,
   status: "queued",

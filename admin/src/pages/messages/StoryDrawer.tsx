@@ -9,6 +9,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { DeliveryStory } from "./DeliveryStory.tsx";
+import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Story } from "./types.ts";
 import { errorWords, REASONS, typeWords } from "./words.ts";
@@ -79,8 +80,8 @@ function Facts({ of }: { of: Story }) {
       ] as [string, ReactNode]]
       : []),
     ["Our id", <Code key="id">{of.id}</Code>],
-    ...(of.provider_id
-      ? [["WhatsApp's id", <Code key="wamid">{of.provider_id}</Code>] as [string, ReactNode]]
+    ...(words
+      ? [["Provider's id", <RevealMessage key="provider" message={of.id} />] as [string, ReactNode]]
       : []),
   ];
   return (

@@ -35,18 +35,24 @@ export interface Delivery {
   delivered_at: string | null;
 }
 
+/** What the provider told of a message that failed. */
+export interface ProviderError {
+  code: string | null;
+  /** Null for viewers. */
+  message: string | null;
+}
+
 export interface Message {
   id: string;
   seq: number;
   direction: "in" | "out";
   type: string;
-  provider_id: string | null;
   /** Null for viewers, and for messages without words. */
   text: string | null;
   choice: string | null;
   status: string;
   status_at: Record<string, string>;
-  error: unknown;
+  error: ProviderError | null;
   sent_at: string | null;
   created_at: string;
   /** Code of the link that it came from. */
@@ -90,7 +96,7 @@ export interface Story extends Message {
     | {
       state: string;
       attempt: number;
-      error: unknown;
+      error: ProviderError | null;
       next_attempt_at: string | null;
       used_fallback: boolean;
     }

@@ -1,5 +1,5 @@
 /** Words for states, the same wherever a message is shown. */
-import type { Delivery, Message } from "./types.ts";
+import type { Delivery, Message, ProviderError } from "./types.ts";
 
 /** Why a route took a message, or none did. */
 export const REASONS: Record<string, string> = {
@@ -49,12 +49,9 @@ export const typeWords = (type: string): string => TYPES[type] ?? type;
 export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeWords(type);
 
 /** An error as the provider or we tell it, as one sentence. */
-export function errorWords(error: unknown): string | undefined {
-  const one = Array.isArray(error) ? error[0] : error;
-  if (typeof one !== "object" || one === null) return undefined;
-  const { code, title, message, details, error_data } = one as Record<string, unknown>;
-  const said = details ?? (error_data as { details?: unknown } | undefined)?.details ?? message ?? title;
-  return [said, code === undefined ? undefined : `(${code})`].filter(Boolean).join(" ");
+export function errorWords(error: ProviderError | null | undefined): string | undefined {
+  if (!error) return undefined;
+  return [error.message, error.code === null ? undefined : `(${error.code})`].filter(Boolean).join(" ");
 }
 
 /** Why a delivery was dropped, `reason (author)`, taken apart. */

@@ -1,0 +1,52 @@
+/** How the provider names a message: an operator's act that is recorded, for the person's number may stand in it. */
+import { Button, Code, Stack } from "@mantine/core";
+import { useState } from "react";
+import { rpc, useChange } from "../../data/query.ts";
+import { useAsk } from "../../ui/ask.tsx";
+import { Icon } from "../../ui/icons.tsx";
+
+interface Revealed {
+  id: string;
+  /** Null for a message that was not sent yet. */
+  provider_id: string | null;
+  error: unknown;
+}
+
+export function RevealMessage({ message }: { message: string }) {
+  const ask = useAsk();
+  const [shown, setShown] = useState<Revealed>();
+  const reveal = useChange({
+    act: (reason: string) => rpc<Revealed>("reveal_message", { p_message_id: message, p_reason: reason }),
+    touches: ["contact_acts"],
+  });
+  if (shown) {
+    return (
+      <Stack gap={4} align="flex-start">
+        <Code>{shown.provider_id ?? "none yet"}</Code>
+        {shown.error !== null && (
+          <Code block style={{ whiteSpace: "pre-wrap" }}>{JSON.stringify(shown.error, null, 2)}</Code>
+        )}
+      </Stack>
+    );
+  }
+  return (
+    <Button
+      size="compact-xs"
+      variant="default"
+      leftSection={<Icon name="eye" size={14} />}
+      loading={reveal.isPending}
+      onClick={async () => {
+        const answer = await ask({
+          title: "Show the provider's id?",
+          body:
+            "The number of the person may stand in it, as in the provider's own words of an error. That you looked, when and why is recorded for the team.",
+          action: "Show",
+          reason: "required",
+        });
+        if (answer?.reason) setShown(await reveal.mutateAsync(answer.reason).catch(() => undefined));
+      }}
+    >
+      Show
+    </Button>
+  );
+}
