@@ -47,6 +47,7 @@ export function connect(stack: Stack): Api {
 
 /** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a person's input can cause. */
 const CODES: Record<string, ErrorCode> = {
+  GL300: "conflict",
   GL403: "forbidden",
   GL404: "not_found",
   GL409: "conflict",

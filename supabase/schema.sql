@@ -2109,8 +2109,8 @@ begin
 end $function$;
 grant execute on function public.add_segment_members(p_key text, p_expected_version bigint, p_user_ids text[], p_phones text[], p_reason text) to authenticated, service_role;
 
--- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404
--- no such user, GL409 a member already, GL422 nobody who can sign in has confirmed it, or several accounts have,
+-- Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300
+-- several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has,
 -- 23514 unknown role or approval.
 CREATE OR REPLACE FUNCTION public.add_team_member(p_email text, p_role text, p_approvals text[] DEFAULT NULL::text[])
  RETURNS team_members
@@ -2132,7 +2132,7 @@ begin
     raise exception '% cannot sign in: the address is not confirmed, or the account is banned', p_email using errcode = 'GL422',
       hint = 'They open the link in the mail that Supabase sent them; then add them.';
   elsif cardinality(v_confirmed) > 1 then
-    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL422',
+    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL300',
       hint = 'Delete all but one in Supabase (Authentication, Users), or add one by its id: select public.set_team_member(id, role).';
   elsif exists (select from public.team_members m where m.user_id = v_confirmed[1]) then
     raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';

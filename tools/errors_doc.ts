@@ -96,10 +96,11 @@ What people and scripts call over the Data API (\`/rest/v1/rpc/…\`) answers as
 | --- | --- |
 | \`42501\` | The role does not allow it. |
 | \`23514\` | A value that cannot be; the message names the constraint. |
+| \`GL300\` | Several things fit: name one by its id. |
 | \`GL403\` | The allowlist does not permit it. |
 | \`GL404\` | There is nothing of that name. |
 | \`GL409\` | The name is taken, or somebody else was faster: read again. |
-| \`GL422\` | Something that is needed is missing. |
+| \`GL422\` | Something that is needed is missing, or is not as it has to be; the message says what. |
 | \`GL503\` | The caller's own schema (\`x-gatelink-schema\`) is too old for the database. |`;
 
 /** The text of docs/errors.md. */

@@ -300,7 +300,7 @@ begin
     raise exception '% cannot sign in: the address is not confirmed, or the account is banned', p_email using errcode = 'GL422',
       hint = 'They open the link in the mail that Supabase sent them; then add them.';
   elsif cardinality(v_confirmed) > 1 then
-    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL422',
+    raise exception '% accounts have confirmed the address %', cardinality(v_confirmed), p_email using errcode = 'GL300',
       hint = 'Delete all but one in Supabase (Authentication, Users), or add one by its id: select public.set_team_member(id, role).';
   elsif exists (select from public.team_members m where m.user_id = v_confirmed[1]) then
     raise exception '% is in the team already', p_email using errcode = 'GL409', hint = 'Change the role instead.';
@@ -308,7 +308,7 @@ begin
   return public.set_team_member(v_confirmed[1], p_role, p_approvals);
 end $$;
 comment on function public.add_team_member(text, text, text[]) is
-  'Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL404 no such user, GL409 a member already, GL422 nobody who can sign in has confirmed it, or several accounts have, 23514 unknown role or approval.';
+  'Adds whoever has confirmed this address to the team. For admins and secret keys. Errors: 42501 not allowed, GL300 several accounts have confirmed it, GL404 no such user, GL409 a member already, GL422 none that can sign in has, 23514 unknown role or approval.';
 
 create function public.remove_team_member(p_user_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = '' as $$

@@ -58,7 +58,7 @@ databaseTest("add_team_member(): several confirmed accounts are for a person to 
   await account(sql, "Twin@example.com");
   const error = await assertRejects(() => add(sql, admin, "twin@example.com", "admin"), Error);
   assertMatch(error.message, /^2 accounts have confirmed the address twin@example.com$/);
-  assertEquals((error as { code?: string }).code, "GL422");
+  assertEquals((error as { code?: string }).code, "GL300");
   assertEquals(await admins(sql), [admin.sub!]);
   await set(sql, admin, first, "admin");
   assertEquals((await admins(sql)).sort(), [admin.sub!, first].sort());
