@@ -177,9 +177,8 @@ create INDEX attributions_link_idx ON public.attributions USING btree (code, cre
 -- Whether a click has come back.
 create INDEX attributions_token_idx ON public.attributions USING btree (token) WHERE (token IS NOT NULL);
 alter table public.attributions enable row level security;
-grant select on public.attributions to authenticated;
 grant select, insert, delete on public.attributions to service_role;
--- Names nobody: every role may read.
+-- The columns that are granted name nobody: every role may read.
 create policy "team reads attributions" on public.attributions for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 

@@ -45,11 +45,13 @@ create index attributions_link_idx on public.attributions (code, created_at);
 comment on index public.attributions_link_idx is 'What a link brought; serves the foreign key.';
 alter table public.attributions enable row level security;
 revoke all on public.attributions from public, anon, authenticated;
-grant select on public.attributions to authenticated;
+-- Not the audience user, nor what the provider says of the ad's click: they name a person elsewhere.
+grant select (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, created_at)
+  on public.attributions to authenticated;
 grant select, insert, delete on public.attributions to service_role;
 create policy "team reads attributions" on public.attributions for select to authenticated
   using ((select private.has_role('viewer')));
-comment on policy "team reads attributions" on public.attributions is 'Names nobody: every role may read.';
+comment on policy "team reads attributions" on public.attributions is 'The columns that are granted name nobody: every role may read.';
 
 -- A visitor may be faster than the group in which the click is written.
 create table private.unknown_tokens (

@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Sql, TransactionSql } from "postgres";
+import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { as, type Caller, signedIn } from "../support/callers.ts";
 import { type Edge, edgeTest, NUMBER } from "../support/edge.ts";
 import { ingest, message } from "../support/intake.ts";
@@ -14,6 +15,11 @@ import { until } from "../support/until.ts";
 const PHONE = "491745550190";
 const BSUID = "DE.13491208655302741918";
 const NAME = "Zerafina Quellbrunn";
+/** The id of a visitor in whose app the link opened. */
+const USER = "user-zerafina-7731";
+/** Meta's id of a click on an ad. */
+const CLICK = "ARAkLkA8rmlFeiCktEJQ-QTwRiyYHAFDLMNDBH0CD3qpjd0HR4irJ6LEkR7JwFF4XvnO2E4Nx0";
+const TOKEN = "abcdefgh234567ab";
 const EMAIL = "zerafina.quellbrunn@postfach.example";
 const WAMID = wamidOf(PHONE, "3eb0c431c26a1916");
 const SENT = wamidOf(PHONE, "7ab1d542d37b2a27");
@@ -21,7 +27,7 @@ const SENT = wamidOf(PHONE, "7ab1d542d37b2a27");
 /** What nobody gets unrecorded, whatever their role. */
 const IDS: Planted = { phone: PHONE, bsuid: BSUID, email: EMAIL, wamid: WAMID, sent: SENT };
 /** What viewers do not get at all. */
-const PERSONAL: Planted = { ...IDS, name: NAME, "last name": "Quellbrunn" };
+const PERSONAL: Planted = { ...IDS, name: NAME, "last name": "Quellbrunn", user: USER, click: CLICK };
 
 /** Everything about the person in one text, as somebody else might quote it. */
 const QUOTED = `${PHONE} +49 174 555 0190 ${WAMID} ${WAMID.slice(6)} ${SENT} ${BSUID} ${EMAIL}`;
@@ -83,6 +89,21 @@ async function plant(edge: Edge): Promise<Scene> {
   await reread();
 
   const one = async (query: PromiseLike<Record<string, string>[]>) => (await query)[0].id;
+  await sql`insert into public.links (code, request_hash, whatsapp)
+    values ('poster22', 'h', ${sql.json({ phone_number_id: NUMBER.id })})`;
+  const click: Click = {
+    code: "poster22",
+    t: Date.now() - 3 * 86_400_000,
+    k: "whatsapp",
+    p: "ios",
+    o: TOKEN,
+    u: USER,
+  };
+  await sql`select public.record_clicks(${crypto.randomUUID()}, 0, ${linesOf([click])})`;
+  await sql`select private.roll_up_clicks(now())`;
+  await hook(
+    value({ messages: [from(wamidOf(PHONE, "4"), { type: "text", text: { body: `Hi [ref:${TOKEN}]` } })] }),
+  );
   await hook(value({ messages: [from(WAMID, { type: "text", text: { body: "Hello" } })] }));
   await hook(value({
     messages: [from(wamidOf(PHONE, "1"), {
@@ -99,6 +120,19 @@ async function plant(edge: Edge): Promise<Scene> {
   }));
   await hook(value({ messages: [from(wamidOf(PHONE, "3"), { type: "yet_unknown", about: QUOTED })] }));
   await hook(value({ user_preferences: [{ wa_id: PHONE, detail: QUOTED }] }, "user_preferences"));
+  await hook(value({
+    messages: [from(wamidOf(PHONE, "5"), {
+      type: "text",
+      text: { body: "I saw your ad" },
+      referral: {
+        source_id: "1",
+        source_type: "ad",
+        source_url: "https://fb.me/1",
+        body: QUOTED,
+        ctwa_clid: CLICK,
+      },
+    })],
+  }));
   await until("the service was given up", async () => {
     await hurry();
     await settled();
@@ -319,9 +353,19 @@ async function queriesFor(sql: Sql, scene: Scene): Promise<[what: string, query:
   ];
 }
 
+/** What of the planted is in the database at all, whoever may see it. */
+async function planted(sql: Sql): Promise<string[]> {
+  const [{ all }] = await sql`
+    select string_agg(query_to_xml(format('select * from %s', c.oid::regclass), true, true, '')::text, ' ') as all
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname in ('public', 'private') and c.relkind in ('r', 'p')`;
+  return Object.keys(PERSONAL).filter((what) => tracesOf({ [what]: PERSONAL[what] }, all).length > 0);
+}
+
 edgeTest("a viewer gets nothing that names a customer, by no function and from no table", async (edge) => {
   const { sql } = edge;
   const scene = await plant(edge);
+  assertEquals(await planted(sql), Object.keys(PERSONAL), "the intake did not take all of it");
   const viewer = await signedIn(sql, "viewer");
   const leaks: string[] = [];
   let answered = 0;
