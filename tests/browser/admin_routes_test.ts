@@ -190,6 +190,7 @@ panelTest(
     const viewer = await signIn("viewer");
     await go(viewer, "/routes?edit=new", "Routes");
     await viewer.getByRole("dialog").getByText("Operators make routes").waitFor();
+    await viewer.getByText("Routes for phone numbers of people are shown to operators").waitFor();
     assertEquals(await viewer.getByRole("dialog").getByRole("textbox").count(), 0);
     await isWell(viewer);
 

@@ -377,6 +377,15 @@ databaseTest("contact_last_four: of a mail address the domain, and nothing of wh
   }
 });
 
+databaseTest("contact_last_four: of a short id half at most", async (sql) => {
+  const { viewer } = await scene(sql);
+  for (const [value, face] of [["zerafina_q", "na_q"], ["zerafina", "fina"], ["ada", "a"], ["x", ""]]) {
+    await wrote(sql, "telegram", "username", value);
+    const [{ contact }] = await call<View[]>(sql, viewer, "public.list_conversations(null, 1)");
+    assertEquals(contact.last_four, face, value);
+  }
+});
+
 databaseTest("conversations: anon and strangers get nothing", async (sql) => {
   const { ada, stranger } = await scene(sql);
   for (const caller of [ANON, stranger]) {

@@ -18,7 +18,9 @@ export default function Routes() {
   return (
     <Page
       title="Routes"
-      about="Asked from the top; the first one that holds takes a message. A change takes effect within 5 seconds."
+      about={`Asked from the top; the first one that holds takes a message. A change takes effect within 5 seconds.${
+        may ? "" : " Routes for phone numbers of people are shown to operators, and left out here."
+      }`}
       actions={
         <For role="operator">
           <Button leftSection={<Icon name="plus" size={16} />} onClick={() => setEdited("new")}>
