@@ -338,10 +338,17 @@ create table public.contact_identities (
   -- The channel that the id belongs to.
   channel text default 'whatsapp'::text not null,
   -- phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username,
-  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid; a channel may have kinds of its own.
+  -- bsuid (WhatsApp's business-scoped user id), parent_bsuid, group (several people who write in one conversation); a
+  -- channel may have kinds of its own.
   kind text not null,
-  -- The id, exactly as the channel gives it: numbers are not "fixed up".
+  -- The id, exactly as the channel or the caller gives it: numbers are not "fixed up".
   value text not null,
+  -- The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid)
+  -- say nothing beyond that customer's senders, so a person has several of them side by side; null where no sender is
+  -- known.
+  sender_id text,
+  -- A further spelling of a number: the provider takes it, and calls the person by another one.
+  dialled boolean default false not null,
   -- Since when the person is known by it.
   valid_from timestamp with time zone default now() not null,
   -- Until when; null while it is current.
@@ -358,6 +365,8 @@ create INDEX contact_identities_contact_idx ON public.contact_identities USING b
 create UNIQUE INDEX contact_identities_current_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NULL);
 -- Search by the last four digits.
 create INDEX contact_identities_last_four_idx ON public.contact_identities USING btree ("right"(value, 4)) WHERE ((kind = 'phone'::text) AND (valid_to IS NULL) AND (length(value) >= 4));
+-- Finds who was known by an id that nobody has any more.
+create INDEX contact_identities_past_idx ON public.contact_identities USING btree (channel, kind, value) WHERE (valid_to IS NOT NULL);
 alter table public.contact_identities enable row level security;
 grant select, insert, update, delete on public.contact_identities to service_role;
 
@@ -2306,7 +2315,7 @@ begin
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
       'phone', (
         select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.dialled, i.id desc limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -2650,10 +2659,11 @@ begin
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
 
--- Queues messages [{channel (whatsapp if absent), identities [{kind, value}], to, number_id, message, text,
--- idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place:
--- {id, status, rate} or {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the
--- contact), window, opt-out and idempotency are decided in the same transaction.
+-- Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent:
+-- where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback,
+-- traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or
+-- {error, rate}. Rate of the key, flag (the channel's, wa_send.enabled for WhatsApp, for the contact), window,
+-- opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -2773,7 +2783,9 @@ declare
   v_new private.inbound_update[];
   v_messages private.inbound_update[];
   v_others private.inbound_update[];
+  v_statuses private.inbound_update[];
   v_contacts uuid[];
+  v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
@@ -2830,10 +2842,12 @@ begin
     v_messages := v_new;
   else
     select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
-    into v_messages, v_others
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
+      array_agg(u order by u.ord) filter (where u.kind = 'status')
+    into v_messages, v_others, v_statuses
     from unnest(v_new) u;
   end if;
+  -- All that may need the contacts' lock comes before the first conversation's.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
@@ -2847,13 +2861,21 @@ begin
       select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
       from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
     end if;
-    perform private.store_messages(v_messages, v_contacts);
   end if;
   if v_others is not null then
-    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+    v_other_contacts := private.assign_contacts(v_others);
   end if;
-  if not v_plain then
-    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  if v_statuses is not null then
+    perform private.learn_recipients(v_statuses);
+  end if;
+  if v_messages is not null then
+    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
+  end if;
+  if v_statuses is not null then
+    perform private.apply_statuses(v_statuses);
   end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $function$;
@@ -3716,9 +3738,7 @@ begin
   if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - v_window then
     return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + v_window);
   end if;
-  select i.value into v_to from public.contact_identities i
-  where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')
-  order by array_position(array['phone', 'bsuid', 'parent_bsuid'], i.kind) limit 1;
+  v_to := private.address_of(v_conversation.contact_id, v_conversation.channel, v_conversation.number_id);
   if v_to is null then
     return '{"error": "nobody"}';
   end if;
@@ -4306,9 +4326,10 @@ begin
 end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
--- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms,
--- put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until
--- a single message gets through. A result whose lease is not the lane's current one is fenced off.
+-- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the
+-- person, as the provider knows them), error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What
+-- was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is
+-- not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -4763,6 +4784,24 @@ AS $function$
 $function$;
 grant execute on function private.add_up(p_groups jsonb[]) to service_role;
 
+-- Where a sender of ours can write to a person; null for nowhere.
+CREATE OR REPLACE FUNCTION private.address_of(p_contact_id uuid, p_channel text, p_sender_id text)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_kinds text[] := case p_channel when 'whatsapp' then array['group', 'phone', 'bsuid', 'parent_bsuid']
+    when 'email' then array['email'] when 'telegram' then array['telegram'] else array['phone'] end;
+begin
+  return (
+    select i.value from public.contact_identities i
+    where i.contact_id = p_contact_id and i.valid_to is null and i.kind = any (v_kinds)
+    order by array_position(v_kinds, i.kind), i.dialled, (i.sender_id is not distinct from p_sender_id) desc, i.id desc limit 1);
+end $function$;
+grant execute on function private.address_of(p_contact_id uuid, p_channel text, p_sender_id text) to service_role;
+
 -- Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.
 CREATE OR REPLACE FUNCTION private.advance_rollouts(p_now timestamp with time zone DEFAULT clock_timestamp())
  RETURNS TABLE(rollout_id uuid, flag_key text, verdict text, rule text)
@@ -4918,6 +4957,21 @@ begin
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
+-- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
+CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from public.contact_identities i
+    where i.contact_id in (p_one, p_other) and i.kind = p_kind and i.valid_to is null
+      and not private.ids_at(p_one, p_kind, i.sender_id) && private.ids_at(p_other, p_kind, i.sender_id));
+end $function$;
+grant execute on function private.are_apart(p_one uuid, p_other uuid, p_kind text) to service_role;
+
 -- Finds, makes or merges the contact of each update, in its place; null for one that names nobody.
 CREATE OR REPLACE FUNCTION private.assign_contacts(p_updates private.inbound_update[])
  RETURNS uuid[]
@@ -4938,23 +4992,21 @@ begin
   -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
-    select u.channel, u.identities, min(u.at) as at,
+    select u.channel, u.sender_id, u.identities, min(u.at) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
       array_agg(u.ordinality) as places
     from unnest(p_updates) with ordinality as u
     where v_contacts[u.ordinality] is null and cardinality(u.identities) > 0
-    group by u.channel, u.identities
+    group by u.channel, u.sender_id, u.identities
     order by min(u.ord)
   loop
-    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()));
+    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()), v_row.sender_id);
     foreach v_place in array v_row.places loop
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
   -- A later one may have merged what an earlier one found.
-  return array(
-    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
-    from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
+  return private.merged(v_contacts);
 end $function$;
 grant execute on function private.assign_contacts(p_updates private.inbound_update[]) to service_role;
 
@@ -5340,9 +5392,7 @@ begin
     'traceparent', m.traceparent,
     'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
     'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
-      select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
-      where i.contact_id = p.id and i.valid_to is null))) order by b.seq)
+    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, c.number_id))) order by b.seq)
   into v_empty, v_claimed
   from begun b
   join public.messages m on m.id = b.message_id
@@ -5667,7 +5717,7 @@ AS $function$
   select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, least(4, length(i.value) / 2)) end
   from public.contact_identities i
   where i.contact_id = p_contact_id and i.valid_to is null
-  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.dialled, i.id limit 1
 $function$;
 grant execute on function private.contact_last_four(p_contact_id uuid) to service_role;
 
@@ -5708,6 +5758,21 @@ AS $function$
   group by 1, 2
 $function$;
 grant execute on function private.count_messages(p_from timestamp with time zone, p_to timestamp with time zone) to service_role;
+
+-- A person's ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this
+-- sender, as the provider spells it.
+CREATE OR REPLACE FUNCTION private.current_ids(p_contact_id uuid, p_sender_id text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from p_sender_id, i.id), '{}')
+    from public.contact_identities i where i.contact_id = p_contact_id and i.valid_to is null);
+end $function$;
+grant execute on function private.current_ids(p_contact_id uuid, p_sender_id text) to service_role;
 
 -- The database: degraded when nine tenths of its connections are in use.
 CREATE OR REPLACE FUNCTION private.database_health()
@@ -5873,8 +5938,9 @@ begin
   return v_rollout;
 end $function$;
 
--- Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the
--- caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.
+-- Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is
+-- not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed,
+-- unknown_message, idempotency_conflict.
 CREATE OR REPLACE FUNCTION private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5884,7 +5950,7 @@ declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
   -- A repetition is another request of the same caller, and may be of another trace.
-  v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
+  v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
   v_window interval;
@@ -5941,7 +6007,7 @@ begin
     next_attempt_at, created_at)
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    p_item ->> 'to', v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
+    coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
   on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
@@ -5965,9 +6031,16 @@ declare
   v_item jsonb;
   v_found jsonb;
   v_rate jsonb;
+  v_answer jsonb;
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
+  -- Before the first conversation's lock, which those who make contacts wait for.
+  if exists (
+    select from jsonb_array_elements(p_items) as e (item)
+    where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
+    perform private.lock_contacts();
+  end if;
   for v_item in select * from jsonb_array_elements(p_items) loop
     v_rate := null;
     if v_item ? 'limit' then
@@ -5984,10 +6057,15 @@ begin
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
-      v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
-      continue;
+      v_answer := '{"error": "feature_off"}';
+    else
+      v_answer := private.enqueue_message(v_conversation,
+        v_item - 'limit' || case when v_found ? 'address' then jsonb_build_object('address', v_found -> 'address') else '{}' end, p_now);
     end if;
-    v_answers := v_answers || (private.enqueue_message(v_conversation, v_item - 'limit', p_now) || jsonb_build_object('rate', v_rate));
+    if v_answer ? 'error' or v_answer ? 'repeated' then
+      perform private.unmake_conversation(v_conversation, v_found ->> 'made');
+    end if;
+    v_answers := v_answers || (v_answer || jsonb_build_object('rate', v_rate));
   end loop;
   return v_answers;
 end $function$;
@@ -7045,24 +7123,35 @@ AS $function$
     else '{}' end
 $function$;
 
--- Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.
-CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone)
+-- Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not
+-- deleted. With p_beside a number replaces none: it is how the provider spells one that we know.
+CREATE OR REPLACE FUNCTION private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 begin
-  if p_value is null or private.identity_holder(p_channel, p_kind, p_value) is not distinct from p_contact_id then
+  if p_value is null or exists (
+    select from public.contact_identities i
+    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Whoever held it, and what this person held of the kind, becomes history.
-  update public.contact_identities set valid_to = greatest(p_at, valid_from)
-  where channel = p_channel and kind = p_kind and valid_to is null
-    and (value = p_value or contact_id = p_contact_id);
-  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  values (p_contact_id, p_channel, p_kind, p_value, p_at);
+  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
+  update public.contact_identities i
+  set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
+  from (
+    select o.id, o.contact_id = p_contact_id
+      and (p_beside and p_kind = 'phone' or o.value = any (private.spellings(p_kind, p_value))) as stays
+    from public.contact_identities o
+    where o.channel = p_channel and o.kind = p_kind and o.valid_to is null
+      and (o.value = p_value or (o.contact_id = p_contact_id
+        and (not private.is_scoped(p_kind) or o.value = any (private.ids_at(p_contact_id, p_kind, p_sender_id)))))
+  ) old
+  where i.id = old.id;
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
+  values (p_contact_id, p_channel, p_kind, p_value, p_sender_id, p_at);
 end $function$;
-grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone) to service_role;
+grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
 -- The queries that run for each message, click or request, for the launch gate that looks at their plans.
 CREATE OR REPLACE FUNCTION private.hot_queries()
@@ -7116,7 +7205,7 @@ begin
 end $function$;
 grant execute on function private.identity_before(p_identities private.identity[], p_kind text) to service_role;
 
--- Who is known by this id now; null when nobody is.
+-- Who is known by this id now, however a number is spelled; null when nobody is.
 CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, p_value text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -7126,7 +7215,8 @@ AS $function$
 begin
   return (
     select i.contact_id from public.contact_identities i
-    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
+    where i.channel = p_channel and i.kind = p_kind and i.value = any (private.spellings(p_kind, p_value)) and i.valid_to is null
+    order by i.value <> p_value limit 1);
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
@@ -7141,6 +7231,28 @@ begin
   return (select i.value from unnest(p_identities) i where i.kind = p_kind limit 1);
 end $function$;
 grant execute on function private.identity_value(p_identities private.identity[], p_kind text) to service_role;
+
+-- The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.
+CREATE OR REPLACE FUNCTION private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select array_agg(i.value) from public.contact_identities i
+    where i.contact_id = p_contact_id and i.kind = p_kind and i.valid_to is null
+      and (p_sender_id is null or i.sender_id is null or i.sender_id = p_sender_id or (
+        not exists (
+          select from public.contact_identities k
+          where k.contact_id = i.contact_id and k.kind = i.kind and k.valid_to is null and k.sender_id = p_sender_id)
+        and exists (
+          select from public.conversations c
+          where c.contact_id = i.contact_id and c.channel = i.channel and c.number_id = p_sender_id
+            and c.last_inbound_at > i.valid_from))));
+end $function$;
+grant execute on function private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text) to service_role;
 
 -- What became of a message that came in: written, stored, decided, each call of a service, and the replies that it
 -- led to, in codes that _shared/contract/words/story.ts puts into words.
@@ -7204,6 +7316,22 @@ AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
 
+-- Whether there is an id among these that this contact never had.
+CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from unnest(p_identities) told
+    where told.value is not null and not exists (
+      select from public.contact_identities i
+      where i.contact_id = p_contact_id and i.kind = told.kind and i.value = told.value));
+end $function$;
+grant execute on function private.is_news(p_contact_id uuid, p_identities private.identity[]) to service_role;
+
 -- Whether a JSON value is a number of this range with at most so many decimals.
 CREATE OR REPLACE FUNCTION private.is_number(p_value jsonb, p_from numeric, p_to numeric, p_scale integer DEFAULT 1000)
  RETURNS boolean
@@ -7214,6 +7342,18 @@ AS $function$
   select coalesce(jsonb_typeof(p_value) = 'number' and (p_value #>> '{}')::numeric between p_from and p_to
     and scale(trim_scale((p_value #>> '{}')::numeric)) <= p_scale, false)
 $function$;
+
+-- Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people
+-- never the same.
+CREATE OR REPLACE FUNCTION private.is_scoped(p_kind text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select p_kind in ('bsuid', 'parent_bsuid')
+$function$;
+grant execute on function private.is_scoped(p_kind text) to service_role;
 
 -- Whether a JSON value is a list of at most so many strings of 1 to 200 characters.
 CREATE OR REPLACE FUNCTION private.is_text_list(p_value jsonb, p_most integer)
@@ -7252,6 +7392,89 @@ AS $function$
     5000, 7500, 10000, 15000, 20000, 30000]
 $function$;
 grant execute on function private.latency_edges() to service_role;
+
+-- Keeps what the provider's answers tell of the people that messages went to, where it is new.
+CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_told record;
+  v_locked boolean := false;
+begin
+  for v_told in
+    select c.contact_id, c.channel, c.number_id, r.identities
+    from jsonb_to_recordset(p_results) as r (id uuid, identities private.identity[])
+    join public.outbound_messages o on o.id = r.id
+    join public.conversations c on c.id = o.conversation_id
+    where cardinality(r.identities) > 0 and private.is_news(c.contact_id, r.identities)
+    order by r.id
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
+  end loop;
+end $function$;
+grant execute on function private.learn_answered(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one.
+-- The caller holds the contacts' lock.
+CREATE OR REPLACE FUNCTION private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_known uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_written text[] := array(
+    select i.value from public.contact_identities i
+    where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
+  v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
+begin
+  -- What was written to remains theirs, also where it was another contact's until now.
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
+  select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
+  where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
+  on conflict (channel, kind, value) where valid_to is null do nothing;
+end $function$;
+grant execute on function private.learn_identities(p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamp with time zone) to service_role;
+
+-- Keeps what statuses of our own messages tell of the people that they went to, where it is new.
+CREATE OR REPLACE FUNCTION private.learn_recipients(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_told record;
+  v_locked boolean := false;
+begin
+  for v_told in
+    select c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())) as at
+    from unnest(p_updates) u
+    cross join lateral (
+      (select m.conversation_id from public.messages m
+      where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+        and m.direction = 'out' and m.channel = u.channel)
+      union all
+      (select m.conversation_id from public.messages m
+      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel)
+      limit 1) ours
+    join public.conversations c on c.id = ours.conversation_id
+    where u.kind = 'status' and cardinality(u.identities) > 0 and private.is_news(c.contact_id, u.identities)
+    group by c.contact_id, c.channel, c.number_id, u.identities
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
+  end loop;
+end $function$;
+grant execute on function private.learn_recipients(p_updates private.inbound_update[]) to service_role;
 
 -- Messages that a link brought from day to day (UTC): {total, first_touch, by_confidence}.
 CREATE OR REPLACE FUNCTION private.link_attributions(p_code text, p_from date, p_to date)
@@ -7393,30 +7616,32 @@ CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_upda
 AS $function$
 begin
   with people as (
-    select private.uuid_v7() as id, u.channel, u.identities, coalesce(min(u.at), now()) as at,
+    select private.uuid_v7() as id, u.channel, u.identities, min(u.sender_id) as sender_id, coalesce(min(u.at), now()) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
     from unnest(p_updates) u
     group by u.channel, u.identities
   ), ids as (
-    select p.id, p.channel, k.kind, k.value, k.previous, p.at, count(*) over (partition by p.channel, k.kind, k.value) as claims
+    select p.id, p.channel, k.kind, k.value, k.spellings, k.previous, p.sender_id, p.at,
+      count(*) over (partition by p.channel, k.kind, k.spellings[1]) as claims
     from people p
     cross join lateral (
-      select i.kind, i.value, false as previous from unnest(p.identities) i where i.value is not null
+      select i.kind, i.value, private.spellings(i.kind, i.value) as spellings, false as previous
+      from unnest(p.identities) i where i.value is not null
       union all
-      select i.kind, i.previous, true from unnest(p.identities) i where i.previous is not null) k
+      select i.kind, i.previous, private.spellings(i.kind, i.previous), true from unnest(p.identities) i where i.previous is not null) k
   ), plain as (
     select ids.id from ids
     left join lateral (
       select k.id from public.contact_identities k
-      where k.channel = ids.channel and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+      where k.channel = ids.channel and k.kind = ids.kind and k.value = any (ids.spellings) and k.valid_to is null limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
     insert into public.contacts (id, channel, name)
     select p.id, p.channel, p.name from people p join plain on plain.id = p.id
   )
-  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  select ids.id, ids.channel, ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
+  select ids.id, ids.channel, ids.kind, ids.value, ids.sender_id, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
@@ -7453,14 +7678,24 @@ AS $function$
 declare
   v_pair record;
 begin
-  -- The other's current ids move over, but for kinds of which the kept contact has a current one.
-  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
-  where i.contact_id = p_other and i.valid_to is null and exists (
-    select from public.contact_identities k
-    where k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null);
+  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
+  -- customers of a provider, and spellings of one number, are there side by side.
+  update public.contact_identities i
+  set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
+    dialled = i.kind = 'phone'
+  from public.contact_identities k
+  where i.contact_id = p_other and i.valid_to is null and not private.is_scoped(i.kind)
+    and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
+  -- Locks in the order of everybody: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
+  perform from private.delivery_lanes l
+  where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
+  order by l.destination_id, l.conversation_id for update;
+  perform from private.outbound_lanes l
+  where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
+  order by l.conversation_id for update;
   for v_pair in
     select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
@@ -7504,6 +7739,20 @@ begin
   update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
+
+-- The live contact of each, in its place.
+CREATE OR REPLACE FUNCTION private.merged(p_contacts uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return array(
+    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
+    from unnest(p_contacts) with ordinality as found (id, place) order by found.place);
+end $function$;
+grant execute on function private.merged(p_contacts uuid[]) to service_role;
 
 -- Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.
 CREATE OR REPLACE FUNCTION private.message_link(p_message_id uuid)
@@ -8171,6 +8420,38 @@ AS $function$
     (select sum(timed - le[array_position(private.latency_edges(), p_late_ms)])::double precision / nullif(sum(timed), 0) from arms)
 $function$;
 
+-- The known contact that a message to send is for; null where nobody is known by these ids.
+CREATE OR REPLACE FUNCTION private.recipient(p_channel text, p_identities private.identity[])
+ RETURNS uuid
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_id private.identity;
+  v_contact uuid;
+begin
+  foreach v_id in array coalesce(p_identities, '{}') loop
+    v_contact := case when v_id.kind = 'contact' then (
+        select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_id.value::uuid and c.channel = p_channel)
+      else private.identity_holder(p_channel, v_id.kind, v_id.value) end;
+    if v_contact is not null then
+      return v_contact;
+    end if;
+  end loop;
+  foreach v_id in array coalesce(p_identities, '{}') loop
+    select i.contact_id into v_contact from public.contact_identities i
+    where i.channel = p_channel and i.kind = v_id.kind and i.value = any (private.spellings(v_id.kind, v_id.value)) and i.valid_to is not null
+    order by i.valid_to desc, i.id desc limit 1;
+    if exists (
+      select from public.contact_identities k where k.contact_id = v_contact and k.kind = v_id.kind and k.valid_to is null) then
+      return v_contact;
+    end if;
+  end loop;
+  return null;
+end $function$;
+grant execute on function private.recipient(p_channel text, p_identities private.identity[]) to service_role;
+
 -- One row: what was received, kept, decided, delivered and is stuck, in one snapshot.
 CREATE OR REPLACE FUNCTION private.reconcile_counts()
  RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint)
@@ -8476,28 +8757,32 @@ AS $function$
 $function$;
 grant execute on function private.reserved_link_codes() to service_role;
 
--- The person that these ids name on a channel, made, moved or merged as needed. The caller holds the contacts' lock
--- (private.lock_contacts).
-CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone)
+-- The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is
+-- whom they are told of, where we know. The caller holds the contacts' lock (private.lock_contacts).
+CREATE OR REPLACE FUNCTION private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_contact uuid := case when p_channel = 'whatsapp' then private.whatsapp_contact(p_identities, p_at)
+  v_contact uuid := case when p_channel = 'whatsapp' and p_identities[1].kind <> 'group'
+    then private.whatsapp_contact(p_identities, p_at, p_sender_id, p_known)
     else coalesce(private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].previous),
-      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value)) end;
+      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value), p_known) end;
 begin
   if v_contact is null then
     insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
   elsif p_name is not null then
     update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
   end if;
-  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at)
+  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+  from unnest(p_identities) as told
+  where i.contact_id = v_contact and i.kind = told.kind and i.value = told.previous and i.valid_to is null;
+  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at, p_sender_id, p_known is not null)
   from unnest(p_identities) with ordinality as i order by i.ordinality;
   return v_contact;
 end $function$;
-grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone) to service_role;
+grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
 -- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
 -- For the clock.
@@ -8931,8 +9216,9 @@ begin
   end if;
 end $function$;
 
--- The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several
--- numbers and no earlier conversation), unknown_number, unknown_message.
+-- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
+-- to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no
+-- earlier conversation), unknown_number, unknown_message, unknown_recipient.
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8944,6 +9230,8 @@ declare
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
   v_conversation uuid;
+  v_address text;
+  v_made text;
 begin
   -- A receipt names the message that was read, and that has a conversation.
   if p_item #>> '{message,type}' = 'read' then
@@ -8953,12 +9241,12 @@ begin
       else jsonb_build_object('id', v_conversation) end;
   end if;
 
-  select private.identity_holder(v_channel, i.kind, i.value) into v_contact
-  from unnest(v_identities) with ordinality as i
-  where private.identity_holder(v_channel, i.kind, i.value) is not null order by i.ordinality limit 1;
+  v_contact := private.recipient(v_channel, v_identities);
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact and c.channel = v_channel order by c.last_message_at desc nulls last limit 1;
+    where c.contact_id = v_contact and c.channel = v_channel
+      and exists (select from public.senders n where n.channel = c.channel and n.id = c.number_id)
+    order by c.last_message_at desc nulls last limit 1;
   end if;
   if v_number is null then
     select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
@@ -8970,14 +9258,33 @@ begin
   end if;
 
   if v_contact is null then
+    if p_item ->> 'to' is null then
+      return '{"error": "unknown_recipient"}';
+    end if;
     perform private.lock_contacts();
-    v_contact := private.resolve_contact(v_channel, v_identities, null, now());
+    v_contact := private.resolve_contact(v_channel, v_identities, null, now(), v_number);
+    v_made := 'contact';
+  elsif p_item ->> 'to' is null or not exists (
+    select from unnest(v_identities) i where private.identity_holder(v_channel, i.kind, i.value) = v_contact) then
+    v_address := private.address_of(v_contact, v_channel, v_number);
+    if v_address is null then
+      return '{"error": "unknown_recipient"}';
+    end if;
   end if;
-  insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
-  on conflict (channel, number_id, contact_id) do nothing;
   select c.id into v_conversation from public.conversations c
   where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
-  return jsonb_build_object('id', v_conversation);
+  if not found then
+    insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
+    on conflict (channel, number_id, contact_id) do nothing
+    returning id into v_conversation;
+    if found then
+      v_made := coalesce(v_made, 'conversation');
+    else
+      select c.id into v_conversation from public.conversations c
+      where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
+    end if;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('id', v_conversation, 'address', v_address, 'made', v_made));
 end $function$;
 grant execute on function private.send_conversation(p_item jsonb) to service_role;
 
@@ -9193,6 +9500,8 @@ declare
   v_result record;
   v_settled integer := 0;
 begin
+  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
+  perform private.learn_answered(p_results, p_now);
   perform from private.outbound_lanes l
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
@@ -9249,6 +9558,24 @@ begin
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
+-- without the digit that is dialled and not shown, or the other way round.
+CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case
+    when p_kind <> 'phone' or p_value !~ '^5[245]' then array[p_value]
+    when p_value ~ '^55[1-9][0-9]9?[6-9][0-9]{7}$' then array[left(p_value, 4) || right(p_value, 8), left(p_value, 4) || '9' || right(p_value, 8)]
+    when p_value ~ '^521?[2-9][0-9]{9}$' then array['52' || right(p_value, 10), '521' || right(p_value, 10)]
+    when p_value ~ '^549?[1-3][0-9]{9}$' then array['54' || right(p_value, 10), '549' || right(p_value, 10)]
+    else array[p_value] end;
+end $function$;
+grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says.
@@ -9398,6 +9725,22 @@ CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
 AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
+
+-- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
+CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if p_made is not null then
+    delete from public.conversations c where c.id = p_conversation.id;
+  end if;
+  if p_made = 'contact' then
+    delete from public.contacts c where c.id = p_conversation.contact_id;
+  end if;
+end $function$;
+grant execute on function private.unmake_conversation(p_conversation conversations, p_made text) to service_role;
 
 -- The conversations of these channels that wait longest for the router, but those held back at this configuration
 -- revision; null for none. Of those held at another one the longest held come first.
@@ -9556,54 +9899,52 @@ AS $function$
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
 
--- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody. The
--- caller holds the contacts' lock.
-CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone)
+-- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
+-- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.
+CREATE OR REPLACE FUNCTION private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid)
  RETURNS uuid
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
   v_phone text := private.identity_value(p_identities, 'phone');
-  v_new_bsuid text := private.identity_value(p_identities, 'bsuid');
+  v_bsuid text := private.identity_value(p_identities, 'bsuid');
   v_parent_bsuid text := private.identity_value(p_identities, 'parent_bsuid');
   v_prev_phone text := private.identity_before(p_identities, 'phone');
   v_prev_bsuid text := private.identity_before(p_identities, 'bsuid');
   v_contact uuid := coalesce(
     private.identity_holder('whatsapp', 'bsuid', v_prev_bsuid), private.identity_holder('whatsapp', 'phone', v_prev_phone),
-    private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
+    private.identity_holder('whatsapp', 'bsuid', v_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
   v_notice boolean := v_prev_bsuid is not null or v_prev_phone is not null;
   v_other uuid;
-  v_bsuid text;
-  v_other_bsuid text;
+  v_other_bsuids text[];
+  v_suits boolean;
   v_keep uuid;
 begin
   for v_other in
     select distinct holder from unnest(array[
-      private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
-      private.identity_holder('whatsapp', 'phone', v_phone),
-      case when v_phone is null and v_new_bsuid is null and v_parent_bsuid is null
+      private.identity_holder('whatsapp', 'bsuid', v_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
+      private.identity_holder('whatsapp', 'phone', v_phone), p_known,
+      case when v_phone is null and v_bsuid is null and v_parent_bsuid is null
         then private.identity_holder('whatsapp', 'username', private.identity_value(p_identities, 'username')) end]) as holder
     where holder is not null order by holder
   loop
-    select i.value into v_other_bsuid from public.contact_identities i
-    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
+    v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
+    v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
       -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
-      if v_notice or v_new_bsuid is null or v_other_bsuid is null or v_other_bsuid = v_new_bsuid then
+      if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      select i.value into v_bsuid from public.contact_identities i
-      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
-      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
-        or (v_notice and v_other_bsuid is not distinct from v_new_bsuid) then
+      -- Through a notice the previous user id is over; the new one must survive the merge.
+      if v_notice and v_bsuid = any (v_other_bsuids) then
+        update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+        where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
+          and i.value = any (private.ids_at(v_contact, 'bsuid', p_sender_id));
+      end if;
+      if v_suits and not private.are_apart(v_contact, v_other, 'bsuid') then
         v_keep := least(v_contact, v_other); -- ids sort by age
-        -- Through a notice the previous user id is over; the new one must survive the merge.
-        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
-          update public.contact_identities set valid_to = greatest(p_at, valid_from)
-          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
-        end if;
         perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
         v_contact := v_keep;
       end if;
@@ -9611,7 +9952,7 @@ begin
   end loop;
   return v_contact;
 end $function$;
-grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone) to service_role;
+grant execute on function private.whatsapp_contact(p_identities private.identity[], p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
 -- The setting wa_send.window_fallback: the template message that goes instead when the window is closed; null when it
 -- is not set.

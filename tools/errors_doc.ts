@@ -40,6 +40,9 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
     "never wrote.",
   feature_off: "Turn the flag on, or raise its percentage: `wa_send.enabled` decides for each contact.",
   unknown_number: "Give a `phone_number_id` of `wa_numbers`; one is added by its first webhook.",
+  unknown_recipient:
+    "A contact's id or a user name reaches those who have written, or whom Meta has told us of. Others need a phone " +
+    "number or a business-scoped user id.",
   unknown_message: "Give the id (`wamid…`) of a message that came in.",
   destination_not_found: "`gatelink destinations list` shows them.",
   idempotency_conflict:

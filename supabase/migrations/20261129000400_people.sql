@@ -100,6 +100,8 @@ create table public.contact_identities (
   channel text not null default 'whatsapp' check (channel <> ''),
   kind text not null check (kind ~ '^[a-z][a-z0-9_]{0,31}$'),
   value text not null check (value <> ''),
+  sender_id text,
+  dialled boolean not null default false,
   valid_from timestamptz not null default now(),
   valid_to timestamptz
 );
@@ -107,13 +109,17 @@ comment on table public.contact_identities is 'Under which ids a person is or wa
 comment on column public.contact_identities.id is 'Order in which identities were learnt.';
 comment on column public.contact_identities.contact_id is 'The person.';
 comment on column public.contact_identities.channel is 'The channel that the id belongs to.';
-comment on column public.contact_identities.kind is 'phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username, bsuid (WhatsApp''s business-scoped user id), parent_bsuid; a channel may have kinds of its own.';
-comment on column public.contact_identities.value is 'The id, exactly as the channel gives it: numbers are not "fixed up".';
+comment on column public.contact_identities.kind is 'phone (digits with the country code, on every channel), email (lower-cased), telegram (its user id), username, bsuid (WhatsApp''s business-scoped user id), parent_bsuid, group (several people who write in one conversation); a channel may have kinds of its own.';
+comment on column public.contact_identities.value is 'The id, exactly as the channel or the caller gives it: numbers are not "fixed up".';
+comment on column public.contact_identities.sender_id is 'The sender of ours that learnt it. Ids that a provider gives each of its customers apart (bsuid, parent_bsuid) say nothing beyond that customer''s senders, so a person has several of them side by side; null where no sender is known.';
+comment on column public.contact_identities.dialled is 'A further spelling of a number: the provider takes it, and calls the person by another one.';
 comment on column public.contact_identities.valid_from is 'Since when the person is known by it.';
 comment on column public.contact_identities.valid_to is 'Until when; null while it is current.';
 create unique index contact_identities_current_idx on public.contact_identities (channel, kind, value)
   where valid_to is null;
 comment on index public.contact_identities_current_idx is 'An id belongs to at most one person at a time; the look-up of every inbound message.';
+create index contact_identities_past_idx on public.contact_identities (channel, kind, value) where valid_to is not null;
+comment on index public.contact_identities_past_idx is 'Finds who was known by an id that nobody has any more.';
 create index contact_identities_contact_idx on public.contact_identities (contact_id, kind);
 comment on index public.contact_identities_contact_idx is 'A person''s ids.';
 -- The length keeps it out of the plans of look-ups by the whole number, for which it would be read from end to end.
@@ -238,43 +244,125 @@ begin
 end $$;
 comment on function private.identity_before(private.identity[], text) is 'What the id of this kind replaces; null when it replaces none.';
 
+-- Meta spells some mobile numbers otherwise than people dial them: Brazil's without the ninth digit, Mexico's with a 1,
+-- Argentina's with a 9 after the country code. Each spelling of one number is that number; which one goes out is for
+-- whoever writes it to say.
+create function private.spellings(p_kind text, p_value text) returns text[]
+language plpgsql immutable set search_path = '' as $$
+begin
+  return case
+    when p_kind <> 'phone' or p_value !~ '^5[245]' then array[p_value]
+    when p_value ~ '^55[1-9][0-9]9?[6-9][0-9]{7}$' then array[left(p_value, 4) || right(p_value, 8), left(p_value, 4) || '9' || right(p_value, 8)]
+    when p_value ~ '^521?[2-9][0-9]{9}$' then array['52' || right(p_value, 10), '521' || right(p_value, 10)]
+    when p_value ~ '^549?[1-3][0-9]{9}$' then array['54' || right(p_value, 10), '549' || right(p_value, 10)]
+    else array[p_value] end;
+end $$;
+comment on function private.spellings(text, text) is 'Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and without the digit that is dialled and not shown, or the other way round.';
+
 create function private.identity_holder(p_channel text, p_kind text, p_value text) returns uuid
 language plpgsql stable set search_path = '' as $$
 begin
   return (
     select i.contact_id from public.contact_identities i
-    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null);
+    where i.channel = p_channel and i.kind = p_kind and i.value = any (private.spellings(p_kind, p_value)) and i.valid_to is null
+    order by i.value <> p_value limit 1);
 end $$;
-comment on function private.identity_holder(text, text, text) is 'Who is known by this id now; null when nobody is.';
+comment on function private.identity_holder(text, text, text) is 'Who is known by this id now, however a number is spelled; null when nobody is.';
 
-create function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamptz) returns void
+create function private.is_scoped(p_kind text) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_kind in ('bsuid', 'parent_bsuid')
+$$;
+comment on function private.is_scoped(text) is 'Whether a provider gives ids of this kind to each of its customers apart: a person may have several, and two people never the same.';
+
+-- Which of our senders belong to one customer of the provider nobody tells. An id holds where it was learnt, and where
+-- the person has written since and was called by no other.
+create function private.ids_at(p_contact_id uuid, p_kind text, p_sender_id text) returns text[]
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select array_agg(i.value) from public.contact_identities i
+    where i.contact_id = p_contact_id and i.kind = p_kind and i.valid_to is null
+      and (p_sender_id is null or i.sender_id is null or i.sender_id = p_sender_id or (
+        not exists (
+          select from public.contact_identities k
+          where k.contact_id = i.contact_id and k.kind = i.kind and k.valid_to is null and k.sender_id = p_sender_id)
+        and exists (
+          select from public.conversations c
+          where c.contact_id = i.contact_id and c.channel = i.channel and c.number_id = p_sender_id
+            and c.last_inbound_at > i.valid_from))));
+end $$;
+comment on function private.ids_at(uuid, text, text) is 'The ids of a kind that a person has at a sender of ours, at any where none is given; null for none.';
+
+create function private.are_apart(p_one uuid, p_other uuid, p_kind text) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select from public.contact_identities i
+    where i.contact_id in (p_one, p_other) and i.kind = p_kind and i.valid_to is null
+      and not private.ids_at(p_one, p_kind, i.sender_id) && private.ids_at(p_other, p_kind, i.sender_id));
+end $$;
+comment on function private.are_apart(uuid, uuid, text) is 'Whether two contacts have different ids of this kind at one sender of ours, and so are two people.';
+
+create function private.hold_identity(
+  p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamptz, p_sender_id text, p_beside boolean
+) returns void
 language plpgsql set search_path = '' as $$
 begin
-  if p_value is null or private.identity_holder(p_channel, p_kind, p_value) is not distinct from p_contact_id then
+  if p_value is null or exists (
+    select from public.contact_identities i
+    where i.channel = p_channel and i.kind = p_kind and i.value = p_value and i.valid_to is null and i.contact_id = p_contact_id) then
     return;
   end if;
-  -- Whoever held it, and what this person held of the kind, becomes history.
-  update public.contact_identities set valid_to = greatest(p_at, valid_from)
-  where channel = p_channel and kind = p_kind and valid_to is null
-    and (value = p_value or contact_id = p_contact_id);
-  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  values (p_contact_id, p_channel, p_kind, p_value, p_at);
+  -- Whoever held it, and what this person held in its place, becomes history. Other spellings of a number remain.
+  update public.contact_identities i
+  set valid_to = case when old.stays then null else greatest(p_at, i.valid_from) end, dialled = old.stays
+  from (
+    select o.id, o.contact_id = p_contact_id
+      and (p_beside and p_kind = 'phone' or o.value = any (private.spellings(p_kind, p_value))) as stays
+    from public.contact_identities o
+    where o.channel = p_channel and o.kind = p_kind and o.valid_to is null
+      and (o.value = p_value or (o.contact_id = p_contact_id
+        and (not private.is_scoped(p_kind) or o.value = any (private.ids_at(p_contact_id, p_kind, p_sender_id)))))
+  ) old
+  where i.id = old.id;
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
+  values (p_contact_id, p_channel, p_kind, p_value, p_sender_id, p_at);
 end $$;
-comment on function private.hold_identity(uuid, text, text, text, timestamptz) is 'Makes an id the current one of its kind for a person; what it replaces is closed, not deleted.';
+comment on function private.hold_identity(uuid, text, text, text, timestamptz, text, boolean) is 'Makes an id the current one of its kind for a person, as told to a sender of ours; what it replaces is closed, not deleted. With p_beside a number replaces none: it is how the provider spells one that we know.';
+
+create function private.current_ids(p_contact_id uuid, p_sender_id text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from p_sender_id, i.id), '{}')
+    from public.contact_identities i where i.contact_id = p_contact_id and i.valid_to is null);
+end $$;
+comment on function private.current_ids(uuid, text) is 'A person''s ids {kind: value} as a sender of ours knows them: of several of a kind the one that was told to this sender, as the provider spells it.';
 
 create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamptz) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_pair record;
 begin
-  -- The other's current ids move over, but for kinds of which the kept contact has a current one.
-  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
-  where i.contact_id = p_other and i.valid_to is null and exists (
-    select from public.contact_identities k
-    where k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null);
+  -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
+  -- customers of a provider, and spellings of one number, are there side by side.
+  update public.contact_identities i
+  set valid_to = case when k.value = any (private.spellings(i.kind, i.value)) then null else greatest(p_at, i.valid_from) end,
+    dialled = i.kind = 'phone'
+  from public.contact_identities k
+  where i.contact_id = p_other and i.valid_to is null and not private.is_scoped(i.kind)
+    and k.contact_id = p_keep and k.channel = i.channel and k.kind = i.kind and k.valid_to is null and not k.dialled;
   update public.contact_identities set contact_id = p_keep where contact_id = p_other;
 
+  -- Locks in the order of everybody: conversations, lanes, then messages.
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
+  perform from private.delivery_lanes l
+  where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
+  order by l.destination_id, l.conversation_id for update;
+  perform from private.outbound_lanes l
+  where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
+  order by l.conversation_id for update;
   for v_pair in
     select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
@@ -320,51 +408,51 @@ end $$;
 comment on function private.merge_contacts(uuid, uuid, timestamptz) is 'Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the other stays as a row that points to it.';
 
 -- The business-scoped user id tells persons apart; a phone number can change hands. So two contacts are merged
--- when an update names both and they have no different user ids; otherwise the number has moved to the person
--- who writes from it now. A notice of change (the previous id is given) is the person's own word.
-create function private.whatsapp_contact(p_identities private.identity[], p_at timestamptz) returns uuid
+-- when an update names both and they have no different user ids at one sender of ours; otherwise the number has moved
+-- to the person who writes from it now. A notice of change (the previous id is given) is the person's own word.
+create function private.whatsapp_contact(
+  p_identities private.identity[], p_at timestamptz, p_sender_id text, p_known uuid
+) returns uuid
 language plpgsql set search_path = '' as $$
 declare
   v_phone text := private.identity_value(p_identities, 'phone');
-  v_new_bsuid text := private.identity_value(p_identities, 'bsuid');
+  v_bsuid text := private.identity_value(p_identities, 'bsuid');
   v_parent_bsuid text := private.identity_value(p_identities, 'parent_bsuid');
   v_prev_phone text := private.identity_before(p_identities, 'phone');
   v_prev_bsuid text := private.identity_before(p_identities, 'bsuid');
   v_contact uuid := coalesce(
     private.identity_holder('whatsapp', 'bsuid', v_prev_bsuid), private.identity_holder('whatsapp', 'phone', v_prev_phone),
-    private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
+    private.identity_holder('whatsapp', 'bsuid', v_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid));
   v_notice boolean := v_prev_bsuid is not null or v_prev_phone is not null;
   v_other uuid;
-  v_bsuid text;
-  v_other_bsuid text;
+  v_other_bsuids text[];
+  v_suits boolean;
   v_keep uuid;
 begin
   for v_other in
     select distinct holder from unnest(array[
-      private.identity_holder('whatsapp', 'bsuid', v_new_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
-      private.identity_holder('whatsapp', 'phone', v_phone),
-      case when v_phone is null and v_new_bsuid is null and v_parent_bsuid is null
+      private.identity_holder('whatsapp', 'bsuid', v_bsuid), private.identity_holder('whatsapp', 'parent_bsuid', v_parent_bsuid),
+      private.identity_holder('whatsapp', 'phone', v_phone), p_known,
+      case when v_phone is null and v_bsuid is null and v_parent_bsuid is null
         then private.identity_holder('whatsapp', 'username', private.identity_value(p_identities, 'username')) end]) as holder
     where holder is not null order by holder
   loop
-    select i.value into v_other_bsuid from public.contact_identities i
-    where i.contact_id = v_other and i.kind = 'bsuid' and i.valid_to is null;
+    v_other_bsuids := private.ids_at(v_other, 'bsuid', p_sender_id);
+    v_suits := v_bsuid is null or v_other_bsuids is null or v_bsuid = any (v_other_bsuids);
     if v_contact is null then
       -- Known by number only so far, or the same user id: it is this person. Another user id: the number moved.
-      if v_notice or v_new_bsuid is null or v_other_bsuid is null or v_other_bsuid = v_new_bsuid then
+      if v_notice or v_suits then
         v_contact := v_other;
       end if;
     elsif v_other <> v_contact then
-      select i.value into v_bsuid from public.contact_identities i
-      where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null;
-      if v_bsuid is null or v_other_bsuid is null or v_bsuid = v_other_bsuid
-        or (v_notice and v_other_bsuid is not distinct from v_new_bsuid) then
+      -- Through a notice the previous user id is over; the new one must survive the merge.
+      if v_notice and v_bsuid = any (v_other_bsuids) then
+        update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+        where i.contact_id = v_contact and i.kind = 'bsuid' and i.valid_to is null
+          and i.value = any (private.ids_at(v_contact, 'bsuid', p_sender_id));
+      end if;
+      if v_suits and not private.are_apart(v_contact, v_other, 'bsuid') then
         v_keep := least(v_contact, v_other); -- ids sort by age
-        -- Through a notice the previous user id is over; the new one must survive the merge.
-        if v_notice and v_other_bsuid is not null and v_bsuid is distinct from v_other_bsuid then
-          update public.contact_identities set valid_to = greatest(p_at, valid_from)
-          where contact_id = v_contact and kind = 'bsuid' and valid_to is null;
-        end if;
         perform private.merge_contacts(v_keep, case when v_keep = v_contact then v_other else v_contact end, p_at);
         v_contact := v_keep;
       end if;
@@ -372,32 +460,70 @@ begin
   end loop;
   return v_contact;
 end $$;
-comment on function private.whatsapp_contact(private.identity[], timestamptz) is 'The known contact that WhatsApp''s ids name, merged where they prove two to be one; null when they name nobody. The caller holds the contacts'' lock.';
+comment on function private.whatsapp_contact(private.identity[], timestamptz, text, uuid) is 'The known contact that WhatsApp''s ids name, merged where they prove two to be one; null when they name nobody. p_known is whom the update is about by what we know ourselves. The caller holds the contacts'' lock.';
 
--- On any other channel the first id says who it is, and only it: what comes with it (a username) may have changed hands.
-create function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamptz) returns uuid
+-- On any other channel, and of a group, the first id says who it is, and only it: what comes with it (a username) may
+-- have changed hands.
+create function private.resolve_contact(
+  p_channel text, p_identities private.identity[], p_name text, p_at timestamptz, p_sender_id text, p_known uuid default null
+) returns uuid
 language plpgsql set search_path = '' as $$
 declare
-  v_contact uuid := case when p_channel = 'whatsapp' then private.whatsapp_contact(p_identities, p_at)
+  v_contact uuid := case when p_channel = 'whatsapp' and p_identities[1].kind <> 'group'
+    then private.whatsapp_contact(p_identities, p_at, p_sender_id, p_known)
     else coalesce(private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].previous),
-      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value)) end;
+      private.identity_holder(p_channel, p_identities[1].kind, p_identities[1].value), p_known) end;
 begin
   if v_contact is null then
     insert into public.contacts (channel, name) values (p_channel, p_name) returning id into v_contact;
   elsif p_name is not null then
     update public.contacts set name = p_name, updated_at = p_at where id = v_contact and name is distinct from p_name;
   end if;
-  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at)
+  update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
+  from unnest(p_identities) as told
+  where i.contact_id = v_contact and i.kind = told.kind and i.value = told.previous and i.valid_to is null;
+  perform private.hold_identity(v_contact, p_channel, i.kind, i.value, p_at, p_sender_id, p_known is not null)
   from unnest(p_identities) with ordinality as i order by i.ordinality;
   return v_contact;
 end $$;
-comment on function private.resolve_contact(text, private.identity[], text, timestamptz) is 'The person that these ids name on a channel, made, moved or merged as needed. The caller holds the contacts'' lock (private.lock_contacts).';
+comment on function private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid) is 'The person that these ids, told to a sender of ours, name on a channel, made, moved or merged as needed; p_known is whom they are told of, where we know. The caller holds the contacts'' lock (private.lock_contacts).';
 
 create function private.lock_contacts() returns void
 language sql set search_path = '' as $$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $$;
 comment on function private.lock_contacts() is 'Lets one transaction at a time make, change or merge contacts. Messages of known people do not need it.';
+
+create function private.learn_identities(
+  p_contact_id uuid, p_channel text, p_sender_id text, p_identities private.identity[], p_at timestamptz
+) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_known uuid := (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = p_contact_id);
+  v_written text[] := array(
+    select i.value from public.contact_identities i
+    where i.contact_id = v_known and i.kind = 'phone' and i.valid_to is null);
+  v_contact uuid := private.resolve_contact(p_channel, p_identities, null, p_at, p_sender_id, v_known);
+begin
+  -- What was written to remains theirs, also where it was another contact's until now.
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, dialled, valid_from)
+  select v_contact, p_channel, 'phone', w.value, p_sender_id, true, p_at from unnest(v_written) as w (value)
+  where v_contact = (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_known)
+  on conflict (channel, kind, value) where valid_to is null do nothing;
+end $$;
+comment on function private.learn_identities(uuid, text, text, private.identity[], timestamptz) is 'Keeps what the provider told of the person that a message of ours went to: whoever has these ids is the same one. The caller holds the contacts'' lock.';
+
+-- What they were known by once is not learnt again: the provider may tell late of a message to a number since given up.
+create function private.is_news(p_contact_id uuid, p_identities private.identity[]) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select from unnest(p_identities) told
+    where told.value is not null and not exists (
+      select from public.contact_identities i
+      where i.contact_id = p_contact_id and i.kind = told.kind and i.value = told.value));
+end $$;
+comment on function private.is_news(uuid, private.identity[]) is 'Whether there is an id among these that this contact never had.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -408,12 +534,19 @@ grant execute on function
   private.send_flag(text),
   private.identity_value(private.identity[], text),
   private.identity_before(private.identity[], text),
+  private.spellings(text, text),
   private.identity_holder(text, text, text),
-  private.hold_identity(uuid, text, text, text, timestamptz),
+  private.is_scoped(text),
+  private.ids_at(uuid, text, text),
+  private.are_apart(uuid, uuid, text),
+  private.hold_identity(uuid, text, text, text, timestamptz, text, boolean),
+  private.current_ids(uuid, text),
   private.merge_contacts(uuid, uuid, timestamptz),
-  private.whatsapp_contact(private.identity[], timestamptz),
-  private.resolve_contact(text, private.identity[], text, timestamptz),
-  private.lock_contacts()
+  private.whatsapp_contact(private.identity[], timestamptz, text, uuid),
+  private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid),
+  private.lock_contacts(),
+  private.learn_identities(uuid, text, text, private.identity[], timestamptz),
+  private.is_news(uuid, private.identity[])
   to service_role;
 grant execute on function
   public.set_number_pace(text, integer, numeric, integer)

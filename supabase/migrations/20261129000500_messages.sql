@@ -165,6 +165,36 @@ begin
 end $$;
 comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
 
+create function private.learn_recipients(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_told record;
+  v_locked boolean := false;
+begin
+  for v_told in
+    select c.contact_id, c.channel, c.number_id, u.identities, min(least(coalesce(u.at, now()), now())) as at
+    from unnest(p_updates) u
+    cross join lateral (
+      (select m.conversation_id from public.messages m
+      where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+        and m.direction = 'out' and m.channel = u.channel)
+      union all
+      (select m.conversation_id from public.messages m
+      where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel)
+      limit 1) ours
+    join public.conversations c on c.id = ours.conversation_id
+    where u.kind = 'status' and cardinality(u.identities) > 0 and private.is_news(c.contact_id, u.identities)
+    group by c.contact_id, c.channel, c.number_id, u.identities
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, v_told.at);
+  end loop;
+end $$;
+comment on function private.learn_recipients(private.inbound_update[]) is 'Keeps what statuses of our own messages tell of the people that they went to, where it is new.';
+
 -- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
 -- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
 -- calls, that plans are generic and sequential scans the last resort.
@@ -194,32 +224,43 @@ create function private.make_newcomers(p_updates private.inbound_update[]) retur
 language plpgsql set search_path = '' as $$
 begin
   with people as (
-    select private.uuid_v7() as id, u.channel, u.identities, coalesce(min(u.at), now()) as at,
+    select private.uuid_v7() as id, u.channel, u.identities, min(u.sender_id) as sender_id, coalesce(min(u.at), now()) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name
     from unnest(p_updates) u
     group by u.channel, u.identities
   ), ids as (
-    select p.id, p.channel, k.kind, k.value, k.previous, p.at, count(*) over (partition by p.channel, k.kind, k.value) as claims
+    select p.id, p.channel, k.kind, k.value, k.spellings, k.previous, p.sender_id, p.at,
+      count(*) over (partition by p.channel, k.kind, k.spellings[1]) as claims
     from people p
     cross join lateral (
-      select i.kind, i.value, false as previous from unnest(p.identities) i where i.value is not null
+      select i.kind, i.value, private.spellings(i.kind, i.value) as spellings, false as previous
+      from unnest(p.identities) i where i.value is not null
       union all
-      select i.kind, i.previous, true from unnest(p.identities) i where i.previous is not null) k
+      select i.kind, i.previous, private.spellings(i.kind, i.previous), true from unnest(p.identities) i where i.previous is not null) k
   ), plain as (
     select ids.id from ids
     left join lateral (
       select k.id from public.contact_identities k
-      where k.channel = ids.channel and k.kind = ids.kind and k.value = ids.value and k.valid_to is null limit 1) i on true
+      where k.channel = ids.channel and k.kind = ids.kind and k.value = any (ids.spellings) and k.valid_to is null limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
     insert into public.contacts (id, channel, name)
     select p.id, p.channel, p.name from people p join plain on plain.id = p.id
   )
-  insert into public.contact_identities (contact_id, channel, kind, value, valid_from)
-  select ids.id, ids.channel, ids.kind, ids.value, least(ids.at, now()) from ids join plain on plain.id = ids.id;
+  insert into public.contact_identities (contact_id, channel, kind, value, sender_id, valid_from)
+  select ids.id, ids.channel, ids.kind, ids.value, ids.sender_id, least(ids.at, now()) from ids join plain on plain.id = ids.id;
 end $$;
 comment on function private.make_newcomers(private.inbound_update[]) is 'Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.';
+
+create function private.merged(p_contacts uuid[]) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+begin
+  return array(
+    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
+    from unnest(p_contacts) with ordinality as found (id, place) order by found.place);
+end $$;
+comment on function private.merged(uuid[]) is 'The live contact of each, in its place.';
 
 create function private.assign_contacts(p_updates private.inbound_update[]) returns uuid[]
 language plpgsql set search_path = '' as $$
@@ -237,23 +278,21 @@ begin
   -- Whoever is not plainly known or plainly new: one by one, in the order of the batch.
   v_contacts := private.find_contacts(p_updates);
   for v_row in
-    select u.channel, u.identities, min(u.at) as at,
+    select u.channel, u.sender_id, u.identities, min(u.at) as at,
       (array_agg(u.name order by u.ord desc) filter (where u.name is not null))[1] as name,
       array_agg(u.ordinality) as places
     from unnest(p_updates) with ordinality as u
     where v_contacts[u.ordinality] is null and cardinality(u.identities) > 0
-    group by u.channel, u.identities
+    group by u.channel, u.sender_id, u.identities
     order by min(u.ord)
   loop
-    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()));
+    v_contact := private.resolve_contact(v_row.channel, v_row.identities, v_row.name, least(coalesce(v_row.at, now()), now()), v_row.sender_id);
     foreach v_place in array v_row.places loop
       v_contacts[v_place] := v_contact;
     end loop;
   end loop;
   -- A later one may have merged what an earlier one found.
-  return array(
-    select (select coalesce(c.merged_into, c.id) from public.contacts c where c.id = found.id)
-    from unnest(v_contacts) with ordinality as found (id, place) order by found.place);
+  return private.merged(v_contacts);
 end $$;
 comment on function private.assign_contacts(private.inbound_update[]) is 'Finds, makes or merges the contact of each update, in its place; null for one that names nobody.';
 
@@ -345,7 +384,9 @@ declare
   v_new private.inbound_update[];
   v_messages private.inbound_update[];
   v_others private.inbound_update[];
+  v_statuses private.inbound_update[];
   v_contacts uuid[];
+  v_other_contacts uuid[];
   v_outcomes text;
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
@@ -402,10 +443,12 @@ begin
     v_messages := v_new;
   else
     select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
-    into v_messages, v_others
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
+      array_agg(u order by u.ord) filter (where u.kind = 'status')
+    into v_messages, v_others, v_statuses
     from unnest(v_new) u;
   end if;
+  -- All that may need the contacts' lock comes before the first conversation's.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
@@ -419,13 +462,21 @@ begin
       select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
       from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
     end if;
-    perform private.store_messages(v_messages, v_contacts);
   end if;
   if v_others is not null then
-    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+    v_other_contacts := private.assign_contacts(v_others);
   end if;
-  if not v_plain then
-    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  if v_statuses is not null then
+    perform private.learn_recipients(v_statuses);
+  end if;
+  if v_messages is not null then
+    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
+  end if;
+  if v_statuses is not null then
+    perform private.apply_statuses(v_statuses);
   end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
@@ -438,6 +489,8 @@ grant execute on function
   private.apply_statuses(private.inbound_update[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),
+  private.learn_recipients(private.inbound_update[]),
+  private.merged(uuid[]),
   private.assign_contacts(private.inbound_update[]),
   private.find_conversations(private.inbound_update[], uuid[]),
   private.store_messages(private.inbound_update[], uuid[]),

@@ -358,7 +358,7 @@ begin
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
       'phone', (
         select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null limit 1),
+        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.dialled, i.id desc limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c

@@ -198,9 +198,7 @@ begin
     'traceparent', m.traceparent,
     'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
     'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', (
-      select coalesce(jsonb_object_agg(i.kind, i.value), '{}') from public.contact_identities i
-      where i.contact_id = p.id and i.valid_to is null))) order by b.seq)
+    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, c.number_id))) order by b.seq)
   into v_empty, v_claimed
   from begun b
   join public.messages m on m.id = b.message_id

@@ -149,7 +149,7 @@ declare
   v_message jsonb := p_item -> 'message';
   v_key text := p_item ->> 'idempotency_key';
   -- A repetition is another request of the same caller, and may be of another trace.
-  v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
+  v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
   v_window interval;
@@ -206,7 +206,7 @@ begin
     next_attempt_at, created_at)
   values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
     case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    p_item ->> 'to', v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
+    coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
   on conflict (idempotency_key, channel) do nothing;
   if not found then
     -- Somebody else committed the same key in this moment: theirs is the message.
@@ -218,7 +218,7 @@ begin
   update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
-comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
+comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
 
 -- The provider's word about the window is the last one: a clock of ours, or a message that never came, may mislead us.
 create function private.send_fallback(p_id uuid, p_now timestamptz) returns boolean
@@ -257,6 +257,47 @@ begin
 end $$;
 comment on function private.identities_of(jsonb) is 'Whom a message to send is for, by its identities [{kind, value}]; null for nobody.';
 
+create function private.address_of(p_contact_id uuid, p_channel text, p_sender_id text) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_kinds text[] := case p_channel when 'whatsapp' then array['group', 'phone', 'bsuid', 'parent_bsuid']
+    when 'email' then array['email'] when 'telegram' then array['telegram'] else array['phone'] end;
+begin
+  return (
+    select i.value from public.contact_identities i
+    where i.contact_id = p_contact_id and i.valid_to is null and i.kind = any (v_kinds)
+    order by array_position(v_kinds, i.kind), i.dialled, (i.sender_id is not distinct from p_sender_id) desc, i.id desc limit 1);
+end $$;
+comment on function private.address_of(uuid, text, text) is 'Where a sender of ours can write to a person; null for nowhere.';
+
+-- An id that nobody has any more leads to whoever had it last and is known by another of its kind now.
+create function private.recipient(p_channel text, p_identities private.identity[]) returns uuid
+language plpgsql stable set search_path = '' as $$
+declare
+  v_id private.identity;
+  v_contact uuid;
+begin
+  foreach v_id in array coalesce(p_identities, '{}') loop
+    v_contact := case when v_id.kind = 'contact' then (
+        select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_id.value::uuid and c.channel = p_channel)
+      else private.identity_holder(p_channel, v_id.kind, v_id.value) end;
+    if v_contact is not null then
+      return v_contact;
+    end if;
+  end loop;
+  foreach v_id in array coalesce(p_identities, '{}') loop
+    select i.contact_id into v_contact from public.contact_identities i
+    where i.channel = p_channel and i.kind = v_id.kind and i.value = any (private.spellings(v_id.kind, v_id.value)) and i.valid_to is not null
+    order by i.valid_to desc, i.id desc limit 1;
+    if exists (
+      select from public.contact_identities k where k.contact_id = v_contact and k.kind = v_id.kind and k.valid_to is null) then
+      return v_contact;
+    end if;
+  end loop;
+  return null;
+end $$;
+comment on function private.recipient(text, private.identity[]) is 'The known contact that a message to send is for; null where nobody is known by these ids.';
+
 create function private.send_conversation(p_item jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -265,6 +306,8 @@ declare
   v_contact uuid;
   v_number text := p_item ->> 'number_id';
   v_conversation uuid;
+  v_address text;
+  v_made text;
 begin
   -- A receipt names the message that was read, and that has a conversation.
   if p_item #>> '{message,type}' = 'read' then
@@ -274,12 +317,12 @@ begin
       else jsonb_build_object('id', v_conversation) end;
   end if;
 
-  select private.identity_holder(v_channel, i.kind, i.value) into v_contact
-  from unnest(v_identities) with ordinality as i
-  where private.identity_holder(v_channel, i.kind, i.value) is not null order by i.ordinality limit 1;
+  v_contact := private.recipient(v_channel, v_identities);
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact and c.channel = v_channel order by c.last_message_at desc nulls last limit 1;
+    where c.contact_id = v_contact and c.channel = v_channel
+      and exists (select from public.senders n where n.channel = c.channel and n.id = c.number_id)
+    order by c.last_message_at desc nulls last limit 1;
   end if;
   if v_number is null then
     select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
@@ -291,16 +334,47 @@ begin
   end if;
 
   if v_contact is null then
+    if p_item ->> 'to' is null then
+      return '{"error": "unknown_recipient"}';
+    end if;
     perform private.lock_contacts();
-    v_contact := private.resolve_contact(v_channel, v_identities, null, now());
+    v_contact := private.resolve_contact(v_channel, v_identities, null, now(), v_number);
+    v_made := 'contact';
+  elsif p_item ->> 'to' is null or not exists (
+    select from unnest(v_identities) i where private.identity_holder(v_channel, i.kind, i.value) = v_contact) then
+    v_address := private.address_of(v_contact, v_channel, v_number);
+    if v_address is null then
+      return '{"error": "unknown_recipient"}';
+    end if;
   end if;
-  insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
-  on conflict (channel, number_id, contact_id) do nothing;
   select c.id into v_conversation from public.conversations c
   where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
-  return jsonb_build_object('id', v_conversation);
+  if not found then
+    insert into public.conversations (channel, number_id, contact_id) values (v_channel, v_number, v_contact)
+    on conflict (channel, number_id, contact_id) do nothing
+    returning id into v_conversation;
+    if found then
+      v_made := coalesce(v_made, 'conversation');
+    else
+      select c.id into v_conversation from public.conversations c
+      where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
+    end if;
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object('id', v_conversation, 'address', v_address, 'made', v_made));
 end $$;
-comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message.';
+comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, unknown_recipient.';
+
+create function private.unmake_conversation(p_conversation public.conversations, p_made text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if p_made is not null then
+    delete from public.conversations c where c.id = p_conversation.id;
+  end if;
+  if p_made = 'contact' then
+    delete from public.contacts c where c.id = p_conversation.contact_id;
+  end if;
+end $$;
+comment on function private.unmake_conversation(public.conversations, text) is 'Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -308,9 +382,16 @@ declare
   v_item jsonb;
   v_found jsonb;
   v_rate jsonb;
+  v_answer jsonb;
   v_conversation public.conversations;
   v_answers jsonb := '[]';
 begin
+  -- Before the first conversation's lock, which those who make contacts wait for.
+  if exists (
+    select from jsonb_array_elements(p_items) as e (item)
+    where e.item ? 'to' and private.recipient(coalesce(e.item ->> 'channel', 'whatsapp'), private.identities_of(e.item)) is null) then
+    perform private.lock_contacts();
+  end if;
   for v_item in select * from jsonb_array_elements(p_items) loop
     v_rate := null;
     if v_item ? 'limit' then
@@ -327,10 +408,15 @@ begin
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
-      v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
-      continue;
+      v_answer := '{"error": "feature_off"}';
+    else
+      v_answer := private.enqueue_message(v_conversation,
+        v_item - 'limit' || case when v_found ? 'address' then jsonb_build_object('address', v_found -> 'address') else '{}' end, p_now);
     end if;
-    v_answers := v_answers || (private.enqueue_message(v_conversation, v_item - 'limit', p_now) || jsonb_build_object('rate', v_rate));
+    if v_answer ? 'error' or v_answer ? 'repeated' then
+      perform private.unmake_conversation(v_conversation, v_found ->> 'made');
+    end if;
+    v_answers := v_answers || (v_answer || jsonb_build_object('rate', v_rate));
   end loop;
   return v_answers;
 end $$;
@@ -341,7 +427,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.enqueue_outbound(p_items, clock_timestamp())
 $$;
-comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
+comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
@@ -475,12 +561,37 @@ language sql set search_path = '' as $$
 $$;
 comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
+create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_told record;
+  v_locked boolean := false;
+begin
+  for v_told in
+    select c.contact_id, c.channel, c.number_id, r.identities
+    from jsonb_to_recordset(p_results) as r (id uuid, identities private.identity[])
+    join public.outbound_messages o on o.id = r.id
+    join public.conversations c on c.id = o.conversation_id
+    where cardinality(r.identities) > 0 and private.is_news(c.contact_id, r.identities)
+    order by r.id
+  loop
+    if not v_locked then
+      perform private.lock_contacts();
+      v_locked := true;
+    end if;
+    perform private.learn_identities(v_told.contact_id, v_told.channel, v_told.number_id, v_told.identities, p_now);
+  end loop;
+end $$;
+comment on function private.learn_answered(jsonb, timestamptz) is 'Keeps what the provider''s answers tell of the people that messages went to, where it is new.';
+
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_result record;
   v_settled integer := 0;
 begin
+  -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
+  perform private.learn_answered(p_results, p_now);
   perform from private.outbound_lanes l
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
@@ -542,7 +653,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -555,11 +666,15 @@ grant execute on function
   private.enqueue_message(public.conversations, jsonb, timestamptz),
   private.send_fallback(uuid, timestamptz),
   private.identities_of(jsonb),
+  private.address_of(uuid, text, text),
+  private.recipient(text, private.identity[]),
   private.send_conversation(jsonb),
+  private.unmake_conversation(public.conversations, text),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
   private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
   public.claim_outbound(integer, integer, jsonb, text[]),
+  private.learn_answered(jsonb, timestamptz),
   private.settle_outbound(jsonb, timestamptz),
   public.settle_outbound(jsonb)
   to service_role;

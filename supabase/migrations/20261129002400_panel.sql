@@ -56,7 +56,7 @@ language sql stable set search_path = '' as $$
   select case i.kind when 'email' then substring(i.value from '@[^@]*$') else right(i.value, least(4, length(i.value) / 2)) end
   from public.contact_identities i
   where i.contact_id = p_contact_id and i.valid_to is null
-  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.id limit 1
+  order by array_position(array['phone', 'email', 'username', 'bsuid', 'parent_bsuid'], i.kind), i.dialled, i.id limit 1
 $$;
 comment on function private.contact_last_four(uuid) is
   'A contact redacted: the last four digits of the phone number, @ and the domain of the mail address, or four characters of another id, of a short one half; null when it has none.';
@@ -370,9 +370,7 @@ begin
   if coalesce(v_conversation.last_inbound_at, '-infinity') <= clock_timestamp() - v_window then
     return jsonb_build_object('error', 'window_closed', 'window_closed_at', v_conversation.last_inbound_at + v_window);
   end if;
-  select i.value into v_to from public.contact_identities i
-  where i.contact_id = v_conversation.contact_id and i.valid_to is null and i.kind in ('phone', 'bsuid', 'parent_bsuid')
-  order by array_position(array['phone', 'bsuid', 'parent_bsuid'], i.kind) limit 1;
+  v_to := private.address_of(v_conversation.contact_id, v_conversation.channel, v_conversation.number_id);
   if v_to is null then
     return '{"error": "nobody"}';
   end if;

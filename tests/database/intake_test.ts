@@ -190,6 +190,171 @@ databaseTest("people: a number that another user id writes from has changed hand
   assertEquals(Object.values(await people(sql)), [["bsuid DE.1"], ["bsuid DE.2", "phone 491"]]);
 });
 
+databaseTest("people: user ids of several customers of Meta are one person's, side by side", async (sql) => {
+  const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString();
+  for (const second of [1, 3, 5]) {
+    await ingest(sql, message({ sender_id: "1", phone: "491", bsuid: "DE.1", at: at(second) }));
+    await ingest(sql, message({ sender_id: "2", phone: "491", bsuid: "DE.2", at: at(second + 1) }));
+  }
+  assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "bsuid DE.2", "phone 491"]]);
+  assertEquals((await sql`select from public.contact_identities`).length, 3);
+  assertEquals((await sql`select from public.conversations`).length, 2);
+  // Each sender's service is told the id that this sender may write to.
+  const known = await sql`
+    select c.number_id, private.current_ids(c.contact_id, c.number_id) ->> 'bsuid' as bsuid
+    from public.conversations c order by 1`;
+  assertEquals(known.map((row) => Object.values(row)), [["1", "DE.1"], ["2", "DE.2"]]);
+  // Number 3 is of the same customer as number 1. Another id at either is another person, who has the number now.
+  await ingest(sql, message({ sender_id: "3", phone: "491", bsuid: "DE.1", at: at(10) }));
+  await ingest(sql, message({ sender_id: "3", phone: "491", bsuid: "DE.3", at: at(11) }));
+  assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "bsuid DE.2"], ["bsuid DE.3", "phone 491"]]);
+});
+
+databaseTest(
+  "people: two of whom one number is told later are one, where no sender tells them apart",
+  async (sql) => {
+    await ingest(sql, message({ sender_id: "1", phone: undefined, bsuid: "DE.1" }));
+    await ingest(sql, message({ sender_id: "2", phone: undefined, bsuid: "DE.2" }));
+    await ingest(sql, message({ sender_id: "1", phone: undefined, bsuid: "DE.9" }));
+    await ingest(sql, message({ sender_id: "1", phone: "491", bsuid: "DE.1" }));
+    await ingest(sql, message({ sender_id: "2", phone: "491", bsuid: "DE.2" }));
+    await ingest(sql, message({ sender_id: "1", phone: "491", bsuid: "DE.9" }));
+    assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "bsuid DE.2"], [
+      "bsuid DE.9",
+      "phone 491",
+    ]]);
+  },
+);
+
+const SPELLED: Record<string, [shown: string, dialled: string]> = {
+  Brazil: ["554188887001", "5541988887001"],
+  Mexico: ["5215512340001", "525512340001"],
+  Argentina: ["5491123450001", "541123450001"],
+};
+
+for (const [country, pair] of Object.entries(SPELLED)) {
+  databaseTest(
+    `people: a number of ${country} is one person's in each spelling, and kept as it came`,
+    async (sql) => {
+      for (const [first, second] of [pair, pair.toReversed()]) {
+        await sql`truncate public.contacts cascade`;
+        await ingest(sql, message({ phone: first }));
+        await ingest(sql, message({ phone: second }), message({ phone: first }));
+        assertEquals(Object.values(await people(sql)), [[`phone ${first}`, `phone ${second}`].sort()]);
+        assertEquals((await sql`select from public.conversations`).length, 1);
+        await sql`truncate public.contacts cascade`;
+        await ingest(sql, message({ phone: first }), message({ phone: second }));
+        assertEquals(Object.keys(await people(sql)).length, 1);
+      }
+    },
+  );
+}
+
+databaseTest(
+  "spellings: each spelling of a number gives the same ones, all else gives itself alone",
+  async (sql) => {
+    const digits = fc.stringMatching(/^(?:5[245][0-9]{0,12}|[1-9][0-9]{5,14})$/);
+    const of = async (value: string) =>
+      (await sql<{ all: string[] }[]>`select private.spellings('phone', ${value}) as all`)[0].all;
+    await holds(fc.asyncProperty(digits, async (value) => {
+      const all = await of(value);
+      assertEquals(all.includes(value), true);
+      for (const other of all) assertEquals(await of(other), all);
+    }));
+    // A landline and a mobile of Brazil may differ by a 9 and are two numbers; so is whatever has no such rule.
+    for (const value of ["551132345678", "5511932345678", "12025550123", "4915100000001"]) {
+      assertEquals(await of(value), [value]);
+    }
+    const [{ other }] = await sql`select private.spellings('bsuid', '554188887001') as other`;
+    assertEquals(other, ["554188887001"]);
+  },
+);
+
+const SENT = "01968f00-0000-7000-8000-0000000000a1";
+
+/** A template of ours that went to a number, as it was dialled. */
+async function sentTo(sql: Sql, phone: string, id = SENT, number = "1"): Promise<void> {
+  await sql`insert into public.wa_numbers (id) values (${number}) on conflict do nothing`;
+  const identities = [{ kind: "phone", value: phone }];
+  const [{ found }] = await sql`
+    select private.send_conversation(${
+    sql.json({ to: phone, number_id: number, identities, message: {} })
+  }) as found`;
+  await sql`insert into public.messages (id, conversation_id, direction, type, status)
+    values (${id}, ${found.id}, 'out', 'template', 'accepted')`;
+}
+
+databaseTest("people: who a status of our message names is whom it went to", async (sql) => {
+  await sentTo(sql, "491");
+  for (const name of ["sent", "delivered", "read"] as const) {
+    await ingest(sql, status("wamid.s", name, { callback: SENT, phone: "491", bsuid: "DE.1" }));
+  }
+  await ingest(sql, message({ phone: undefined, bsuid: "DE.1" }));
+  assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 491"]]);
+  assertEquals((await sql`select from public.conversations`).length, 1);
+  // A message that is not ours teaches nothing.
+  await ingest(sql, status("wamid.other", "sent", { phone: "492", bsuid: "DE.2" }));
+  assertEquals(Object.keys(await people(sql)).length, 1);
+});
+
+databaseTest(
+  "people: as dialled and as known is one person, whoever tells it and in whatever order",
+  async (sql) => {
+    const told = { callback: SENT, phone: "4930", bsuid: "DE.1" };
+    const steps: Record<string, () => Promise<unknown>> = {
+      status: () => ingest(sql, status("wamid.s", "sent", told)),
+      read: () => ingest(sql, status("wamid.s", "read", told)),
+      answer: () => ingest(sql, message({ phone: "4930" })),
+      hidden: () => ingest(sql, message({ phone: undefined, bsuid: "DE.1" })),
+    };
+    await holds(
+      fc.asyncProperty(fc.shuffledSubarray(Object.keys(steps), { minLength: 4 }), async (order) => {
+        await sql`truncate public.contacts, public.webhook_events cascade`;
+        await sentTo(sql, "49030");
+        for (const step of order) await steps[step]();
+        assertEquals(Object.values(await people(sql)), [["bsuid DE.1", "phone 49030", "phone 4930"]]);
+        const [{ ids, conversations }] = await sql`
+        select private.current_ids(contact_id, '1') as ids, count(*) over ()::int as conversations from public.conversations`;
+        assertEquals([ids, conversations], [{ phone: "4930", bsuid: "DE.1" }, 1]);
+      }),
+      { cases: 24 },
+    );
+  },
+);
+
+databaseTest("people: a status that comes late brings no number back that was given up", async (sql) => {
+  await sentTo(sql, "491");
+  await ingest(sql, message({ type: "system", kind: "identity", prev_phone: "491", phone: "492" }));
+  await ingest(sql, status("wamid.s", "read", { callback: SENT, phone: "491" }));
+  assertEquals(Object.values(await people(sql)), [["phone 492"]]);
+});
+
+databaseTest(
+  "people: statuses, new people and messages in concurrent batches end with each person once",
+  async (sql) => {
+    const ids = Array.from(
+      { length: 12 },
+      (_, n) => `01968f00-0000-7000-8000-0000000000${(0x10 + n).toString(16)}`,
+    );
+    for (const [n, id] of ids.entries()) {
+      await sentTo(sql, `49${n}`, id);
+    }
+    const batches = Array.from({ length: 6 }, (_, b) =>
+      ids.flatMap((callback, n) => [
+        message({ phone: b % 2 === 0 ? undefined : `49${n}`, bsuid: `DE.${n}` }),
+        status(`wamid.${n}`, "read", { callback, phone: `49${n}`, bsuid: `DE.${n}` }),
+        message({ phone: `50${b}${n}` }),
+      ]));
+    await Promise.all(batches.map((batch) => ingest(sql, ...batch)));
+    const known = Object.values(await people(sql)).filter(([first]) => first.startsWith("bsuid"));
+    assertEquals(
+      known.map((ids) => ids.join()).sort(),
+      ids.map((_, n) => `bsuid DE.${n},phone 49${n}`).sort(),
+    );
+    assertEquals(await lost(sql), []);
+  },
+);
+
 databaseTest(
   "people: a notice of a new number or user id keeps the person, and the old id as history",
   async (sql) => {

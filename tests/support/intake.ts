@@ -3,15 +3,16 @@ import type { Sql } from "postgres";
 
 /**
  * A part of an update; what is left out gets a value that differs from all others where it must, and the channel is
- * WhatsApp. Its ids may stand flat, as `phone`, `bsuid`, `parent_bsuid`, `username`, `prev_phone` and `prev_bsuid`.
+ * WhatsApp. Its ids may stand flat, as `group`, `phone`, `bsuid`, `parent_bsuid`, `username`, `prev_phone` and `prev_bsuid`.
  */
 export type Partial = Record<string, unknown>;
 
 /** The update as the database takes it. */
 function whole(
-  { phone, bsuid, parent_bsuid, username, prev_phone, prev_bsuid, ...update }: Partial,
+  { group, phone, bsuid, parent_bsuid, username, prev_phone, prev_bsuid, ...update }: Partial,
 ): Partial {
   const identities = [
+    { kind: "group", value: group },
     { kind: "phone", value: phone, previous: prev_phone },
     { kind: "bsuid", value: bsuid, previous: prev_bsuid },
     { kind: "parent_bsuid", value: parent_bsuid },

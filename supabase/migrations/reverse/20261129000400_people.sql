@@ -3,12 +3,19 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+drop function private.is_news(uuid, private.identity[]);
+drop function private.learn_identities(uuid, text, text, private.identity[], timestamptz);
 drop function private.lock_contacts();
-drop function private.resolve_contact(text, private.identity[], text, timestamptz);
-drop function private.whatsapp_contact(private.identity[], timestamptz);
+drop function private.resolve_contact(text, private.identity[], text, timestamptz, text, uuid);
+drop function private.whatsapp_contact(private.identity[], timestamptz, text, uuid);
 drop function private.merge_contacts(uuid, uuid, timestamptz);
-drop function private.hold_identity(uuid, text, text, text, timestamptz);
+drop function private.current_ids(uuid, text);
+drop function private.hold_identity(uuid, text, text, text, timestamptz, text, boolean);
+drop function private.are_apart(uuid, uuid, text);
+drop function private.ids_at(uuid, text, text);
+drop function private.is_scoped(text);
 drop function private.identity_holder(text, text, text);
+drop function private.spellings(text, text);
 drop function private.identity_before(private.identity[], text);
 drop function private.identity_value(private.identity[], text);
 drop type private.identity;

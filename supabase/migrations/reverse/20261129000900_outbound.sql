@@ -6,11 +6,15 @@ set local statement_timeout = '60s';
 
 drop function public.settle_outbound(jsonb);
 drop function private.settle_outbound(jsonb, timestamptz);
+drop function private.learn_answered(jsonb, timestamptz);
 drop function public.claim_outbound(integer, integer, jsonb, text[]);
 drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
 drop function public.enqueue_outbound(jsonb);
 drop function private.enqueue_outbound(jsonb, timestamptz);
+drop function private.unmake_conversation(public.conversations, text);
 drop function private.send_conversation(jsonb);
+drop function private.recipient(text, private.identity[]);
+drop function private.address_of(uuid, text, text);
 drop function private.identities_of(jsonb);
 drop function private.send_fallback(uuid, timestamptz);
 drop function private.enqueue_message(public.conversations, jsonb, timestamptz);

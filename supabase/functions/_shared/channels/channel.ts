@@ -86,9 +86,12 @@ export type Outbound = Record<string, unknown>;
 
 /** A checked request to send, as the SQL function `enqueue_outbound` takes it. */
 export interface SendRequest {
-  /** Whom to send to, in the provider's form; absent where the message itself says so. */
+  /** Whom to send to, in the provider's form; absent where the message itself says so, or the ids are looked up. */
   readonly to?: string;
-  /** The person, by each id that the request gives; the first says who it is. Absent where the message itself says so. */
+  /**
+   * The person, by each id that the request gives; the first says who it is. Of kind `contact` it is our own id. Absent
+   * where the message itself says so.
+   */
   readonly identities?: readonly { readonly kind: string; readonly value: string }[];
   /** Who sends: the id of a number, a mailbox, a bot. */
   readonly number_id?: string;
@@ -156,10 +159,13 @@ export interface SendFailure {
   readonly scope?: FailureScope;
 }
 
-/** The provider took the message. `providerId` is its id of it, absent where it gives none. */
+/** The provider took the message. */
 export interface SendSuccess {
   readonly ok: true;
+  /** Its id of the message, absent where it gives none. */
   readonly providerId?: string;
+  /** What it says of the person who gets it: each id is that person's from now on, whatever was written to. */
+  readonly identities?: readonly { readonly kind: string; readonly value?: string }[];
 }
 
 /** What became of one attempt to send. */

@@ -55,6 +55,7 @@ export const PROBLEMS = {
   },
   feature_off: { status: 403, title: "This feature is off for this recipient." },
   from_required: { status: 422, title: "Several numbers can send: `from` must say which." },
+  unknown_recipient: { status: 404, title: "Nobody who can be written to is known by this id." },
   unknown_number: { status: 422, title: "The number in `from` is not one of this installation." },
   unknown_message: { status: 404, title: "There is no such inbound message." },
   idempotency_conflict: { status: 409, title: "Another request was made under this idempotency key." },

@@ -41,7 +41,12 @@ export interface ClaimedMessage {
 
 /** What became of it, as `settle_outbound` takes it. */
 export type SendOutcome =
-  | { outcome: "sent"; provider_id: string | null }
+  | {
+    outcome: "sent";
+    provider_id: string | null;
+    /** How the provider knows the person. */
+    identities?: readonly { readonly kind: string; readonly value?: string }[];
+  }
   | {
     outcome: "retry";
     error: unknown;

@@ -83,7 +83,10 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
     const latencyMs = performance.now() - began;
     deps.measure(channel.provider, result.ok ? "sent" : String(result.code), latencyMs);
     deps.onOutcome(contact_id, { failed: !result.ok, latencyMs }, channel.flags.send);
-    if (result.ok) return { outcome: "sent", provider_id: result.providerId ?? null };
+    if (result.ok) {
+      const { providerId = null, identities } = result;
+      return { outcome: "sent", provider_id: providerId, ...(identities && { identities }) };
+    }
     deps.count("outbound_errors", String(result.code));
     const { ok: _, retryAfterMs: __, ...error } = result;
     const isPutOff = result.kind === "throttle" || result.kind === "held";

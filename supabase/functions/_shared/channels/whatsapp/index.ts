@@ -68,7 +68,7 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel 
     check: checkMessage,
     checkRequest,
     wordsOf: (message) => wordsOf(message as OutboundMessage),
-    addressOf: ({ phone, bsuid, parent_bsuid }) => phone ?? bsuid ?? parent_bsuid,
+    addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
     send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
       const missing = ready();
       if (missing !== true) {

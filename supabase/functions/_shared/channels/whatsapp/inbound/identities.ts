@@ -4,8 +4,8 @@
  * Source: Meta, "Business-scoped user IDs" and "System messages webhook reference", and its changelog of
  * 2026-08-11 (developers.facebook.com/documentation/business-messaging/whatsapp/): phone numbers may be
  * missing, a BSUID looks like `US.13491208655302741918`, and a change of number or BSUID arrives as a
- * `system` message. Numbers are kept exactly as Meta gives them: the spellings of Argentine and Mexican
- * mobiles differ from what people dial, and Meta's is the one that works.
+ * `system` message. Numbers are kept as Meta gives them, less the plus that stands before some: the spellings of
+ * Argentine, Brazilian and Mexican mobiles differ from what people dial, and the database knows them for one.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface PreviousIds {
 
 /** An id of a person as the core takes it from every channel; `value` or `previous` may be absent, never both. */
 export interface Identity {
-  kind: "phone" | "bsuid" | "parent_bsuid" | "username";
+  kind: "phone" | "bsuid" | "parent_bsuid" | "username" | "group";
   value?: string;
   /** The id that this one replaces, where the update tells of the change. */
   previous?: string;
@@ -72,13 +72,13 @@ export class Contacts {
     const entry = this.#find(ids);
     if (entry === undefined) return ids;
     if (isFullyKnown(entry)) this.#taken.add(entry);
-    const profile = object(entry.profile);
+    const person = personOf(entry);
     return {
-      phone: ids.phone ?? id(entry.wa_id),
-      bsuid: ids.bsuid ?? id(entry.user_id),
-      parent_bsuid: ids.parent_bsuid ?? id(entry.parent_user_id),
-      username: id(profile?.username),
-      name: text(profile?.name),
+      phone: ids.phone ?? person.phone,
+      bsuid: ids.bsuid ?? person.bsuid,
+      parent_bsuid: ids.parent_bsuid ?? person.parent_bsuid,
+      username: person.username,
+      name: person.name,
     };
   }
 
@@ -95,14 +95,38 @@ export class Contacts {
     const entry = (bsuid === undefined ? undefined : index.get(bsuid)) ??
       (phone === undefined ? undefined : index.get(phone));
     if (entry === undefined) return undefined;
-    return agrees(phone, id(entry.wa_id)) && agrees(bsuid, id(entry.user_id)) ? entry : undefined;
+    return agrees(phone, phoneOf(entry.wa_id)) && agrees(bsuid, id(entry.user_id)) ? entry : undefined;
   }
 }
 
-/** The sender that a message names. */
+/** A person as a `contacts` list describes them: that of a webhook's value, or of an answer of the Graph API. */
+export function personOf(entry: JsonObject): Person {
+  const profile = object(entry.profile);
+  return {
+    phone: phoneOf(entry.wa_id),
+    bsuid: id(entry.user_id),
+    parent_bsuid: id(entry.parent_user_id),
+    username: id(profile?.username),
+    name: text(profile?.name),
+  };
+}
+
+/** A phone number without the plus that Meta writes before some, and what it then puts between the digits. */
+function phoneOf(value: unknown): string | undefined {
+  const given = id(value);
+  return given?.startsWith("+") ? id(given.replace(/\D/g, "")) : given;
+}
+
+/** The group that a message was written in, or that an echo or a status is about; undefined for one person's chat. */
+export function groupOf(item: JsonObject): string | undefined {
+  return id(item.group_id) ??
+    (item.recipient_type === "group" ? id(item.to) ?? id(item.recipient_id) : undefined);
+}
+
+/** The sender that a message names; one who hides the number may share it in the message, when asked to. */
 export function senderIds(message: JsonObject): Person {
   return {
-    phone: id(message.from),
+    phone: phoneOf(message.from) ?? sharedPhone(message),
     bsuid: id(message.from_user_id),
     parent_bsuid: id(message.from_parent_user_id),
   };
@@ -110,14 +134,14 @@ export function senderIds(message: JsonObject): Person {
 
 /** The customer that an echo (a message sent by the business elsewhere) went to. */
 export function receiverIds(echo: JsonObject): Person {
-  return { phone: id(echo.to), bsuid: id(echo.to_user_id), parent_bsuid: id(echo.to_parent_user_id) };
+  return { phone: phoneOf(echo.to), bsuid: id(echo.to_user_id), parent_bsuid: id(echo.to_parent_user_id) };
 }
 
 /** The customer that a status is about: in a group the participant, since `recipient_id` is the group. */
 export function recipientIds(status: JsonObject): Person {
   return {
-    phone: id(status.recipient_participant_id) ??
-      (status.recipient_type === "group" ? undefined : id(status.recipient_id)),
+    phone: phoneOf(status.recipient_participant_id) ??
+      (status.recipient_type === "group" ? undefined : phoneOf(status.recipient_id)),
     bsuid: id(status.recipient_participant_user_id) ?? id(status.recipient_user_id),
     // Meta's pages name the parent both ways.
     parent_bsuid: id(status.recipient_participant_parent_user_id) ?? id(status.recipient_parent_user_id) ??
@@ -138,9 +162,9 @@ export function systemChange(message: JsonObject): Person & PreviousIds | undefi
     return undefined;
   }
   const before = senderIds(message);
-  const phone = id(system.wa_id) ?? id(system.new_wa_id); // new_wa_id before API v12
+  const phone = phoneOf(system.wa_id) ?? phoneOf(system.new_wa_id); // new_wa_id before API v12
   const bsuid = id(system.user_id);
-  const previousPhone = id(system.customer) ?? before.phone; // customer before API v12
+  const previousPhone = phoneOf(system.customer) ?? before.phone; // customer before API v12
   const previousBsuid = id(system.previous_user_id) ?? before.bsuid ?? bsuidBefore(text(system.body), bsuid);
   return {
     phone: phone ?? before.phone,
@@ -157,7 +181,7 @@ export function userIdUpdate(item: JsonObject): Person & PreviousIds {
   const current = id(bsuid?.current);
   const previous = id(bsuid?.previous);
   return {
-    phone: id(item.wa_id),
+    phone: phoneOf(item.wa_id),
     bsuid: current,
     parent_bsuid: id(object(item.parent_user_id)?.current),
     prev_bsuid: previous === current ? undefined : previous,
@@ -171,11 +195,22 @@ function bsuidBefore(body: string | undefined, bsuid: string | undefined): strin
   return match?.[2] === bsuid ? match[1] : undefined;
 }
 
+/** The number in the card that a person gives when asked for it; any other card may be somebody else's. */
+function sharedPhone(message: JsonObject): string | undefined {
+  if (message.type !== "contacts") return undefined;
+  const card = object(list(message.contacts)?.[0]);
+  if (message.origin !== "contact_request" && card?.origin !== "contact_request") return undefined;
+  for (const phone of list(card?.phones) ?? []) {
+    const number = phoneOf(object(phone)?.wa_id) ?? text(object(phone)?.phone)?.replace(/\D/g, "");
+    if (number) return number;
+  }
+}
+
 function indexed(entries: readonly unknown[]): Map<string, JsonObject> {
   const index = new Map<string, JsonObject>();
   for (const entry of entries) {
     if (!isObject(entry)) continue;
-    for (const key of [id(entry.wa_id), id(entry.user_id)]) {
+    for (const key of [phoneOf(entry.wa_id), id(entry.user_id)]) {
       if (key !== undefined && !index.has(key)) index.set(key, entry);
     }
   }

@@ -15,7 +15,7 @@ export interface Content {
   body?: string;
   /** Id of the chosen button or list row, payload of the quick reply, answer to a permission request. */
   choice?: string;
-  /** The message that this one answers. */
+  /** The message that this one answers, edits, withdraws or reacts to. */
   reply_to?: string;
   /** The first deep-link token in `body`. */
   token?: string;
@@ -37,7 +37,7 @@ export function contentOf(message: JsonObject): Content {
   return {
     body: said?.body,
     choice: said?.choice,
-    reply_to: id(context?.id),
+    reply_to: id(context?.id) ?? id(part?.original_message_id) ?? id(part?.message_id),
     token,
     referral: object(message.referral),
     forwarded: context?.forwarded === true || context?.frequently_forwarded === true ? true : undefined,

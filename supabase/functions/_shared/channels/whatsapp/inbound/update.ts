@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { id, isObject, type JsonObject, list, object, text, time, toStorable } from "../../../json/json.ts";
 import {
   type Contacts,
+  groupOf,
   identitiesOf,
   type Identity,
   type Person,
@@ -31,7 +32,8 @@ export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
  * (or undefined, which JSON leaves out).
  *
  * `identities` and `name` are the customer's: the sender of a message, the receiver of an echo or of what a
- * status is about; after a change of identity the new ones, each with what it replaces.
+ * status is about; after a change of identity the new ones, each with what it replaces. Of a group it is the group,
+ * without a name: the conversation is that of all who are in it.
  */
 export interface Update extends Content, StatusFields {
   /**
@@ -76,7 +78,7 @@ export interface Update extends Content, StatusFields {
 export const UNKNOWN_FIELD = "unknown";
 
 /** What the items of a list are. */
-export type ItemKind = UpdateKind | "preference";
+export type ItemKind = UpdateKind | "preference" | "call";
 
 /** Where an item stands. */
 export interface Place {
@@ -95,7 +97,15 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
   const raw = clean(item, place) as JsonObject;
   switch (kind) {
     case "message":
-      return messageUpdate("message", raw, place, senderIds(raw));
+      // WhatsApp's own words, such as of a new number, are nobody's message.
+      return raw.type === "system"
+        ? messageUpdate("identity", raw, place, systemChange(raw) ?? senderIds(raw))
+        : messageUpdate("message", raw, place, senderIds(raw));
+    case "call":
+      // A person who calls opens the window as one who writes. It is told once, as the call begins.
+      return raw.event === "connect" && raw.direction === "USER_INITIATED"
+        ? messageUpdate("message", raw, place, senderIds(raw), "call")
+        : other(place, raw, raw.timestamp);
     case "echo":
       return messageUpdate("echo", raw, place, receiverIds(raw));
     case "status":
@@ -117,9 +127,15 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
   }
 }
 
-function messageUpdate(kind: "message" | "echo", raw: JsonObject, place: Place, ids: Person): Update {
+function messageUpdate(
+  kind: "message" | "echo" | "identity",
+  raw: JsonObject,
+  place: Place,
+  ids: Person & PreviousIds,
+  type = id(raw.type),
+): Update {
   const wamid = id(raw.id);
-  const type = id(raw.type);
+  const group = groupOf(raw);
   return {
     key: keyOf("m", [place.numberId, wamid, type], raw, place),
     ...SOURCE,
@@ -128,7 +144,7 @@ function messageUpdate(kind: "message" | "echo", raw: JsonObject, place: Place, 
     sender_id: place.numberId,
     sender_display: place.numberDisplay,
     at: time(raw.timestamp),
-    ...completed(type === "system" && kind === "message" ? systemChange(raw) ?? ids : ids, place),
+    ...completed(ids, place, group),
     provider_id: wamid,
     type,
     ...contentOf(raw),
@@ -150,7 +166,7 @@ function statusUpdate(raw: JsonObject, place: Place): Update {
     sender_id: place.numberId,
     sender_display: place.numberDisplay,
     at: time(raw.timestamp),
-    ...completed(recipientIds(raw), place),
+    ...completed(recipientIds(raw), place, groupOf(raw)),
     provider_id: wamid,
     ...fields,
     error: list(raw.errors),
@@ -183,7 +199,13 @@ export function other(place: Place, item: unknown, at?: unknown): Update {
   };
 }
 
-function completed(ids: Person & PreviousIds, place: Place): Pick<Update, "identities" | "name"> {
+/** Whom it is about: in a group the group; who of it wrote or read stays beside it. */
+function completed(
+  ids: Person & PreviousIds,
+  place: Place,
+  group?: string,
+): Pick<Update, "identities" | "name"> {
+  if (group !== undefined) return { identities: [{ kind: "group", value: group }] };
   const { prev_phone, prev_bsuid } = ids;
   const whole = place.contacts.complete(ids);
   return { identities: identitiesOf({ ...whole, prev_phone, prev_bsuid }), name: whole.name };

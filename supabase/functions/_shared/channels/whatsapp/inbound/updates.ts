@@ -54,12 +54,15 @@ export const FIELDS: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** The number in what the button "Test" of Meta's dashboard sends: nobody's, so its sample is kept and no more. */
+const SAMPLE_NUMBER = "123456123";
+
 /** The lists of updates that each field may hold. */
 const LISTS: Readonly<Record<string, Readonly<Record<string, ItemKind>>>> = {
   messages: { messages: "message", statuses: "status" },
   smb_message_echoes: { message_echoes: "echo" },
   user_id_update: { user_id_update: "identity" },
-  calls: { calls: "other", statuses: "other" },
+  calls: { calls: "call", statuses: "other" },
   user_preferences: { user_preferences: "preference" },
   smb_app_state_sync: { state_sync: "other" },
 };
@@ -133,6 +136,10 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
     numberDisplay: id(metadata?.display_phone_number),
     contacts: new Contacts(clean(value?.contacts, entryPlace)),
   };
+  if (place.numberId === SAMPLE_NUMBER) {
+    updates.push(other({ ...place, numberId: undefined }, change.value, entryTime));
+    return;
+  }
   if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
   if (updates.length === from) {
     updates.push(other(place, change.value === undefined ? change : change.value, entryTime));

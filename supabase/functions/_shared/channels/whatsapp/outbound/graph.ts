@@ -9,9 +9,10 @@
 import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
 import type { SendFailure, Sent } from "../../channel.ts";
 import { classify } from "./errors.ts";
-import { id, type JsonObject, object, text } from "../../../json/json.ts";
+import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
+import { identitiesOf, personOf } from "../inbound/identities.ts";
 import type { OutboundMessage } from "./outbound.ts";
-import { isBsuid } from "./recipients.ts";
+import { isBsuid, isNumber } from "./recipients.ts";
 
 /** Whom to send as, and where. */
 export interface GraphAccount {
@@ -27,7 +28,7 @@ export interface GraphAccount {
 export interface OutboundRequest {
   /** Our id of it: comes back in every status as `biz_opaque_callback_data`. */
   readonly id: string;
-  /** Phone number or BSUID of the person. */
+  /** Phone number or BSUID of the person, or a group's id. */
   readonly to: string;
   readonly message: OutboundMessage;
   /** W3C trace context, for whoever stands between Meta and us. */
@@ -69,8 +70,10 @@ export async function send(
   }
   const body = await answerOf(response);
   if (response.ok && body?.error === undefined) {
-    const [first] = Array.isArray(body?.messages) ? body.messages : [];
-    return { ok: true, providerId: id(object(first)?.id) };
+    const [message] = list(body?.messages) ?? [];
+    const [person] = list(body?.contacts) ?? [];
+    const identities = isObject(person) && isStorable(person) ? identitiesOf(personOf(person)) : undefined;
+    return { ok: true, providerId: id(object(message)?.id), ...(identities && { identities }) };
   }
   return refusal(response, object(body?.error), token);
 }
@@ -83,7 +86,7 @@ export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
   }
   return {
     messaging_product: "whatsapp",
-    recipient_type: "individual",
+    recipient_type: isBsuid(to) || isNumber(to) ? "individual" : "group",
     // A BSUID under `to` is answered with 200 and reaches nobody.
     ...(isBsuid(to) ? { recipient: to } : { to }),
     ...message,

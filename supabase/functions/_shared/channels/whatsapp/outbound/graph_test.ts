@@ -66,11 +66,15 @@ const graphError = (code: number, more = {}) => ({
 Deno.test("send() posts to the number's messages, with token and our id, and gives the wamid", async () => {
   const answer = {
     messaging_product: "whatsapp",
-    contacts: [{ input: "1", wa_id: "1" }],
+    contacts: [{ input: "1", wa_id: "1", user_id: "US.1" }],
     messages: [{ id: "wamid.NEW" }],
   };
   const { result, seen } = await sendTo(() => Response.json(answer));
-  assertEquals(result, { ok: true, providerId: "wamid.NEW" });
+  assertEquals(JSON.parse(JSON.stringify(result)), {
+    ok: true,
+    providerId: "wamid.NEW",
+    identities: [{ kind: "phone", value: "1" }, { kind: "bsuid", value: "US.1" }],
+  });
   assertEquals(seen, [{
     method: "POST",
     path: "/v26.0/301245600017789/messages",
@@ -84,6 +88,18 @@ Deno.test("send() posts to the number's messages, with token and our id, and giv
       biz_opaque_callback_data: REQUEST.id,
     },
   }]);
+});
+
+Deno.test("send() leaves out what an answer tells of the person where nothing could hold it", async () => {
+  for (const contacts of [[{ wa_id: "1\u0000" }], [{}], [null], "1", undefined]) {
+    const { result } = await sendTo(() => Response.json({ contacts, messages: [{ id: "wamid.NEW" }] }));
+    assertEquals(result, { ok: true, providerId: "wamid.NEW" });
+  }
+});
+
+Deno.test("graphBody() says that a group's id is one", () => {
+  const body = graphBody({ ...REQUEST, to: "R3JvdXA6MQ==" });
+  assertEquals([body.to, body.recipient_type], ["R3JvdXA6MQ==", "group"]);
 });
 
 Deno.test("graphBody() puts a BSUID under recipient, where it reaches somebody", () => {

@@ -23,6 +23,8 @@ Deno.test("phoneDigits() takes the digits of what people write, and adds none", 
     ["12345", undefined],
     ["1234567890123456", undefined],
     ["+", undefined],
+    ["(202) 555-0123", undefined],
+    ["(+1) 202 555-0123", "12025550123"],
     ["", undefined],
     ["1202555O123", undefined],
     ["1+2025550123", undefined],
@@ -40,7 +42,8 @@ Deno.test("isBsuid() knows a BSUID and its parent", () => {
 
 Deno.test("recipientSchema puts each id where Meta wants it", () => {
   const phone = { kind: "phone", value: "12025550123" };
-  const bsuid = (value: string) => ({ kind: "bsuid", value });
+  const bsuid = (value: string) => ({ kind: value === PARENT ? "parent_bsuid" : "bsuid", value });
+  const contact = "01968f00-0000-7000-8000-0000000000c1";
   const cases: [Record<string, unknown>, Record<string, unknown> | string[]][] = [
     [{ to: "+1 202 555 0123" }, { to: "12025550123", identities: [phone] }],
     [{ to: 12025550123 }, { to: "12025550123", identities: [phone] }],
@@ -49,9 +52,20 @@ Deno.test("recipientSchema puts each id where Meta wants it", () => {
     [{ to: PARENT, recipient: BSUID }, { to: BSUID, identities: [bsuid(BSUID)] }],
     [{ to: "12025550123", recipient: PARENT }, { to: "12025550123", identities: [phone, bsuid(PARENT)] }],
     [{ to: "12025550123", recipient_type: "individual" }, { to: "12025550123", identities: [phone] }],
-    [{ to: "12025550123", recipient_type: "group" }, ["recipient_type"]],
+    [{ to: "R3JvdXA6MQ==", recipient_type: "group" }, {
+      to: "R3JvdXA6MQ==",
+      identities: [{ kind: "group", value: "R3JvdXA6MQ==" }],
+    }],
+    [{ to: contact.toUpperCase() }, { identities: [{ kind: "contact", value: contact }] }],
+    [{ to: "@Nora.feld" }, { identities: [{ kind: "username", value: "nora.feld" }] }],
+    [{ to: "12025550123", recipient_type: "group" }, ["to"]],
+    [{ to: BSUID, recipient_type: "group" }, ["to"]],
+    [{ recipient: BSUID, recipient_type: "group" }, ["to"]],
+    [{ to: "12025550123", recipient_type: "status" }, ["recipient_type"]],
     [{}, ["to"]],
-    [{ to: "Nora" }, ["to"]],
+    [{ to: "No" }, ["to"]],
+    [{ to: "no one" }, ["to"]],
+    [{ to: "(202) 555-0123" }, ["to"]],
     [{ to: "" }, ["to"]],
     [{ to: null }, ["to"]],
     [{ recipient: "12025550123" }, ["recipient"]],
@@ -71,6 +85,6 @@ Deno.test("recipientSchema never throws", () => {
   const member = fc.oneof(fc.jsonValue(), fc.constantFrom(BSUID, "12025550123"));
   holds(fc.property(member, member, member, (to, recipient, recipient_type) => {
     const checked = check(recipientSchema, { to, recipient, recipient_type });
-    assert(checked.ok ? checked.value.to !== "" : checked.issues.length > 0);
+    assert(checked.ok ? checked.value.identities.length > 0 : checked.issues.length > 0);
   }));
 });
