@@ -874,11 +874,12 @@ create table public.messages (
   provider_id text,
   -- text, image, interactive, … as the provider names it.
   type text not null,
-  -- The words, whatever the type: body, caption, title of the chosen button, emoji.
+  -- The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or
+  -- where whoever wrote them took them back.
   text text,
   -- Id of the chosen button or list row, or the quick reply's payload.
   choice text,
-  -- provider_id of the message that this one answers.
+  -- provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.
   reply_to text,
   -- Deep-link token carried in the text.
   link_token text,
@@ -886,9 +887,9 @@ create table public.messages (
   referral jsonb,
   -- Whether the person forwarded it.
   forwarded boolean default false not null,
-  -- The message as the provider gave it, or as it is given to the provider.
+  -- The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.
   native jsonb,
-  -- in: received; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
+  -- in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.
   status text not null,
   -- Rank of status; a status of a lower rank only adds its time.
   status_rank smallint default 0 not null,
@@ -912,6 +913,8 @@ create table public.messages (
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint messages_direction_check CHECK ((direction = ANY (ARRAY['in'::text, 'out'::text])))
 );
+-- What changed or withdrew a message, which may have come before the message itself.
+create INDEX messages_changes_idx ON public.messages USING btree (reply_to) WHERE (type = ANY (ARRAY['edit'::text, 'revoke'::text]));
 -- A conversation in order; what the router has yet to decide.
 create INDEX messages_conversation_idx ON public.messages USING btree (conversation_id, seq);
 -- Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each
@@ -2790,13 +2793,17 @@ declare
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
+  v_echoes boolean;
+  v_revokes boolean;
+  v_one private.inbound_update;
 begin
   perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
-    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
-  into v_all, v_plain
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
+  into v_all, v_plain, v_echoes, v_revokes
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
@@ -2847,6 +2854,15 @@ begin
     into v_messages, v_others, v_statuses
     from unnest(v_new) u;
   end if;
+  if v_echoes then
+    -- The echo of a message of ours is that message.
+    v_messages := nullif(array(
+      select u from unnest(v_messages) u
+      where u.kind <> 'echo' or not exists (
+        select from public.messages m
+        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
+      order by u.ord), '{}');
+  end if;
   -- All that may need the contacts' lock comes before the first conversation's.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
@@ -2871,12 +2887,21 @@ begin
   if v_messages is not null then
     perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
   end if;
+  if v_revokes and v_messages is not null then
+    perform private.withdraw_messages(v_messages);
+  end if;
   if v_others is not null then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
   if v_statuses is not null then
     perform private.apply_statuses(v_statuses);
   end if;
+  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
+  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  v_one := v_new[1 + floor(random() * cardinality(v_new))::integer];
+  update public.senders s set address = v_one.sender_display
+  where s.channel = v_one.channel and s.id = v_one.sender_id and s.address is distinct from v_one.sender_display
+    and v_one.sender_display is not null;
   return jsonb_build_object('outcomes', v_outcomes);
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
@@ -3624,6 +3649,29 @@ begin
   return found;
 end $function$;
 grant execute on function public.remove_notification_endpoint(p_name text) to authenticated, service_role;
+
+-- Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose
+-- between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors:
+-- 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.
+CREATE OR REPLACE FUNCTION public.remove_number(p_id text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  if exists (
+    select from private.outbound_lanes l where l.channel = 'whatsapp' and l.number_id = p_id and l.due_at is not null) then
+    raise exception 'messages wait to be sent from number %', p_id using errcode = 'GL409',
+      hint = 'Let them go, or pause the number.';
+  end if;
+  delete from public.wa_numbers n where n.id = p_id;
+  if not found then
+    raise exception 'there is no number %', p_id using errcode = 'GL404';
+  end if;
+end $function$;
+grant execute on function public.remove_number(p_id text) to authenticated, service_role;
 
 -- Removes a route; its past decisions stay. False when there was none.
 CREATE OR REPLACE FUNCTION public.remove_route(p_id uuid)
@@ -4903,6 +4951,7 @@ CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_upda
 AS $function$
 declare
   v_ids uuid[];
+  v_unnamed uuid[];
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
@@ -4926,6 +4975,7 @@ begin
     order by l.conversation_id for update;
   end if;
   perform from public.messages where id = any (v_ids) order by id for update;
+  v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
@@ -4947,6 +4997,9 @@ begin
     group by t.id
   ) best
   where m.id = best.id;
+  if cardinality(v_unnamed) > 0 then
+    perform private.drop_echoes(v_unnamed);
+  end if;
   -- A status proves that the provider took it, also where the sender died before it could say so.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
@@ -5435,6 +5488,7 @@ declare
   v_burst integer;
   v_rate numeric;
   v_claimed jsonb;
+  v_words bigint;
   v_empty uuid[];
   v_all jsonb := '[]';
 begin
@@ -5477,40 +5531,55 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, head.id
+      select asked.conversation_id, asked.contact_id, head.id, head.message_id
       from asked
       left join lateral (
-        select first.id
+        -- Words never wait for a read receipt, and neither for its pace: it has none.
+        select first.id, first.message_id
         from (
-          (select o.id, o.next_attempt_at from public.outbound_messages o
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is not null
           order by o.id limit 1)
           union all
-          (select o.id, o.next_attempt_at from public.outbound_messages o
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is null
+          order by o.id limit 1)
+          union all
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
           order by o.next_attempt_at limit 1)
         ) first
         where first.next_attempt_at <= p_now
-        order by first.id limit 1
+        order by first.message_id is null, first.id limit 1
       ) head on true
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
-        pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
+        pair_tat = case when heads.message_id is null then l.pair_tat
+          else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
       returning heads.id, heads.contact_id, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
+        leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
-        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
-        'traceparent', m.traceparent) order by b.id)
-    into v_empty, v_claimed
+        'contact_id', b.contact_id, 'to', b.recipient,
+        -- Nobody shall seem to type who has written already.
+        'message', case when b.payload ? 'typing_indicator' and exists (
+            select from public.outbound_messages w
+            where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
+          then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
+        'traceparent', m.traceparent) order by b.id),
+      count(b.message_id)
+    into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
       perform private.release_outbound_lane(conversation_id) from unnest(v_empty) as conversation_id;
@@ -5521,7 +5590,7 @@ begin
       v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
-        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision),
+        + make_interval(secs => (v_words / v_rate)::double precision),
         held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
         held_probes = held_probes + (held_since is not null)::integer
       where channel = v_number.channel and id = v_number.id;
@@ -5911,6 +5980,19 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
+-- Takes away the echoes of these messages of ours, whose provider's id has just become known.
+CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  delete from public.messages e using public.messages m
+  where m.id = any (p_ids) and e.provider_id = m.provider_id and e.channel = m.channel and e.direction = 'out' and e.id <> m.id
+    and not exists (select from public.outbound_messages o where o.message_id = e.id);
+end $function$;
+grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
+
 -- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
 CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
  RETURNS rollouts
@@ -5999,7 +6081,7 @@ begin
     insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
       case when v_fallback then null else p_item ->> 'text' end,
-      v_message #>> '{context,message_id}', v_message, 'queued', p_item ->> 'traceparent', p_now);
+      coalesce(v_message #>> '{context,message_id}', v_message #>> '{reaction,message_id}'), v_message, 'queued', p_item ->> 'traceparent', p_now);
   end if;
 
   insert into public.outbound_messages (
@@ -8255,7 +8337,8 @@ AS $function$
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
 
--- Makes a lane due for a message that was queued, where it is not due anyway.
+-- Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or
+-- the other way round; where it is not, the claim finds nothing and the lane waits on.
 CREATE OR REPLACE FUNCTION private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -8265,7 +8348,8 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
@@ -8711,7 +8795,11 @@ begin
     select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
     from (
       (select o.next_attempt_at from public.outbound_messages o
-      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
+      order by o.id limit 1)
+      union all
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is null
       order by o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
@@ -9521,6 +9609,9 @@ begin
       status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
       error = case when v_result.outcome = 'failed' then v_result.error else error end
     where id = v_result.message_id and v_result.outcome <> 'retry';
+    if v_result.provider_id is not null and v_result.message_id is not null then
+      perform private.drop_echoes(array[v_result.message_id]);
+    end if;
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
       attempt = attempt - (v_result.put_off is not null)::integer,
@@ -9628,15 +9719,26 @@ begin
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
-      v_conversations[u.ordinality] as conversation
+      v_conversations[u.ordinality] as conversation,
+      -- Its revoke may have come first.
+      exists (
+        select from public.messages r
+        where r.type = 'revoke' and r.reply_to = u.provider_id and r.conversation_id = v_conversations[u.ordinality]
+          and (r.direction = 'in') = (u.kind = 'message')) or u.type = 'edit' and exists (
+        select from public.messages r
+        where r.type = 'revoke' and r.reply_to = u.reply_to and r.conversation_id = v_conversations[u.ordinality]
+          and (r.direction = 'in') = (u.kind = 'message')) as withdrawn
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
       channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
     select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
-      p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
-      case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
+      case when not p.withdrawn then p.body end, case when not p.withdrawn then p.choice end, p.reply_to,
+      case when not p.withdrawn then p.token end, case when not p.withdrawn then p.referral end, coalesce(p.forwarded, false),
+      case when not p.withdrawn then p.raw end,
+      case when p.withdrawn then 'deleted' when p.kind = 'message' then 'received' else 'sent' end,
+      case when p.withdrawn then 6 when p.kind = 'message' then 0 else 1 end,
       p.error, p.traceparent, p.at, v_now
     from placed p
     order by coalesce(p.at, v_now), p.ord
@@ -9965,6 +10067,32 @@ AS $function$
   select s.value::jsonb from public.settings s where s.key = 'wa_send.window_fallback'
 $function$;
 grant execute on function private.window_fallback() to service_role;
+
+-- Takes the words from the messages that these updates withdraw, and from what edited them.
+CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  select array_agg(m.id) into v_ids
+  from unnest(p_updates) u
+  join public.messages r on r.provider_id = u.provider_id and r.channel = u.channel and r.type = 'revoke'
+  cross join lateral (
+    select o.id from public.messages o
+    where o.provider_id = r.reply_to and o.conversation_id = r.conversation_id and o.direction = r.direction
+    union
+    select e.id from public.messages e
+    where e.type = 'edit' and e.reply_to = r.reply_to and e.conversation_id = r.conversation_id and e.direction = r.direction) m
+  where u.type = 'revoke';
+  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
+  update public.messages m
+  set text = null, choice = null, link_token = null, referral = null, native = null, status = 'deleted', status_rank = 6
+  where m.id = any (v_ids);
+end $function$;
+grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
 
 -- A text with … for each id of this contact, past ones too, and for WhatsApp's ids of messages.
 CREATE OR REPLACE FUNCTION private.without_ids(p_text text, p_contact_id uuid)

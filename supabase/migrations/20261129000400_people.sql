@@ -223,6 +223,23 @@ end $$;
 comment on function public.set_number_pace(text, integer, numeric, integer) is
   'How fast a business number sends: messages a second in all (1 to 1,000), seconds between two to the same person, and how many of these may go at once. For operators and secret keys. Errors: 42501 not allowed, GL404 no such number, 23514 a value that cannot be.';
 
+create function public.remove_number(p_id text) returns void
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform private.require_role('admin');
+  if exists (
+    select from private.outbound_lanes l where l.channel = 'whatsapp' and l.number_id = p_id and l.due_at is not null) then
+    raise exception 'messages wait to be sent from number %', p_id using errcode = 'GL409',
+      hint = 'Let them go, or pause the number.';
+  end if;
+  delete from public.wa_numbers n where n.id = p_id;
+  if not found then
+    raise exception 'there is no number %', p_id using errcode = 'GL404';
+  end if;
+end $$;
+comment on function public.remove_number(text) is
+  'Takes a business number away: nothing is sent from it any more, and whoever leaves out the sender need not choose between it and others. Its conversations stay. A webhook of it adds it again. For admins and secret keys. Errors: 42501 not allowed, GL404 no such number, GL409 messages wait to be sent from it.';
+
 -- Who is it? Identities, their changes, and merges ------------------------------------------------
 
 create type private.identity as (kind text, value text, previous text);
@@ -549,5 +566,6 @@ grant execute on function
   private.is_news(uuid, private.identity[])
   to service_role;
 grant execute on function
-  public.set_number_pace(text, integer, numeric, integer)
+  public.set_number_pace(text, integer, numeric, integer),
+  public.remove_number(text)
   to authenticated, service_role;

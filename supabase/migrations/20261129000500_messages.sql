@@ -65,14 +65,14 @@ comment on column public.messages.conversation_id is 'Its conversation.';
 comment on column public.messages.direction is 'in: from the person; out: from the business.';
 comment on column public.messages.provider_id is 'The provider''s id (WhatsApp''s wamid…), one message''s within its channel; null for an outbound message not sent yet.';
 comment on column public.messages.type is 'text, image, interactive, … as the provider names it.';
-comment on column public.messages.text is 'The words, whatever the type: body, caption, title of the chosen button, emoji.';
+comment on column public.messages.text is 'The words, whatever the type: body, caption, title of the chosen button, emoji. Null where there are none, or where whoever wrote them took them back.';
 comment on column public.messages.choice is 'Id of the chosen button or list row, or the quick reply''s payload.';
-comment on column public.messages.reply_to is 'provider_id of the message that this one answers.';
+comment on column public.messages.reply_to is 'provider_id of the message that this one answers, edits, withdraws (type revoke) or reacts to.';
 comment on column public.messages.link_token is 'Deep-link token carried in the text.';
 comment on column public.messages.referral is 'The ad or post that the person came from.';
 comment on column public.messages.forwarded is 'Whether the person forwarded it.';
-comment on column public.messages.native is 'The message as the provider gave it, or as it is given to the provider.';
-comment on column public.messages.status is 'in: received; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.';
+comment on column public.messages.native is 'The message as the provider gave it, or as it is given to the provider; null once it was withdrawn.';
+comment on column public.messages.status is 'in: received, or deleted; out: queued, sent, delivered, read, played, failed or deleted. Never goes back.';
 comment on column public.messages.status_rank is 'Rank of status; a status of a lower rank only adds its time.';
 comment on column public.messages.status_at is 'When each status was reached, by name.';
 comment on column public.messages.pricing is 'What the provider charged, as it tells with the status.';
@@ -85,6 +85,8 @@ create index messages_conversation_idx on public.messages (conversation_id, seq)
 comment on index public.messages_conversation_idx is 'A conversation in order; what the router has yet to decide.';
 create index messages_provider_id_idx on public.messages (provider_id) where provider_id is not null;
 comment on index public.messages_provider_id_idx is 'Finds the message that a status is about. Without the channel: two channels hardly ever give the same id, and each message pays for the width.';
+create index messages_changes_idx on public.messages (reply_to) where type in ('edit', 'revoke');
+comment on index public.messages_changes_idx is 'What changed or withdrew a message, which may have come before the message itself.';
 create index messages_trace_idx on public.messages (substr(traceparent, 4, 32)) where traceparent is not null;
 comment on index public.messages_trace_idx is 'Finds the messages of a trace that began elsewhere. Nearly all messages have none, and no entry.';
 create index messages_thread_idx on public.messages (thread_id, seq) where thread_id is not null;
@@ -107,10 +109,21 @@ create type private.inbound_update as (
 );
 comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what a channel''s parse makes (_shared/channels/*/inbound).';
 
+-- An echo that overtook the provider's answer was stored as a message of its own, of which the queue knows nothing.
+create function private.drop_echoes(p_ids uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from public.messages e using public.messages m
+  where m.id = any (p_ids) and e.provider_id = m.provider_id and e.channel = m.channel and e.direction = 'out' and e.id <> m.id
+    and not exists (select from public.outbound_messages o where o.message_id = e.id);
+end $$;
+comment on function private.drop_echoes(uuid[]) is 'Takes away the echoes of these messages of ours, whose provider''s id has just become known.';
+
 create function private.apply_statuses(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_ids uuid[];
+  v_unnamed uuid[];
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
@@ -134,6 +147,7 @@ begin
     order by l.conversation_id for update;
   end if;
   perform from public.messages where id = any (v_ids) order by id for update;
+  v_unnamed := array(select m.id from public.messages m where m.id = any (v_ids) and m.provider_id is null);
   update public.messages m
   set status = case when best.rank > m.status_rank then best.status else m.status end,
     status_rank = greatest(m.status_rank, best.rank),
@@ -155,6 +169,9 @@ begin
     group by t.id
   ) best
   where m.id = best.id;
+  if cardinality(v_unnamed) > 0 then
+    perform private.drop_echoes(v_unnamed);
+  end if;
   -- A status proves that the provider took it, also where the sender died before it could say so.
   update public.outbound_messages o set state = 'sent', updated_at = now()
   where o.id = any (v_ids) and o.state in ('queued', 'leased');
@@ -334,15 +351,26 @@ begin
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
-      v_conversations[u.ordinality] as conversation
+      v_conversations[u.ordinality] as conversation,
+      -- Its revoke may have come first.
+      exists (
+        select from public.messages r
+        where r.type = 'revoke' and r.reply_to = u.provider_id and r.conversation_id = v_conversations[u.ordinality]
+          and (r.direction = 'in') = (u.kind = 'message')) or u.type = 'edit' and exists (
+        select from public.messages r
+        where r.type = 'revoke' and r.reply_to = u.reply_to and r.conversation_id = v_conversations[u.ordinality]
+          and (r.direction = 'in') = (u.kind = 'message')) as withdrawn
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
       channel, conversation_id, direction, provider_id, type, text, choice, reply_to, link_token, referral, forwarded, native,
       status, status_rank, error, traceparent, sent_at, created_at)
     select p.channel, p.conversation, case when p.kind = 'message' then 'in' else 'out' end, p.provider_id, coalesce(p.type, 'unknown'),
-      p.body, p.choice, p.reply_to, p.token, p.referral, coalesce(p.forwarded, false), p.raw,
-      case when p.kind = 'message' then 'received' else 'sent' end, case when p.kind = 'message' then 0 else 1 end,
+      case when not p.withdrawn then p.body end, case when not p.withdrawn then p.choice end, p.reply_to,
+      case when not p.withdrawn then p.token end, case when not p.withdrawn then p.referral end, coalesce(p.forwarded, false),
+      case when not p.withdrawn then p.raw end,
+      case when p.withdrawn then 'deleted' when p.kind = 'message' then 'received' else 'sent' end,
+      case when p.withdrawn then 6 when p.kind = 'message' then 0 else 1 end,
       p.error, p.traceparent, p.at, v_now
     from placed p
     order by coalesce(p.at, v_now), p.ord
@@ -361,6 +389,29 @@ begin
   where c.id = latest.conversation;
 end $$;
 comment on function private.store_messages(private.inbound_update[], uuid[]) is 'Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.';
+
+-- Only whoever wrote a message can take it back, and in the conversation in which it stands.
+create function private.withdraw_messages(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_ids uuid[];
+begin
+  select array_agg(m.id) into v_ids
+  from unnest(p_updates) u
+  join public.messages r on r.provider_id = u.provider_id and r.channel = u.channel and r.type = 'revoke'
+  cross join lateral (
+    select o.id from public.messages o
+    where o.provider_id = r.reply_to and o.conversation_id = r.conversation_id and o.direction = r.direction
+    union
+    select e.id from public.messages e
+    where e.type = 'edit' and e.reply_to = r.reply_to and e.conversation_id = r.conversation_id and e.direction = r.direction) m
+  where u.type = 'revoke';
+  perform from public.messages m where m.id = any (v_ids) order by m.id for update;
+  update public.messages m
+  set text = null, choice = null, link_token = null, referral = null, native = null, status = 'deleted', status_rank = 6
+  where m.id = any (v_ids);
+end $$;
+comment on function private.withdraw_messages(private.inbound_update[]) is 'Takes the words from the messages that these updates withdraw, and from what edited them.';
 
 create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
@@ -391,13 +442,17 @@ declare
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
+  v_echoes boolean;
+  v_revokes boolean;
+  v_one private.inbound_update;
 begin
   perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
-    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
-  into v_all, v_plain
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
+  into v_all, v_plain, v_echoes, v_revokes
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
@@ -448,6 +503,15 @@ begin
     into v_messages, v_others, v_statuses
     from unnest(v_new) u;
   end if;
+  if v_echoes then
+    -- The echo of a message of ours is that message.
+    v_messages := nullif(array(
+      select u from unnest(v_messages) u
+      where u.kind <> 'echo' or not exists (
+        select from public.messages m
+        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
+      order by u.ord), '{}');
+  end if;
   -- All that may need the contacts' lock comes before the first conversation's.
   if v_messages is not null then
     v_contacts := private.assign_contacts(v_messages);
@@ -472,12 +536,21 @@ begin
   if v_messages is not null then
     perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
   end if;
+  if v_revokes and v_messages is not null then
+    perform private.withdraw_messages(v_messages);
+  end if;
   if v_others is not null then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
   if v_statuses is not null then
     perform private.apply_statuses(v_statuses);
   end if;
+  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
+  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  v_one := v_new[1 + floor(random() * cardinality(v_new))::integer];
+  update public.senders s set address = v_one.sender_display
+  where s.channel = v_one.channel and s.id = v_one.sender_id and s.address is distinct from v_one.sender_display
+    and v_one.sender_display is not null;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
@@ -486,6 +559,7 @@ comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalise
 
 call private.close_functions();
 grant execute on function
+  private.drop_echoes(uuid[]),
   private.apply_statuses(private.inbound_update[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),
@@ -494,6 +568,7 @@ grant execute on function
   private.assign_contacts(private.inbound_update[]),
   private.find_conversations(private.inbound_update[], uuid[]),
   private.store_messages(private.inbound_update[], uuid[]),
+  private.withdraw_messages(private.inbound_update[]),
   private.apply_opt_outs(private.inbound_update[], uuid[]),
   public.ingest_updates(jsonb)
   to service_role;

@@ -110,7 +110,11 @@ begin
     select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
     from (
       (select o.next_attempt_at from public.outbound_messages o
-      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
+      order by o.id limit 1)
+      union all
+      (select o.next_attempt_at from public.outbound_messages o
+      where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is null
       order by o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
@@ -136,9 +140,10 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $$;
-comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued, where it is not due anyway.';
+comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or the other way round; where it is not, the claim finds nothing and the lane waits on.';
 
 -- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
 -- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
@@ -198,7 +203,7 @@ begin
     insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
       case when v_fallback then null else p_item ->> 'text' end,
-      v_message #>> '{context,message_id}', v_message, 'queued', p_item ->> 'traceparent', p_now);
+      coalesce(v_message #>> '{context,message_id}', v_message #>> '{reaction,message_id}'), v_message, 'queued', p_item ->> 'traceparent', p_now);
   end if;
 
   insert into public.outbound_messages (
@@ -447,6 +452,7 @@ declare
   v_burst integer;
   v_rate numeric;
   v_claimed jsonb;
+  v_words bigint;
   v_empty uuid[];
   v_all jsonb := '[]';
 begin
@@ -489,40 +495,55 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, head.id
+      select asked.conversation_id, asked.contact_id, head.id, head.message_id
       from asked
       left join lateral (
-        select first.id
+        -- Words never wait for a read receipt, and neither for its pace: it has none.
+        select first.id, first.message_id
         from (
-          (select o.id, o.next_attempt_at from public.outbound_messages o
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is not null
           order by o.id limit 1)
           union all
-          (select o.id, o.next_attempt_at from public.outbound_messages o
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
+          where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
+            and o.message_id is null
+          order by o.id limit 1)
+          union all
+          (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
           order by o.next_attempt_at limit 1)
         ) first
         where first.next_attempt_at <= p_now
-        order by first.id limit 1
+        order by first.message_id is null, first.id limit 1
       ) head on true
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
-        pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
+        pair_tat = case when heads.message_id is null then l.pair_tat
+          else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
       returning heads.id, heads.contact_id, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
+        leased.contact_id, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
-        'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
-        'traceparent', m.traceparent) order by b.id)
-    into v_empty, v_claimed
+        'contact_id', b.contact_id, 'to', b.recipient,
+        -- Nobody shall seem to type who has written already.
+        'message', case when b.payload ? 'typing_indicator' and exists (
+            select from public.outbound_messages w
+            where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
+          then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
+        'traceparent', m.traceparent) order by b.id),
+      count(b.message_id)
+    into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
       perform private.release_outbound_lane(conversation_id) from unnest(v_empty) as conversation_id;
@@ -533,7 +554,7 @@ begin
       v_busy := v_busy || jsonb_build_object(v_number.channel, v_under_way + jsonb_array_length(v_claimed));
       update public.senders
       set send_tat = greatest(coalesce(send_tat, p_now), p_now)
-        + make_interval(secs => (jsonb_array_length(v_claimed) / v_rate)::double precision),
+        + make_interval(secs => (v_words / v_rate)::double precision),
         held_until = case when held_since is not null then p_now + make_interval(secs => p_lease_seconds) end,
         held_probes = held_probes + (held_since is not null)::integer
       where channel = v_number.channel and id = v_number.id;
@@ -611,6 +632,9 @@ begin
       status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
       error = case when v_result.outcome = 'failed' then v_result.error else error end
     where id = v_result.message_id and v_result.outcome <> 'retry';
+    if v_result.provider_id is not null and v_result.message_id is not null then
+      perform private.drop_echoes(array[v_result.message_id]);
+    end if;
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
       attempt = attempt - (v_result.put_off is not null)::integer,

@@ -172,6 +172,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "operator",
     why: "Operators say how fast numbers send.",
   },
+  "remove_number(text)": { role: "admin", why: "An admin says which numbers are ours." },
   "record_rollback(jsonb)": { role: "operator", why: "Operators take the ways back." },
 };
 

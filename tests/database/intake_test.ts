@@ -537,3 +537,112 @@ databaseTest(
     );
   },
 );
+
+/** What is kept of messages, in their order. */
+async function kept(sql: Sql) {
+  const rows = await sql`
+    select type, text, reply_to, native is not null as native, status from public.messages order by provider_id`;
+  return rows.map((row) => Object.values(row));
+}
+
+databaseTest(
+  "revoke: the words of what was taken back are gone, in whatever order it is told",
+  async (sql) => {
+    const said = {
+      provider_id: "wamid.1",
+      key: "m:1",
+      body: "card 4111",
+      choice: "4111",
+      referral: { headline: "4111" },
+    };
+    const edit = { provider_id: "wamid.2", key: "m:2", type: "edit", body: "card 4112", reply_to: "wamid.1" };
+    const revoke = {
+      provider_id: "wamid.3",
+      key: "m:3",
+      type: "revoke",
+      body: undefined,
+      reply_to: "wamid.1",
+    };
+    const steps = [said, edit, revoke];
+    await holds(
+      fc.asyncProperty(
+        fc.shuffledSubarray([0, 1, 2], { minLength: 3 }),
+        fc.boolean(),
+        async (order, together) => {
+          await sql`truncate public.contacts, public.webhook_events cascade`;
+          const updates = order.map((n) => message(steps[n]));
+          if (together) await ingest(sql, ...updates);
+          else for (const update of updates) await ingest(sql, update);
+          assertEquals(await kept(sql), [
+            ["text", null, null, false, "deleted"],
+            ["edit", null, "wamid.1", false, "deleted"],
+            ["revoke", null, "wamid.1", true, "received"],
+          ]);
+          const [{ all }] = await sql`select string_agg(to_jsonb(m)::text, '') as all from public.messages m`;
+          assertEquals(/411[12]/.test(all), false);
+        },
+      ),
+      { cases: 24 },
+    );
+  },
+);
+
+databaseTest("revoke: nobody takes back what another wrote, or what stands elsewhere", async (sql) => {
+  await ingest(sql, message({ provider_id: "wamid.1", body: "theirs" }));
+  await ingest(sql, message({ provider_id: "wamid.2", body: "another's", phone: "492" }));
+  const revoke = { type: "revoke", body: undefined };
+  await ingest(sql, message({ ...revoke, provider_id: "wamid.3", reply_to: "wamid.2" }));
+  await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.4", reply_to: "wamid.1" }));
+  await ingest(sql, message({ ...revoke, provider_id: "wamid.5", reply_to: "wamid.never" }));
+  assertEquals((await kept(sql)).map(([, text]) => text), ["theirs", "another's", null, null, null]);
+  // What the business wrote in the app can be taken back there.
+  await ingest(sql, message({ kind: "echo", provider_id: "wamid.6", body: "ours" }));
+  await ingest(sql, message({ ...revoke, kind: "echo", provider_id: "wamid.7", reply_to: "wamid.6" }));
+  assertEquals((await kept(sql)).at(-2), ["text", null, null, false, "deleted"]);
+});
+
+databaseTest("echo: of a message of ours it is that message, of another one its own", async (sql) => {
+  await sentTo(sql, "491");
+  await sql`update public.messages set provider_id = 'wamid.ours'`;
+  await ingest(
+    sql,
+    message({ kind: "echo", provider_id: "wamid.ours", phone: "491" }),
+    message({ kind: "echo", provider_id: "wamid.app", phone: "491", body: "by hand" }),
+  );
+  const rows = await sql`select id, provider_id, status from public.messages order by provider_id`;
+  assertEquals(rows.map(({ id, provider_id, status }) => [id === SENT, provider_id, status]), [
+    [false, "wamid.app", "sent"],
+    [true, "wamid.ours", "accepted"],
+  ]);
+  assertEquals((await sql`select from public.webhook_events`).length, 2);
+});
+
+databaseTest(
+  "echo: one that overtakes the provider's answer becomes the message when a status names it",
+  async (sql) => {
+    await sentTo(sql, "491");
+    await ingest(sql, message({ kind: "echo", provider_id: "wamid.ours", phone: "491" }));
+    await ingest(sql, status("wamid.ours", "delivered", { callback: SENT, phone: "491" }));
+    const rows = await sql`select id, provider_id, status from public.messages`;
+    assertEquals(rows.map((row) => Object.values(row)), [[SENT, "wamid.ours", "delivered"]]);
+  },
+);
+
+databaseTest("senders: the address that people dial follows what the provider tells", async (sql) => {
+  await ingest(sql, message({ sender_display: "15550001111" }));
+  await sql`update public.wa_numbers set display_number = '15559990000'`;
+  await ingest(sql, message());
+  const number = async () => (await sql`select display_number from public.wa_numbers`)[0].display_number;
+  assertEquals(await number(), "15559990000");
+  await ingest(sql, message({ sender_display: "15550001111" }));
+  assertEquals(await number(), "15550001111");
+});
+
+databaseTest("groups: a conversation of its own, that opens nobody's private window", async (sql) => {
+  await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, body: "who comes?" }));
+  await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, body: "me" }));
+  await ingest(sql, message({ phone: "491" }));
+  assertEquals(Object.values(await people(sql)), [["group R3JvdXA6MQ"], ["phone 491"]]);
+  const [{ n }] = await sql`select count(distinct conversation_id)::int as n from public.messages`;
+  assertEquals(n, 2);
+});

@@ -677,3 +677,84 @@ databaseTest("refused: a message that may not go leaves nobody and nothing behin
   assertEquals((await send(sql, 1, off))[0].error, "feature_off");
   assertEquals(await all(), before);
 });
+
+/** Queues a read receipt for what the person wrote. */
+async function receipts(sql: Sql, seconds: number, count: number, more: Record<string, unknown> = {}) {
+  const [{ wamid }] = await sql<{ wamid: string }[]>`
+    select provider_id as wamid from public.messages where direction = 'in' order by seq desc limit 1`;
+  const receipt = { message: { type: "read", message_id: wamid, ...more } };
+  await send(sql, seconds, ...Array.from({ length: count }, () => receipt));
+}
+
+databaseTest(
+  "receipt: words never wait for read receipts, neither in the queue nor for their pace",
+  async (sql) => {
+    await written(sql);
+    await receipts(sql, 0, 60);
+    for (let n = 0; n < 55; n++) {
+      const claimed = await claim(sql, 1);
+      assertEquals(claimed.map(({ message }) => message.type), ["read"]);
+      await settle(sql, 1, claimed, { outcome: "sent" });
+    }
+    await send(sql, 1, text("words"));
+    const claimed = await claim(sql, 1);
+    assertEquals(claimed.map(({ message }) => message.text?.body), ["words"]);
+    await settle(sql, 1, claimed, { outcome: "sent", provider_id: "wamid.w" });
+    const [{ send_tat, pair_tat }] = await sql`
+    select extract(epoch from s.send_tat - ${at(1)}::timestamptz)::float8 as send_tat,
+      extract(epoch from l.pair_tat - ${at(1)}::timestamptz)::float8 as pair_tat
+    from public.senders s, private.outbound_lanes l`;
+    assertEquals([Math.round(send_tat * 72), pair_tat], [1, 6]);
+    assertEquals((await claim(sql, 1)).map(({ message }) => message.type), ["read"]);
+  },
+);
+
+databaseTest(
+  "receipt: one that words overtook shows nobody typing, and words that wait hold none up",
+  async (sql) => {
+    await written(sql);
+    await receipts(sql, 0, 1, { typing_indicator: { type: "text" } });
+    await send(sql, 0, text("words"));
+    const words = await claim(sql, 0);
+    await settle(sql, 0, words, { outcome: "sent", provider_id: "wamid.w" });
+    const [late] = await claim(sql, 0);
+    assertEquals(Object.keys(late.message).sort(), ["message_id", "type"]);
+    await settle(sql, 0, [late], { outcome: "sent" });
+    await send(sql, 1, text("refused for now"));
+    await settle(sql, 1, await claim(sql, 1), { outcome: "retry", error: {}, retry_after_ms: 60_000 });
+    await receipts(sql, 2, 1, { typing_indicator: { type: "text" } });
+    assertEquals((await claim(sql, 2)).map(({ message }) => Object.keys(message).length), [3]);
+  },
+);
+
+databaseTest("reaction: names the message that it is to", async (sql) => {
+  await written(sql);
+  await send(
+    sql,
+    1,
+    text("", { message: { type: "reaction", reaction: { message_id: "wamid.x", emoji: "+" } } }),
+  );
+  const [{ reply_to }] = await sql`select reply_to from public.messages where direction = 'out'`;
+  assertEquals(reply_to, "wamid.x");
+});
+
+databaseTest(
+  "echo: one that overtakes the provider's answer becomes the message when that comes",
+  async (sql) => {
+    await written(sql);
+    await send(sql, 1, text("once"));
+    const claimed = await claim(sql, 1);
+    await ingest(sql, message({ kind: "echo", provider_id: "wamid.o", body: "once", phone: TO }));
+    await settle(sql, 2, claimed, { outcome: "sent", provider_id: "wamid.o" });
+    const rows = await sql`select id from public.messages where provider_id = 'wamid.o'`;
+    assertEquals(rows.map(({ id }) => id), [claimed[0].id]);
+  },
+);
+
+databaseTest("groups: written to as the group, within 24 hours after one of it wrote", async (sql) => {
+  await ingest(sql, message({ group: "R3JvdXA6MQ", phone: undefined, at: at(0) }));
+  const item = text("hi all", { to: "R3JvdXA6MQ", identities: identities(["group", "R3JvdXA6MQ"]) });
+  assertEquals((await send(sql, 1, item))[0].status, "queued");
+  assertEquals((await claim(sql, 1)).map((one) => one.to), ["R3JvdXA6MQ"]);
+  assertEquals((await send(sql, 25 * HOUR, item))[0].error, "window_closed");
+});

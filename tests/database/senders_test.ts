@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { ingest, message } from "../support/intake.ts";
 
 const VIEW = "id, display_number, max_per_second, pair_seconds, pair_burst, send_tat";
 
@@ -56,3 +57,26 @@ databaseTest("senders: credentials are the name of a secret, and never look like
     assertEquals(await add(secret), "23514");
   }
 });
+
+databaseTest(
+  "remove_number: takes a number away, and with it the choice, unless something waits",
+  async (sql) => {
+    await sql`insert into public.wa_numbers (id) values ('1'), ('2')`;
+    await ingest(sql, message({ sender_id: "2" }));
+    await sql`insert into private.outbound_lanes (conversation_id, number_id, due_at) select id, '2', now() from public.conversations`;
+    const remove = (id: string) => refusal(sql`select public.remove_number(${id})`);
+    assertEquals(await remove("2"), "GL409");
+    await sql`update private.outbound_lanes set due_at = null`;
+    assertEquals([await remove("2"), await remove("2")], [undefined, "GL404"]);
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    const item = {
+      to: "4915100000001",
+      identities: [{ kind: "phone", value: "4915100000001" }],
+      message: { type: "template" },
+    };
+    const [{ answers }] = await sql`select public.enqueue_outbound(${sql.json([item])}) as answers`;
+    assertEquals(answers[0].status, "queued");
+    const [{ number_id }] = await sql`select number_id from public.outbound_messages`;
+    assertEquals(number_id, "1");
+  },
+);

@@ -298,6 +298,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "destination_health(timestamp with time zone)": () => ["now()"],
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
+  "remove_number(text)": () => ["'none'"],
 };
 
 /** Who shows the raw form, for the right role and on record. */

@@ -19,6 +19,7 @@ drop function private.spellings(text, text);
 drop function private.identity_before(private.identity[], text);
 drop function private.identity_value(private.identity[], text);
 drop type private.identity;
+drop function public.remove_number(text);
 drop function public.set_number_pace(text, integer, numeric, integer);
 drop function private.send_flag(text);
 drop function private.router_flag(text);

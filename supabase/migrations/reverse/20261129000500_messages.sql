@@ -5,6 +5,7 @@ set local statement_timeout = '60s';
 
 drop function public.ingest_updates(jsonb);
 drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
+drop function private.withdraw_messages(private.inbound_update[]);
 drop function private.store_messages(private.inbound_update[], uuid[]);
 drop function private.find_conversations(private.inbound_update[], uuid[]);
 drop function private.assign_contacts(private.inbound_update[]);
@@ -13,6 +14,7 @@ drop function private.make_newcomers(private.inbound_update[]);
 drop function private.find_contacts(private.inbound_update[]);
 drop function private.learn_recipients(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
+drop function private.drop_echoes(uuid[]);
 drop type private.inbound_update;
 drop table public.messages;
 drop table public.webhook_events;
