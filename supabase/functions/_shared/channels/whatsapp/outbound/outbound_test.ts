@@ -149,7 +149,7 @@ Deno.test("checkMessage(): what is null is as if it were absent, but in what is 
   const text = { to: "12025550123", type: "text", text: { body: "x", preview_url: null } };
   const nulls = { recipient: null, from: null, idempotency_key: null, fallback: null, recipient_type: null };
   const checked = checkRequest({ ...text, ...nulls, biz_opaque_callback_data: null });
-  assert(checked.ok, JSON.stringify(checked));
+  if (!checked.ok) throw new Error(JSON.stringify(checked));
   const { echo, message } = checked.value;
   assertEquals([echo, message], [undefined, { type: "text", text: { body: "x" } }]);
 });
@@ -161,7 +161,7 @@ Deno.test("checkRequest(): the caller's own tracker is given back", () => {
     text: { body: "x" },
     biz_opaque_callback_data: "77",
   });
-  assert(checked.ok);
+  if (!checked.ok) throw new Error(JSON.stringify(checked));
   assertEquals(checked.value.echo, { biz_opaque_callback_data: "77" });
 });
 
