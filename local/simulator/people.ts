@@ -53,7 +53,11 @@ export class People {
   /** Whom `to` (a phone number) or else `recipient` (a user id) of a Graph API call means. */
   find(to: unknown, recipient: unknown): Contact | undefined {
     const [key, value] = to === undefined ? ["bsuid" as const, recipient] : ["phone" as const, phoneOf(to)];
-    return value === undefined ? undefined : this.all.find((one) => one[key] === value);
+    if (value === undefined) return undefined;
+    return this.all.find((one) => one[key] === value) ??
+      (key === "phone"
+        ? this.all.find(({ phone }) => phone && dialled(phone) === dialled(String(value)))
+        : undefined);
   }
 
   #put(input: ContactInput & { id: string }): Contact {
@@ -83,6 +87,15 @@ export class People {
   #newBsuid(): string {
     return `US.${this.#random.string(20, "123456789")}`;
   }
+}
+
+/**
+ * A number as people dial it: Meta shows mobiles of Brazil without the ninth digit, those of Mexico with a 1 and of
+ * Argentina with a 9 after the country code, and finds them in either spelling.
+ */
+function dialled(phone: string): string {
+  return phone.replace(/^(55[1-9]\d)([6-9]\d{7})$/, "$19$2").replace(/^521(\d{10})$/, "52$1")
+    .replace(/^549(\d{10})$/, "54$1");
 }
 
 /** The digits of a phone number. */

@@ -355,11 +355,8 @@ begin
       -- Its revoke may have come first.
       exists (
         select from public.messages r
-        where r.type = 'revoke' and r.reply_to = u.provider_id and r.conversation_id = v_conversations[u.ordinality]
-          and (r.direction = 'in') = (u.kind = 'message')) or u.type = 'edit' and exists (
-        select from public.messages r
-        where r.type = 'revoke' and r.reply_to = u.reply_to and r.conversation_id = v_conversations[u.ordinality]
-          and (r.direction = 'in') = (u.kind = 'message')) as withdrawn
+        where r.type = 'revoke' and r.reply_to = case when u.type = 'edit' then u.reply_to else u.provider_id end
+          and r.conversation_id = v_conversations[u.ordinality] and (r.direction = 'in') = (u.kind = 'message')) as withdrawn
     from unnest(p_updates) with ordinality as u
   ), stored as (
     insert into public.messages (
@@ -445,6 +442,7 @@ declare
   v_echoes boolean;
   v_revokes boolean;
   v_one private.inbound_update;
+  v_address text;
 begin
   perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
@@ -463,6 +461,10 @@ begin
     return '{"outcomes": ""}';
   end if;
 
+  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
+  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
+
   -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
   -- the one that comes second learns that it has a duplicate only when the first has committed.
   with first_of_key as (
@@ -478,8 +480,9 @@ begin
   ), new_ones as (
     select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
   )
-  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
-  into v_outcomes, v_stored
+  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord),
+    (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
+  into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
 
   perform public.add_counts(jsonb_build_array(
@@ -545,12 +548,9 @@ begin
   if v_statuses is not null then
     perform private.apply_statuses(v_statuses);
   end if;
-  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
-  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
-  v_one := v_new[1 + floor(random() * cardinality(v_new))::integer];
-  update public.senders s set address = v_one.sender_display
-  where s.channel = v_one.channel and s.id = v_one.sender_id and s.address is distinct from v_one.sender_display
-    and v_one.sender_display is not null;
+  if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
+    update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
+  end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';

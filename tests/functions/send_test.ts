@@ -133,6 +133,70 @@ edgeTest(
   },
 );
 
+edgeTest(
+  "wa-send: a number as it is dialled, a shown one and a hidden one are one person, window and conversation",
+  async (edge) => {
+    const { meta, sql, says, settled } = edge;
+    const person = meta.addContact({ name: "Rita", phone: "554188887001", bsuid: "BR.1349120865530274" });
+    await queued(edge, { to: "+55 41 98888-7001", ...TEMPLATE });
+    await settled();
+    await meta.settled();
+    assertEquals(meta.outbox.messages.map(({ payload }) => payload.to), ["5541988887001"]);
+    meta.changeContact(person.id, { phone: "" });
+    await says(person, "yes please");
+    for (const to of ["+55 41 98888-7001", "554188887001", person.bsuid]) {
+      await queued(edge, { to, ...text("hi") });
+    }
+    const [{ id }] = await sql`select id from public.contacts where merged_into is null`;
+    await queued(edge, { to: id, ...text("by our own id") });
+    const rows = await sql`select recipient from public.outbound_messages order by id desc limit 1`;
+    assertEquals(rows[0].recipient, "554188887001");
+    const [{ people, conversations }] = await sql`
+      select (select count(*)::int from public.contacts) as people, (select count(*)::int from public.conversations) as conversations`;
+    assertEquals([people, conversations], [1, 1]);
+    const codes = [];
+    for (const to of ["01968f00-0000-7000-8000-0000000000c1", "nobody.known"]) {
+      codes.push((await edge.send({ to, ...TEMPLATE })).body.code);
+    }
+    assertEquals(codes, ["unknown_recipient", "unknown_recipient"]);
+  },
+);
+
+edgeTest(
+  "wa-send: a group is answered in the group, and what its people write opens no private window",
+  async (edge) => {
+    const { sql, hook, send } = edge;
+    const [from, group_id] = ["12025550123", "R3JvdXA6MQ=="];
+    const item = {
+      id: "wamid.g",
+      from,
+      group_id,
+      timestamp: String(Math.floor(Date.now() / 1000)),
+      type: "text",
+      text: { body: "?" },
+    };
+    const metadata = { display_phone_number: NUMBER.display, phone_number_id: NUMBER.id };
+    const value = {
+      messaging_product: "whatsapp",
+      metadata,
+      contacts: [{ wa_id: from, profile: { name: "Nora" } }],
+      messages: [item],
+    };
+    await hook({
+      object: "whatsapp_business_account",
+      entry: [{ id: "1", changes: [{ field: "messages", value }] }],
+    });
+    assertEquals((await send({ to: from, ...text("psst") })).body.code, "window_closed");
+    await queued(edge, { to: group_id, recipient_type: "group", ...text("me") });
+    const [{ people, recipient, native }] = await sql`
+    select (select count(*)::int from public.contacts) as people, o.recipient, m.native from public.outbound_messages o, public.messages m
+    where m.direction = 'in'`;
+    assertEquals([people, recipient], [1, group_id]);
+    // Who wrote is told beside the message.
+    assertEquals(native._rest.value.contacts[0].profile.name, "Nora");
+  },
+);
+
 edgeTest("wa-send: what Meta would refuse is refused with the place, and nothing is kept", async (edge) => {
   const { sql, send, call } = edge;
   const to = (await writer(edge)).phone;
