@@ -29,11 +29,20 @@ export interface StoredMessage {
   seq: number;
   direction: "in" | "out";
   type: string;
-  native: Record<string, unknown>;
+  /** Null once the person took the message back. */
+  native: Record<string, unknown> | null;
   number_id: string;
   name: string | null;
   /** Current ids of the person, by kind. */
   ids: Record<string, string>;
+}
+
+interface StoredId {
+  id: number;
+  kind: string;
+  value: string;
+  dialled: boolean;
+  valid_to: string | null;
 }
 
 /** A body to send. */
@@ -46,7 +55,7 @@ export interface Recording {
 export interface LeftOut {
   /** What came was no JSON, and only its beginning is kept. */
   not_json: number;
-  /** Its message is gone, or has no id of Meta's to find it by. */
+  /** Its message is gone, was taken back, or has no id of Meta's to find it by; or it is the echo of one of ours. */
   no_message: number;
   /** Has no id of Meta's, so the stack that it came from would take it for new. */
   no_id: number;
@@ -99,19 +108,21 @@ async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, 
     seq: number;
     direction: "in" | "out";
     type: string;
-    native: Json;
+    native: Json | null;
     conversation: {
       number_id: string;
-      contact: { name: string | null; ids: { kind: string; value: string; valid_to: string | null }[] };
+      contact: { name: string | null; ids: StoredId[] };
     };
   }>((client) =>
     client.from("messages").select(
       "provider_id,seq,direction,type,native,conversation:conversations!messages_conversation_id_fkey(" +
-        "number_id,contact:contacts(name,ids:contact_identities(kind,value,valid_to)))",
+        "number_id,contact:contacts(name,ids:contact_identities(id,kind,value,dialled,valid_to)))",
     ).in("provider_id", ids)
   );
   return new Map(rows.map(({ conversation: { number_id, contact }, ...row }) => {
-    const current = contact.ids.filter((id) => id.valid_to === null).map((id) => [id.kind, id.value]);
+    // Of several of a kind the last one stays: the latest, as Meta spells it.
+    const current = contact.ids.filter((id) => id.valid_to === null)
+      .sort((a, b) => Number(b.dialled) - Number(a.dialled) || a.id - b.id).map((id) => [id.kind, id.value]);
     return [keyOf(row, number_id), {
       ...row,
       number_id,
@@ -124,6 +135,11 @@ async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, 
 /** Whether the raw form is kept in the row of a message (see ingest_updates). */
 function isInMessage({ kind, number_id }: StoredEvent): boolean {
   return (kind === "message" || kind === "echo") && number_id !== null;
+}
+
+/** A message as Meta gave it, and not as we gave it to Meta: that has no id. */
+function nativeOf(message: StoredMessage | undefined): Json | undefined {
+  return message?.native?.id === undefined ? undefined : message.native;
 }
 
 function keyOf(message: { provider_id: string; type: string }, numberId: string): string {
@@ -155,7 +171,7 @@ export function bodiesOf(
   );
   for (const event of ordered) {
     const message = messages.get(event.dedupe_key);
-    const raw = isInMessage(event) ? message?.native : event.raw;
+    const raw = isInMessage(event) ? nativeOf(message) : event.raw;
     if (event.field === "invalid_json") left.not_json++;
     else if (raw === undefined) left.no_message++;
     else if (toItself && event.dedupe_key.startsWith("x:")) left.no_id++;
@@ -186,6 +202,11 @@ const LISTS = {
   identity: "user_id_update",
 } as const;
 
+function listOf(kind: keyof typeof LISTS, field: string): string {
+  if (field === "calls") return "calls";
+  return kind === "identity" && field === "messages" ? "messages" : LISTS[kind];
+}
+
 /** The entry of one update, and what stood beside the entries of its body. */
 function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | undefined, display?: string) {
   // `_rest` is ours: what stood beside the update, by level (see _shared/channels/whatsapp/inbound/updates.ts).
@@ -204,7 +225,7 @@ function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | unde
       },
     }),
     contacts: contact && Array.isArray(contacts) ? [contact, ...contacts] : contacts,
-    [LISTS[event.kind]]: [item],
+    [listOf(event.kind, event.field)]: [item],
     ...valueRest,
   };
   const entry = {
@@ -222,6 +243,8 @@ function contactOf(item: Json, message: StoredMessage | undefined): Json | undef
   // A change of identity says all in the message; another word on the person would contradict it.
   if (!message || systemChange(item)) return undefined;
   const { name, ids, direction } = message;
+  // Who of a group wrote stands beside the message.
+  if (ids.group !== undefined) return undefined;
   if (name === null && Object.keys(ids).length === 0) return undefined;
   const side = direction === "in" ? "from" : "to";
   return {

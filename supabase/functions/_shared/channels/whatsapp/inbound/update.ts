@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { id, isObject, type JsonObject, list, object, text, time, toStorable } from "../../../json/json.ts";
 import {
-  type Contacts,
+  Contacts,
   groupOf,
   identitiesOf,
   type Identity,
@@ -23,6 +23,8 @@ import { type StatusFields, statusOf } from "./statuses.ts";
 
 /** The channel of these updates, and who brings them: Meta itself. */
 const SOURCE = { channel: "whatsapp", provider: "whatsapp" } as const;
+
+const NOBODY = new Contacts(undefined);
 
 /** What an update is about. Only a `message` is routed. */
 export type UpdateKind = "message" | "echo" | "status" | "identity" | "other";
@@ -97,9 +99,8 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
   const raw = clean(item, place) as JsonObject;
   switch (kind) {
     case "message":
-      // WhatsApp's own words, such as of a new number, are nobody's message.
       return raw.type === "system"
-        ? messageUpdate("identity", raw, place, systemChange(raw) ?? senderIds(raw))
+        ? systemUpdate(raw, place)
         : messageUpdate("message", raw, place, senderIds(raw));
     case "call":
       // A person who calls opens the window as one who writes. It is told once, as the call begins.
@@ -125,6 +126,15 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
     case "other":
       return other(place, raw, raw.timestamp);
   }
+}
+
+/** WhatsApp's own words, such as of a new number: nobody's message. */
+function systemUpdate(raw: JsonObject, place: Place): Update {
+  const change = systemChange(raw);
+  // Where nothing changed, what stands beside it is kept beside it: no row of a message would.
+  return change === undefined
+    ? messageUpdate("identity", raw, { ...place, contacts: NOBODY }, senderIds(raw))
+    : messageUpdate("identity", raw, place, change);
 }
 
 function messageUpdate(
