@@ -65,6 +65,7 @@ edgeTest(
     see("/wa-send", "post", 401, await send({}, {}));
     see("/wa-send", "post", 403, await send({}, { apikey: KEYS.publishableKey }));
     see("/wa-send", "post", 404, await send({ type: "read", message_id: "wamid.nobody" }));
+    see("/wa-send", "post", 404, await send({ to: "nobody.known", ...TEMPLATE }));
     see("/wa-send", "post", 405, await call("wa-send", { method: "GET", headers: key }));
     see("/wa-send", "post", 409, await send({ ...once, ...text("other") }));
     see("/wa-send", "post", 409, await send({ to: "12025550199", ...text("late") }));
