@@ -104,17 +104,35 @@ export function personOf(entry: JsonObject): Person {
   const profile = object(entry.profile);
   return {
     phone: phoneOf(entry.wa_id),
-    bsuid: id(entry.user_id),
+    bsuid: id(entry.user_id) ?? bsuidIn(entry.wa_id),
     parent_bsuid: id(entry.parent_user_id),
     username: id(profile?.username),
     name: text(profile?.name),
   };
 }
 
-/** A phone number without the plus that Meta writes before some, and what it then puts between the digits. */
+/** ISO country code, a dot, `ENT.` for the parent of several businesses, up to 128 letters and digits. */
+const BSUID = /^[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}$/;
+
+/** Whether `value` looks like a BSUID or parent BSUID. */
+export function isBsuid(value: string): boolean {
+  return BSUID.test(value);
+}
+
+/**
+ * A phone number without the plus that Meta writes before some, and what it then puts between the digits; undefined for
+ * a BSUID, which may stand in its place.
+ */
 function phoneOf(value: unknown): string | undefined {
   const given = id(value);
-  return given?.startsWith("+") ? id(given.replace(/\D/g, "")) : given;
+  if (given?.startsWith("+")) return id(given.replace(/\D/g, ""));
+  return given === undefined || isBsuid(given) ? undefined : given;
+}
+
+/** The BSUID in the place of a phone number; undefined where there is none. */
+function bsuidIn(value: unknown): string | undefined {
+  const given = id(value);
+  return given === undefined || !isBsuid(given) ? undefined : given;
 }
 
 /** The group that a message was written in, or that an echo or a status is about; undefined for one person's chat. */
@@ -127,22 +145,29 @@ export function groupOf(item: JsonObject): string | undefined {
 export function senderIds(message: JsonObject): Person {
   return {
     phone: phoneOf(message.from) ?? sharedPhone(message),
-    bsuid: id(message.from_user_id),
+    bsuid: id(message.from_user_id) ?? bsuidIn(message.from),
     parent_bsuid: id(message.from_parent_user_id),
   };
 }
 
 /** The customer that an echo (a message sent by the business elsewhere) went to. */
 export function receiverIds(echo: JsonObject): Person {
-  return { phone: phoneOf(echo.to), bsuid: id(echo.to_user_id), parent_bsuid: id(echo.to_parent_user_id) };
+  return {
+    phone: phoneOf(echo.to),
+    bsuid: id(echo.to_user_id) ?? bsuidIn(echo.to),
+    parent_bsuid: id(echo.to_parent_user_id),
+  };
 }
 
 /** The customer that a status is about: in a group the participant, since `recipient_id` is the group. */
 export function recipientIds(status: JsonObject): Person {
+  const phone = phoneOf(status.recipient_participant_id) ??
+    (status.recipient_type === "group" ? undefined : phoneOf(status.recipient_id));
   return {
-    phone: phoneOf(status.recipient_participant_id) ??
-      (status.recipient_type === "group" ? undefined : phoneOf(status.recipient_id)),
-    bsuid: id(status.recipient_participant_user_id) ?? id(status.recipient_user_id),
+    // It is learnt as the person's, so nothing else may stand there.
+    phone: phone !== undefined && /^\d+$/.test(phone) ? phone : undefined,
+    bsuid: id(status.recipient_participant_user_id) ?? id(status.recipient_user_id) ??
+      bsuidIn(status.recipient_id),
     // Meta's pages name the parent both ways.
     parent_bsuid: id(status.recipient_participant_parent_user_id) ?? id(status.recipient_parent_user_id) ??
       id(status.parent_recipient_user_id),

@@ -104,7 +104,7 @@ export function itemUpdate(kind: ItemKind, item: unknown, place: Place): Update 
         : messageUpdate("message", raw, place, senderIds(raw));
     case "call":
       // A person who calls opens the window as one who writes. It is told once, as the call begins.
-      return raw.event === "connect" && raw.direction === "USER_INITIATED"
+      return raw.event === "connect" && raw.direction !== "BUSINESS_INITIATED"
         ? messageUpdate("message", raw, place, senderIds(raw), "call")
         : other(place, raw, raw.timestamp);
     case "echo":

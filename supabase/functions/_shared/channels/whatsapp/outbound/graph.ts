@@ -10,9 +10,9 @@ import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
 import type { SendFailure, Sent } from "../../channel.ts";
 import { classify } from "./errors.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
-import { identitiesOf, personOf } from "../inbound/identities.ts";
+import { identitiesOf, isBsuid, personOf } from "../inbound/identities.ts";
 import type { OutboundMessage } from "./outbound.ts";
-import { isBsuid, isNumber } from "./recipients.ts";
+import { isNumber } from "./recipients.ts";
 
 /** Whom to send as, and where. */
 export interface GraphAccount {
@@ -71,8 +71,7 @@ export async function send(
   const body = await answerOf(response);
   if (response.ok && body?.error === undefined) {
     const [message] = list(body?.messages) ?? [];
-    const [person] = list(body?.contacts) ?? [];
-    const identities = isObject(person) && isStorable(person) ? identitiesOf(personOf(person)) : undefined;
+    const identities = isGroup(request.to) ? undefined : recipientOf(body?.contacts);
     return { ok: true, providerId: id(object(message)?.id), ...(identities && { identities }) };
   }
   return refusal(response, object(body?.error), token);
@@ -86,12 +85,25 @@ export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
   }
   return {
     messaging_product: "whatsapp",
-    recipient_type: isBsuid(to) || isNumber(to) ? "individual" : "group",
+    recipient_type: isGroup(to) ? "group" : "individual",
     // A BSUID under `to` is answered with 200 and reaches nobody.
     ...(isBsuid(to) ? { recipient: to } : { to }),
     ...message,
     biz_opaque_callback_data: id,
   };
+}
+
+/** Only people have ids of a known form. */
+function isGroup(to: string): boolean {
+  return !isBsuid(to) && !isNumber(to);
+}
+
+/** Whom the answer says that a message goes to; undefined where it says nothing that could be kept. */
+function recipientOf(contacts: unknown) {
+  const [person] = list(contacts) ?? [];
+  if (!isObject(person) || !isStorable(person)) return undefined;
+  const { phone, ...ids } = personOf(person);
+  return identitiesOf({ ...ids, phone: phone !== undefined && isNumber(phone) ? phone : undefined });
 }
 
 function withoutAnswer(error: unknown, timeoutMs: number): SendFailure {

@@ -97,6 +97,18 @@ Deno.test("send() leaves out what an answer tells of the person where nothing co
   }
 });
 
+Deno.test("send() takes for a number of the person what is one, and for a group nothing", async () => {
+  const told = async (to: string, wa_id: string) => {
+    const answer = { contacts: [{ input: to, wa_id }], messages: [{ id: "wamid.NEW" }] };
+    const { result } = await sendTo(() => Response.json(answer), { request: { ...REQUEST, to } });
+    return result.ok ? result.identities?.map(({ kind, value }) => `${kind} ${value}`) : undefined;
+  };
+  assertEquals(await told("US.1", "US.1"), ["bsuid US.1"]);
+  assertEquals(await told("12025550123", "+1 202-555-0123"), ["phone 12025550123"]);
+  assertEquals(await told("12025550123", "somebody"), undefined);
+  assertEquals(await told("R3JvdXA6MQ==", "R3JvdXA6MQ=="), undefined);
+});
+
 Deno.test("graphBody() says that a group's id is one", () => {
   const body = graphBody({ ...REQUEST, to: "R3JvdXA6MQ==" });
   assertEquals([body.to, body.recipient_type], ["R3JvdXA6MQ==", "group"]);

@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { text } from "../../../json/json.ts";
+import { isBsuid } from "../inbound/identities.ts";
 
 /**
  * Whom to send to: `to` is the phone number where there is one, else the BSUID, or the group; absent where it is known to
@@ -22,14 +23,6 @@ export interface Recipient {
     readonly kind: "phone" | "bsuid" | "parent_bsuid" | "group" | "contact" | "username";
     readonly value: string;
   }[];
-}
-
-/** ISO country code, a dot, `ENT.` for the parent of several businesses, up to 128 letters and digits. */
-const BSUID = /^[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}$/;
-
-/** Whether `value` looks like a BSUID or parent BSUID. */
-export function isBsuid(value: string): boolean {
-  return BSUID.test(value);
 }
 
 /** Whether `value` is a phone number as digits, as {@linkcode phoneDigits} gives it. */

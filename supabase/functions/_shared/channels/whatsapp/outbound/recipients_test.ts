@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { check } from "./outbound.ts";
-import { isBsuid, phoneDigits, recipientSchema } from "./recipients.ts";
+import { phoneDigits, recipientSchema } from "./recipients.ts";
+import { isBsuid } from "../inbound/identities.ts";
 import { holds } from "../../../../../../tests/support/property.ts";
 
 const BSUID = "US.13491208655302741918";
