@@ -646,3 +646,22 @@ databaseTest("groups: a conversation of its own, that opens nobody's private win
   const [{ n }] = await sql`select count(distinct conversation_id)::int as n from public.messages`;
   assertEquals(n, 2);
 });
+
+databaseTest("look-ups: past ids and withdrawn messages are found by their indexes", async (sql) => {
+  const plan = async (query: string) =>
+    await sql.begin(async (tx) => {
+      await tx`set local enable_seqscan = off`;
+      await tx`set local plan_cache_mode = force_generic_plan`;
+      const rows = await tx.unsafe(`explain ${query}`);
+      return rows.map((row) => row["QUERY PLAN"]).join("\n");
+    });
+  assertStringIncludes(
+    await plan(`select from public.contact_identities i where i.channel = 'whatsapp' and i.kind = 'phone'
+      and i.value = any (private.spellings('phone', '1')) and i.valid_to is not null`),
+    "contact_identities_past_idx",
+  );
+  assertStringIncludes(
+    await plan("select from public.messages r where r.type = 'revoke' and r.reply_to = 'wamid.1'"),
+    "messages_changes_idx",
+  );
+});
