@@ -142,6 +142,8 @@ await withEdge(async (edge) => {
   await send({ to, ...text("an offer that is quoted") });
   await settled();
   await quoting.shutdown();
+  // That held the account.
+  await hurry();
   await send({ to, ...text("an offer to nobody") });
   await until(
     "no connection",

@@ -7,6 +7,7 @@ const message = (n: number, channel = "whatsapp"): ClaimedMessage => ({
   id: `o${n}`,
   lease: `l${n}`,
   attempt: 1,
+  deferred: 0,
   channel,
   number_id: "1",
   contact_id: "c1",
