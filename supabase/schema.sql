@@ -527,6 +527,9 @@ create table public.delivery_attempts (
   error text,
   -- The answer, cut to 20 KB.
   answer text,
+  -- Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for
+  -- none.
+  left_out jsonb,
   -- When it was settled.
   at timestamp with time zone default now() not null,
   -- An attempt is settled once.
@@ -4274,8 +4277,9 @@ end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
 -- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
--- whose lease is not the lane's current one is fenced off.
+-- answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in
+-- one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled, fenced,
+-- replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -7166,6 +7170,13 @@ AS $function$
   join public.delivery_attempts a on a.delivery_id = x.id
   where x.message_id = p_message.id
   union all
+  select a.at, false, 'left_out', jsonb_build_object('destination', t.name, 'reply', l.item -> 'reply', 'why', l.item ->> 'why')
+  from public.deliveries x
+  join public.destinations t on t.id = x.destination_id
+  join public.delivery_attempts a on a.delivery_id = x.id
+  cross join lateral jsonb_array_elements(a.left_out) as l (item)
+  where x.message_id = p_message.id and a.left_out is not null
+  union all
   select greatest(x.next_attempt_at, x.updated_at), false,
     case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
     jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'
@@ -9123,7 +9134,8 @@ declare
   v_conversation public.conversations;
   v_settled integer := 0;
   v_replies integer := 0;
-  v_refused integer := 0;
+  v_refused jsonb;
+  v_left_out jsonb := '[]';
   v_answer jsonb;
 begin
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
@@ -9140,15 +9152,15 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb)
+      retry_after_ms bigint, replies jsonb, left_out jsonb)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
-    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, at)
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
-      v_result.error, v_result.answer, p_now)
+      v_result.error, v_result.answer, v_result.left_out, p_now)
     on conflict (delivery_id, attempt) do nothing;
     update public.deliveries
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
@@ -9157,13 +9169,21 @@ begin
       last_error = v_result.error, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
+      v_refused := '[]';
       for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
         select * into v_conversation from public.conversations where id = v_result.conversation_id;
         v_answer := private.enqueue_message(v_conversation,
           v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
         v_replies := v_replies + (v_answer ? 'id')::integer;
-        v_refused := v_refused + (v_answer ? 'error')::integer;
+        if v_answer ? 'error' then
+          v_refused := v_refused || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+        end if;
       end loop;
+      if v_refused <> '[]' then
+        update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || v_refused
+        where a.delivery_id = v_result.delivery_id and a.attempt = v_result.attempt;
+        v_left_out := v_left_out || jsonb_build_object('delivery_id', v_result.delivery_id, 'replies', v_refused);
+      end if;
     end if;
     perform private.release_lane(v_result.destination_id, v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -9179,7 +9199,7 @@ begin
     group by d.destination_id order by d.destination_id
   ) per;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
-    'replies', v_replies, 'replies_refused', v_refused);
+    'replies', v_replies, 'left_out', v_left_out);
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
