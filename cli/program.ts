@@ -9,6 +9,7 @@ import { gates } from "./gates.ts";
 import { links } from "./links.ts";
 import { operations } from "./operations.ts";
 import { replay } from "./replay.ts";
+import { resend } from "./resend.ts";
 import { rollback } from "./rollback.ts";
 import { rollout } from "./rollout.ts";
 import { routes } from "./routes.ts";
@@ -59,6 +60,7 @@ export function program(run: Run): Command {
       dead,
       operations,
       tracing,
+      resend,
     ]
   ) {
     add(gatelink, run);

@@ -302,10 +302,11 @@ create table public.contact_acts (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
+  -- resent: one that had failed was queued again.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
-  -- The message that was queued, for replied; that whose provider's id was shown, for revealed.
+  -- The message that was queued, for replied and resent; that whose provider's id was shown, for revealed.
   message_id uuid,
   -- Why, in the words of whoever did it.
   reason text,
@@ -314,7 +315,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- What was done with a contact.
@@ -3736,6 +3737,47 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
+-- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
+-- operators and secret keys. Errors: GL404, GL409.
+CREATE OR REPLACE FUNCTION public.resend_message(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+  v_conversation public.conversations;
+  v_refusal text;
+begin
+  perform private.require_role('operator');
+  select c.* into v_conversation from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.direction = 'out' for update of c;
+  if not found then
+    raise exception 'there is no such message of ours' using errcode = 'GL404';
+  end if;
+  perform from private.outbound_lanes l where l.conversation_id = v_conversation.id for update;
+  select * into v_message from public.messages m where m.id = p_message_id for update;
+  if v_message.status <> 'failed' or not exists (select from public.outbound_messages o where o.id = p_message_id and o.state in ('failed', 'sent')) then
+    raise exception 'only a message that failed can be sent again' using errcode = 'GL409';
+  end if;
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  v_refusal := private.send_refusal(v_conversation, v_message.type, clock_timestamp());
+  if v_refusal = 'window_closed' and private.send_fallback(p_message_id, clock_timestamp()) then
+    v_refusal := null;
+  elsif v_refusal is null then
+    perform private.queue_again(p_message_id, clock_timestamp());
+  else
+    return jsonb_build_object('error', v_refusal);
+  end if;
+  insert into public.contact_acts (act, contact_id, message_id) values ('resent', v_conversation.contact_id, p_message_id);
+  return jsonb_build_object('id', p_message_id, 'status', 'queued');
+end $function$;
+grant execute on function public.resend_message(p_message_id uuid) to authenticated, service_role;
+
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
 CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -5891,8 +5933,7 @@ declare
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
-  v_window interval;
-  v_opt_out text;
+  v_refusal text;
   v_existing public.outbound_messages;
   v_id uuid := private.uuid_v7();
 begin
@@ -5915,24 +5956,18 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-    if v_opt_out = 'none' then
-      p_conversation.opted_out_at := null;
-    end if;
-    if p_conversation.opted_out_at is not null
-      and (v_opt_out <> 'until_resumed' or v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
-      return jsonb_build_object('error', 'opted_out');
-    end if;
-    if v_message ->> 'type' <> 'template'
-      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
-        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + v_window);
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at',
+          p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      if p_conversation.opted_out_at is not null then
-        return jsonb_build_object('error', 'opted_out');
-      end if;
+      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
       v_fallback := true;
+    end if;
+    if v_refusal is not null then
+      return jsonb_build_object('error', v_refusal);
     end if;
     insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
@@ -7993,6 +8028,24 @@ AS $function$
 $function$;
 grant execute on function private.purge_rate_limits(p_now timestamp with time zone) to service_role;
 
+-- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
+CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_queued public.outbound_messages;
+begin
+  update public.messages set provider_id = null, status = 'queued', status_rank = 0, error = null where id = p_id;
+  update public.outbound_messages
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, aside = false, error = null,
+    next_attempt_at = p_now, updated_at = p_now
+  where id = p_id returning * into v_queued;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+end $function$;
+grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
+
 -- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
 -- failing, down at ten minutes.
 CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
@@ -9005,19 +9058,14 @@ declare
 begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
-  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or exists (
-      select from public.conversations c where c.id = v_queued.conversation_id and c.opted_out_at is not null) then
+  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
+      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
-  update public.messages
-  set type = v_fallback ->> 'type', text = null, native = v_fallback, provider_id = null,
-    status = 'queued', status_rank = 0, error = null
-  where id = p_id;
-  update public.outbound_messages
-  set state = 'queued', used_fallback = true, attempt = 0, tried_at = null, aside = false, error = null,
-    next_attempt_at = p_now, updated_at = p_now
-  where id = p_id;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  update public.messages set type = v_fallback ->> 'type', text = null, native = v_fallback where id = p_id;
+  update public.outbound_messages set used_fallback = true where id = p_id;
+  perform private.queue_again(p_id, p_now);
   return true;
 end $function$;
 grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
@@ -9032,6 +9080,29 @@ AS $function$
   select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
+
+-- Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.
+CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_window interval;
+  v_opt_out text;
+begin
+  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
+  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
+    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+    return 'opted_out';
+  end if;
+  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    return 'window_closed';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone) to service_role;
 
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
 -- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.

@@ -161,6 +161,7 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
     role: "operator",
     why: "Operators see how the provider names a message, and it is recorded.",
   },
+  "resend_message(uuid)": { role: "operator", why: "Operators send again what failed." },
   "reply_in_conversation(uuid,text,uuid)": { role: "operator", why: "Operators answer people." },
   "destination_health(timestamp with time zone)": { role: "viewer", why: "The team sees how services do." },
   "list_dead_letters(jsonb,integer)": { role: "viewer", why: "The team sees what could not be delivered." },
