@@ -48,6 +48,7 @@ export function page(status: number, make: (nonce: string) => Page, cookie?: str
     ["content-type", "text/html; charset=utf-8"],
     ["content-security-policy", policy],
     ["x-content-type-options", "nosniff"],
+    ["x-frame-options", "DENY"],
     NO_STORE,
     REFERRER,
     ROBOTS,
