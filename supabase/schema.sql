@@ -731,6 +731,27 @@ grant select on public.gate_approvals to authenticated, service_role;
 create policy gate_approvals_read on public.gate_approvals for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
+-- How many wrong passwords a link was given, by the hour; never which. Purged with the clicks.
+create table public.link_guesses (
+  -- The link.
+  code text collate "C" not null,
+  -- The hour's beginning.
+  hour timestamp with time zone not null,
+  -- How many.
+  wrong integer not null,
+  -- One count a link and hour.
+  constraint link_guesses_pkey PRIMARY KEY (code, hour),
+  constraint link_guesses_code_fkey FOREIGN KEY (code) REFERENCES links(code) ON DELETE CASCADE
+) with (fillfactor=70);
+-- Which links are being guessed at now; purge by age.
+create INDEX link_guesses_hour_idx ON public.link_guesses USING btree (hour);
+alter table public.link_guesses enable row level security;
+grant select on public.link_guesses to authenticated;
+grant select, insert, update, delete on public.link_guesses to service_role;
+-- Counts only: every role may read.
+create policy "team reads link guesses" on public.link_guesses for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
 -- Links. Where one leads is decided for each visit by _shared/links; every address in here passed the allowlist when
 -- it was written and passes it again at each visit.
 create table public.links (
@@ -997,12 +1018,13 @@ grant select, update on public.notifications to service_role;
 create policy notifications_read on public.notifications for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the
--- empty one.
+-- Visits of codes that no link has. In clear only what is one slip away from a link's code, at most 10,000 a day;
+-- whatever else people put there may name a person or be a secret, and counts under its kind: (e-mail address),
+-- (number), (secret), (other).
 create table public.orphan_visits (
   -- The day (UTC).
   day date not null,
-  -- The code asked for.
+  -- The code asked for where it is a misprint of a link's, else its kind in brackets, which no code has.
   code text collate "C" not null,
   -- How often.
   visits bigint not null,
@@ -1840,6 +1862,28 @@ create table private.destination_secrets (
 );
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
+
+-- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
+create unlogged table private.link_guessers (
+  -- The link.
+  code text collate "C" not null,
+  -- Keyed hash of the network under the day's key.
+  client text not null,
+  -- Wrong guesses, with those that are being looked at.
+  guesses integer not null,
+  -- When the last of them was taken.
+  at timestamp with time zone not null,
+  -- When the next one is.
+  free_at timestamp with time zone not null,
+  -- Whether the last one was: how the one statement that takes tells its caller.
+  allowed boolean not null,
+  -- One row a link and network.
+  constraint link_guessers_pkey PRIMARY KEY (code, client)
+) with (fillfactor=70);
+-- Purge by age.
+create INDEX link_guessers_at_idx ON private.link_guessers USING brin (at);
+alter table private.link_guessers enable row level security;
+grant select, insert, update, delete on private.link_guessers to service_role;
 
 -- Passwords of links, hashed. Never given to an isolate but to check one attempt.
 create table private.link_passwords (
@@ -2746,6 +2790,25 @@ begin
 end $function$;
 grant execute on function public.get_links(p_codes text[], p_ahead integer) to service_role;
 
+-- Links whose passwords somebody is guessing at, [{code, wrong: wrong passwords in this hour and the one before}],
+-- most first. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.guessed_links()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'wrong', g.wrong) order by g.wrong desc, g.code), '[]')
+    from (
+      select x.code, sum(x.wrong) as wrong from public.link_guesses x
+      where x.hour >= date_trunc('hour', clock_timestamp() - interval '1 hour')
+      group by x.code having private.is_guessed_at(x.code, clock_timestamp())) g);
+end $function$;
+grant execute on function public.guessed_links() to authenticated, service_role;
+
 -- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
 -- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
 -- because, figures}]}. For secret keys.
@@ -3184,6 +3247,7 @@ AS $function$
       cross join lateral (
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -3453,9 +3517,10 @@ begin
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb) to service_role;
 
--- Counts visits of unknown codes [{code, client}] and takes each from its client's limit (bursts of 20, then one in 5
--- seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to
--- refuse, [{client, retry_after_ms}]. For secret keys.
+-- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
+-- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
+-- which tells apart the codes of one call; client is a keyed hash, or absent where no address can be trusted. Answers
+-- whom to refuse, [{client, retry_after_ms}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_orphans(p_visits jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3463,14 +3528,18 @@ CREATE OR REPLACE FUNCTION public.record_orphans(p_visits jsonb)
 AS $function$
 declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
-  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_room integer := least(20, 10000 - (select count(*) from public.orphan_visits o where o.day = v_day));
   v_limited jsonb;
 begin
   perform private.refuse_older_code();
   insert into public.orphan_visits as o (day, code, visits)
-  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  select v_day, case
+      when e.code like '(%' or e.known then e.code
+      when e.place <= v_room and length(e.code) <= 40 and private.is_misprint(e.code) then e.code
+      else '(other)' end,
+    sum(e.visits)
   from (
-    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    select w.code, w.visits, k.known, row_number() over (partition by w.code like '(%', k.known order by w.visits desc, w.code) as place
     from (
       select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
       group by v.code) w
@@ -3484,8 +3553,8 @@ begin
   -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
   select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
   from (
-    select v.client, least(count(distinct v.code), 20)::integer as cost
-    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    select v.client, least(count(distinct v.which), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, which integer)
     where v.client is not null group by v.client order by v.client) c
   cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
   where not t.allowed;
@@ -3832,21 +3901,6 @@ begin
   return cardinality(v_ids);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
-
--- Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.
-CREATE OR REPLACE FUNCTION public.return_password_attempt(p_code text, p_client text DEFAULT NULL::text)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  perform private.refuse_older_code();
-  update public.rate_limits r set tat = r.tat - interval '20 seconds'
-  where r.key = 'link_password:' || p_code || ':' || p_client;
-  update public.rate_limits r set tat = r.tat - interval '2 seconds'
-  where r.key = 'link_password:' || p_code;
-end $function$;
-grant execute on function public.return_password_attempt(p_code text, p_client text) to service_role;
 
 -- A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in
 -- contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason, or
@@ -4364,6 +4418,18 @@ AS $function$
 $function$;
 grant execute on function public.settle_outbound(p_results jsonb) to service_role;
 
+-- Tells how a guess that take_password_attempt took has ended: a right one is given back, a wrong one counted for the
+-- team. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_password_attempt(p_code text, p_client text, p_right boolean)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.settle_password_attempt(p_code, p_client, p_right, clock_timestamp())
+$function$;
+grant execute on function public.settle_password_attempt(p_code text, p_client text, p_right boolean) to service_role;
+
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
 -- plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already,
@@ -4554,34 +4620,17 @@ begin
 end $function$;
 grant execute on function public.switch_off(p_key text, p_reason text) to authenticated, service_role;
 
--- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each
--- client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For
--- secret keys.
+-- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which
+-- waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to
+-- be settled (settle_password_attempt). For secret keys.
 CREATE OR REPLACE FUNCTION public.take_password_attempt(p_code text, p_client text DEFAULT NULL::text)
  RETURNS jsonb
- LANGUAGE plpgsql
+ LANGUAGE sql
  SET search_path TO ''
 AS $function$
-declare
-  v_hash text;
-  v_retry bigint := 0;
-begin
-  perform private.refuse_older_code();
-  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
-  if v_hash is null then
-    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
-  end if;
-  if p_client is not null then
-    select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
-  end if;
-  if v_retry = 0 then
-    select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
-  end if;
-  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
-    'hash', case when v_retry = 0 then v_hash end);
-end $function$;
+  select private.refuse_older_code();
+  select private.take_password_attempt(p_code, p_client, clock_timestamp())
+$function$;
 grant execute on function public.take_password_attempt(p_code text, p_client text) to service_role;
 
 -- Takes p_cost from the limit p_key of p_rate a second with bursts of p_burst: {allowed, limit, remaining, reset_ms,
@@ -7019,6 +7068,21 @@ AS $function$
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
 $function$;
 
+-- How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an
+-- hour; while the link is guessed at, a minute after the first, doubling likewise.
+CREATE OR REPLACE FUNCTION private.guess_wait(p_guesses integer, p_attacked boolean)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case
+    when p_attacked then least(60 * 2 ^ least(p_guesses - 1, 20), 3600)
+    when p_guesses < 5 then 0
+    else least(10 * 2 ^ least(p_guesses - 5, 20), 3600) end * interval '1 second'
+$function$;
+grant execute on function private.guess_wait(p_guesses integer, p_attacked boolean) to service_role;
+
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
 CREATE OR REPLACE FUNCTION private.has_role(p_role text)
@@ -7249,6 +7313,46 @@ CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
 AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
+
+-- Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.
+CREATE OR REPLACE FUNCTION private.is_guessed_at(p_code text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(sum(g.wrong), 0) >= 20 from public.link_guesses g
+  where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
+$function$;
+grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
+
+-- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
+CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+  select exists (
+    select from public.links l where l.code = any (array(
+      select v.code
+      from generate_series(1, length(p_code) + 1) as i
+      cross join lateral (
+        select left(p_code, i - 1) || substr(p_code, i + 1) as code where i <= length(p_code)
+        union all
+        select left(p_code, i - 1) || substr(p_code, i + 1, 1) || substr(p_code, i, 1) || substr(p_code, i + 2)
+        where i < length(p_code)
+        union all
+        select left(p_code, i - 1) || c || substr(p_code, i + w)
+        from string_to_table('abcdefghijklmnopqrstuvwxyz0123456789-_', null) as c, generate_series(0, 1) as w
+        where w = 0 or i <= length(p_code)) v)))
+  or exists (
+    select from public.links l
+    where l.code > p_code collate "C" and l.code < (p_code || '~') collate "C"
+      and length(p_code) >= 4 and length(l.code) <= 2 * length(p_code))
+$function$;
+grant execute on function private.is_misprint(p_code text) to service_role;
 
 -- Whether a JSON value is a number of this range with at most so many decimals.
 CREATE OR REPLACE FUNCTION private.is_number(p_value jsonb, p_from numeric, p_to numeric, p_scale integer DEFAULT 1000)
@@ -7983,6 +8087,8 @@ begin
   delete from private.click_batches b where b.at < p_now - interval '1 day';
   delete from private.visitor_keys k where k.day < v_today - 1;
   delete from public.orphan_visits o where o.day < v_today - v_days;
+  delete from public.link_guesses g where g.hour < (v_today - v_days)::timestamp at time zone 'UTC';
+  delete from private.link_guessers g where g.at < p_now - interval '1 day';
   return jsonb_build_object('clicks', v_clicks);
 end $function$;
 grant execute on function private.purge_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
@@ -9341,6 +9447,27 @@ begin
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
+-- settle_password_attempt with the time given.
+CREATE OR REPLACE FUNCTION private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if not p_right then
+    insert into public.link_guesses as g (code, hour, wrong) values (p_code, date_trunc('hour', p_now), 1)
+    on conflict on constraint link_guesses_pkey do update set wrong = g.wrong + 1;
+  elsif p_client is null then
+    update public.rate_limits r set tat = r.tat - interval '1 minute' where r.key = 'link_password:' || p_code;
+  else
+    -- Not forgotten, if there were wrong ones: the guesser may sit behind the same address.
+    update private.link_guessers g set guesses = g.guesses - 1, free_at = p_now
+    where g.code = p_code and g.client = p_client and g.guesses > 1;
+    delete from private.link_guessers g where g.code = p_code and g.client = p_client and g.guesses <= 1 and not found;
+  end if;
+end $function$;
+grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
+
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
 -- says.
 CREATE OR REPLACE FUNCTION private.stamp_setting()
@@ -9456,6 +9583,46 @@ CREATE OR REPLACE FUNCTION private.surely_below(p_failed bigint, p_n bigint, p_l
 AS $function$
   select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
 $function$;
+
+-- take_password_attempt with the time given.
+CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_hash text;
+  v_attacked boolean;
+  v_row private.link_guessers;
+  v_retry bigint := 0;
+begin
+  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
+  if v_hash is null then
+    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
+  end if;
+  if p_client is null then
+    -- Nobody can be told apart: one budget for all.
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
+  else
+    v_attacked := private.is_guessed_at(p_code, p_now);
+    insert into private.link_guessers as g (code, client, guesses, at, free_at, allowed)
+    values (p_code, p_client, 1, p_now, p_now + private.guess_wait(1, v_attacked), true)
+    on conflict on constraint link_guessers_pkey do update
+      set (guesses, at, free_at, allowed) = (
+        select case when g.free_at <= p_now then g.guesses + 1 else g.guesses end,
+          case when g.free_at <= p_now then p_now else g.at end,
+          case when g.free_at <= p_now then p_now + private.guess_wait(g.guesses + 1, v_attacked) else g.free_at end,
+          g.free_at <= p_now)
+    returning g.* into v_row;
+    if not v_row.allowed then
+      v_retry := greatest(1, ceil(extract(epoch from v_row.free_at - p_now) * 1000));
+    end if;
+  end if;
+  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
+    'hash', case when v_retry = 0 then v_hash end);
+end $function$;
+grant execute on function private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone) to service_role;
 
 -- Takes p_cost from the limit p_key at p_now, all or nothing; for functions that limit in the same round trip as
 -- their work. Results as private.gcra gives them.

@@ -315,6 +315,8 @@ begin
   delete from private.click_batches b where b.at < p_now - interval '1 day';
   delete from private.visitor_keys k where k.day < v_today - 1;
   delete from public.orphan_visits o where o.day < v_today - v_days;
+  delete from public.link_guesses g where g.hour < (v_today - v_days)::timestamp at time zone 'UTC';
+  delete from private.link_guessers g where g.at < p_now - interval '1 day';
   return jsonb_build_object('clicks', v_clicks);
 end $$;
 comment on function private.purge_clicks(timestamptz, integer) is 'Deletes clicks older than the setting retention.click_days (90; at least 2), at most p_limit a call, and keys of visitors'' hashes once their next day is over. For the clock.';

@@ -394,6 +394,7 @@ language sql stable set search_path = '' as $$
       cross join lateral (
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')

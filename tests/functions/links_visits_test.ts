@@ -503,7 +503,7 @@ htmlTest(
       /default-src 'none'; style-src 'nonce-[a-z2-7]{16}'/,
     );
     assertMatch(await page.text(), /location\.href="myapp:\/\/p\/1\?gl_token=[a-z2-7]{16}"/);
-    const locked = await links.link({ default_url: HOME, password: "sesame" });
+    const locked = await links.link({ default_url: HOME, password: "open sesame" });
     const form = await links.visit(locked);
     assertEquals(form.status, 401);
     assertMatch(await form.text(), /<input type="password" name="password"/);

@@ -99,6 +99,11 @@ export const FILL: Record<string, string> = {
       ('demo2345', 'poster-1', 'h', 'https://www.example.com/', '{poster}', '{"campaign": "spring"}')`,
   "private.link_passwords": `
     insert into private.link_passwords (code, hash) values ('demo2345', 'scrypt$16384$8$5$c2FsdA==$a2V5')`,
+  "private.link_guessers": `
+    insert into private.link_guessers (code, client, guesses, at, free_at, allowed) values
+      ('demo2345', '00112233aabbccdd', 2, now(), now(), true)`,
+  "public.link_guesses":
+    `insert into public.link_guesses (code, hour, wrong) values ('demo2345', '2026-11-21T10:00Z', 3)`,
   "private.visitor_keys": `insert into private.visitor_keys (day) values ('2026-11-21')`,
   "private.cookie_key": `insert into private.cookie_key default values`,
   "public.orphan_visits":

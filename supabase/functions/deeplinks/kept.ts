@@ -53,6 +53,11 @@ export function createKept(deps: KeptDeps) {
     return networkOf(addressOf(request) ?? "");
   }
 
+  /** Whom a guess of the visitor counts for, where its address can be trusted. */
+  function siteOfCall({ request }: Call): string | undefined {
+    return siteOf(addressOf(request) ?? "");
+  }
+
   /** What stands for a network in the database. */
   function clientOf(network: string | undefined): string | undefined {
     return network && hashOf(store.keys, deps.now(), "client", network);
@@ -149,7 +154,7 @@ export function createKept(deps: KeptDeps) {
     return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
   }
 
-  return { addressOf, networkOfCall, clientOf, record, went };
+  return { addressOf, networkOfCall, siteOfCall, clientOf, record, went };
 }
 
 /** See {@linkcode createKept}. */

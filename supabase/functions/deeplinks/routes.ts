@@ -11,6 +11,7 @@ import { count, countFlag } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
+import type { ProblemCode } from "../_shared/http/problem.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { createClicks } from "../_shared/links/clicks.ts";
 import { createOrphans } from "../_shared/links/orphans.ts";
@@ -121,6 +122,8 @@ export function createRoutes(
     LINK_HTML === undefined
       ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
       : LINK_HTML === "true";
+  // As what is thrown is counted.
+  const refused = (code: ProblemCode) => count("deeplinks_refused", code);
   const visits = createVisits({
     store,
     orphans,
@@ -134,8 +137,7 @@ export function createRoutes(
     killed: killedNow,
     countryHeader: COUNTRY_HEADER,
     servesHtml,
-    // As what is thrown is counted.
-    refused: (code) => count("deeplinks_refused", code),
+    refused,
     urlOf,
     now: Date.now,
   });
@@ -146,9 +148,10 @@ export function createRoutes(
     refusalPage: visits.refusalPage,
     takePasswordAttempt: (code, client) =>
       rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
-    returnPasswordAttempt: (code, client) =>
-      rpc<void>("return_password_attempt", { p_code: code, p_client: client ?? null })
-        .catch((error) => log.warn("a right password was counted as a guess", { error })),
+    settlePasswordAttempt: (code, client, right) =>
+      rpc<void>("settle_password_attempt", { p_code: code, p_client: client ?? null, p_right: right })
+        .catch((error) => log.warn("how a password was could not be written down", { error })),
+    refused,
     servesHtml,
   });
 

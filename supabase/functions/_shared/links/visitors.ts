@@ -70,11 +70,24 @@ function write(text: string, at: number): number {
  * what one subscriber gets. Undefined for what is no address.
  */
 export function networkOf(address: string): string | undefined {
+  return prefixOf(address, 4);
+}
+
+/**
+ * Whom an address stands for where each new client would be a gift: the /48 of an IPv6 one, since who has one has 65,536
+ * networks. Undefined for what is no address.
+ */
+export function siteOf(address: string): string | undefined {
+  return prefixOf(address, 3);
+}
+
+/** An IPv4 address, or so many groups of an IPv6 one. */
+function prefixOf(address: string, groups: number): string | undefined {
   try {
     const parsed = ipaddr.process(address.trim());
     return parsed.kind() === "ipv4"
       ? parsed.toString()
-      : parsed.toNormalizedString().split(":").slice(0, 4).join(":");
+      : parsed.toNormalizedString().split(":").slice(0, groups).join(":");
   } catch {
     return undefined;
   }
