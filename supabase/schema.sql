@@ -243,8 +243,8 @@ grant select, insert, update, delete on public.click_days to service_role;
 create policy "team reads click days" on public.click_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90);
--- click_days stays.
+-- One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last
+-- row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.
 create table public.clicks (
   -- The link.
   code text collate "C" not null,
@@ -276,6 +276,8 @@ create table public.clicks (
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
+  -- How many visits it stands for.
+  visits integer default 1 not null,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
   constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text])))
 );
@@ -3575,6 +3577,66 @@ AS $function$
 $function$;
 grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
 
+-- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, c}], once however often the
+-- batch is sent: the members are those of _shared/links/click_lines.ts, c is how many. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_row record;
+  v_click tid;
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  for v_row in
+    select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
+      coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
+      ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
+      r.n as rule, r.c as visits
+    from jsonb_to_recordset(p_repeats) as r (
+      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, c integer)
+    order by r.code, r.t
+  loop
+    -- Two rows of the same moment are as good as each other.
+    select c.ctid into v_click from public.clicks c
+    where c.code = v_row.code and c.at = v_row.at and c.verdict = v_row.verdict
+      and c.visitor is not distinct from v_row.visitor and c.token is not distinct from v_row.token
+    limit 1 for update;
+    if found then
+      update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
+    else
+      insert into public.clicks (
+        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits)
+      values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
+        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.visits);
+    end if;
+  end loop;
+  with given as (
+    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone 'UTC')::date as day, coalesce(r.v, 'human') as verdict, r.c
+    from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
+  )
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  select g.code collate "C", g.day, (p_slot & 15)::smallint,
+    coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
+    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0)
+  from given g
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+  perform private.add_measurements((
+    select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
+    from (
+      select coalesce(r.v, 'human') || ' ' || coalesce(r.k, 'web') as label, sum(r.c) as n
+      from jsonb_to_recordset(p_repeats) as r (v text, k text, c integer) group by 1) m), clock_timestamp());
+end $function$;
+grant execute on function public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb) to service_role;
+
 -- Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For
 -- operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, 23502 and 23514 for what is missing
 -- or cannot be.
@@ -5595,7 +5657,7 @@ CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp wi
 AS $function$
   select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
     select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
-      else c.referrer end, '') as name, count(*) as n
+      else c.referrer end, '') as name, sum(c.visits) as n
     from public.clicks c
     where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
     group by 1 order by 2 desc, 1 limit p_limit) g
@@ -8715,7 +8777,7 @@ begin
       sum(g.prefetch)::bigint as prefetch
     from gone g group by g.code
   ), humans as (
-    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target, c.visits
     from public.clicks c join over on over.code = c.code
     where c.at >= v_from and c.at < v_to and c.verdict = 'human'
   ), visitors as (
@@ -8723,7 +8785,7 @@ begin
   ), named as (
     -- Of these columns one is grouped by, and the others are null.
     select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, sum(h.visits) as n
     from humans h
     group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
   ), ranked as (

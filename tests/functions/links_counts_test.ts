@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { databaseTest } from "../support/database.ts";
-import { ANDROID, IPHONE, type Links, linksTest } from "../support/links.ts";
+import { ANDROID, IPHONE, type Links, linksTest, NUMBER } from "../support/links.ts";
 import { until } from "../support/until.ts";
 
 const HOME = "https://www.example.com/";
@@ -123,6 +123,136 @@ databaseTest(
     assertEquals(await left(), 1, "at least two days are kept");
   },
 );
+
+const repeat = (sql: Sql, batch: string, ...rows: (Partial<Click> & { c: number })[]) =>
+  sql`select record_repeats(${batch}, 3, ${
+    sql.json(
+      rows.map((row) => ({ code: "poster22", t: Date.now(), p: "ios", h: "00000000000000aa", ...row })),
+    )
+  })`;
+
+databaseTest("what counts on a row counts in every figure, once however often it is sent", async (sql) => {
+  await link(sql);
+  const t = Date.now() - DAY;
+  await clicks(
+    sql,
+    { t, y: "DE", f: "a.example" },
+    { t, y: "DE", f: "a.example" },
+    { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp" },
+    { t, v: "bot", r: "curl", h: undefined },
+  );
+  const batch = crypto.randomUUID();
+  for (let i = 0; i < 2; i++) {
+    await repeat(
+      sql,
+      batch,
+      { t, c: 10 },
+      { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp", c: 5 },
+      { t, v: "bot", r: "curl", h: undefined, c: 100 },
+      // Its own row was lost.
+      { t: t + 7, h: "00000000000000cc", c: 3 },
+    );
+  }
+  assertEquals(
+    (await sql`select visits from clicks order by at, verdict, visits`).map(({ visits }) => visits),
+    [
+      101,
+      1,
+      11,
+      6,
+      3,
+    ],
+  );
+  const before = await stats(sql);
+  assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0 });
+  assertEquals([before.visitors, before.targets, before.countries, before.referrers], [
+    3,
+    { web: 15, whatsapp: 6 },
+    { DE: 12, "": 9 },
+    { "a.example": 12, "": 9 },
+  ]);
+  await sql`select private.roll_up_clicks(now())`;
+  assertEquals(await stats(sql), before, "rolled up");
+  const measured =
+    await sql`select label, n::int from measurements where name = 'clicks' and minute = '-infinity' order by label`;
+  assertEquals(measured.map(({ label, n }) => [label, n]), [["bot web", 100], ["human web", 13], [
+    "human whatsapp",
+    5,
+  ]]);
+});
+
+databaseTest(
+  "what counts on rows is added in any order by several at once, and no row waits for ever",
+  async (sql) => {
+    await link(sql);
+    const t = Date.now();
+    const rows = Array.from({ length: 10 }, (_, i) => ({ t: t + i, h: `00000000000000a${i}` }));
+    await clicks(sql, ...rows);
+    await Promise.all(Array.from({ length: 20 }, (_, turn) =>
+      repeat(
+        sql,
+        crypto.randomUUID(),
+        ...(turn % 2 ? rows : rows.toReversed()).map((row) => ({ ...row, c: 2 })),
+      )));
+    const [{ rows: n, visits }] =
+      await sql`select count(*)::int as rows, sum(visits)::int as visits from clicks`;
+    assertEquals([n, visits, (await stats(sql)).clicks.human], [10, 410, 410]);
+  },
+);
+
+linksTest("a visitor has 60 rows an hour on a link, and every visit counts", async (links) => {
+  links.time = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 1000;
+  const web = await links.link({ default_url: HOME });
+  const chat = await links.link({ default_url: HOME, whatsapp: { phone_number_id: NUMBER.id } });
+  const tokens = new Set<string>();
+  const visit = async (code: string, headers = {}, query = "") => {
+    const answer = await links.visit(code, { "x-real-ip": "203.0.114.7", ...headers }, query);
+    assertEquals(answer.status, 302);
+    const [token] = /[a-z2-7]{16}/.exec(decodeURIComponent(answer.headers.get("location")!)) ?? [];
+    if (token !== undefined) tokens.add(token);
+  };
+  for (let i = 0; i < 90; i++) {
+    await visit(web);
+    await visit(chat);
+    if (i === 70) await links.flush();
+    links.time += 10;
+  }
+  for (let i = 0; i < 70; i++) {
+    await visit(web, { "user-agent": "curl/8.5.0", "x-real-ip": `198.51.100.${i}` });
+  }
+  // Somebody else, and somebody whom the link names.
+  await visit(web, { "x-real-ip": "203.0.114.8" });
+  await visit(web, {}, "?u=ada");
+  await links.flush();
+  const rows = async (code: string) => {
+    const [found] = await links.sql`
+      select count(*) filter (where verdict = 'human')::int as human, count(*) filter (where verdict = 'bot')::int as bot,
+        sum(visits)::int as visits from clicks where code = ${code}`;
+    return [found.human, found.bot, found.visits];
+  };
+  assertEquals(await rows(web), [62, 60, 162]);
+  assertEquals(await rows(chat), [60, 0, 90]);
+  const known = await links.sql`select token from clicks where token is not null`;
+  assertEquals(
+    known.map(({ token }) => token).sort(),
+    [...tokens].sort(),
+    "every token that was handed on is found",
+  );
+  const { body } = await links.call(`/${web}/stats`);
+  assertEquals([body.clicks.human, body.clicks.bot, body.visitors], [92, 70, 2]);
+
+  links.time += 3_600_000;
+  await visit(web);
+  await links.flush();
+  assertEquals((await rows(web))[0], 63, "an hour later");
+});
+
+linksTest("without an address nobody is taken for somebody else: each click has its row", async (links) => {
+  const code = await links.link({ default_url: HOME });
+  for (let i = 0; i < 70; i++) await links.visit(code);
+  await links.flush();
+  assertEquals((await links.sql`select from clicks`).length, 70);
+});
 
 databaseTest("isolates that count in one slot at the same moment lose nothing", async (sql) => {
   await link(sql);

@@ -69,6 +69,47 @@ linksTest("a name that every object has is a code, a method and a header like an
   }
 });
 
+linksTest(
+  "a network that hammers one link is refused there, by every way to it, and nowhere else",
+  async (links) => {
+    links.time = Math.floor(Date.now() / 60_000) * 60_000 + 15_000;
+    const made = await links.link({ default_url: HOME, password: "open sesame" });
+    const other = await links.link({ default_url: HOME });
+    await links.set("deeplinks.visits_per_second", "0.2");
+    const statuses: number[] = [];
+    for (let i = 0; i < 14; i++) statuses.push((await links.visit(other, IP)).status);
+    assertEquals(statuses, [...Array(12).fill(302), 429, 429]);
+    const refused = await links.visit(other, IP);
+    assertEquals([await code(refused), refused.headers.get("retry-after")], ["rate_limited", "45"]);
+    assertEquals((await links.call(`/${other}/qr.svg`, { open: true, headers: IP })).status, 429);
+    assertEquals((await unlock(links, other, "any", IP)).status, 429);
+    assertEquals((await unlock(links, made, "open+sesame", IP)).status, 303, "another link");
+    assertEquals((await links.visit(other, { "x-real-ip": "203.0.114.8" })).status, 302, "another network");
+    for (let i = 0; i < 12; i++) await links.visit(other, { "x-real-ip": `2001:db8:7:7::${i}` });
+    assertEquals(
+      (await links.visit(other, { "x-real-ip": "2001:db8:7:7:1::1" })).status,
+      429,
+      "one /64 is one network",
+    );
+    await links.flush();
+    const [{ n }] = await links.sql`select sum(visits)::int as n from clicks where code = ${other}`;
+    assertEquals(n, 25, "what was refused is no visit");
+    links.time += 45_000;
+    assertEquals((await links.visit(other, IP)).status, 302, "a minute later");
+  },
+);
+
+linksTest("people behind one address of a carrier are no hammer: 1,200 visits a minute", async (links) => {
+  links.time = Math.floor(Date.now() / 60_000) * 60_000;
+  const made = await links.link({ default_url: HOME });
+  const statuses = new Map<number, number>();
+  for (let i = 0; i < 1300; i++) {
+    const { status } = await links.visit(made, IP);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+  assertEquals([...statuses], [[302, 1200], [429, 100]]);
+});
+
 linksTest("without an address that can be trusted nobody is limited", async (links) => {
   for (let i = 0; i < 60; i++) {
     assertEquals((await links.visit(`walk-${i}`, { "x-forwarded-for": "203.0.114.7" })).status, 404);

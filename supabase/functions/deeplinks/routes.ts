@@ -42,13 +42,15 @@ export interface Ground {
   authorise: Authorise;
   /** Milliseconds of a clock that does not jump. */
   now(): number;
+  /** Unix milliseconds. */
+  date(): number;
 }
 
 /** What answers each address; `flush` resolves when all clicks and outcomes taken so far are written. */
 export function createRoutes(
   ground: Partial<Ground> = {},
 ): Routes & { flush(): Promise<void>; store: LinkStore } {
-  const { rpc = sharedRpc, authorise = createAuthorise() } = ground;
+  const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = ground;
   const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
     "LINK_DOMAIN",
     "LINK_HTML",
@@ -116,7 +118,7 @@ export function createRoutes(
     clientIpHeader: CLIENT_IP_HEADER,
     audienceSecrets: AUDIENCE_SECRET,
     killed: killedNow,
-    now: Date.now,
+    now: date,
   });
   const servesHtml = (request: Request) =>
     LINK_HTML === undefined
@@ -139,7 +141,7 @@ export function createRoutes(
     servesHtml,
     refused,
     urlOf,
-    now: Date.now,
+    now: date,
   });
   const unlock = createUnlock({
     kept,
@@ -193,7 +195,7 @@ export function createRoutes(
       addressOf: kept.addressOf,
       limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
       clicksWritten: clicks.written,
-      now: Date.now,
+      now: date,
     }),
     panelOrigins: async () => (await ready()).rules.panelOrigins,
     visit: visits.visit,

@@ -110,7 +110,10 @@ export function createVisits(deps: VisitDeps) {
     link: Link | null | undefined,
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response> {
-    if (link != null) return then(link);
+    if (link != null) {
+      kept.keepPace(call, link);
+      return then(link);
+    }
     // A code that is known to be nobody's costs nothing more: a misprint has many visitors, and teaches nobody anything.
     throw unknown(code, link === null ? undefined : kept.networkOfCall(call));
   }
@@ -189,7 +192,7 @@ export function createVisits(deps: VisitDeps) {
       );
     }
     const { target } = decision;
-    const token = wantsToken(target, visit) ? randomToken() : undefined;
+    const token = wantsToken(target, visit) ? kept.tokenFor(call, link, visit) : undefined;
     const place = placeOf(target, link, visit, store.rules, token);
     if (decision.outcome === "go") {
       record(call, link, visit, place.kind, token, decision.because);

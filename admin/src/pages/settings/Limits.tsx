@@ -37,7 +37,17 @@ const LIMITS: Limit[] = [
   {
     key: "deeplinks.rate_per_second",
     title: "Managing links",
-    about: "Requests of one key or person; five times as many at once. Visits are not limited.",
+    about: "Requests of one key or person; five times as many at once.",
+    otherwise: 20,
+    least: 1,
+    most: 10_000,
+    unit: "a second",
+  },
+  {
+    key: "deeplinks.visits_per_second",
+    title: "Visits of one link",
+    about:
+      "From one network, over a minute. Behind one address of a carrier there may be thousands of people.",
     otherwise: 20,
     least: 1,
     most: 10_000,

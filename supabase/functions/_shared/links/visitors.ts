@@ -93,16 +93,6 @@ function prefixOf(address: string, groups: number): string | undefined {
   }
 }
 
-/**
- * The site that a trusted address stands for, as one connection that somebody pays for: an IPv4 address, or the /48 of
- * an IPv6 one, of which many can be had for nothing beside each other. Costs no parsing, for each visit asks.
- */
-export function siteOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const network = address.includes("::") ? networkOf(address) ?? "" : address;
-  return network.split(":", 3).join(":");
-}
-
 /** Whether an address belongs to one subscriber: not private, not shared by carrier-grade NAT, not reserved. */
 export function isOwnAddress(address: string): boolean {
   try {
