@@ -14,10 +14,11 @@ export const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 /** Kinds of what is not kept. In brackets, which no code has. */
 export type Kind = "(e-mail address)" | "(number)" | "(secret)" | "(other)";
 
-/** Digits from which a code may be somebody's number or birthday, and characters in a row from which it may be a token. */
-const DIGITS = 6, TOKEN = 16;
+/** Digits from which a code may be somebody's number or birthday. */
+const DIGITS = 6;
 const SECRET = /token|secret|passw|reset|session|api-?key|jwt|otp|bearer/;
-const TOKEN_LIKE = new RegExp(`[a-z0-9]{${TOKEN}}|[0-9a-f]{12}`);
+/** So many characters in a row are no word that somebody types. */
+const TOKEN_LIKE = /[a-z0-9]{16}|[0-9a-f]{12}/;
 
 /** The code where it could be a misprint, else what kind of thing it looks like. */
 export function keptOf(code: string): string | Kind {
@@ -30,7 +31,7 @@ export function keptOf(code: string): string | Kind {
   return CODE.test(code) ? code : "(other)";
 }
 
-/** As people meant it: percent signs undone, however often, and one spelling of what looks alike; undefined never. */
+/** As people meant it: percent signs undone, however often, and one spelling of what looks alike. */
 function decoded(code: string): string {
   let text = code.slice(0, 1000);
   for (let turn = 0; turn < 4 && text.includes("%"); turn++) {
