@@ -409,6 +409,19 @@ Deno.test("links doctor: codes that people asked for and no link has", async () 
   assertMatch((await gatelink("links doctor --offline")).out, new RegExp(`no link: .*${code} \\(3\\)`));
 });
 
+Deno.test("links doctor: warns of a password that somebody guesses at", async () => {
+  const { code } = await document("links add https://www.example.com/ --password 12345678");
+  const warned = async () => {
+    const { findings } = (await gatelink(`links doctor ${code} --offline --json`)).json();
+    return findings.filter(({ what }: { what: string }) => what.includes("guessing"));
+  };
+  assertEquals(await warned(), []);
+  await sql`insert into public.link_guesses (code, hour, wrong) values (${code}, date_trunc('hour', now()), 31)`;
+  const [finding] = await warned();
+  assertEquals([finding.level, finding.codes], ["warning", [code]]);
+  assertMatch(finding.what, /31 wrong ones/);
+});
+
 Deno.test("links doctor: the domain's files name the apps of the setting", async () => {
   const { code } = await document(`links add ${service}/domain`);
   const print = Array.from({ length: 32 }, () => "AB").join(":");

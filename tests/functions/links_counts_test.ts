@@ -430,7 +430,11 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
   await sql`insert into clicks (code, at, verdict, target, platform, token, user_id, fingerprint)
     select 'c' || i % 20000, now() - i * interval '1 second', 'human', 'app', 'ios', lpad(i::text, 16, 'a'), 'u' || i, i
     from generate_series(1, 40000) i`;
-  await sql`analyze links, clicks`;
+  await sql`insert into link_guesses select 'c' || i % 2000 + 1, date_trunc('hour', now()) - i / 2000 * interval '1 hour', 1
+    from generate_series(1, 40000) i`;
+  await sql`insert into private.link_guessers select 'c' || i % 200, 'n' || i, 1, now(), now(), true
+    from generate_series(1, 20000) i`;
+  await sql`analyze links, clicks, link_guesses, private.link_guessers`;
   const plan = async (query: string) => {
     const rows = await sql.unsafe(`explain (costs off) ${query}`);
     return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -442,6 +446,14 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
       "select * from links where state <> 'deleted' order by created_at desc, code desc limit 50",
     links_tags_idx: "select * from links where tags @> array['t1']",
     links_campaign_idx: "select * from links where campaign = 'k1'",
+    "Index Scan on links_pkey": "select from links l where l.code > 'c12' and l.code < 'c12~'",
+    "clicks_link_idx on clicks c":
+      "select ctid from clicks c where code = 'c1' and at = now() and verdict = 'human' and visitor is not distinct from 7 limit 1 for update",
+    link_guesses_pkey:
+      "select sum(wrong) from link_guesses where code = 'c1' and hour >= now() - interval '1 hour'",
+    link_guesses_hour_idx:
+      "select code from link_guesses where hour >= now() - interval '1 hour' group by code",
+    link_guessers_pkey: "select from private.link_guessers where code = 'c1' and client = 'n1'",
     clicks_link_idx:
       "select count(distinct visitor) from clicks where code = 'c1' and at >= now() - interval '1 day'",
     clicks_token_idx: "select * from clicks where token = 'aaaaaaaaaaaaaaa1'",
@@ -453,6 +465,16 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
     const found = await plan(query);
     assert(found.includes(index), `${query}\n${found}`);
   }
+  // Some 80 codes for each character: each by the key, and no table read whole.
+  const scans = async () => {
+    await sql`select pg_stat_force_next_flush()`;
+    return (await sql`select seq_scan::int as n from pg_stat_user_tables where relname = 'links'`)[0].n;
+  };
+  const before = await scans();
+  for (const code of ["c1234x", "xc123", "summer-sale-of-the-year"]) {
+    await sql`select private.is_misprint(${code})`;
+  }
+  assertEquals(await scans(), before);
 });
 
 databaseTest("refresh_links tells what changed, and nothing twice that nobody touched", async (sql) => {
