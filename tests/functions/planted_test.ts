@@ -296,6 +296,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "reply_in_conversation(uuid,text,uuid)": (
     { conversation, message },
   ) => [`'${conversation}', 'hi', '${message}'`],
+  "guessed_links()": () => [""],
   "destination_health(timestamp with time zone)": () => ["now()"],
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],
