@@ -104,6 +104,21 @@ create type private.inbound_update as (
   raw jsonb
 );
 
+-- Somebody: contacts, their conversations, messages of these (all, or those that are worked on) with their provider's
+-- ids and link tokens; subjects, the ids that flags are asked with; needles, texts that the raw form of an update
+-- about them would hold; ids and words, patterns of what names them for sure, and of that or their names.
+create type private.person as (
+  contacts uuid[],
+  conversations uuid[],
+  messages uuid[],
+  provider_ids text[],
+  tokens text[],
+  subjects text[],
+  needles text[],
+  ids text,
+  words text
+);
+
 -- Tables ------------------------------------------------------------------------------------------
 
 -- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
@@ -298,13 +313,13 @@ grant select, insert, update, delete on public.clicks to service_role;
 create policy "operators read clicks" on public.clicks for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
--- What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the
--- contact's, in the reason neither.
+-- What people of the team did with a contact: saw it whole, wrote to it, took all that there is of it. Append-only;
+-- holds no personal data of the contact's, in the reason neither, and an erasure takes the contact out of it.
 create table public.contact_acts (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
-  -- resent: one that had failed was queued again.
+  -- resent: one that had failed was queued again. exported: all that there is of the person was given out.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
@@ -317,7 +332,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- What was done with a contact.
@@ -439,6 +454,8 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- An erasure takes no opt-out back.
+create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
 -- at: nothing is decided by it.
@@ -636,6 +653,34 @@ create policy "team reads destinations" on public.destinations for select to aut
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+
+-- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
+-- alone; update, delete and truncate are refused to every role.
+create table public.erasures (
+  -- The erasure; says nothing about the person.
+  id uuid not null,
+  -- From 1.
+  part integer not null,
+  -- When its transaction began.
+  at timestamp with time zone default now() not null,
+  -- Who erased: a user id, or the database role.
+  by text default private.actor() not null,
+  -- Its transaction: in it, and in no other, tombstones may be put into histories.
+  transaction xid8 default pg_current_xact_id() not null,
+  -- Rows that were deleted or changed, by table.
+  counts jsonb default '{}'::jsonb not null,
+  -- Whether the person is gone; else more parts follow.
+  done boolean default false not null,
+  -- Of a person with many messages the parts are counted.
+  constraint erasures_pkey PRIMARY KEY (id, part)
+);
+alter table public.erasures enable row level security;
+grant select on public.erasures to authenticated, service_role;
+-- The whole team sees that somebody was erased, and by whom.
+create policy erasures_read on public.erasures for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
 
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
@@ -1865,6 +1910,48 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
+-- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
+-- for which no provider repeats.
+create table private.erased_keys (
+  -- Keyed hash of provider and dedupe key of an update, or of channel and provider's id of a message that was sent,
+  -- whose statuses may still come.
+  hash bytea not null,
+  -- When it was erased.
+  at timestamp with time zone default now() not null,
+  -- What was erased is looked up by its hash.
+  constraint erased_keys_pkey PRIMARY KEY (hash)
+);
+alter table private.erased_keys enable row level security;
+grant select on private.erased_keys to service_role;
+
+-- Opt-outs of people who were erased: nobody may write to them for that.
+create table private.erased_opt_outs (
+  -- Keyed hash of kind and value of an id that the person had.
+  identity bytea not null,
+  -- The channel.
+  channel text not null,
+  -- The sender of ours (senders.id) that may not write.
+  number_id text not null,
+  -- Since when.
+  opted_out_at timestamp with time zone not null,
+  -- An id opts out of a sender once.
+  constraint erased_opt_outs_pkey PRIMARY KEY (identity, channel, number_id)
+);
+alter table private.erased_opt_outs enable row level security;
+grant select, delete on private.erased_opt_outs to service_role;
+
+-- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
+create table private.hash_key (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- 32 bytes, 244 of their bits from the server's strong random source.
+  key bytea default (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) not null,
+  constraint hash_key_pkey PRIMARY KEY (only_row),
+  constraint hash_key_only_row CHECK (only_row)
+);
+alter table private.hash_key enable row level security;
+grant select on private.hash_key to service_role;
+
 -- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
 create unlogged table private.link_guessers (
   -- The link.
@@ -2706,13 +2793,91 @@ grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to
 -- contact), window, opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.refuse_older_code();
-  select private.enqueue_outbound(p_items, clock_timestamp())
-$function$;
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.enqueue_outbound(p_items, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
+
+-- Erases a person, by phone number, contact's id or another id, at most p_limit messages a call: {erasure, part,
+-- done, counts: rows by table, kept: {dedupe_keys_days, opt_outs}, out_of_reach}. While done is false call it again
+-- with the same person and the erasure that it answered. Histories keep their rows, with tombstones in the person's
+-- place; keys of updates stay as hashes for 8 days, opt-outs as keyed hashes. The proof stays in erasures. For admins
+-- and secret keys. Errors: 42501 not allowed, GL404 nothing of this person, GL422 no id.
+CREATE OR REPLACE FUNCTION public.erase_contact(p_person text, p_erasure uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 2000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  if p_limit is null or p_limit not between 1 and 10000 then
+    raise exception 'a part has 1 to 10000 messages' using errcode = 'GL422';
+  end if;
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.erase_part(p_person, coalesce(p_erasure, private.uuid_v7()), p_limit);
+    exception when deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.erase_contact(p_person text, p_erasure uuid, p_limit integer) to authenticated, service_role;
+
+-- All that there is of a person, by phone number, contact's id or another id: {at, contacts, tables: {table: [rows]},
+-- out_of_reach}. Rows that name others as well are given by key, with the words that name the person. That it was
+-- given out is kept in contact_acts. For admins and secret keys. Errors: 42501 not allowed, GL404 nothing of this
+-- person, GL422 no id.
+CREATE OR REPLACE FUNCTION public.export_contact(p_person text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_person private.person;
+  v_place record;
+  v_rows jsonb;
+  v_tables jsonb := '{}';
+begin
+  perform private.require_role('admin');
+  v_person := private.find_person(p_person);
+  v_person := private.with_messages(v_person, array(
+    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq));
+  insert into public.contact_acts (act, contact_id)
+  select 'exported', c.id from public.contacts c where c.id = any (v_person.contacts) and c.merged_into is null;
+  for v_place in select * from private.personal_data() loop
+    execute format('select jsonb_agg(%s) from %s t where %s',
+      case when v_place.erased in ('words', 'ids') or v_place.tied like 'private.mentions%'
+        then private.exported_row(v_place.relation, v_place.columns) else 'to_jsonb(t)' end,
+      v_place.relation, private.tie(v_place.relation, v_place.columns, v_place.tied, v_place.erased))
+    into v_rows using v_person;
+    if v_rows is not null then
+      v_tables := v_tables || jsonb_build_object(v_place.relation, coalesce(v_tables -> v_place.relation, '[]') || v_rows);
+    end if;
+  end loop;
+  if v_tables = '{}' then
+    raise exception 'there is nothing of this person' using errcode = 'GL404',
+      hint = 'Known are phone numbers with their country code, contacts'' ids and other ids of theirs. Whoever was erased is not known any more.';
+  end if;
+  return jsonb_build_object('at', clock_timestamp(), 'contacts', to_jsonb(v_person.contacts), 'tables', v_tables,
+    'out_of_reach', private.out_of_reach());
+end $function$;
+grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
 -- A link as its owners see it, null when there is none or it was deleted. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
@@ -2837,94 +3002,17 @@ CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
-declare
-  v_all private.inbound_update[];
-  v_new private.inbound_update[];
-  v_messages private.inbound_update[];
-  v_others private.inbound_update[];
-  v_contacts uuid[];
-  v_outcomes text;
-  v_stored bigint;
-  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
-  v_plain boolean;
 begin
   perform private.refuse_older_code();
-  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
-    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
-    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
-  into v_all, v_plain
-  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
-  cross join lateral jsonb_to_record(e.item) as u (
-    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
-    identities private.identity[], name text,
-    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
-  if v_all is null then
-    return '{"outcomes": ""}';
-  end if;
-
-  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
-  with first_of_key as (
-    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
-    from unnest(v_all) u order by u.key, u.provider, u.ord
-  ), stored as (
-    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
-    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
-      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
-    from first_of_key f order by f.key, f.provider
-    on conflict (provider, dedupe_key) do nothing
-    returning provider, dedupe_key
-  ), new_ones as (
-    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
-  )
-  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
-  into v_outcomes, v_stored
-  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-
-  perform public.add_counts(jsonb_build_array(
-    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
-  if v_stored = 0 then
-    return jsonb_build_object('outcomes', v_outcomes);
-  end if;
-
-  v_new := v_all;
-  if v_stored < cardinality(v_all) then
-    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
-  end if;
-  if v_plain then
-    v_messages := v_new;
-  else
-    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
-    into v_messages, v_others
-    from unnest(v_new) u;
-  end if;
-  if v_messages is not null then
-    v_contacts := private.assign_contacts(v_messages);
-    if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
-      with nobody as (
-        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
-        where v_contacts[u.ordinality] is null group by u.channel
-      ), made as (
-        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
-      )
-      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
-      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
-    end if;
-    perform private.store_messages(v_messages, v_contacts);
-  end if;
-  if v_others is not null then
-    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
-  end if;
-  if not v_plain then
-    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
-  end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_updates(p_updates);
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
 
@@ -5009,6 +5097,12 @@ begin
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
   where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
+    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
+      and o.identity = private.keyed_hash(i.kind || ' ' || i.value);
+  end if;
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
@@ -5363,6 +5457,30 @@ AS $function$
     case p_channel when 'whatsapp' then '131047' end
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text) to service_role;
+
+-- Ids of a person's messages that histories and reasons name.
+CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_place record;
+  v_cited text[];
+  v_found text[] := '{}';
+begin
+  for v_place in
+    select d.relation, c.name from private.personal_data() d cross join unnest(d.columns) as c (name) where d.erased = 'words'
+  loop
+    execute format('select array(select distinct w.word from %s t
+      cross join regexp_split_to_table(t.%I::text, ''[\s"'''',;()\[\]{}<>]+'') as w (word)
+      where length(w.word) >= 7 and (w.word = any (($1).provider_ids) or w.word = any (($1).messages::text[])))',
+      v_place.relation, v_place.name) into v_cited using p_person;
+    v_found := v_found || v_cited;
+  end loop;
+  return v_found;
+end $function$;
 
 -- claim_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
@@ -6003,6 +6121,21 @@ AS $function$
 $function$;
 grant execute on function private.diagnostics(p_now timestamp with time zone) to service_role;
 
+-- What base64 makes of a number wherever in a text it stands; none for a number of less than 7 digits.
+CREATE OR REPLACE FUNCTION private.encoded_forms(p_phone text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array(
+    select substr(f.code, f.from_char) from generate_series(0, 2) as g (pad)
+    cross join lateral (
+      select left(encode(convert_to(repeat('x', g.pad) || p_phone, 'UTF8'), 'base64'), (length(p_phone) + g.pad) / 3 * 4) as code,
+        case g.pad when 0 then 1 when 1 then 3 else 4 end as from_char) f
+    where length(p_phone) >= 7)
+$function$;
+
 -- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
 CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
  RETURNS rollouts
@@ -6133,6 +6266,9 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
+    if not found then
+      raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+    end if;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
       continue;
@@ -6184,6 +6320,123 @@ CREATE OR REPLACE FUNCTION private.epoch_ms(p_at timestamp with time zone)
 AS $function$
   select floor(extract(epoch from p_at) * 1000)::bigint
 $function$;
+
+-- One part of erase_contact, in one transaction.
+CREATE OR REPLACE FUNCTION private.erase_part(p_person text, p_erasure uuid, p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_person private.person;
+  v_messages uuid[];
+  v_cited text[];
+  v_done boolean;
+  v_counts jsonb;
+  v_opt_outs bigint := 0;
+  v_part integer := 1 + coalesce((select max(e.part) from public.erasures e where e.id = p_erasure), 0);
+begin
+  perform private.lock_contacts();
+  v_person := private.find_person(p_person);
+  perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
+  perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
+  order by l.destination_id, l.conversation_id for update;
+  perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;
+  v_messages := array(
+    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq limit p_limit + 1);
+  v_done := cardinality(v_messages) <= p_limit;
+  v_messages := v_messages[:p_limit];
+  perform from public.messages m where m.id = any (v_messages) order by m.id for update;
+
+  insert into public.erasures (id, part) values (p_erasure, v_part);
+  perform set_config('gatelink.reason', 'a person was erased', true);
+  insert into private.erased_keys (hash)
+  select private.keyed_hash('message ' || m.channel || ' ' || m.provider_id) from public.messages m
+  where m.id = any (v_messages) and m.direction = 'out' and m.provider_id is not null
+  on conflict (hash) do update set at = excluded.at;
+  if v_done then
+    insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at)
+    select private.keyed_hash(i.kind || ' ' || i.value), c.channel, c.number_id, c.opted_out_at
+    from public.conversations c join public.contact_identities i on i.contact_id = c.contact_id
+    where c.id = any (v_person.conversations) and c.opted_out_at is not null and i.valid_to is null
+      and i.kind not in ('username', 'parent_bsuid')
+    on conflict (identity, channel, number_id) do update set opted_out_at = excluded.opted_out_at;
+    get diagnostics v_opt_outs = row_count;
+  else
+    -- These messages and nothing else yet.
+    v_person := private.person_of('{}', '');
+    v_person.subjects := '{}';
+  end if;
+  v_person := private.with_messages(v_person, v_messages);
+  v_cited := private.cited(v_person);
+  if v_cited <> '{}' then
+    v_person.words := v_person.words || '|' || (
+      select string_agg(private.pattern_of('id', c.id), '|') from unnest(v_cited) as c (id));
+    v_person.ids := v_person.ids || '|' || (
+      select string_agg(private.pattern_of('id', c.id), '|') from unnest(v_cited) as c (id));
+  end if;
+  v_counts := private.erase_rows(v_person);
+  if v_done and v_part = 1 and v_counts = '{}' then
+    raise exception 'there is nothing of this person' using errcode = 'GL404',
+      hint = 'Known are phone numbers with their country code, contacts'' ids and other ids of theirs. Whoever was erased is not known any more.';
+  end if;
+  update public.erasures e set counts = v_counts, done = v_done where e.id = p_erasure and e.part = v_part;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events',
+    'n', coalesce((v_counts ->> 'public.webhook_events')::bigint, 0))));
+  perform set_config('gatelink.reason', '', true);
+  return jsonb_build_object('erasure', p_erasure, 'part', v_part, 'done', v_done, 'counts', v_counts,
+    'kept', jsonb_build_object('dedupe_keys_days', 8, 'opt_outs', v_opt_outs), 'out_of_reach', private.out_of_reach());
+end $function$;
+
+-- Erases what private.personal_data() says of a person, and counts it by table.
+CREATE OR REPLACE FUNCTION private.erase_rows(p_person private.person)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_place record;
+  v_tie text;
+  v_count bigint;
+  v_counts jsonb := '{}';
+begin
+  for v_place in select * from private.personal_data() d where d.erased <> 'kept' loop
+    v_tie := private.tie(v_place.relation, v_place.columns, v_place.tied, v_place.erased);
+    execute case
+      when v_place.erased = 'deleted' then format('delete from %s t where %s', v_place.relation, v_tie)
+      when v_place.erased = 'hashed' then format('with gone as (delete from %s t where %s returning t.provider, t.dedupe_key)
+        insert into private.erased_keys (hash) select private.keyed_hash(g.provider || '' '' || g.dedupe_key) from gone g
+        on conflict (hash) do update set at = excluded.at', v_place.relation, v_tie)
+      when v_place.erased in ('words', 'ids') then format('update %s t set %s where %s', v_place.relation, (
+        select string_agg(format('%1$I = private.tombstone(t.%1$I, $1, %2$L)', c.name, v_place.erased = 'words'), ', ')
+        from unnest(v_place.columns) as c (name)), v_tie)
+      else format('update %s t %s where %s', v_place.relation, v_place.erased, v_tie) end
+    using p_person;
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+      v_counts := v_counts || jsonb_build_object(v_place.relation, coalesce((v_counts ->> v_place.relation)::bigint, 0) + v_count);
+    end if;
+  end loop;
+  return v_counts;
+end $function$;
+
+-- Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.
+CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- Nearly always there is none: a hash is made only where there are some to be found.
+  if not exists (select from private.erased_opt_outs) then
+    return null;
+  end if;
+  return (
+    select o.opted_out_at from private.erased_opt_outs o
+    where o.identity = private.keyed_hash(p_kind || ' ' || p_value) and o.channel = p_channel and o.number_id = p_number_id);
+end $function$;
+grant execute on function private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text) to service_role;
 
 -- The code of an error as a provider tells it, or of the first of several; null when it has none, or one that is too
 -- long to be one.
@@ -6282,6 +6535,24 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- How a row is given out that names a person among others: its key, the texts that name them, and true for other
+-- columns that do.
+CREATE OR REPLACE FUNCTION private.exported_row(p_relation text, p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select format('jsonb_build_object(''row'', jsonb_build_object(%s)) || jsonb_strip_nulls(jsonb_build_object(%s))', (
+      select string_agg(format('%L, t.%I', a.attname, a.attname), ', ' order by k.place)
+      from pg_catalog.pg_index i cross join unnest(i.indkey) with ordinality as k (attnum, place)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where i.indrelid = p_relation::regclass and i.indisprimary),
+    string_agg(format('%1$L, case when private.mentions(t.%1$I::text, $1) then %2$s end', a.attname,
+      case when a.atttypid = 'text'::regtype then format('to_jsonb(t.%I)', a.attname) else '''true''::jsonb' end), ', '))
+  from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
+$function$;
+
 -- The contact of each update, in its place, where every id and the name are as we know them and no change is
 -- announced; null elsewhere.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
@@ -6326,6 +6597,42 @@ begin
     order by u.ordinality);
 end $function$;
 grant execute on function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- Who is known by a phone number (written in any way) on any channel, a contact's id, or another id; contacts that
+-- were merged into theirs are theirs. Else whoever is asked about by that id in flags, segments and links. GL422 for
+-- no id.
+CREATE OR REPLACE FUNCTION private.find_person(p_given text)
+ RETURNS private.person
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_given text := btrim(p_given, E' \t\n\r');
+  v_phone text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
+  v_roots uuid[];
+begin
+  if coalesce(length(v_given), 0) not between 1 and 200 then
+    raise exception 'whose data? Give a phone number or an id' using errcode = 'GL422',
+      hint = 'A phone number with its country code, a contact''s id, another id of the person''s, or the id that flags are asked with.';
+  end if;
+  if v_given ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    v_given := lower(v_given);
+    v_roots := array(select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_given::uuid);
+  else
+    v_roots := array(
+      select distinct i.contact_id from public.contact_identities i
+      where i.kind = 'phone' and i.value = v_phone and i.valid_to is null);
+    if v_roots = '{}' then
+      v_roots := array(
+        select distinct i.contact_id from public.contact_identities i
+        where i.kind <> 'phone' and i.value in (v_given, lower(v_given)) and i.valid_to is null);
+    end if;
+  end if;
+  return private.person_of(
+    array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
+    coalesce(v_phone, v_given));
+end $function$;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -7355,6 +7662,110 @@ AS $function$
 $function$;
 grant execute on function private.inbound_events(p_message messages) to service_role;
 
+-- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
+CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_all private.inbound_update[];
+  v_new private.inbound_update[];
+  v_messages private.inbound_update[];
+  v_others private.inbound_update[];
+  v_contacts uuid[];
+  v_outcomes text;
+  v_stored bigint;
+  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  v_plain boolean;
+begin
+  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null)
+  into v_all, v_plain
+  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
+  cross join lateral jsonb_to_record(e.item) as u (
+    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
+    identities private.identity[], name text,
+    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+  if v_all is null then
+    return '{"outcomes": ""}';
+  end if;
+
+  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  with first_of_key as (
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.key, u.provider, u.ord
+  ), stored as (
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
+    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
+      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+    from first_of_key f order by f.key, f.provider
+    on conflict (provider, dedupe_key) do nothing
+    returning provider, dedupe_key
+  ), new_ones as (
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
+  )
+  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
+  into v_outcomes, v_stored
+  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
+  -- In a statement of its own: what this one waited for may have been an erasure.
+  if v_stored > 0 and exists (select from private.erased_keys) then
+    v_outcomes := private.refuse_erased(v_all, v_outcomes);
+    v_stored := length(replace(v_outcomes, 'd', ''));
+  end if;
+
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
+  if v_stored = 0 then
+    return jsonb_build_object('outcomes', v_outcomes);
+  end if;
+
+  v_new := v_all;
+  if v_stored < cardinality(v_all) then
+    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
+  end if;
+  if v_plain then
+    v_messages := v_new;
+  else
+    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0)
+    into v_messages, v_others
+    from unnest(v_new) u;
+  end if;
+  if v_messages is not null then
+    if v_others is not null then
+      perform private.lock_contacts(); -- before the conversations' locks, as everybody takes it
+    end if;
+    v_contacts := private.assign_contacts(v_messages);
+    if array_position(v_contacts, null) is not null then
+      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      with nobody as (
+        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
+        where v_contacts[u.ordinality] is null group by u.channel
+      ), made as (
+        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
+      )
+      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
+      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
+  end if;
+  if not v_plain then
+    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+  end if;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $function$;
+grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
+
 -- Whether a JSON value is one of the latencies that are counted exactly.
 CREATE OR REPLACE FUNCTION private.is_edge(p_value jsonb)
  RETURNS boolean
@@ -7439,6 +7850,33 @@ AS $function$
       select from jsonb_array_elements(p_value) e
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
+
+-- Trigger, before insert of conversations: whoever had opted out before being erased still has.
+CREATE OR REPLACE FUNCTION private.keep_opt_out()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (select from private.erased_opt_outs) then
+    new.opted_out_at := coalesce(new.opted_out_at, (
+      select max(private.erased_opt_out(new.channel, new.number_id, i.kind, i.value)) from public.contact_identities i
+      where i.contact_id = new.contact_id and i.valid_to is null));
+  end if;
+  return new;
+end $function$;
+grant execute on function private.keep_opt_out() to service_role;
+
+-- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
+CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select sha256(k.key || sha256(k.key || convert_to(p_value, 'UTF8'))) from private.hash_key k
+$function$;
+grant execute on function private.keyed_hash(p_value text) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -7654,6 +8092,17 @@ AS $function$
     or (private.caller() = 'authenticated' and private.has_role(p_role))
 $function$;
 grant execute on function private.may(p_role text) to service_role;
+
+-- Whether a text may name a person.
+CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return p_text ~* p_person.words or exists (select from unnest(p_person.subjects) as s (id) where strpos(p_text, s.id) > 0);
+end $function$;
 
 -- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
 -- other stays as a row that points to it.
@@ -7950,6 +8399,16 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- What an export does not hold and an erasure does not reach.
+CREATE OR REPLACE FUNCTION private.out_of_reach()
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select '["backups of the database, which end with their own retention", "what services got of messages", "what the provider (Meta) keeps", "logs of the platform, which hold no whole number and no words"]'::jsonb
+$function$;
+
 -- What became of a message that goes out: queued, sent or failed with Meta's code, and its statuses, each with its
 -- time, in codes that _shared/contract/words/story.ts puts into words.
 CREATE OR REPLACE FUNCTION private.outbound_events(p_message messages)
@@ -8044,6 +8503,21 @@ begin
 end $function$;
 grant execute on function private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text) to service_role;
 
+-- A pattern that finds an id (phone, encoded, or any other kind) or a name in a text.
+CREATE OR REPLACE FUNCTION private.pattern_of(p_kind text, p_value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_kind
+    -- As people write numbers, and not within a longer one.
+    when 'phone' then '(?<![0-9])' || regexp_replace(p_value, '([0-9])(?=[0-9])', '\1[ ()./-]{0,2}', 'g') || '(?![0-9])'
+    -- Part of a provider's id, which goes with it.
+    when 'encoded' then '(wamid\.)?[[:alnum:]+/=_-]*' || regexp_replace(p_value, '\+', '\\+', 'g') || '[[:alnum:]+/=_-]*'
+    else '(?<![[:alnum:]])' || regexp_replace(p_value, '([\\.^$*+?()\[\]{}|-])', '\\\1', 'g') || '(?![[:alnum:]])' end
+$function$;
+
 -- Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.
 CREATE OR REPLACE FUNCTION private.per_minute(p_minutes integer, p_now timestamp with time zone)
  RETURNS jsonb
@@ -8070,6 +8544,112 @@ AS $function$
     'out', coalesce((select sum(k.n) from known k where k.minute = w.minute and k.direction = 'out'), 0)) order by w.minute)
   from wanted w
 $function$;
+
+-- The person of these contacts; without any, whoever is named by the id given. Without messages.
+CREATE OR REPLACE FUNCTION private.person_of(p_contacts uuid[], p_given text)
+ RETURNS private.person
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with conversations as (
+    select c.id from public.conversations c where c.contact_id = any (p_contacts)
+  ), known (kind, value) as (
+    -- What somebody else has now names them, not this person.
+    select i.kind, i.value from public.contact_identities i
+    where i.contact_id = any (p_contacts) and (i.valid_to is null or not exists (
+      select from public.contact_identities o
+      where o.channel = i.channel and o.kind = i.kind and o.value = i.value and o.valid_to is null
+        and o.contact_id <> all (p_contacts)))
+    union
+    select 'id', id::text from unnest(p_contacts) as id
+    union
+    select 'id', c.id::text from conversations c
+    union
+    select case when p_given ~ '^[0-9]{7,15}$' then 'phone' else 'id' end, p_given where p_contacts = '{}'
+  ), sure (kind, value) as (
+    select k.kind, k.value from known k where k.kind <> 'username' and length(k.value) >= 7
+    union
+    select 'encoded', e.form from known k cross join unnest(private.encoded_forms(k.value)) as e (form) where k.kind = 'phone'
+  ), named (name) as (
+    select c.name from public.contacts c where c.id = any (p_contacts) and length(c.name) >= 4
+    union
+    select k.value from known k where k.kind = 'username' and length(k.value) >= 4
+  )
+  select p_contacts, array(select c.id from conversations c), '{}'::uuid[], '{}'::text[], '{}'::text[],
+    p_contacts::text[] || case when p_contacts = '{}' then array[p_given] else '{}'::text[] end,
+    array(select s.value from sure s),
+    -- A pattern that finds nothing, where there is nothing to find.
+    coalesce((select string_agg(private.pattern_of(s.kind, s.value), '|') from sure s), '(?=a)b'),
+    coalesce((
+      select string_agg(w.pattern, '|') from (
+        select private.pattern_of(s.kind, s.value) from sure s
+        union all
+        select private.pattern_of('name', n.name) from named n) as w (pattern)), '(?=a)b')
+$function$;
+
+-- Where data of people lies: columns of a table; tied, whose rows a person's are (t the row, $1 the private.person;
+-- empty: all that name them); erased, what becomes of them: deleted, words and ids (tombstones in place of what names
+-- the person; of names too, or of ids alone where a name may be a word of the system), hashed (the key stays as a
+-- hash, so that a repetition is known), kept (is a hash), or a SET of its own.
+CREATE OR REPLACE FUNCTION private.personal_data()
+ RETURNS TABLE(relation text, columns text[], tied text, erased text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
+      'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
+    ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('public.segments', '{description}', '', 'words'),
+    ('public.settings_history', '{before,after,reason}', '', 'words'),
+    ('public.segment_history', '{added,removed,reason}', '', 'words'),
+    ('public.rollout_stages', '{user_ids}', '', 'words'),
+    ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
+    ('public.notifications', '{payload,last_error}', '', 'words'),
+    ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
+    ('public.rollback_events', '{reason,steps}', '', 'words'),
+    ('public.routes', '{condition}', '', 'ids'),
+    ('public.route_history', '{condition}', '', 'ids'),
+    -- Services make links for one person each, by an id of theirs.
+    ('public.links', '{external_id}', 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids'),
+    ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
+    ('public.rate_limits', '{key}', 't.key ~* ($1).ids', 'deleted'),
+    -- What the team did stays, and with whom does not.
+    ('public.contact_acts', '{contact_id,message_id,reason}', 't.contact_id = any (($1).contacts)',
+      'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
+    ('public.contact_acts', '{reason}', '', 'words'),
+    ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
+      or case when exists (select from unnest(($1).needles) as n (needle) where strpos(t.raw::text, n.needle) > 0)
+        then t.raw::text ~* ($1).ids else false end', 'hashed'),
+    -- Figures of the link stay, and who it was does not.
+    ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
+      'set visitor = null, user_id = null, token = null, fingerprint = null'),
+    ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
+      't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.delivery_attempts', '{delivery_id,error,answer}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.deliveries', '{message_id,conversation_id,last_error}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.outbound_messages', '{conversation_id,message_id,payload,recipient,idempotency_key,request_hash,error}',
+      't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
+      't.id = any (($1).messages)', 'deleted'),
+    ('public.conversations', '{id,contact_id,opted_out_at}', 't.id = any (($1).conversations)', 'deleted'),
+    -- What the person has now, and somebody had before, is the person's.
+    ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
+      or t.valid_to is not null and t.value in (
+        select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
+    ('private.erased_keys', '{hash}', 'false', 'kept'),
+    ('private.erased_opt_outs', '{identity}', 'false', 'kept')
+$function$;
+grant execute on function private.personal_data() to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -8597,16 +9177,47 @@ begin
 end $function$;
 
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
--- histories append-only.
+-- histories append-only, but for the tombstones of an erasure, whose transaction is written down.
 CREATE OR REPLACE FUNCTION private.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO ''
 AS $function$
 begin
+  if tg_op = 'UPDATE' and exists (
+    select from public.erasures e where e.transaction = pg_current_xact_id_if_assigned() and e.at = now()) then
+    return null;
+  end if;
   raise exception '% on %.% is refused: it would leave a gap in the history',
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
+
+-- Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was
+-- sent to them. Answers the outcomes with d for these.
+CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_outcomes text := p_outcomes;
+  v_update record;
+begin
+  for v_update in
+    select u.provider, u.key, u.ord from unnest(p_updates) u
+    where substr(p_outcomes, u.ord, 1) = 's' and exists (
+      select from private.erased_keys e
+      where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end)
+        and e.at > now() - interval '8 days')
+  loop
+    delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;
+    v_outcomes := overlay(v_outcomes placing 'd' from v_update.ord for 1);
+  end loop;
+  return v_outcomes;
+end $function$;
+grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
 -- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
@@ -9164,7 +9775,8 @@ begin
 end $function$;
 
 -- The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several
--- numbers and no earlier conversation), unknown_number, unknown_message.
+-- numbers and no earlier conversation), unknown_number, unknown_message, opted_out (by somebody who was erased
+-- since).
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9202,6 +9814,11 @@ begin
   end if;
 
   if v_contact is null then
+    -- Nobody is made anew to be told no.
+    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+      select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
+      return '{"error": "opted_out"}';
+    end if;
     perform private.lock_contacts();
     v_contact := private.resolve_contact(v_channel, v_identities, null, now());
   end if;
@@ -9560,6 +10177,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+  v_locked bigint;
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
@@ -9578,6 +10196,10 @@ begin
   -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
   -- so messages.seq, given below, is the order in which they are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+  get diagnostics v_locked = row_count;
+  if v_locked < (select count(distinct id) from unnest(v_conversations) as id) then
+    raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+  end if;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
@@ -9718,6 +10340,71 @@ CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
 AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
+
+-- The condition of a row of private.personal_data().
+CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  -- First what is quick, for all rows are asked; in a CASE, since the planner orders what AND joins.
+  select case when p_erased not in ('words', 'ids') then p_tied
+    else format('case when %s then %s else false end', concat_ws(' and ', nullif(p_tied, ''), case p_erased
+        when 'words' then 'private.mentions(t::text, $1)'
+        else 'exists (select from unnest(($1).needles || ($1).subjects) as n (needle) where strpos(t::text, n.needle) > 0)' end), (
+      select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
+      from unnest(p_columns) as c (name))) end
+$function$;
+
+-- A list without a person.
+CREATE OR REPLACE FUNCTION private.tombstone(p_list text[], p_person private.person, p_names boolean)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array(select private.tombstone(e.item, p_person, p_names) from unnest(p_list) with ordinality as e (item, place) order by e.place)
+$function$;
+
+-- A text without a person: in place of an id stands the nil UUID, 00000 or "erased". Names go too where p_names says
+-- so.
+CREATE OR REPLACE FUNCTION private.tombstone(p_text text, p_person private.person, p_names boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_pattern text := case when p_names then p_person.words else p_person.ids end;
+begin
+  if p_text = any (p_person.subjects) or p_text ~* ('^(' || v_pattern || ')$') then
+    return case when p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then '00000000-0000-0000-0000-000000000000'
+      when p_text ~ '^[0-9]+$' then '00000' else 'erased' end;
+  end if;
+  return regexp_replace(p_text, v_pattern, 'erased', 'gi');
+end $function$;
+
+-- A document without a person; names go from descriptions and reasons alone, for elsewhere they may be words of the
+-- system.
+CREATE OR REPLACE FUNCTION private.tombstone(p_value jsonb, p_person private.person, p_names boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case jsonb_typeof(p_value)
+    when 'string' then to_jsonb(private.tombstone(p_value #>> '{}', p_person, false))
+    when 'array' then (
+      select coalesce(jsonb_agg(private.tombstone(e.item, p_person, p_names) order by e.place), '[]')
+      from jsonb_array_elements(p_value) with ordinality as e (item, place))
+    when 'object' then (
+      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail') and jsonb_typeof(e.item) = 'string'
+        then to_jsonb(private.tombstone(e.item #>> '{}', p_person, true)) else private.tombstone(e.item, p_person, p_names) end), '{}')
+      from jsonb_each(p_value) as e (key, item))
+    else p_value end;
+end $function$;
 
 -- The conversations of these channels that wait longest for the router, but those held back at this configuration
 -- revision; null for none. Of those held at another one the longest held come first.
@@ -9945,6 +10632,24 @@ AS $function$
 $function$;
 grant execute on function private.window_fallback() to service_role;
 
+-- A person with these messages.
+CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])
+ RETURNS private.person
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  p_person.messages := p_messages;
+  p_person.provider_ids := array(
+    select m.provider_id from public.messages m where m.id = any (p_messages) and m.provider_id is not null);
+  p_person.tokens := array(
+    select m.link_token from public.messages m where m.id = any (p_messages) and m.link_token is not null
+    union
+    select a.token from public.attributions a where a.message_id = any (p_messages) and a.token is not null);
+  return p_person;
+end $function$;
+
 -- A text with … for each id of this contact, past ones too, and for WhatsApp's ids of messages.
 CREATE OR REPLACE FUNCTION private.without_ids(p_text text, p_contact_id uuid)
  RETURNS text
@@ -9982,6 +10687,20 @@ AS $function$
   select case when p_metadata -> 'schedule' ? 'on_at' and p_metadata -> 'schedule' ? 'off_at' then p_metadata #- '{schedule,on_at}'
     when p_metadata -> 'schedule' ? 'on_at' then p_metadata - 'schedule'
     else p_metadata end
+$function$;
+
+-- A flag's metadata without these targets; one that had no others is on for nobody.
+CREATE OR REPLACE FUNCTION private.without_targets(p_metadata jsonb, p_subjects text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when not p_metadata ? 'target_user_ids' then p_metadata
+    else jsonb_set(p_metadata, '{target_user_ids}', (
+      select coalesce(jsonb_agg(e.id order by e.place), '[]')
+      from jsonb_array_elements_text(p_metadata -> 'target_user_ids') with ordinality as e (id, place)
+      where e.id <> all (p_subjects))) end
 $function$;
 
 -- A message's words without link tokens, all of them, and the white space before each.

@@ -95,6 +95,18 @@ alter table public.messages enable row level security;
 revoke all on public.messages from public, anon, authenticated;
 grant select, insert, update, delete on public.messages to service_role;
 
+create table private.erased_keys (
+  hash bytea constraint erased_keys_pkey primary key,
+  at timestamptz not null default now()
+);
+comment on table private.erased_keys is 'Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days, for which no provider repeats.';
+comment on constraint erased_keys_pkey on private.erased_keys is 'What was erased is looked up by its hash.';
+comment on column private.erased_keys.hash is 'Keyed hash of provider and dedupe key of an update, or of channel and provider''s id of a message that was sent, whose statuses may still come.';
+comment on column private.erased_keys.at is 'When it was erased.';
+alter table private.erased_keys enable row level security;
+revoke all on private.erased_keys from public, anon, authenticated, service_role;
+grant select on private.erased_keys to service_role;
+
 -- The intake --------------------------------------------------------------------------------------
 
 -- A batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
@@ -274,6 +286,7 @@ language plpgsql set search_path = '' as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
+  v_locked bigint;
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
@@ -292,6 +305,10 @@ begin
   -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
   -- so messages.seq, given below, is the order in which they are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
+  get diagnostics v_locked = row_count;
+  if v_locked < (select count(distinct id) from unnest(v_conversations) as id) then
+    raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+  end if;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,
@@ -335,11 +352,38 @@ begin
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
   where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
+    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
+      and o.identity = private.keyed_hash(i.kind || ' ' || i.value);
+  end if;
 end $$;
 comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
 
-create function public.ingest_updates(p_updates jsonb) returns jsonb
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+create function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_outcomes text := p_outcomes;
+  v_update record;
+begin
+  for v_update in
+    select u.provider, u.key, u.ord from unnest(p_updates) u
+    where substr(p_outcomes, u.ord, 1) = 's' and exists (
+      select from private.erased_keys e
+      where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end)
+        and e.at > now() - interval '8 days')
+  loop
+    delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;
+    v_outcomes := overlay(v_outcomes placing 'd' from v_update.ord for 1);
+  end loop;
+  return v_outcomes;
+end $$;
+comment on function private.refuse_erased(private.inbound_update[], text) is 'Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was sent to them. Answers the outcomes with d for these.';
+
+create function private.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
 declare
   v_all private.inbound_update[];
   v_new private.inbound_update[];
@@ -351,7 +395,6 @@ declare
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
 begin
-  perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
@@ -385,6 +428,11 @@ begin
   select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord)
   into v_outcomes, v_stored
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
+  -- In a statement of its own: what this one waited for may have been an erasure.
+  if v_stored > 0 and exists (select from private.erased_keys) then
+    v_outcomes := private.refuse_erased(v_all, v_outcomes);
+    v_stored := length(replace(v_outcomes, 'd', ''));
+  end if;
 
   perform public.add_counts(jsonb_build_array(
     jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
@@ -407,6 +455,9 @@ begin
     from unnest(v_new) u;
   end if;
   if v_messages is not null then
+    if v_others is not null then
+      perform private.lock_contacts(); -- before the conversations' locks, as everybody takes it
+    end if;
     v_contacts := private.assign_contacts(v_messages);
     if array_position(v_contacts, null) is not null then
       -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
@@ -429,6 +480,23 @@ begin
   end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
+comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails where a person of the batch is erased in this moment.';
+
+-- Who is erased while a message of theirs comes in becomes known anew by it: the second attempt does not find them.
+create function public.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_updates(p_updates);
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
 
 -- Who may run what --------------------------------------------------------------------------------
@@ -442,5 +510,7 @@ grant execute on function
   private.find_conversations(private.inbound_update[], uuid[]),
   private.store_messages(private.inbound_update[], uuid[]),
   private.apply_opt_outs(private.inbound_update[], uuid[]),
+  private.refuse_erased(private.inbound_update[], text),
+  private.ingest_updates(jsonb),
   public.ingest_updates(jsonb)
   to service_role;

@@ -311,6 +311,11 @@ begin
   end if;
 
   if v_contact is null then
+    -- Nobody is made anew to be told no.
+    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+      select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
+      return '{"error": "opted_out"}';
+    end if;
     perform private.lock_contacts();
     v_contact := private.resolve_contact(v_channel, v_identities, null, now());
   end if;
@@ -320,7 +325,7 @@ begin
   where c.channel = v_channel and c.number_id = v_number and c.contact_id = v_contact;
   return jsonb_build_object('id', v_conversation);
 end $$;
-comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message.';
+comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, opted_out (by somebody who was erased since).';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -346,6 +351,9 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
+    if not found then
+      raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+    end if;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answers := v_answers || jsonb_build_object('error', 'feature_off', 'rate', v_rate);
       continue;
@@ -356,11 +364,21 @@ begin
 end $$;
 comment on function private.enqueue_outbound(jsonb, timestamptz) is 'enqueue_outbound with the time given.';
 
+-- Who is erased while they are written to becomes known anew, as in ingest_updates.
 create function public.enqueue_outbound(p_items jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select private.refuse_older_code();
-  select private.enqueue_outbound(p_items, clock_timestamp())
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.enqueue_outbound(p_items, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
 comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}], to, number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----

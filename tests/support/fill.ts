@@ -13,6 +13,9 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
   "public.team_history": "", // by trigger of team_members
   "private.config_revision": "", // its one row comes with it
+  "public.erasures": `
+    insert into public.erasures (id, part, counts, done) values
+      ('00000000-0000-7000-8000-00000000e501', 1, '{"public.messages": 3}', true)`,
 
   "private.schema_breaks": `
     insert into private.schema_breaks (version, why) values ('20200101000000', 'what it stored is read otherwise')`,
@@ -34,6 +37,11 @@ export const FILL: Record<string, string> = {
 
   "public.senders": `
     insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
+  "private.hash_key": "", // its one row comes with it
+  "private.erased_opt_outs": `
+    insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at) values
+      (sha256('somebody'), 'whatsapp', '106540352242922', now())`,
+  "private.erased_keys": `insert into private.erased_keys (hash) values (sha256('an update'))`,
   "public.contacts": `
     insert into public.contacts (id, name) values
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');

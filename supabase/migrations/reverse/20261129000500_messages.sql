@@ -4,6 +4,8 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function public.ingest_updates(jsonb);
+drop function private.ingest_updates(jsonb);
+drop function private.refuse_erased(private.inbound_update[], text);
 drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
 drop function private.store_messages(private.inbound_update[], uuid[]);
 drop function private.find_conversations(private.inbound_update[], uuid[]);
@@ -12,5 +14,6 @@ drop function private.make_newcomers(private.inbound_update[]);
 drop function private.find_contacts(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
 drop type private.inbound_update;
+drop table private.erased_keys;
 drop table public.messages;
 drop table public.webhook_events;
