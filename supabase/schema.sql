@@ -1660,8 +1660,19 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'prerequisites'::text)) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists(metadata, 'strict $."prerequisites"[*]?(@.type() != "string")'::jsonpath))
   END),
-  -- Days, a whole number.
-  constraint settings_retention CHECK (((key !~~ 'retention.%'::text) OR (value ~ '^[0-9]{1,5}$'::text))),
+  -- Days, a whole number, at least what the retention needs; and a retention that there is.
+  constraint settings_retention CHECK (
+  CASE
+      WHEN (key !~~ 'retention.%'::text) THEN true
+      WHEN (value !~ '^[0-9]{1,5}$'::text) THEN false
+      ELSE (((value)::integer >=
+      CASE key
+          WHEN 'retention.event_days'::text THEN 8
+          WHEN 'retention.word_days'::text THEN 1
+          WHEN 'retention.cron_days'::text THEN 1
+          ELSE 2
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+  END),
   constraint settings_rollout_percentage CHECK (
   CASE
       WHEN (NOT (metadata ? 'rollout_percentage'::text)) THEN true
@@ -1677,6 +1688,8 @@ create table public.settings (
       WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
       ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
   END),
+  -- Megabytes, a whole number above 0.
+  constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
   constraint settings_target_segments CHECK (
   CASE
       WHEN (NOT (metadata ? 'target_segments'::text)) THEN true
@@ -2025,6 +2038,26 @@ create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (chann
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- How far each retention has come.
+create table private.purges (
+  -- Which of private.retentions().
+  what text not null,
+  -- When it is asked again.
+  due_at timestamp with time zone not null,
+  -- The first id that has not been looked at, or, where rows are deleted, that has been kept.
+  reached uuid,
+  -- Since when it walks on; after a week it begins anew, for what had to stay the last time.
+  began_at timestamp with time zone not null,
+  -- Rows deleted or changed so far.
+  rows bigint default 0 not null,
+  -- Why it did not come further the last time: an SQLSTATE, no words. Null where it did.
+  error text,
+  -- One row a retention.
+  constraint purges_pkey PRIMARY KEY (what)
+);
+alter table private.purges enable row level security;
+grant select on private.purges to service_role;
+
 -- Migrations that older code must not run on: functions whose own schema is older than the newest of these are
 -- refused, and answer 503.
 create table private.schema_breaks (
@@ -2041,6 +2074,18 @@ create table private.schema_breaks (
 );
 alter table private.schema_breaks enable row level security;
 grant select on private.schema_breaks to service_role;
+
+-- How large the database was on each day: from it follows how long its room lasts.
+create table private.storage_days (
+  -- The day (UTC).
+  day date not null,
+  -- Size of the database at the first purge of that day.
+  bytes bigint not null,
+  -- One size a day.
+  constraint storage_days_pkey PRIMARY KEY (day)
+);
+alter table private.storage_days enable row level security;
+grant select on private.storage_days to service_role;
 
 -- Messages with a token that no click has, or not yet: looked at again for ten minutes.
 create table private.unknown_tokens (
@@ -3479,11 +3524,11 @@ AS $function$
     union all
     select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counts
     union all
-    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from counts
+    select 'inbound messages = message events', purged > 0 or messages_purged > 0 or messages = event_messages, event_messages, messages from counts
     union all
     select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from counts
     union all
-    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from counts
+    select 'deliveries = destinations decided', compared = wanted, wanted, compared from counts
     union all
     select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
       pending + leased + delivered + dead from counts
@@ -5813,7 +5858,7 @@ CREATE OR REPLACE FUNCTION private.clock_jobs()
 AS $function$
   values
     ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
@@ -6337,6 +6382,10 @@ declare
   v_part integer := 1 + coalesce((select max(e.part) from public.erasures e where e.id = p_erasure), 0);
 begin
   perform private.lock_contacts();
+  v_person := private.find_person(p_person);
+  perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
+  -- Whoever was making another conversation of theirs has made it then.
+  perform from public.contacts c where c.id = any (v_person.contacts) order by c.id for update;
   v_person := private.find_person(p_person);
   perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
   perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
@@ -7476,7 +7525,8 @@ CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
-    private.graph_health(p_now), private.senders_health(p_now), private.functions_health(p_now), private.config_health())
+    private.graph_health(p_now), private.senders_health(p_now),
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
@@ -7867,6 +7917,18 @@ begin
 end $function$;
 grant execute on function private.keep_opt_out() to service_role;
 
+-- Days by a setting, else otherwise; null for ever.
+CREATE OR REPLACE FUNCTION private.kept_days(p_setting text, p_otherwise integer, p_at_least integer)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(p_at_least, coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise))
+  where coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise) is not null
+$function$;
+grant execute on function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) to service_role;
+
 -- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
 CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
  RETURNS bytea
@@ -8113,6 +8175,7 @@ CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_a
 AS $function$
 declare
   v_pair record;
+  v_undecided bigint;
 begin
   -- The other's current ids move over, but for kinds of which the kept contact has a current one.
   update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
@@ -8123,7 +8186,7 @@ begin
 
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -8132,6 +8195,11 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
+    -- What is decided stays decided, also where the decision was purged since.
+    select min(m.seq) into v_undecided
+    from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
+    where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
+      and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
@@ -8155,16 +8223,31 @@ begin
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
       opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
-      routed_seq = least(routed_seq, coalesce((
-        select min(m.seq) - 1 from public.messages m
-        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
-          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+      routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
   end loop;
   update public.contacts set merged_into = p_keep, updated_at = p_at where id = p_other or merged_into = p_other;
 end $function$;
 grant execute on function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone) to service_role;
+
+-- Whether nothing is left to be done with a message.
+CREATE OR REPLACE FUNCTION private.message_is_done(p_message messages)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return not exists (
+      select from public.deliveries d where d.message_id = p_message.id
+        and (d.state in ('pending', 'leased') or d.state = 'dead' and d.dropped_reason is null))
+    and not exists (
+      select from public.outbound_messages o where o.message_id = p_message.id and o.state in ('queued', 'leased'))
+    and (p_message.direction = 'out' or exists (
+      select from public.conversations c where c.id = p_message.conversation_id and p_message.seq <= c.routed_seq));
+end $function$;
 
 -- Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.
 CREATE OR REPLACE FUNCTION private.message_link(p_message_id uuid)
@@ -8672,37 +8755,66 @@ AS $function$
 $function$;
 grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
 
--- Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most
--- p_limit of each a call. Messages are kept.
-CREATE OR REPLACE FUNCTION private.purge(p_now timestamp with time zone, p_limit integer DEFAULT 500000)
+-- Purges what is older than its retention, at most p_limit rows of each that is due, and says how many of which. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.purge(p_now timestamp with time zone, p_limit integer DEFAULT 10000)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
-  v_days integer := greatest(8, coalesce((select s.value::integer from public.settings s where s.key = 'retention.event_days'), 30));
-  v_events integer;
-  v_attempts integer;
+  v_kept record;
+  v_looked bigint;
+  v_done bigint;
+  v_last uuid;
+  v_from uuid;
+  v_error text;
+  v_before timestamptz;
+  v_counts jsonb := '{}';
 begin
-  -- At least 8 days: a provider repeats for up to 7, and what is purged would be taken for new.
-  with old as (
-    select provider, dedupe_key from public.webhook_events
-    where received_at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.webhook_events e using old
-    where e.provider = old.provider and e.dedupe_key = old.dedupe_key returning 1
-  )
-  select count(*) into v_events from gone;
-  with old as (
-    select delivery_id, attempt from public.delivery_attempts
-    where at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.delivery_attempts a using old
-    where a.delivery_id = old.delivery_id and a.attempt = old.attempt returning 1
-  )
-  select count(*) into v_attempts from gone;
-  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events', 'n', v_events)));
-  return jsonb_build_object('webhook_events', v_events, 'delivery_attempts', v_attempts);
+  if not exists (
+      select from private.retentions() r left join private.purges p on p.what = r.what
+      where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+        and private.kept_days(r.setting, r.otherwise, r.at_least) is not null)
+    or not pg_try_advisory_xact_lock(hashtext('gatelink.purge')) then
+    return v_counts;
+  end if;
+  for v_kept in
+    select r.*, p.reached, p.began_at, private.kept_days(r.setting, r.otherwise, r.at_least) as days
+    from private.retentions() r left join private.purges p on p.what = r.what
+    where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+  loop
+    v_before := p_now - make_interval(days => v_kept.days);
+    continue when v_before is null;
+    v_from := case when v_kept.began_at > p_now - interval '7 days' then v_kept.reached end;
+    v_done := 0;
+    v_error := null;
+    begin
+      select s.looked, s.done, s.last into v_looked, v_done, v_last
+      from private.purge_slice(v_kept.what, v_kept.relation, v_kept.id, v_kept.condition, v_kept.change,
+        case when v_kept.change is not null or v_kept.what = 'contacts' then v_from end, v_before, p_limit) s;
+    exception when others then
+      -- The next minute is as good, and the others need not wait for it. Health tells.
+      v_error := sqlstate;
+    end;
+    insert into private.purges as p (what, due_at, reached, began_at, rows, error)
+    values (v_kept.what, case when v_error is null and v_looked < p_limit then p_now + interval '1 hour' else p_now end,
+      case when v_error is not null then v_kept.reached when v_looked < p_limit or v_kept.change is null and v_kept.what <> 'contacts'
+        then private.uuid_v7_from(v_before) else v_last end,
+      p_now, coalesce(v_done, 0), v_error)
+    on conflict on constraint purges_pkey do update set due_at = excluded.due_at, error = excluded.error, rows = p.rows + excluded.rows,
+      -- Where rows are deleted it never goes back, though they be kept for longer from now on.
+      reached = case when v_kept.change is null and v_kept.what <> 'contacts' then greatest(p.reached, excluded.reached) else excluded.reached end,
+      began_at = case when v_from is null then p_now else p.began_at end;
+    v_counts := v_counts || jsonb_build_object(v_kept.what, coalesce(v_done, 0));
+  end loop;
+  insert into private.storage_days (day, bytes) values ((p_now at time zone 'UTC')::date, pg_database_size(current_database()))
+  on conflict on constraint storage_days_pkey do nothing;
+  perform public.add_counts((
+    select coalesce(jsonb_agg(jsonb_build_object('name', 'purged', 'label', c.key, 'n', c.value::bigint)), '[]')
+    from jsonb_each_text(v_counts) as c (key, value)));
+  return v_counts;
 end $function$;
 grant execute on function private.purge(p_now timestamp with time zone, p_limit integer) to service_role;
 
@@ -8734,6 +8846,33 @@ begin
   return jsonb_build_object('clicks', v_clicks);
 end $function$;
 grant execute on function private.purge_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Deletes those of these contacts that nothing hangs on: no message, opt-out, attribution, target or merged contact.
+CREATE OR REPLACE FUNCTION private.purge_contacts(p_ids uuid[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_held uuid[] := array(select c.id from public.contacts c where c.id = any (p_ids) order by c.id for update skip locked);
+  v_conversations uuid[] := array(
+    select c.id from public.conversations c where c.contact_id = any (v_held) order by c.id for update skip locked);
+  v_count bigint;
+begin
+  delete from public.contacts x
+  where x.id = any (v_held)
+    and not exists (select from public.contacts m where m.merged_into = x.id)
+    and not exists (
+      select from public.conversations c where c.contact_id = x.id and (c.id <> all (v_conversations) or c.opted_out_at is not null
+        or exists (select from public.messages m where m.conversation_id = c.id)
+        or exists (select from public.outbound_messages o where o.conversation_id = c.id)))
+    and not exists (select from public.attributions a where a.contact_id = x.id)
+    and not exists (select from public.segment_members s where s.subject_id = x.id::text)
+    and not exists (select from public.settings s where s.metadata -> 'target_user_ids' ? x.id::text);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
 
 -- Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
@@ -8775,6 +8914,32 @@ AS $function$
   select count(*) from gone
 $function$;
 grant execute on function private.purge_rate_limits(p_now timestamp with time zone) to service_role;
+
+-- One slice of one retention: how many rows it looked at and did, and the last of their ids.
+CREATE OR REPLACE FUNCTION private.purge_slice(p_what text, p_relation text, p_id text, p_condition text, p_change text, p_from uuid, p_before timestamp with time zone, p_limit integer, OUT looked bigint, OUT done bigint, OUT last uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rows text := format('select x.ctid as place, %s as id from %s x where %s', coalesce('x.' || p_id, 'null::uuid'), p_relation,
+    concat_ws(' and ', p_condition,
+      case when p_id is not null then format('x.%1$I >= coalesce($3, ''00000000-0000-0000-0000-000000000000'') and x.%1$I < private.uuid_v7_from($1)', p_id) end,
+      case when p_relation = 'public.messages' then 'private.message_is_done(x)' end))
+    || case when p_id is not null then ' order by x.' || p_id else '' end || ' limit $2';
+begin
+  if p_what = 'contacts' then
+    execute format('select count(*), (array_agg(r.id order by r.id desc))[1], private.purge_contacts(array_agg(r.id)) from (%s) r', v_rows)
+    into looked, last, done using p_before, p_limit, p_from;
+    return;
+  end if;
+  v_rows := v_rows || ' for update skip locked';
+  execute format('with old as materialized (%s), changed as (%s returning 1)
+      select (select count(*) from old), (select count(*) from changed), (select (array_agg(o.id order by o.id desc))[1] from old o)', v_rows,
+    case when p_change is null then format('delete from %s t using old where t.ctid = old.place', p_relation)
+      else format('update %s t set %s from old where t.ctid = old.place', p_relation, p_change) end)
+  into looked, done, last using p_before, p_limit, p_from;
+end $function$;
 
 -- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
 CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
@@ -8985,16 +9150,21 @@ $function$;
 
 -- One row: what was received, kept, decided, delivered and is stuck, in one snapshot.
 CREATE OR REPLACE FUNCTION private.reconcile_counts()
- RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint)
+ RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, messages_purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, compared bigint, stuck bigint, queued_stuck bigint)
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  with counted as (
+  with gone as (
+    -- Decisions and deliveries of older messages may have been purged.
+    select coalesce((select p.reached from private.purges p where p.what = 'routing_decisions'), '00000000-0000-0000-0000-000000000000') as decided,
+      coalesce((select p.reached from private.purges p where p.what = 'deliveries'), '00000000-0000-0000-0000-000000000000') as delivered
+  ), counted as (
     select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
-      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
+      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged,
+      coalesce(sum(value) filter (where name = 'purged' and label = 'messages'), 0) as messages_purged
     from public.counters
   ), kept as (
     select count(*) as events,
@@ -9003,10 +9173,10 @@ AS $function$
   ), inbound as (
     select count(*) as messages, count(d.message_id) as decided,
       count(*) filter (where d.message_id is null) as undecided,
-      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
+      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq) and m.id >= g.decided) as forgotten,
       count(*) filter (where d.reason = 'no_match') as unmatched,
-      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
-    from public.messages m
+      coalesce(sum(cardinality(d.destination_ids)) filter (where m.id >= greatest(g.decided, g.delivered)), 0) as wanted
+    from gone g cross join public.messages m
     join public.conversations c on c.id = m.conversation_id
     left join public.routing_decisions d on d.message_id = m.id
     where m.direction = 'in'
@@ -9014,18 +9184,19 @@ AS $function$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
-    from public.deliveries d
+    from gone g cross join public.deliveries d
   ), outgoing as (
     select count(*) filter (where state in ('queued', 'leased') and not exists (
         select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
     from public.outbound_messages o
   )
-  select c.received, c.stored, c.duplicates, c.purged, k.events, k.event_messages,
+  select c.received, c.stored, c.duplicates, c.purged, c.messages_purged, k.events, k.event_messages,
     i.messages, i.decided, i.undecided, i.forgotten, i.unmatched, i.wanted,
-    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.stuck, o.stuck
+    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.compared, q.stuck, o.stuck
   from counted c, kept k, inbound i, queue q, outgoing o
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
@@ -9341,6 +9512,38 @@ begin
   return v_contact;
 end $function$;
 grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone) to service_role;
+
+-- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
+-- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
+-- deleted). Clicks, limits, measurements and metrics of flags have purges of their own.
+CREATE OR REPLACE FUNCTION private.retentions()
+ RETURNS TABLE(what text, relation text, id text, setting text, otherwise integer, at_least integer, condition text, change text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select v.what, v.relation, v.id, 'retention.' || v.setting, v.otherwise, v.at_least, v.condition, v.change
+  from (values
+    -- A provider repeats for up to 7 days, and what is purged would be taken for new.
+    ('webhook_events', 'public.webhook_events', null, 'event_days', 30, 8, 'x.received_at < $1', null),
+    ('delivery_attempts', 'public.delivery_attempts', null, 'event_days', 30, 8, 'x.at < $1', null),
+    ('raw', 'public.messages', 'id', 'raw_days', 90, 2, 'x.native is not null', 'native = null'),
+    ('words', 'public.messages', 'id', 'word_days', null, 1,
+      '(x.text is not null or x.choice is not null or x.referral is not null or x.native is not null)',
+      'text = null, choice = null, referral = null, native = null'),
+    ('messages', 'public.messages', 'id', 'message_days', null, 2, 'true', null),
+    ('routing_decisions', 'public.routing_decisions', 'message_id', 'decision_days', 90, 2, 'true', null),
+    ('deliveries', 'public.deliveries', 'id', 'delivery_days', 90, 2,
+      '(x.state = ''delivered'' or x.state = ''dead'' and x.dropped_reason is not null)', null),
+    ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
+    ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
+    ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
+    ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+  ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
+$function$;
+grant execute on function private.retentions() to service_role;
 
 -- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
 -- For the clock.
@@ -10167,6 +10370,46 @@ begin
   new.updated_by := private.actor();
   return new;
 end $function$;
+
+-- The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the
+-- last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded
+-- from 80 % on, below 14 days, or when a purge fails.
+CREATE OR REPLACE FUNCTION private.storage_health(p_now timestamp with time zone, p_bytes bigint DEFAULT NULL::bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_bytes bigint := coalesce(p_bytes, pg_database_size(current_database()));
+  v_limit bigint := 1048576 * coalesce((select s.value::bigint from public.settings s where s.key = 'storage.limit_mb'), 500);
+  v_today date := (p_now at time zone 'UTC')::date;
+  v_per_day bigint;
+  v_days_left bigint;
+  v_failing jsonb;
+begin
+  select (v_bytes - d.bytes) / (v_today - d.day) into v_per_day
+  from private.storage_days d where d.day between v_today - 30 and v_today - 1 order by d.day limit 1;
+  if v_bytes >= v_limit then
+    v_days_left := 0;
+  elsif v_per_day > 0 then
+    v_days_left := (v_limit - v_bytes) / v_per_day;
+  end if;
+  select jsonb_agg(jsonb_build_object('what', p.what, 'error', p.error) order by p.what) into v_failing
+  from private.purges p where p.error is not null;
+  return jsonb_build_object('component', 'storage',
+    'status', case when v_bytes >= 0.8 * v_limit or v_days_left < 14 or v_failing is not null then 'degraded' else 'healthy' end,
+    'because', case when v_failing is not null then 'purge_fails' else 'used' end,
+    'figures', jsonb_build_object('mb', v_bytes / 1048576, 'limit_mb', v_limit / 1048576, 'days_left', v_days_left, 'failing', v_failing),
+    'bytes', v_bytes, 'limit_bytes', v_limit, 'bytes_per_day', v_per_day, 'days_left', v_days_left,
+    'tables', (
+      select jsonb_agg(jsonb_build_object('table', t.name, 'bytes', t.bytes) order by t.bytes desc, t.name)
+      from (
+        select format('%I.%I', n.nspname, c.relname) as name, pg_total_relation_size(c.oid) as bytes
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'm') and (n.nspname in ('public', 'private') or n.nspname = 'cron' and c.relname = 'job_run_details')) t));
+end $function$;
+grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
 
 -- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])

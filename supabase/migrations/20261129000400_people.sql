@@ -331,6 +331,7 @@ create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp
 language plpgsql set search_path = '' as $$
 declare
   v_pair record;
+  v_undecided bigint;
 begin
   -- The other's current ids move over, but for kinds of which the kept contact has a current one.
   update public.contact_identities i set valid_to = greatest(p_at, i.valid_from)
@@ -341,7 +342,7 @@ begin
 
   perform from public.conversations where contact_id in (p_keep, p_other) order by id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -350,6 +351,11 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
+    -- What is decided stays decided, also where the decision was purged since.
+    select min(m.seq) into v_undecided
+    from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
+    where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
+      and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
@@ -373,10 +379,7 @@ begin
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
       opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
-      routed_seq = least(routed_seq, coalesce((
-        select min(m.seq) - 1 from public.messages m
-        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
-          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+      routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
   end loop;

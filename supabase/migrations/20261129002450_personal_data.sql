@@ -370,6 +370,10 @@ begin
   perform private.lock_contacts();
   v_person := private.find_person(p_person);
   perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
+  -- Whoever was making another conversation of theirs has made it then.
+  perform from public.contacts c where c.id = any (v_person.contacts) order by c.id for update;
+  v_person := private.find_person(p_person);
+  perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
   perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
   order by l.destination_id, l.conversation_id for update;
   perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;

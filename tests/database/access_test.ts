@@ -191,6 +191,8 @@ const CLOSED_TO_SERVICE = [
   "private.config_revision",
   "private.hash_key",
   "private.erased_keys",
+  "private.purges",
+  "private.storage_days",
   "public.erasures",
   "public.segments",
   "public.segment_members",

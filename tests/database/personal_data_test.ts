@@ -25,6 +25,8 @@ const FREE: Record<string, string> = {
   "private.schema_breaks": "version why at",
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",
+  "private.purges": "what due_at reached began_at rows error",
+  "private.storage_days": "day bytes",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
   "public.click_counts": "code day slot human bot preview prefetch",
   "public.click_days": "code day human bot preview prefetch visitors platforms countries referrers targets",

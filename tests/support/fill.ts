@@ -166,6 +166,9 @@ export const FILL: Record<string, string> = {
     insert into public.gate_approvals (flag_key, gate, role, applies, signed_by, signed_as, signed_with) values
       ('deeplinks.enabled', 'approval', 'engineering', true, '00000000-0000-4000-8000-000000000002', 'lead@example.com',
         'session')`,
+  "private.purges": `
+    insert into private.purges (what, due_at, began_at, rows) values ('webhook_events', now(), now(), 12)`,
+  "private.storage_days": `insert into private.storage_days (day, bytes) values ('2026-11-21', 30000000)`,
   "public.rollback_events": `
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
       (1, 'deeplinks.enabled', 'error rate of 6 %', true, '[]', 2100, now(), 'service_role')`,
