@@ -1,6 +1,7 @@
 /** The commands of `gatelink`, put together. */
 import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
+import { contact } from "./contact.ts";
 import { dead } from "./dead.ts";
 import { destinations } from "./destinations.ts";
 import { drill } from "./drill.ts";
@@ -58,6 +59,7 @@ export function program(run: Run): Command {
       drill,
       replay,
       dead,
+      contact,
       operations,
       tracing,
       resend,
