@@ -1926,8 +1926,8 @@ grant select, insert, update, delete on private.destination_secrets to service_r
 -- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
 -- for which no provider repeats.
 create table private.erased_keys (
-  -- Keyed hash of provider and dedupe key of an update, or of channel and provider's id of a message that was sent,
-  -- whose statuses may still come.
+  -- Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider's) of a message
+  -- that was sent, whose statuses may still come.
   hash bytea not null,
   -- When it was erased.
   at timestamp with time zone default now() not null,
@@ -6400,8 +6400,9 @@ begin
   insert into public.erasures (id, part) values (p_erasure, v_part);
   perform set_config('gatelink.reason', 'a person was erased', true);
   insert into private.erased_keys (hash)
-  select private.keyed_hash('message ' || m.channel || ' ' || m.provider_id) from public.messages m
-  where m.id = any (v_messages) and m.direction = 'out' and m.provider_id is not null
+  select private.keyed_hash('message ' || m.channel || ' ' || known.id)
+  from public.messages m cross join lateral (values (m.id::text), (m.provider_id)) as known (id)
+  where m.id = any (v_messages) and m.direction = 'out' and known.id is not null
   on conflict (hash) do update set at = excluded.at;
   if v_done then
     insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at)
@@ -7586,6 +7587,25 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone) to service_role;
 
+-- Whether any of these stands in a text as it is: what is asked of each row of a large table, before anything that
+-- costs more.
+CREATE OR REPLACE FUNCTION private.holds(p_text text, p_needles text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE STRICT
+ SET search_path TO ''
+AS $function$
+declare
+  v_needle text;
+begin
+  foreach v_needle in array p_needles loop
+    if strpos(p_text, v_needle) > 0 then
+      return true;
+    end if;
+  end loop;
+  return false;
+end $function$;
+
 -- The queries that run for each message, click or request, for the launch gate that looks at their plans.
 CREATE OR REPLACE FUNCTION private.hot_queries()
  RETURNS TABLE(name text, statement text)
@@ -8163,7 +8183,7 @@ CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person
  SET search_path TO ''
 AS $function$
 begin
-  return p_text ~* p_person.words or exists (select from unnest(p_person.subjects) as s (id) where strpos(p_text, s.id) > 0);
+  return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
 end $function$;
 
 -- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
@@ -8705,8 +8725,7 @@ AS $function$
       'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
     ('public.contact_acts', '{reason}', '', 'words'),
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
-      or case when exists (select from unnest(($1).needles) as n (needle) where strpos(t.raw::text, n.needle) > 0)
-        then t.raw::text ~* ($1).ids else false end', 'hashed'),
+      or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
     ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
       'set visitor = null, user_id = null, token = null, fingerprint = null'),
@@ -9380,7 +9399,8 @@ begin
     where substr(p_outcomes, u.ord, 1) = 's' and exists (
       select from private.erased_keys e
       where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
-          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end)
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end,
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.callback) end)
         and e.at > now() - interval '8 days')
   loop
     delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;
@@ -10584,6 +10604,16 @@ AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
 
+-- An expression for the columns of a row t as one text.
+CREATE OR REPLACE FUNCTION private.text_of(p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
+$function$;
+
 -- The condition of a row of private.personal_data().
 CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
  RETURNS text
@@ -10594,8 +10624,8 @@ AS $function$
   -- First what is quick, for all rows are asked; in a CASE, since the planner orders what AND joins.
   select case when p_erased not in ('words', 'ids') then p_tied
     else format('case when %s then %s else false end', concat_ws(' and ', nullif(p_tied, ''), case p_erased
-        when 'words' then 'private.mentions(t::text, $1)'
-        else 'exists (select from unnest(($1).needles || ($1).subjects) as n (needle) where strpos(t::text, n.needle) > 0)' end), (
+        when 'words' then format('private.mentions(%s, $1)', private.text_of(p_columns))
+        else format('private.holds(%s, ($1).needles || ($1).subjects)', private.text_of(p_columns)) end), (
       select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
       from unnest(p_columns) as c (name))) end
 $function$;

@@ -101,7 +101,7 @@ create table private.erased_keys (
 );
 comment on table private.erased_keys is 'Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days, for which no provider repeats.';
 comment on constraint erased_keys_pkey on private.erased_keys is 'What was erased is looked up by its hash.';
-comment on column private.erased_keys.hash is 'Keyed hash of provider and dedupe key of an update, or of channel and provider''s id of a message that was sent, whose statuses may still come.';
+comment on column private.erased_keys.hash is 'Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider''s) of a message that was sent, whose statuses may still come.';
 comment on column private.erased_keys.at is 'When it was erased.';
 alter table private.erased_keys enable row level security;
 revoke all on private.erased_keys from public, anon, authenticated, service_role;
@@ -372,7 +372,8 @@ begin
     where substr(p_outcomes, u.ord, 1) = 's' and exists (
       select from private.erased_keys e
       where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
-          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end)
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end,
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.callback) end)
         and e.at > now() - interval '8 days')
   loop
     delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;

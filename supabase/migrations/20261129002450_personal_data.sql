@@ -121,10 +121,24 @@ comment on function private.with_messages(private.person, uuid[]) is 'A person w
 
 -- Tombstones --------------------------------------------------------------------------------------
 
+create function private.holds(p_text text, p_needles text[]) returns boolean
+language plpgsql immutable strict set search_path = '' as $$
+declare
+  v_needle text;
+begin
+  foreach v_needle in array p_needles loop
+    if strpos(p_text, v_needle) > 0 then
+      return true;
+    end if;
+  end loop;
+  return false;
+end $$;
+comment on function private.holds(text, text[]) is 'Whether any of these stands in a text as it is: what is asked of each row of a large table, before anything that costs more.';
+
 create function private.mentions(p_text text, p_person private.person) returns boolean
 language plpgsql immutable set search_path = '' as $$
 begin
-  return p_text ~* p_person.words or exists (select from unnest(p_person.subjects) as s (id) where strpos(p_text, s.id) > 0);
+  return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
 end $$;
 comment on function private.mentions(text, private.person) is 'Whether a text may name a person.';
 
@@ -204,8 +218,7 @@ language sql immutable set search_path = '' as $$
       'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
     ('public.contact_acts', '{reason}', '', 'words'),
     ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
-      or case when exists (select from unnest(($1).needles) as n (needle) where strpos(t.raw::text, n.needle) > 0)
-        then t.raw::text ~* ($1).ids else false end', 'hashed'),
+      or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
     -- Figures of the link stay, and who it was does not.
     ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
       'set visitor = null, user_id = null, token = null, fingerprint = null'),
@@ -234,13 +247,19 @@ $$;
 comment on function private.personal_data() is
   'Where data of people lies: columns of a table; tied, whose rows a person''s are (t the row, $1 the private.person; empty: all that name them); erased, what becomes of them: deleted, words and ids (tombstones in place of what names the person; of names too, or of ids alone where a name may be a word of the system), hashed (the key stays as a hash, so that a repetition is known), kept (is a hash), or a SET of its own.';
 
+create function private.text_of(p_columns text[]) returns text
+language sql immutable set search_path = '' as $$
+  select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
+$$;
+comment on function private.text_of(text[]) is 'An expression for the columns of a row t as one text.';
+
 create function private.tie(p_relation text, p_columns text[], p_tied text, p_erased text) returns text
 language sql stable set search_path = '' as $$
   -- First what is quick, for all rows are asked; in a CASE, since the planner orders what AND joins.
   select case when p_erased not in ('words', 'ids') then p_tied
     else format('case when %s then %s else false end', concat_ws(' and ', nullif(p_tied, ''), case p_erased
-        when 'words' then 'private.mentions(t::text, $1)'
-        else 'exists (select from unnest(($1).needles || ($1).subjects) as n (needle) where strpos(t::text, n.needle) > 0)' end), (
+        when 'words' then format('private.mentions(%s, $1)', private.text_of(p_columns))
+        else format('private.holds(%s, ($1).needles || ($1).subjects)', private.text_of(p_columns)) end), (
       select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
       from unnest(p_columns) as c (name))) end
 $$;
@@ -354,8 +373,8 @@ begin
 end $$;
 comment on function private.erase_rows(private.person) is 'Erases what private.personal_data() says of a person, and counts it by table.';
 
--- Locks in the order of everybody else: contacts as a whole, conversations, lanes, messages. Intake of the person's next
--- message waits for one part at most.
+-- Locks in the order of everybody else: contacts as a whole, conversations, lanes, messages. The person's next message, and
+-- the first one of anybody new, wait for one part at most.
 create function private.erase_part(p_person text, p_erasure uuid, p_limit integer) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -386,8 +405,9 @@ begin
   insert into public.erasures (id, part) values (p_erasure, v_part);
   perform set_config('gatelink.reason', 'a person was erased', true);
   insert into private.erased_keys (hash)
-  select private.keyed_hash('message ' || m.channel || ' ' || m.provider_id) from public.messages m
-  where m.id = any (v_messages) and m.direction = 'out' and m.provider_id is not null
+  select private.keyed_hash('message ' || m.channel || ' ' || known.id)
+  from public.messages m cross join lateral (values (m.id::text), (m.provider_id)) as known (id)
+  where m.id = any (v_messages) and m.direction = 'out' and known.id is not null
   on conflict (hash) do update set at = excluded.at;
   if v_done then
     insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at)

@@ -1,10 +1,12 @@
 /** A person's rights: all that there is of them, given out and erased, wherever it lies; and nobody else's. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Buffer } from "node:buffer";
+import fc from "fast-check";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";
+import { holds } from "../support/property.ts";
 import { until } from "../support/until.ts";
 
 /**
@@ -436,6 +438,66 @@ databaseTest(
   },
 );
 
+databaseTest(
+  "erasure: the statuses of what is being sent, which has no id of the provider's yet, come too late",
+  async (sql) => {
+    await plant(sql);
+    const [{ id }] = await sql`
+    insert into public.messages (conversation_id, direction, type, status)
+    select c.id, 'out', 'text', 'queued' from public.conversations c join public.contacts p on p.id = c.contact_id
+    where p.name = ${NAME} returning id`;
+    await erase(sql, PHONE);
+    assertEquals(
+      await ingest(sql, status("wamid.later", "sent", { callback: id, raw: { recipient_id: PHONE } })),
+      "d",
+    );
+    assertEquals(await traces(sql, [PHONE]), []);
+  },
+);
+
+databaseTest(
+  "erase_contact: a number that only raw updates know goes out of them, and no longer number",
+  async (sql) => {
+    await ingest(
+      sql,
+      status("wamid.a", "read", { raw: { recipient_id: PHONE } }),
+      status("wamid.b", "read", { raw: { recipient_id: `${PHONE}0` } }),
+      status(`${WAMID}a`, "read", { raw: { id: `${WAMID}a` } }),
+    );
+    assertEquals((await erase(sql, PHONE)).counts, { "public.webhook_events": 2 });
+    assertEquals((await sql`select raw from public.webhook_events`).map(({ raw }) => raw), [{
+      recipient_id: `${PHONE}0`,
+    }]);
+  },
+);
+
+databaseTest(
+  "tombstones: whatever a name or an id is made of, it goes from a text, and nothing else does",
+  async (sql) => {
+    const word = fc.string({ unit: "binary", minLength: 4, maxLength: 12 }).map((text) =>
+      text.replaceAll("\0", "0")
+    );
+    await holds(
+      fc.asyncProperty(word, word, async (name, id) => {
+        const [row] = await sql`
+        with who as (
+          select (null, null, null, null, null, array[]::text[], array[]::text[], private.pattern_of('id', ${id}),
+            private.pattern_of('id', ${id}) || '|' || private.pattern_of('name', ${name}))::private.person as p)
+        select private.tombstone(${`<${name}> and <${id}>`}::text, p, true) as both,
+          private.tombstone(${
+          sql.json({ description: `(${name})`, other: [name, id, 7] })
+        }::jsonb, p, true) as document,
+          private.tombstone('neither of them'::text, p, true) as neither from who`;
+        assertEquals(row.both, "<erased> and <erased>");
+        assertEquals(row.document.description, "(erased)");
+        assert(row.document.other[1] !== id && row.document.other[2] === 7);
+        assertEquals(row.neither, "neither of them");
+      }),
+      { cases: 200 },
+    );
+  },
+);
+
 databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken back", async (sql) => {
   await plant(sql);
   const item = {
@@ -549,6 +611,21 @@ databaseTest("erasure: a message that comes meanwhile is kept, of a person anew"
     assertEquals(rows.length, 1);
     assert(rows[0].id !== id);
   }
+});
+
+databaseTest("erasure: one that waits for a new conversation of the person takes it along", async (sql) => {
+  await plant(sql);
+  const other = await sql.reserve();
+  await other`begin`;
+  await ingest(other as unknown as Sql, message({ phone: PHONE, sender_id: "2" }));
+  const erasing = erase(sql, PHONE);
+  await waits(sql, "the erasure waits for the intake");
+  await other`commit`;
+  other.release();
+  const { counts } = await erasing;
+  assertEquals([counts["public.conversations"], counts["public.messages"]], [2, 4]);
+  assertEquals(await traces(sql, [PHONE, NAME]), []);
+  assertEquals(await lost(sql), []);
 });
 
 databaseTest("erasure: one that waits for a batch erases what that brought, and sends go on", async (sql) => {

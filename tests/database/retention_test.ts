@@ -286,6 +286,18 @@ databaseTest("purge: a contact whose message comes in this moment loses none", a
   assertEquals((await sql`select from public.messages`).length, 1);
 });
 
+databaseTest("purge: pg_cron's log, where there is one", async (sql) => {
+  assert(!("cron" in await purge(sql, 0)));
+  await sql.unsafe(`
+    create schema cron;
+    create table cron.job_run_details (runid bigint primary key, status text, start_time timestamptz, end_time timestamptz);
+    insert into cron.job_run_details values (1, 'succeeded', now() - interval '4 days', now()), (2, 'running', now(), null)`);
+  assertEquals((await purge(sql, 0)).cron, 1);
+  assertEquals((await sql`select runid::int from cron.job_run_details`).map(({ runid }) => runid), [2]);
+  const [{ health }] = await sql`select private.storage_health(now()) as health`;
+  assert(health.tables.some(({ table }: { table: string }) => table === "cron.job_run_details"));
+});
+
 databaseTest("merges: what was decided is not decided anew once the decision is purged", async (sql) => {
   await ingest(sql, message({ phone: "4915100000001" }), message({ phone: undefined, bsuid: "DE.1" }));
   await sql`update public.conversations set unrouted_since = null, routed_seq = (select max(seq) from public.messages)`;
