@@ -3052,7 +3052,7 @@ begin
   for v_attempt in 1 .. 3 loop
     begin
       return private.ingest_updates(p_updates);
-    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+    exception when foreign_key_violation or deadlock_detected then
       if v_attempt = 3 then
         raise;
       end if;
@@ -10440,7 +10440,6 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_conversations uuid[] := private.find_conversations(p_updates, p_contacts);
-  v_locked bigint;
 begin
   if array_position(v_conversations, null) is not null then
     insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
@@ -10459,10 +10458,6 @@ begin
   -- The conversations' locks, always in the order of ids. From here to the commit nobody else can add to them,
   -- so messages.seq, given below, is the order in which they are acknowledged.
   perform from public.conversations c where c.id = any (v_conversations) order by c.id for update;
-  get diagnostics v_locked = row_count;
-  if v_locked < (select count(distinct id) from unnest(v_conversations) as id) then
-    raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
-  end if;
 
   with placed as (
     select u.channel, u.kind, u.type, u.provider_id, u.body, u.choice, u.reply_to, u.token, u.referral, u.forwarded, u.raw, u.error, u.traceparent, u.at, u.ord,

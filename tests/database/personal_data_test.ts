@@ -613,6 +613,32 @@ databaseTest("erasure: a message that comes meanwhile is kept, of a person anew"
   }
 });
 
+databaseTest(
+  "erasure: whoever is written to meanwhile becomes known anew, and is written to",
+  async (sql) => {
+    await ingest(sql, message({ phone: PHONE }));
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    for (const number of ["1", "2"]) {
+      await sql`insert into public.senders (id) values (${number}) on conflict do nothing`;
+      const item = {
+        to: PHONE,
+        identities: [{ kind: "phone", value: PHONE }],
+        number_id: number,
+        message: { type: "template", template: {} },
+      };
+      const other = await sql.reserve();
+      await other`begin`;
+      await erase(other as unknown as Sql, PHONE);
+      const sending = sql`select public.enqueue_outbound(${sql.json([item])}) -> 0 ->> 'status' as status`
+        .execute();
+      await waits(sql, "the send waits for the erasure");
+      await other`commit`;
+      other.release();
+      assertEquals((await sending)[0].status, "queued");
+    }
+  },
+);
+
 databaseTest("erasure: one that waits for a new conversation of the person takes it along", async (sql) => {
   await plant(sql);
   const other = await sql.reserve();
@@ -628,7 +654,7 @@ databaseTest("erasure: one that waits for a new conversation of the person takes
   assertEquals(await lost(sql), []);
 });
 
-databaseTest("erasure: one that waits for a batch erases what that brought, and sends go on", async (sql) => {
+databaseTest("erasure: one that waits for a batch erases what that brought", async (sql) => {
   await plant(sql);
   const other = await sql.reserve();
   await other`begin`;

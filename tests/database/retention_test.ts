@@ -282,6 +282,13 @@ databaseTest("purge: a contact whose message comes in this moment loses none", a
   await ingest(purging as unknown as Sql, message());
   assertEquals((await purge(sql, 740)).contacts, 0);
   await purging`commit`;
+  assertEquals((await sql`select from public.messages`).length, 1);
+  // Also where the conversation is new, and only the contact is known.
+  await sql`delete from public.conversations`;
+  await purging`begin`;
+  await ingest(purging as unknown as Sql, message());
+  assertEquals((await purge(sql, 1110)).contacts, 0);
+  await purging`commit`;
   purging.release();
   assertEquals((await sql`select from public.messages`).length, 1);
 });
