@@ -8736,7 +8736,7 @@ AS $function$
       't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
     ('public.deliveries', '{message_id,conversation_id,last_error}', 't.message_id = any (($1).messages)', 'deleted'),
     ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
-    ('public.outbound_messages', '{conversation_id,message_id,payload,recipient,idempotency_key,request_hash,error}',
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),

@@ -21,6 +21,9 @@ const FREE: Record<string, string> = {
   "private.erased_keys": "at",
   "private.erased_opt_outs": "channel number_id opted_out_at",
   "private.hash_key": "only_row key",
+  "private.cookie_key": "one key",
+  // Of networks there are hashes under the day's key.
+  "private.link_guessers": "code client guesses at free_at allowed",
   "private.link_passwords": "code hash",
   "private.notification_addresses": "endpoint_id url secret",
   "private.outbound_lanes": "channel number_id due_at lease pair_tat",
@@ -32,7 +35,9 @@ const FREE: Record<string, string> = {
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
   "public.click_counts": "code day slot human bot preview prefetch",
   "public.click_days": "code day human bot preview prefetch visitors platforms countries referrers targets",
-  "public.clicks": "code at verdict reason target platform country referrer rule claimed_at",
+  "public.allowlist_history": "id pattern purpose change at by",
+  "public.link_guesses": "code hour wrong",
+  "public.clicks": "code at verdict reason target platform country referrer rule claimed_at visits",
   "public.contact_acts": "id act at by",
   "public.contact_identities": "id channel kind valid_from valid_to",
   "public.contacts": "channel created_at updated_at",
@@ -41,7 +46,7 @@ const FREE: Record<string, string> = {
   "public.counters": "name label slot value",
   "public.deliveries":
     "id destination_id seq state attempt next_attempt_at delivered_at created_at updated_at",
-  "public.delivery_attempts": "attempt outcome status latency_ms at",
+  "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe version created_at updated_at updated_by",
@@ -60,7 +65,7 @@ const FREE: Record<string, string> = {
     "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
   "public.orphan_visits": "day code visits",
   "public.outbound_messages":
-    "id channel number_id state attempt next_attempt_at used_fallback created_at updated_at",
+    "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
   "public.rate_limits": "tat allowed",
   "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
   "public.rollout_events": "id rollout_id at kind stage verdict rule rollout_version setting_version actor",
@@ -78,9 +83,11 @@ const FREE: Record<string, string> = {
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",
   "public.senders":
-    "channel id address class provider credentials state max_per_second pair_seconds pair_burst send_tat org created_at",
+    "channel id address class provider credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
   "public.settings": "key value version updated_at updated_by",
   "public.settings_history": "key version changed_at changed_by",
+  // People of the team, not customers.
+  "public.team_history": "id user_id email change before after at by",
   "public.team_members": "user_id role approvals created_at",
   "public.webhook_events": "provider field kind number_id received_at",
 };
