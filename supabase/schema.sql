@@ -10325,7 +10325,7 @@ begin
     if v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
-        held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))
+        held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
       where channel = v_result.channel and id = v_result.number_id;
     elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
       update public.senders
