@@ -13,6 +13,7 @@ export default defineConfig({
   // The manifest tells tests which files are loaded first.
   build: { target: "es2022", manifest: true, chunkSizeWarningLimit: 900 },
   server: {
+    headers: { "content-security-policy": "frame-ancestors 'none'", "x-frame-options": "DENY" },
     proxy: {
       "/rest/v1": STACK,
       "/auth/v1": STACK,

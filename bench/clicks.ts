@@ -12,7 +12,7 @@ export async function clicksAtRest(sql: Sql, expected: number): Promise<number> 
   let before = -1;
   for (;;) {
     const [{ clicks, counted }] = await sql<{ clicks: number; counted: number }[]>`
-      select (select count(*) from public.clicks where code like ${
+      select (select coalesce(sum(visits), 0) from public.clicks where code like ${
       codeOf(0).replace(/0$/, "%")
     })::int as clicks,
         (select coalesce(sum(human + bot + preview + prefetch), 0) from public.click_counts)::int as counted`;

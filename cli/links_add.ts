@@ -56,7 +56,10 @@ export function adding(group: Command, run: Run): void {
     .option("--expires <time>", "not after: a time, or how long from now, like 30d", later)
     .option("--expired-url <url>", "where visits go while it cannot be used")
     .option("--max-uses <n>", "so many people at most", whole(1, 1_000_000_000))
-    .option("--password <password>", "ask for this first; - reads it from standard input, where nobody looks")
+    .option(
+      "--password <password>",
+      "ask for this first, 8 characters or more; - reads it from standard input, where nobody looks",
+    )
     .option("--flag <key>", "lead to the url only, where this flag is off for the visitor")
     .option(
       "--preview <name=value>",

@@ -14,6 +14,7 @@ import {
   needsHtml,
 } from "./links_checks.ts";
 import { each, probe } from "./links_probe.ts";
+import type { Api } from "./api.ts";
 import { type Orphan, ORPHAN_DAYS, topOrphans } from "./links_orphans.ts";
 import { loadRules, placesOf } from "./links_rules.ts";
 import { type Cell, counted, table } from "./output.ts";
@@ -59,7 +60,8 @@ Looked at are the links that visits can use: active, not expired, not used up.
   images   of previews: there, an image, of a size that WhatsApp shows
   domain   apple-app-site-association and assetlinks.json: JSON, no redirect, with the apps of the setting
            deeplinks.apps; whether HTML gets through, if a link needs it
-  codes    that no link has, the ones asked for most in 7 days: misprints on posters, links that were never made
+  guesses  at a link's password, as long as they go on
+  codes    that no link has and a link nearly has, the ones asked for most in 7 days: misprints on posters
 From this machine, as a program: what answers a program otherwise than people is a warning. Exit code 1 when there is
 a problem; warnings alone end with 0.
 
@@ -81,6 +83,7 @@ async function examine(session: Session, codes: string[], options: Options): Pro
   const reports: Report[] = links.flatMap((link) =>
     checkLink(link, rules).map((finding) => ({ ...finding, codes: [link.code] }))
   );
+  reports.push(...await guesses(await session.api(), links));
   const domain = links.length === 0 ? undefined : new URL(links[0].url).host;
   let addresses = 0;
   if (!options.offline) {
@@ -92,6 +95,17 @@ async function examine(session: Session, codes: string[], options: Options): Pro
   const unknown_codes = codes.length > 0 ? [] : await topOrphans(await session.api());
   const left_out = all.length - links.length;
   return report({ links: links.length, left_out, addresses, domain, unknown_codes }, reports);
+}
+
+/** Links whose password somebody is guessing at. */
+async function guesses(api: Api, links: readonly Link[]): Promise<Report[]> {
+  const guessed = await api.rpc<{ code: string; wrong: number }[]>("guessed_links");
+  return guessed.filter(({ code }) => links.some((link) => link.code === code)).map(({ code, wrong }) => ({
+    level: "warning",
+    what: `somebody is guessing the password: ${wrong} wrong ones in the last two hours`,
+    advice: "Who guesses waits longer and longer. Give the link a longer password, or turn it off.",
+    codes: [code],
+  }));
 }
 
 async function read(session: Session, api: LinksApi, codes: string[]): Promise<Link[]> {

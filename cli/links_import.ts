@@ -67,8 +67,8 @@ export function importing(group: Command, run: Run): void {
       `
 Columns of a CSV: default_url (or url, destination), code (or short_link), external_id, tags, targets (JSON),
 whatsapp_number and whatsapp_text, starts_at, expires_at, expired_url, max_uses, pass_query, utm_source and the
-other four, flag_key, preview_title, preview_description, preview_image, fingerprint, password. What links export
-writes is read back, but for passwords. JSON has what POST deeplinks takes.
+other four, flag_key, preview_title, preview_description, preview_image, fingerprint, password (8 characters
+or more). What links export writes is read back, but for passwords. JSON has what POST deeplinks takes.
 
 Codes are kept, in lower case: two that differ by case only are one, and the second is refused. Links that are
 disabled are left out; archived ones, which redirect at Bitly, Dub and Firebase, get the tag archived.

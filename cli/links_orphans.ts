@@ -1,4 +1,4 @@
-/** Codes that people asked for and no link has: misprints, and links that were never made. */
+/** Codes that people asked for and no link has: misprints of links that are there. */
 import type { Api } from "./api.ts";
 
 /** Days that are looked at, today included. */
@@ -13,14 +13,14 @@ export interface Orphan {
 }
 
 /**
- * The unknown codes that were asked for most in the last days. What has a dot in it is left out, and so is what found no
- * room of its own (10,000 codes a day): browsers and robots ask for files, nobody misprints a link like that.
+ * The misprints that were asked for most in the last days. What is no misprint of a link is counted by its kind alone,
+ * "(other)", and left out: it may be somebody's name.
  */
 export async function topOrphans(api: Api): Promise<Orphan[]> {
   const since = new Date(Date.now() - (ORPHAN_DAYS - 1) * 86_400_000).toISOString().slice(0, 10);
   const rows = await api.rows<Orphan>((client) =>
-    client.from("orphan_visits").select("code,visits").gte("day", since).neq("code", "")
-      .not("code", "like", "%.%").order("visits", { ascending: false }).limit(1000)
+    client.from("orphan_visits").select("code,visits").gte("day", since)
+      .not("code", "like", "(%").order("visits", { ascending: false }).limit(1000)
   );
   const visits = new Map<string, number>();
   for (const row of rows) visits.set(row.code, (visits.get(row.code) ?? 0) + row.visits);

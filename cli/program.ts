@@ -1,6 +1,7 @@
 /** The commands of `gatelink`, put together. */
 import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
+import { contact } from "./contact.ts";
 import { dead } from "./dead.ts";
 import { destinations } from "./destinations.ts";
 import { drill } from "./drill.ts";
@@ -9,6 +10,7 @@ import { gates } from "./gates.ts";
 import { links } from "./links.ts";
 import { operations } from "./operations.ts";
 import { replay } from "./replay.ts";
+import { resend } from "./resend.ts";
 import { rollback } from "./rollback.ts";
 import { rollout } from "./rollout.ts";
 import { routes } from "./routes.ts";
@@ -57,8 +59,10 @@ export function program(run: Run): Command {
       drill,
       replay,
       dead,
+      contact,
       operations,
       tracing,
+      resend,
     ]
   ) {
     add(gatelink, run);

@@ -18,6 +18,13 @@ const TYPES: Record<string, string> = {
   woff2: "font/woff2",
 };
 
+/** What each answer brings: the panel acts in its user's name, and a page around it could guide the user's clicks. */
+const ALONE = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "frame-ancestors 'none'",
+  "x-frame-options": "DENY",
+};
+
 /**
  * Serves the panel, and begins to build it where that is needed.
  * Failure policy: a panel that can't be built says so on its page; the rest of the stack goes on.
@@ -38,13 +45,15 @@ export function createPanel(
   return {
     async fetch(request) {
       const { pathname } = new URL(request.url);
-      if (pathname === "/admin") return new Response(null, { status: 308, headers: { location: "/admin/" } });
+      if (pathname === "/admin") {
+        return new Response(null, { status: 308, headers: { location: "/admin/", ...ALONE } });
+      }
       if (request.method !== "GET" && request.method !== "HEAD") {
-        return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
+        return new Response(null, { status: 405, headers: { allow: "GET, HEAD", ...ALONE } });
       }
       const path = pathname.slice("/admin/".length);
       if (path === "config.json") {
-        return Response.json({ url, publishableKey }, { headers: { "cache-control": "no-store" } });
+        return Response.json({ url, publishableKey }, { headers: { "cache-control": "no-store", ...ALONE } });
       }
       if (state !== "ready") return waiting(state);
       return await file(path || "index.html");
@@ -63,8 +72,7 @@ async function file(path: string): Promise<Response> {
         "content-type": type,
         // Names under assets/ change with their content.
         "cache-control": path.startsWith("assets/") ? "public, max-age=31536000, immutable" : "no-cache",
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
+        ...ALONE,
       },
     });
   } catch (error) {
@@ -73,7 +81,7 @@ async function file(path: string): Promise<Response> {
   }
 }
 
-const missing = () => new Response("There is no such file.", { status: 404 });
+const missing = () => new Response("There is no such file.", { status: 404, headers: ALONE });
 
 function waiting(state: "building" | Error): Response {
   const building = state === "building";
@@ -94,6 +102,7 @@ function waiting(state: "building" | Error): Response {
         "content-type": "text/html; charset=utf-8",
         "cache-control": "no-store",
         "retry-after": "1",
+        ...ALONE,
       },
     },
   );

@@ -71,3 +71,23 @@ Deno.test("panel: served with its project, with types, and nothing from outside 
   const post = await served.fetch(new Request("http://127.0.0.1:9/admin/", { method: "POST" }));
   assertEquals(post.status, 405);
 });
+
+Deno.test("panel: no answer of it may be framed, ready or not, and hosts that read _headers are told", async () => {
+  await buildPanel();
+  const served = panel();
+  const waiting = await get("/admin/", served);
+  await until("the panel is served", async () => (await get("/admin/", served)).status !== 503);
+  const answers = [waiting, await served.fetch(new Request("http://127.0.0.1:9/admin/", { method: "POST" }))];
+  for (const path of ["", "/", "/index.html", "/config.json", "/scheme.js", "/none.js"]) {
+    answers.push(await get(`/admin${path}`, served));
+  }
+  for (const { status, headers } of answers) {
+    assertEquals(headers.get("content-security-policy"), "frame-ancestors 'none'", String(status));
+    assertEquals(headers.get("x-frame-options"), "DENY", String(status));
+  }
+  for (const { body } of answers) await body?.cancel();
+  assertMatch(
+    await Deno.readTextFile(join(PANEL, "_headers")),
+    /^\/\*\n {2}Content-Security-Policy: frame-ancestors 'none'\n {2}X-Frame-Options: DENY\n/m,
+  );
+});

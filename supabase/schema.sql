@@ -104,6 +104,21 @@ create type private.inbound_update as (
   raw jsonb
 );
 
+-- Somebody: contacts, their conversations, messages of these (all, or those that are worked on) with their provider's
+-- ids and link tokens; subjects, the ids that flags are asked with; needles, texts that the raw form of an update
+-- about them would hold; ids and words, patterns of what names them for sure, and of that or their names.
+create type private.person as (
+  contacts uuid[],
+  conversations uuid[],
+  messages uuid[],
+  provider_ids text[],
+  tokens text[],
+  subjects text[],
+  needles text[],
+  ids text,
+  words text
+);
+
 -- Tables ------------------------------------------------------------------------------------------
 
 -- Who allowed which host, or no longer, and when. Written by trigger; append-only, and kept for good: it holds
@@ -243,8 +258,8 @@ grant select, insert, update, delete on public.click_days to service_role;
 create policy "team reads click days" on public.click_days for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90);
--- click_days stays.
+-- One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last
+-- row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.
 create table public.clicks (
   -- The link.
   code text collate "C" not null,
@@ -276,6 +291,8 @@ create table public.clicks (
   rule smallint,
   -- When an app's first open claimed it.
   claimed_at timestamp with time zone,
+  -- How many visits it stands for.
+  visits integer default 1 not null,
   constraint clicks_target_known CHECK ((target = ANY (ARRAY['web'::text, 'app'::text, 'store'::text, 'whatsapp'::text, 'fallback'::text, 'preview'::text]))),
   constraint clicks_verdict_known CHECK ((verdict = ANY (ARRAY['human'::text, 'bot'::text, 'preview'::text, 'prefetch'::text])))
 );
@@ -296,16 +313,17 @@ grant select, insert, update, delete on public.clicks to service_role;
 create policy "operators read clicks" on public.clicks for select to authenticated
   using (( SELECT private.has_role('operator'::text) AS has_role));
 
--- What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the
--- contact's, in the reason neither.
+-- What people of the team did with a contact: saw it whole, wrote to it, took all that there is of it. Append-only;
+-- holds no personal data of the contact's, in the reason neither, and an erasure takes the contact out of it.
 create table public.contact_acts (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
   -- revealed: number and name were shown whole, or the provider's id of a message. replied: a message was queued.
+  -- resent: one that had failed was queued again. exported: all that there is of the person was given out.
   act text not null,
   -- The contact. Not a reference: the record outlives the contact.
   contact_id uuid not null,
-  -- The message that was queued, for replied; that whose provider's id was shown, for revealed.
+  -- The message that was queued, for replied and resent; that whose provider's id was shown, for revealed.
   message_id uuid,
   -- Why, in the words of whoever did it.
   reason text,
@@ -314,7 +332,7 @@ create table public.contact_acts (
   -- Who: a user id, or the database role.
   by text default private.actor() not null,
   constraint contact_acts_pkey PRIMARY KEY (id),
-  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text]))),
+  constraint contact_acts_act_known CHECK ((act = ANY (ARRAY['revealed'::text, 'replied'::text, 'resent'::text, 'exported'::text]))),
   constraint contact_acts_revealed_with_reason CHECK (((act <> 'revealed'::text) OR (COALESCE(TRIM(BOTH FROM reason), ''::text) <> ''::text)))
 );
 -- What was done with a contact.
@@ -445,6 +463,8 @@ grant select, insert, update, delete on public.conversations to service_role;
 -- Holds no personal data of its own: every role may read.
 create policy "team reads conversations" on public.conversations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- An erasure takes no opt-out back.
+create TRIGGER keep_opt_out BEFORE INSERT ON public.conversations FOR EACH ROW EXECUTE FUNCTION private.keep_opt_out();
 
 -- How often things happened since the beginning. The value of a counter is the sum over its slots. For people to look
 -- at: nothing is decided by it.
@@ -536,6 +556,9 @@ create table public.delivery_attempts (
   error text,
   -- The answer, cut to 20 KB.
   answer text,
+  -- Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for
+  -- none.
+  left_out jsonb,
   -- When it was settled.
   at timestamp with time zone default now() not null,
   -- An attempt is settled once.
@@ -640,6 +663,34 @@ create policy "team reads destinations" on public.destinations for select to aut
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
+-- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
+-- alone; update, delete and truncate are refused to every role.
+create table public.erasures (
+  -- The erasure; says nothing about the person.
+  id uuid not null,
+  -- From 1.
+  part integer not null,
+  -- When its transaction began.
+  at timestamp with time zone default now() not null,
+  -- Who erased: a user id, or the database role.
+  by text default private.actor() not null,
+  -- Its transaction: in it, and in no other, tombstones may be put into histories.
+  transaction xid8 default pg_current_xact_id() not null,
+  -- Rows that were deleted or changed, by table.
+  counts jsonb default '{}'::jsonb not null,
+  -- Whether the person is gone; else more parts follow.
+  done boolean default false not null,
+  -- Of a person with many messages the parts are counted.
+  constraint erasures_pkey PRIMARY KEY (id, part)
+);
+alter table public.erasures enable row level security;
+grant select on public.erasures to authenticated, service_role;
+-- The whole team sees that somebody was erased, and by whom.
+create policy erasures_read on public.erasures for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Nobody rewrites history.
+create TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change();
+
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
   -- The flag. It may not exist: somebody asks for it all the same.
@@ -734,6 +785,27 @@ alter table public.gate_approvals enable row level security;
 grant select on public.gate_approvals to authenticated, service_role;
 -- The whole team sees who signed what.
 create policy gate_approvals_read on public.gate_approvals for select to authenticated
+  using (( SELECT private.has_role('viewer'::text) AS has_role));
+
+-- How many wrong passwords a link was given, by the hour; never which. Purged with the clicks.
+create table public.link_guesses (
+  -- The link.
+  code text collate "C" not null,
+  -- The hour's beginning.
+  hour timestamp with time zone not null,
+  -- How many.
+  wrong integer not null,
+  -- One count a link and hour.
+  constraint link_guesses_pkey PRIMARY KEY (code, hour),
+  constraint link_guesses_code_fkey FOREIGN KEY (code) REFERENCES links(code) ON DELETE CASCADE
+) with (fillfactor=70);
+-- Which links are being guessed at now; purge by age.
+create INDEX link_guesses_hour_idx ON public.link_guesses USING btree (hour);
+alter table public.link_guesses enable row level security;
+grant select on public.link_guesses to authenticated;
+grant select, insert, update, delete on public.link_guesses to service_role;
+-- Counts only: every role may read.
+create policy "team reads link guesses" on public.link_guesses for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
 -- Links. Where one leads is decided for each visit by _shared/links; every address in here passed the allowlist when
@@ -1005,12 +1077,13 @@ grant select, update on public.notifications to service_role;
 create policy notifications_read on public.notifications for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 
--- Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the
--- empty one.
+-- Visits of codes that no link has. In clear only what is one slip away from a link's code, at most 10,000 a day;
+-- whatever else people put there may name a person or be a secret, and counts under its kind: (e-mail address),
+-- (number), (secret), (other).
 create table public.orphan_visits (
   -- The day (UTC).
   day date not null,
-  -- The code asked for.
+  -- The code asked for where it is a misprint of a link's, else its kind in brackets, which no code has.
   code text collate "C" not null,
   -- How often.
   visits bigint not null,
@@ -1599,8 +1672,19 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'prerequisites'::text)) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists(metadata, 'strict $."prerequisites"[*]?(@.type() != "string")'::jsonpath))
   END),
-  -- Days, a whole number.
-  constraint settings_retention CHECK (((key !~~ 'retention.%'::text) OR (value ~ '^[0-9]{1,5}$'::text))),
+  -- Days, a whole number, at least what the retention needs; and a retention that there is.
+  constraint settings_retention CHECK (
+  CASE
+      WHEN (key !~~ 'retention.%'::text) THEN true
+      WHEN (value !~ '^[0-9]{1,5}$'::text) THEN false
+      ELSE (((value)::integer >=
+      CASE key
+          WHEN 'retention.event_days'::text THEN 8
+          WHEN 'retention.word_days'::text THEN 1
+          WHEN 'retention.cron_days'::text THEN 1
+          ELSE 2
+      END) AND (key = ANY (ARRAY['retention.event_days'::text, 'retention.click_days'::text, 'retention.raw_days'::text, 'retention.word_days'::text, 'retention.message_days'::text, 'retention.decision_days'::text, 'retention.delivery_days'::text, 'retention.outbound_days'::text, 'retention.attribution_days'::text, 'retention.notification_days'::text, 'retention.contact_days'::text, 'retention.cron_days'::text])))
+  END),
   constraint settings_rollout_percentage CHECK (
   CASE
       WHEN (NOT (metadata ? 'rollout_percentage'::text)) THEN true
@@ -1616,6 +1700,8 @@ create table public.settings (
       WHEN jsonb_path_exists(metadata, 'strict $."schedule".*?(@.type() != "string")'::jsonpath) THEN false
       ELSE ((concat((metadata #>> '{schedule,on_at}'::text[]), (metadata #>> '{schedule,off_at}'::text[])) ~ '^(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)){0,2}$'::text) AND (((metadata #>> '{schedule,on_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone) AND (((metadata #>> '{schedule,off_at}'::text[]))::timestamp with time zone IS DISTINCT FROM 'infinity'::timestamp with time zone))
   END),
+  -- Megabytes, a whole number above 0.
+  constraint settings_storage_limit CHECK (((key <> 'storage.limit_mb'::text) OR (value ~ '^[1-9][0-9]{0,8}$'::text))),
   constraint settings_target_segments CHECK (
   CASE
       WHEN (NOT (metadata ? 'target_segments'::text)) THEN true
@@ -1849,6 +1935,70 @@ create table private.destination_secrets (
 alter table private.destination_secrets enable row level security;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
+-- Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days,
+-- for which no provider repeats.
+create table private.erased_keys (
+  -- Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider's) of a message
+  -- that was sent, whose statuses may still come.
+  hash bytea not null,
+  -- When it was erased.
+  at timestamp with time zone default now() not null,
+  -- What was erased is looked up by its hash.
+  constraint erased_keys_pkey PRIMARY KEY (hash)
+);
+alter table private.erased_keys enable row level security;
+grant select on private.erased_keys to service_role;
+
+-- Opt-outs of people who were erased: nobody may write to them for that.
+create table private.erased_opt_outs (
+  -- Keyed hash of kind and value of an id that the person had.
+  identity bytea not null,
+  -- The channel.
+  channel text not null,
+  -- The sender of ours (senders.id) that may not write.
+  number_id text not null,
+  -- Since when.
+  opted_out_at timestamp with time zone not null,
+  -- An id opts out of a sender once.
+  constraint erased_opt_outs_pkey PRIMARY KEY (identity, channel, number_id)
+);
+alter table private.erased_opt_outs enable row level security;
+grant select, delete on private.erased_opt_outs to service_role;
+
+-- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
+create table private.hash_key (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- 32 bytes, 244 of their bits from the server's strong random source.
+  key bytea default (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) not null,
+  constraint hash_key_pkey PRIMARY KEY (only_row),
+  constraint hash_key_only_row CHECK (only_row)
+);
+alter table private.hash_key enable row level security;
+grant select on private.hash_key to service_role;
+
+-- Networks that have guessed at a link's password today, and when each may guess again. No row: at once.
+create unlogged table private.link_guessers (
+  -- The link.
+  code text collate "C" not null,
+  -- Keyed hash of the network under the day's key.
+  client text not null,
+  -- Wrong guesses, with those that are being looked at.
+  guesses integer not null,
+  -- When the last of them was taken.
+  at timestamp with time zone not null,
+  -- When the next one is.
+  free_at timestamp with time zone not null,
+  -- Whether the last one was: how the one statement that takes tells its caller.
+  allowed boolean not null,
+  -- One row a link and network.
+  constraint link_guessers_pkey PRIMARY KEY (code, client)
+) with (fillfactor=70);
+-- Purge by age.
+create INDEX link_guessers_at_idx ON private.link_guessers USING brin (at);
+alter table private.link_guessers enable row level security;
+grant select, insert, update, delete on private.link_guessers to service_role;
+
 -- Passwords of links, hashed. Never given to an isolate but to check one attempt.
 create table private.link_passwords (
   -- The link.
@@ -1900,6 +2050,26 @@ create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (chann
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- How far each retention has come.
+create table private.purges (
+  -- Which of private.retentions().
+  what text not null,
+  -- When it is asked again.
+  due_at timestamp with time zone not null,
+  -- The first id that has not been looked at, or, where rows are deleted, that has been kept.
+  reached uuid,
+  -- Since when it walks on; after a week it begins anew, for what had to stay the last time.
+  began_at timestamp with time zone not null,
+  -- Rows deleted or changed so far.
+  rows bigint default 0 not null,
+  -- Why it did not come further the last time: an SQLSTATE, no words. Null where it did.
+  error text,
+  -- One row a retention.
+  constraint purges_pkey PRIMARY KEY (what)
+);
+alter table private.purges enable row level security;
+grant select on private.purges to service_role;
+
 -- Migrations that older code must not run on: functions whose own schema is older than the newest of these are
 -- refused, and answer 503.
 create table private.schema_breaks (
@@ -1916,6 +2086,18 @@ create table private.schema_breaks (
 );
 alter table private.schema_breaks enable row level security;
 grant select on private.schema_breaks to service_role;
+
+-- How large the database was on each day: from it follows how long its room lasts.
+create table private.storage_days (
+  -- The day (UTC).
+  day date not null,
+  -- Size of the database at the first purge of that day.
+  bytes bigint not null,
+  -- One size a day.
+  constraint storage_days_pkey PRIMARY KEY (day)
+);
+alter table private.storage_days enable row level security;
+grant select on private.storage_days to service_role;
 
 -- Messages with a token that no click has, or not yet: looked at again for ten minutes.
 create table private.unknown_tokens (
@@ -2669,13 +2851,91 @@ grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to
 -- opt-out and idempotency are decided in the same transaction.
 CREATE OR REPLACE FUNCTION public.enqueue_outbound(p_items jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.refuse_older_code();
-  select private.enqueue_outbound(p_items, clock_timestamp())
-$function$;
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.enqueue_outbound(p_items, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
 grant execute on function public.enqueue_outbound(p_items jsonb) to service_role;
+
+-- Erases a person, by phone number, contact's id or another id, at most p_limit messages a call: {erasure, part,
+-- done, counts: rows by table, kept: {dedupe_keys_days, opt_outs}, out_of_reach}. While done is false call it again
+-- with the same person and the erasure that it answered. Histories keep their rows, with tombstones in the person's
+-- place; keys of updates stay as hashes for 8 days, opt-outs as keyed hashes. The proof stays in erasures. For admins
+-- and secret keys. Errors: 42501 not allowed, GL404 nothing of this person, GL422 no id.
+CREATE OR REPLACE FUNCTION public.erase_contact(p_person text, p_erasure uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 2000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('admin');
+  if p_limit is null or p_limit not between 1 and 10000 then
+    raise exception 'a part has 1 to 10000 messages' using errcode = 'GL422';
+  end if;
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.erase_part(p_person, coalesce(p_erasure, private.uuid_v7()), p_limit);
+    exception when deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.erase_contact(p_person text, p_erasure uuid, p_limit integer) to authenticated, service_role;
+
+-- All that there is of a person, by phone number, contact's id or another id: {at, contacts, tables: {table: [rows]},
+-- out_of_reach}. Rows that name others as well are given by key, with the words that name the person. That it was
+-- given out is kept in contact_acts. For admins and secret keys. Errors: 42501 not allowed, GL404 nothing of this
+-- person, GL422 no id.
+CREATE OR REPLACE FUNCTION public.export_contact(p_person text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_person private.person;
+  v_place record;
+  v_rows jsonb;
+  v_tables jsonb := '{}';
+begin
+  perform private.require_role('admin');
+  v_person := private.find_person(p_person);
+  v_person := private.with_messages(v_person, array(
+    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq));
+  insert into public.contact_acts (act, contact_id)
+  select 'exported', c.id from public.contacts c where c.id = any (v_person.contacts) and c.merged_into is null;
+  for v_place in select * from private.personal_data() loop
+    execute format('select jsonb_agg(%s) from %s t where %s',
+      case when v_place.erased in ('words', 'ids') or v_place.tied like 'private.mentions%'
+        then private.exported_row(v_place.relation, v_place.columns) else 'to_jsonb(t)' end,
+      v_place.relation, private.tie(v_place.relation, v_place.columns, v_place.tied, v_place.erased))
+    into v_rows using v_person;
+    if v_rows is not null then
+      v_tables := v_tables || jsonb_build_object(v_place.relation, coalesce(v_tables -> v_place.relation, '[]') || v_rows);
+    end if;
+  end loop;
+  if v_tables = '{}' then
+    raise exception 'there is nothing of this person' using errcode = 'GL404',
+      hint = 'Known are phone numbers with their country code, contacts'' ids and other ids of theirs. Whoever was erased is not known any more.';
+  end if;
+  return jsonb_build_object('at', clock_timestamp(), 'contacts', to_jsonb(v_person.contacts), 'tables', v_tables,
+    'out_of_reach', private.out_of_reach());
+end $function$;
+grant execute on function public.export_contact(p_person text) to authenticated, service_role;
 
 -- A link as its owners see it, null when there is none or it was deleted. For secret keys.
 CREATE OR REPLACE FUNCTION public.find_link(p_code text)
@@ -2755,6 +3015,25 @@ begin
 end $function$;
 grant execute on function public.get_links(p_codes text[], p_ahead integer) to service_role;
 
+-- Links whose passwords somebody is guessing at, [{code, wrong: wrong passwords in this hour and the one before}],
+-- most first. For viewers and secret keys.
+CREATE OR REPLACE FUNCTION public.guessed_links()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'wrong', g.wrong) order by g.wrong desc, g.code), '[]')
+    from (
+      select x.code, sum(x.wrong) as wrong from public.link_guesses x
+      where x.hour >= date_trunc('hour', clock_timestamp() - interval '1 hour')
+      group by x.code having private.is_guessed_at(x.code, clock_timestamp())) g);
+end $function$;
+grant execute on function public.guessed_links() to authenticated, service_role;
+
 -- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
 -- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
 -- because, figures}]}. For secret keys.
@@ -2781,131 +3060,17 @@ CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
-declare
-  v_all private.inbound_update[];
-  v_new private.inbound_update[];
-  v_messages private.inbound_update[];
-  v_others private.inbound_update[];
-  v_statuses private.inbound_update[];
-  v_contacts uuid[];
-  v_other_contacts uuid[];
-  v_outcomes text;
-  v_stored bigint;
-  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
-  v_plain boolean;
-  v_echoes boolean;
-  v_revokes boolean;
-  v_one private.inbound_update;
-  v_address text;
 begin
   perform private.refuse_older_code();
-  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
-    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
-    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
-  into v_all, v_plain, v_echoes, v_revokes
-  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
-  cross join lateral jsonb_to_record(e.item) as u (
-    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
-    identities private.identity[], name text,
-    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
-  if v_all is null then
-    return '{"outcomes": ""}';
-  end if;
-
-  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
-  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
-  v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
-
-  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
-  -- the one that comes second learns that it has a duplicate only when the first has committed.
-  with first_of_key as (
-    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
-    from unnest(v_all) u order by u.key, u.provider, u.ord
-  ), stored as (
-    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
-    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
-      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
-    from first_of_key f order by f.key, f.provider
-    on conflict (provider, dedupe_key) do nothing
-    returning provider, dedupe_key
-  ), new_ones as (
-    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
-  )
-  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord),
-    (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
-  into v_outcomes, v_stored, v_address
-  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
-
-  perform public.add_counts(jsonb_build_array(
-    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
-    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
-  if v_stored = 0 then
-    return jsonb_build_object('outcomes', v_outcomes);
-  end if;
-
-  v_new := v_all;
-  if v_stored < cardinality(v_all) then
-    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
-  end if;
-  if v_plain then
-    v_messages := v_new;
-  else
-    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
-      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
-      array_agg(u order by u.ord) filter (where u.kind = 'status')
-    into v_messages, v_others, v_statuses
-    from unnest(v_new) u;
-  end if;
-  if v_echoes then
-    -- The echo of a message of ours is that message.
-    v_messages := nullif(array(
-      select u from unnest(v_messages) u
-      where u.kind <> 'echo' or not exists (
-        select from public.messages m
-        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
-      order by u.ord), '{}');
-  end if;
-  -- All that may need the contacts' lock comes before the first conversation's.
-  if v_messages is not null then
-    v_contacts := private.assign_contacts(v_messages);
-    if array_position(v_contacts, null) is not null then
-      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
-      with nobody as (
-        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
-        where v_contacts[u.ordinality] is null group by u.channel
-      ), made as (
-        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
-      )
-      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
-      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
-    end if;
-  end if;
-  if v_others is not null then
-    v_other_contacts := private.assign_contacts(v_others);
-  end if;
-  if v_statuses is not null then
-    perform private.learn_recipients(v_statuses);
-  end if;
-  if v_messages is not null then
-    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
-  end if;
-  if v_revokes and v_messages is not null then
-    perform private.withdraw_messages(v_messages);
-  end if;
-  if v_others is not null then
-    perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
-  end if;
-  if v_statuses is not null then
-    perform private.apply_statuses(v_statuses);
-  end if;
-  if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
-    update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
-  end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_updates(p_updates);
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
 end $function$;
 grant execute on function public.ingest_updates(p_updates jsonb) to service_role;
 
@@ -3230,6 +3395,7 @@ AS $function$
       cross join lateral (
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -3371,11 +3537,11 @@ AS $function$
     union all
     select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counts
     union all
-    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from counts
+    select 'inbound messages = message events', purged > 0 or messages_purged > 0 or messages = event_messages, event_messages, messages from counts
     union all
     select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from counts
     union all
-    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from counts
+    select 'deliveries = destinations decided', compared = wanted, wanted, compared from counts
     union all
     select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
       pending + leased + delivered + dead from counts
@@ -3499,9 +3665,10 @@ begin
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb) to service_role;
 
--- Counts visits of unknown codes [{code, client}] and takes each from its client's limit (bursts of 20, then one in 5
--- seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to
--- refuse, [{client, retry_after_ms}]. For secret keys.
+-- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
+-- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
+-- which tells apart the codes of one call; client is a keyed hash, or absent where no address can be trusted. Answers
+-- whom to refuse, [{client, retry_after_ms}]. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_orphans(p_visits jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3509,14 +3676,18 @@ CREATE OR REPLACE FUNCTION public.record_orphans(p_visits jsonb)
 AS $function$
 declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
-  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_room integer := least(20, 10000 - (select count(*) from public.orphan_visits o where o.day = v_day));
   v_limited jsonb;
 begin
   perform private.refuse_older_code();
   insert into public.orphan_visits as o (day, code, visits)
-  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  select v_day, case
+      when e.code like '(%' or e.known then e.code
+      when e.place <= v_room and length(e.code) <= 40 and private.is_misprint(e.code) then e.code
+      else '(other)' end,
+    sum(e.visits)
   from (
-    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    select w.code, w.visits, k.known, row_number() over (partition by w.code like '(%', k.known order by w.visits desc, w.code) as place
     from (
       select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
       group by v.code) w
@@ -3530,8 +3701,8 @@ begin
   -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
   select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
   from (
-    select v.client, least(count(distinct v.code), 20)::integer as cost
-    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    select v.client, least(count(distinct v.which), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, which integer)
     where v.client is not null group by v.client order by v.client) c
   cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
   where not t.allowed;
@@ -3551,6 +3722,66 @@ AS $function$
   select private.record_outcomes(p_outcomes, clock_timestamp());
 $function$;
 grant execute on function public.record_outcomes(p_outcomes jsonb, p_evaluated text[]) to service_role;
+
+-- Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, c}], once however often the
+-- batch is sent: the members are those of _shared/links/click_lines.ts, c is how many. For secret keys.
+CREATE OR REPLACE FUNCTION public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_row record;
+  v_click tid;
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  for v_row in
+    select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
+      coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
+      ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
+      r.n as rule, r.c as visits
+    from jsonb_to_recordset(p_repeats) as r (
+      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, c integer)
+    order by r.code, r.t
+  loop
+    -- Two rows of the same moment are as good as each other.
+    select c.ctid into v_click from public.clicks c
+    where c.code = v_row.code and c.at = v_row.at and c.verdict = v_row.verdict
+      and c.visitor is not distinct from v_row.visitor and c.token is not distinct from v_row.token
+    limit 1 for update;
+    if found then
+      update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
+    else
+      insert into public.clicks (
+        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits)
+      values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
+        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.visits);
+    end if;
+  end loop;
+  with given as (
+    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone 'UTC')::date as day, coalesce(r.v, 'human') as verdict, r.c
+    from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
+  )
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  select g.code collate "C", g.day, (p_slot & 15)::smallint,
+    coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
+    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0)
+  from given g
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+  perform private.add_measurements((
+    select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
+    from (
+      select coalesce(r.v, 'human') || ' ' || coalesce(r.k, 'web') as label, sum(r.c) as n
+      from jsonb_to_recordset(p_repeats) as r (v text, k text, c integer) group by 1) m), clock_timestamp());
+end $function$;
+grant execute on function public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb) to service_role;
 
 -- Writes down a way back that was taken: {level, target, reason, ok, steps, took_ms, began_at}. Answers its id. For
 -- operators and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, 23502 and 23514 for what is missing
@@ -3804,6 +4035,47 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
+-- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
+-- operators and secret keys. Errors: GL404, GL409.
+CREATE OR REPLACE FUNCTION public.resend_message(p_message_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_message public.messages;
+  v_conversation public.conversations;
+  v_refusal text;
+begin
+  perform private.require_role('operator');
+  select c.* into v_conversation from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.direction = 'out' for update of c;
+  if not found then
+    raise exception 'there is no such message of ours' using errcode = 'GL404';
+  end if;
+  perform from private.outbound_lanes l where l.conversation_id = v_conversation.id for update;
+  select * into v_message from public.messages m where m.id = p_message_id for update;
+  if v_message.status <> 'failed' or not exists (select from public.outbound_messages o where o.id = p_message_id and o.state in ('failed', 'sent')) then
+    raise exception 'only a message that failed can be sent again' using errcode = 'GL409';
+  end if;
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  v_refusal := private.send_refusal(v_conversation, v_message.type, clock_timestamp());
+  if v_refusal = 'window_closed' and private.send_fallback(p_message_id, clock_timestamp()) then
+    v_refusal := null;
+  elsif v_refusal is null then
+    perform private.queue_again(p_message_id, clock_timestamp());
+  else
+    return jsonb_build_object('error', v_refusal);
+  end if;
+  insert into public.contact_acts (act, contact_id, message_id) values ('resent', v_conversation.contact_id, p_message_id);
+  return jsonb_build_object('id', p_message_id, 'status', 'queued');
+end $function$;
+grant execute on function public.resend_message(p_message_id uuid) to authenticated, service_role;
+
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
 CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -3858,21 +4130,6 @@ begin
   return cardinality(v_ids);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
-
--- Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.
-CREATE OR REPLACE FUNCTION public.return_password_attempt(p_code text, p_client text DEFAULT NULL::text)
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-begin
-  perform private.refuse_older_code();
-  update public.rate_limits r set tat = r.tat - interval '20 seconds'
-  where r.key = 'link_password:' || p_code || ':' || p_client;
-  update public.rate_limits r set tat = r.tat - interval '2 seconds'
-  where r.key = 'link_password:' || p_code;
-end $function$;
-grant execute on function public.return_password_attempt(p_code text, p_client text) to service_role;
 
 -- A contact whole, {id, name, identities: [{kind, value, valid_from, valid_to}]}, and who looked, when and why in
 -- contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such contact, GL422 no reason, or
@@ -4345,8 +4602,9 @@ end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
 -- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
--- whose lease is not the lane's current one is fenced off.
+-- answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in
+-- one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled, fenced,
+-- replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -4389,6 +4647,18 @@ AS $function$
   select private.settle_outbound(p_results, clock_timestamp())
 $function$;
 grant execute on function public.settle_outbound(p_results jsonb) to service_role;
+
+-- Tells how a guess that take_password_attempt took has ended: a right one is given back, a wrong one counted for the
+-- team. For secret keys.
+CREATE OR REPLACE FUNCTION public.settle_password_attempt(p_code text, p_client text, p_right boolean)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select private.settle_password_attempt(p_code, p_client, p_right, clock_timestamp())
+$function$;
+grant execute on function public.settle_password_attempt(p_code text, p_client text, p_right boolean) to service_role;
 
 -- Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The
 -- person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person's
@@ -4580,34 +4850,17 @@ begin
 end $function$;
 grant execute on function public.switch_off(p_key text, p_reason text) to authenticated, service_role;
 
--- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each
--- client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For
--- secret keys.
+-- Takes one guess at a link's password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which
+-- waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to
+-- be settled (settle_password_attempt). For secret keys.
 CREATE OR REPLACE FUNCTION public.take_password_attempt(p_code text, p_client text DEFAULT NULL::text)
  RETURNS jsonb
- LANGUAGE plpgsql
+ LANGUAGE sql
  SET search_path TO ''
 AS $function$
-declare
-  v_hash text;
-  v_retry bigint := 0;
-begin
-  perform private.refuse_older_code();
-  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
-  if v_hash is null then
-    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
-  end if;
-  if p_client is not null then
-    select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
-  end if;
-  if v_retry = 0 then
-    select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
-  end if;
-  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
-    'hash', case when v_retry = 0 then v_hash end);
-end $function$;
+  select private.refuse_older_code();
+  select private.take_password_attempt(p_code, p_client, clock_timestamp())
+$function$;
 grant execute on function public.take_password_attempt(p_code text, p_client text) to service_role;
 
 -- Takes p_cost from the limit p_key of p_rate a second with bursts of p_burst: {allowed, limit, remaining, reset_ms,
@@ -4942,6 +5195,12 @@ begin
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
   where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
+    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
+      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  end if;
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
@@ -5315,6 +5574,30 @@ AS $function$
 $function$;
 grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text) to service_role;
 
+-- Ids of a person's messages that histories and reasons name.
+CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_place record;
+  v_cited text[];
+  v_found text[] := '{}';
+begin
+  for v_place in
+    select d.relation, c.name from private.personal_data() d cross join unnest(d.columns) as c (name) where d.erased = 'words'
+  loop
+    execute format('select array(select distinct w.word from %s t
+      cross join regexp_split_to_table(t.%I::text, ''[\s"'''',;()\[\]{}<>]+'') as w (word)
+      where length(w.word) >= 7 and (w.word = any (($1).provider_ids) or w.word = any (($1).messages::text[])))',
+      v_place.relation, v_place.name) into v_cited using p_person;
+    v_found := v_found || v_cited;
+  end loop;
+  return v_found;
+end $function$;
+
 -- claim_deliveries with the time given.
 CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
@@ -5622,7 +5905,7 @@ CREATE OR REPLACE FUNCTION private.click_groups(p_code text, p_from timestamp wi
 AS $function$
   select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
     select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
-      else c.referrer end, '') as name, count(*) as n
+      else c.referrer end, '') as name, sum(c.visits) as n
     from public.clicks c
     where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
     group by 1 order by 2 desc, 1 limit p_limit) g
@@ -5660,7 +5943,7 @@ CREATE OR REPLACE FUNCTION private.clock_jobs()
 AS $function$
   values
     ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
@@ -5996,6 +6279,21 @@ begin
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
+-- What base64 makes of a number wherever in a text it stands; none for a number of less than 7 digits.
+CREATE OR REPLACE FUNCTION private.encoded_forms(p_phone text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array(
+    select substr(f.code, f.from_char) from generate_series(0, 2) as g (pad)
+    cross join lateral (
+      select left(encode(convert_to(repeat('x', g.pad) || p_phone, 'UTF8'), 'base64'), (length(p_phone) + g.pad) / 3 * 4) as code,
+        case g.pad when 0 then 1 when 1 then 3 else 4 end as from_char) f
+    where length(p_phone) >= 7)
+$function$;
+
 -- Ends a rollout whose row the caller has locked: completed (on for everybody, launched) or rolled_back (off).
 CREATE OR REPLACE FUNCTION private.end_rollout(p_rollout rollouts, p_state text, p_now timestamp with time zone)
  RETURNS rollouts
@@ -6038,8 +6336,7 @@ declare
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
-  v_window interval;
-  v_opt_out text;
+  v_refusal text;
   v_existing public.outbound_messages;
   v_id uuid := private.uuid_v7();
 begin
@@ -6062,24 +6359,18 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-    if v_opt_out = 'none' then
-      p_conversation.opted_out_at := null;
-    end if;
-    if p_conversation.opted_out_at is not null
-      and (v_opt_out <> 'until_resumed' or v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
-      return jsonb_build_object('error', 'opted_out');
-    end if;
-    if v_message ->> 'type' <> 'template'
-      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
-        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + v_window);
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at',
+          p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      if p_conversation.opted_out_at is not null then
-        return jsonb_build_object('error', 'opted_out');
-      end if;
+      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
       v_fallback := true;
+    end if;
+    if v_refusal is not null then
+      return jsonb_build_object('error', v_refusal);
     end if;
     insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
@@ -6141,6 +6432,9 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
+    if not found then
+      raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+    end if;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answer := '{"error": "feature_off"}';
     else
@@ -6197,6 +6491,129 @@ CREATE OR REPLACE FUNCTION private.epoch_ms(p_at timestamp with time zone)
 AS $function$
   select floor(extract(epoch from p_at) * 1000)::bigint
 $function$;
+
+-- One part of erase_contact, in one transaction.
+CREATE OR REPLACE FUNCTION private.erase_part(p_person text, p_erasure uuid, p_limit integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_person private.person;
+  v_messages uuid[];
+  v_cited text[];
+  v_done boolean;
+  v_counts jsonb;
+  v_opt_outs bigint := 0;
+  v_part integer := 1 + coalesce((select max(e.part) from public.erasures e where e.id = p_erasure), 0);
+begin
+  perform private.lock_contacts();
+  v_person := private.find_person(p_person);
+  perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
+  -- Whoever was making another conversation of theirs has made it then.
+  perform from public.contacts c where c.id = any (v_person.contacts) order by c.id for update;
+  v_person := private.find_person(p_person);
+  perform from public.conversations c where c.id = any (v_person.conversations) order by c.id for update;
+  perform from private.delivery_lanes l where l.conversation_id = any (v_person.conversations)
+  order by l.destination_id, l.conversation_id for update;
+  perform from private.outbound_lanes l where l.conversation_id = any (v_person.conversations) order by l.conversation_id for update;
+  v_messages := array(
+    select m.id from public.messages m where m.conversation_id = any (v_person.conversations) order by m.seq limit p_limit + 1);
+  v_done := cardinality(v_messages) <= p_limit;
+  v_messages := v_messages[:p_limit];
+  perform from public.messages m where m.id = any (v_messages) order by m.id for update;
+
+  insert into public.erasures (id, part) values (p_erasure, v_part);
+  perform set_config('gatelink.reason', 'a person was erased', true);
+  insert into private.erased_keys (hash)
+  select private.keyed_hash('message ' || m.channel || ' ' || known.id)
+  from public.messages m cross join lateral (values (m.id::text), (m.provider_id)) as known (id)
+  where m.id = any (v_messages) and m.direction = 'out' and known.id is not null
+  on conflict (hash) do update set at = excluded.at;
+  if v_done then
+    insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at)
+    select private.keyed_hash(i.kind || ' ' || i.value), c.channel, c.number_id, c.opted_out_at
+    from public.conversations c join public.contact_identities i on i.contact_id = c.contact_id
+    where c.id = any (v_person.conversations) and c.opted_out_at is not null and i.valid_to is null
+      and i.kind not in ('username', 'parent_bsuid')
+    on conflict (identity, channel, number_id) do update set opted_out_at = excluded.opted_out_at;
+    get diagnostics v_opt_outs = row_count;
+  else
+    -- These messages and nothing else yet.
+    v_person := private.person_of('{}', '');
+    v_person.subjects := '{}';
+  end if;
+  v_person := private.with_messages(v_person, v_messages);
+  v_cited := private.cited(v_person);
+  if v_cited <> '{}' then
+    v_person.words := v_person.words || '|' || (
+      select string_agg(private.pattern_of('id', c.id), '|') from unnest(v_cited) as c (id));
+    v_person.ids := v_person.ids || '|' || (
+      select string_agg(private.pattern_of('id', c.id), '|') from unnest(v_cited) as c (id));
+  end if;
+  v_counts := private.erase_rows(v_person);
+  if v_done and v_part = 1 and v_counts = '{}' then
+    raise exception 'there is nothing of this person' using errcode = 'GL404',
+      hint = 'Known are phone numbers with their country code, contacts'' ids and other ids of theirs. Whoever was erased is not known any more.';
+  end if;
+  update public.erasures e set counts = v_counts, done = v_done where e.id = p_erasure and e.part = v_part;
+  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events',
+    'n', coalesce((v_counts ->> 'public.webhook_events')::bigint, 0))));
+  perform set_config('gatelink.reason', '', true);
+  return jsonb_build_object('erasure', p_erasure, 'part', v_part, 'done', v_done, 'counts', v_counts,
+    'kept', jsonb_build_object('dedupe_keys_days', 8, 'opt_outs', v_opt_outs), 'out_of_reach', private.out_of_reach());
+end $function$;
+
+-- Erases what private.personal_data() says of a person, and counts it by table.
+CREATE OR REPLACE FUNCTION private.erase_rows(p_person private.person)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_place record;
+  v_tie text;
+  v_count bigint;
+  v_counts jsonb := '{}';
+begin
+  for v_place in select * from private.personal_data() d where d.erased <> 'kept' loop
+    v_tie := private.tie(v_place.relation, v_place.columns, v_place.tied, v_place.erased);
+    execute case
+      when v_place.erased = 'deleted' then format('delete from %s t where %s', v_place.relation, v_tie)
+      when v_place.erased = 'hashed' then format('with gone as (delete from %s t where %s returning t.provider, t.dedupe_key)
+        insert into private.erased_keys (hash) select private.keyed_hash(g.provider || '' '' || g.dedupe_key) from gone g
+        on conflict (hash) do update set at = excluded.at', v_place.relation, v_tie)
+      when v_place.erased in ('words', 'ids') then format('update %s t set %s where %s', v_place.relation, (
+        select string_agg(format('%1$I = private.tombstone(t.%1$I, $1, %2$L)', c.name, v_place.erased = 'words'), ', ')
+        from unnest(v_place.columns) as c (name)), v_tie)
+      else format('update %s t %s where %s', v_place.relation, v_place.erased, v_tie) end
+    using p_person;
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+      v_counts := v_counts || jsonb_build_object(v_place.relation, coalesce((v_counts ->> v_place.relation)::bigint, 0) + v_count);
+    end if;
+  end loop;
+  return v_counts;
+end $function$;
+
+-- Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.
+CREATE OR REPLACE FUNCTION private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  -- Nearly always there is none: a hash is made only where there are some to be found.
+  if not exists (select from private.erased_opt_outs) then
+    return null;
+  end if;
+  return (
+    select max(o.opted_out_at) from private.erased_opt_outs o
+    where o.identity in (select private.keyed_hash(p_kind || ' ' || spelled) from unnest(private.spellings(p_kind, p_value)) spelled)
+      and o.channel = p_channel and o.number_id = p_number_id);
+end $function$;
+grant execute on function private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text) to service_role;
 
 -- The code of an error as a provider tells it, or of the first of several; null when it has none, or one that is too
 -- long to be one.
@@ -6295,6 +6712,24 @@ begin
 end $function$;
 grant execute on function private.evaluate_flag_alone(p_key text, p_targeting_id text, OUT value boolean, OUT reason text, OUT error_code text) to service_role;
 
+-- How a row is given out that names a person among others: its key, the texts that name them, and true for other
+-- columns that do.
+CREATE OR REPLACE FUNCTION private.exported_row(p_relation text, p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select format('jsonb_build_object(''row'', jsonb_build_object(%s)) || jsonb_strip_nulls(jsonb_build_object(%s))', (
+      select string_agg(format('%L, t.%I', a.attname, a.attname), ', ' order by k.place)
+      from pg_catalog.pg_index i cross join unnest(i.indkey) with ordinality as k (attnum, place)
+      join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+      where i.indrelid = p_relation::regclass and i.indisprimary),
+    string_agg(format('%1$L, case when private.mentions(t.%1$I::text, $1) then %2$s end', a.attname,
+      case when a.atttypid = 'text'::regtype then format('to_jsonb(t.%I)', a.attname) else '''true''::jsonb' end), ', '))
+  from pg_catalog.pg_attribute a where a.attrelid = p_relation::regclass and a.attname = any (p_columns)
+$function$;
+
 -- The contact of each update, in its place, where every id and the name are as we know them and no change is
 -- announced; null elsewhere.
 CREATE OR REPLACE FUNCTION private.find_contacts(p_updates private.inbound_update[])
@@ -6339,6 +6774,42 @@ begin
     order by u.ordinality);
 end $function$;
 grant execute on function private.find_conversations(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
+
+-- Who is known by a phone number (written in any way) on any channel, a contact's id, or another id; contacts that
+-- were merged into theirs are theirs. Else whoever is asked about by that id in flags, segments and links. GL422 for
+-- no id.
+CREATE OR REPLACE FUNCTION private.find_person(p_given text)
+ RETURNS private.person
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_given text := btrim(p_given, E' \t\n\r');
+  v_phone text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
+  v_roots uuid[];
+begin
+  if coalesce(length(v_given), 0) not between 1 and 200 then
+    raise exception 'whose data? Give a phone number or an id' using errcode = 'GL422',
+      hint = 'A phone number with its country code, a contact''s id, another id of the person''s, or the id that flags are asked with.';
+  end if;
+  if v_given ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+    v_given := lower(v_given);
+    v_roots := array(select coalesce(c.merged_into, c.id) from public.contacts c where c.id = v_given::uuid);
+  else
+    v_roots := array(
+      select distinct i.contact_id from public.contact_identities i
+      where i.kind = 'phone' and i.value = any (private.spellings('phone', v_phone)) and i.valid_to is null);
+    if v_roots = '{}' then
+      v_roots := array(
+        select distinct i.contact_id from public.contact_identities i
+        where i.kind <> 'phone' and i.value in (v_given, lower(v_given)) and i.valid_to is null);
+    end if;
+  end if;
+  return private.person_of(
+    array(select c.id from public.contacts c where c.id = any (v_roots) or c.merged_into = any (v_roots) order by c.id),
+    coalesce(v_phone, v_given));
+end $function$;
 
 -- A flag that is at this version; GL409 when it is not, GL422 when the key is not one of a flag.
 CREATE OR REPLACE FUNCTION private.flag_at(p_key text, p_expected_version bigint)
@@ -7143,6 +7614,21 @@ AS $function$
     'no_errors', coalesce(p_stage.advance_when -> 'no_errors' = 'true', false))
 $function$;
 
+-- How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an
+-- hour; while the link is guessed at, a minute after the first, doubling likewise.
+CREATE OR REPLACE FUNCTION private.guess_wait(p_guesses integer, p_attacked boolean)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case
+    when p_attacked then least(60 * 2 ^ least(p_guesses - 1, 20), 3600)
+    when p_guesses < 5 then 0
+    else least(10 * 2 ^ least(p_guesses - 5, 20), 3600) end * interval '1 second'
+$function$;
+grant execute on function private.guess_wait(p_guesses integer, p_attacked boolean) to service_role;
+
 -- Whether the signed-in user has this role (viewer < operator < admin) or a higher one. False for strangers and for
 -- unknown roles. Definer, because callers of a policy need not read team_members.
 CREATE OR REPLACE FUNCTION private.has_role(p_role text)
@@ -7167,7 +7653,8 @@ CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
-    private.graph_health(p_now), private.senders_health(p_now), private.functions_health(p_now), private.config_health())
+    private.graph_health(p_now), private.senders_health(p_now),
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
@@ -7237,6 +7724,25 @@ begin
   values (p_contact_id, p_channel, p_kind, p_value, p_sender_id, p_at);
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
+
+-- Whether any of these stands in a text as it is: what is asked of each row of a large table, before anything that
+-- costs more.
+CREATE OR REPLACE FUNCTION private.holds(p_text text, p_needles text[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE STRICT
+ SET search_path TO ''
+AS $function$
+declare
+  v_needle text;
+begin
+  foreach v_needle in array p_needles loop
+    if strpos(p_text, v_needle) > 0 then
+      return true;
+    end if;
+  end loop;
+  return false;
+end $function$;
 
 -- The queries that run for each message, click or request, for the launch gate that looks at their plans.
 CREATE OR REPLACE FUNCTION private.hot_queries()
@@ -7363,6 +7869,13 @@ AS $function$
   join public.delivery_attempts a on a.delivery_id = x.id
   where x.message_id = p_message.id
   union all
+  select a.at, false, 'left_out', jsonb_build_object('destination', t.name, 'reply', l.item -> 'reply', 'why', l.item ->> 'why')
+  from public.deliveries x
+  join public.destinations t on t.id = x.destination_id
+  join public.delivery_attempts a on a.delivery_id = x.id
+  cross join lateral jsonb_array_elements(a.left_out) as l (item)
+  where x.message_id = p_message.id and a.left_out is not null
+  union all
   select greatest(x.next_attempt_at, x.updated_at), false,
     case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
     jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'
@@ -7379,6 +7892,144 @@ AS $function$
   where x.message_id = p_message.id
 $function$;
 grant execute on function private.inbound_events(p_message messages) to service_role;
+
+-- One attempt of ingest_updates; fails where a person of the batch is erased in this moment.
+CREATE OR REPLACE FUNCTION private.ingest_updates(p_updates jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_all private.inbound_update[];
+  v_new private.inbound_update[];
+  v_messages private.inbound_update[];
+  v_others private.inbound_update[];
+  v_statuses private.inbound_update[];
+  v_contacts uuid[];
+  v_other_contacts uuid[];
+  v_outcomes text;
+  v_stored bigint;
+  -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
+  v_plain boolean;
+  v_echoes boolean;
+  v_revokes boolean;
+  v_one private.inbound_update;
+  v_address text;
+begin
+  select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
+    u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
+  into v_all, v_plain, v_echoes, v_revokes
+  from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
+  cross join lateral jsonb_to_record(e.item) as u (
+    key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
+    identities private.identity[], name text,
+    provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+  if v_all is null then
+    return '{"outcomes": ""}';
+  end if;
+
+  -- A sender's address may change. One update of each batch is looked at, which costs next to nothing however large the
+  -- batch is, and which one is left to chance, so that a sender who writes little among others is seen too.
+  v_one := v_all[1 + floor(random() * cardinality(v_all))::integer];
+
+  -- Each update once. In the order of keys, so that two batches with the same updates wait instead of deadlocking;
+  -- the one that comes second learns that it has a duplicate only when the first has committed.
+  with first_of_key as (
+    select distinct on (u.key, u.provider) u.ord, u.provider, u.key, u.field, u.kind, u.sender_id, u.raw
+    from unnest(v_all) u order by u.key, u.provider, u.ord
+  ), stored as (
+    insert into public.webhook_events (provider, dedupe_key, field, kind, number_id, raw)
+    select f.provider, f.key, coalesce(f.field, 'unknown'), f.kind, f.sender_id,
+      case when f.kind in ('message', 'echo') and f.sender_id is not null then null else f.raw end
+    from first_of_key f order by f.key, f.provider
+    on conflict (provider, dedupe_key) do nothing
+    returning provider, dedupe_key
+  ), new_ones as (
+    select f.ord from stored join first_of_key f on f.key = stored.dedupe_key and f.provider = stored.provider
+  )
+  select string_agg(case when n.ord is not null then 's' else 'd' end, '' order by place), count(n.ord),
+    (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
+  into v_outcomes, v_stored, v_address
+  from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
+  -- In a statement of its own: what this one waited for may have been an erasure.
+  if v_stored > 0 and exists (select from private.erased_keys) then
+    v_outcomes := private.refuse_erased(v_all, v_outcomes);
+    v_stored := length(replace(v_outcomes, 'd', ''));
+  end if;
+
+  perform public.add_counts(jsonb_build_array(
+    jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'stored', 'n', v_stored),
+    jsonb_build_object('name', 'webhook_updates', 'label', 'duplicate', 'n', cardinality(v_all) - v_stored)));
+  if v_stored = 0 then
+    return jsonb_build_object('outcomes', v_outcomes);
+  end if;
+
+  v_new := v_all;
+  if v_stored < cardinality(v_all) then
+    v_new := array(select u from unnest(v_all) u where substr(v_outcomes, u.ord::int, 1) = 's' order by u.ord);
+  end if;
+  if v_plain then
+    v_messages := v_new;
+  else
+    select array_agg(u order by u.ord) filter (where u.kind in ('message', 'echo') and u.sender_id is not null),
+      array_agg(u order by u.ord) filter (where u.kind in ('identity', 'other') and cardinality(u.identities) > 0),
+      array_agg(u order by u.ord) filter (where u.kind = 'status')
+    into v_messages, v_others, v_statuses
+    from unnest(v_new) u;
+  end if;
+  if v_echoes then
+    -- The echo of a message of ours is that message.
+    v_messages := nullif(array(
+      select u from unnest(v_messages) u
+      where u.kind <> 'echo' or not exists (
+        select from public.messages m
+        where m.provider_id = u.provider_id and m.channel = u.channel and m.direction = 'out')
+      order by u.ord), '{}');
+  end if;
+  -- All that may need the contacts' lock comes before the first conversation's.
+  if v_messages is not null then
+    v_contacts := private.assign_contacts(v_messages);
+    if array_position(v_contacts, null) is not null then
+      -- Messages that name nobody are kept all the same, under a contact of their own on each channel.
+      with nobody as (
+        select u.channel, private.uuid_v7() as id from unnest(v_messages) with ordinality as u
+        where v_contacts[u.ordinality] is null group by u.channel
+      ), made as (
+        insert into public.contacts (id, channel) select n.id, n.channel from nobody n
+      )
+      select array_agg(coalesce(v_contacts[u.ordinality], n.id) order by u.ordinality) into v_contacts
+      from unnest(v_messages) with ordinality as u left join nobody n on n.channel = u.channel;
+    end if;
+  end if;
+  if v_others is not null then
+    v_other_contacts := private.assign_contacts(v_others);
+  end if;
+  if v_statuses is not null then
+    perform private.learn_recipients(v_statuses);
+  end if;
+  if v_messages is not null then
+    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
+  end if;
+  if v_revokes and v_messages is not null then
+    perform private.withdraw_messages(v_messages);
+  end if;
+  if v_others is not null then
+    perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
+  end if;
+  if v_statuses is not null then
+    perform private.apply_statuses(v_statuses);
+  end if;
+  if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
+    update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
+  end if;
+  return jsonb_build_object('outcomes', v_outcomes);
+end $function$;
+grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
 -- Whether a JSON value is one of the latencies that are counted exactly.
 CREATE OR REPLACE FUNCTION private.is_edge(p_value jsonb)
@@ -7400,6 +8051,46 @@ CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
 AS $function$
   select p_condition ->> 'type' = 'default'
 $function$;
+
+-- Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.
+CREATE OR REPLACE FUNCTION private.is_guessed_at(p_code text, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(sum(g.wrong), 0) >= 20 from public.link_guesses g
+  where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
+$function$;
+grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
+
+-- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
+CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+  select exists (
+    select from public.links l where l.code = any (array(
+      select v.code
+      from generate_series(1, length(p_code) + 1) as i
+      cross join lateral (
+        select left(p_code, i - 1) || substr(p_code, i + 1) as code where i <= length(p_code)
+        union all
+        select left(p_code, i - 1) || substr(p_code, i + 1, 1) || substr(p_code, i, 1) || substr(p_code, i + 2)
+        where i < length(p_code)
+        union all
+        select left(p_code, i - 1) || c || substr(p_code, i + w)
+        from string_to_table('abcdefghijklmnopqrstuvwxyz0123456789-_', null) as c, generate_series(0, 1) as w
+        where w = 0 or i <= length(p_code)) v)))
+  or exists (
+    select from public.links l
+    where l.code > p_code collate "C" and l.code < (p_code || '~') collate "C"
+      and length(p_code) >= 4 and length(l.code) <= 2 * length(p_code))
+$function$;
+grant execute on function private.is_misprint(p_code text) to service_role;
 
 -- Whether there is an id among these that this contact never had.
 CREATE OR REPLACE FUNCTION private.is_news(p_contact_id uuid, p_identities private.identity[])
@@ -7452,6 +8143,45 @@ AS $function$
       select from jsonb_array_elements(p_value) e
       where jsonb_typeof(e) <> 'string' or char_length(e #>> '{}') not between 1 and 200) end
 $function$;
+
+-- Trigger, before insert of conversations: whoever had opted out before being erased still has.
+CREATE OR REPLACE FUNCTION private.keep_opt_out()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if exists (select from private.erased_opt_outs) then
+    new.opted_out_at := coalesce(new.opted_out_at, (
+      select max(private.erased_opt_out(new.channel, new.number_id, i.kind, i.value)) from public.contact_identities i
+      where i.contact_id = new.contact_id and i.valid_to is null));
+  end if;
+  return new;
+end $function$;
+grant execute on function private.keep_opt_out() to service_role;
+
+-- Days by a setting, else otherwise; null for ever.
+CREATE OR REPLACE FUNCTION private.kept_days(p_setting text, p_otherwise integer, p_at_least integer)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(p_at_least, coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise))
+  where coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise) is not null
+$function$;
+grant execute on function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) to service_role;
+
+-- Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.
+CREATE OR REPLACE FUNCTION private.keyed_hash(p_value text)
+ RETURNS bytea
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select sha256(k.key || sha256(k.key || convert_to(p_value, 'UTF8'))) from private.hash_key k
+$function$;
+grant execute on function private.keyed_hash(p_value text) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -7753,6 +8483,17 @@ AS $function$
 $function$;
 grant execute on function private.may(p_role text) to service_role;
 
+-- Whether a text may name a person.
+CREATE OR REPLACE FUNCTION private.mentions(p_text text, p_person private.person)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return p_text ~* p_person.words or private.holds(p_text, p_person.subjects);
+end $function$;
+
 -- Two contacts are one person: identities, conversations, messages and queues of the other go to the kept one; the
 -- other stays as a row that points to it.
 CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp with time zone)
@@ -7762,6 +8503,7 @@ CREATE OR REPLACE FUNCTION private.merge_contacts(p_keep uuid, p_other uuid, p_a
 AS $function$
 declare
   v_pair record;
+  v_undecided bigint;
 begin
   -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
   -- customers of a provider, and spellings of one number, are there side by side.
@@ -7782,7 +8524,7 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -7791,6 +8533,11 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
+    -- What is decided stays decided, also where the decision was purged since.
+    select min(m.seq) into v_undecided
+    from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
+    where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
+      and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
@@ -7814,10 +8561,7 @@ begin
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
       opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
-      routed_seq = least(routed_seq, coalesce((
-        select min(m.seq) - 1 from public.messages m
-        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
-          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+      routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
   end loop;
@@ -7838,6 +8582,24 @@ begin
     from unnest(p_contacts) with ordinality as found (id, place) order by found.place);
 end $function$;
 grant execute on function private.merged(p_contacts uuid[]) to service_role;
+
+-- Whether nothing is left to be done with a message.
+CREATE OR REPLACE FUNCTION private.message_is_done(p_message messages)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return not exists (
+      select from public.deliveries d where d.message_id = p_message.id
+        and (d.state in ('pending', 'leased') or d.state = 'dead' and d.dropped_reason is null))
+    and not exists (
+      select from public.outbound_messages o where o.message_id = p_message.id and o.state in ('queued', 'leased'))
+    and (p_message.direction = 'out' or exists (
+      select from public.conversations c where c.id = p_message.conversation_id and p_message.seq <= c.routed_seq));
+end $function$;
 
 -- Where a message came from, {link, attribution}; link is null for an ad. Null when nothing is known.
 CREATE OR REPLACE FUNCTION private.message_link(p_message_id uuid)
@@ -8072,6 +8834,16 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- What an export does not hold and an erasure does not reach.
+CREATE OR REPLACE FUNCTION private.out_of_reach()
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select '["backups of the database, which end with their own retention", "what services got of messages", "what the provider (Meta) keeps", "logs of the platform, which hold no whole number and no words"]'::jsonb
+$function$;
+
 -- What became of a message that goes out: queued, sent or failed with Meta's code, and its statuses, each with its
 -- time, in codes that _shared/contract/words/story.ts puts into words.
 CREATE OR REPLACE FUNCTION private.outbound_events(p_message messages)
@@ -8166,6 +8938,21 @@ begin
 end $function$;
 grant execute on function private.pair_allows_at(p_tat timestamp with time zone, p_channel text, p_number_id text) to service_role;
 
+-- A pattern that finds an id (phone, encoded, or any other kind) or a name in a text.
+CREATE OR REPLACE FUNCTION private.pattern_of(p_kind text, p_value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case p_kind
+    -- As people write numbers, and not within a longer one.
+    when 'phone' then '(?<![0-9])' || regexp_replace(p_value, '([0-9])(?=[0-9])', '\1[ ()./-]{0,2}', 'g') || '(?![0-9])'
+    -- Part of a provider's id, which goes with it.
+    when 'encoded' then '(wamid\.)?[[:alnum:]+/=_-]*' || regexp_replace(p_value, '\+', '\\+', 'g') || '[[:alnum:]+/=_-]*'
+    else '(?<![[:alnum:]])' || regexp_replace(p_value, '([\\.^$*+?()\[\]{}|-])', '\\\1', 'g') || '(?![[:alnum:]])' end
+$function$;
+
 -- Messages in and out of each of the last minutes, oldest first: [{minute, in, out}]. The last minute is not over.
 CREATE OR REPLACE FUNCTION private.per_minute(p_minutes integer, p_now timestamp with time zone)
  RETURNS jsonb
@@ -8193,6 +8980,111 @@ AS $function$
   from wanted w
 $function$;
 
+-- The person of these contacts; without any, whoever is named by the id given. Without messages.
+CREATE OR REPLACE FUNCTION private.person_of(p_contacts uuid[], p_given text)
+ RETURNS private.person
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  with conversations as (
+    select c.id from public.conversations c where c.contact_id = any (p_contacts)
+  ), known (kind, value) as (
+    -- What somebody else has now names them, not this person.
+    select i.kind, i.value from public.contact_identities i
+    where i.contact_id = any (p_contacts) and (i.valid_to is null or not exists (
+      select from public.contact_identities o
+      where o.channel = i.channel and o.kind = i.kind and o.value = i.value and o.valid_to is null
+        and o.contact_id <> all (p_contacts)))
+    union
+    select 'id', id::text from unnest(p_contacts) as id
+    union
+    select 'id', c.id::text from conversations c
+    union
+    select case when p_given ~ '^[0-9]{7,15}$' then 'phone' else 'id' end, p_given where p_contacts = '{}'
+  ), sure (kind, value) as (
+    select k.kind, k.value from known k where k.kind <> 'username' and length(k.value) >= 7
+    union
+    select 'encoded', e.form from known k cross join unnest(private.encoded_forms(k.value)) as e (form) where k.kind = 'phone'
+  ), named (name) as (
+    select c.name from public.contacts c where c.id = any (p_contacts) and length(c.name) >= 4
+    union
+    select k.value from known k where k.kind = 'username' and length(k.value) >= 4
+  )
+  select p_contacts, array(select c.id from conversations c), '{}'::uuid[], '{}'::text[], '{}'::text[],
+    p_contacts::text[] || case when p_contacts = '{}' then array[p_given] else '{}'::text[] end,
+    array(select s.value from sure s),
+    -- A pattern that finds nothing, where there is nothing to find.
+    coalesce((select string_agg(private.pattern_of(s.kind, s.value), '|') from sure s), '(?=a)b'),
+    coalesce((
+      select string_agg(w.pattern, '|') from (
+        select private.pattern_of(s.kind, s.value) from sure s
+        union all
+        select private.pattern_of('name', n.name) from named n) as w (pattern)), '(?=a)b')
+$function$;
+
+-- Where data of people lies: columns of a table; tied, whose rows a person's are (t the row, $1 the private.person;
+-- empty: all that name them); erased, what becomes of them: deleted, words and ids (tombstones in place of what names
+-- the person; of names too, or of ids alone where a name may be a word of the system), hashed (the key stays as a
+-- hash, so that a repetition is known), kept (is a hash), or a SET of its own.
+CREATE OR REPLACE FUNCTION private.personal_data()
+ RETURNS TABLE(relation text, columns text[], tied text, erased text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
+      'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
+    ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('public.segments', '{description}', '', 'words'),
+    ('public.settings_history', '{before,after,reason}', '', 'words'),
+    ('public.segment_history', '{added,removed,reason}', '', 'words'),
+    ('public.rollout_stages', '{user_ids}', '', 'words'),
+    ('public.rollout_events', '{figures,evidence,reason}', '', 'words'),
+    ('public.notifications', '{payload,last_error}', '', 'words'),
+    ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
+    ('public.rollback_events', '{reason,steps}', '', 'words'),
+    ('public.routes', '{condition}', '', 'ids'),
+    ('public.route_history', '{condition}', '', 'ids'),
+    -- Services make links for one person each, by an id of theirs.
+    ('public.links', '{external_id}', 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids'),
+    ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
+    ('public.rate_limits', '{key}', 't.key ~* ($1).ids', 'deleted'),
+    -- What the team did stays, and with whom does not.
+    ('public.contact_acts', '{contact_id,message_id,reason}', 't.contact_id = any (($1).contacts)',
+      'set contact_id = ''00000000-0000-0000-0000-000000000000'', message_id = null, reason = case when t.reason is not null then ''erased'' end'),
+    ('public.contact_acts', '{reason}', '', 'words'),
+    ('public.webhook_events', '{dedupe_key,raw}', 'exists (select from unnest(string_to_array(t.dedupe_key, '':'')) as p (part) where p.part = any (($1).provider_ids))
+      or case when private.holds(t.raw::text, ($1).needles) then t.raw::text ~* ($1).ids else false end', 'hashed'),
+    -- Figures of the link stay, and who it was does not.
+    ('public.clicks', '{visitor,user_id,token,fingerprint}', 't.user_id = any (($1).subjects) or t.token = any (($1).tokens)',
+      'set visitor = null, user_id = null, token = null, fingerprint = null'),
+    ('private.unknown_tokens', '{message_id}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.attributions', '{message_id,contact_id,token,user_id,ctwa_clid,referral}',
+      't.message_id = any (($1).messages) or t.contact_id = any (($1).contacts)', 'deleted'),
+    ('public.delivery_attempts', '{delivery_id,error,answer}',
+      't.delivery_id in (select d.id from public.deliveries d where d.message_id = any (($1).messages))', 'deleted'),
+    ('public.deliveries', '{message_id,conversation_id,last_error}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.routing_decisions', '{message_id,contact,explanation}', 't.message_id = any (($1).messages)', 'deleted'),
+    ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
+      't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
+      't.id = any (($1).messages)', 'deleted'),
+    ('public.conversations', '{id,contact_id,opted_out_at}', 't.id = any (($1).conversations)', 'deleted'),
+    -- What the person has now, and somebody had before, is the person's.
+    ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
+      or t.valid_to is not null and t.value in (
+        select i.value from public.contact_identities i where i.contact_id = any (($1).contacts) and i.valid_to is null and i.kind = t.kind)', 'deleted'),
+    ('public.contacts', '{id,name,merged_into}', 't.id = any (($1).contacts)', 'deleted'),
+    ('private.erased_keys', '{hash}', 'false', 'kept'),
+    ('private.erased_opt_outs', '{identity}', 'false', 'kept')
+$function$;
+grant execute on function private.personal_data() to service_role;
+
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
  RETURNS boolean
@@ -8214,37 +9106,66 @@ AS $function$
 $function$;
 grant execute on function private.prerequisites_on(p_key text, p_targeting_id text) to service_role;
 
--- Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most
--- p_limit of each a call. Messages are kept.
-CREATE OR REPLACE FUNCTION private.purge(p_now timestamp with time zone, p_limit integer DEFAULT 500000)
+-- Purges what is older than its retention, at most p_limit rows of each that is due, and says how many of which. For
+-- the clock.
+CREATE OR REPLACE FUNCTION private.purge(p_now timestamp with time zone, p_limit integer DEFAULT 10000)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
-  v_days integer := greatest(8, coalesce((select s.value::integer from public.settings s where s.key = 'retention.event_days'), 30));
-  v_events integer;
-  v_attempts integer;
+  v_kept record;
+  v_looked bigint;
+  v_done bigint;
+  v_last uuid;
+  v_from uuid;
+  v_error text;
+  v_before timestamptz;
+  v_counts jsonb := '{}';
 begin
-  -- At least 8 days: a provider repeats for up to 7, and what is purged would be taken for new.
-  with old as (
-    select provider, dedupe_key from public.webhook_events
-    where received_at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.webhook_events e using old
-    where e.provider = old.provider and e.dedupe_key = old.dedupe_key returning 1
-  )
-  select count(*) into v_events from gone;
-  with old as (
-    select delivery_id, attempt from public.delivery_attempts
-    where at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.delivery_attempts a using old
-    where a.delivery_id = old.delivery_id and a.attempt = old.attempt returning 1
-  )
-  select count(*) into v_attempts from gone;
-  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events', 'n', v_events)));
-  return jsonb_build_object('webhook_events', v_events, 'delivery_attempts', v_attempts);
+  if not exists (
+      select from private.retentions() r left join private.purges p on p.what = r.what
+      where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+        and private.kept_days(r.setting, r.otherwise, r.at_least) is not null)
+    or not pg_try_advisory_xact_lock(hashtext('gatelink.purge')) then
+    return v_counts;
+  end if;
+  for v_kept in
+    select r.*, p.reached, p.began_at, private.kept_days(r.setting, r.otherwise, r.at_least) as days
+    from private.retentions() r left join private.purges p on p.what = r.what
+    where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+  loop
+    v_before := p_now - make_interval(days => v_kept.days);
+    continue when v_before is null;
+    v_from := case when v_kept.began_at > p_now - interval '7 days' then v_kept.reached end;
+    v_done := 0;
+    v_error := null;
+    begin
+      select s.looked, s.done, s.last into v_looked, v_done, v_last
+      from private.purge_slice(v_kept.what, v_kept.relation, v_kept.id, v_kept.condition, v_kept.change,
+        case when v_kept.change is not null or v_kept.what = 'contacts' then v_from end, v_before, p_limit) s;
+    exception when others then
+      -- The next minute is as good, and the others need not wait for it. Health tells.
+      v_error := sqlstate;
+    end;
+    insert into private.purges as p (what, due_at, reached, began_at, rows, error)
+    values (v_kept.what, case when v_error is null and v_looked < p_limit then p_now + interval '1 hour' else p_now end,
+      case when v_error is not null then v_kept.reached when v_looked < p_limit or v_kept.change is null and v_kept.what <> 'contacts'
+        then private.uuid_v7_from(v_before) else v_last end,
+      p_now, coalesce(v_done, 0), v_error)
+    on conflict on constraint purges_pkey do update set due_at = excluded.due_at, error = excluded.error, rows = p.rows + excluded.rows,
+      -- Where rows are deleted it never goes back, though they be kept for longer from now on.
+      reached = case when v_kept.change is null and v_kept.what <> 'contacts' then greatest(p.reached, excluded.reached) else excluded.reached end,
+      began_at = case when v_from is null then p_now else p.began_at end;
+    v_counts := v_counts || jsonb_build_object(v_kept.what, coalesce(v_done, 0));
+  end loop;
+  insert into private.storage_days (day, bytes) values ((p_now at time zone 'UTC')::date, pg_database_size(current_database()))
+  on conflict on constraint storage_days_pkey do nothing;
+  perform public.add_counts((
+    select coalesce(jsonb_agg(jsonb_build_object('name', 'purged', 'label', c.key, 'n', c.value::bigint)), '[]')
+    from jsonb_each_text(v_counts) as c (key, value)));
+  return v_counts;
 end $function$;
 grant execute on function private.purge(p_now timestamp with time zone, p_limit integer) to service_role;
 
@@ -8271,9 +9192,38 @@ begin
   delete from private.click_batches b where b.at < p_now - interval '1 day';
   delete from private.visitor_keys k where k.day < v_today - 1;
   delete from public.orphan_visits o where o.day < v_today - v_days;
+  delete from public.link_guesses g where g.hour < (v_today - v_days)::timestamp at time zone 'UTC';
+  delete from private.link_guessers g where g.at < p_now - interval '1 day';
   return jsonb_build_object('clicks', v_clicks);
 end $function$;
 grant execute on function private.purge_clicks(p_now timestamp with time zone, p_limit integer) to service_role;
+
+-- Deletes those of these contacts that nothing hangs on: no message, opt-out, attribution, target or merged contact.
+CREATE OR REPLACE FUNCTION private.purge_contacts(p_ids uuid[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_held uuid[] := array(select c.id from public.contacts c where c.id = any (p_ids) order by c.id for update skip locked);
+  v_conversations uuid[] := array(
+    select c.id from public.conversations c where c.contact_id = any (v_held) order by c.id for update skip locked);
+  v_count bigint;
+begin
+  delete from public.contacts x
+  where x.id = any (v_held)
+    and not exists (select from public.contacts m where m.merged_into = x.id)
+    and not exists (
+      select from public.conversations c where c.contact_id = x.id and (c.id <> all (v_conversations) or c.opted_out_at is not null
+        or exists (select from public.messages m where m.conversation_id = c.id)
+        or exists (select from public.outbound_messages o where o.conversation_id = c.id)))
+    and not exists (select from public.attributions a where a.contact_id = x.id)
+    and not exists (select from public.segment_members s where s.subject_id = x.id::text)
+    and not exists (select from public.settings s where s.metadata -> 'target_user_ids' ? x.id::text);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
 
 -- Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
@@ -8315,6 +9265,50 @@ AS $function$
   select count(*) from gone
 $function$;
 grant execute on function private.purge_rate_limits(p_now timestamp with time zone) to service_role;
+
+-- One slice of one retention: how many rows it looked at and did, and the last of their ids.
+CREATE OR REPLACE FUNCTION private.purge_slice(p_what text, p_relation text, p_id text, p_condition text, p_change text, p_from uuid, p_before timestamp with time zone, p_limit integer, OUT looked bigint, OUT done bigint, OUT last uuid)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_rows text := format('select x.ctid as place, %s as id from %s x where %s', coalesce('x.' || p_id, 'null::uuid'), p_relation,
+    concat_ws(' and ', p_condition,
+      case when p_id is not null then format('x.%1$I >= coalesce($3, ''00000000-0000-0000-0000-000000000000'') and x.%1$I < private.uuid_v7_from($1)', p_id) end,
+      case when p_relation = 'public.messages' then 'private.message_is_done(x)' end))
+    || case when p_id is not null then ' order by x.' || p_id else '' end || ' limit $2';
+begin
+  if p_what = 'contacts' then
+    execute format('select count(*), (array_agg(r.id order by r.id desc))[1], private.purge_contacts(array_agg(r.id)) from (%s) r', v_rows)
+    into looked, last, done using p_before, p_limit, p_from;
+    return;
+  end if;
+  v_rows := v_rows || ' for update skip locked';
+  execute format('with old as materialized (%s), changed as (%s returning 1)
+      select (select count(*) from old), (select count(*) from changed), (select (array_agg(o.id order by o.id desc))[1] from old o)', v_rows,
+    case when p_change is null then format('delete from %s t using old where t.ctid = old.place', p_relation)
+      else format('update %s t set %s from old where t.ctid = old.place', p_relation, p_change) end)
+  into looked, done, last using p_before, p_limit, p_from;
+end $function$;
+
+-- Queues a message that has failed anew, as if it had never been tried. The caller holds the lane's lock.
+CREATE OR REPLACE FUNCTION private.queue_again(p_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_queued public.outbound_messages;
+begin
+  update public.messages set provider_id = null, status = 'queued', status_rank = 0, error = null where id = p_id;
+  update public.outbound_messages
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, aside = false, error = null,
+    next_attempt_at = p_now, updated_at = p_now
+  where id = p_id returning * into v_queued;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+end $function$;
+grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
 -- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
 -- failing, down at ten minutes.
@@ -8541,16 +9535,21 @@ grant execute on function private.recipient(p_channel text, p_identities private
 
 -- One row: what was received, kept, decided, delivered and is stuck, in one snapshot.
 CREATE OR REPLACE FUNCTION private.reconcile_counts()
- RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint)
+ RETURNS TABLE(received numeric, stored numeric, duplicates numeric, purged numeric, messages_purged numeric, events bigint, event_messages bigint, messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric, deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, compared bigint, stuck bigint, queued_stuck bigint)
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  with counted as (
+  with gone as (
+    -- Decisions and deliveries of older messages may have been purged.
+    select coalesce((select p.reached from private.purges p where p.what = 'routing_decisions'), '00000000-0000-0000-0000-000000000000') as decided,
+      coalesce((select p.reached from private.purges p where p.what = 'deliveries'), '00000000-0000-0000-0000-000000000000') as delivered
+  ), counted as (
     select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
-      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
+      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged,
+      coalesce(sum(value) filter (where name = 'purged' and label = 'messages'), 0) as messages_purged
     from public.counters
   ), kept as (
     select count(*) as events,
@@ -8559,10 +9558,10 @@ AS $function$
   ), inbound as (
     select count(*) as messages, count(d.message_id) as decided,
       count(*) filter (where d.message_id is null) as undecided,
-      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
+      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq) and m.id >= g.decided) as forgotten,
       count(*) filter (where d.reason = 'no_match') as unmatched,
-      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
-    from public.messages m
+      coalesce(sum(cardinality(d.destination_ids)) filter (where m.id >= greatest(g.decided, g.delivered)), 0) as wanted
+    from gone g cross join public.messages m
     join public.conversations c on c.id = m.conversation_id
     left join public.routing_decisions d on d.message_id = m.id
     where m.direction = 'in'
@@ -8570,18 +9569,19 @@ AS $function$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
-    from public.deliveries d
+    from gone g cross join public.deliveries d
   ), outgoing as (
     select count(*) filter (where state in ('queued', 'leased') and not exists (
         select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
     from public.outbound_messages o
   )
-  select c.received, c.stored, c.duplicates, c.purged, k.events, k.event_messages,
+  select c.received, c.stored, c.duplicates, c.purged, c.messages_purged, k.events, k.event_messages,
     i.messages, i.decided, i.undecided, i.forgotten, i.unmatched, i.wanted,
-    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.stuck, o.stuck
+    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.compared, q.stuck, o.stuck
   from counted c, kept k, inbound i, queue q, outgoing o
 $function$;
 grant execute on function private.reconcile_counts() to service_role;
@@ -8733,16 +9733,48 @@ begin
 end $function$;
 
 -- Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps
--- histories append-only.
+-- histories append-only, but for the tombstones of an erasure, whose transaction is written down.
 CREATE OR REPLACE FUNCTION private.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO ''
 AS $function$
 begin
+  if tg_op = 'UPDATE' and exists (
+    select from public.erasures e where e.transaction = pg_current_xact_id_if_assigned() and e.at = now()) then
+    return null;
+  end if;
   raise exception '% on %.% is refused: it would leave a gap in the history',
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $function$;
+
+-- Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was
+-- sent to them. Answers the outcomes with d for these.
+CREATE OR REPLACE FUNCTION private.refuse_erased(p_updates private.inbound_update[], p_outcomes text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_outcomes text := p_outcomes;
+  v_update record;
+begin
+  for v_update in
+    select u.provider, u.key, u.ord from unnest(p_updates) u
+    where substr(p_outcomes, u.ord, 1) = 's' and exists (
+      select from private.erased_keys e
+      where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end,
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.callback) end)
+        and e.at > now() - interval '8 days')
+  loop
+    delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;
+    v_outcomes := overlay(v_outcomes placing 'd' from v_update.ord for 1);
+  end loop;
+  return v_outcomes;
+end $function$;
+grant execute on function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) to service_role;
 
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
 -- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
@@ -8875,6 +9907,38 @@ begin
 end $function$;
 grant execute on function private.resolve_contact(p_channel text, p_identities private.identity[], p_name text, p_at timestamp with time zone, p_sender_id text, p_known uuid) to service_role;
 
+-- What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days
+-- without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are
+-- deleted). Clicks, limits, measurements and metrics of flags have purges of their own.
+CREATE OR REPLACE FUNCTION private.retentions()
+ RETURNS TABLE(what text, relation text, id text, setting text, otherwise integer, at_least integer, condition text, change text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select v.what, v.relation, v.id, 'retention.' || v.setting, v.otherwise, v.at_least, v.condition, v.change
+  from (values
+    -- A provider repeats for up to 7 days, and what is purged would be taken for new.
+    ('webhook_events', 'public.webhook_events', null, 'event_days', 30, 8, 'x.received_at < $1', null),
+    ('delivery_attempts', 'public.delivery_attempts', null, 'event_days', 30, 8, 'x.at < $1', null),
+    ('raw', 'public.messages', 'id', 'raw_days', 90, 2, 'x.native is not null', 'native = null'),
+    ('words', 'public.messages', 'id', 'word_days', null, 1,
+      '(x.text is not null or x.choice is not null or x.referral is not null or x.native is not null)',
+      'text = null, choice = null, referral = null, native = null'),
+    ('messages', 'public.messages', 'id', 'message_days', null, 2, 'true', null),
+    ('routing_decisions', 'public.routing_decisions', 'message_id', 'decision_days', 90, 2, 'true', null),
+    ('deliveries', 'public.deliveries', 'id', 'delivery_days', 90, 2,
+      '(x.state = ''delivered'' or x.state = ''dead'' and x.dropped_reason is not null)', null),
+    ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
+    ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
+    ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
+    ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+  ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
+$function$;
+grant execute on function private.retentions() to service_role;
+
 -- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
 -- For the clock.
 CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
@@ -8921,7 +9985,7 @@ begin
       sum(g.prefetch)::bigint as prefetch
     from gone g group by g.code
   ), humans as (
-    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target, c.visits
     from public.clicks c join over on over.code = c.code
     where c.at >= v_from and c.at < v_to and c.verdict = 'human'
   ), visitors as (
@@ -8929,7 +9993,7 @@ begin
   ), named as (
     -- Of these columns one is grouped by, and the others are null.
     select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, sum(h.visits) as n
     from humans h
     group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
   ), ranked as (
@@ -9309,7 +10373,8 @@ end $function$;
 
 -- The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not
 -- to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no
--- earlier conversation), unknown_number, unknown_message, unknown_recipient.
+-- earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased
+-- since).
 CREATE OR REPLACE FUNCTION private.send_conversation(p_item jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9352,6 +10417,11 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
+    -- Nobody is made anew to be told no.
+    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+      select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
+      return '{"error": "opted_out"}';
+    end if;
     perform private.lock_contacts();
     v_contact := private.resolve_contact(v_channel, v_identities, null, now(), v_number);
     v_made := 'contact';
@@ -9392,19 +10462,14 @@ declare
 begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
-  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or exists (
-      select from public.conversations c where c.id = v_queued.conversation_id and c.opted_out_at is not null) then
+  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
+      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
-  update public.messages
-  set type = v_fallback ->> 'type', text = null, native = v_fallback, provider_id = null,
-    status = 'queued', status_rank = 0, error = null
-  where id = p_id;
-  update public.outbound_messages
-  set state = 'queued', used_fallback = true, attempt = 0, tried_at = null, aside = false, error = null,
-    next_attempt_at = p_now, updated_at = p_now
-  where id = p_id;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  update public.messages set type = v_fallback ->> 'type', text = null, native = v_fallback where id = p_id;
+  update public.outbound_messages set used_fallback = true where id = p_id;
+  perform private.queue_again(p_id, p_now);
   return true;
 end $function$;
 grant execute on function private.send_fallback(p_id uuid, p_now timestamp with time zone) to service_role;
@@ -9419,6 +10484,29 @@ AS $function$
   select case p_channel when 'whatsapp' then 'wa_send.enabled' else p_channel || '_send.enabled' end
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
+
+-- Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.
+CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_window interval;
+  v_opt_out text;
+begin
+  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
+  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
+    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+    return 'opted_out';
+  end if;
+  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    return 'window_closed';
+  end if;
+  return null;
+end $function$;
+grant execute on function private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone) to service_role;
 
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
 -- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.
@@ -9521,7 +10609,8 @@ declare
   v_conversation public.conversations;
   v_settled integer := 0;
   v_replies integer := 0;
-  v_refused integer := 0;
+  v_refused jsonb;
+  v_left_out jsonb := '[]';
   v_answer jsonb;
 begin
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
@@ -9538,15 +10627,15 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb)
+      retry_after_ms bigint, replies jsonb, left_out jsonb)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
-    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, at)
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
-      v_result.error, v_result.answer, p_now)
+      v_result.error, v_result.answer, v_result.left_out, p_now)
     on conflict (delivery_id, attempt) do nothing;
     update public.deliveries
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
@@ -9555,13 +10644,21 @@ begin
       last_error = v_result.error, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
+      v_refused := '[]';
       for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
         select * into v_conversation from public.conversations where id = v_result.conversation_id;
         v_answer := private.enqueue_message(v_conversation,
           v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
         v_replies := v_replies + (v_answer ? 'id')::integer;
-        v_refused := v_refused + (v_answer ? 'error')::integer;
+        if v_answer ? 'error' then
+          v_refused := v_refused || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+        end if;
       end loop;
+      if v_refused <> '[]' then
+        update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || v_refused
+        where a.delivery_id = v_result.delivery_id and a.attempt = v_result.attempt;
+        v_left_out := v_left_out || jsonb_build_object('delivery_id', v_result.delivery_id, 'replies', v_refused);
+      end if;
     end if;
     perform private.release_lane(v_result.destination_id, v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -9577,7 +10674,7 @@ begin
     group by d.destination_id order by d.destination_id
   ) per;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
-    'replies', v_replies, 'replies_refused', v_refused);
+    'replies', v_replies, 'left_out', v_left_out);
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -9629,7 +10726,7 @@ begin
     if v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
-        held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))
+        held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
       where channel = v_result.channel and id = v_result.number_id;
     elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
       update public.senders
@@ -9652,6 +10749,27 @@ begin
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
+
+-- settle_password_attempt with the time given.
+CREATE OR REPLACE FUNCTION private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if not p_right then
+    insert into public.link_guesses as g (code, hour, wrong) values (p_code, date_trunc('hour', p_now), 1)
+    on conflict on constraint link_guesses_pkey do update set wrong = g.wrong + 1;
+  elsif p_client is null then
+    update public.rate_limits r set tat = r.tat - interval '1 minute' where r.key = 'link_password:' || p_code;
+  else
+    -- Not forgotten, if there were wrong ones: the guesser may sit behind the same address.
+    update private.link_guessers g set guesses = g.guesses - 1, free_at = p_now
+    where g.code = p_code and g.client = p_client and g.guesses > 1;
+    delete from private.link_guessers g where g.code = p_code and g.client = p_client and g.guesses <= 1 and not found;
+  end if;
+end $function$;
+grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
 -- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
 -- without the digit that is dialled and not shown, or the other way round.
@@ -9691,6 +10809,46 @@ begin
   new.updated_by := private.actor();
   return new;
 end $function$;
+
+-- The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the
+-- last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded
+-- from 80 % on, below 14 days, or when a purge fails.
+CREATE OR REPLACE FUNCTION private.storage_health(p_now timestamp with time zone, p_bytes bigint DEFAULT NULL::bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_bytes bigint := coalesce(p_bytes, pg_database_size(current_database()));
+  v_limit bigint := 1048576 * coalesce((select s.value::bigint from public.settings s where s.key = 'storage.limit_mb'), 500);
+  v_today date := (p_now at time zone 'UTC')::date;
+  v_per_day bigint;
+  v_days_left bigint;
+  v_failing jsonb;
+begin
+  select (v_bytes - d.bytes) / (v_today - d.day) into v_per_day
+  from private.storage_days d where d.day between v_today - 30 and v_today - 1 order by d.day limit 1;
+  if v_bytes >= v_limit then
+    v_days_left := 0;
+  elsif v_per_day > 0 then
+    v_days_left := (v_limit - v_bytes) / v_per_day;
+  end if;
+  select jsonb_agg(jsonb_build_object('what', p.what, 'error', p.error) order by p.what) into v_failing
+  from private.purges p where p.error is not null;
+  return jsonb_build_object('component', 'storage',
+    'status', case when v_bytes >= 0.8 * v_limit or v_days_left < 14 or v_failing is not null then 'degraded' else 'healthy' end,
+    'because', case when v_failing is not null then 'purge_fails' else 'used' end,
+    'figures', jsonb_build_object('mb', v_bytes / 1048576, 'limit_mb', v_limit / 1048576, 'days_left', v_days_left, 'failing', v_failing),
+    'bytes', v_bytes, 'limit_bytes', v_limit, 'bytes_per_day', v_per_day, 'days_left', v_days_left,
+    'tables', (
+      select jsonb_agg(jsonb_build_object('table', t.name, 'bytes', t.bytes) order by t.bytes desc, t.name)
+      from (
+        select format('%I.%I', n.nspname, c.relname) as name, pg_total_relation_size(c.oid) as bytes
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'm') and (n.nspname in ('public', 'private') or n.nspname = 'cron' and c.relname = 'job_run_details')) t));
+end $function$;
+grant execute on function private.storage_health(p_now timestamp with time zone, p_bytes bigint) to service_role;
 
 -- Senders, conversations and messages of updates that all are messages or echoes of a sender, each with its contact.
 CREATE OR REPLACE FUNCTION private.store_messages(p_updates private.inbound_update[], p_contacts uuid[])
@@ -9795,6 +10953,46 @@ AS $function$
   select p_n > 0 and private.chance_of_so_few(p_failed, p_n, p_limit) < 50000
 $function$;
 
+-- take_password_attempt with the time given.
+CREATE OR REPLACE FUNCTION private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_hash text;
+  v_attacked boolean;
+  v_row private.link_guessers;
+  v_retry bigint := 0;
+begin
+  select p.hash into v_hash from private.link_passwords p where p.code = p_code;
+  if v_hash is null then
+    return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
+  end if;
+  if p_client is null then
+    -- Nobody can be told apart: one budget for all.
+    select t.retry_after_ms into v_retry
+    from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
+  else
+    v_attacked := private.is_guessed_at(p_code, p_now);
+    insert into private.link_guessers as g (code, client, guesses, at, free_at, allowed)
+    values (p_code, p_client, 1, p_now, p_now + private.guess_wait(1, v_attacked), true)
+    on conflict on constraint link_guessers_pkey do update
+      set (guesses, at, free_at, allowed) = (
+        select case when g.free_at <= p_now then g.guesses + 1 else g.guesses end,
+          case when g.free_at <= p_now then p_now else g.at end,
+          case when g.free_at <= p_now then p_now + private.guess_wait(g.guesses + 1, v_attacked) else g.free_at end,
+          g.free_at <= p_now)
+    returning g.* into v_row;
+    if not v_row.allowed then
+      v_retry := greatest(1, ceil(extract(epoch from v_row.free_at - p_now) * 1000));
+    end if;
+  end if;
+  return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
+    'hash', case when v_retry = 0 then v_hash end);
+end $function$;
+grant execute on function private.take_password_attempt(p_code text, p_client text, p_now timestamp with time zone) to service_role;
+
 -- Takes p_cost from the limit p_key at p_now, all or nothing; for functions that limit in the same round trip as
 -- their work. Results as private.gcra gives them.
 CREATE OR REPLACE FUNCTION private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint)
@@ -9827,6 +11025,81 @@ CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
 AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
+
+-- An expression for the columns of a row t as one text.
+CREATE OR REPLACE FUNCTION private.text_of(p_columns text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
+$function$;
+
+-- The condition of a row of private.personal_data().
+CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  -- First what is quick, for all rows are asked; in a CASE, since the planner orders what AND joins.
+  select case when p_erased not in ('words', 'ids') then p_tied
+    else format('case when %s then %s else false end', concat_ws(' and ', nullif(p_tied, ''), case p_erased
+        when 'words' then format('private.mentions(%s, $1)', private.text_of(p_columns))
+        else format('private.holds(%s, ($1).needles || ($1).subjects)', private.text_of(p_columns)) end), (
+      select string_agg(format('private.tombstone(t.%1$I, $1, %2$L) is distinct from t.%1$I', c.name, p_erased = 'words'), ' or ')
+      from unnest(p_columns) as c (name))) end
+$function$;
+
+-- A list without a person.
+CREATE OR REPLACE FUNCTION private.tombstone(p_list text[], p_person private.person, p_names boolean)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select array(select private.tombstone(e.item, p_person, p_names) from unnest(p_list) with ordinality as e (item, place) order by e.place)
+$function$;
+
+-- A text without a person: in place of an id stands the nil UUID, 00000 or "erased". Names go too where p_names says
+-- so.
+CREATE OR REPLACE FUNCTION private.tombstone(p_text text, p_person private.person, p_names boolean)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_pattern text := case when p_names then p_person.words else p_person.ids end;
+begin
+  if p_text = any (p_person.subjects) or p_text ~* ('^(' || v_pattern || ')$') then
+    return case when p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then '00000000-0000-0000-0000-000000000000'
+      when p_text ~ '^[0-9]+$' then '00000' else 'erased' end;
+  end if;
+  return regexp_replace(p_text, v_pattern, 'erased', 'gi');
+end $function$;
+
+-- A document without a person; names go from descriptions and reasons alone, for elsewhere they may be words of the
+-- system.
+CREATE OR REPLACE FUNCTION private.tombstone(p_value jsonb, p_person private.person, p_names boolean)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return case jsonb_typeof(p_value)
+    when 'string' then to_jsonb(private.tombstone(p_value #>> '{}', p_person, false))
+    when 'array' then (
+      select coalesce(jsonb_agg(private.tombstone(e.item, p_person, p_names) order by e.place), '[]')
+      from jsonb_array_elements(p_value) with ordinality as e (item, place))
+    when 'object' then (
+      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail') and jsonb_typeof(e.item) = 'string'
+        then to_jsonb(private.tombstone(e.item #>> '{}', p_person, true)) else private.tombstone(e.item, p_person, p_names) end), '{}')
+      from jsonb_each(p_value) as e (key, item))
+    else p_value end;
+end $function$;
 
 -- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
 CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
@@ -10068,6 +11341,24 @@ AS $function$
 $function$;
 grant execute on function private.window_fallback() to service_role;
 
+-- A person with these messages.
+CREATE OR REPLACE FUNCTION private.with_messages(p_person private.person, p_messages uuid[])
+ RETURNS private.person
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  p_person.messages := p_messages;
+  p_person.provider_ids := array(
+    select m.provider_id from public.messages m where m.id = any (p_messages) and m.provider_id is not null);
+  p_person.tokens := array(
+    select m.link_token from public.messages m where m.id = any (p_messages) and m.link_token is not null
+    union
+    select a.token from public.attributions a where a.message_id = any (p_messages) and a.token is not null);
+  return p_person;
+end $function$;
+
 -- Takes the words from the messages that these updates withdraw, and from what edited them.
 CREATE OR REPLACE FUNCTION private.withdraw_messages(p_updates private.inbound_update[])
  RETURNS void
@@ -10131,6 +11422,20 @@ AS $function$
   select case when p_metadata -> 'schedule' ? 'on_at' and p_metadata -> 'schedule' ? 'off_at' then p_metadata #- '{schedule,on_at}'
     when p_metadata -> 'schedule' ? 'on_at' then p_metadata - 'schedule'
     else p_metadata end
+$function$;
+
+-- A flag's metadata without these targets; one that had no others is on for nobody.
+CREATE OR REPLACE FUNCTION private.without_targets(p_metadata jsonb, p_subjects text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when not p_metadata ? 'target_user_ids' then p_metadata
+    else jsonb_set(p_metadata, '{target_user_ids}', (
+      select coalesce(jsonb_agg(e.id order by e.place), '[]')
+      from jsonb_array_elements_text(p_metadata -> 'target_user_ids') with ordinality as e (id, place)
+      where e.id <> all (p_subjects))) end
 $function$;
 
 -- A message's words without link tokens, all of them, and the white space before each.

@@ -34,6 +34,12 @@ const queries = new QueryClient({
 
 const root = createRoot(document.getElementById("root")!);
 try {
+  // A policy in the page cannot say so, and not each host sends headers: within another page there is no panel.
+  if (self !== top) {
+    throw new Error(
+      "It was opened within another page, which could guide your clicks. Open it in a tab of its own.",
+    );
+  }
   connect(await readConfig());
   root.render(
     <StrictMode>

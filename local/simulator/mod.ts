@@ -221,6 +221,7 @@ async function page(name: string): Promise<Response> {
       "content-security-policy":
         "default-src 'self'; img-src 'self' data: https: http:; base-uri 'none'; form-action 'none'; " +
         "frame-ancestors 'none'",
+      "x-frame-options": "DENY",
     },
   });
 }

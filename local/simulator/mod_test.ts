@@ -39,7 +39,11 @@ Deno.test("createSimulator: every file that the page names is served, with a typ
       assertEquals(response.status, 200, name);
       const type = response.headers.get("content-type")!;
       const text = await response.text();
-      assertMatch(response.headers.get("content-security-policy")!, /default-src 'self'/);
+      assertMatch(
+        response.headers.get("content-security-policy")!,
+        /^default-src 'self';.* frame-ancestors 'none'$/,
+      );
+      assertEquals(response.headers.get("x-frame-options"), "DENY");
       if (type.startsWith("text/html")) {
         assert(!/<script>|<style>| on\w+=| style=/.test(text), "nothing inline");
         for (const [, link] of text.matchAll(/(?:src|href)="([^"]+)"/g)) {

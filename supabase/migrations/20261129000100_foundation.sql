@@ -80,13 +80,17 @@ comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID vers
 -- Histories ---------------------------------------------------------------------------------------
 
 create function private.refuse_change() returns trigger
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' as $$
 begin
+  if tg_op = 'UPDATE' and exists (
+    select from public.erasures e where e.transaction = pg_current_xact_id_if_assigned() and e.at = now()) then
+    return null;
+  end if;
   raise exception '% on %.% is refused: it would leave a gap in the history',
     lower(tg_op), tg_table_schema, tg_table_name using errcode = '42501';
 end $$;
 comment on function private.refuse_change() is
-  'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only.';
+  'Trigger, before update, delete or truncate: refuses it to every role, the owner included, with 42501. Keeps histories append-only, but for the tombstones of an erasure, whose transaction is written down.';
 
 -- The team ----------------------------------------------------------------------------------------
 
@@ -338,6 +342,39 @@ language sql stable set search_path = '' as $$
   from public.team_members m where m.user_id = (select auth.uid())
 $$;
 comment on function public.whoami() is 'The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns what a caller''s token is worth.';
+
+-- Erasures ----------------------------------------------------------------------------------------
+
+create table public.erasures (
+  id uuid not null,
+  part integer not null,
+  at timestamptz not null default now(),
+  by text not null default private.actor(),
+  transaction xid8 not null default pg_current_xact_id(),
+  counts jsonb not null default '{}',
+  done boolean not null default false,
+  constraint erasures_pkey primary key (id, part)
+);
+comment on table public.erasures is
+  'People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact alone; update, delete and truncate are refused to every role.';
+comment on constraint erasures_pkey on public.erasures is 'Of a person with many messages the parts are counted.';
+comment on column public.erasures.id is 'The erasure; says nothing about the person.';
+comment on column public.erasures.part is 'From 1.';
+comment on column public.erasures.at is 'When its transaction began.';
+comment on column public.erasures.by is 'Who erased: a user id, or the database role.';
+comment on column public.erasures.transaction is 'Its transaction: in it, and in no other, tombstones may be put into histories.';
+comment on column public.erasures.counts is 'Rows that were deleted or changed, by table.';
+comment on column public.erasures.done is 'Whether the person is gone; else more parts follow.';
+alter table public.erasures enable row level security;
+revoke all on public.erasures from anon, authenticated, service_role, public;
+grant select on public.erasures to authenticated, service_role;
+create policy erasures_read on public.erasures for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy erasures_read on public.erasures is 'The whole team sees that somebody was erased, and by whom.';
+
+create trigger append_only before update or delete or truncate on public.erasures
+  for each statement execute function private.refuse_change();
+comment on trigger append_only on public.erasures is 'Nobody rewrites history.';
 
 -- The revision of the configuration ---------------------------------------------------------------
 

@@ -52,7 +52,15 @@ create table public.settings (
     case when not metadata ? 'approvers' then true
       when jsonb_typeof(metadata -> 'approvers') <> 'array' then false
       else metadata -> 'approvers' <@ '["engineering", "security", "product", "cto"]' end),
-  constraint settings_retention check (key not like 'retention.%' or value ~ '^[0-9]{1,5}$'),
+  -- A key that nobody reads would keep what it is meant to purge. Bounds: private.retentions, and clicks.
+  constraint settings_retention check (
+    case when key not like 'retention.%' then true
+      when value !~ '^[0-9]{1,5}$' then false
+      else value::integer >= case key when 'retention.event_days' then 8 when 'retention.word_days' then 1 when 'retention.cron_days' then 1 else 2 end
+        and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
+          'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
+          'retention.notification_days', 'retention.contact_days', 'retention.cron_days') end),
+  constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typing error must be told: a claim that failed for it would stop every delivery,
   constraint settings_forward_retry_seconds check (
     key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'),
@@ -64,7 +72,8 @@ comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
 comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
-comment on constraint settings_retention on public.settings is 'Days, a whole number.';
+comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
+comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_approvers on public.settings is
   'metadata.approvers: who has to approve the launch of a flag, any of engineering, security, product, cto.';
 comment on column public.settings.key is 'Name. A flag ends in .enabled and takes only true and false.';

@@ -173,6 +173,72 @@ create policy "team reads conversations" on public.conversations for select to a
   using ((select private.has_role('viewer')));
 comment on policy "team reads conversations" on public.conversations is 'Holds no personal data of its own: every role may read.';
 
+-- What stays of whom was erased -------------------------------------------------------------------
+
+create table private.hash_key (
+  only_row boolean primary key default true constraint hash_key_only_row check (only_row),
+  key bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+);
+comment on table private.hash_key is 'One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.';
+comment on column private.hash_key.only_row is 'Always true; the key that allows no second row.';
+comment on column private.hash_key.key is '32 bytes, 244 of their bits from the server''s strong random source.';
+alter table private.hash_key enable row level security;
+revoke all on private.hash_key from public, anon, authenticated, service_role;
+grant select on private.hash_key to service_role;
+insert into private.hash_key default values;
+
+create function private.keyed_hash(p_value text) returns bytea
+language sql stable set search_path = '' as $$
+  select sha256(k.key || sha256(k.key || convert_to(p_value, 'UTF8'))) from private.hash_key k
+$$;
+comment on function private.keyed_hash(text) is 'Stands for a text that is not kept: the same for the same text, and of no use without private.hash_key.';
+
+create table private.erased_opt_outs (
+  identity bytea not null,
+  channel text not null,
+  number_id text not null,
+  opted_out_at timestamptz not null,
+  constraint erased_opt_outs_pkey primary key (identity, channel, number_id)
+);
+comment on table private.erased_opt_outs is 'Opt-outs of people who were erased: nobody may write to them for that.';
+comment on constraint erased_opt_outs_pkey on private.erased_opt_outs is 'An id opts out of a sender once.';
+comment on column private.erased_opt_outs.identity is 'Keyed hash of kind and value of an id that the person had.';
+comment on column private.erased_opt_outs.channel is 'The channel.';
+comment on column private.erased_opt_outs.number_id is 'The sender of ours (senders.id) that may not write.';
+comment on column private.erased_opt_outs.opted_out_at is 'Since when.';
+alter table private.erased_opt_outs enable row level security;
+revoke all on private.erased_opt_outs from public, anon, authenticated, service_role;
+grant select, delete on private.erased_opt_outs to service_role;
+
+create function private.erased_opt_out(p_channel text, p_number_id text, p_kind text, p_value text) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+begin
+  -- Nearly always there is none: a hash is made only where there are some to be found.
+  if not exists (select from private.erased_opt_outs) then
+    return null;
+  end if;
+  return (
+    select max(o.opted_out_at) from private.erased_opt_outs o
+    where o.identity in (select private.keyed_hash(p_kind || ' ' || spelled) from unnest(private.spellings(p_kind, p_value)) spelled)
+      and o.channel = p_channel and o.number_id = p_number_id);
+end $$;
+comment on function private.erased_opt_out(text, text, text, text) is 'Since when somebody who was erased wanted nothing from a sender, by an id of theirs; null for nobody.';
+
+create function private.keep_opt_out() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  if exists (select from private.erased_opt_outs) then
+    new.opted_out_at := coalesce(new.opted_out_at, (
+      select max(private.erased_opt_out(new.channel, new.number_id, i.kind, i.value)) from public.contact_identities i
+      where i.contact_id = new.contact_id and i.valid_to is null));
+  end if;
+  return new;
+end $$;
+comment on function private.keep_opt_out() is 'Trigger, before insert of conversations: whoever had opted out before being erased still has.';
+create trigger keep_opt_out before insert on public.conversations
+  for each row execute function private.keep_opt_out();
+comment on trigger keep_opt_out on public.conversations is 'An erasure takes no opt-out back.';
+
 -- What a channel allows ---------------------------------------------------------------------------
 
 -- Failure policy: closed. A channel that this does not know keeps an opt-out until the person takes it back, and its
@@ -361,6 +427,7 @@ create function private.merge_contacts(p_keep uuid, p_other uuid, p_at timestamp
 language plpgsql set search_path = '' as $$
 declare
   v_pair record;
+  v_undecided bigint;
 begin
   -- The other's current ids move over, but for kinds of which the kept contact has a current one. Ids of several
   -- customers of a provider, and spellings of one number, are there side by side.
@@ -381,7 +448,7 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -390,6 +457,11 @@ begin
       update public.conversations set contact_id = p_keep where id = v_pair.other_id;
       continue;
     end if;
+    -- What is decided stays decided, also where the decision was purged since.
+    select min(m.seq) into v_undecided
+    from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
+    where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
+      and not exists (select from public.routing_decisions d where d.message_id = m.id);
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
@@ -413,10 +485,7 @@ begin
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
       opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
-      routed_seq = least(routed_seq, coalesce((
-        select min(m.seq) - 1 from public.messages m
-        where m.conversation_id = v_pair.keep_id and m.direction = 'in'
-          and not exists (select from public.routing_decisions d where d.message_id = m.id)), routed_seq))
+      routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
   end loop;
@@ -546,6 +615,9 @@ comment on function private.is_news(uuid, private.identity[]) is 'Whether there 
 
 call private.close_functions();
 grant execute on function
+  private.keyed_hash(text),
+  private.erased_opt_out(text, text, text, text),
+  private.keep_opt_out(),
   private.channel_policy(text),
   private.router_flag(text),
   private.send_flag(text),

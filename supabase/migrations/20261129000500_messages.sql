@@ -97,6 +97,18 @@ alter table public.messages enable row level security;
 revoke all on public.messages from public, anon, authenticated;
 grant select, insert, update, delete on public.messages to service_role;
 
+create table private.erased_keys (
+  hash bytea constraint erased_keys_pkey primary key,
+  at timestamptz not null default now()
+);
+comment on table private.erased_keys is 'Updates of people who were erased: one that the provider repeats must not make the person anew. Kept for 8 days, for which no provider repeats.';
+comment on constraint erased_keys_pkey on private.erased_keys is 'What was erased is looked up by its hash.';
+comment on column private.erased_keys.hash is 'Keyed hash of provider and dedupe key of an update, or of channel and id (ours and the provider''s) of a message that was sent, whose statuses may still come.';
+comment on column private.erased_keys.at is 'When it was erased.';
+alter table private.erased_keys enable row level security;
+revoke all on private.erased_keys from public, anon, authenticated, service_role;
+grant select on private.erased_keys to service_role;
+
 -- The intake --------------------------------------------------------------------------------------
 
 -- A batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
@@ -422,11 +434,39 @@ begin
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
   ) latest
   where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
+    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
+      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  end if;
 end $$;
 comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
 
-create function public.ingest_updates(p_updates jsonb) returns jsonb
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+create function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_outcomes text := p_outcomes;
+  v_update record;
+begin
+  for v_update in
+    select u.provider, u.key, u.ord from unnest(p_updates) u
+    where substr(p_outcomes, u.ord, 1) = 's' and exists (
+      select from private.erased_keys e
+      where e.hash in (private.keyed_hash(u.provider || ' ' || u.key),
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.provider_id) end,
+          case when u.kind = 'status' then private.keyed_hash('message ' || u.channel || ' ' || u.callback) end)
+        and e.at > now() - interval '8 days')
+  loop
+    delete from public.webhook_events w where w.provider = v_update.provider and w.dedupe_key = v_update.key;
+    v_outcomes := overlay(v_outcomes placing 'd' from v_update.ord for 1);
+  end loop;
+  return v_outcomes;
+end $$;
+comment on function private.refuse_erased(private.inbound_update[], text) is 'Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was sent to them. Answers the outcomes with d for these.';
+
+create function private.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
 declare
   v_all private.inbound_update[];
   v_new private.inbound_update[];
@@ -444,7 +484,6 @@ declare
   v_one private.inbound_update;
   v_address text;
 begin
-  perform private.refuse_older_code();
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
     u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
@@ -484,6 +523,11 @@ begin
     (select s.address from public.senders s where s.channel = v_one.channel and s.id = v_one.sender_id)
   into v_outcomes, v_stored, v_address
   from generate_series(1, cardinality(v_all)) place left join new_ones n on n.ord = place;
+  -- In a statement of its own: what this one waited for may have been an erasure.
+  if v_stored > 0 and exists (select from private.erased_keys) then
+    v_outcomes := private.refuse_erased(v_all, v_outcomes);
+    v_stored := length(replace(v_outcomes, 'd', ''));
+  end if;
 
   perform public.add_counts(jsonb_build_array(
     jsonb_build_object('name', 'webhook_updates', 'label', 'received', 'n', cardinality(v_all)),
@@ -553,6 +597,24 @@ begin
   end if;
   return jsonb_build_object('outcomes', v_outcomes);
 end $$;
+comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails where a person of the batch is erased in this moment.';
+
+-- Who is erased while a message of theirs comes in becomes known anew by it: their conversation is gone, the foreign key says so,
+-- and the second attempt does not find them.
+create function public.ingest_updates(p_updates jsonb) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.ingest_updates(p_updates);
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
 comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
 
 -- Who may run what --------------------------------------------------------------------------------
@@ -570,5 +632,7 @@ grant execute on function
   private.store_messages(private.inbound_update[], uuid[]),
   private.withdraw_messages(private.inbound_update[]),
   private.apply_opt_outs(private.inbound_update[], uuid[]),
+  private.refuse_erased(private.inbound_update[], text),
+  private.ingest_updates(jsonb),
   public.ingest_updates(jsonb)
   to service_role;

@@ -64,6 +64,7 @@ create table public.delivery_attempts (
   latency_ms integer,
   error text,
   answer text check (length(answer) <= 20480),
+  left_out jsonb,
   at timestamptz not null default now(),
   constraint delivery_attempts_pkey primary key (delivery_id, attempt)
 );
@@ -76,13 +77,14 @@ comment on column public.delivery_attempts.status is 'HTTP status of the answer;
 comment on column public.delivery_attempts.latency_ms is 'Until the whole answer, in milliseconds.';
 comment on column public.delivery_attempts.error is 'Code and sentence of the failure.';
 comment on column public.delivery_attempts.answer is 'The answer, cut to 20 KB.';
+comment on column public.delivery_attempts.left_out is 'Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for none.';
 comment on column public.delivery_attempts.at is 'When it was settled.';
 create index delivery_attempts_at_idx on public.delivery_attempts using brin (at);
 comment on index public.delivery_attempts_at_idx is 'Purge by age.';
 alter table public.delivery_attempts enable row level security;
 revoke all on public.delivery_attempts from public, anon, authenticated;
 -- Not the answer: a service may quote whole numbers in it. message_story gives it without them.
-grant select (delivery_id, attempt, outcome, status, latency_ms, error, at) on public.delivery_attempts to authenticated;
+grant select (delivery_id, attempt, outcome, status, latency_ms, error, left_out, at) on public.delivery_attempts to authenticated;
 grant select, insert, update, delete on public.delivery_attempts to service_role;
 create policy "operators read attempts" on public.delivery_attempts for select to authenticated
   using ((select private.has_role('operator')));
@@ -334,7 +336,8 @@ declare
   v_conversation public.conversations;
   v_settled integer := 0;
   v_replies integer := 0;
-  v_refused integer := 0;
+  v_refused jsonb;
+  v_left_out jsonb := '[]';
   v_answer jsonb;
 begin
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
@@ -351,15 +354,15 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb)
+      retry_after_ms bigint, replies jsonb, left_out jsonb)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
-    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, at)
+    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
-      v_result.error, v_result.answer, p_now)
+      v_result.error, v_result.answer, v_result.left_out, p_now)
     on conflict (delivery_id, attempt) do nothing;
     update public.deliveries
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
@@ -368,13 +371,21 @@ begin
       last_error = v_result.error, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
+      v_refused := '[]';
       for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
         select * into v_conversation from public.conversations where id = v_result.conversation_id;
         v_answer := private.enqueue_message(v_conversation,
           v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
         v_replies := v_replies + (v_answer ? 'id')::integer;
-        v_refused := v_refused + (v_answer ? 'error')::integer;
+        if v_answer ? 'error' then
+          v_refused := v_refused || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+        end if;
       end loop;
+      if v_refused <> '[]' then
+        update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || v_refused
+        where a.delivery_id = v_result.delivery_id and a.attempt = v_result.attempt;
+        v_left_out := v_left_out || jsonb_build_object('delivery_id', v_result.delivery_id, 'replies', v_refused);
+      end if;
     end if;
     perform private.release_lane(v_result.destination_id, v_result.conversation_id);
     v_settled := v_settled + 1;
@@ -390,7 +401,7 @@ begin
     group by d.destination_id order by d.destination_id
   ) per;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
-    'replies', v_replies, 'replies_refused', v_refused);
+    'replies', v_replies, 'left_out', v_left_out);
 end $$;
 comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
 
@@ -398,7 +409,7 @@ create function public.settle_deliveries(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_deliveries(p_results, clock_timestamp())
 $$;
-comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
 
 -- Dead letters, as people handle them -------------------------------------------------------------
 

@@ -148,6 +148,24 @@ comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes 
 -- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
 -- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
 -- unless they wrote again since; on other channels nothing at all, until they opt in again.
+create function private.send_refusal(p_conversation public.conversations, p_type text, p_now timestamptz) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_window interval;
+  v_opt_out text;
+begin
+  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
+  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
+    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+    return 'opted_out';
+  end if;
+  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    return 'window_closed';
+  end if;
+  return null;
+end $$;
+comment on function private.send_refusal(public.conversations, text, timestamptz) is 'Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.';
+
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -157,8 +175,7 @@ declare
   v_hash text := md5((p_item - array['idempotency_key', 'traceparent', 'address'])::text);
   v_fallback boolean := false;
   v_receipt boolean := v_message ->> 'type' = 'read';
-  v_window interval;
-  v_opt_out text;
+  v_refusal text;
   v_existing public.outbound_messages;
   v_id uuid := private.uuid_v7();
 begin
@@ -181,24 +198,18 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-    if v_opt_out = 'none' then
-      p_conversation.opted_out_at := null;
-    end if;
-    if p_conversation.opted_out_at is not null
-      and (v_opt_out <> 'until_resumed' or v_message ->> 'type' = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
-      return jsonb_build_object('error', 'opted_out');
-    end if;
-    if v_message ->> 'type' <> 'template'
-      and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
-        return jsonb_build_object('error', 'window_closed', 'window_closed_at', p_conversation.last_inbound_at + v_window);
+        return jsonb_build_object('error', 'window_closed', 'window_closed_at',
+          p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      if p_conversation.opted_out_at is not null then
-        return jsonb_build_object('error', 'opted_out');
-      end if;
+      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
       v_fallback := true;
+    end if;
+    if v_refusal is not null then
+      return jsonb_build_object('error', v_refusal);
     end if;
     insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
     values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
@@ -225,6 +236,20 @@ begin
 end $$;
 comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
 
+create function private.queue_again(p_id uuid, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_queued public.outbound_messages;
+begin
+  update public.messages set provider_id = null, status = 'queued', status_rank = 0, error = null where id = p_id;
+  update public.outbound_messages
+  set state = 'queued', attempt = 0, deferred = 0, tried_at = null, aside = false, error = null,
+    next_attempt_at = p_now, updated_at = p_now
+  where id = p_id returning * into v_queued;
+  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+end $$;
+comment on function private.queue_again(uuid, timestamptz) is 'Queues a message that has failed anew, as if it had never been tried. The caller holds the lane''s lock.';
+
 -- The provider's word about the window is the last one: a clock of ours, or a message that never came, may mislead us.
 create function private.send_fallback(p_id uuid, p_now timestamptz) returns boolean
 language plpgsql set search_path = '' as $$
@@ -234,19 +259,14 @@ declare
 begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
-  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or exists (
-      select from public.conversations c where c.id = v_queued.conversation_id and c.opted_out_at is not null) then
+  if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
+      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
-  update public.messages
-  set type = v_fallback ->> 'type', text = null, native = v_fallback, provider_id = null,
-    status = 'queued', status_rank = 0, error = null
-  where id = p_id;
-  update public.outbound_messages
-  set state = 'queued', used_fallback = true, attempt = 0, tried_at = null, aside = false, error = null,
-    next_attempt_at = p_now, updated_at = p_now
-  where id = p_id;
-  perform private.queue_lane(v_queued.conversation_id, v_queued.channel, v_queued.number_id, p_now);
+  update public.messages set type = v_fallback ->> 'type', text = null, native = v_fallback where id = p_id;
+  update public.outbound_messages set used_fallback = true where id = p_id;
+  perform private.queue_again(p_id, p_now);
   return true;
 end $$;
 comment on function private.send_fallback(uuid, timestamptz) is 'Sends the fallback in place of a message that the provider refused because the window is closed, once. False where there is none, or the person has opted out. The caller holds the lane''s lock.';
@@ -342,6 +362,11 @@ begin
     if p_item ->> 'to' is null then
       return '{"error": "unknown_recipient"}';
     end if;
+    -- Nobody is made anew to be told no.
+    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+      select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
+      return '{"error": "opted_out"}';
+    end if;
     perform private.lock_contacts();
     v_contact := private.resolve_contact(v_channel, v_identities, null, now(), v_number);
     v_made := 'contact';
@@ -367,7 +392,7 @@ begin
   end if;
   return jsonb_strip_nulls(jsonb_build_object('id', v_conversation, 'address', v_address, 'made', v_made));
 end $$;
-comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, unknown_recipient.';
+comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id, address (where it goes, where that is not to), made (contact or conversation, where it was not there)} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, unknown_recipient, opted_out (by somebody who was erased since).';
 
 create function private.unmake_conversation(p_conversation public.conversations, p_made text) returns void
 language plpgsql set search_path = '' as $$
@@ -412,6 +437,9 @@ begin
       continue;
     end if;
     select * into v_conversation from public.conversations c where c.id = (v_found ->> 'id')::uuid for update;
+    if not found then
+      raise exception 'a person was erased in this moment' using errcode = 'serialization_failure';
+    end if;
     if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
       v_answer := '{"error": "feature_off"}';
     else
@@ -427,11 +455,21 @@ begin
 end $$;
 comment on function private.enqueue_outbound(jsonb, timestamptz) is 'enqueue_outbound with the time given.';
 
+-- Who is erased while they are written to becomes known anew, as in ingest_updates.
 create function public.enqueue_outbound(p_items jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select private.refuse_older_code();
-  select private.enqueue_outbound(p_items, clock_timestamp())
-$$;
+language plpgsql set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.enqueue_outbound(p_items, clock_timestamp());
+    exception when serialization_failure or foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
 comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel (whatsapp if absent), identities [{kind, value}; kind contact is our own id], to (absent: where the person that the ids name can be written to), number_id, message, text, idempotency_key, fallback, traceparent, limit: {key, per_second, burst}}], each answered for itself in its place: {id, status, rate} or {error, rate}. Rate of the key, flag (the channel''s, wa_send.enabled for WhatsApp, for the contact), window, opt-out and idempotency are decided in the same transaction.';
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
@@ -649,7 +687,7 @@ begin
     if v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
-        held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))
+        held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
       where channel = v_result.channel and id = v_result.number_id;
     elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
       update public.senders
@@ -687,6 +725,8 @@ grant execute on function
   private.release_outbound_lane(uuid),
   private.window_fallback(),
   private.queue_lane(uuid, text, text, timestamptz),
+  private.send_refusal(public.conversations, text, timestamptz),
+  private.queue_again(uuid, timestamptz),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
   private.send_fallback(uuid, timestamptz),
   private.identities_of(jsonb),

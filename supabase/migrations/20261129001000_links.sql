@@ -95,6 +95,51 @@ alter table private.link_passwords enable row level security;
 revoke all on private.link_passwords from public, anon, authenticated;
 grant select, insert, update, delete on private.link_passwords to service_role;
 
+-- Unlogged: after a crash of the server everybody begins anew, as with the rate limits.
+create unlogged table private.link_guessers (
+  code text collate "C" not null,
+  client text not null,
+  guesses integer not null,
+  at timestamptz not null,
+  free_at timestamptz not null,
+  allowed boolean not null,
+  constraint link_guessers_pkey primary key (code, client)
+) with (fillfactor = 70);
+comment on table private.link_guessers is 'Networks that have guessed at a link''s password today, and when each may guess again. No row: at once.';
+comment on constraint link_guessers_pkey on private.link_guessers is 'One row a link and network.';
+comment on column private.link_guessers.code is 'The link.';
+comment on column private.link_guessers.client is 'Keyed hash of the network under the day''s key.';
+comment on column private.link_guessers.guesses is 'Wrong guesses, with those that are being looked at.';
+comment on column private.link_guessers.at is 'When the last of them was taken.';
+comment on column private.link_guessers.free_at is 'When the next one is.';
+comment on column private.link_guessers.allowed is 'Whether the last one was: how the one statement that takes tells its caller.';
+create index link_guessers_at_idx on private.link_guessers using brin (at);
+comment on index private.link_guessers_at_idx is 'Purge by age.';
+alter table private.link_guessers enable row level security;
+revoke all on private.link_guessers from public, anon, authenticated;
+grant select, insert, update, delete on private.link_guessers to service_role;
+
+create table public.link_guesses (
+  code text collate "C" not null references public.links (code) on delete cascade,
+  hour timestamptz not null,
+  wrong integer not null,
+  constraint link_guesses_pkey primary key (code, hour)
+) with (fillfactor = 70);
+comment on table public.link_guesses is 'How many wrong passwords a link was given, by the hour; never which. Purged with the clicks.';
+comment on constraint link_guesses_pkey on public.link_guesses is 'One count a link and hour.';
+comment on column public.link_guesses.code is 'The link.';
+comment on column public.link_guesses.hour is 'The hour''s beginning.';
+comment on column public.link_guesses.wrong is 'How many.';
+create index link_guesses_hour_idx on public.link_guesses (hour);
+comment on index public.link_guesses_hour_idx is 'Which links are being guessed at now; purge by age.';
+alter table public.link_guesses enable row level security;
+revoke all on public.link_guesses from public, anon, authenticated;
+grant select on public.link_guesses to authenticated;
+grant select, insert, update, delete on public.link_guesses to service_role;
+create policy "team reads link guesses" on public.link_guesses for select to authenticated
+  using ((select private.has_role('viewer')));
+comment on policy "team reads link guesses" on public.link_guesses is 'Counts only: every role may read.';
+
 create table private.visitor_keys (
   day date primary key,
   key text not null default encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex')
@@ -124,10 +169,10 @@ create table public.orphan_visits (
   visits bigint not null,
   constraint orphan_visits_pkey primary key (day, code)
 ) with (fillfactor = 70);
-comment on table public.orphan_visits is 'Visits of codes that no link has, for instance misprints. At most 10,000 codes a day; the others count under the empty one.';
+comment on table public.orphan_visits is 'Visits of codes that no link has. In clear only what is one slip away from a link''s code, at most 10,000 a day; whatever else people put there may name a person or be a secret, and counts under its kind: (e-mail address), (number), (secret), (other).';
 comment on constraint orphan_visits_pkey on public.orphan_visits is 'One count a day and code.';
 comment on column public.orphan_visits.day is 'The day (UTC).';
-comment on column public.orphan_visits.code is 'The code asked for.';
+comment on column public.orphan_visits.code is 'The code asked for where it is a misprint of a link''s, else its kind in brackets, which no code has.';
 comment on column public.orphan_visits.visits is 'How often.';
 alter table public.orphan_visits enable row level security;
 revoke all on public.orphan_visits from public, anon, authenticated;
@@ -235,20 +280,49 @@ begin
 end $$;
 comment on function public.refresh_links(text) is 'What an isolate needs to keep its links right: {since, changed, numbers, visitor_keys, cookie_key}. changed lists the codes of links made or changed since the `since` of an earlier answer; null when all have to be read again. numbers: phone_number_id to the number as people dial it. For secret keys.';
 
--- Visits of what is not there, and guesses at passwords -------------------------------------------
+-- Visits of what is not there --------------------------------------------------------------------
 
+-- One slip: a character too many, too few, wrong, or two that changed places; or the end is missing, at most half of it.
+-- Each code that could have been meant is looked up in the key of links: some 80 for each character.
+create function private.is_misprint(p_code text) returns boolean
+language sql stable set search_path = '' set enable_seqscan = off as $$
+  select exists (
+    select from public.links l where l.code = any (array(
+      select v.code
+      from generate_series(1, length(p_code) + 1) as i
+      cross join lateral (
+        select left(p_code, i - 1) || substr(p_code, i + 1) as code where i <= length(p_code)
+        union all
+        select left(p_code, i - 1) || substr(p_code, i + 1, 1) || substr(p_code, i, 1) || substr(p_code, i + 2)
+        where i < length(p_code)
+        union all
+        select left(p_code, i - 1) || c || substr(p_code, i + w)
+        from string_to_table('abcdefghijklmnopqrstuvwxyz0123456789-_', null) as c, generate_series(0, 1) as w
+        where w = 0 or i <= length(p_code)) v)))
+  or exists (
+    select from public.links l
+    where l.code > p_code collate "C" and l.code < (p_code || '~') collate "C"
+      and length(p_code) >= 4 and length(l.code) <= 2 * length(p_code))
+$$;
+comment on function private.is_misprint(text) is 'Whether this code, which no link has, is one slip away from a link''s, or the first half of one.';
+
+-- Of a group so many new codes are looked at, each short enough: the others count as (other).
 create function public.record_orphans(p_visits jsonb) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
-  v_room integer := 10000 - (select count(*) from public.orphan_visits o where o.day = v_day);
+  v_room integer := least(20, 10000 - (select count(*) from public.orphan_visits o where o.day = v_day));
   v_limited jsonb;
 begin
   perform private.refuse_older_code();
   insert into public.orphan_visits as o (day, code, visits)
-  select v_day, case when e.known or e.place <= v_room then e.code else '' end, sum(e.visits)
+  select v_day, case
+      when e.code like '(%' or e.known then e.code
+      when e.place <= v_room and length(e.code) <= 40 and private.is_misprint(e.code) then e.code
+      else '(other)' end,
+    sum(e.visits)
   from (
-    select w.code, w.visits, k.known, row_number() over (partition by k.known order by w.code) as place
+    select w.code, w.visits, k.known, row_number() over (partition by w.code like '(%', k.known order by w.visits desc, w.code) as place
     from (
       select v.code collate "C" as code, count(*) as visits from jsonb_to_recordset(p_visits) as v (code text)
       group by v.code) w
@@ -262,52 +336,116 @@ begin
   -- Each unknown code costs its client one; in the order of keys, so that two batches wait instead of deadlocking.
   select jsonb_agg(jsonb_build_object('client', c.client, 'retry_after_ms', t.retry_after_ms)) into v_limited
   from (
-    select v.client, least(count(distinct v.code), 20)::integer as cost
-    from jsonb_to_recordset(p_visits) as v (client text, code text)
+    select v.client, least(count(distinct v.which), 20)::integer as cost
+    from jsonb_to_recordset(p_visits) as v (client text, which integer)
     where v.client is not null group by v.client order by v.client) c
   cross join lateral private.take_rate('orphan:' || c.client, 0.2, 20, c.cost, clock_timestamp()) t
   where not t.allowed;
   return coalesce(v_limited, '[]');
 end $$;
-comment on function public.record_orphans(jsonb) is 'Counts visits of unknown codes [{code, client}] and takes each from its client''s limit (bursts of 20, then one in 5 seconds, over all isolates). client is a keyed hash, or absent where no address can be trusted. Answers whom to refuse, [{client, retry_after_ms}]. For secret keys.';
+comment on function public.record_orphans(jsonb) is 'Counts visits of unknown codes [{code, which, client}] and takes each from its client''s limit (bursts of 20, then one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets; which tells apart the codes of one call; client is a keyed hash, or absent where no address can be trusted. Answers whom to refuse, [{client, retry_after_ms}]. For secret keys.';
 
--- Failure policy: closed. The hash leaves the database only for an attempt that both limits allow.
-create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
+-- Guesses at passwords ----------------------------------------------------------------------------
+
+create function private.is_guessed_at(p_code text, p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+  select coalesce(sum(g.wrong), 0) >= 20 from public.link_guesses g
+  where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
+$$;
+comment on function private.is_guessed_at(text, timestamptz) is 'Whether a link got so many wrong passwords in this hour and the one before that somebody must be guessing: 20.';
+
+create function private.guess_wait(p_guesses integer, p_attacked boolean) returns interval
+language sql immutable parallel safe set search_path = '' as $$
+  select case
+    when p_attacked then least(60 * 2 ^ least(p_guesses - 1, 20), 3600)
+    when p_guesses < 5 then 0
+    else least(10 * 2 ^ least(p_guesses - 5, 20), 3600) end * interval '1 second'
+$$;
+comment on function private.guess_wait(integer, boolean) is 'How long a network waits after its nth wrong guess at a link: five are free, then 10 seconds, doubling up to an hour; while the link is guessed at, a minute after the first, doubling likewise.';
+
+-- Whoever guesses waits, and nobody else: a network that has not guessed is looked at however many others do. What that
+-- leaves is one guess a day for each network that somebody has. Taken before and settled after, since whoever looks first
+-- and pays later could guess a thousand times at once.
+create function private.take_password_attempt(p_code text, p_client text, p_now timestamptz) returns jsonb
 language plpgsql volatile set search_path = '' as $$
 declare
   v_hash text;
+  v_attacked boolean;
+  v_row private.link_guessers;
   v_retry bigint := 0;
 begin
-  perform private.refuse_older_code();
   select p.hash into v_hash from private.link_passwords p where p.code = p_code;
   if v_hash is null then
     return jsonb_build_object('allowed', false, 'retry_after_ms', 0);
   end if;
-  if p_client is not null then
+  if p_client is null then
+    -- Nobody can be told apart: one budget for all.
     select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code || ':' || p_client, 0.05, 5, 1, clock_timestamp()) t;
-  end if;
-  if v_retry = 0 then
-    select t.retry_after_ms into v_retry
-    from private.take_rate('link_password:' || p_code, 0.5, 30, 1, clock_timestamp()) t;
+    from private.take_rate('link_password:' || p_code, 1 / 60.0, 20, 1, p_now) t;
+  else
+    v_attacked := private.is_guessed_at(p_code, p_now);
+    insert into private.link_guessers as g (code, client, guesses, at, free_at, allowed)
+    values (p_code, p_client, 1, p_now, p_now + private.guess_wait(1, v_attacked), true)
+    on conflict on constraint link_guessers_pkey do update
+      set (guesses, at, free_at, allowed) = (
+        select case when g.free_at <= p_now then g.guesses + 1 else g.guesses end,
+          case when g.free_at <= p_now then p_now else g.at end,
+          case when g.free_at <= p_now then p_now + private.guess_wait(g.guesses + 1, v_attacked) else g.free_at end,
+          g.free_at <= p_now)
+    returning g.* into v_row;
+    if not v_row.allowed then
+      v_retry := greatest(1, ceil(extract(epoch from v_row.free_at - p_now) * 1000));
+    end if;
   end if;
   return jsonb_build_object('allowed', v_retry = 0, 'retry_after_ms', v_retry,
     'hash', case when v_retry = 0 then v_hash end);
 end $$;
-comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. At most 5 at once and 3 a minute for each client (a keyed hash), 30 and 30 a minute for the link; return_password_attempt gives back what was none. For secret keys.';
+comment on function private.take_password_attempt(text, text, timestamptz) is 'take_password_attempt with the time given.';
 
--- Taken before and given back after, since whoever looks first and pays later could guess a thousand times at once. Each
--- gets back what one take costs, in the order in which they are taken, so that two wait instead of deadlocking.
-create function public.return_password_attempt(p_code text, p_client text default null) returns void
+-- Failure policy: closed. The hash leaves the database only for an attempt that is allowed.
+create function public.take_password_attempt(p_code text, p_client text default null) returns jsonb
+language sql volatile set search_path = '' as $$
+  select private.refuse_older_code();
+  select private.take_password_attempt(p_code, p_client, clock_timestamp())
+$$;
+comment on function public.take_password_attempt(text, text) is 'Takes one guess at a link''s password: {allowed, retry_after_ms, hash}. client is a keyed hash of the network, which waits longer after each wrong guess (private.guess_wait); without it all share 20 at once and one a minute. Has to be settled (settle_password_attempt). For secret keys.';
+
+create function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamptz) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
-  perform private.refuse_older_code();
-  update public.rate_limits r set tat = r.tat - interval '20 seconds'
-  where r.key = 'link_password:' || p_code || ':' || p_client;
-  update public.rate_limits r set tat = r.tat - interval '2 seconds'
-  where r.key = 'link_password:' || p_code;
+  if not p_right then
+    insert into public.link_guesses as g (code, hour, wrong) values (p_code, date_trunc('hour', p_now), 1)
+    on conflict on constraint link_guesses_pkey do update set wrong = g.wrong + 1;
+  elsif p_client is null then
+    update public.rate_limits r set tat = r.tat - interval '1 minute' where r.key = 'link_password:' || p_code;
+  else
+    -- Not forgotten, if there were wrong ones: the guesser may sit behind the same address.
+    update private.link_guessers g set guesses = g.guesses - 1, free_at = p_now
+    where g.code = p_code and g.client = p_client and g.guesses > 1;
+    delete from private.link_guessers g where g.code = p_code and g.client = p_client and g.guesses <= 1 and not found;
+  end if;
 end $$;
-comment on function public.return_password_attempt(text, text) is 'Gives back what take_password_attempt took, for the password was right: only failures are limited. For secret keys.';
+comment on function private.settle_password_attempt(text, text, boolean, timestamptz) is 'settle_password_attempt with the time given.';
+
+create function public.settle_password_attempt(p_code text, p_client text, p_right boolean) returns void
+language sql volatile set search_path = '' as $$
+  select private.refuse_older_code();
+  select private.settle_password_attempt(p_code, p_client, p_right, clock_timestamp())
+$$;
+comment on function public.settle_password_attempt(text, text, boolean) is 'Tells how a guess that take_password_attempt took has ended: a right one is given back, a wrong one counted for the team. For secret keys.';
+
+create function public.guessed_links() returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'wrong', g.wrong) order by g.wrong desc, g.code), '[]')
+    from (
+      select x.code, sum(x.wrong) as wrong from public.link_guesses x
+      where x.hour >= date_trunc('hour', clock_timestamp() - interval '1 hour')
+      group by x.code having private.is_guessed_at(x.code, clock_timestamp())) g);
+end $$;
+comment on function public.guessed_links() is 'Links whose passwords somebody is guessing at, [{code, wrong: wrong passwords in this hour and the one before}], most first. For viewers and secret keys.';
 
 -- Limited uses ------------------------------------------------------------------------------------
 
@@ -499,9 +637,14 @@ grant execute on function
   private.new_link_code(),
   public.get_links(text[], integer),
   public.refresh_links(text),
+  private.is_misprint(text),
   public.record_orphans(jsonb),
+  private.is_guessed_at(text, timestamptz),
+  private.guess_wait(integer, boolean),
+  private.take_password_attempt(text, text, timestamptz),
   public.take_password_attempt(text, text),
-  public.return_password_attempt(text, text),
+  private.settle_password_attempt(text, text, boolean, timestamptz),
+  public.settle_password_attempt(text, text, boolean),
   public.take_uses(jsonb),
   private.link_view(public.links),
   private.link_outcomes(jsonb, text[]),
@@ -511,3 +654,4 @@ grant execute on function
   public.delete_link(text, text),
   public.list_links(jsonb, integer)
   to service_role;
+grant execute on function public.guessed_links() to authenticated, service_role;

@@ -21,9 +21,10 @@ create table public.clicks (
   token text collate "C",
   fingerprint bigint,
   rule smallint,
-  claimed_at timestamptz
+  claimed_at timestamptz,
+  visits integer not null default 1
 );
-comment on table public.clicks is 'One row a visit that was sent on. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
+comment on table public.clicks is 'One row a visit that was sent on, for one visitor and link up to 60 an hour; what comes after counts on the last row. No address is kept. Purged after the setting retention.click_days (90); click_days stays.';
 comment on column public.clicks.code is 'The link.';
 comment on column public.clicks.at is 'When the visit was answered.';
 comment on column public.clicks.verdict is 'human, bot, preview (a messenger, or a HEAD) or prefetch (a browser, ahead of a tap).';
@@ -38,6 +39,7 @@ comment on column public.clicks.token is 'What was handed on with the visit, in 
 comment on column public.clicks.fingerprint is 'Keyed hash of network and device, where the link allows it: to find an app''s first open.';
 comment on column public.clicks.rule is 'Which of the link''s targets took the visit, from 0, where a token was handed on to an app or store; null where none did.';
 comment on column public.clicks.claimed_at is 'When an app''s first open claimed it.';
+comment on column public.clicks.visits is 'How many visits it stands for.';
 create index clicks_link_idx on public.clicks (code, at);
 comment on index public.clicks_link_idx is 'A link''s clicks by time.';
 create index clicks_at_idx on public.clicks using brin (at);
@@ -170,13 +172,70 @@ begin
 end $$;
 comment on function public.record_clicks(uuid, integer, text) is 'Writes a batch of clicks and counts them, once however often the batch is sent. A click is a line, its fields with a space between two of them, empty where it has none: code, time (Unix milliseconds), platform, visitor (16 digits of hex), verdict (human), target (web), reason, country, referrer, fingerprint (16 digits of hex), token, user, rule. For secret keys.';
 
+-- Few rows, in one order: two batches wait instead of deadlocking. A row whose batch was lost is written with what counts
+-- on it. The clock counts rows by the minute, so what counts on one is measured here.
+create function public.record_repeats(p_batch uuid, p_slot integer, p_repeats jsonb) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_row record;
+  v_click tid;
+begin
+  perform private.refuse_older_code();
+  insert into private.click_batches (id) values (p_batch) on conflict (id) do nothing;
+  if not found then
+    return;
+  end if;
+  for v_row in
+    select r.code, to_timestamp(r.t::float8 / 1000) as at, coalesce(r.v, 'human') as verdict, r.r as reason,
+      coalesce(r.k, 'web') as target, r.p as platform, r.y as country, r.f as referrer,
+      ('x' || r.h)::bit(64)::bigint as visitor, r.u as user_id, r.o as token, ('x' || r.g)::bit(64)::bigint as fingerprint,
+      r.n as rule, r.c as visits
+    from jsonb_to_recordset(p_repeats) as r (
+      code text, t bigint, v text, r text, k text, p text, y text, f text, h text, u text, o text, g text, n smallint, c integer)
+    order by r.code, r.t
+  loop
+    -- Two rows of the same moment are as good as each other.
+    select c.ctid into v_click from public.clicks c
+    where c.code = v_row.code and c.at = v_row.at and c.verdict = v_row.verdict
+      and c.visitor is not distinct from v_row.visitor and c.token is not distinct from v_row.token
+    limit 1 for update;
+    if found then
+      update public.clicks c set visits = c.visits + v_row.visits where c.ctid = v_click;
+    else
+      insert into public.clicks (
+        code, at, verdict, reason, target, platform, country, referrer, visitor, user_id, token, fingerprint, rule, visits)
+      values (v_row.code, v_row.at, v_row.verdict, v_row.reason, v_row.target, v_row.platform, v_row.country, v_row.referrer,
+        v_row.visitor, v_row.user_id, v_row.token, v_row.fingerprint, v_row.rule, v_row.visits);
+    end if;
+  end loop;
+  with given as (
+    select r.code, (to_timestamp(r.t::float8 / 1000) at time zone 'UTC')::date as day, coalesce(r.v, 'human') as verdict, r.c
+    from jsonb_to_recordset(p_repeats) as r (code text, t bigint, v text, c integer)
+  )
+  insert into public.click_counts as n (code, day, slot, human, bot, preview, prefetch)
+  select g.code collate "C", g.day, (p_slot & 15)::smallint,
+    coalesce(sum(g.c) filter (where g.verdict = 'human'), 0), coalesce(sum(g.c) filter (where g.verdict = 'bot'), 0),
+    coalesce(sum(g.c) filter (where g.verdict = 'preview'), 0), coalesce(sum(g.c) filter (where g.verdict = 'prefetch'), 0)
+  from given g
+  group by 1, 2 order by 1, 2
+  on conflict on constraint click_counts_pkey do update
+    set human = n.human + excluded.human, bot = n.bot + excluded.bot,
+      preview = n.preview + excluded.preview, prefetch = n.prefetch + excluded.prefetch;
+  perform private.add_measurements((
+    select jsonb_agg(jsonb_build_object('name', 'clicks', 'label', m.label, 'n', m.n, 'ms', 0, 'counts', '[]'::jsonb))
+    from (
+      select coalesce(r.v, 'human') || ' ' || coalesce(r.k, 'web') as label, sum(r.c) as n
+      from jsonb_to_recordset(p_repeats) as r (v text, k text, c integer) group by 1) m), clock_timestamp());
+end $$;
+comment on function public.record_repeats(uuid, integer, jsonb) is 'Counts further visits on rows of clicks, [{code, t, v, r, k, p, y, f, h, u, o, g, n, c}], once however often the batch is sent: the members are those of _shared/links/click_lines.ts, c is how many. For secret keys.';
+
 -- Reading -----------------------------------------------------------------------------------------
 
 create function private.click_groups(p_code text, p_from timestamptz, p_to timestamptz, p_by text, p_limit integer) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_object_agg(g.name, g.n), '{}') from (
     select coalesce(case p_by when 'platform' then c.platform when 'country' then c.country when 'target' then c.target
-      else c.referrer end, '') as name, count(*) as n
+      else c.referrer end, '') as name, sum(c.visits) as n
     from public.clicks c
     where c.code = p_code and c.at >= p_from and c.at < p_to and c.verdict = 'human'
     group by 1 order by 2 desc, 1 limit p_limit) g
@@ -239,7 +298,7 @@ begin
       sum(g.prefetch)::bigint as prefetch
     from gone g group by g.code
   ), humans as (
-    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target
+    select c.code, c.visitor, c.platform, c.country, c.referrer, c.target, c.visits
     from public.clicks c join over on over.code = c.code
     where c.at >= v_from and c.at < v_to and c.verdict = 'human'
   ), visitors as (
@@ -247,7 +306,7 @@ begin
   ), named as (
     -- Of these columns one is grouped by, and the others are null.
     select h.code, grouping(h.platform, h.country, h.referrer, h.target) as kind,
-      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, count(*) as n
+      coalesce(h.platform, h.country, h.referrer, h.target, '') collate "C" as name, sum(h.visits) as n
     from humans h
     group by grouping sets ((h.code, h.platform), (h.code, h.country), (h.code, h.referrer), (h.code, h.target))
   ), ranked as (
@@ -315,6 +374,8 @@ begin
   delete from private.click_batches b where b.at < p_now - interval '1 day';
   delete from private.visitor_keys k where k.day < v_today - 1;
   delete from public.orphan_visits o where o.day < v_today - v_days;
+  delete from public.link_guesses g where g.hour < (v_today - v_days)::timestamp at time zone 'UTC';
+  delete from private.link_guessers g where g.at < p_now - interval '1 day';
   return jsonb_build_object('clicks', v_clicks);
 end $$;
 comment on function private.purge_clicks(timestamptz, integer) is 'Deletes clicks older than the setting retention.click_days (90; at least 2), at most p_limit a call, and keys of visitors'' hashes once their next day is over. For the clock.';
@@ -324,6 +385,7 @@ comment on function private.purge_clicks(timestamptz, integer) is 'Deletes click
 call private.close_functions();
 grant execute on function
   public.record_clicks(uuid, integer, text),
+  public.record_repeats(uuid, integer, jsonb),
   private.click_groups(text, timestamptz, timestamptz, text, integer),
   private.link_days(text, date, date),
   private.add_up(jsonb[]),

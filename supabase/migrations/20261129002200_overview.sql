@@ -203,10 +203,77 @@ $$;
 comment on function private.config_health() is
   'The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.';
 
+create table private.purges (
+  what text constraint purges_pkey primary key,
+  due_at timestamptz not null,
+  reached uuid,
+  began_at timestamptz not null,
+  rows bigint not null default 0,
+  error text
+);
+comment on table private.purges is 'How far each retention has come.';
+comment on constraint purges_pkey on private.purges is 'One row a retention.';
+comment on column private.purges.what is 'Which of private.retentions().';
+comment on column private.purges.due_at is 'When it is asked again.';
+comment on column private.purges.reached is 'The first id that has not been looked at, or, where rows are deleted, that has been kept.';
+comment on column private.purges.began_at is 'Since when it walks on; after a week it begins anew, for what had to stay the last time.';
+comment on column private.purges.rows is 'Rows deleted or changed so far.';
+comment on column private.purges.error is 'Why it did not come further the last time: an SQLSTATE, no words. Null where it did.';
+alter table private.purges enable row level security;
+revoke all on private.purges from public, anon, authenticated, service_role;
+grant select on private.purges to service_role;
+
+create table private.storage_days (
+  day date constraint storage_days_pkey primary key,
+  bytes bigint not null
+);
+comment on table private.storage_days is 'How large the database was on each day: from it follows how long its room lasts.';
+comment on constraint storage_days_pkey on private.storage_days is 'One size a day.';
+comment on column private.storage_days.day is 'The day (UTC).';
+comment on column private.storage_days.bytes is 'Size of the database at the first purge of that day.';
+alter table private.storage_days enable row level security;
+revoke all on private.storage_days from public, anon, authenticated, service_role;
+grant select on private.storage_days to service_role;
+
+create function private.storage_health(p_now timestamptz, p_bytes bigint default null) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_bytes bigint := coalesce(p_bytes, pg_database_size(current_database()));
+  v_limit bigint := 1048576 * coalesce((select s.value::bigint from public.settings s where s.key = 'storage.limit_mb'), 500);
+  v_today date := (p_now at time zone 'UTC')::date;
+  v_per_day bigint;
+  v_days_left bigint;
+  v_failing jsonb;
+begin
+  select (v_bytes - d.bytes) / (v_today - d.day) into v_per_day
+  from private.storage_days d where d.day between v_today - 30 and v_today - 1 order by d.day limit 1;
+  if v_bytes >= v_limit then
+    v_days_left := 0;
+  elsif v_per_day > 0 then
+    v_days_left := (v_limit - v_bytes) / v_per_day;
+  end if;
+  select jsonb_agg(jsonb_build_object('what', p.what, 'error', p.error) order by p.what) into v_failing
+  from private.purges p where p.error is not null;
+  return jsonb_build_object('component', 'storage',
+    'status', case when v_bytes >= 0.8 * v_limit or v_days_left < 14 or v_failing is not null then 'degraded' else 'healthy' end,
+    'because', case when v_failing is not null then 'purge_fails' else 'used' end,
+    'figures', jsonb_build_object('mb', v_bytes / 1048576, 'limit_mb', v_limit / 1048576, 'days_left', v_days_left, 'failing', v_failing),
+    'bytes', v_bytes, 'limit_bytes', v_limit, 'bytes_per_day', v_per_day, 'days_left', v_days_left,
+    'tables', (
+      select jsonb_agg(jsonb_build_object('table', t.name, 'bytes', t.bytes) order by t.bytes desc, t.name)
+      from (
+        select format('%I.%I', n.nspname, c.relname) as name, pg_total_relation_size(c.oid) as bytes
+        from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'm') and (n.nspname in ('public', 'private') or n.nspname = 'cron' and c.relname = 'job_run_details')) t));
+end $$;
+comment on function private.storage_health(timestamptz, bigint) is
+  'The room: size of the database (or the one given) and of each table, and in how many days, by the growth of the last 30, it meets the setting storage.limit_mb (500); null where it does not grow or nobody knows yet. Degraded from 80 % on, below 14 days, or when a purge fails.';
+
 create function private.health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
-    private.graph_health(p_now), private.senders_health(p_now), private.functions_health(p_now), private.config_health())
+    private.graph_health(p_now), private.senders_health(p_now),
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
 $$;
 comment on function private.health(timestamptz) is 'Every component as {component, status: healthy | degraded | down, because, figures}.';
 
@@ -394,6 +461,7 @@ language sql stable set search_path = '' as $$
       cross join lateral (
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+    'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -422,6 +490,7 @@ grant execute on function
   private.senders_health(timestamptz),
   private.functions_health(timestamptz),
   private.config_health(),
+  private.storage_health(timestamptz, bigint),
   private.health(timestamptz),
   public.health(),
   public.metrics()

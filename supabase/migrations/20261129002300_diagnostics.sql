@@ -188,6 +188,13 @@ language sql stable set search_path = '' as $$
   join public.delivery_attempts a on a.delivery_id = x.id
   where x.message_id = p_message.id
   union all
+  select a.at, false, 'left_out', jsonb_build_object('destination', t.name, 'reply', l.item -> 'reply', 'why', l.item ->> 'why')
+  from public.deliveries x
+  join public.destinations t on t.id = x.destination_id
+  join public.delivery_attempts a on a.delivery_id = x.id
+  cross join lateral jsonb_array_elements(a.left_out) as l (item)
+  where x.message_id = p_message.id and a.left_out is not null
+  union all
   select greatest(x.next_attempt_at, x.updated_at), false,
     case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
     jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'

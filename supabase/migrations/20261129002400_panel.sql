@@ -9,7 +9,7 @@ set local statement_timeout = '60s';
 
 create table public.contact_acts (
   id uuid primary key default private.uuid_v7(),
-  act text not null constraint contact_acts_act_known check (act in ('revealed', 'replied')),
+  act text not null constraint contact_acts_act_known check (act in ('revealed', 'replied', 'resent', 'exported')),
   contact_id uuid not null,
   message_id uuid,
   reason text,
@@ -18,11 +18,11 @@ create table public.contact_acts (
   constraint contact_acts_revealed_with_reason check (act <> 'revealed' or coalesce(trim(reason), '') <> '')
 );
 comment on table public.contact_acts is
-  'What people of the team did with a contact: saw it whole, wrote to it. Append-only; holds no personal data of the contact''s, in the reason neither.';
+  'What people of the team did with a contact: saw it whole, wrote to it, took all that there is of it. Append-only; holds no personal data of the contact''s, in the reason neither, and an erasure takes the contact out of it.';
 comment on column public.contact_acts.id is 'UUID v7.';
-comment on column public.contact_acts.act is 'revealed: number and name were shown whole, or the provider''s id of a message. replied: a message was queued.';
+comment on column public.contact_acts.act is 'revealed: number and name were shown whole, or the provider''s id of a message. replied: a message was queued. resent: one that had failed was queued again. exported: all that there is of the person was given out.';
 comment on column public.contact_acts.contact_id is 'The contact. Not a reference: the record outlives the contact.';
-comment on column public.contact_acts.message_id is 'The message that was queued, for replied; that whose provider''s id was shown, for revealed.';
+comment on column public.contact_acts.message_id is 'The message that was queued, for replied and resent; that whose provider''s id was shown, for revealed.';
 comment on column public.contact_acts.reason is 'Why, in the words of whoever did it.';
 comment on column public.contact_acts.at is 'When.';
 comment on column public.contact_acts.by is 'Who: a user id, or the database role.';
@@ -386,6 +386,41 @@ end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
   'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
+create function public.resend_message(p_message_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_message public.messages;
+  v_conversation public.conversations;
+  v_refusal text;
+begin
+  perform private.require_role('operator');
+  select c.* into v_conversation from public.messages m join public.conversations c on c.id = m.conversation_id
+  where m.id = p_message_id and m.direction = 'out' for update of c;
+  if not found then
+    raise exception 'there is no such message of ours' using errcode = 'GL404';
+  end if;
+  perform from private.outbound_lanes l where l.conversation_id = v_conversation.id for update;
+  select * into v_message from public.messages m where m.id = p_message_id for update;
+  if v_message.status <> 'failed' or not exists (select from public.outbound_messages o where o.id = p_message_id and o.state in ('failed', 'sent')) then
+    raise exception 'only a message that failed can be sent again' using errcode = 'GL409';
+  end if;
+  if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
+    return '{"error": "feature_off"}';
+  end if;
+  v_refusal := private.send_refusal(v_conversation, v_message.type, clock_timestamp());
+  if v_refusal = 'window_closed' and private.send_fallback(p_message_id, clock_timestamp()) then
+    v_refusal := null;
+  elsif v_refusal is null then
+    perform private.queue_again(p_message_id, clock_timestamp());
+  else
+    return jsonb_build_object('error', v_refusal);
+  end if;
+  insert into public.contact_acts (act, contact_id, message_id) values ('resent', v_conversation.contact_id, p_message_id);
+  return jsonb_build_object('id', p_message_id, 'status', 'queued');
+end $$;
+comment on function public.resend_message(uuid) is
+  'Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For operators and secret keys. Errors: GL404, GL409.';
+
 -- Destinations and dead letters -------------------------------------------------------------------
 
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
@@ -523,6 +558,7 @@ grant execute on function
   public.reveal_contact(uuid, text),
   public.reveal_message(uuid, text),
   public.reply_in_conversation(uuid, text, uuid),
+  public.resend_message(uuid),
   public.destination_health(timestamptz),
   public.list_dead_letters(jsonb, integer),
   public.count_contacts(timestamptz),

@@ -3,37 +3,169 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
--- Purge -------------------------------------------------------------------------------------------
+-- Retention ---------------------------------------------------------------------------------------
 
--- An hour's run has to delete what an hour brought: the limit is that of 140 updates a second, and takes seconds.
-create function private.purge(p_now timestamptz, p_limit integer default 500000) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-  v_days integer := greatest(8, coalesce((select s.value::integer from public.settings s where s.key = 'retention.event_days'), 30));
-  v_events integer;
-  v_attempts integer;
+-- The one list of what is kept for how long. In days; `otherwise` without the setting, null for ever. A row's condition is about
+-- x, $1 is the instant before which it is old. Ids grow with time, so those of a table with an id are read from their beginning.
+create function private.retentions() returns table (
+  what text, relation text, id text, setting text, otherwise integer, at_least integer, condition text, change text
+)
+language sql immutable set search_path = '' as $$
+  select v.what, v.relation, v.id, 'retention.' || v.setting, v.otherwise, v.at_least, v.condition, v.change
+  from (values
+    -- A provider repeats for up to 7 days, and what is purged would be taken for new.
+    ('webhook_events', 'public.webhook_events', null, 'event_days', 30, 8, 'x.received_at < $1', null),
+    ('delivery_attempts', 'public.delivery_attempts', null, 'event_days', 30, 8, 'x.at < $1', null),
+    ('raw', 'public.messages', 'id', 'raw_days', 90, 2, 'x.native is not null', 'native = null'),
+    ('words', 'public.messages', 'id', 'word_days', null, 1,
+      '(x.text is not null or x.choice is not null or x.referral is not null or x.native is not null)',
+      'text = null, choice = null, referral = null, native = null'),
+    ('messages', 'public.messages', 'id', 'message_days', null, 2, 'true', null),
+    ('routing_decisions', 'public.routing_decisions', 'message_id', 'decision_days', 90, 2, 'true', null),
+    ('deliveries', 'public.deliveries', 'id', 'delivery_days', 90, 2,
+      '(x.state = ''delivered'' or x.state = ''dead'' and x.dropped_reason is not null)', null),
+    ('outbound_messages', 'public.outbound_messages', 'id', 'outbound_days', 90, 2, 'x.state in (''sent'', ''failed'')', null),
+    ('attributions', 'public.attributions', 'message_id', 'attribution_days', null, 2, 'true', null),
+    ('notifications', 'public.notifications', 'id', 'notification_days', 90, 2, 'x.state in (''delivered'', ''dead'')', null),
+    ('contacts', 'public.contacts', 'id', 'contact_days', 365, 2, 'x.updated_at < $1', null),
+    ('cron', 'cron.job_run_details', null, 'cron_days', 3, 1, 'x.start_time < $1', null),
+    ('erased_keys', 'private.erased_keys', null, null, 8, 8, 'x.at < $1', null)
+  ) as v (what, relation, id, setting, otherwise, at_least, condition, change)
+$$;
+comment on function private.retentions() is
+  'What is kept for how long: relation, the column of its time-ordered id if it has one, setting with the days, days without it (null: for ever), the least that may be set, which rows, and what changes in them (null: they are deleted). Clicks, limits, measurements and metrics of flags have purges of their own.';
+
+create function private.kept_days(p_setting text, p_otherwise integer, p_at_least integer) returns integer
+language sql stable set search_path = '' as $$
+  select greatest(p_at_least, coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise))
+  where coalesce((select s.value::integer from public.settings s where s.key = p_setting), p_otherwise) is not null
+$$;
+comment on function private.kept_days(text, integer, integer) is 'Days by a setting, else otherwise; null for ever.';
+
+-- Failure policy: kept. What is under way or was given up and not dropped needs its message whole.
+create function private.message_is_done(p_message public.messages) returns boolean
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 begin
-  -- At least 8 days: a provider repeats for up to 7, and what is purged would be taken for new.
-  with old as (
-    select provider, dedupe_key from public.webhook_events
-    where received_at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.webhook_events e using old
-    where e.provider = old.provider and e.dedupe_key = old.dedupe_key returning 1
-  )
-  select count(*) into v_events from gone;
-  with old as (
-    select delivery_id, attempt from public.delivery_attempts
-    where at < p_now - make_interval(days => v_days) limit p_limit
-  ), gone as (
-    delete from public.delivery_attempts a using old
-    where a.delivery_id = old.delivery_id and a.attempt = old.attempt returning 1
-  )
-  select count(*) into v_attempts from gone;
-  perform public.add_counts(jsonb_build_array(jsonb_build_object('name', 'purged', 'label', 'webhook_events', 'n', v_events)));
-  return jsonb_build_object('webhook_events', v_events, 'delivery_attempts', v_attempts);
+  return not exists (
+      select from public.deliveries d where d.message_id = p_message.id
+        and (d.state in ('pending', 'leased') or d.state = 'dead' and d.dropped_reason is null))
+    and not exists (
+      select from public.outbound_messages o where o.message_id = p_message.id and o.state in ('queued', 'leased'))
+    and (p_message.direction = 'out' or exists (
+      select from public.conversations c where c.id = p_message.conversation_id and p_message.seq <= c.routed_seq));
 end $$;
-comment on function private.purge(timestamptz, integer) is 'Deletes webhook events and delivery attempts older than the setting retention.event_days (30; at least 8), at most p_limit of each a call. Messages are kept.';
+comment on function private.message_is_done(public.messages) is 'Whether nothing is left to be done with a message.';
+
+-- A contact that messages hang on is never one of these, also not by a message that comes in this moment: who inserts a
+-- conversation holds its contact, who inserts a message the conversation, and what is held is left alone.
+create function private.purge_contacts(p_ids uuid[]) returns bigint
+language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+declare
+  v_held uuid[] := array(select c.id from public.contacts c where c.id = any (p_ids) order by c.id for update skip locked);
+  v_conversations uuid[] := array(
+    select c.id from public.conversations c where c.contact_id = any (v_held) order by c.id for update skip locked);
+  v_count bigint;
+begin
+  delete from public.contacts x
+  where x.id = any (v_held)
+    and not exists (select from public.contacts m where m.merged_into = x.id)
+    and not exists (
+      select from public.conversations c where c.contact_id = x.id and (c.id <> all (v_conversations) or c.opted_out_at is not null
+        or exists (select from public.messages m where m.conversation_id = c.id)
+        or exists (select from public.outbound_messages o where o.conversation_id = c.id)))
+    and not exists (select from public.attributions a where a.contact_id = x.id)
+    and not exists (select from public.segment_members s where s.subject_id = x.id::text)
+    and not exists (select from public.settings s where s.metadata -> 'target_user_ids' ? x.id::text);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function private.purge_contacts(uuid[]) is 'Deletes those of these contacts that nothing hangs on: no message, opt-out, attribution, target or merged contact.';
+
+create function private.purge_slice(
+  p_what text, p_relation text, p_id text, p_condition text, p_change text, p_from uuid, p_before timestamptz, p_limit integer,
+  out looked bigint, out done bigint, out last uuid
+)
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_rows text := format('select x.ctid as place, %s as id from %s x where %s', coalesce('x.' || p_id, 'null::uuid'), p_relation,
+    concat_ws(' and ', p_condition,
+      case when p_id is not null then format('x.%1$I >= coalesce($3, ''00000000-0000-0000-0000-000000000000'') and x.%1$I < private.uuid_v7_from($1)', p_id) end,
+      case when p_relation = 'public.messages' then 'private.message_is_done(x)' end))
+    || case when p_id is not null then ' order by x.' || p_id else '' end || ' limit $2';
+begin
+  if p_what = 'contacts' then
+    execute format('select count(*), (array_agg(r.id order by r.id desc))[1], private.purge_contacts(array_agg(r.id)) from (%s) r', v_rows)
+    into looked, last, done using p_before, p_limit, p_from;
+    return;
+  end if;
+  v_rows := v_rows || ' for update skip locked';
+  execute format('with old as materialized (%s), changed as (%s returning 1)
+      select (select count(*) from old), (select count(*) from changed), (select (array_agg(o.id order by o.id desc))[1] from old o)', v_rows,
+    case when p_change is null then format('delete from %s t using old where t.ctid = old.place', p_relation)
+      else format('update %s t set %s from old where t.ctid = old.place', p_relation, p_change) end)
+  into looked, done, last using p_before, p_limit, p_from;
+end $$;
+comment on function private.purge_slice(text, text, text, text, text, uuid, timestamptz, integer) is 'One slice of one retention: how many rows it looked at and did, and the last of their ids.';
+
+-- Slice by slice, a minute apart, so that nothing waits for it for long; a retention that has nothing left to do sleeps for
+-- an hour. 10,000 a minute keep up with 160 updates a second.
+create function private.purge(p_now timestamptz, p_limit integer default 10000) returns jsonb
+language plpgsql volatile set search_path = '' set lock_timeout = '1s' as $$
+declare
+  v_kept record;
+  v_looked bigint;
+  v_done bigint;
+  v_last uuid;
+  v_from uuid;
+  v_error text;
+  v_before timestamptz;
+  v_counts jsonb := '{}';
+begin
+  if not exists (
+      select from private.retentions() r left join private.purges p on p.what = r.what
+      where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+        and private.kept_days(r.setting, r.otherwise, r.at_least) is not null)
+    or not pg_try_advisory_xact_lock(hashtext('gatelink.purge')) then
+    return v_counts;
+  end if;
+  for v_kept in
+    select r.*, p.reached, p.began_at, private.kept_days(r.setting, r.otherwise, r.at_least) as days
+    from private.retentions() r left join private.purges p on p.what = r.what
+    where coalesce(p.due_at, '-infinity') <= p_now and to_regclass(r.relation) is not null
+  loop
+    v_before := p_now - make_interval(days => v_kept.days);
+    continue when v_before is null;
+    v_from := case when v_kept.began_at > p_now - interval '7 days' then v_kept.reached end;
+    v_done := 0;
+    v_error := null;
+    begin
+      select s.looked, s.done, s.last into v_looked, v_done, v_last
+      from private.purge_slice(v_kept.what, v_kept.relation, v_kept.id, v_kept.condition, v_kept.change,
+        case when v_kept.change is not null or v_kept.what = 'contacts' then v_from end, v_before, p_limit) s;
+    exception when others then
+      -- The next minute is as good, and the others need not wait for it. Health tells.
+      v_error := sqlstate;
+    end;
+    insert into private.purges as p (what, due_at, reached, began_at, rows, error)
+    values (v_kept.what, case when v_error is null and v_looked < p_limit then p_now + interval '1 hour' else p_now end,
+      case when v_error is not null then v_kept.reached when v_looked < p_limit or v_kept.change is null and v_kept.what <> 'contacts'
+        then private.uuid_v7_from(v_before) else v_last end,
+      p_now, coalesce(v_done, 0), v_error)
+    on conflict on constraint purges_pkey do update set due_at = excluded.due_at, error = excluded.error, rows = p.rows + excluded.rows,
+      -- Where rows are deleted it never goes back, though they be kept for longer from now on.
+      reached = case when v_kept.change is null and v_kept.what <> 'contacts' then greatest(p.reached, excluded.reached) else excluded.reached end,
+      began_at = case when v_from is null then p_now else p.began_at end;
+    v_counts := v_counts || jsonb_build_object(v_kept.what, coalesce(v_done, 0));
+  end loop;
+  insert into private.storage_days (day, bytes) values ((p_now at time zone 'UTC')::date, pg_database_size(current_database()))
+  on conflict on constraint storage_days_pkey do nothing;
+  perform public.add_counts((
+    select coalesce(jsonb_agg(jsonb_build_object('name', 'purged', 'label', c.key, 'n', c.value::bigint)), '[]')
+    from jsonb_each_text(v_counts) as c (key, value)));
+  return v_counts;
+end $$;
+comment on function private.purge(timestamptz, integer) is
+  'Purges what is older than its retention, at most p_limit rows of each that is due, and says how many of which. For the clock.';
 
 -- The clock ---------------------------------------------------------------------------------------
 
@@ -41,7 +173,7 @@ create function private.clock_jobs() returns table (name text, every_seconds int
 language sql immutable set search_path = '' as $$
   values
     ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 3600, 'sql', 'select private.purge(now())'),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
@@ -107,16 +239,21 @@ end $$;
 
 -- One statement over all, so that the proof is of one snapshot.
 create function private.reconcile_counts() returns table (
-  received numeric, stored numeric, duplicates numeric, purged numeric, events bigint, event_messages bigint,
+  received numeric, stored numeric, duplicates numeric, purged numeric, messages_purged numeric, events bigint, event_messages bigint,
   messages bigint, decided bigint, undecided bigint, forgotten bigint, unmatched bigint, wanted numeric,
-  deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, stuck bigint, queued_stuck bigint
+  deliveries bigint, pending bigint, leased bigint, delivered bigint, dead bigint, compared bigint, stuck bigint, queued_stuck bigint
 )
 language sql stable set search_path = '' as $$
-  with counted as (
+  with gone as (
+    -- Decisions and deliveries of older messages may have been purged.
+    select coalesce((select p.reached from private.purges p where p.what = 'routing_decisions'), '00000000-0000-0000-0000-000000000000') as decided,
+      coalesce((select p.reached from private.purges p where p.what = 'deliveries'), '00000000-0000-0000-0000-000000000000') as delivered
+  ), counted as (
     select coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'received'), 0) as received,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'stored'), 0) as stored,
       coalesce(sum(value) filter (where name = 'webhook_updates' and label = 'duplicate'), 0) as duplicates,
-      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged
+      coalesce(sum(value) filter (where name = 'purged' and label = 'webhook_events'), 0) as purged,
+      coalesce(sum(value) filter (where name = 'purged' and label = 'messages'), 0) as messages_purged
     from public.counters
   ), kept as (
     select count(*) as events,
@@ -125,10 +262,10 @@ language sql stable set search_path = '' as $$
   ), inbound as (
     select count(*) as messages, count(d.message_id) as decided,
       count(*) filter (where d.message_id is null) as undecided,
-      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq)) as forgotten,
+      count(*) filter (where d.message_id is null and (c.unrouted_since is null or m.seq <= c.routed_seq) and m.id >= g.decided) as forgotten,
       count(*) filter (where d.reason = 'no_match') as unmatched,
-      coalesce(sum(cardinality(d.destination_ids)), 0) as wanted
-    from public.messages m
+      coalesce(sum(cardinality(d.destination_ids)) filter (where m.id >= greatest(g.decided, g.delivered)), 0) as wanted
+    from gone g cross join public.messages m
     join public.conversations c on c.id = m.conversation_id
     left join public.routing_decisions d on d.message_id = m.id
     where m.direction = 'in'
@@ -136,18 +273,19 @@ language sql stable set search_path = '' as $$
     select count(*) as deliveries,
       count(*) filter (where state = 'pending') as pending, count(*) filter (where state = 'leased') as leased,
       count(*) filter (where state = 'delivered') as delivered, count(*) filter (where state = 'dead') as dead,
+      count(*) filter (where d.message_id >= greatest(g.decided, g.delivered)) as compared,
       count(*) filter (where state in ('pending', 'leased') and not exists (
         select from private.delivery_lanes l
         where l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.due_at is not null)) as stuck
-    from public.deliveries d
+    from gone g cross join public.deliveries d
   ), outgoing as (
     select count(*) filter (where state in ('queued', 'leased') and not exists (
         select from private.outbound_lanes l where l.conversation_id = o.conversation_id and l.due_at is not null)) as stuck
     from public.outbound_messages o
   )
-  select c.received, c.stored, c.duplicates, c.purged, k.events, k.event_messages,
+  select c.received, c.stored, c.duplicates, c.purged, c.messages_purged, k.events, k.event_messages,
     i.messages, i.decided, i.undecided, i.forgotten, i.unmatched, i.wanted,
-    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.stuck, o.stuck
+    q.deliveries, q.pending, q.leased, q.delivered, q.dead, q.compared, q.stuck, o.stuck
   from counted c, kept k, inbound i, queue q, outgoing o
 $$;
 comment on function private.reconcile_counts() is 'One row: what was received, kept, decided, delivered and is stuck, in one snapshot.';
@@ -161,11 +299,11 @@ language sql stable set search_path = '' as $$
     union all
     select 'stored = events kept + events purged', stored = events + purged, stored, events + purged from counts
     union all
-    select 'inbound messages = message events', purged > 0 or messages = event_messages, event_messages, messages from counts
+    select 'inbound messages = message events', purged > 0 or messages_purged > 0 or messages = event_messages, event_messages, messages from counts
     union all
     select 'inbound messages = decided + waiting', forgotten = 0, messages, messages - forgotten from counts
     union all
-    select 'deliveries = destinations decided', deliveries = wanted, wanted, deliveries from counts
+    select 'deliveries = destinations decided', compared = wanted, wanted, compared from counts
     union all
     select 'deliveries = pending + leased + delivered + dead', deliveries = pending + leased + delivered + dead, deliveries,
       pending + leased + delivered + dead from counts
@@ -219,6 +357,8 @@ comment on function public.status() is 'What waits and why: unrouted conversatio
 
 call private.close_functions();
 grant execute on function
+  private.retentions(),
+  private.kept_days(text, integer, integer),
   private.purge(timestamptz, integer),
   private.clock_jobs(),
   private.reconcile_counts(),

@@ -92,7 +92,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   await page.getByRole("textbox", { name: "Uses at most" }).fill("500");
   await page.getByRole("textbox", { name: "Where visits go when it cannot be used" }).fill(`${home}?over`);
   await open(page, "Password");
-  await page.getByRole("textbox", { name: "Password" }).fill("sesame");
+  await page.getByRole("textbox", { name: "Password" }).fill("open sesame");
   await open(page, "Campaign parameters");
   await page.getByRole("textbox", { name: "Source" }).fill("poster");
   await page.getByRole("switch", { name: /^Pass the visit's own/ }).check();

@@ -120,3 +120,23 @@ panelTest(
     await shown(1);
   },
 );
+
+panelTest(
+  "admin: the team is told of a password that somebody guesses at, at the list and at the link",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    await sql`insert into public.links (code, request_hash, default_url) values ('vault222', 'h', 'https://www.example.com/')`;
+    await sql`insert into private.link_passwords (code, hash) values ('vault222', 'x')`;
+    const page = await signIn("viewer", { clock: true });
+    await go(page, "/links", "Links");
+    assertEquals(await page.getByRole("alert").count(), 0);
+    await sql`insert into public.link_guesses (code, hour, wrong) values ('vault222', date_trunc('hour', now()), 31)`;
+    const alert = page.getByRole("alert").filter({ hasText: "vault222 got 31 wrong ones" });
+    await inTime(alert);
+    await isWell(page);
+    await alert.getByRole("link", { name: "vault222" }).click();
+    await page.getByRole("heading", { name: "Link vault222", level: 1 }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "Somebody is guessing a password" }).waitFor();
+    await sql`delete from public.links where code = 'vault222'`;
+  },
+);

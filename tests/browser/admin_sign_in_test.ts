@@ -141,3 +141,29 @@ panelTest("admin: as anon and as a stranger the calls that the panel makes give 
   await stranger.getByRole("heading", { name: "You are not in the team" }).waitFor();
   await stranger.getByText("Ask an admin to add you").waitFor();
 });
+
+panelTest(
+  "admin: within another page it shows nothing of the project, whatever the host sends",
+  async (panel) => {
+    const { browser, url } = panel;
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const asked: string[] = [];
+    // A static host that sends no headers of ours.
+    await page.route("**/*", async (route) => {
+      const address = route.request().url();
+      if (address.endsWith("/around")) {
+        return await route.fulfill({ contentType: "text/html", body: `<iframe src="${url}"></iframe>` });
+      }
+      asked.push(new URL(address).pathname);
+      const response = await route.fetch();
+      await route.fulfill({ response, headers: { "content-type": response.headers()["content-type"] } });
+    });
+    await page.goto("http://around.test/around");
+    await page.frameLocator("iframe").getByText("It was opened within another page").waitFor();
+    assertEquals(asked.filter((path) => !path.startsWith("/admin/")), []);
+    assertEquals(asked.includes("/admin/config.json"), false, "it does not even ask which project");
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    await context.close();
+  },
+);

@@ -393,18 +393,33 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
 });
 
 Deno.test("links doctor: codes that people asked for and no link has", async () => {
-  const code = unique("misprint");
+  const made = unique("poster");
+  await document(`links add https://www.example.com/ --code ${made}`);
+  const code = made.replace("poster", "postre");
   for (let i = 0; i < 3; i++) await visit(`${stack.url}/l/${code}`);
-  await visit(`${stack.url}/l/${code}.ico`);
+  await visit(`${stack.url}/l/${code}-of-jo-doe`);
   await until("the visits are counted", async () => {
     const rows =
-      await sql`select visits::int from public.orphan_visits where code like ${`${code}%`} order by code`;
+      await sql`select visits::int from public.orphan_visits where code in (${code}, '(other)') order by code desc`;
     return rows.length === 2 && rows[0].visits === 3;
   });
   const { unknown_codes } = (await gatelink("links doctor --offline --json")).json();
   const mine = unknown_codes.filter((orphan: { code: string }) => orphan.code.startsWith(code));
   assertEquals(mine, [{ code, visits: 3 }]);
   assertMatch((await gatelink("links doctor --offline")).out, new RegExp(`no link: .*${code} \\(3\\)`));
+});
+
+Deno.test("links doctor: warns of a password that somebody guesses at", async () => {
+  const { code } = await document("links add https://www.example.com/ --password 12345678");
+  const warned = async () => {
+    const { findings } = (await gatelink(`links doctor ${code} --offline --json`)).json();
+    return findings.filter(({ what }: { what: string }) => what.includes("guessing"));
+  };
+  assertEquals(await warned(), []);
+  await sql`insert into public.link_guesses (code, hour, wrong) values (${code}, date_trunc('hour', now()), 31)`;
+  const [finding] = await warned();
+  assertEquals([finding.level, finding.codes], ["warning", [code]]);
+  assertMatch(finding.what, /31 wrong ones/);
 });
 
 Deno.test("links doctor: the domain's files name the apps of the setting", async () => {

@@ -120,3 +120,20 @@ Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () =>
   assertMatch(out, /\nconversations for the router +\d+ /);
   assertMatch(out, /\nwa_router\.enabled +(on|off) /);
 });
+
+Deno.test("gatelink resend: what failed goes again, and what cannot is named", async () => {
+  const { conversation } = await stored(`wamid.${unique("resend")}`, "x");
+  const [{ id }] = await sql`
+    insert into public.messages (conversation_id, direction, type, text, native, status, status_rank)
+    values (${conversation}, 'out', 'text', 'hi', '{"type": "text", "text": {"body": "hi"}}', 'failed', 2) returning id`;
+  await sql`
+    insert into public.outbound_messages (id, conversation_id, number_id, message_id, recipient, state, error)
+    select ${id}, c.id, c.number_id, ${id}, '12025550123', 'failed', '{"code": 131026}'
+    from public.conversations c where c.id = ${conversation}`;
+  const other = crypto.randomUUID();
+  const { code, out } = await gatelink(`resend ${id} ${other}`);
+  assertEquals(code, 1);
+  assertMatch(out, new RegExp(`${id} +queued`));
+  assertMatch(out, new RegExp(`${other} +refused +There is no such message`));
+  assertMatch(out, /\n1 message queued again\./);
+});

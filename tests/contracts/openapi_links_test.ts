@@ -14,7 +14,7 @@ const PAST = "2020-01-01T00:00:00Z", FUTURE = "2999-01-01T00:00:00Z";
 const PLAIN: Record<string, { path: string; body?: unknown }> = {
   visitLink: { path: "/plain" },
   previewLink: { path: "/plain" },
-  unlockLink: { path: "/plain", body: { password: "sesame" } },
+  unlockLink: { path: "/plain", body: { password: "open sesame" } },
   changeLink: { path: "/plain", body: { tags: ["x"] } },
   deleteLink: { path: "/plain" },
   listLinks: { path: "" },
@@ -78,7 +78,7 @@ linksTest(
       expires_at: FUTURE,
       expired_url: SALE,
       max_uses: 5,
-      password: "sesame",
+      password: "open sesame",
       preview: { title: "Spring", description: "All of it", image: HOME },
       flag_key: "deeplinks.enabled",
       utm: { campaign: "spring" },
@@ -102,7 +102,7 @@ linksTest(
         soon: { default_url: HOME, starts_at: FUTURE },
         ended: { default_url: HOME, starts_at: PAST, expires_at: "2021-01-01T00:00:00Z" },
         once: { default_url: HOME, max_uses: 1 },
-        locked: { default_url: HOME, password: "sesame" },
+        locked: { default_url: HOME, password: "open sesame" },
         chat: { whatsapp: { phone_number_id: NUMBER.id } },
         split: {
           default_url: HOME,
@@ -122,7 +122,7 @@ linksTest(
         open(path, {
           method: method.toUpperCase(),
           headers,
-          body: method === "post" ? { password: "sesame" } : undefined,
+          body: method === "post" ? { password: "open sesame" } : undefined,
         });
       const sent = method === "post" ? 303 : 302;
       see(LINK, method, sent, await visit("/plain"));
@@ -152,7 +152,7 @@ linksTest(
     see(LINK, "get", 401, await open("/locked"));
     see(LINK, "get", 302, await open("/once"));
     for (const method of ["get", "post"]) {
-      const body = method === "post" ? { password: "sesame" } : undefined;
+      const body = method === "post" ? { password: "open sesame" } : undefined;
       see(LINK, method, 410, await open("/once", { method: method.toUpperCase(), body }));
     }
     Deno.env.set("LINK_HTML", "true");
@@ -168,7 +168,7 @@ linksTest(
     see(LINK, "post", 403, await page("/locked", { method: "POST", headers: form, body: "password=wrong" }));
     const unlock = (code: string, body: unknown, headers?: Record<string, string>) =>
       open(`/${code}`, { method: "POST", body, headers });
-    see(LINK, "post", 303, await unlock("locked", { password: "sesame" }));
+    see(LINK, "post", 303, await unlock("locked", { password: "open sesame" }));
     see(LINK, "post", 400, await unlock("locked", "{"));
     see(LINK, "post", 403, await unlock("locked", { password: "wrong" }));
     see(LINK, "post", 413, await unlock("locked", " ".repeat(5000)));

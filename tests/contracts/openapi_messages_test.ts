@@ -166,7 +166,7 @@ const LINKS = [
     preview: { title: "a", description: "b", image: "https://www.example.com/a.png" },
     fingerprint: false,
     external_id: "poster-17",
-    password: "sesame",
+    password: "open sesame",
   },
 ];
 
@@ -191,6 +191,8 @@ Deno.test("openapi.yaml: of links a little wrong, it takes what deeplinks takes"
 Deno.test("openapi.yaml: a change of a link names what can be changed", () => {
   const change = schemaAt("components", "schemas", "LinkChange");
   for (const name of Object.keys(changedLink.shape)) assert(change({ [name]: null }), name);
-  assert(change({ password: "sesame", state: "disabled", tags: ["a"], utm: { source: null }, version: 3 }));
+  assert(
+    change({ password: "open sesame", state: "disabled", tags: ["a"], utm: { source: null }, version: 3 }),
+  );
   assertEquals([change({ code: "other" }), change({ state: "deleted" })], [false, false]);
 });

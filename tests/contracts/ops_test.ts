@@ -25,6 +25,7 @@ const METRICS = new Map(
     overdue_seconds: 0,
     held: [],
     destinations: [],
+    links_guessed: 0,
     flags: [],
     rollouts: [],
   }, { version: "", environment: "", switches: {} }).map((metric) => [metric.name, metric]),

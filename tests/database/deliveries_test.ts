@@ -75,7 +75,7 @@ async function settle(
   const [{ settled }] = await sql`select private.settle_deliveries(${sql.json(results as never)}, ${
     at(seconds)
   }) as settled`;
-  return settled as { settled: number; fenced: number; replies: number; replies_refused: number };
+  return settled as { settled: number; fenced: number; replies: number; left_out: unknown[] };
 }
 
 const texts = (claimed: Claimed[]) => claimed.map((delivery) => delivery.message.text);
@@ -168,7 +168,7 @@ databaseTest(
       settled: 0,
       fenced: 1,
       replies: 0,
-      replies_refused: 0,
+      left_out: [],
     });
     assertEquals((await settle(sql, 63, second.deliveries, "delivered")).settled, 1);
     const [{ state }] = await sql<{ state: string }[]>`select state from public.deliveries`;
@@ -420,8 +420,19 @@ databaseTest(
       to: "c0",
       message: { type: "read", message_id: id },
     }));
-    const { replies: queued, replies_refused } = await settle(sql, 1, mine, "delivered", { replies });
-    assertEquals([queued, replies_refused], [1, 2]);
+    const left = { reply: 4, why: "invalid" };
+    const { replies: queued, left_out } = await settle(sql, 1, mine, "delivered", {
+      replies,
+      left_out: [left],
+    });
+    const refused = [{ reply: 1, why: "unknown_message" }, { reply: 3, why: "unknown_message" }];
+    assertEquals([queued, left_out], [1, [{ delivery_id: mine[0].delivery_id, replies: refused }]]);
+    const [attempt] = await sql`select left_out from public.delivery_attempts`;
+    assertEquals(attempt.left_out, [left, ...refused], "all of them, with the attempt");
+    const told = await sql`
+      select e.what, e.figures ->> 'why' as why from public.messages m cross join lateral private.inbound_events(m) e
+      where m.text = 'mine' and e.what = 'left_out'`;
+    assertEquals(told.map(({ why }) => why).toSorted(), ["invalid", "unknown_message", "unknown_message"]);
     const rows = await sql`select payload ->> 'message_id' as id from public.outbound_messages`;
     assertEquals(rows.map(({ id }) => id), ["wamid.mine"]);
   },

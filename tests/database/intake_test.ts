@@ -505,14 +505,22 @@ databaseTest(
   },
 );
 
-databaseTest("purge: a run takes all that an hour brought, what is younger stays", async (sql) => {
-  await sql`insert into public.webhook_events (dedupe_key, field, kind, received_at)
+databaseTest(
+  "purge: runs of every minute take all that an hour brought, what is younger stays",
+  async (sql) => {
+    await sql`insert into public.webhook_events (dedupe_key, field, kind, received_at)
     select 'x:' || n, 'messages', 'status', now() - make_interval(days => case when n <= 30000 then 31 else 29 end)
     from generate_series(1, 30100) as n`;
-  const [{ purged }] = await sql`select private.purge(now()) as purged`;
-  assertEquals(purged, { webhook_events: 30000, delivery_attempts: 0 });
-  assertEquals((await sql`select from public.webhook_events`).length, 100);
-});
+    const taken: number[] = [];
+    for (let minute = 0; minute < 4; minute++) {
+      const [{ purged }] =
+        await sql`select private.purge(now() + make_interval(mins => ${minute})) as purged`;
+      taken.push(purged.webhook_events);
+    }
+    assertEquals(taken, [10000, 10000, 10000, 0]);
+    assertEquals((await sql`select from public.webhook_events`).length, 100);
+  },
+);
 
 databaseTest(
   "look-ups: a person is found by the index of whole ids, however little is known of the table",

@@ -170,6 +170,7 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
       ["senders", "healthy"],
       ["functions", "healthy"],
       ["config", "degraded"],
+      ["storage", "healthy"],
     ],
   );
   for (const { why } of healthInWords(health)) assert(why.includes(" ") && !/undefined|null/.test(why), why);

@@ -308,6 +308,42 @@ databaseTest("reply_in_conversation: queued once a key, under the name of who wr
 });
 
 databaseTest(
+  "resend_message: what failed goes again, with the same content, once, on record",
+  async (sql) => {
+    const { ada, operator, viewer } = await scene(sql);
+    const reply = `public.reply_in_conversation('${ada.id}', 'on our way', '${crypto.randomUUID()}')`;
+    const { id } = await call<{ id: string }>(sql, operator, reply);
+    const resend = `public.resend_message('${id}')`;
+    const claimed = async () => (await sql`select public.claim_outbound(10) as claim`)[0].claim.messages;
+    assertEquals(await refusal(call(sql, operator, resend)), "GL409", "not while it waits");
+    const [first] = await claimed();
+    const failed = [{ id, lease: first.lease, outcome: "failed", error: { code: 131026 } }];
+    await sql`select public.settle_outbound(${sql.json(failed)})`;
+    assertEquals(await refusal(call(sql, viewer, resend)), "42501");
+    assertEquals(await refusal(call(sql, operator, `public.resend_message('${ada.id}')`)), "GL404");
+    assertEquals(await call(sql, operator, resend), { id, status: "queued" });
+    assertEquals(await refusal(call(sql, operator, resend)), "GL409", "once");
+    await sql`update private.outbound_lanes set due_at = now()`;
+    const [again] = await claimed();
+    assertEquals([again.id, again.attempt, again.message], [id, 1, first.message]);
+    const acts = await sql`select act, message_id, by from public.contact_acts where act = 'resent'`;
+    assertEquals(acts.map((act) => ({ ...act })), [{ act: "resent", message_id: id, by: operator.sub }]);
+
+    // As a status says later, and when nothing may go any more.
+    await sql`select public.settle_outbound(${
+      sql.json([{ id, lease: again.lease, outcome: "sent", provider_id: "wamid.a" }])
+    })`;
+    await sql`update public.messages set status = 'failed', status_rank = 2, error = '[{"code": 131026}]' where id = ${id}`;
+    await sql`update public.conversations set last_inbound_at = now() - interval '2 days' where id = ${ada.id}`;
+    assertEquals(await call(sql, operator, resend), { error: "window_closed" });
+    await sql`update public.outbound_messages set fallback = ${
+      sql.json({ type: "template", template: { name: "late", language: { code: "en" } } })
+    } where id = ${id}`;
+    assertEquals(await call(sql, operator, resend), { id, status: "queued" });
+  },
+);
+
+databaseTest(
   "reply_in_conversation: not after the window, not with sending off, not to who opted out",
   async (sql) => {
     const { ada, bob, operator } = await scene(sql);

@@ -238,7 +238,7 @@ databaseTest("schedule_clock() tells pg_cron seconds, minutes and hours in its o
   const jobs = await sql`select jobname, schedule from cron.job`;
   const schedule = Object.fromEntries(jobs.map(({ jobname, schedule }) => [jobname, schedule]));
   assertEquals(
-    [schedule.gatelink_notify, schedule.gatelink_guard, schedule.gatelink_purge],
+    [schedule.gatelink_notify, schedule.gatelink_guard, schedule.gatelink_roll_up_clicks],
     ["30 seconds", "*/1 * * * *", "0 * * * *"],
   );
 });

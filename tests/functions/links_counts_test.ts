@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { databaseTest } from "../support/database.ts";
-import { ANDROID, IPHONE, type Links, linksTest } from "../support/links.ts";
+import { ANDROID, IPHONE, type Links, linksTest, NUMBER } from "../support/links.ts";
 import { until } from "../support/until.ts";
 
 const HOME = "https://www.example.com/";
@@ -118,11 +118,141 @@ databaseTest(
     assertEquals((await stats(sql)).clicks.human, 3);
     assertEquals((await sql`select from private.visitor_keys`).length, 1);
     assertEquals((await sql`select code from orphan_visits`).map((row) => row.code), ["y"]);
-    await sql`insert into settings (key, value) values ('retention.click_days', '0')`;
+    await sql`insert into settings (key, value) values ('retention.click_days', '2')`;
     await sql`select private.purge_clicks(now())`;
-    assertEquals(await left(), 1, "at least two days are kept");
+    assertEquals(await left(), 1);
   },
 );
+
+const repeat = (sql: Sql, batch: string, ...rows: (Partial<Click> & { c: number })[]) =>
+  sql`select record_repeats(${batch}, 3, ${
+    sql.json(
+      rows.map((row) => ({ code: "poster22", t: Date.now(), p: "ios", h: "00000000000000aa", ...row })),
+    )
+  })`;
+
+databaseTest("what counts on a row counts in every figure, once however often it is sent", async (sql) => {
+  await link(sql);
+  const t = Date.now() - DAY;
+  await clicks(
+    sql,
+    { t, y: "DE", f: "a.example" },
+    { t, y: "DE", f: "a.example" },
+    { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp" },
+    { t, v: "bot", r: "curl", h: undefined },
+  );
+  const batch = crypto.randomUUID();
+  for (let i = 0; i < 2; i++) {
+    await repeat(
+      sql,
+      batch,
+      { t, c: 10 },
+      { t: t + 1, h: "00000000000000bb", o: "abcdefgh234567ab", k: "whatsapp", c: 5 },
+      { t, v: "bot", r: "curl", h: undefined, c: 100 },
+      // Its own row was lost.
+      { t: t + 7, h: "00000000000000cc", c: 3 },
+    );
+  }
+  assertEquals(
+    (await sql`select visits from clicks order by at, verdict, visits`).map(({ visits }) => visits),
+    [
+      101,
+      1,
+      11,
+      6,
+      3,
+    ],
+  );
+  const before = await stats(sql);
+  assertEquals(before.clicks, { human: 21, bot: 101, preview: 0, prefetch: 0 });
+  assertEquals([before.visitors, before.targets, before.countries, before.referrers], [
+    3,
+    { web: 15, whatsapp: 6 },
+    { DE: 12, "": 9 },
+    { "a.example": 12, "": 9 },
+  ]);
+  await sql`select private.roll_up_clicks(now())`;
+  assertEquals(await stats(sql), before, "rolled up");
+  const measured =
+    await sql`select label, n::int from measurements where name = 'clicks' and minute = '-infinity' order by label`;
+  assertEquals(measured.map(({ label, n }) => [label, n]), [["bot web", 100], ["human web", 13], [
+    "human whatsapp",
+    5,
+  ]]);
+});
+
+databaseTest(
+  "what counts on rows is added in any order by several at once, and no row waits for ever",
+  async (sql) => {
+    await link(sql);
+    const t = Date.now();
+    const rows = Array.from({ length: 10 }, (_, i) => ({ t: t + i, h: `00000000000000a${i}` }));
+    await clicks(sql, ...rows);
+    await Promise.all(Array.from({ length: 20 }, (_, turn) =>
+      repeat(
+        sql,
+        crypto.randomUUID(),
+        ...(turn % 2 ? rows : rows.toReversed()).map((row) => ({ ...row, c: 2 })),
+      )));
+    const [{ rows: n, visits }] =
+      await sql`select count(*)::int as rows, sum(visits)::int as visits from clicks`;
+    assertEquals([n, visits, (await stats(sql)).clicks.human], [10, 410, 410]);
+  },
+);
+
+linksTest("a visitor has 60 rows an hour on a link, and every visit counts", async (links) => {
+  links.time = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 1000;
+  const web = await links.link({ default_url: HOME });
+  const chat = await links.link({ default_url: HOME, whatsapp: { phone_number_id: NUMBER.id } });
+  const tokens = new Set<string>();
+  const visit = async (code: string, headers = {}, query = "") => {
+    const answer = await links.visit(code, { "x-real-ip": "203.0.114.7", ...headers }, query);
+    assertEquals(answer.status, 302);
+    const [token] = /[a-z2-7]{16}/.exec(decodeURIComponent(answer.headers.get("location")!)) ?? [];
+    if (token !== undefined) tokens.add(token);
+  };
+  for (let i = 0; i < 90; i++) {
+    await visit(web);
+    await visit(chat);
+    if (i === 70) await links.flush();
+    links.time += 10;
+  }
+  for (let i = 0; i < 70; i++) {
+    await visit(web, { "user-agent": "curl/8.5.0", "x-real-ip": `198.51.100.${i}` });
+  }
+  // Somebody else, and somebody whom the link names.
+  await visit(web, { "x-real-ip": "203.0.114.8" });
+  await visit(web, {}, "?u=ada");
+  await links.flush();
+  const rows = async (code: string) => {
+    const [found] = await links.sql`
+      select count(*) filter (where verdict = 'human')::int as human, count(*) filter (where verdict = 'bot')::int as bot,
+        sum(visits)::int as visits from clicks where code = ${code}`;
+    return [found.human, found.bot, found.visits];
+  };
+  assertEquals(await rows(web), [62, 60, 162]);
+  assertEquals(await rows(chat), [60, 0, 90]);
+  const known = await links.sql`select token from clicks where token is not null`;
+  assertEquals(
+    known.map(({ token }) => token).sort(),
+    [...tokens].sort(),
+    "every token that was handed on is found",
+  );
+  const { body } = await links.call(`/${web}/stats`);
+  assertEquals([body.clicks.human, body.clicks.bot, body.visitors], [92, 70, 2]);
+
+  links.time += 3_600_000;
+  await visit(web);
+  await links.flush();
+  assertEquals((await rows(web))[0], 63, "an hour later");
+});
+
+linksTest("without an address nobody is taken for somebody else: each click has its row", async (links) => {
+  const code = await links.link({ default_url: HOME });
+  for (let i = 0; i < 70; i++) await links.visit(code);
+  await links.flush();
+  assertEquals((await links.sql`select from clicks`).length, 70);
+});
 
 databaseTest("isolates that count in one slot at the same moment lose nothing", async (sql) => {
   await link(sql);
@@ -300,7 +430,11 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
   await sql`insert into clicks (code, at, verdict, target, platform, token, user_id, fingerprint)
     select 'c' || i % 20000, now() - i * interval '1 second', 'human', 'app', 'ios', lpad(i::text, 16, 'a'), 'u' || i, i
     from generate_series(1, 40000) i`;
-  await sql`analyze links, clicks`;
+  await sql`insert into link_guesses select 'c' || i % 2000 + 1, date_trunc('hour', now()) - i / 2000 * interval '1 hour', 1
+    from generate_series(1, 40000) i`;
+  await sql`insert into private.link_guessers select 'c' || i % 200, 'n' || i, 1, now(), now(), true
+    from generate_series(1, 20000) i`;
+  await sql`analyze links, clicks, link_guesses, private.link_guessers`;
   const plan = async (query: string) => {
     const rows = await sql.unsafe(`explain (costs off) ${query}`);
     return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -312,6 +446,14 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
       "select * from links where state <> 'deleted' order by created_at desc, code desc limit 50",
     links_tags_idx: "select * from links where tags @> array['t1']",
     links_campaign_idx: "select * from links where campaign = 'k1'",
+    "Index Scan on links_pkey": "select from links l where l.code > 'c12' and l.code < 'c12~'",
+    "clicks_link_idx on clicks c":
+      "select ctid from clicks c where code = 'c1' and at = now() and verdict = 'human' and visitor is not distinct from 7 limit 1 for update",
+    link_guesses_pkey:
+      "select sum(wrong) from link_guesses where code = 'c1' and hour >= now() - interval '1 hour'",
+    link_guesses_hour_idx:
+      "select code from link_guesses where hour >= now() - interval '1 hour' group by code",
+    link_guessers_pkey: "select from private.link_guessers where code = 'c1' and client = 'n1'",
     clicks_link_idx:
       "select count(distinct visitor) from clicks where code = 'c1' and at >= now() - interval '1 day'",
     clicks_token_idx: "select * from clicks where token = 'aaaaaaaaaaaaaaa1'",
@@ -323,6 +465,16 @@ databaseTest("hot queries use indexes, whatever the planner believes of new tabl
     const found = await plan(query);
     assert(found.includes(index), `${query}\n${found}`);
   }
+  // Some 80 codes for each character: each by the key, and no table read whole.
+  const scans = async () => {
+    await sql`select pg_stat_force_next_flush()`;
+    return (await sql`select seq_scan::int as n from pg_stat_user_tables where relname = 'links'`)[0].n;
+  };
+  const before = await scans();
+  for (const code of ["c1234x", "xc123", "summer-sale-of-the-year"]) {
+    await sql`select private.is_misprint(${code})`;
+  }
+  assertEquals(await scans(), before);
 });
 
 databaseTest("refresh_links tells what changed, and nothing twice that nobody touched", async (sql) => {

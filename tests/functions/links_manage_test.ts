@@ -1,4 +1,5 @@
 /** Making and keeping links, on the real database: with a secret key, and as a member of the team. */
+import { hashPassword } from "../../supabase/functions/_shared/links/passwords.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { IPHONE, KEYS, type Links, linksTest, NUMBER } from "../support/links.ts";
 
@@ -284,7 +285,7 @@ linksTest(
       max_uses: 3,
       tags: ["a"],
       utm: { source: "qr", campaign: "spring" },
-      password: "sesame",
+      password: "open sesame",
     });
     const { status, body } = await patch(links, code, {
       max_uses: null,
@@ -302,7 +303,7 @@ linksTest(
     assertEquals((await patch(links, code, { password: null })).body.password, false);
     const [{ kept }] = await links.sql`select count(*)::int as kept from private.link_passwords`;
     assertEquals(kept, 0);
-    assertEquals((await patch(links, code, { password: "other" })).body.password, true);
+    assertEquals((await patch(links, code, { password: "other words" })).body.password, true);
     assertEquals((await patch(links, code, { default_url: null })).body.code, "invalid_request");
     assertEquals(
       (await patch(links, code, { default_url: "https://evil.test/" })).body.code,
@@ -639,4 +640,30 @@ linksTest("who asks is looked at before what is asked", async (links) => {
       .status,
     401,
   );
+});
+
+linksTest("a new password has 8 characters; a shorter one from before keeps working", async (links) => {
+  for (const password of ["0042", "1234567"]) {
+    const made = await post(links, { default_url: HOME, password });
+    assertEquals([made.status, made.body.code], [422, "invalid_request"]);
+    assertEquals(made.body.fields, [{ path: "password", message: "at least 8 characters" }]);
+    const { body } = await links.call("/bulk", {
+      method: "POST",
+      body: { links: [{ default_url: HOME, password }] },
+    });
+    assertEquals([body.results[0].status, body.results[0].fields], [422, made.body.fields]);
+  }
+  const code = await links.link({ default_url: HOME, password: "12345678" });
+  const change = await patch(links, code, { password: "0042" });
+  assertEquals([change.status, change.body.fields[0].path], [422, "password"]);
+  await links.sql`update private.link_passwords set hash = ${await hashPassword(
+    "0042",
+  )} where code = ${code}`;
+  assertEquals(
+    (await patch(links, code, { tags: ["old"] })).status,
+    200,
+    "it is no reason to refuse a change",
+  );
+  const opened = await links.call(`/${code}`, { method: "POST", open: true, body: { password: "0042" } });
+  assertEquals(opened.status, 303);
 });

@@ -503,10 +503,17 @@ htmlTest(
       /default-src 'none'; style-src 'nonce-[a-z2-7]{16}'/,
     );
     assertMatch(await page.text(), /location\.href="myapp:\/\/p\/1\?gl_token=[a-z2-7]{16}"/);
-    const locked = await links.link({ default_url: HOME, password: "sesame" });
+    const locked = await links.link({ default_url: HOME, password: "open sesame" });
     const form = await links.visit(locked);
     assertEquals(form.status, 401);
     assertMatch(await form.text(), /<input type="password" name="password"/);
+    const pages = [await links.visit(shown, { "user-agent": WHATSAPP }), page, form];
+    pages.push(await links.visit("nosuchcode", { accept: "text/html" }));
+    for (const { status, headers } of pages) {
+      assertMatch(headers.get("content-security-policy")!, /; frame-ancestors 'none'$/, String(status));
+      assertEquals(headers.get("x-frame-options"), "DENY", String(status));
+    }
+    for (const { bodyUsed, body } of pages) if (!bodyUsed) await body?.cancel();
   },
 );
 

@@ -292,9 +292,11 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "message_story(uuid)": ({ message, sent, mail }) => [`'${message}'`, `'${sent}'`, `'${mail}'`],
   "reveal_contact(uuid,text)": ({ contact }) => [`'${contact}', 'a test'`, `'${contact}', 'about ${PHONE}'`],
   "reveal_message(uuid,text)": ({ message }) => [`'${message}', 'a test'`, `'${message}', 'about ${PHONE}'`],
+  "resend_message(uuid)": ({ sent, message }) => [`'${sent}'`, `'${message}'`],
   "reply_in_conversation(uuid,text,uuid)": (
     { conversation, message },
   ) => [`'${conversation}', 'hi', '${message}'`],
+  "guessed_links()": () => [""],
   "destination_health(timestamp with time zone)": () => ["now()"],
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
   "set_number_pace(text,integer,numeric,integer)": () => [`'${NUMBER.id}', 20, 6, 45`],

@@ -82,7 +82,7 @@ export interface Edge {
   set(settings: Record<string, string | { value: string; metadata: JSONValue }>): Promise<void>;
   /** Lets the time pass that the functions may use what they remember of the configuration. */
   reread(): Promise<void>;
-  /** Makes due now what waits for its time: retries, paces, circuits. */
+  /** Makes due now what waits for its time: retries, paces, circuits, accounts that are held. */
   hurry(): Promise<void>;
   /** Runs `use` while something in front of the database answers that it is away. */
   away(use: () => Promise<void>): Promise<void>;
@@ -252,7 +252,8 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       await sql`update public.outbound_messages set next_attempt_at = now() where state = 'queued'`;
       await sql`
         update private.outbound_lanes set due_at = now(), pair_tat = null where due_at is not null and lease is null`;
-      await sql`update public.wa_numbers set send_tat = null`;
+      await sql`update public.senders 
+        set send_tat = null, held_until = case when held_since is not null then now() end`;
     },
     away: async (use) => {
       const before = serving!;

@@ -13,6 +13,9 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
   "public.team_history": "", // by trigger of team_members
   "private.config_revision": "", // its one row comes with it
+  "public.erasures": `
+    insert into public.erasures (id, part, counts, done) values
+      ('00000000-0000-7000-8000-00000000e501', 1, '{"public.messages": 3}', true)`,
 
   "private.schema_breaks": `
     insert into private.schema_breaks (version, why) values ('20200101000000', 'what it stored is read otherwise')`,
@@ -34,6 +37,11 @@ export const FILL: Record<string, string> = {
 
   "public.senders": `
     insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
+  "private.hash_key": "", // its one row comes with it
+  "private.erased_opt_outs": `
+    insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at) values
+      (sha256('somebody'), 'whatsapp', '106540352242922', now())`,
+  "private.erased_keys": `insert into private.erased_keys (hash) values (sha256('an update'))`,
   "public.contacts": `
     insert into public.contacts (id, name) values
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');
@@ -99,6 +107,11 @@ export const FILL: Record<string, string> = {
       ('demo2345', 'poster-1', 'h', 'https://www.example.com/', '{poster}', '{"campaign": "spring"}')`,
   "private.link_passwords": `
     insert into private.link_passwords (code, hash) values ('demo2345', 'scrypt$16384$8$5$c2FsdA==$a2V5')`,
+  "private.link_guessers": `
+    insert into private.link_guessers (code, client, guesses, at, free_at, allowed) values
+      ('demo2345', '00112233aabbccdd', 2, now(), now(), true)`,
+  "public.link_guesses":
+    `insert into public.link_guesses (code, hour, wrong) values ('demo2345', '2026-11-21T10:00Z', 3)`,
   "private.visitor_keys": `insert into private.visitor_keys (day) values ('2026-11-21')`,
   "private.cookie_key": `insert into private.cookie_key default values`,
   "public.orphan_visits":
@@ -153,6 +166,9 @@ export const FILL: Record<string, string> = {
     insert into public.gate_approvals (flag_key, gate, role, applies, signed_by, signed_as, signed_with) values
       ('deeplinks.enabled', 'approval', 'engineering', true, '00000000-0000-4000-8000-000000000002', 'lead@example.com',
         'session')`,
+  "private.purges": `
+    insert into private.purges (what, due_at, began_at, rows) values ('webhook_events', now(), now(), 12)`,
+  "private.storage_days": `insert into private.storage_days (day, bytes) values ('2026-11-21', 30000000)`,
   "public.rollback_events": `
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
       (1, 'deeplinks.enabled', 'error rate of 6 %', true, '[]', 2100, now(), 'service_role')`,

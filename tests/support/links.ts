@@ -65,6 +65,8 @@ export interface Isolate {
   flush(): Promise<void>;
   /** Lets it look again at what changed. */
   refresh(): Promise<void>;
+  /** Holds its clock at this time, in Unix milliseconds. */
+  time: number | undefined;
   /** Whether the database answers. */
   away: boolean;
   /** Loses the answer to the next call of this function, after the database has done its work. */
@@ -146,7 +148,7 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
   const calls = new Map<string, number>();
   // It stands still until the test says otherwise: a busy machine must not make old what is held.
   let clock = performance.now();
-  const state: { away: boolean; lose?: string } = { away: false };
+  const state: { away: boolean; lose?: string; time?: number } = { away: false };
   const rpc = createRpc({
     endpoint: () => ({ url: "http://links.test", key: KEYS.secretKey }),
     fetch: async (url, init) => {
@@ -167,6 +169,7 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     loadConfig,
     authorise: createAuthorise(fetchApi),
     now: () => clock,
+    date: () => state.time ?? Date.now(),
   });
   const served = serve("deeplinks", createHandler(routes), { judgesSchema: true });
   const request = async (path: string, init: RequestInit, base = "/deeplinks") =>
@@ -175,6 +178,12 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
   return {
     calls,
     loseAnswer: (name) => void (state.lose = name),
+    get time() {
+      return state.time;
+    },
+    set time(value) {
+      state.time = value;
+    },
     get away() {
       return state.away;
     },

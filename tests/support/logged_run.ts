@@ -119,6 +119,28 @@ await withEdge(async (edge) => {
   for (const [status, body, headers] of sent) {
     assertEquals((await send(body, headers)).status, status, JSON.stringify(body));
   }
+  // Links and flags: what people write into addresses, headers and bodies.
+  const mail = hide("maria.schmidt@example.com"), digits = hide("491701234567"), word = hide("open sesame 1");
+  const strange: ["GET" | "POST", string, string?, Record<string, string>?][] = [
+    ["GET", `deeplinks/${mail}`],
+    ["GET", `deeplinks/${digits}?u=${mail}`, undefined, { referer: `https://www.example.com/${digits}` }],
+    ["GET", `deeplinks/${encodeURIComponent(btoa(digits))}`, undefined, {
+      "user-agent": mail,
+      cookie: `a=${digits}`,
+    }],
+    ["POST", "deeplinks/claim", `{"clipboard": "${word}`, { "content-type": "application/json" }],
+    ["POST", "deeplinks/nosuch22", `{"password": "${word}`, { "content-type": "application/json" }],
+    ["POST", "deeplinks", `{"external_id": "${mail}`, { apikey: KEYS.secretKey }],
+    ["POST", "flags/ofrep/v1/evaluate/flags", `{"context": {"targetingKey": "${mail}"`, {
+      apikey: KEYS.publishableKey,
+    }],
+    ["POST", "flags/outcomes", `{"outcomes": [{"targetingKey": "${digits}"`, { apikey: KEYS.secretKey }],
+    ["POST", `wa-router/destinations/${mail}/test`, "{}", { apikey: KEYS.secretKey }],
+  ];
+  for (const [method, path, body, headers] of strange) {
+    const { status } = await call(path as Parameters<typeof call>[0], { method, headers, body });
+    assert(status < 500, `${path} ${status}`);
+  }
   await settled();
   for (const fault of ["131056", "131047", "131026", "500"]) {
     meta.configure({ fault, faultNext: 1 });
@@ -142,6 +164,8 @@ await withEdge(async (edge) => {
   await send({ to, ...text("an offer that is quoted") });
   await settled();
   await quoting.shutdown();
+  // That held the account.
+  await hurry();
   await send({ to, ...text("an offer to nobody") });
   await until(
     "no connection",

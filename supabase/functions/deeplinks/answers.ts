@@ -48,6 +48,7 @@ export function page(status: number, make: (nonce: string) => Page, cookie?: str
     ["content-type", "text/html; charset=utf-8"],
     ["content-security-policy", policy],
     ["x-content-type-options", "nosniff"],
+    ["x-frame-options", "DENY"],
     NO_STORE,
     REFERRER,
     ROBOTS,
@@ -70,7 +71,7 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
   link_not_started: "Come back later.",
   link_expired: "Ask whoever gave it to you for another one.",
   link_used_up: "Ask whoever gave it to you for another one.",
-  rate_limited: "Wait a minute, and try again.",
+  rate_limited: "Wait a while, and try again.",
 };
 
 /** Why a link cannot be used, as a page with the problem's status and headers; undefined where there is none for it. */

@@ -25,6 +25,8 @@ export interface Call {
   readonly context: Context;
   /** Without the question mark. */
   readonly query: string;
+  /** The visitor's address once somebody has looked it up, null for none. */
+  address: string | null | undefined;
 }
 
 type Answer = Response | Promise<Response>;
@@ -52,7 +54,7 @@ export function createHandler(routes: Routes): Handler {
 
   return (request, context) => {
     const { path, query } = addressOf(request.url);
-    const call: Call = { request, context, query };
+    const call: Call = { request, context, query, address: undefined };
     const { method } = request;
     const slash = path.indexOf("/", 1);
     // The way of nearly all requests.

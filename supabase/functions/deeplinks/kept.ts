@@ -7,11 +7,15 @@
  */
 import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { Flag } from "../_shared/flags/evaluate.ts";
+import { Problem } from "../_shared/http/problem.ts";
 import type { Click } from "../_shared/links/click_lines.ts";
 import type { Clicks } from "../_shared/links/clicks.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { type Because, LINKS_FLAG } from "../_shared/links/resolve.ts";
+import { Pace } from "../_shared/links/pace.ts";
+import { Repeats } from "../_shared/links/repeats.ts";
 import type { LinkStore } from "../_shared/links/store.ts";
+import { randomToken } from "../_shared/links/tokens.ts";
 import type { RequestVisit } from "../_shared/links/visit.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitors.ts";
 import { armOf } from "../_shared/rollouts/observe.ts";
@@ -41,6 +45,8 @@ const MAX_SITES = 1000;
 /** Makes what writes down visits. */
 export function createKept(deps: KeptDeps) {
   const { store, clicks } = deps;
+  const pace = new Pace();
+  const repeats = new Repeats();
 
   /** Of a list (x-forwarded-for) the last: what the nearest proxy added, and not what a visitor made up. */
   function addressOf({ headers }: Request): string | undefined {
@@ -48,9 +54,36 @@ export function createKept(deps: KeptDeps) {
     return value === null ? undefined : value.slice(value.lastIndexOf(",") + 1).trim();
   }
 
+  /** The visitor's address, looked up once. */
+  function addressOfCall(call: Call): string | undefined {
+    if (call.address === undefined) call.address = addressOf(call.request) || null;
+    return call.address ?? undefined;
+  }
+
   /** Network of the visitor, where its address can be trusted. */
-  function networkOfCall({ request }: Call): string | undefined {
-    return networkOf(addressOf(request) ?? "");
+  function networkOfCall(call: Call): string | undefined {
+    return networkOf(addressOfCall(call) ?? "");
+  }
+
+  /** Whom a guess of the visitor counts for, where its address can be trusted. */
+  function siteOfCall(call: Call): string | undefined {
+    return siteOf(addressOfCall(call) ?? "");
+  }
+
+  /**
+   * Takes a visit of a link from its network's pace. Failure policy: open, without an address that can be trusted.
+   *
+   * @throws {Problem} `rate_limited`
+   */
+  function keepPace(call: Call, { code }: Link): void {
+    const address = addressOfCall(call);
+    if (address === undefined) return;
+    // An IPv4 address is its network; to take it apart would cost more than all the rest of this.
+    const network = address.includes(":") ? networkOf(address) ?? address : address;
+    const waitMs = pace.take(deps.now(), network, code, store.rules.visitsPerSecond * 60);
+    if (waitMs > 0) {
+      throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
+    }
   }
 
   /** What stands for a network in the database. */
@@ -60,7 +93,7 @@ export function createKept(deps: KeptDeps) {
 
   /** Takes the click of a visit that was sent on or shown the link. */
   function record(
-    { request }: Call,
+    call: Call,
     link: Link,
     visit: RequestVisit,
     kind: NonNullable<Click["k"]>,
@@ -82,13 +115,26 @@ export function createKept(deps: KeptDeps) {
       click.v = visit.verdict;
       click.r = visit.reason;
     } else {
-      click.h = visitorOf(request, visit);
-      const address = link.fingerprint ? addressOf(request) : undefined;
+      click.h = visitorOf(call, visit);
+      const address = link.fingerprint ? addressOfCall(call) : undefined;
       if (address !== undefined && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
         click.g = fingerprintOf(visit.now, address, visit.platform);
       }
     }
+    const who = visit.verdict === "human" ? click.h : visit.verdict;
+    // Without an address people cannot be told apart.
+    if (who !== undefined) {
+      const row = repeats.take(click, who, visit.reason ?? user);
+      if (row !== undefined) return clicks.again(row);
+    }
     clicks.record(click);
+  }
+
+  /** What a person's visit hands on: the token of the row that it will count on, else a new one. */
+  function tokenFor(call: Call, link: Link, visit: RequestVisit): string {
+    const who = visitorOf(call, visit);
+    const row = who === undefined ? undefined : repeats.rowOf(visit.now, link.code, who, visit.user);
+    return row?.o ?? randomToken();
   }
 
   /** How many outcomes each site had in the minute `believedIn`. */
@@ -101,13 +147,19 @@ export function createKept(deps: KeptDeps) {
    * can be had in any number by whoever has one connection, so few of a site count in a minute. Where no address can be
    * trusted all are one site.
    */
-  function believedVisitor(request: Request, visit: RequestVisit): string | undefined {
+  function believedVisitor(call: Call, visit: RequestVisit): string | undefined {
     const { user } = visit;
     if (user !== undefined) {
       return isSignedAudience(deps.audienceSecrets, user, visit.param("sig") ?? "") ? user : undefined;
     }
-    const who = visit.visitor ?? visitorOf(request, visit);
-    return who !== undefined && isWithinShare(siteOf(addressOf(request) ?? ""), visit.now) ? who : undefined;
+    const who = visit.visitor ?? visitorOf(call, visit);
+    return who !== undefined && isWithinShare(payingSite(call), visit.now) ? who : undefined;
+  }
+
+  /** As one connection that somebody pays for; an IPv4 address is one, and is not taken apart for each visit. */
+  function payingSite(call: Call): string {
+    const address = addressOfCall(call) ?? "";
+    return address.includes(":") ? siteOf(address) ?? "" : address;
   }
 
   function isWithinShare(site: string, now: number): boolean {
@@ -126,10 +178,10 @@ export function createKept(deps: KeptDeps) {
    * How a visit went. Only people count, and only failures of ours: a link that is blocked, has ended or is used up is
    * no failure of the feature.
    */
-  function went({ request }: Call, link: Link, visit: RequestVisit, failed: boolean): void {
+  function went(call: Call, link: Link, visit: RequestVisit, failed: boolean): void {
     if (visit.verdict !== "human" || deps.killed(visit.now)) return;
     const { rules: { flags } } = store;
-    const who = believedVisitor(request, visit);
+    const who = believedVisitor(call, visit);
     if (who === undefined) return;
     // Under its own flag a link goes for those whom links work for at all.
     const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];
@@ -137,10 +189,10 @@ export function createKept(deps: KeptDeps) {
   }
 
   /** What stands for the visitor on this day; undefined without an address that can be trusted. */
-  function visitorOf(request: Request, visit: RequestVisit): string | undefined {
+  function visitorOf(call: Call, visit: RequestVisit): string | undefined {
     if (visit.hash !== undefined) return visit.hash;
-    const address = addressOf(request);
-    if (address === undefined || address === "") return undefined;
+    const address = addressOfCall(call);
+    if (address === undefined) return undefined;
     return visit.hash = hashOf(store.keys, visit.now, address, visit.agentDigest);
   }
 
@@ -149,7 +201,7 @@ export function createKept(deps: KeptDeps) {
     return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
   }
 
-  return { addressOf, networkOfCall, clientOf, record, went };
+  return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, record, went };
 }
 
 /** See {@linkcode createKept}. */

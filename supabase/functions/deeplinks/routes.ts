@@ -11,6 +11,7 @@ import { count, countFlag } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
+import type { ProblemCode } from "../_shared/http/problem.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { createClicks } from "../_shared/links/clicks.ts";
 import { createOrphans } from "../_shared/links/orphans.ts";
@@ -41,13 +42,15 @@ export interface Ground {
   authorise: Authorise;
   /** Milliseconds of a clock that does not jump. */
   now(): number;
+  /** Unix milliseconds. */
+  date(): number;
 }
 
 /** What answers each address; `flush` resolves when all clicks and outcomes taken so far are written. */
 export function createRoutes(
   ground: Partial<Ground> = {},
 ): Routes & { flush(): Promise<void>; store: LinkStore } {
-  const { rpc = sharedRpc, authorise = createAuthorise() } = ground;
+  const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = ground;
   const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
     "LINK_DOMAIN",
     "LINK_HTML",
@@ -115,12 +118,14 @@ export function createRoutes(
     clientIpHeader: CLIENT_IP_HEADER,
     audienceSecrets: AUDIENCE_SECRET,
     killed: killedNow,
-    now: Date.now,
+    now: date,
   });
   const servesHtml = (request: Request) =>
     LINK_HTML === undefined
       ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
       : LINK_HTML === "true";
+  // As what is thrown is counted.
+  const refused = (code: ProblemCode) => count("deeplinks_refused", code);
   const visits = createVisits({
     store,
     orphans,
@@ -134,10 +139,9 @@ export function createRoutes(
     killed: killedNow,
     countryHeader: COUNTRY_HEADER,
     servesHtml,
-    // As what is thrown is counted.
-    refused: (code) => count("deeplinks_refused", code),
+    refused,
     urlOf,
-    now: Date.now,
+    now: date,
   });
   const unlock = createUnlock({
     kept,
@@ -146,9 +150,10 @@ export function createRoutes(
     refusalPage: visits.refusalPage,
     takePasswordAttempt: (code, client) =>
       rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
-    returnPasswordAttempt: (code, client) =>
-      rpc<void>("return_password_attempt", { p_code: code, p_client: client ?? null })
-        .catch((error) => log.warn("a right password was counted as a guess", { error })),
+    settlePasswordAttempt: (code, client, right) =>
+      rpc<void>("settle_password_attempt", { p_code: code, p_client: client ?? null, p_right: right })
+        .catch((error) => log.warn("how a password was could not be written down", { error })),
+    refused,
     servesHtml,
   });
 
@@ -190,7 +195,7 @@ export function createRoutes(
       addressOf: kept.addressOf,
       limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
       clicksWritten: clicks.written,
-      now: Date.now,
+      now: date,
     }),
     panelOrigins: async () => (await ready()).rules.panelOrigins,
     visit: visits.visit,

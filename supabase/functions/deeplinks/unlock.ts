@@ -1,13 +1,19 @@
 /**
- * Links under a password: the one that is posted is checked, and guessing is limited.
+ * Links under a password: the one that is posted is checked, and guessing is slowed down.
  *
- * Failure policy: closed. An attempt is taken from the limits before the hash is seen, so that who tries many at once
- * gets no more than one after the other would; a right password gets it back, so that only failures are limited.
+ * A network that guessed wrong waits longer and longer before its next guess at this link is looked at; what others guess
+ * costs it nothing (`take_password_attempt` in SQL has the figures). So whoever knows the password gets in from a network
+ * that did not guess, however many do, and somebody with many networks gets a guess from each of them: the length of a
+ * password is the protection there, and the team is told (`guessed_links`).
+ *
+ * Failure policy: closed. An attempt is taken before the hash is seen and given back when it was right. Hashing is bounded:
+ * one attempt of a network and link at a time, four of all together, and beyond {@linkcode MAX_WAITING} 503 `overloaded`.
  *
  * @module
  */
+import { groupCommit } from "../_shared/db/group_commit.ts";
 import { parseJson, readBody } from "../_shared/http/body.ts";
-import { Problem } from "../_shared/http/problem.ts";
+import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { isPassword } from "../_shared/links/passwords.ts";
 import { passwordForm } from "./answers.ts";
@@ -29,8 +35,10 @@ export interface UnlockDeps {
   refusalPage(call: Call, error: unknown): Response | undefined;
   /** Takes a guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
-  /** Gives it back. Never rejects: the password was right. */
-  returnPasswordAttempt(code: string, client: string | undefined): Promise<void>;
+  /** Tells how it ended. Never rejects: what was taken stays taken then. */
+  settlePasswordAttempt(code: string, client: string | undefined, right: boolean): Promise<void>;
+  /** Counts a refusal that is answered as a page. */
+  refused(code: ProblemCode): void;
   /** Whether HTML gets to the visitor as HTML. */
   servesHtml(request: Request): boolean;
 }
@@ -44,9 +52,20 @@ export interface PasswordAttempt {
 
 /** A form with one password. */
 const MAX_FORM_BYTES = 4096;
+/** Attempts that wait for their hash, which takes a tenth of a second. */
+const MAX_WAITING = 200;
 
 /** Makes the answer to `POST /{code}` with a form or JSON `{"password"}`. */
 export function createUnlock(deps: UnlockDeps) {
+  const isRight = groupCommit<{ password: string; hash: string }, boolean>({
+    commit: (attempts) => Promise.all(attempts.map(({ password, hash }) => isPassword(password, hash))),
+    maxItems: 4,
+    maxQueued: MAX_WAITING,
+  });
+  /** The last attempt of each link and network that is under way: the next one begins when it has ended. */
+  const lines = new Map<string, Promise<unknown>>();
+  let waiting = 0;
+
   return async (call: Call, code: string): Promise<Response> => {
     try {
       return await deps.withLink(call, code, (link) => unlock(call, link));
@@ -61,19 +80,46 @@ export function createUnlock(deps: UnlockDeps) {
     const { request } = call;
     const password = await passwordOf(request);
     if (!link.password) return await deps.unlocked(call, link);
-    const client = deps.kept.clientOf(deps.kept.networkOfCall(call));
-    const attempt = await deps.takePasswordAttempt(link.code, client);
-    if (!attempt.allowed || attempt.hash === null) {
+    const client = deps.kept.clientOf(deps.kept.siteOfCall(call));
+    const right = client === undefined
+      ? await attempt(link.code, undefined, password)
+      // All who know the password may come from one network at once: each waits for the one before, none is refused for it.
+      : await inLine(`${link.code} ${client}`, () => attempt(link.code, client, password));
+    if (right) return await deps.unlocked(call, link);
+    if (isForm(request) && deps.servesHtml(request)) {
+      deps.refused("link_password_wrong");
+      return passwordForm(true);
+    }
+    throw new Problem("link_password_wrong");
+  }
+
+  async function attempt(code: string, client: string | undefined, password: string): Promise<boolean> {
+    const { allowed, hash, retry_after_ms } = await deps.takePasswordAttempt(code, client);
+    if (!allowed || hash === null) {
       throw new Problem("rate_limited", {
-        headers: { "retry-after": String(Math.ceil(attempt.retry_after_ms / 1000) || 1) },
+        headers: { "retry-after": String(Math.ceil(retry_after_ms / 1000) || 1) },
       });
     }
-    if (await isPassword(password, attempt.hash)) {
-      await deps.returnPasswordAttempt(link.code, client);
-      return await deps.unlocked(call, link);
+    const right = await isRight({ password, hash }).catch(async (error) => {
+      // It was not looked at: nobody pays for that.
+      await deps.settlePasswordAttempt(code, client, true);
+      throw error;
+    });
+    await deps.settlePasswordAttempt(code, client, right);
+    return right;
+  }
+
+  async function inLine<T>(key: string, work: () => Promise<T>): Promise<T> {
+    if (waiting >= MAX_WAITING) throw new Problem("overloaded");
+    waiting++;
+    const mine = (lines.get(key) ?? Promise.resolve()).then(work, work);
+    lines.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      waiting--;
+      if (lines.get(key) === mine) lines.delete(key);
     }
-    if (isForm(request) && deps.servesHtml(request)) return passwordForm(true);
-    throw new Problem("link_password_wrong");
   }
 }
 

@@ -8,6 +8,7 @@
  */
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/link.ts";
+import { CODE } from "../_shared/links/misprints.ts";
 import { placeOf, wantsToken } from "../_shared/links/place.ts";
 import type { Orphans } from "../_shared/links/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/resolve.ts";
@@ -51,8 +52,6 @@ interface How {
 
 const PLAIN: How = { unlocked: false, status: 302 };
 const UNLOCKED: How = { unlocked: true, status: 303 };
-/** What a code can be. What cannot is asked for by browsers and robots themselves, such as /favicon.ico. */
-const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 /** Makes the answers to visits. */
 export function createVisits(deps: VisitDeps) {
@@ -99,6 +98,7 @@ export function createVisits(deps: VisitDeps) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(refusedFor / 1000)) } });
     }
     const link = store.peek(code);
+    // Browsers and robots themselves ask for such things as /favicon.ico.
     if (link === undefined && !CODE.test(code)) throw unknown(code, undefined);
     if (link === undefined) return store.load(code).then((link) => found(call, code, link, then));
     return found(call, code, link, then);
@@ -110,7 +110,10 @@ export function createVisits(deps: VisitDeps) {
     link: Link | null | undefined,
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response> {
-    if (link != null) return then(link);
+    if (link != null) {
+      kept.keepPace(call, link);
+      return then(link);
+    }
     // A code that is known to be nobody's costs nothing more: a misprint has many visitors, and teaches nobody anything.
     throw unknown(code, link === null ? undefined : kept.networkOfCall(call));
   }
@@ -189,7 +192,7 @@ export function createVisits(deps: VisitDeps) {
       );
     }
     const { target } = decision;
-    const token = wantsToken(target, visit) ? randomToken() : undefined;
+    const token = wantsToken(target, visit) ? kept.tokenFor(call, link, visit) : undefined;
     const place = placeOf(target, link, visit, store.rules, token);
     if (decision.outcome === "go") {
       record(call, link, visit, place.kind, token, decision.because);

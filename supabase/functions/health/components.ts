@@ -72,7 +72,7 @@ export function worst(states: Iterable<Status>): Status {
 export function judge(seen: Seen): Component[] {
   const { found } = seen;
   const parts = found?.components ??
-    ["database", "queue", "clock", "graph", "senders", "functions", "config"].map((component) => ({
+    ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((component) => ({
       component,
       status: "degraded" as const,
       why: "not known while the database does not answer",

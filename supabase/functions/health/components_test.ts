@@ -10,7 +10,7 @@ const SEEN: Seen = {
     breaks: null,
     revision: 7,
     queue: { unrouted: { n: 1, oldest_seconds: 2 } },
-    components: ["database", "queue", "clock", "graph", "senders", "functions", "config"].map((
+    components: ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((
       component,
     ) => ({
       component,
@@ -93,6 +93,7 @@ Deno.test("judge(): every part is there, whatever is away, with its figures", ()
     "senders",
     "functions",
     "config",
+    "storage",
     "settings_cache",
   ]);
   assertEquals(names({ ...SEEN, found: undefined }), names(SEEN));

@@ -22,6 +22,8 @@ export interface Snapshot {
   /** Whom a fault of the account keeps from sending. */
   held: { channel: string; sender: string; code: string }[];
   destinations: { name: string; state: string; open: number; oldest_seconds: number; dead: number }[];
+  /** Links whose password somebody is guessing at. */
+  links_guessed: number;
   flags: { key: string; on: boolean; percentage: number | null }[];
   rollouts: {
     flag: string;
@@ -244,6 +246,11 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
       "clicks_total",
       "Visits that were sent on, by who came and where to; counted by the clock, a minute behind.",
       measured("clicks", "verdict", "target"),
+    ),
+    gauge(
+      "links_guessed",
+      "Links that got 20 wrong passwords or more in this hour and the one before.",
+      [[{}, snapshot.links_guessed]],
     ),
     counter("clicks_lost_total", "Clicks that could not be written.", unlabelled("clicks_lost")),
 

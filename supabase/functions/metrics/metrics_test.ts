@@ -12,6 +12,7 @@ const NOTHING: Snapshot = {
   overdue_seconds: 0,
   held: [],
   destinations: [],
+  links_guessed: 0,
   flags: [],
   rollouts: [],
 };

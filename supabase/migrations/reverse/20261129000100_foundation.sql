@@ -12,6 +12,7 @@ drop table private.schema_breaks;
 drop function public.schema_version();
 drop function private.bump_config_revision();
 drop table private.config_revision;
+drop table public.erasures;
 drop function public.whoami();
 drop function public.list_team();
 drop function public.remove_team_member(uuid);

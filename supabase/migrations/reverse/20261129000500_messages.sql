@@ -4,6 +4,8 @@ set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
 drop function public.ingest_updates(jsonb);
+drop function private.ingest_updates(jsonb);
+drop function private.refuse_erased(private.inbound_update[], text);
 drop function private.apply_opt_outs(private.inbound_update[], uuid[]);
 drop function private.withdraw_messages(private.inbound_update[]);
 drop function private.store_messages(private.inbound_update[], uuid[]);
@@ -16,5 +18,6 @@ drop function private.learn_recipients(private.inbound_update[]);
 drop function private.apply_statuses(private.inbound_update[]);
 drop function private.drop_echoes(uuid[]);
 drop type private.inbound_update;
+drop table private.erased_keys;
 drop table public.messages;
 drop table public.webhook_events;

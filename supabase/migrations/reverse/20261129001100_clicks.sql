@@ -9,6 +9,7 @@ drop function private.roll_up_day(date, integer);
 drop function private.add_up(jsonb[]);
 drop function private.link_days(text, date, date);
 drop function private.click_groups(text, timestamptz, timestamptz, text, integer);
+drop function public.record_repeats(uuid, integer, jsonb);
 drop function public.record_clicks(uuid, integer, text);
 drop table private.click_batches;
 drop table public.click_days;

@@ -8,6 +8,7 @@ drop function public.plan_of_template(text);
 drop function public.count_contacts(timestamptz);
 drop function public.list_dead_letters(jsonb, integer);
 drop function public.destination_health(timestamptz);
+drop function public.resend_message(uuid);
 drop function public.reply_in_conversation(uuid, text, uuid);
 drop function public.reveal_message(uuid, text);
 drop function public.reveal_contact(uuid, text);

@@ -22,3 +22,8 @@ drop function private.call_function(text);
 drop function private.schedule_clock();
 drop function private.clock_jobs();
 drop function private.purge(timestamptz, integer);
+drop function private.purge_slice(text, text, text, text, text, uuid, timestamptz, integer);
+drop function private.purge_contacts(uuid[]);
+drop function private.message_is_done(public.messages);
+drop function private.kept_days(text, integer, integer);
+drop function private.retentions();

@@ -14,6 +14,7 @@ import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time, useNow } from "../../ui/Time.tsx";
+import { GuessedLinks } from "./Guessed.tsx";
 import type { Link, WaNumber } from "./types.ts";
 import { placeWords, standing } from "./words.ts";
 import classes from "./links.module.css";
@@ -69,6 +70,7 @@ export function LinkList() {
         </For>
       }
     >
+      <GuessedLinks />
       <Group gap="xs">
         <Select
           aria-label="Find by"

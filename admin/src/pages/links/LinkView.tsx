@@ -26,6 +26,7 @@ import { Empty, Loaded } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time, useNow } from "../../ui/Time.tsx";
 import { Figures } from "./Figures.tsx";
+import { GuessedLinks } from "./Guessed.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
 import type { Link, WaNumber } from "./types.ts";
 import { placeWords, standing, targetWords, whenWords } from "./words.ts";
@@ -47,6 +48,7 @@ export function LinkView({ code }: { code: string }) {
           link
             ? (
               <Stack gap="xl">
+                {link.password && <GuessedLinks code={link.code} />}
                 <Address of={link} />
                 <Leads of={link} />
                 <Figures code={link.code} />

@@ -2,27 +2,12 @@
 import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
-import { Refusal } from "../../data/refusal.ts";
 import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
 import type { Conversation, Message } from "./types.ts";
+import { sendRefusal } from "./words.ts";
 
 /** Longest text that WhatsApp takes. */
 const MAX = 4096;
-
-const ERRORS: Record<string, [message: string, hint: string]> = {
-  channel_unsupported: [
-    "The panel writes over WhatsApp only.",
-    "Answer where the person wrote, or have a service reply.",
-  ],
-  window_closed: [
-    "The window has closed.",
-    "Wait until the person writes again, or have a service send a template.",
-  ],
-  opted_out: ["The person wants no messages.", "Wait until they write again."],
-  feature_off: ["Sending is off for this contact.", "The flag wa_send.enabled turns it on."],
-  nobody: ["The person has no id that can be written to.", "They have to write again first."],
-  idempotency_conflict: ["This was sent already, with other words.", "Reload the page."],
-};
 
 async function send(args: { conversation: string; text: string; key: string }): Promise<string> {
   const { conversation, text, key } = args;
@@ -32,8 +17,7 @@ async function send(args: { conversation: string; text: string; key: string }): 
     p_key: key,
   });
   if (answer.id !== undefined) return answer.id;
-  const [message, hint] = ERRORS[answer.error ?? ""] ?? [`It was refused: ${answer.error}.`, ""];
-  throw new Refusal(answer.error ?? "unknown", message, hint);
+  throw sendRefusal(answer.error);
 }
 
 /** The message as it will stand there, until the database shows the real one. */
@@ -54,6 +38,8 @@ const foreseen = (text: string, key: string): Message => ({
   deliveries: [],
 });
 
+const UNSUPPORTED = sendRefusal("channel_unsupported");
+
 export function Reply({ conversation }: { conversation: Conversation }) {
   const { id, channel, window_closes_at, opted_out_at } = conversation;
   const [text, setText] = useState("");
@@ -72,7 +58,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
   if (channel !== "whatsapp") {
     return (
       <Alert color="gray" p="xs" title="No reply from here">
-        {ERRORS.channel_unsupported.join(" ")}
+        {UNSUPPORTED.message} {UNSUPPORTED.hint}
       </Alert>
     );
   }

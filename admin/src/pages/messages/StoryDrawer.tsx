@@ -9,6 +9,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { DeliveryStory } from "./DeliveryStory.tsx";
+import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Story } from "./types.ts";
@@ -152,6 +153,7 @@ function Routing({ of }: { of: Story }) {
 const RANKS = ["queued", "sent", "delivered", "read", "played", "failed", "deleted"];
 
 function Outbound({ of }: { of: Story }) {
+  const mayResend = useMay("operator") && of.status === "failed";
   const reached = Object.entries(of.status_at).sort(([, a], [, b]) => a < b ? -1 : 1);
   const error = errorWords(of.error) ?? errorWords(of.outbound?.error);
   return (
@@ -160,6 +162,7 @@ function Outbound({ of }: { of: Story }) {
       aside={<Badge variant="light" color={of.status === "failed" ? "red" : "teal"}>{of.status}</Badge>}
     >
       {error && <Text size="sm" c="red" mb="xs">{error}</Text>}
+      {mayResend && <Resend message={of.id} />}
       {of.outbound?.used_fallback && (
         <Text size="sm" mb="xs">The window was closed: the template that stands in for it was sent.</Text>
       )}

@@ -1,4 +1,5 @@
 /** Words for states, the same wherever a message is shown. */
+import { Refusal } from "../../data/refusal.ts";
 import type { Delivery, Message, ProviderError } from "./types.ts";
 
 /** Why a route took a message, or none did. */
@@ -58,4 +59,25 @@ export function errorWords(error: ProviderError | null | undefined): string | un
 export function droppedWords(reason: string, nameOf: (who: string) => string): string {
   const [, why, who] = /^(.*) \(([^()]*)\)$/s.exec(reason) ?? [];
   return why === undefined ? reason : `${why} (${nameOf(who)})`;
+}
+
+const REFUSALS: Record<string, [message: string, hint: string]> = {
+  channel_unsupported: [
+    "The panel writes over WhatsApp only.",
+    "Answer where the person wrote, or have a service reply.",
+  ],
+  window_closed: [
+    "The window has closed.",
+    "Wait until the person writes again, or have a service send a template.",
+  ],
+  opted_out: ["The person wants no messages.", "Wait until they write again."],
+  feature_off: ["Sending is off for this contact.", "The flag wa_send.enabled turns it on."],
+  nobody: ["The person has no id that can be written to.", "They have to write again first."],
+  idempotency_conflict: ["This was sent already, with other words.", "Reload the page."],
+};
+
+/** Why the database queues no message. */
+export function sendRefusal(code = "unknown"): Refusal {
+  const [message, hint] = REFUSALS[code] ?? [`It was refused: ${code}.`, ""];
+  return new Refusal(code, message, hint);
 }

@@ -16,8 +16,8 @@ interface Limit {
   key: string;
   title: string;
   about: string;
-  /** What holds without the setting. */
-  otherwise: number;
+  /** What holds without the setting; null for no limit. */
+  otherwise: number | null;
   least: number;
   most: number;
   unit: string;
@@ -37,7 +37,17 @@ const LIMITS: Limit[] = [
   {
     key: "deeplinks.rate_per_second",
     title: "Managing links",
-    about: "Requests of one key or person; five times as many at once. Visits are not limited.",
+    about: "Requests of one key or person; five times as many at once.",
+    otherwise: 20,
+    least: 1,
+    most: 10_000,
+    unit: "a second",
+  },
+  {
+    key: "deeplinks.visits_per_second",
+    title: "Visits of one link",
+    about:
+      "From one network, over a minute. Behind one address of a carrier there may be thousands of people.",
     otherwise: 20,
     least: 1,
     most: 10_000,
@@ -69,6 +79,42 @@ const LIMITS: Limit[] = [
     least: 2,
     most: 99_999,
     unit: "days",
+  },
+  {
+    key: "retention.raw_days",
+    title: "Raw forms of messages are kept",
+    about: "What the provider sent, besides the words.",
+    otherwise: 90,
+    least: 2,
+    most: 99_999,
+    unit: "days",
+  },
+  {
+    key: "retention.word_days",
+    title: "Words of messages are kept",
+    about: "Afterwards a message is left without words and raw form. What waits or was given up keeps them.",
+    otherwise: null,
+    least: 1,
+    most: 99_999,
+    unit: "days",
+  },
+  {
+    key: "retention.message_days",
+    title: "Messages are kept",
+    about: "Afterwards nothing is left of a message. What waits or was given up stays.",
+    otherwise: null,
+    least: 2,
+    most: 99_999,
+    unit: "days",
+  },
+  {
+    key: "storage.limit_mb",
+    title: "Room of the database",
+    about: "What the plan of the project gives: health tells how long it lasts.",
+    otherwise: 500,
+    least: 1,
+    most: 99_999_999,
+    unit: "MB",
   },
 ];
 
@@ -108,7 +154,8 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
   const may = useMay("operator");
   const ask = useAsk();
   const now = setting ? Number(setting.value) : otherwise;
-  const [value, setValue] = useState<number | string>(now);
+  const until = now === null ? "for ever" : `${now.toLocaleString()} ${unit}`;
+  const [value, setValue] = useState<number | string>(now ?? "");
   const save = useChange({
     act: (reason: string | null) =>
       rpc("set_setting", {
@@ -121,12 +168,12 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
     touches: ["settings", "settings_history"],
     said: () => `${title}: ${value} ${unit}, within 5 seconds.`,
   });
-  if (!may) return `${now.toLocaleString()} ${unit}`;
+  if (!may) return until;
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     const answer = await ask({
       title: `${title}: ${value} ${unit}?`,
-      body: `Until now ${now} ${unit}.`,
+      body: `Until now ${until}.`,
       action: "Change it",
     });
     if (answer) save.mutate(answer.reason);
@@ -142,6 +189,7 @@ function Value({ limit, setting }: { limit: Limit; setting: Setting | undefined 
           clampBehavior="strict"
           allowDecimal={false}
           thousandSeparator=","
+          placeholder={until}
           value={value}
           onChange={setValue}
         />

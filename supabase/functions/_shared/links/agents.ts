@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isbot, isbotMatch } from "isbot";
+import { isbot } from "isbot";
 import { sha256Hex } from "../crypto/hmac.ts";
 
 /** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
@@ -33,6 +33,13 @@ export interface Agent {
  */
 const PREVIEWS =
   /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|Mastodon|bluesky|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|Iris\/|Signal\/|NotionEmbedder/i;
+
+/**
+ * Bots and programs that are named as the reason. No other word of a User-Agent is kept: what made isbot sure can be all of
+ * it, and whoever writes one can write anything there.
+ */
+const NAMED =
+  /google|bingbot|yandex|baidu|duckduck|applebot|amazonbot|bytespider|petalbot|gptbot|claudebot|perplexity|ahrefs|semrush|mj12bot|dotbot|uptime|pingdom|headlesschrome|phantomjs|puppeteer|playwright|selenium|lighthouse|curl|wget|httpie|postman|python|aiohttp|go-http-client|okhttp|java|axios|node-fetch|undici|deno|php|ruby|perl|scrapy|nmap|masscan|zgrab|nikto/i;
 
 const known = new Map<string, Agent>();
 const MAX_KNOWN = 2000;
@@ -64,13 +71,13 @@ function read(ua: string): Agent {
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
-  if (isbot(ua)) return verdict("bot", word(isbotMatch(ua) ?? ""));
+  if (isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
   return { platform, firefox, digest, verdict: "human" };
 }
 
-/** What matched, as one word for a column and for people. */
+/** What matched of those that are known, as one word for a column and for people. */
 function word(match: string): string {
-  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, "_").replace(/^_|_$/g, "").slice(0, 40) || "isbot";
+  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, "_").replace(/^_|_$/g, "");
 }
 
 function platformOf(ua: string): Platform {

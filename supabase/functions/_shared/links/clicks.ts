@@ -40,6 +40,8 @@ export interface ClicksOptions {
 export interface Clicks {
   /** Takes a click. Never fails, never waits. */
   record(click: Click): void;
+  /** Takes one more that counts on the row of a click that {@linkcode record} took. Never fails, never waits. */
+  again(row: Click): void;
   /** Resolves when all that was taken is written or given up, and nothing comes any more. */
   settled(): Promise<void>;
   /** Resolves when all that was taken until now is written or given up. */
@@ -62,6 +64,8 @@ export function createClicks(options: ClicksOptions): Clicks {
   const waiters: { last: ClickLines; resolve(): void }[] = [];
   /** Clicks that found no room since that was last told: told together, for there can be thousands a second. */
   let dropped = 0;
+  /** How many more count on a row since that was last sent. */
+  let repeated = new Map<Click, number>();
   let running: Promise<void> | undefined;
 
   function record(click: Click): void {
@@ -74,6 +78,15 @@ export function createClicks(options: ClicksOptions): Clicks {
         open = new ClickLines();
       }
     }
+    start();
+  }
+
+  function again(row: Click): void {
+    repeated.set(row, (repeated.get(row) ?? 0) + 1);
+    start();
+  }
+
+  function start(): void {
     if (running === undefined) {
       running = run();
       waitUntil(running);
@@ -94,18 +107,26 @@ export function createClicks(options: ClicksOptions): Clicks {
   /** Sends group after group until nothing is left. */
   async function run(): Promise<void> {
     await undefined; // what else comes in this turn of the event loop belongs to the same group
-    while (queued() > 0) {
+    while (queued() > 0 || repeated.size > 0) {
       const next = pause(everyMs);
       let group = full.shift();
+      let repeats: ReadonlyMap<Click, number> = NONE;
       if (group === undefined) {
+        // Their rows are in this group, if they are not written yet.
         group = open;
         open = new ClickLines();
+        repeats = repeated;
+        repeated = new Map();
       }
       sending = group;
-      await send(group.text(), group.count);
+      if (group.count > 0) await send(linesPart(group.text(), group.count));
       sending = undefined;
       for (let i = waiters.length - 1; i >= 0; i--) {
         if (waiters[i].last === group) waiters.splice(i, 1)[0].resolve();
+      }
+      const rows = [...repeats].map(([row, c]) => ({ ...row, c }));
+      for (let i = 0; i < rows.length; i += MAX_REPEATS) {
+        await send(repeatsPart(rows.slice(i, i + MAX_REPEATS)));
       }
       tellDropped();
       if (full.length === 0) await next;
@@ -113,21 +134,21 @@ export function createClicks(options: ClicksOptions): Clicks {
     running = undefined;
   }
 
-  /** Writes a group whole, or in halves when the database refuses it for what is in it; never rejects. */
-  async function send(lines: string, count: number): Promise<void> {
-    const args = { p_batch: crypto.randomUUID(), p_slot: slot, p_clicks: lines };
+  /** Writes a part whole, or in halves when the database refuses it for what is in it; never rejects. */
+  async function send({ name, args, clicks, halves }: Part): Promise<void> {
+    const batch = { p_batch: crypto.randomUUID(), p_slot: slot, ...args };
     const givenUpAt = performance.now() + giveUpMs;
     for (let attempt = 0;; attempt++) {
       try {
-        await rpc("record_clicks", args, { timeoutMs: 30_000 });
+        await rpc(name, batch, { timeoutMs: 30_000 });
         return;
       } catch (error) {
-        if (!(error instanceof Problem) && count > 1) {
-          const half = count >> 1, each = lines.split("\n");
-          await send(each.slice(0, half).join("\n"), half);
-          return await send(each.slice(half).join("\n"), count - half);
+        const smaller = error instanceof Problem ? undefined : halves();
+        if (smaller !== undefined) {
+          for (const half of smaller) await send(half);
+          return;
         }
-        if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(count, error);
+        if (!(error instanceof Problem) || performance.now() > givenUpAt) return onLost(clicks, error);
         // The same batch again: it is written once, also when only the answer was lost.
         onDelayed(error);
         tellDropped();
@@ -144,9 +165,54 @@ export function createClicks(options: ClicksOptions): Clicks {
 
   return {
     record,
+    again,
     settled: () => running ?? Promise.resolve(),
     written,
-    waiting: () => queued() + (sending?.count ?? 0),
+    waiting: () => queued() + repeated.size + (sending?.count ?? 0),
+  };
+}
+
+const NONE: ReadonlyMap<Click, number> = new Map();
+/** Rows of one `record_repeats`. */
+const MAX_REPEATS = 1000;
+
+/** What is sent in one call. */
+interface Part {
+  readonly name: "record_clicks" | "record_repeats";
+  readonly args: object;
+  /** How many clicks are in it. */
+  readonly clicks: number;
+  /** The same in two parts; undefined for a single row. */
+  halves(): Part[] | undefined;
+}
+
+function linesPart(lines: string, count: number): Part {
+  return {
+    name: "record_clicks",
+    args: { p_clicks: lines },
+    clicks: count,
+    halves: () => {
+      if (count < 2) return undefined;
+      const half = count >> 1, each = lines.split("\n");
+      return [
+        linesPart(each.slice(0, half).join("\n"), half),
+        linesPart(each.slice(half).join("\n"), count - half),
+      ];
+    },
+  };
+}
+
+/** `c`: how many count on the row. */
+function repeatsPart(rows: (Click & { c: number })[]): Part {
+  return {
+    name: "record_repeats",
+    args: { p_repeats: rows },
+    clicks: rows.reduce((sum, { c }) => sum + c, 0),
+    halves: () => {
+      if (rows.length < 2) return undefined;
+      const half = rows.length >> 1;
+      return [repeatsPart(rows.slice(0, half)), repeatsPart(rows.slice(half))];
+    },
   };
 }
 

@@ -7,6 +7,8 @@ import { createClicks } from "./clicks.ts";
 interface Batch {
   p_batch: string;
   p_clicks: string;
+  /** Of `record_repeats`, in place of clicks. */
+  p_repeats?: (Click & { c: number })[];
 }
 
 /** A recorder before a database that does with each batch what it is told. */
@@ -159,4 +161,44 @@ Deno.test("linesOf(): nothing that a field holds ends it, and lines of any numbe
   const [line, next] = linesOf([{ ...many[0], u: "x".repeat(100_000) }, many[1]]).split("\n");
   assert(line.length < 2048);
   assertEquals(next, `c1 1 ios         ${"x".repeat(128)}`);
+});
+
+Deno.test("createClicks(): what counts on a row is sent after the row, added up, and until it is written", async () => {
+  const story: string[] = [];
+  const { clicks, lost } = recorder(({ p_clicks, p_repeats }, call) => {
+    story.push(
+      p_repeats === undefined
+        ? p_clicks.split(" ")[0]
+        : p_repeats.map(({ code, c }) => `${code} +${c}`).join(),
+    );
+    if (call === 1) {
+      // While the first row is on its way: the second is in no group yet.
+      clicks.record(second);
+      clicks.again(second);
+      clicks.again(first);
+    }
+    if (call === 2) throw new Problem("database_unavailable");
+  });
+  const first = click("first"), second = click("second");
+  clicks.record(first);
+  clicks.again(first);
+  clicks.again(first);
+  await clicks.settled();
+  assertEquals(story, ["first", "first +2", "first +2", "second", "second +1,first +1"]);
+  assertEquals([lost, clicks.waiting()], [[], 0]);
+});
+
+Deno.test("createClicks(): of what counts on rows the database can refuse one, and it is told how many that were", async () => {
+  const { clicks, lost } = recorder(({ p_repeats }) => {
+    if (p_repeats?.some(({ code }) => code === "bad")) {
+      throw new DbError("record_repeats", "22003", "out of range");
+    }
+  });
+  const good = click("good"), bad = click("bad");
+  clicks.record(good);
+  clicks.record(bad);
+  clicks.again(good);
+  for (let i = 0; i < 5; i++) clicks.again(bad);
+  await clicks.settled();
+  assertEquals(lost, [5]);
 });

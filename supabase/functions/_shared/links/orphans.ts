@@ -12,10 +12,12 @@
  */
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
+import { keptOf } from "./misprints.ts";
 
-/** A visit as `record_orphans` takes it. */
+/** A visit whose group is not written yet. */
 interface OrphanVisit {
-  code: string;
+  /** As it was asked for: it goes no further. */
+  asked: string;
   /** Keyed hash of the client's network. */
   client?: string;
 }
@@ -44,8 +46,8 @@ export interface Orphans {
 const BURST = 20;
 const EACH_MS = 5000;
 const MAX_CLIENTS = 10_000;
-/** Longer codes than any link's are counted as one. */
-const MAX_CODE = 64;
+/** More than any link's code has, and enough to see what it is. */
+const MAX_CODE = 256;
 
 /** Makes an {@linkcode Orphans}. */
 export function createOrphans(
@@ -60,8 +62,13 @@ export function createOrphans(
     maxItems: 500,
     maxQueued: 5000,
     commit: async (visits) => {
+      const codes = new Map<string, number>();
       const limited = await rpc<{ client: string; retry_after_ms: number | null }[]>("record_orphans", {
-        p_visits: visits,
+        p_visits: visits.map(({ asked, client }) => {
+          const which = codes.get(asked) ?? codes.size;
+          codes.set(asked, which);
+          return { code: keptOf(asked), which, client };
+        }),
       });
       for (const { client, retry_after_ms } of limited) {
         const network = networks.get(client);
@@ -90,8 +97,7 @@ export function createOrphans(
       else bounded(tats).set(network, tat);
       if (client !== undefined) bounded(networks).set(client, network);
     }
-    const visit = { code: code.length > MAX_CODE ? "" : code, ...(client === undefined ? {} : { client }) };
-    waitUntil(record(visit).catch(onError));
+    waitUntil(record({ asked: code.slice(0, MAX_CODE), client }).catch(onError));
   }
 
   return { limiting: () => refused.size > 0, refusedFor, visited };

@@ -10,11 +10,13 @@ import { Buffer } from "node:buffer";
 
 /**
  * 16 MiB and about 0.1 s: what an isolate can give, with 2 s of CPU a request. OWASP's p = 5 for so little memory would
- * take a quarter of that; attempts are limited by the database besides. The hash names its parameters.
+ * take a quarter of that; who guesses is slowed down besides. The hash names its parameters.
  */
 const N = 16384, R = 8, P = 1;
 const KEY_BYTES = 32;
 
+/** Shortest password of a link that is made or changed, in characters. Shorter ones from before keep working. */
+export const MIN_PASSWORD = 8;
 /** Longest password, in characters: hashing must not be made to work on megabytes. */
 export const MAX_PASSWORD = 200;
 

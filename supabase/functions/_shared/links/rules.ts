@@ -23,6 +23,8 @@ export interface Rules {
   readonly panelOrigins: ReadonlySet<string>;
   /** Requests a second that one key or person may make to manage links. */
   readonly managePerSecond: number;
+  /** Visits of one link a second that one network may make, over a minute. */
+  readonly visitsPerSecond: number;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
   /** Told what each flag that was asked said, and why. */
@@ -87,17 +89,20 @@ export async function readRules(
     apps: readApps(settings.get("deeplinks.apps")),
     numbers: new Map(Object.entries(numbers)),
     panelOrigins: readOrigins(settings.get("panel.origins")),
-    managePerSecond: readRate(settings.get("deeplinks.rate_per_second")),
+    managePerSecond: readRate(settings.get("deeplinks.rate_per_second"), MANAGE_PER_SECOND),
+    visitsPerSecond: readRate(settings.get("deeplinks.visits_per_second"), VISITS_PER_SECOND),
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
   };
 }
 
 /** Requests a second to manage links, unless a setting says otherwise. */
 const MANAGE_PER_SECOND = 20;
+/** Visits of one link a second from one network, unless a setting says otherwise. */
+const VISITS_PER_SECOND = 20;
 
-function readRate(text = ""): number {
-  const rate = Number(text);
-  return rate > 0 && rate <= 10_000 ? rate : MANAGE_PER_SECOND;
+function readRate(text: string | undefined, otherwise: number): number {
+  const rate = Number(text ?? NaN);
+  return rate > 0 && rate <= 10_000 ? rate : otherwise;
 }
 
 /** Origins, "https://admin.example.com, https://…", as a set; what is no origin is left out. */

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { DAYS, isZone } from "../time/window.ts";
 import { PLATFORMS } from "./agents.ts";
-import { MAX_PASSWORD } from "./passwords.ts";
+import { MAX_PASSWORD, MIN_PASSWORD } from "./passwords.ts";
 import { PACKAGE, type Rules } from "./rules.ts";
 import { checkApp, checkPackage, checkWeb, type UrlCheck } from "./urls.ts";
 
@@ -139,7 +139,10 @@ const shape = {
     .optional(),
   fingerprint: z.boolean().optional(),
   external_id: line(200).optional(),
-  password: z.string().min(4, "at least 4 characters").max(MAX_PASSWORD, `at most ${MAX_PASSWORD} characters`)
+  password: z.string().min(MIN_PASSWORD, `at least ${MIN_PASSWORD} characters`).max(
+    MAX_PASSWORD,
+    `at most ${MAX_PASSWORD} characters`,
+  )
     .optional(),
 };
 

@@ -70,24 +70,27 @@ function write(text: string, at: number): number {
  * what one subscriber gets. Undefined for what is no address.
  */
 export function networkOf(address: string): string | undefined {
+  return prefixOf(address, 4);
+}
+
+/**
+ * Whom an address stands for where each new client would be a gift: the /48 of an IPv6 one, since who has one has 65,536
+ * networks. Undefined for what is no address.
+ */
+export function siteOf(address: string): string | undefined {
+  return prefixOf(address, 3);
+}
+
+/** An IPv4 address, or so many groups of an IPv6 one. */
+function prefixOf(address: string, groups: number): string | undefined {
   try {
     const parsed = ipaddr.process(address.trim());
     return parsed.kind() === "ipv4"
       ? parsed.toString()
-      : parsed.toNormalizedString().split(":").slice(0, 4).join(":");
+      : parsed.toNormalizedString().split(":").slice(0, groups).join(":");
   } catch {
     return undefined;
   }
-}
-
-/**
- * The site that a trusted address stands for, as one connection that somebody pays for: an IPv4 address, or the /48 of
- * an IPv6 one, of which many can be had for nothing beside each other. Costs no parsing, for each visit asks.
- */
-export function siteOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const network = address.includes("::") ? networkOf(address) ?? "" : address;
-  return network.split(":", 3).join(":");
 }
 
 /** Whether an address belongs to one subscriber: not private, not shared by carrier-grade NAT, not reserved. */

@@ -56,6 +56,14 @@ interface Claim {
   next_due_ms: number | null;
 }
 
+/** A reply that is not sent. */
+export interface LeftOut {
+  /** Its place in the answer, from 1; absent where it is about all of them. */
+  reply?: number;
+  /** A code: `invalid`, `nobody`, `window_closed`, `opted_out`, … */
+  why: string;
+}
+const NO_REPLIES = { replies: [], leftOut: [] };
 /** A reply as `settle_deliveries` takes it. */
 export interface Reply {
   /** In the channel's shape, without recipient. */
@@ -64,6 +72,8 @@ export interface Reply {
   to: string;
   /** Its words, for people who read the conversation. */
   text?: string;
+  /** Its place in the service's answer, from 1. */
+  place: number;
   /** The trace that it goes on with, where the message came with one. */
   traceparent?: string;
 }
@@ -79,6 +89,7 @@ interface Settlement {
   answer?: string;
   retry_after_ms?: number;
   replies?: Reply[];
+  left_out?: LeftOut[];
 }
 
 /** What {@linkcode createForwarder} needs. */
@@ -92,7 +103,7 @@ export interface ForwarderDeps {
     replies: readonly Record<string, unknown>[],
     to: { channel: string; identities: Record<string, string> },
     deliveryId: string,
-  ): Reply[];
+  ): { replies: Reply[]; leftOut: LeftOut[] };
   /** Told why a service's replies are not used, all of them. */
   onIgnored(why: string, deliveryId: string): void;
   /** Told of each settled group. */
@@ -121,9 +132,12 @@ export function createForwarder(
     maxQueued: 4096,
     inFlight: 2,
     commit: async (items) => {
-      const { replies } = await deps.rpc<{ replies: number }>("settle_deliveries", {
-        p_results: items.map(({ destination: _, ...settlement }) => settlement),
-      });
+      const { replies, left_out } = await deps.rpc<
+        { replies: number; left_out: { delivery_id: string; replies: LeftOut[] }[] }
+      >("settle_deliveries", { p_results: items.map(({ destination: _, ...settlement }) => settlement) });
+      for (const { delivery_id, replies } of left_out) {
+        for (const { why } of replies) deps.onIgnored(why, delivery_id);
+      }
       deps.onSettled(items, replies);
       return items.map(() => null);
     },
@@ -148,13 +162,16 @@ export function createForwarder(
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
       deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
-      const replies = result.replies === undefined ? [] : deps.checkReplies(
+      const { replies, leftOut } = result.replies === undefined ? NO_REPLIES : deps.checkReplies(
         result.replies,
         { channel: claimed.message.channel, identities: claimed.contact.identities },
         claimed.delivery_id,
       );
       if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }
-      const settled = { ...settlement(claimed, destination, result, replies), destination: destination.name };
+      const settled = {
+        ...settlement(claimed, destination, result, replies, leftOut),
+        destination: destination.name,
+      };
       await insist(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself and the delivery is made again under the same webhook-id.
@@ -176,6 +193,7 @@ export function createForwarder(
     { retry_seconds }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
+    leftOut: LeftOut[],
   ): Settlement {
     const base = {
       delivery_id,
@@ -184,7 +202,15 @@ export function createForwarder(
       ...(result.status === undefined ? {} : { status: result.status }),
       ...(result.answer === undefined ? {} : { answer: result.answer }),
     };
-    if (result.ok) return { ...base, outcome: "delivered", ...(replies.length > 0 ? { replies } : {}) };
+    const ignored = result.repliesIgnored === undefined ? leftOut : [{ why: result.repliesIgnored }];
+    if (result.ok) {
+      return {
+        ...base,
+        outcome: "delivered",
+        ...(replies.length > 0 ? { replies } : {}),
+        ...(ignored.length > 0 ? { left_out: ignored } : {}),
+      };
+    }
     const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE);
     // "status" and "redirect" alone would leave open which.
     const word = result.error === "status" || result.error === "redirect"

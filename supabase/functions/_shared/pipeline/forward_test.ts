@@ -48,7 +48,7 @@ function forwarder(
   const rpc: Rpc = <T>(name: string, args: object = {}) => {
     calls.push([name, args as Record<string, unknown>]);
     const claim = () => claims.shift() ?? { deliveries: [], destinations: [], next_due_ms: null };
-    return Promise.resolve((name === "claim_deliveries" ? claim() : { replies: 0 }) as T);
+    return Promise.resolve((name === "claim_deliveries" ? claim() : { replies: 0, left_out: [] }) as T);
   };
   const round = createForwarder({
     rpc,
@@ -60,7 +60,7 @@ function forwarder(
         allowlist,
         allowLoopback: false,
       }),
-    checkReplies: () => [],
+    checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),
     onSettled: (outcomes) =>
       settled.push(...outcomes.map(({ outcome, destination }) => [outcome, destination])),
@@ -131,15 +131,19 @@ Deno.test("createForwarder(): only 2xx answers have replies, and they are checke
     [claimOf([delivery(1), delivery(2)])],
     ({ data }) => Response.json({ replies: [reply] }, { status: data.message.text === "1" ? 200 : 500 }),
     {
-      checkReplies: (...args) => (asked.push(args), [{ to: "12025550123", message: reply, text: "hi" }]),
+      checkReplies: (...args) => {
+        asked.push(args);
+        const taken = { to: "12025550123", message: reply, text: "hi", place: 1 };
+        return { replies: [taken], leftOut: [{ reply: 2, why: "invalid" }] };
+      },
     },
   );
   await round();
   await done();
   assertEquals(asked, [[[reply], { channel: "whatsapp", identities: { phone: "12025550123" } }, "d1"]]);
-  assertEquals(results().map(({ replies }) => replies).toSorted(), [
-    [{ to: "12025550123", message: reply, text: "hi" }],
-    undefined,
+  assertEquals(results().map(({ replies, left_out }) => [replies, left_out]).toSorted(), [
+    [undefined, undefined],
+    [[{ to: "12025550123", message: reply, text: "hi", place: 1 }], [{ reply: 2, why: "invalid" }]],
   ]);
 });
 
@@ -199,7 +203,7 @@ Deno.test("createForwarder(): what a service took is written down though the dat
       outcomes.push(
         ...(args as { p_results: { outcome: string }[] }).p_results.map(({ outcome }) => outcome),
       );
-      return Promise.resolve({ replies: 0 } as T);
+      return Promise.resolve({ replies: 0, left_out: [] } as T);
     },
   });
   await round();
@@ -215,5 +219,7 @@ Deno.test("createForwarder(): replies that cannot be used are told, and the deli
   await round();
   await done();
   assertEquals(told, ["not_a_list"]);
-  assertEquals(results().map(({ outcome }) => outcome), ["delivered"]);
+  assertEquals(results().map(({ outcome, left_out }) => [outcome, left_out]), [
+    ["delivered", [{ why: "not_a_list" }]],
+  ]);
 });

@@ -27,7 +27,7 @@ async function controlled() {
         allowLoopback: false,
       }),
     send: () => Promise.resolve({ outcome: "sent", provider_id: "wamid.1" }),
-    checkReplies: () => [],
+    checkReplies: () => ({ replies: [], leftOut: [] }),
     onIgnored: (why) => void told.push(why),
     count: (...args) => void counted.push(args),
     measure() {},
@@ -126,7 +126,7 @@ Deno.test("createPipeline: decisions wake forwarding, replies wake sending, outc
     destinations: [destination],
     next_due_ms: null,
   });
-  await answer("settle_deliveries", { replies: 1 });
+  await answer("settle_deliveries", { replies: 1, left_out: [] });
   await answer("claim_deliveries", NOTHING.claim_deliveries);
   await answer("claim_outbound", {
     messages: [{ id: "o", lease: "l", attempt: 1, number_id: "1", to: "1", message: { type: "text" } }],

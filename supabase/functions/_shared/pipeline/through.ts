@@ -8,7 +8,7 @@ import type { Registry } from "../channels/registry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import type { Fields } from "../log/log.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
-import type { Reply } from "./forward.ts";
+import type { LeftOut, Reply } from "./forward.ts";
 import type { ClaimedMessage, SendOutcome } from "./send.ts";
 
 /** What {@linkcode throughChannels} needs. */
@@ -35,7 +35,7 @@ export interface Through {
     replies: readonly Record<string, unknown>[],
     to: { channel: string; identities: Record<string, string> },
     deliveryId: string,
-  ): Reply[];
+  ): { replies: Reply[]; leftOut: LeftOut[] };
 }
 
 /** Makes them for the channels of a registry. */
@@ -104,28 +104,33 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
    * They go to the person who wrote, whatever they say: a service must not reach others through the answer to a
    * delivery.
    *
-   * Failure policy: a reply that the provider would refuse is left out, counted and told; the delivery itself succeeded.
+   * Failure policy: a reply that the provider would refuse is left out, counted, told and kept with the attempt; the
+   * delivery itself succeeded.
    */
   function checkReplies(
     replies: readonly Record<string, unknown>[],
     { channel: name, identities }: { channel: string; identities: Record<string, string> },
     deliveryId: string,
-  ): Reply[] {
+  ): { replies: Reply[]; leftOut: LeftOut[] } {
     const channel = registry.get(name);
     const to = channel.addressOf(identities);
-    return replies.flatMap((reply, index) => {
+    const taken: Reply[] = [], leftOut: LeftOut[] = [];
+    replies.forEach((reply, index) => {
       const checked = channel.check(reply);
       if (checked.ok && to !== undefined) {
-        return [{ to, message: checked.value, text: channel.wordsOf(checked.value) }];
+        taken.push({ to, message: checked.value, text: channel.wordsOf(checked.value), place: index + 1 });
+        return;
       }
-      deps.count("replies_refused", checked.ok ? "nobody" : "invalid");
+      const why = checked.ok ? "nobody" : "invalid";
+      leftOut.push({ reply: index + 1, why });
+      deps.count("replies_refused", why);
       deps.log.warn("a reply of a service cannot be sent", {
         delivery_id: deliveryId,
         reply: index,
         issues: checked.ok ? "the person has no id that can be written to" : checked.issues,
       });
-      return [];
     });
+    return { replies: taken, leftOut };
   }
 
   return { channels, send, checkReplies };

@@ -160,9 +160,13 @@ for (const [sent, expected] of failures) {
 Deno.test("checkReplies(): by the channel that the person wrote through, to that person alone", () => {
   const { checkReplies, counted } = through([channel("whatsapp"), channel("sms")]);
   const to = { channel: "sms", identities: { phone: "12025550123" } };
-  assertEquals(checkReplies([{ text: "a", to: "4930" }, { body: 1 }], to, "d1"), [
-    { to: "12025550123", message: { text: "a", to: "4930" }, text: "sms: a" },
-  ]);
-  assertEquals(checkReplies([{ text: "a" }], { ...to, identities: {} }, "d1"), []);
+  assertEquals(checkReplies([{ body: 1 }, { text: "a", to: "4930" }], to, "d1"), {
+    replies: [{ to: "12025550123", message: { text: "a", to: "4930" }, text: "sms: a", place: 2 }],
+    leftOut: [{ reply: 1, why: "invalid" }],
+  });
+  assertEquals(checkReplies([{ text: "a" }], { ...to, identities: {} }, "d1"), {
+    replies: [],
+    leftOut: [{ reply: 1, why: "nobody" }],
+  });
   assertEquals(counted, ["replies_refused invalid", "replies_refused nobody"]);
 });

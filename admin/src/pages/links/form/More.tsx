@@ -172,7 +172,7 @@ function Password({ locked }: { locked: boolean }) {
   const field = (
     <PasswordInput
       label={locked ? "New password" : "Password"}
-      description="Visitors are asked for it. It is kept as a hash; nobody can read it."
+      description="Visitors are asked for it. At least 8 characters; it is kept as a hash, and nobody can read it."
       autoComplete="new-password"
       error={error}
       value={kept ?? ""}

@@ -41,6 +41,10 @@ interface Failed {
   code: string;
   n: number;
 }
+interface Unpurged {
+  what: string;
+  error: string;
+}
 interface Stopped {
   name: string;
   state: "paused" | "circuit_open" | string;
@@ -96,6 +100,16 @@ const REASONS: Readonly<
   config: {
     faults: ({ faults }) => (faults as string[]).map((fault) => FAULTS[fault] ?? fault).join(", "),
     revision: ({ revision }) => `revision ${revision}`,
+  },
+  storage: {
+    used: ({ mb, limit_mb, days_left }) =>
+      `${mb} of ${limit_mb} MB used${
+        days_left === null ? "" : `; full in ${days_left} days as it grows now`
+      }`,
+    purge_fails: ({ failing }) =>
+      `what is too old is not deleted: ${
+        (failing as Unpurged[]).map(({ what, error }) => `${what} (${error})`).join(", ")
+      }`,
   },
 };
 

@@ -48,6 +48,16 @@ const STATES: Readonly<Record<string, string>> = {
   circuit_open: "which keeps failing",
 };
 
+/** Why a reply of a service is not sent. */
+const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
+  invalid: "the provider would refuse it",
+  nobody: "the person has no id that can be written to",
+  window_closed: "the window is closed",
+  opted_out: "the person does not want messages",
+  feature_off: "sending is off for the person",
+  unknown_message: "it is about a message of another conversation",
+};
+
 const STORY: Readonly<Record<string, Words>> = {
   written: ["written", () => ["the time that Meta gave it"]],
   stored: ["stored", ({ type, seq }) => [`${type}`, `message ${seq} of all`]],
@@ -59,6 +69,11 @@ const STORY: Readonly<Record<string, Words>> = {
   delivered: ["delivered", attempting],
   tried: ["will be tried again", attempting],
   given_up: ["given up", attempting],
+  left_out: ["reply left out", ({ destination, reply, why }) => [
+    given("of ", destination),
+    given("reply ", reply),
+    WHY_LEFT_OUT[String(why)] ?? given("", why),
+  ]],
   delivery_waits: ["waits", waiting],
   delivering: ["is being delivered", waiting],
   queued: ["queued", ({ type, id }) => [`${type} ${id}`]],

@@ -83,7 +83,7 @@ export function classify(
 }
 
 /** How long a number is held before one message tries whether it was repaired; the database asks less often each time. */
-const HELD_MS = 30_000;
+const HELD_MS = 5000;
 /** Of a country's people each chat tries for itself. */
 const PAIR_HELD_MS = 60_000;
 const LONGEST_HELD_MS = 60 * 60 * 1000;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, fail } from "@std/assert";
 import fc from "fast-check";
 import { checkMessage, wordsOf } from "./outbound.ts";
 import { checkRequest } from "./request.ts";
@@ -149,8 +149,7 @@ Deno.test("checkMessage(): what is null is as if it were absent, but in what is 
   const text = { to: "12025550123", type: "text", text: { body: "x", preview_url: null } };
   const nulls = { recipient: null, from: null, idempotency_key: null, fallback: null, recipient_type: null };
   const checked = checkRequest({ ...text, ...nulls, biz_opaque_callback_data: null });
-  if (!checked.ok) throw new Error(JSON.stringify(checked));
-  const { echo, message } = checked.value;
+  const { echo, message } = checked.ok ? checked.value : fail(JSON.stringify(checked));
   assertEquals([echo, message], [undefined, { type: "text", text: { body: "x" } }]);
 });
 
@@ -161,8 +160,7 @@ Deno.test("checkRequest(): the caller's own tracker is given back", () => {
     text: { body: "x" },
     biz_opaque_callback_data: "77",
   });
-  if (!checked.ok) throw new Error(JSON.stringify(checked));
-  assertEquals(checked.value.echo, { biz_opaque_callback_data: "77" });
+  assertEquals(checked.ok && checked.value.echo, { biz_opaque_callback_data: "77" });
 });
 
 Deno.test("checkMessage() takes a read receipt as Meta writes it", () => {

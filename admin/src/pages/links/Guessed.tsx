@@ -1,0 +1,43 @@
+/** Tells the team that somebody guesses at passwords of links. */
+import { Alert, Anchor, Text } from "@mantine/core";
+import { Link as To } from "wouter";
+import { useRpc } from "../../data/query.ts";
+import { Icon } from "../../ui/icons.tsx";
+
+/** A link that is guessed at, and how many wrong passwords it got in this hour and the one before. */
+interface Guessed {
+  code: string;
+  wrong: number;
+}
+
+/** Links that are named; more are counted. */
+const MOST = 5;
+
+/** Nothing, as long as nobody guesses: at this link, or at any. */
+export function GuessedLinks({ code }: { code?: string }) {
+  const { data = [] } = useRpc<Guessed[]>("guessed_links");
+  const guessed = data.filter((link) => code === undefined || link.code === code);
+  if (guessed.length === 0) return null;
+  return (
+    <Alert
+      color="red"
+      role="alert"
+      icon={<Icon name="warn" />}
+      title={guessed.length === 1 ? "Somebody is guessing a password" : "Somebody is guessing passwords"}
+    >
+      {guessed.slice(0, MOST).map(({ code, wrong }) => (
+        <Text key={code} size="sm">
+          <Anchor component={To} href={`/links/at/${code}`} ff="monospace" c="inherit" underline="always">
+            {code}
+          </Anchor>{" "}
+          got {wrong} wrong ones in the last two hours.
+        </Text>
+      ))}
+      {guessed.length > MOST && <Text size="sm">And {guessed.length - MOST} more links.</Text>}
+      <Text size="sm">
+        Each network that guesses wrong waits longer and longer. Where the password is short, give the link a
+        longer one.
+      </Text>
+    </Alert>
+  );
+}

@@ -1,0 +1,28 @@
+/** A message that failed, once more: an operator's act that is recorded. */
+import { Button } from "@mantine/core";
+import { rpc, useChange } from "../../data/query.ts";
+import { Icon } from "../../ui/icons.tsx";
+import { sendRefusal } from "./words.ts";
+
+export function Resend({ message }: { message: string }) {
+  const resend = useChange({
+    act: async () => {
+      const answer = await rpc<{ id?: string; error?: string }>("resend_message", { p_message_id: message });
+      if (answer.id === undefined) throw sendRefusal(answer.error);
+    },
+    touches: ["message_story", "conversation_messages"],
+    said: () => "It is queued again.",
+  });
+  return (
+    <Button
+      size="compact-sm"
+      variant="default"
+      mb="xs"
+      leftSection={<Icon name="retry" size={14} />}
+      loading={resend.isPending}
+      onClick={() => resend.mutate(undefined)}
+    >
+      Send again
+    </Button>
+  );
+}

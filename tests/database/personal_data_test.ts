@@ -1,0 +1,773 @@
+/** A person's rights: all that there is of them, given out and erased, wherever it lies; and nobody else's. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import type { Sql } from "postgres";
+import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
+import { databaseTest } from "../support/database.ts";
+import { ingest, lost, message, status } from "../support/intake.ts";
+import { holds } from "../support/property.ts";
+import { until } from "../support/until.ts";
+
+/**
+ * Columns that hold nothing of the people who write to us. Of the team's own people there are ids and, where they signed,
+ * addresses. Every column of the catalog is either here or in `private.personal_data()`: whoever adds one decides which.
+ */
+const FREE: Record<string, string> = {
+  "private.click_batches": "id at",
+  "private.config_revision": "only_row revision installed_at",
+  "private.delivery_lanes": "destination_id channel due_at lease",
+  "private.destination_secrets": "destination_id secret created_at expires_at",
+  "private.erased_keys": "at",
+  "private.erased_opt_outs": "channel number_id opted_out_at",
+  "private.hash_key": "only_row key",
+  "private.cookie_key": "one key",
+  // Of networks there are hashes under the day's key.
+  "private.link_guessers": "code client guesses at free_at allowed",
+  "private.link_passwords": "code hash",
+  "private.notification_addresses": "endpoint_id url secret",
+  "private.outbound_lanes": "channel number_id due_at lease pair_tat",
+  "private.schema_breaks": "version why at",
+  "private.unknown_tokens": "at",
+  "private.visitor_keys": "day key",
+  "private.purges": "what due_at reached began_at rows error",
+  "private.storage_days": "day bytes",
+  "public.attributions": "code confidence reason first_touch clicked_at created_at",
+  "public.click_counts": "code day slot human bot preview prefetch",
+  "public.click_days": "code day human bot preview prefetch visitors platforms countries referrers targets",
+  "public.allowlist_history": "id pattern purpose change at by",
+  "public.link_guesses": "code hour wrong",
+  "public.clicks": "code at verdict reason target platform country referrer rule claimed_at visits",
+  "public.contact_acts": "id act at by",
+  "public.contact_identities": "id channel kind sender_id dialled valid_from valid_to",
+  "public.contacts": "channel created_at updated_at",
+  "public.conversations":
+    "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until unrouted_since held_revision routed_seq created_at",
+  "public.counters": "name label slot value",
+  "public.deliveries":
+    "id destination_id seq state attempt next_attempt_at delivered_at created_at updated_at",
+  "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
+  "public.destination_allowlist": "pattern purpose created_at created_by",
+  "public.destinations":
+    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe version created_at updated_at updated_by",
+  "public.erasures": "id part at by transaction counts done",
+  "public.flag_evaluations": "flag_key first_at last_at",
+  "public.flag_metrics": "flag_key minute arm n failed timed ms le",
+  "public.gate_approvals":
+    "id flag_key gate role applies signed_by signed_as signed_with signed_at revoked_at revoked_by",
+  "public.links":
+    "code request_hash starts_at expires_at max_uses uses taken campaign pass_query flag_key fingerprint state version changed_in created_at created_by updated_at updated_by",
+  "public.measurements": "name label minute n ms counts last_at",
+  "public.messages":
+    "id seq channel direction type forwarded status status_rank status_at pricing sent_at created_at",
+  "public.notification_endpoints": "id name kind host events state created_at created_by",
+  "public.notifications":
+    "id endpoint_id event_id state attempt next_attempt_at lease created_at delivered_at",
+  "public.orphan_visits": "day code visits",
+  "public.outbound_messages":
+    "id channel number_id state attempt deferred tried_at aside next_attempt_at used_fallback created_at updated_at",
+  "public.rate_limits": "tat allowed",
+  "public.rollback_events": "id level target ok took_ms began_at recorded_at recorded_by",
+  "public.rollout_events": "id rollout_id at kind stage verdict rule rollout_version setting_version actor",
+  "public.rollout_stages":
+    "rollout_id position name percentage segments hold_minutes min_samples overdue_minutes advance_when roll_back_when entered_at left_at",
+  "public.rollouts":
+    "id flag_key plan state stage stage_started_at hold_reason setting_version guard checkpoint checkpoint_at version created_at created_by started_at finished_at",
+  "public.route_destinations": "route_id destination_id position",
+  "public.route_history":
+    "route_id version name priority mode destinations flag_key sticky_minutes active channels changed_at changed_by",
+  "public.routes":
+    "id name priority mode flag_key sticky_minutes active channels version created_at updated_at updated_by",
+  "public.routing_decisions": "route_id route_name reason destination_ids revision decided_at",
+  "public.segment_history": "segment_key version changed_at changed_by",
+  "public.segment_members": "segment_key added_at added_by",
+  "public.segments": "key version updated_at updated_by",
+  "public.senders":
+    "channel id address class provider credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
+  "public.settings": "key value version updated_at updated_by",
+  "public.settings_history": "key version changed_at changed_by",
+  // People of the team, not customers.
+  "public.team_history": "id user_id email change before after at by",
+  "public.team_members": "user_id role approvals created_at",
+  "public.webhook_events": "provider field kind number_id received_at",
+};
+
+const TABLES = `
+  select format('%I.%I', n.nspname, c.relname) as name, array(
+    select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relispartition order by 1`;
+
+databaseTest(
+  "personal_data: each column of each table is declared as personal, or as free of it",
+  async (sql) => {
+    const declared = await sql<{ relation: string; columns: string[] }[]>`
+    select relation, columns from private.personal_data()`;
+    const tables = await sql.unsafe<{ name: string; columns: string[] }[]>(TABLES);
+    const undecided: string[] = [];
+    for (const { name, columns } of tables) {
+      const personal = new Set(
+        declared.filter(({ relation }) => relation === name).flatMap((d) => d.columns),
+      );
+      const free = new Set((FREE[name] ?? "").split(" ").filter((column) => column !== ""));
+      for (const column of columns) {
+        if (personal.has(column) === free.has(column)) undecided.push(`${name}.${column}`);
+      }
+      for (const column of [...personal, ...free]) assert(columns.includes(column), `no ${name}.${column}`);
+    }
+    assertEquals(undecided, []);
+    const names = tables.map(({ name }) => name);
+    for (const name of [...Object.keys(FREE), ...declared.map(({ relation }) => relation)]) {
+      assert(names.includes(name), `no table ${name}`);
+    }
+  },
+);
+
+const encodeBase64 = (text: string) => Buffer.from(text).toString("base64");
+
+const PHONE = "4915199887766";
+const NAME = "Rosalind Quast";
+const WAMID = `wamid.${encodeBase64(`\x08\x10${PHONE}\x15\x02XYZ`)}`;
+const OTHER = "4915100000042";
+
+/** Whom everything is about, and somebody beside whom nothing may happen to. */
+async function plant(sql: Sql) {
+  await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+  await sql`insert into public.destinations (id, name, url) values
+    ('00000000-0000-7000-8000-0000000000d1', 'orders', 'https://hooks.example.com/in')`;
+  await sql`insert into public.links (code, request_hash, default_url) values ('demo2345', 'h', 'https://www.example.com/')`;
+  await ingest(
+    sql,
+    message({
+      phone: PHONE,
+      name: NAME,
+      provider_id: WAMID,
+      key: `m:1:${WAMID}:text`,
+      body: `it is ${NAME}`,
+      raw: { id: WAMID, from: PHONE },
+    }),
+    message({ phone: OTHER, name: "Somebody Else" }),
+  );
+  const contactOf = async (phone: string) =>
+    (await sql`select contact_id as id from public.contact_identities where value = ${phone}`)[0]
+      .id as string;
+  const id = await contactOf(PHONE), other = await contactOf(OTHER);
+  // A click as the contact (?u=), whose token comes back with the next message.
+  const line = [
+    "demo2345",
+    String(Date.now()),
+    "ios",
+    "00000000000000ff",
+    "",
+    "whatsapp",
+    "",
+    "DE",
+    "",
+    "00000000000000fe",
+    "abcdefgh234567ab",
+    id,
+    "",
+  ];
+  await sql`select public.record_clicks(${crypto.randomUUID()}, 1, ${line.join(" ")})`;
+  await ingest(
+    sql,
+    message({
+      phone: PHONE,
+      bsuid: "DE.998877665544",
+      username: "rosaquast",
+      token: "abcdefgh234567ab",
+      body: "hello [ref:abcdefgh234567ab]",
+    }),
+    {
+      key: `x:${crypto.randomUUID()}`,
+      channel: "whatsapp",
+      provider: "whatsapp",
+      field: "user_preferences",
+      kind: "other",
+      sender_id: "1",
+      phone: PHONE,
+      opt: "out",
+      raw: { wa_id: PHONE, value: "stop" },
+    },
+    // What is about them and nobody's message: of a message that is not ours.
+    status("wamid.unknown", "read", { raw: { recipient_id: PHONE } }),
+  );
+  // Routed, tried, given up, dropped with a word; a template to the person that failed; a second outbound with its status.
+  await sql`insert into public.routing_decisions (message_id, reason, destination_ids, contact, revision)
+    select m.id, 'matched', array['00000000-0000-7000-8000-0000000000d1'::uuid], right(${PHONE}, 4), 1
+    from public.messages m join public.conversations c on c.id = m.conversation_id where c.contact_id = ${id}`;
+  await sql`insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, last_error)
+    select m.id, '00000000-0000-7000-8000-0000000000d1', m.conversation_id, m.seq, 'dead', 'status: 500'
+    from public.routing_decisions d join public.messages m on m.id = d.message_id`;
+  await sql`insert into public.delivery_attempts (delivery_id, attempt, outcome, status, answer)
+    select id, 1, 'dead', 500, ${`cannot find ${PHONE}`} from public.deliveries`;
+  await sql`insert into private.delivery_lanes (destination_id, conversation_id) select distinct destination_id, conversation_id from public.deliveries`;
+  await sql`update public.conversations set unrouted_since = null, routed_seq = 1000 where contact_id = ${id}`;
+  await sql`update public.conversations set opted_out_at = null`;
+  const item = {
+    to: PHONE,
+    identities: [{ kind: "phone", value: PHONE }],
+    number_id: "1",
+    idempotency_key: `order-${PHONE}`,
+    message: {
+      type: "template",
+      template: {
+        name: "hello",
+        language: { code: "en" },
+        components: [{ type: "body", parameters: [{ type: "text", text: NAME }] }],
+      },
+    },
+  };
+  await sql`select public.enqueue_outbound(${sql.json([item])})`;
+  await sql`update public.messages set provider_id = ${`${WAMID}out`}, status = 'sent' where direction = 'out'`;
+  await ingest(sql, status(`${WAMID}out`, "delivered", { raw: { recipient_id: PHONE } }));
+  await sql`update public.conversations set opted_out_at = now() where contact_id = ${id}`;
+  // The team's own words and lists.
+  await sql`insert into public.settings (key, value, metadata) values ('new.enabled', 'true', ${
+    sql.json({ target_user_ids: [other, id], description: `for ${NAME}` })
+  })`;
+  await sql`select set_config('gatelink.reason', ${`${NAME} (+49 151 9988-7766) asked, see ${WAMID}`}, false)`;
+  await sql`update public.settings set value = 'false' where key = 'new.enabled'`;
+  await sql`select set_config('gatelink.reason', '', false)`;
+  await sql`insert into public.segments (key, description) values ('beta', ${`led by ${NAME}`})`;
+  await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', ${id}), ('beta', ${other}), ('beta', 'u1')`;
+  await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
+  await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, hold_minutes, min_samples, advance_when, roll_back_when)
+    values ('00000000-0000-7000-8000-000000000b01', 1, 'first', 0, array[${id}::text], 60, 100, '{}', '{}')`;
+  await sql`insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version, reason) values
+    ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0, ${
+    sql.json({ user_ids: [id] })
+  }, 1, ${`since ${NAME} complained`})`;
+  await sql`insert into public.notification_endpoints (id, name, kind, host, events) values ('00000000-0000-7000-8000-000000000b03', 'ops', 'slack', 'hooks.example.com', '{paged}')`;
+  await sql`insert into public.notifications (endpoint_id, event_id, payload, next_attempt_at) values
+    ('00000000-0000-7000-8000-000000000b03', '00000000-0000-7000-8000-000000000b02', ${
+    sql.json({ reason: `since ${NAME} complained`, ids: [id] })
+  }, now())`;
+  await sql`insert into public.routes (id, name, condition) values ('00000000-0000-7000-8000-0000000000b1', 'vip', ${
+    sql.json({ type: "contacts", ids: [id], phones: [PHONE, OTHER] })
+  })`;
+  await sql`select private.record_route('00000000-0000-7000-8000-0000000000b1')`;
+  await sql`insert into public.links (code, external_id, request_hash, default_url, tags) values ('own23456', ${`offer-${id}`}, 'h', ${`https://www.example.com/?c=${id}`}, array[${id}::text])`;
+  await sql`insert into public.rate_limits (key, tat, allowed) values (${`send:${id}`}, now(), true)`;
+  await sql`insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
+    (1, 'new.enabled', ${`${PHONE} got it twice`}, true, ${
+    sql.json([{ what: "off", detail: `as ${NAME} said` }])
+  }, 5, now(), 'x')`;
+  await sql`insert into public.gate_approvals (flag_key, gate, role, applies, note, signed_by, signed_as, signed_with) values
+    ('new.enabled', 'approval', 'cto', true, ${`tried with ${PHONE}`}, '00000000-0000-4000-8000-000000000002', 'lead@example.com', 'session')`;
+  await sql`insert into public.contact_acts (act, contact_id, reason) values ('revealed', ${id}, ${`${NAME} wants a call back`}), ('revealed', ${other}, 'a colleague of Rosalind Quast')`;
+  const [{ conversation }] =
+    await sql`select id as conversation from public.conversations where contact_id = ${id}`;
+  return { id, other, conversation: conversation as string };
+}
+
+/** The forms in which something may stand in a row. */
+const forms = (hidden: string): string[] => [
+  hidden,
+  hidden.toUpperCase(),
+  encodeURIComponent(hidden),
+  [...hidden].reverse().join(""),
+  encodeBase64(hidden).replace(/=+$/, "").slice(0, -1),
+  Buffer.from(hidden).toString("hex"),
+  hidden.replaceAll("-", ""),
+];
+
+/** The rows of the whole database that hold any of these in any form. */
+async function traces(sql: Sql, hidden: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { name } of await sql.unsafe<{ name: string }[]>(TABLES)) {
+    for (const { row } of await sql.unsafe<{ row: string }[]>(`select t::text as row from ${name} t`)) {
+      for (const one of hidden) {
+        if (forms(one).some((form) => row.includes(form))) found.push(`${name}: ${one} in ${row}`);
+      }
+    }
+  }
+  return found;
+}
+
+interface Erased {
+  erasure: string;
+  part: number;
+  done: boolean;
+  counts: Record<string, number>;
+  kept: Record<string, number>;
+  out_of_reach: string[];
+}
+
+async function erase(
+  sql: Sql,
+  person: string,
+  more: { erasure?: string; limit?: number } = {},
+): Promise<Erased> {
+  const [{ erased }] = await sql`
+    select public.erase_contact(${person}, ${more.erasure ?? null}, ${more.limit ?? 2000}) as erased`;
+  return erased;
+}
+
+databaseTest("export_contact: all of a person from every table, and nothing of others", async (sql) => {
+  const { id, other } = await plant(sql);
+  for (const given of [PHONE, "+49 151 9988-7766", id, id.toUpperCase(), "DE.998877665544", "rosaquast"]) {
+    const [{ all }] = await sql`select public.export_contact(${given}) as all`;
+    assertEquals(all.contacts, [id], given);
+    const text = JSON.stringify(all);
+    assert(!text.includes(other) && !text.includes(OTHER) && !text.includes("Somebody Else"), text);
+    const [{ missing }] = await sql`
+      select array(select distinct relation from private.personal_data() where erased <> 'kept'
+        and relation not in ('private.unknown_tokens', 'public.deliveries') and not ${
+      sql.json(all.tables)
+    }::jsonb ? relation) as missing`;
+    assertEquals(missing, []);
+    for (const hidden of [PHONE, NAME, WAMID, `cannot find ${PHONE}`, "abcdefgh234567ab"]) {
+      assert(text.includes(hidden), hidden);
+    }
+    assertEquals(all.tables["public.messages"].length, 3);
+    assertEquals(all.tables["public.settings"], [{ row: { key: "new.enabled" }, metadata: true }]);
+  }
+  const acts = await sql`select from public.contact_acts where act = 'exported' and contact_id = ${id}`;
+  assertEquals(acts.length, 6);
+});
+
+databaseTest(
+  "erase_contact: no row of any table holds a person any more, and nothing else is gone",
+  async (sql) => {
+    const { id, other, conversation } = await plant(sql);
+    const hidden = [
+      PHONE,
+      NAME,
+      WAMID,
+      `${WAMID}out`,
+      id,
+      conversation,
+      "DE.998877665544",
+      "rosaquast",
+      "abcdefgh234567ab",
+      "9988-7766",
+    ];
+    assert((await traces(sql, hidden)).length > 20);
+    const erased = await erase(sql, PHONE);
+    assertEquals(await traces(sql, hidden), []);
+    assertEquals(await lost(sql), []);
+    assertEquals([
+      erased.done,
+      erased.part,
+      erased.counts["public.messages"],
+      erased.counts["public.contacts"],
+    ], [true, 1, 3, 1]);
+    assertEquals(erased.kept, { dedupe_keys_days: 8, opt_outs: 2 });
+    assertMatch(erased.out_of_reach.join(), /backups/);
+
+    const one = async (query: string) => Object.values((await sql.unsafe(query))[0])[0];
+    assertEquals(await one("select count(*)::int from public.messages"), 1);
+    assertEquals(
+      await one("select metadata -> 'target_user_ids' from public.settings where key = 'new.enabled'"),
+      [other],
+    );
+    assertEquals(
+      await one("select array_agg(subject_id order by subject_id = 'u1') from public.segment_members"),
+      [other, "u1"],
+    );
+    const nil = "00000000-0000-0000-0000-000000000000";
+    assertEquals(await one("select condition from public.routes"), {
+      type: "contacts",
+      ids: [nil],
+      phones: ["00000", OTHER],
+    });
+    assertEquals(await one("select user_ids from public.rollout_stages"), [nil]);
+    assertEquals(
+      await one(
+        "select after #> '{metadata,target_user_ids}' from public.settings_history where key = 'new.enabled' order by version limit 1",
+      ),
+      [other, nil],
+    );
+    assertEquals(
+      await one("select reason from public.settings_history where key = 'new.enabled' and version = 2"),
+      "erased (+erased) asked, see erased",
+    );
+    assertEquals(await one("select count(*)::int from public.clicks"), 1);
+    assertEquals(
+      await one(
+        "select jsonb_agg(jsonb_build_array(contact_id, reason) order by reason) from public.contact_acts",
+      ),
+      [[other, "a colleague of erased"], [nil, "erased"]],
+    );
+    const [proof] = await sql`select counts, done, by from public.erasures where id = ${erased.erasure}`;
+    assertEquals({ ...proof }, { counts: erased.counts, done: true, by: "postgres" });
+  },
+);
+
+databaseTest("erase_contact: a second time there is nothing", async (sql) => {
+  const { id } = await plant(sql);
+  await erase(sql, PHONE);
+  for (const given of [PHONE, id, "nobody", "00000000-0000-0000-0000-000000000000"]) {
+    assertEquals(await refusal(erase(sql, given)), "GL404", given);
+    assertEquals(await refusal(sql`select public.export_contact(${given})`), "GL404", given);
+  }
+  for (const given of [null, "", "  ", "x".repeat(201)]) {
+    assertEquals(await refusal(sql`select public.erase_contact(${given})`), "GL422");
+    assertEquals(await refusal(sql`select public.export_contact(${given})`), "GL422");
+  }
+  assertEquals((await sql`select from public.erasures`).length, 1);
+});
+
+databaseTest(
+  "erase_contact: what is asked about by an id of a service's own goes too, and no word like it",
+  async (sql) => {
+    const { other } = await plant(sql);
+    await sql`insert into public.settings (key, value, metadata) values ('u1.enabled', 'true', '{"target_user_ids": ["u1", "u12"], "target_segments": ["beta"]}')`;
+    const erased = await erase(sql, "u1");
+    assertEquals(Object.keys(erased.counts).sort(), [
+      "public.segment_history",
+      "public.segment_members",
+      "public.settings",
+      "public.settings_history",
+    ]);
+    const [{ metadata }] = await sql`select metadata from public.settings where key = 'u1.enabled'`;
+    assertEquals(metadata, { target_user_ids: ["u12"], target_segments: ["beta"] });
+    assertEquals((await sql`select from public.segment_members where subject_id = ${other}`).length, 1);
+  },
+);
+
+databaseTest(
+  "erasure: what a provider repeats makes nobody anew for 8 days, a new message does",
+  async (sql) => {
+    await plant(sql);
+    const old = message({ phone: PHONE, name: NAME, provider_id: WAMID, key: `m:1:${WAMID}:text` });
+    await erase(sql, PHONE);
+    assertEquals(await ingest(sql, old, message({ phone: OTHER })), "ds");
+    // Statuses of what was sent to them come late.
+    assertEquals(await ingest(sql, status(`${WAMID}out`, "read", { raw: { recipient_id: PHONE } })), "d");
+    assertEquals(await traces(sql, [PHONE, NAME, WAMID]), []);
+    assertEquals(await lost(sql), []);
+    await sql`update private.erased_keys set at = at - interval '8 days'`;
+    assertEquals(await ingest(sql, old), "s");
+    assertEquals(await ingest(sql, message({ phone: PHONE })), "s");
+    assertEquals((await sql`select from public.contacts where name = ${NAME}`).length, 1);
+  },
+);
+
+databaseTest(
+  "erasure: the statuses of what is being sent, which has no id of the provider's yet, come too late",
+  async (sql) => {
+    await plant(sql);
+    const [{ id }] = await sql`
+    insert into public.messages (conversation_id, direction, type, status)
+    select c.id, 'out', 'text', 'queued' from public.conversations c join public.contacts p on p.id = c.contact_id
+    where p.name = ${NAME} returning id`;
+    await erase(sql, PHONE);
+    assertEquals(
+      await ingest(sql, status("wamid.later", "sent", { callback: id, raw: { recipient_id: PHONE } })),
+      "d",
+    );
+    assertEquals(await traces(sql, [PHONE]), []);
+  },
+);
+
+databaseTest(
+  "erase_contact: a number that only raw updates know goes out of them, and no longer number",
+  async (sql) => {
+    await ingest(
+      sql,
+      status("wamid.a", "read", { raw: { recipient_id: PHONE } }),
+      status("wamid.b", "read", { raw: { recipient_id: `${PHONE}0` } }),
+      status(`${WAMID}a`, "read", { raw: { id: `${WAMID}a` } }),
+    );
+    assertEquals((await erase(sql, PHONE)).counts, { "public.webhook_events": 2 });
+    assertEquals((await sql`select raw from public.webhook_events`).map(({ raw }) => raw), [{
+      recipient_id: `${PHONE}0`,
+    }]);
+  },
+);
+
+databaseTest(
+  "tombstones: whatever a name or an id is made of, it goes from a text, and nothing else does",
+  async (sql) => {
+    const word = fc.string({ unit: "binary", minLength: 4, maxLength: 12 }).map((text) =>
+      text.replaceAll("\0", "0")
+    );
+    await holds(
+      fc.asyncProperty(word, word, async (name, id) => {
+        const [row] = await sql`
+        with who as (
+          select (null, null, null, null, null, array[]::text[], array[]::text[], private.pattern_of('id', ${id}),
+            private.pattern_of('id', ${id}) || '|' || private.pattern_of('name', ${name}))::private.person as p)
+        select private.tombstone(${`<${name}> and <${id}>`}::text, p, true) as both,
+          private.tombstone(${
+          sql.json({ description: `(${name})`, other: [name, id, 7] })
+        }::jsonb, p, true) as document,
+          private.tombstone('neither of them'::text, p, true) as neither from who`;
+        assertEquals(row.both, "<erased> and <erased>");
+        assertEquals(row.document.description, "(erased)");
+        assert(row.document.other[1] !== id && row.document.other[2] === 7);
+        assertEquals(row.neither, "neither of them");
+      }),
+      { cases: 200 },
+    );
+  },
+);
+
+databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken back", async (sql) => {
+  await plant(sql);
+  const item = {
+    to: PHONE,
+    identities: [{ kind: "phone", value: PHONE }],
+    number_id: "1",
+    message: { type: "template", template: { name: "hello", language: { code: "en" } } },
+  };
+  const send = async () =>
+    (await sql`select public.enqueue_outbound(${sql.json([item])}) -> 0 as answer`)[0].answer;
+  await erase(sql, PHONE);
+  assertEquals((await send()).error, "opted_out");
+  assertEquals(await traces(sql, [PHONE]), [], "nobody is made anew to be told no");
+  assertEquals(
+    (await sql`select public.enqueue_outbound(${
+      sql.json([{ ...item, to: OTHER, identities: [{ kind: "phone", value: OTHER }] }])
+    }) -> 0 ->> 'status' as s`)[0].s,
+    "queued",
+  );
+  await ingest(sql, message({ phone: PHONE }));
+  assertEquals((await send()).error, "opted_out");
+  await erase(sql, PHONE);
+  assertEquals((await send()).error, "opted_out");
+  await ingest(sql, message({ phone: PHONE }), {
+    key: `x:${crypto.randomUUID()}`,
+    field: "user_preferences",
+    kind: "other",
+    sender_id: "1",
+    phone: PHONE,
+    opt: "in",
+    raw: {},
+  });
+  assertEquals((await send()).status, "queued");
+  await erase(sql, PHONE);
+  assertEquals((await send()).status, "queued");
+});
+
+databaseTest("erasure: of many messages in parts, that each say what they did", async (sql) => {
+  const { id } = await plant(sql);
+  await ingest(sql, ...Array.from({ length: 25 }, () => message({ phone: PHONE })));
+  const first = await erase(sql, id, { limit: 10 });
+  assertEquals([first.part, first.done, first.counts["public.messages"]], [1, false, 10]);
+  assertEquals((await sql`select from public.contacts where id = ${id}`).length, 1);
+  let last = first;
+  while (!last.done) last = await erase(sql, id, { erasure: first.erasure, limit: 10 });
+  assertEquals([last.part, last.erasure], [3, first.erasure]);
+  assertEquals(await traces(sql, [PHONE, NAME, WAMID, id]), []);
+  const [{ messages }] = await sql`
+    select sum((counts ->> 'public.messages')::int)::int as messages from public.erasures where id = ${first.erasure}`;
+  assertEquals(messages, 28);
+  assertEquals(await lost(sql), []);
+  for (const limit of [0, 10001, null]) {
+    assertEquals(await refusal(sql`select public.erase_contact('x', null, ${limit})`), "GL422");
+  }
+});
+
+databaseTest("erasure: what was merged into a contact, and a number that others have now", async (sql) => {
+  await ingest(sql, message({ phone: PHONE, name: NAME }));
+  await ingest(sql, message({ phone: undefined, bsuid: "DE.998877665544" }));
+  await ingest(sql, message({ phone: PHONE, bsuid: "DE.998877665544" }));
+  // The number passes on to somebody else, and the person has a new one.
+  await ingest(sql, message({ phone: PHONE, bsuid: "DE.2222222222" }));
+  await ingest(sql, message({ phone: "4915177777777", bsuid: "DE.998877665544" }));
+  assertEquals((await sql`select from public.contacts`).length, 3);
+  await erase(sql, "4915177777777");
+  assertEquals(await traces(sql, [NAME, "DE.998877665544", "4915177777777"]), []);
+  const [{ n }] =
+    await sql`select count(*)::int as n from public.contact_identities where value = ${PHONE} and valid_to is null`;
+  assertEquals([n, (await sql`select from public.messages`).length], [1, 1]);
+  assertEquals((await sql`select from public.contacts`).length, 1);
+});
+
+const waits = (sql: Sql, what: string) =>
+  until(what, async () => {
+    const [{ n }] = await sql<{ n: number }[]>`select count(*)::int as n from pg_locks where not granted`;
+    return n > 0;
+  });
+
+databaseTest("erasure: a message that comes meanwhile is kept, of a person anew", async (sql) => {
+  const { id } = await plant(sql);
+  for (
+    const batch of [
+      () => [message({ phone: PHONE })],
+      // The conversation is new, the contact is known; and with an update that is no message.
+      () => [message({ phone: PHONE, sender_id: "2" })],
+      () => [message({ phone: PHONE }), {
+        key: `x:${crypto.randomUUID()}`,
+        field: "user_preferences",
+        kind: "other",
+        sender_id: "1",
+        phone: PHONE,
+        opt: "in",
+        raw: {},
+      }],
+    ]
+  ) {
+    const updates = batch();
+    const other = await sql.reserve();
+    await other`begin`;
+    await erase(other as unknown as Sql, PHONE);
+    const coming = ingest(sql, ...updates);
+    await waits(sql, "the intake waits for the erasure");
+    await other`commit`;
+    other.release();
+    assertEquals(await coming, "s".repeat(updates.length));
+    assertEquals(await lost(sql), []);
+    const rows =
+      await sql`select c.id from public.messages m join public.conversations v on v.id = m.conversation_id
+      join public.contacts c on c.id = v.contact_id where m.provider_id = ${updates[0]
+        .provider_id as string}`;
+    assertEquals(rows.length, 1);
+    assert(rows[0].id !== id);
+  }
+});
+
+databaseTest(
+  "erasure: whoever is written to meanwhile becomes known anew, and is written to",
+  async (sql) => {
+    await ingest(sql, message({ phone: PHONE }));
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    for (const number of ["1", "2"]) {
+      await sql`insert into public.senders (id) values (${number}) on conflict do nothing`;
+      const item = {
+        to: PHONE,
+        identities: [{ kind: "phone", value: PHONE }],
+        number_id: number,
+        message: { type: "template", template: {} },
+      };
+      const other = await sql.reserve();
+      await other`begin`;
+      await erase(other as unknown as Sql, PHONE);
+      const sending = sql`select public.enqueue_outbound(${sql.json([item])}) -> 0 ->> 'status' as status`
+        .execute();
+      await waits(sql, "the send waits for the erasure");
+      await other`commit`;
+      other.release();
+      assertEquals((await sending)[0].status, "queued");
+    }
+  },
+);
+
+databaseTest("erasure: one that waits for a new conversation of the person takes it along", async (sql) => {
+  await plant(sql);
+  const other = await sql.reserve();
+  await other`begin`;
+  await ingest(other as unknown as Sql, message({ phone: PHONE, sender_id: "2" }));
+  const erasing = erase(sql, PHONE);
+  await waits(sql, "the erasure waits for the intake");
+  await other`commit`;
+  other.release();
+  const { counts } = await erasing;
+  assertEquals([counts["public.conversations"], counts["public.messages"]], [2, 4]);
+  assertEquals(await traces(sql, [PHONE, NAME]), []);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("erasure: one that waits for a batch erases what that brought", async (sql) => {
+  await plant(sql);
+  const other = await sql.reserve();
+  await other`begin`;
+  await ingest(other as unknown as Sql, message({ phone: PHONE }));
+  const erasing = erase(sql, PHONE);
+  await waits(sql, "the erasure waits for the intake");
+  await other`commit`;
+  other.release();
+  assertEquals((await erasing).counts["public.messages"], 4);
+  assertEquals(await traces(sql, [PHONE, NAME]), []);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("erasure: intake, sends and erasures of the same people at once end well", async (sql) => {
+  await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+  const phones = ["4915100000001", "4915100000002", "4915100000003"];
+  let stored = 0;
+  await Promise.all(Array.from({ length: 30 }, async (_, turn) => {
+    const phone = phones[turn % 3];
+    if (turn % 5 === 4) {
+      const code = await refusal(erase(sql, phone));
+      assert(code === undefined || code === "GL404", code);
+      return;
+    }
+    if (turn % 5 === 3) {
+      const item = {
+        to: phone,
+        identities: [{ kind: "phone", value: phone }],
+        message: { type: "template", template: {} },
+        number_id: "1",
+      };
+      await sql`select public.enqueue_outbound(${sql.json([item])})`;
+      return;
+    }
+    const outcomes = await ingest(sql, ...phones.map((phone) => message({ phone })));
+    assertEquals(outcomes, "sss");
+    stored += 3;
+  }));
+  assertEquals(await lost(sql), []);
+  const [{ n }] = await sql`select (select count(*) from public.messages where direction = 'in')::int
+    + coalesce((select sum((counts ->> 'public.webhook_events')::int) from public.erasures), 0)::int as n`;
+  assertEquals(n, stored);
+});
+
+databaseTest(
+  "histories are rewritten by an erasure and by nothing else, and erasures by nobody",
+  async (sql) => {
+    await plant(sql);
+    await erase(sql, PHONE);
+    await sql`grant all on public.erasures, public.settings_history to service_role`;
+    for (
+      const attempt of [
+        "update public.erasures set by = 'nobody'",
+        "delete from public.erasures",
+        "truncate public.erasures",
+        "update public.settings_history set reason = 'better so'",
+      ]
+    ) {
+      assertEquals(await refusal(sql.unsafe(attempt)), "42501", attempt);
+      assertEquals(await refusal(as(sql, SERVICE, (sql) => sql.unsafe(attempt))), "42501", attempt);
+    }
+    // Even in the transaction of an erasure nothing is taken out of a history.
+    await ingest(sql, message({ phone: PHONE }));
+    assertEquals(
+      await refusal(sql.begin(async (sql) => {
+        await sql`select public.erase_contact(${PHONE})`;
+        await sql`delete from public.settings_history`;
+      })),
+      "42501",
+    );
+  },
+);
+
+databaseTest("export and erasure are an admin's, and the proof tells the team who did it", async (sql) => {
+  await plant(sql);
+  const operator = await signedIn(sql, "operator"), admin = await signedIn(sql, "admin");
+  for (const call of ["export_contact", "erase_contact"]) {
+    assertEquals(
+      await refusal(as(sql, operator, (sql) => sql.unsafe(`select public.${call}($1)`, [PHONE]))),
+      "42501",
+    );
+  }
+  await as(sql, admin, (sql) => sql`select public.erase_contact(${PHONE})`);
+  const [{ by }] = await as(sql, operator, (sql) => sql`select by from public.erasures`);
+  assertEquals(by, admin.sub);
+});
+
+databaseTest(
+  "personal_data: who was erased stays opted out, and is found, in each spelling of the number",
+  async (sql) => {
+    const [shown, dialled] = ["554188887001", "5541988887001"];
+    await sql`insert into public.settings (key, value) values ('wa_send.enabled', 'true')`;
+    await ingest(sql, message({ phone: shown }));
+    await sql`update public.conversations set opted_out_at = now()`;
+    const [{ found }] = await sql`select cardinality((private.find_person(${dialled})).contacts) as found`;
+    assertEquals(found, 1);
+    await sql`insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at)
+    select private.keyed_hash('phone ' || ${shown}), 'whatsapp', '1', now()`;
+    await sql`delete from public.contacts`;
+    const item = {
+      to: dialled,
+      identities: [{ kind: "phone", value: dialled }],
+      number_id: "1",
+      message: { type: "template" },
+    };
+    const [{ answers }] = await sql`select public.enqueue_outbound(${sql.json([item])}) as answers`;
+    assertEquals(answers[0].error, "opted_out");
+  },
+);
