@@ -70,10 +70,22 @@ panelTest(
       return row?.value === "100";
     });
 
+    await sql`insert into public.wa_numbers (id, display_number) values ('77', '15550100777')`;
+    await page.getByRole("tab", { name: "Numbers" }).click();
+    await page.getByRole("button", { name: "Remove +15550100777" }).click();
+    await answer(page, "Remove it");
+    await until(
+      "the number is gone",
+      async () => (await sql`select from public.wa_numbers where id = '77'`).length === 0,
+    );
+
     const operator = await signIn("operator");
     await go(operator, "/settings", "Settings");
     await operator.getByText("Admins change the allowlist.").waitFor();
     assertEquals(await operator.getByRole("button", { name: /Allow|off the list/ }).count(), 0);
+    await operator.getByRole("tab", { name: "Numbers" }).click();
+    await operator.getByRole("button", { name: /^Change/ }).first().waitFor();
+    assertEquals(await operator.getByRole("button", { name: /^Remove/ }).count(), 0);
     await operator.getByRole("tab", { name: "Team" }).click();
     await operator.getByText("Admins change the team.").waitFor();
     assertEquals(await operator.getByRole("region", { name: "History" }).count(), 0);

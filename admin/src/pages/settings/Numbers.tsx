@@ -3,6 +3,7 @@ import { Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@mantine/
 import { type FormEvent, useState } from "react";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
+import { useAsk } from "../../ui/ask.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
@@ -23,6 +24,12 @@ export function Numbers() {
     (db) => db.from("wa_numbers").select("*").order("id"),
   );
   const [edited, setEdited] = useState<WaNumber>();
+  const ask = useAsk();
+  const remove = useChange({
+    act: ({ id }: WaNumber) => rpc("remove_number", { p_id: id }),
+    touches: ["wa_numbers"],
+    said: (_, number) => `${nameOf(number)} is removed.`,
+  });
   return (
     <>
       <Loaded
@@ -65,6 +72,26 @@ export function Numbers() {
                       onClick={() => setEdited(number)}
                     >
                       Change
+                    </Button>
+                  </For>
+                  <For role="admin">
+                    <Button
+                      size="xs"
+                      variant="default"
+                      aria-label={`Remove ${nameOf(number)}`}
+                      onClick={async () => {
+                        const answer = await ask({
+                          title: `Remove ${nameOf(number)}?`,
+                          body:
+                            "Nothing is sent from it any more. Its conversations stay, and a webhook of it adds it again.",
+                          action: "Remove it",
+                          danger: true,
+                          reason: "none",
+                        });
+                        if (answer) remove.mutate(number);
+                      }}
+                    >
+                      Remove
                     </Button>
                   </For>
                 </Group>
