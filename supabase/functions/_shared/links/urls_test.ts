@@ -166,7 +166,17 @@ Deno.test("withQuery() hands on the visit's parameters and keeps the address's o
     ["https://www.example.com/?a=0", "a=1&b=2", "https://www.example.com/?a=0&b=2"],
     ["https://www.example.com/#top", "a=1", "https://www.example.com/?a=1#top"],
     ["https://www.example.com/?x=1#top", "a=%C3%A4%26", "https://www.example.com/?x=1&a=%C3%A4%26#top"],
-    ["https://www.example.com/", "u=me&explain=1", "https://www.example.com/"],
+    ["https://www.example.com/", "explain=1&gl_sig=0&gl_open=1", "https://www.example.com/"],
+    // Mail tools have a parameter of that name.
+    ["https://www.example.com/", "u=me&id=5", "https://www.example.com/?u=me&id=5"],
+    // As it came: another program's signature may be over these very bytes.
+    [
+      "https://www.example.com/",
+      "a=b%20c+d&e=%c3%a4&f&g=a/b:c,d",
+      "https://www.example.com/?a=b%20c+d&e=%c3%a4&f&g=a/b:c,d",
+    ],
+    ["https://www.example.com/", 'a="<x>', "https://www.example.com/?a=%22%3Cx%3E"],
+    ["https://www.example.com/?", "&&a=1&", "https://www.example.com/?a=1"],
     ["https://www.example.com/", "", "https://www.example.com/"],
     ["https://www.example.com/", "a=1&a=2", "https://www.example.com/?a=1&a=2"],
   ];
@@ -185,7 +195,12 @@ Deno.test("intentUrl() says app, package and where to go without it", () => {
   );
   assertEquals(
     intentUrl("https://www.example.com/p#x", "com.example.app", undefined),
-    "intent://www.example.com/p#Intent;scheme=https;package=com.example.app;end",
+    "intent://www.example.com/p#x#Intent;scheme=https;package=com.example.app;end",
+  );
+  // Nothing within it is taken for its end.
+  assertEquals(
+    intentUrl("https://www.example.com/#Intent;package=com.evil;end", "com.example.app", undefined),
+    "intent://www.example.com/%23Intent;package=com.evil;end#Intent;scheme=https;package=com.example.app;end",
   );
 });
 
