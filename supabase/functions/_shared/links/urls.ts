@@ -29,10 +29,15 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
   });
   if (!permission.ok) return { ok: false, why: permission.why };
   if (hash < 0) return { ok: true, url: permission.url.href };
-  if (url.length > MAX_URL || !PRINTABLE.test(url.slice(hash))) {
+  // What is no ASCII is written as browsers send it; what is stays byte for byte.
+  const given = url.slice(hash);
+  const fragment = !PRINTABLE.test(given) && !/[\p{Cc} ]/u.test(given)
+    ? new URL(`https://fragment.invalid/${given}`).hash
+    : given;
+  if (permission.url.href.length + fragment.length > MAX_URL || !PRINTABLE.test(fragment)) {
     return { ok: false, why: 'has odd characters after the "#" or is too long' };
   }
-  return { ok: true, url: permission.url.href + url.slice(hash) };
+  return { ok: true, url: permission.url.href + fragment };
 }
 
 const PRINTABLE = /^[!-~]*$/;
