@@ -173,8 +173,8 @@ export function bodiesOf(
     const message = messages.get(event.dedupe_key);
     const raw = isInMessage(event) ? nativeOf(message) : event.raw;
     if (event.field === "invalid_json") left.not_json++;
-    // Raw forms may be purged before events are.
-    else if (raw === undefined || raw === null) left.no_message++;
+    // Raw forms may be purged before events are. Where a whole body or value was null, its key is that of nothing else.
+    else if (raw === undefined || raw === null && isInMessage(event)) left.no_message++;
     else if (toItself && event.dedupe_key.startsWith("x:")) left.no_id++;
     else if (event.field === "unknown" && event.kind === "other") alone.push(raw);
     else {

@@ -15,7 +15,7 @@ const LESS: Record<string, string[]> = {
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */
 const PURE =
-  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(agents|link|pages|place|rules|schema|urls|visit|when)\.)/;
+  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(accept|agents|link|pages|place|rules|schema|urls|visit|when)\.)/;
 const IMPURE = /^_shared\/(log|http|config|db|gates|rollouts|serve|pipeline)\//;
 const COMPOSED = /^(_shared\/(compose|channels\/all)\.ts$|(?!_shared\/))/;
 

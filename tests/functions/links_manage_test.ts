@@ -391,7 +391,7 @@ linksTest("what is refused is told by field", async (links) => {
       targets: [{ url: HOME, when: { country: ["DE", "Germany"], query: { src: [""], "": true } } }],
     }),
     [
-      { path: "targets[0].when.country[1]", message: 'is not a country like "DE"' },
+      { path: "targets[0].when.country[1]", message: 'is not a country as ISO 3166 codes them, like "DE"' },
       { path: "targets[0].when.query.", message: "Invalid key in record" },
       { path: "max_uses", message: "Too small: expected number to be >=1" },
     ],

@@ -308,6 +308,57 @@ linksTest("visitors are told apart for a day, and no address is kept anywhere", 
   }
 });
 
+linksTest(
+  "a code is found as it arrives: encoded, in another script's text, with a query glued on",
+  async (links) => {
+    await links.link({ code: "spring-24", default_url: HOME });
+    const after = [
+      "",
+      "/",
+      ".",
+      "?",
+      "%20",
+      "%C2%A0",
+      "%E2%80%8B",
+      "%E2%80%8F",
+      "%0A",
+      "%22",
+      "'",
+      "%3E",
+      "*",
+      "~",
+      "%E2%80%9D",
+    ];
+    const more = [
+      "%E2%80%A6",
+      "%E3%80%82",
+      "%EF%BC%81",
+      "%E3%81%A7%E3%81%99",
+      "%3Futm_source=x",
+      "&utm_source=soup",
+      "%23top",
+    ];
+    for (const text of [...after, ...more, "!!!)", "%E2%80%8E.%E2%80%8F"]) {
+      assertEquals((await links.visit(`spring-24${text}`)).status, 302, text);
+    }
+    for (
+      const code of [
+        "SPRING-24",
+        "spring%2D24",
+        "%73pring-24",
+        "%22spring-24%22",
+        "%E2%80%8Bspring-24",
+        "%EF%BC%B3pring-24",
+      ]
+    ) {
+      assertEquals((await links.visit(code)).status, 302, code);
+    }
+    for (const code of ["spring-24x", "spring-24.php", "%ff", "%E3%81%A7", "spring%2F24", "a".repeat(5000)]) {
+      assertEquals((await links.visit(code)).status, 404, code);
+    }
+  },
+);
+
 /** What the guard was told: flag, arm, outcomes, failures. */
 async function told(links: Links) {
   await links.flush();
@@ -319,7 +370,7 @@ async function told(links: Links) {
 
 /** The query of a visitor whom a service with this secret vouches for. */
 const signed = (user: string, secret = AUDIENCE.split(",")[1]) =>
-  `?u=${user}&sig=${createHmac("sha256", secret).update(user).digest("hex").slice(0, 32)}`;
+  `?u=${user}&gl_sig=${createHmac("sha256", secret).update(user).digest("hex").slice(0, 32)}`;
 const AUDIENCE = "secret of tomorrow,secret of today";
 
 linksTest(
@@ -366,7 +417,13 @@ linksTest(
 linksTest("who is made up is no evidence, and few of one address are", async (links) => {
   const made = await links.link({ default_url: HOME });
   await links.set("deeplinks.enabled", "true", { rollout_percentage: 50 });
-  const forged = ["", "&sig=", `&sig=${"0".repeat(32)}`, signed("ada", "a guess").slice(6), "&sig=%00"];
+  const forged = [
+    "",
+    "&gl_sig=",
+    `&gl_sig=${"0".repeat(32)}`,
+    signed("ada", "a guess").slice(6),
+    "&gl_sig=%00",
+  ];
   for (const sig of forged) await links.visit(made, IP, `?u=ada${sig}`);
   // The signature of another id.
   await links.visit(made, IP, signed("ada").replace("u=ada", "u=bob"));

@@ -296,6 +296,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "reply_in_conversation(uuid,text,uuid)": (
     { conversation, message },
   ) => [`'${conversation}', 'hi', '${message}'`],
+  "export_contact(text)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
+  "erase_contact(text,uuid,integer)": ({ contact }) => [`'${contact}'`, `'${PHONE}'`],
   "guessed_links()": () => [""],
   "destination_health(timestamp with time zone)": () => ["now()"],
   "list_dead_letters(jsonb,integer)": () => ["", `'{"destination": "broken"}'`, `'{"error": "status"}'`],
@@ -304,7 +306,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
 };
 
 /** Who shows the raw form, for the right role and on record. */
-const REVEALING = ["reveal_contact(uuid,text)", "reveal_message(uuid,text)"];
+const REVEALING = ["reveal_contact(uuid,text)", "reveal_message(uuid,text)", "export_contact(text)"];
 
 class Undo extends Error {}
 

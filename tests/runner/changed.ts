@@ -41,6 +41,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
   "tests/database/migrations_test.ts": ["supabase/migrations/"],
+  "tests/database/retention_test.ts": ["docs/"],
   "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
   "tests/functions/leaks_test.ts": ["tests/support/logged_run.ts"],
   "tests/functions/schema_breaks_test.ts": ["supabase/functions/", "supabase/migrations/"],

@@ -145,7 +145,26 @@ export function addressOf(url: string): { path: string; query: string } {
   return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
 }
 
-/** Codes do not depend on case, nor on what a text puts after an address. A run of those is looked at once. */
+/** Longer than any code with what may stand around it. */
+const MAX_PART = 256;
+
+/**
+ * The code in a part of an address, as it arrives: in capitals, percent-encoded, with marks that nobody sees, with a query
+ * that somebody encoded or glued on, and with what a text of any script puts after an address. What no code can be is
+ * given back as it is.
+ */
 function codeOf(part: string): string {
-  return part.toLowerCase().replace(/(?<![.,;:!?)\]])[.,;:!?)\]]+$/, "");
+  if (/^[a-z0-9_-]*$/.test(part)) return part;
+  let text = part.slice(0, MAX_PART);
+  try {
+    text = decodeURIComponent(text);
+  } catch {
+    // Malformed percent-encoding stands for itself.
+  }
+  text = text.normalize("NFKC").replace(/\p{Cf}/gu, "").toLowerCase();
+  const query = text.search(/[?&#]/);
+  if (query > 0) text = text.slice(0, query);
+  // Codes are ASCII: what comes after the last sign that can be in one is the text's.
+  const code = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)(?:[^a-z0-9_]*$|\P{ASCII})/u.exec(text)?.[1];
+  return code ?? part.toLowerCase();
 }

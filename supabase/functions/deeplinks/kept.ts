@@ -150,7 +150,7 @@ export function createKept(deps: KeptDeps) {
   function believedVisitor(call: Call, visit: RequestVisit): string | undefined {
     const { user } = visit;
     if (user !== undefined) {
-      return isSignedAudience(deps.audienceSecrets, user, visit.param("sig") ?? "") ? user : undefined;
+      return isSignedAudience(deps.audienceSecrets, user, visit.param("gl_sig") ?? "") ? user : undefined;
     }
     const who = visit.visitor ?? visitorOf(call, visit);
     return who !== undefined && isWithinShare(payingSite(call), visit.now) ? who : undefined;

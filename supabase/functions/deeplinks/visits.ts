@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { wantsHtml, wantsJson } from "../_shared/links/accept.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/link.ts";
 import { CODE } from "../_shared/links/misprints.ts";
@@ -15,7 +16,7 @@ import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/r
 import type { LinkStore } from "../_shared/links/store.ts";
 import { randomToken } from "../_shared/links/tokens.ts";
 import { isOurVisitor, signedVisitor } from "../_shared/links/identities.ts";
-import { RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
+import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
 import { appPage, previewPage } from "../_shared/links/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
 import { forAnyOrigin } from "../_shared/http/cors.ts";
@@ -70,7 +71,7 @@ export function createVisits(deps: VisitDeps) {
 
   /** An SDK on a page of another origin has to be able to read why not. */
   function refusal(call: Call, error: unknown): Response {
-    if (wantsJson(call.request)) throw forAnyOrigin(error);
+    if (wantsJson(call.request.headers)) throw forAnyOrigin(error);
     const answer = refusalPage(call, error);
     if (answer === undefined) throw error;
     return answer;
@@ -78,7 +79,9 @@ export function createVisits(deps: VisitDeps) {
 
   /** People get a page where one can be served; undefined for all others. */
   function refusalPage({ request }: Call, error: unknown): Response | undefined {
-    if (!(error instanceof Problem) || !wantsHtml(request) || !deps.servesHtml(request)) return undefined;
+    if (!(error instanceof Problem) || !wantsHtml(request.headers) || !deps.servesHtml(request)) {
+      return undefined;
+    }
     const answer = refusalAnswer(error);
     if (answer !== undefined) deps.refused(error.code);
     return answer;
@@ -172,7 +175,7 @@ export function createVisits(deps: VisitDeps) {
     isNew: boolean,
   ): Response {
     const { request } = call;
-    const asJson = wantsJson(request);
+    const asJson = wantsJson(request.headers);
     if (decision.outcome === "refuse") {
       if (decision.code === "link_password_required" && !asJson && deps.servesHtml(request)) {
         return passwordForm(false);
@@ -188,12 +191,15 @@ export function createVisits(deps: VisitDeps) {
         link,
         asJson,
         deps.servesHtml(request),
-        (nonce) => previewPage(link.preview ?? {}, deps.urlOf(request, link.code).url, nonce),
+        (nonce) => {
+          const { url } = deps.urlOf(request, link.code);
+          return previewPage(link.preview ?? {}, url, `?${goOnQuery(visit.query)}`, nonce);
+        },
       );
     }
     const { target } = decision;
     const token = wantsToken(target, visit) ? kept.tokenFor(call, link, visit) : undefined;
-    const place = placeOf(target, link, visit, store.rules, token);
+    const place = placeOf(target, link, visit, store.rules, token, asJson);
     if (decision.outcome === "go") {
       record(call, link, visit, place.kind, token, decision.because);
       went(call, link, visit, false);
@@ -232,10 +238,7 @@ export function createVisits(deps: VisitDeps) {
   return { visit, unlocked, withLink, refusalPage };
 }
 
-function wantsJson({ headers }: Request): boolean {
-  return headers.get("accept")?.includes("application/json") ?? false;
-}
-
-function wantsHtml({ headers }: Request): boolean {
-  return headers.get("accept")?.includes("text/html") ?? false;
+/** The query of whoever goes on from what is only shown: their own, and that they do. */
+function goOnQuery(query: string): string {
+  return `${query === "" ? "" : `${query}&`}${GO_ON}=1`;
 }

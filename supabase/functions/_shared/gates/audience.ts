@@ -12,7 +12,7 @@ const DIGITS = 32;
 
 /**
  * Whether one of the team's services vouched for an id: the first 32 hex digits of the id's
- * HMAC-SHA-256 (RFC 2104) by one of `AUDIENCE_SECRET`, as `sig`.
+ * HMAC-SHA-256 (RFC 2104) by one of `AUDIENCE_SECRET`, as `sig` or, in a link, `gl_sig`.
  */
 export function isSignedAudience(secrets: readonly string[], id: string, signature: string): boolean {
   const bytes = new TextEncoder().encode(id);

@@ -23,6 +23,8 @@ export interface Agent {
   readonly reason?: string;
   /** Stands for the whole User-Agent in a visitor's hash: 16 digits of hex. */
   readonly digest: string;
+  /** Whether it is a program that an app or a service asks with. */
+  readonly library: boolean;
   /** Firefox on Android ignores the fallback of an `intent://` address. */
   readonly firefox: boolean;
 }
@@ -32,7 +34,17 @@ export interface Agent {
  * several at once: Apple's Messages calls itself "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
  */
 const PREVIEWS =
-  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|Mastodon|bluesky|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|Iris\/|Signal\/|NotionEmbedder/i;
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\(Mastodon\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
+
+/** Browsers within apps that do not begin like a browser; their makers' machines have names of their own. */
+const IN_APP = /^\[FB(?:AN|AV|_IAB)\//;
+
+/**
+ * Programs that ask for an app or a service, and which an app cannot help to name: a caller that wants JSON and comes
+ * with one of these is no machine that looks for pages.
+ */
+const LIBRARY =
+  /\b(?:okhttp|CFNetwork|Dalvik|Dart|axios|node-fetch|undici|got|python-requests|python-urllib|python-httpx|aiohttp|Go-http-client|Java|Apache-HttpClient|Ktor|Alamofire|Volley|Retrofit|RestSharp|Guzzle|Faraday|Deno|Bun|curl|wget|HTTPie|PostmanRuntime|UnityPlayer|ReactNative|Expo)\b/i;
 
 /**
  * Bots and programs that are named as the reason. No other word of a User-Agent is kept: what made isbot sure can be all of
@@ -60,10 +72,12 @@ export function agentOf(userAgent: string | null): Agent {
 
 function read(ua: string): Agent {
   const platform = platformOf(ua), firefox = ua.includes("Firefox/");
+  const library = ua === "" || LIBRARY.test(ua);
   const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
   const verdict = (verdict: Verdict, reason: string): Agent => ({
     platform,
     firefox,
+    library,
     digest,
     verdict,
     reason,
@@ -71,8 +85,8 @@ function read(ua: string): Agent {
   if (ua === "") return verdict("bot", "no_user_agent");
   const preview = PREVIEWS.exec(ua)?.[0];
   if (preview !== undefined) return verdict("preview", word(preview));
-  if (isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
-  return { platform, firefox, digest, verdict: "human" };
+  if (!IN_APP.test(ua) && isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
+  return { platform, firefox, library, digest, verdict: "human" };
 }
 
 /** What matched of those that are known, as one word for a column and for people. */
@@ -82,8 +96,9 @@ function word(match: string): string {
 
 function platformOf(ua: string): Platform {
   if (/Windows Phone|KAIOS|Tizen|webOS|SMART-TV/i.test(ua)) return "other";
+  // Facebook's browser on iOS names the device, on Android its package.
   if (/\b(?:iPhone|iPad|iPod)\b/.test(ua)) return "ios";
-  if (/\bAndroid\b/.test(ua)) return "android";
+  if (/\bAndroid\b|\bFBPN\/com\./.test(ua)) return "android";
   if (/\bWindows\b/.test(ua)) return "windows";
   if (/\bMacintosh\b|\bMac OS X\b/.test(ua)) return "macos";
   if (/\bLinux\b|\bX11\b|\bCrOS\b/.test(ua)) return "linux";

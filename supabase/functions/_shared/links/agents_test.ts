@@ -35,6 +35,18 @@ const cases: [string | null, Platform, Verdict, string?][] = [
     "linux",
     "human",
   ],
+  [
+    "[FBAN/FB4A;FBAV/567.1.0.52.74;FBBV/1;FBDM/{density=3.0,width=1080,height=2340};FBLC/nl_NL;FBMF/samsung;FBPN/com.facebook.katana;FBDV/SM-S921B;FBSV/16;]",
+    "android",
+    "human",
+  ],
+  ["[FBAN/FBIOS;FBAV/466.0.0.33.108;FBDV/iPhone15,3;FBMD/iPhone;FBSN/iOS;FBSV/18.5]", "ios", "human"],
+  [
+    "Mozilla/5.0 (Linux; Android 9; SM-G955U; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/79.0 Mobile Safari/537.36 Viber/12.1.0.11",
+    "android",
+    "human",
+  ],
+  ["Viber/13.3.0.5 CFNetwork/1121.2.2 Darwin/19.3.0", "other", "preview", "viber"],
   [AGENTS.whatsapp, "other", "preview", "whatsapp"],
   ["WhatsApp/2.23.20.0 i", "other", "preview", "whatsapp"],
   [
@@ -89,6 +101,45 @@ Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", 
     "prefetch",
     "purpose_header",
   ]);
+});
+
+Deno.test("a visit that is fetched ahead says so in one of several ways", () => {
+  for (
+    const [name, value] of [
+      ["sec-purpose", "prefetch;prerender"],
+      ["purpose", "prefetch"],
+      ["x-purpose", "preview"],
+      ["x-purpose", "instant"],
+      ["x-moz", "prefetch"],
+    ]
+  ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+});
+
+Deno.test("an app's own program that asks for the decision is no machine, and says its platform", () => {
+  const json = { accept: "application/json" };
+  const programs = [
+    "okhttp/4.12.0",
+    "ExampleApp/241 CFNetwork/1494.0.7 Darwin/23.4.0",
+    "Dart/3.4 (dart:io)",
+    "curl/8.7",
+    "",
+  ];
+  for (const ua of programs) {
+    const asked = visitOf({ headers: { ...json, "user-agent": ua }, query: "platform=ios" });
+    assertEquals([asked.verdict, asked.reason, asked.platform], ["human", undefined, "ios"], ua);
+    const page = visitOf({ headers: { accept: "text/html", "user-agent": ua }, query: "platform=ios" });
+    assertEquals(page.platform === "ios", false, "who wants a page is what its browser says");
+  }
+  const crawler = visitOf({ headers: { ...json, "user-agent": AGENTS.googlebot } });
+  assertEquals(crawler.verdict, "bot");
+  assertEquals(visitOf({ headers: json, query: "platform=toaster" }).platform, "ios", "an iPhone's");
+});
+
+Deno.test("who went on from what machines are shown is a person", () => {
+  const headers = { "user-agent": AGENTS.whatsapp };
+  assertEquals(visitOf({ headers }).verdict, "preview");
+  assertEquals(visitOf({ headers, query: "gl_open=1" }).verdict, "human");
+  assertEquals(visitOf({ headers, query: "gl_open=1", method: "HEAD" }).verdict, "preview");
 });
 
 Deno.test("a visit's facts are read from headers, and nonsense is none", () => {

@@ -20,6 +20,9 @@ const SECRET = /token|secret|passw|reset|session|api-?key|jwt|otp|bearer/;
 /** So many characters in a row are no word that somebody types. */
 const TOKEN_LIKE = /[a-z0-9]{16}|[0-9a-f]{12}/;
 
+/** Digits in base64, in small letters: each four begin with one of three. */
+const ENCODED_DIGITS = /^(?:[mno][a-z0-9]{3}){2,}=*$/;
+
 /** The code where it could be a misprint, else what kind of thing it looks like. */
 export function keptOf(code: string): string | Kind {
   const text = decoded(code);
@@ -27,7 +30,7 @@ export function keptOf(code: string): string | Kind {
   if (SECRET.test(text) || TOKEN_LIKE.test(text)) {
     return /^[^a-z]*$/.test(text) ? "(number)" : "(secret)";
   }
-  if (text.replace(/\P{Nd}+/gu, "").length >= DIGITS) return "(number)";
+  if (text.replace(/\P{Nd}+/gu, "").length >= DIGITS || ENCODED_DIGITS.test(text)) return "(number)";
   return CODE.test(code) ? code : "(other)";
 }
 

@@ -48,15 +48,21 @@ function page(title: string, head: string, body: string, nonce: string, form = f
   };
 }
 
-/** What a messenger reads to show a link (ogp.me, Twitter cards); leads nowhere. */
-export function previewPage(preview: Preview, url: string, nonce: string): Page {
+/**
+ * What a messenger reads to show a link (ogp.me, Twitter cards). Who was taken for one goes on by a tap.
+ *
+ * @param goOn Where to.
+ */
+export function previewPage(preview: Preview, url: string, goOn: string, nonce: string): Page {
   const { title = "Link", description, image } = preview;
   const meta = (property: string, content: string | undefined) =>
     content === undefined ? "" : `<meta property="${property}" content="${escapeHtml(content)}">`;
   const head = meta("og:type", "website") + meta("og:url", url) + meta("og:title", title) +
     meta("og:description", description) + meta("og:image", image) +
     `<meta name="twitter:card" content="${image === undefined ? "summary" : "summary_large_image"}">`;
-  return page(title, head, `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(description ?? "")}</p>`, nonce);
+  const body = `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(description ?? "")}</p>` +
+    `<p><a rel="nofollow" href="${escapeHtml(goOn)}">Go on</a></p>`;
+  return page(title, head, body, nonce);
 }
 
 /** Time that an app has to come up before its fallback is opened, in milliseconds. */

@@ -22,10 +22,10 @@ const elements = (html: string) =>
   [...html.matchAll(/<([a-z!/][^\s>]*)/gi)].map(([, name]) => name.toLowerCase());
 
 Deno.test("pages: what is put in adds no element and no attribute", () => {
-  const plain = elements(previewPage({ title: "a", description: "b", image: "c" }, "d", "n").html);
+  const plain = elements(previewPage({ title: "a", description: "b", image: "c" }, "d", "?e", "n").html);
   const plainApp = elements(appPage("myapp://x", "https://www.example.com/", "n").html);
   holds(fc.property(nasty, nasty, nasty, (a, b, c) => {
-    assertEquals(elements(previewPage({ title: a, description: b, image: c }, a, "n").html), plain);
+    assertEquals(elements(previewPage({ title: a, description: b, image: c }, a, b, "n").html), plain);
     const { html } = appPage(a, b, "n");
     assertEquals(elements(html), plainApp);
     const script = /<script nonce="n">(.*)<\/script>/s.exec(html)![1];
@@ -73,7 +73,7 @@ Deno.test("passwordPage(): posts to where it is, and says when the password was 
   assert(html.includes('role="alert"') && !passwordPage(false, "n").html.includes('role="alert"'));
   // A form-action would keep browsers from following the redirect to where the link leads.
   assert(!policy.includes("form-action") && policy.includes("default-src 'none'"));
-  assert(previewPage({}, "", "n").policy.includes("form-action 'none'"));
+  assert(previewPage({}, "", "?gl_open=1", "n").policy.includes("form-action 'none'"));
 });
 
 Deno.test("escapeHtml() leaves nothing that ends a text or an attribute", () => {

@@ -25,6 +25,7 @@ export function wantsToken(target: Target, visit: Visit): boolean {
  * The address of a target that the rules permit.
  *
  * @param token What the visitor brings back; undefined for none.
+ * @param plain Whether the caller opens the address itself: an app's own, and none that only a browser understands.
  */
 export function placeOf(
   target: Target,
@@ -32,18 +33,22 @@ export function placeOf(
   visit: Visit,
   rules: Rules,
   token: string | undefined,
+  plain = false,
 ): Place {
   switch (target.kind) {
     case "web":
       return { kind: "web", location: link.passQuery ? withQuery(target.url, visit.query) : target.url };
     case "store":
-      return { kind: "store", location: storeUrl(target.url, token) };
+      return {
+        kind: "store",
+        location: storeUrl(link.passQuery ? withQuery(target.url, visit.query) : target.url, token),
+      };
     case "whatsapp": {
       const { head, tail, plain } = target.address!;
       return { kind: "whatsapp", location: token === undefined ? plain : head + token + tail };
     }
     case "app":
-      return appPlace(target, link, visit, rules, token);
+      return appPlace(target, link, visit, rules, token, plain);
   }
 }
 
@@ -56,6 +61,7 @@ function appPlace(
   visit: Visit,
   rules: Rules,
   token: string | undefined,
+  plain: boolean,
 ): Place {
   const web = target.fallback ?? link.web;
   const fallback = web?.permitted(rules) ? storeUrl(web.url, token) : undefined;
@@ -63,8 +69,9 @@ function appPlace(
   if (visit.verdict !== "human" && fallback !== undefined && !target.universal) {
     return { kind: "app", location: fallback };
   }
-  const url = token === undefined ? target.url : withParams(target.url, [[TOKEN_PARAM, token]]);
-  if (visit.platform === "android" && target.packageName !== undefined && !visit.firefox) {
+  const passed = link.passQuery ? withQuery(target.url, visit.query) : target.url;
+  const url = token === undefined ? passed : withParams(passed, [[TOKEN_PARAM, token]]);
+  if (!plain && visit.platform === "android" && target.packageName !== undefined && !visit.firefox) {
     return { kind: "app", location: intentUrl(url, target.packageName, fallback) };
   }
   return target.universal || fallback === undefined
@@ -72,9 +79,14 @@ function appPlace(
     : { kind: "app", location: url, otherwise: fallback };
 }
 
-/** Google Play hands the parameter `referrer` to the app that is installed from there. */
+/** Google Play hands the parameter `referrer` to the app that is installed from there; what it holds stays. */
 function storeUrl(url: string, token: string | undefined): string {
-  return token !== undefined && url.startsWith("https://play.google.com/")
-    ? withParams(url, [["referrer", `${TOKEN_PARAM}=${token}`]])
-    : url;
+  if (token === undefined || !url.startsWith("https://play.google.com/")) return url;
+  const mine = `${TOKEN_PARAM}=${token}`;
+  if (!url.includes("referrer=")) return withParams(url, [["referrer", mine]]);
+  const whole = new URL(url);
+  const own = whole.searchParams.get("referrer");
+  if (own === null) return withParams(url, [["referrer", mine]]);
+  whole.searchParams.set("referrer", own === "" ? mine : `${own}&${mine}`);
+  return whole.href;
 }

@@ -263,7 +263,34 @@ Deno.test("placeOf(): Google Play hands the token to the app it installs", () =>
 Deno.test("placeOf(): campaign parameters are added where the address has none, and the visit's where wanted", () => {
   const row = { default_url: `${HOME}?utm_source=own#x`, utm: { source: "qr", campaign: "spring & summer" } };
   assertEquals(outcome(row, { query: "a=1" }), `${HOME}?utm_source=own&utm_campaign=spring+%26+summer#x`);
-  assertEquals(outcome({ pass_query: true }, { query: "a=1&u=me" }), `${HOME}?a=1`);
+  assertEquals(outcome({ pass_query: true }, { query: "a=1&explain=0" }), `${HOME}?a=1`);
+  const app = { targets: [{ app: { url: "https://www.example.com/p/7" } }], pass_query: true };
+  assertEquals(outcome(app, { query: "coupon=ABC" }), "https://www.example.com/p/7?coupon=ABC");
+});
+
+Deno.test("placeOf(): the token goes into a referrer that an address has already", () => {
+  const own = "https://play.google.com/store/apps/details?id=com.example.app&referrer=utm_source%3Dposter";
+  const link = linkOf({ targets: [{ store: own }] }), from = visitOf(agent("android"));
+  const decision = resolve(link, from, rules, false);
+  if (!("target" in decision)) throw new Error(decision.outcome);
+  const { location } = placeOf(decision.target, link, from, rules, "abcdefgh234567ab");
+  assertEquals(new URL(location).searchParams.getAll("referrer"), [
+    "utm_source=poster&gl_token=abcdefgh234567ab",
+  ]);
+});
+
+Deno.test("placeOf(): who opens the address itself gets the app's own, and none that only a browser understands", () => {
+  const link = linkOf({
+    targets: [{ app: { url: "https://www.example.com/p/7", package: "com.example.app" } }],
+  });
+  const from = visitOf(agent("android"));
+  const decision = resolve(link, from, rules, false);
+  if (!("target" in decision)) throw new Error(decision.outcome);
+  assertEquals(
+    placeOf(decision.target, link, from, rules, undefined, true).location,
+    "https://www.example.com/p/7",
+  );
+  assertEquals(placeOf(decision.target, link, from, rules, undefined).location.slice(0, 9), "intent://");
 });
 
 Deno.test("resolve() tells what it found on the way", () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { COUNTRY_CODES } from "../contract/words/countries.ts";
 import { DAYS, isZone } from "../time/window.ts";
 import { PLATFORMS } from "./agents.ts";
 import { MAX_PASSWORD, MIN_PASSWORD } from "./passwords.ts";
@@ -45,7 +46,11 @@ const clock = (pattern: RegExp, example: string) =>
 
 const when = z.strictObject({
   platform: some(z.enum(PLATFORMS)).optional(),
-  country: some(z.string().regex(/^[A-Za-z]{2}$/, 'is not a country like "DE"').toUpperCase()).optional(),
+  country: some(
+    z.string().toUpperCase().refine((code) => COUNTRY_CODES.includes(code), {
+      error: ({ input }) => `is not a country as ISO 3166 codes them, like "${input === "UK" ? "GB" : "DE"}"`,
+    }),
+  ).optional(),
   language: some(
     z.string().regex(/^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$/, 'is not a language like "pt-BR"').toLowerCase(),
   ).optional(),

@@ -29,10 +29,15 @@ export function checkWeb(url: string, rules: Rules): UrlCheck {
   });
   if (!permission.ok) return { ok: false, why: permission.why };
   if (hash < 0) return { ok: true, url: permission.url.href };
-  if (url.length > MAX_URL || !PRINTABLE.test(url.slice(hash))) {
+  // What is no ASCII is written as browsers send it; what is stays byte for byte.
+  const given = url.slice(hash);
+  const fragment = !PRINTABLE.test(given) && !/[\p{Cc} ]/u.test(given)
+    ? new URL(`https://fragment.invalid/${given}`).hash
+    : given;
+  if (permission.url.href.length + fragment.length > MAX_URL || !PRINTABLE.test(fragment)) {
     return { ok: false, why: 'has odd characters after the "#" or is too long' };
   }
-  return { ok: true, url: permission.url.href + url.slice(hash) };
+  return { ok: true, url: permission.url.href + fragment };
 }
 
 const PRINTABLE = /^[!-~]*$/;
@@ -76,23 +81,41 @@ export function withParams(url: string, params: Iterable<readonly [string, strin
 
 const MAX_LOCATION = 6000;
 
-/** Parameters of a visit that are ours and are not handed on. */
-const OURS = new Set(["u", "sig", "explain"]);
+/** Parameters of a visit that are ours alone and are not handed on; `u` may be a mail tool's as well. */
+const OURS = new Set(["gl_sig", "gl_open", "explain"]);
 
-/** Adds the parameters of a visit. */
+/** Adds the parameters of a visit, byte for byte; those that the address has already stay as they are. */
 export function withQuery(url: string, query: string): string {
   if (query === "") return url;
-  return withParams(url, [...new URLSearchParams(query)].filter(([name]) => !OURS.has(name)));
+  const hash = url.indexOf("#");
+  const head = hash < 0 ? url : url.slice(0, hash);
+  const mark = head.indexOf("?");
+  const present = new URLSearchParams(mark < 0 ? "" : head.slice(mark + 1));
+  const added = query.split("&").flatMap((pair) => {
+    const parsed = new URLSearchParams(pair);
+    const [name] = [...parsed.keys()];
+    if (name === undefined || name === "" || OURS.has(name) || present.has(name)) return [];
+    return SENDABLE.test(pair) ? pair : parsed.toString();
+  }).join("&");
+  if (added === "") return url;
+  const join = mark < 0 ? "?" : head.endsWith("?") || head.endsWith("&") ? "" : "&";
+  const joined = head + join + added + (hash < 0 ? "" : url.slice(hash));
+  return joined.length > MAX_LOCATION ? url : joined;
 }
+
+/** What may stand in a query as it is (RFC 3986, with what browsers leave in it); never a "#", space or control. */
+const SENDABLE = /^[!$-;=?-~]*$/;
 
 /**
  * Android's address for "open this in that app, else go there". Everything in it was checked; the fallback is
  * encoded whole, so it cannot end the part that it stands in.
  */
 export function intentUrl(url: string, packageName: string, fallback: string | undefined): string {
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(?:\/\/)?([^#]*)/.exec(url)!;
+  // Android looks for the last "#": what a page has after its own goes along.
+  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*):(?:\/\/)?(.*)/s.exec(url)!;
+  const data = rest.replace(/#(?=Intent;)/gi, "%23");
   const end = fallback === undefined ? "" : `S.browser_fallback_url=${encodeURIComponent(fallback)};`;
-  return `intent://${rest}#Intent;scheme=${scheme};package=${packageName};${end}end`;
+  return `intent://${data}#Intent;scheme=${scheme};package=${packageName};${end}end`;
 }
 
 /** Words of a chat with or without the token, encoded, as `head + token + tail`; `plain` is the whole without one. */

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type Agent, agentOf, type Platform, type Verdict } from "./agents.ts";
+import { wantsJson } from "./accept.ts";
+import { type Agent, agentOf, type Platform, PLATFORMS, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 
 /** The facts of one visit. Plain: the same facts, the same decision. */
@@ -35,6 +36,9 @@ export interface Visit {
   /** Whether the link's password was given. */
   readonly unlocked: boolean;
 }
+
+/** Parameter with which a person goes on from a page that is shown to machines. */
+export const GO_ON = "gl_open";
 
 /** The cookie that keeps a visitor's arm of a test, signed by us. Set only by links that need it. */
 export const VISITOR_COOKIE = "gl_visitor";
@@ -81,17 +85,29 @@ export class RequestVisit implements Visit {
     this.#countryHeader = countryHeader;
     this.#isOurs = isOurs;
     this.#agent = agentOf(headers.get("user-agent"));
-    const purpose = headers.get("sec-purpose") ?? headers.get("purpose");
-    if (purpose !== null && /prefetch|prerender|preview/i.test(purpose)) {
+    const purpose = headers.get("sec-purpose") ?? headers.get("purpose") ?? headers.get("x-purpose") ??
+      headers.get("x-moz");
+    if (purpose !== null && /prefetch|prerender|preview|instant/i.test(purpose)) {
       this.verdict = "prefetch";
       this.reason = "purpose_header";
     } else if (method === "HEAD") {
       this.verdict = "preview";
       this.reason = "head";
+    } else if (this.#agent.verdict !== "human" && this.#isAPerson()) {
+      this.verdict = "human";
     } else {
       this.verdict = this.#agent.verdict;
       this.reason = this.#agent.reason;
     }
+  }
+
+  /**
+   * Whether somebody is a person in spite of the User-Agent: an app's or a service's own program that asks for the
+   * decision, or who went on from what is only shown to machines.
+   */
+  #isAPerson(): boolean {
+    return this.#agent.library && wantsJson(this.#headers) ||
+      this.query !== "" && this.param(GO_ON) === "1" && this.#agent.verdict === "preview";
   }
 
   get returning(): boolean {
@@ -116,8 +132,13 @@ export class RequestVisit implements Visit {
     return this.#cookie ?? undefined;
   }
 
+  /** A caller that wants JSON may say its platform, for its User-Agent is that of a library: `?platform=ios`. */
   get platform(): Platform {
-    return this.#agent.platform;
+    if (this.query === "" || !this.query.includes("platform=") || !wantsJson(this.#headers)) {
+      return this.#agent.platform;
+    }
+    const stated = this.param("platform");
+    return PLATFORMS.find((platform) => platform === stated) ?? this.#agent.platform;
   }
 
   /** Stands for the browser in a visitor's hash. */

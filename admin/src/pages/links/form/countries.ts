@@ -1,16 +1,9 @@
-/** Countries (ISO 3166-1) by name, in the reader's browser's words. */
-const CODES =
-  "AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BW BY BZ CA CC CD " +
-  "CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG ER ES ET FI FJ FK FM FO FR GA GB GD GE " +
-  "GF GG GH GI GL GM GN GP GQ GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM " +
-  "KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX " +
-  "MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC " +
-  "SD SE SG SH SI SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ " +
-  "VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
+/** Countries by name, in the reader's browser's words. */
+import { COUNTRY_CODES } from "../../../../../supabase/functions/_shared/contract/words/countries.ts";
 
 const names = new Intl.DisplayNames("en", { type: "region" });
 
 /** For a list to choose from: `{ value: "DE", label: "Germany (DE)" }`, by name. */
-export const COUNTRIES: { value: string; label: string }[] = CODES.split(" ")
+export const COUNTRIES: { value: string; label: string }[] = COUNTRY_CODES
   .map((code) => ({ value: code, label: `${names.of(code)} (${code})` }))
   .sort((a, b) => a.label.localeCompare(b.label, "en"));
