@@ -2030,11 +2030,18 @@ create table private.outbound_lanes (
   lease uuid,
   -- GCRA state of the pair's pace: theoretical arrival time of the next message.
   pair_tat timestamp with time zone,
+  -- The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake
+  -- it. Null when there is none.
+  waits_for uuid,
+  -- How long the lane waits for a status of that.
+  waits_until timestamp with time zone,
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
 -- What a sender has to send, oldest first.
 create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
+-- The lane that waits for a status of a message; nearly always there is none.
+create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
@@ -3039,7 +3046,7 @@ grant execute on function public.health() to service_role;
 
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
 -- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
--- (duplicate).
+-- (duplicate); and freed: true where a status lets a message go that waited for it.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5152,9 +5159,9 @@ end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
 -- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
--- is not ours stays in webhook_events only.
+-- is not ours stays in webhook_events only. Whether a lane that waited for one may go on.
 CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -5174,9 +5181,10 @@ begin
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
-    return;
+    return false;
   end if;
-  -- What goes again needs its lane, which is locked before messages wherever both are.
+  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
@@ -5211,6 +5219,7 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  return private.free_lanes(v_ids);
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
 
@@ -5487,8 +5496,8 @@ end $function$;
 -- until_start and suppression (everything, until the person's START or until the address is taken off the list), none
 -- (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook
 -- makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null
--- for none.
-CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text)
+-- for none. media_wait: how long what comes after media waits for a status of it; null where it need not.
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
  IMMUTABLE
@@ -5499,9 +5508,10 @@ AS $function$
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end
+    case p_channel when 'whatsapp' then '131047' end,
+    case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
-grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text) to service_role;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT media_wait interval) to service_role;
 
 -- Ids of a person's messages that histories and reasons name.
 CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
@@ -5766,7 +5776,7 @@ begin
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
-      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
         pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
       returning heads.id, heads.contact_id, l.lease
@@ -6803,6 +6813,34 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
+-- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
+CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_lanes uuid[];
+  v_freed boolean;
+begin
+  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  with free as (
+    select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
+  ), freed as (
+    update private.outbound_lanes l set waits_for = null, waits_until = null
+    from free where l.conversation_id = free.conversation_id
+    returning l.conversation_id, l.due_at, l.lease
+  )
+  select array_agg(f.conversation_id) filter (where f.due_at is not null and f.lease is null) into v_lanes from freed f;
+  if v_lanes is null then
+    return false;
+  end if;
+  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
+  return v_freed;
+end $function$;
+grant execute on function private.free_lanes(p_ids uuid[]) to service_role;
+
 -- The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least
 -- three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.
 CREATE OR REPLACE FUNCTION private.functions_health(p_now timestamp with time zone)
@@ -7748,6 +7786,7 @@ declare
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
+  v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
@@ -7830,9 +7869,10 @@ begin
     perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
   end if;
   if not v_plain then
-    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+    select private.apply_statuses(array_agg(u order by u.ord)) into v_freed
+    from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
@@ -7868,6 +7908,19 @@ AS $function$
   where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
+
+-- Whether a message to send holds a file, alone or at the head of another type.
+CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+    or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
+$function$;
+grant execute on function private.is_media(p_message jsonb) to service_role;
 
 -- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
@@ -8232,10 +8285,12 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
-    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat, waits_for, waits_until)
+    select v_pair.keep_id, channel, number_id, greatest(p_at, waits_until), pair_tat, waits_for, waits_until
+    from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
-      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+      set due_at = greatest(excluded.due_at, l.waits_until), lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat),
+        waits_for = coalesce(l.waits_for, excluded.waits_for), waits_until = greatest(l.waits_until, excluded.waits_until);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;
     update public.conversations
     set unrouted_since = least(unrouted_since, v_pair.unrouted_since),
@@ -8739,7 +8794,7 @@ AS $function$
     ('public.outbound_messages', '{conversation_id,message_id,payload,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
-    ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
       't.id = any (($1).messages)', 'deleted'),
     ('public.conversations', '{id,contact_id,opted_out_at}', 't.id = any (($1).conversations)', 'deleted'),
@@ -9012,7 +9067,7 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until) where l.due_at is null;
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
@@ -9452,7 +9507,8 @@ end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
 
 -- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
--- pair's pace allows. The caller holds the lane's lock from an earlier statement (see release_lane).
+-- pair's pace and media on its way allow. The caller holds the lane's lock from an earlier statement (see
+-- release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -9461,7 +9517,7 @@ AS $function$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
@@ -10290,6 +10346,7 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
 AS $function$
 declare
   v_result record;
+  v_wait interval;
   v_settled integer := 0;
 begin
   perform from private.outbound_lanes l
@@ -10334,6 +10391,14 @@ begin
     end if;
     if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
       perform private.send_fallback(v_result.id, p_now);
+    end if;
+    -- A status may have come before the answer, and then says that it went.
+    if v_result.outcome = 'sent' then
+      v_wait := (private.channel_policy(v_result.channel)).media_wait;
+      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
+      from public.messages m
+      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
+        and l.conversation_id = v_result.conversation_id;
     end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;

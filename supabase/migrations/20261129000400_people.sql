@@ -238,7 +238,7 @@ comment on trigger keep_opt_out on public.conversations is 'An erasure takes no 
 -- senders begin slowly. What a channel's own code says of itself is held to this by a test.
 create function private.channel_policy(
   p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
-  out window_code text
+  out window_code text, out media_wait interval
 )
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
@@ -246,9 +246,10 @@ language sql immutable set search_path = '' as $$
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end
+    case p_channel when 'whatsapp' then '131047' end,
+    case p_channel when 'whatsapp' then interval '10 seconds' end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null for none.';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null for none. media_wait: how long what comes after media waits for a status of it; null where it need not.';
 
 create function private.router_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$
@@ -368,10 +369,12 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
-    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat, waits_for, waits_until)
+    select v_pair.keep_id, channel, number_id, greatest(p_at, waits_until), pair_tat, waits_for, waits_until
+    from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
-      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+      set due_at = greatest(excluded.due_at, l.waits_until), lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat),
+        waits_for = coalesce(l.waits_for, excluded.waits_for), waits_until = greatest(l.waits_until, excluded.waits_until);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;
     update public.conversations
     set unrouted_since = least(unrouted_since, v_pair.unrouted_since),

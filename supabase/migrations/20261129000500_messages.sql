@@ -119,7 +119,7 @@ create type private.inbound_update as (
 );
 comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what a channel''s parse makes (_shared/channels/*/inbound).';
 
-create function private.apply_statuses(p_updates private.inbound_update[]) returns void
+create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
   v_ids uuid[];
@@ -137,9 +137,10 @@ begin
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
-    return;
+    return false;
   end if;
-  -- What goes again needs its lane, which is locked before messages wherever both are.
+  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
@@ -174,8 +175,9 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  return private.free_lanes(v_ids);
 end $$;
-comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
+comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only. Whether a lane that waited for one may go on.';
 
 -- What follows runs for every message, and its plans may have been made while the tables were empty. "limit 1" keeps
 -- each look-up a probe of its index, whatever the statistics say at that moment; ingest_updates sets, for all that it
@@ -390,6 +392,7 @@ declare
   v_stored bigint;
   -- Whether there are messages of senders and nothing else, as nearly always: sorting updates by kind is not cheap.
   v_plain boolean;
+  v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
@@ -472,9 +475,10 @@ begin
     perform private.apply_opt_outs(v_others, private.assign_contacts(v_others));
   end if;
   if not v_plain then
-    perform private.apply_statuses(array_agg(u order by u.ord)) from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
+    select private.apply_statuses(array_agg(u order by u.ord)) into v_freed
+    from unnest(v_new) u where u.kind = 'status' having count(*) > 0;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails where a person of the batch is erased in this moment.';
 
@@ -494,7 +498,7 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate); and freed: true where a status lets a message go that waited for it.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -75,7 +75,9 @@ create table private.outbound_lanes (
   number_id text not null,
   due_at timestamptz,
   lease uuid,
-  pair_tat timestamptz
+  pair_tat timestamptz,
+  waits_for uuid,
+  waits_until timestamptz
 ) with (fillfactor = 70);
 comment on table private.outbound_lanes is 'The queue of one conversation to the provider, with the pace of its pair.';
 comment on column private.outbound_lanes.conversation_id is 'The conversation: sender and person.';
@@ -84,8 +86,12 @@ comment on column private.outbound_lanes.number_id is 'The sender (senders.id).'
 comment on column private.outbound_lanes.due_at is 'When its first open message may go; while leased, when the lease ends; null when empty.';
 comment on column private.outbound_lanes.lease is 'Fencing token of the current lease.';
 comment on column private.outbound_lanes.pair_tat is 'GCRA state of the pair''s pace: theoretical arrival time of the next message.';
+comment on column private.outbound_lanes.waits_for is 'The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake it. Null when there is none.';
+comment on column private.outbound_lanes.waits_until is 'How long the lane waits for a status of that.';
 create index outbound_lanes_due_idx on private.outbound_lanes (channel, number_id, due_at) where due_at is not null;
 comment on index private.outbound_lanes_due_idx is 'What a sender has to send, oldest first.';
+create index outbound_lanes_waits_idx on private.outbound_lanes (waits_for) where waits_for is not null;
+comment on index private.outbound_lanes_waits_idx is 'The lane that waits for a status of a message; nearly always there is none.';
 alter table private.outbound_lanes enable row level security;
 revoke all on private.outbound_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
@@ -107,7 +113,7 @@ language plpgsql set search_path = '' as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside
@@ -120,7 +126,40 @@ begin
     having count(*) > 0)
   where l.conversation_id = p_conversation_id;
 end $$;
-comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace and media on its way allow. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+
+-- Media take their time on the provider's side, and a text that is handed over after them overtakes them.
+create function private.is_media(p_message jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+    or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
+$$;
+comment on function private.is_media(jsonb) is 'Whether a message to send holds a file, alone or at the head of another type.';
+
+create function private.free_lanes(p_ids uuid[]) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_lanes uuid[];
+  v_freed boolean;
+begin
+  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  with free as (
+    select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
+  ), freed as (
+    update private.outbound_lanes l set waits_for = null, waits_until = null
+    from free where l.conversation_id = free.conversation_id
+    returning l.conversation_id, l.due_at, l.lease
+  )
+  select array_agg(f.conversation_id) filter (where f.due_at is not null and f.lease is null) into v_lanes from freed f;
+  if v_lanes is null then
+    return false;
+  end if;
+  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
+  return v_freed;
+end $$;
+comment on function private.free_lanes(uuid[]) is 'Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.';
 
 -- Into the queue: window, opt-out and idempotency -------------------------------------------------
 
@@ -136,7 +175,7 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id)) where l.due_at is null;
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until) where l.due_at is null;
 end $$;
 comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued, where it is not due anyway.';
 
@@ -460,7 +499,7 @@ begin
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
-      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
         pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
       returning heads.id, heads.contact_id, l.lease
@@ -517,6 +556,7 @@ create function private.settle_outbound(p_results jsonb, p_now timestamptz) retu
 language plpgsql set search_path = '' as $$
 declare
   v_result record;
+  v_wait interval;
   v_settled integer := 0;
 begin
   perform from private.outbound_lanes l
@@ -562,6 +602,14 @@ begin
     if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
       perform private.send_fallback(v_result.id, p_now);
     end if;
+    -- A status may have come before the answer, and then says that it went.
+    if v_result.outcome = 'sent' then
+      v_wait := (private.channel_policy(v_result.channel)).media_wait;
+      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
+      from public.messages m
+      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
+        and l.conversation_id = v_result.conversation_id;
+    end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
@@ -588,6 +636,8 @@ call private.close_functions();
 grant execute on function
   private.pair_allows_at(timestamptz, text, text),
   private.release_outbound_lane(uuid),
+  private.is_media(jsonb),
+  private.free_lanes(uuid[]),
   private.window_fallback(),
   private.queue_lane(uuid, text, text, timestamptz),
   private.send_refusal(public.conversations, text, timestamptz),

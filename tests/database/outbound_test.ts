@@ -505,3 +505,83 @@ databaseTest("fallback: without one, or for who wants no templates, the message 
   await settle(sql, 5, claimed, { outcome: "failed", error: { code: 131047 } });
   assertEquals((await stateOf(sql, other.id!)).state, "failed");
 });
+
+const IMAGE = { type: "image", image: { link: "https://files.example.com/1.png" } };
+const OFFER_WITH_IMAGE = {
+  type: "template",
+  template: {
+    name: "offer",
+    language: { code: "en" },
+    components: [{ type: "header", parameters: [{ type: "image", image: { id: "1" } }] }],
+  },
+};
+
+/** The words of what may go now. */
+const due = async (sql: Sql, seconds: number) =>
+  (await claim(sql, seconds)).map(({ message }) => message.text?.body ?? message.type);
+
+/** Has media taken by Meta, with a text queued behind. */
+async function behindMedia(sql: Sql, media: Record<string, unknown>): Promise<string> {
+  await written(sql);
+  const [{ id }] = await send(sql, 1, { ...text(""), message: media }, text("below"));
+  await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
+  return id!;
+}
+
+databaseTest("media: what comes after waits ten seconds at most for a status", async (sql) => {
+  await behindMedia(sql, IMAGE);
+  assertEquals(await due(sql, 10.9), []);
+  assertEquals(await due(sql, 11), ["below"]);
+});
+
+databaseTest("media: also at the head of a template; and what is queued later waits too", async (sql) => {
+  await behindMedia(sql, OFFER_WITH_IMAGE);
+  await send(sql, 3, text("more"));
+  assertEquals(await due(sql, 5), []);
+});
+
+databaseTest("media: what is queued when nothing else is waits too, and no other chat does", async (sql) => {
+  await written(sql);
+  await written(sql, "4915100000002");
+  await send(sql, 1, { ...text(""), message: IMAGE });
+  await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
+  await send(sql, 2, text("below"), text("elsewhere", to("4915100000002")));
+  assertEquals(await due(sql, 3), ["elsewhere"]);
+  assertEquals(await due(sql, 11), ["below"]);
+});
+
+for (const name of ["sent", "failed", "delivered"] as const) {
+  databaseTest(`media: ${name} lets the next one go, and says so once`, async (sql) => {
+    const id = await behindMedia(sql, IMAGE);
+    const freed = async (...updates: Record<string, unknown>[]) => {
+      const whole = updates.map((update) => ({ channel: "whatsapp", provider: "whatsapp", ...update }));
+      const [{ freed }] = await sql`
+        select public.ingest_updates(${sql.json(whole as never)}) -> 'freed' as freed`;
+      return freed;
+    };
+    assertEquals(await freed(status("wamid.another", "sent")), null);
+    assertEquals(await freed(status("wamid.media", name, { callback: id })), true);
+    assertEquals(await freed(status("wamid.media", "read")), null);
+    assertEquals(await due(sql, 1.1), ["below"]);
+  });
+}
+
+databaseTest("media: a status that overtakes the answer leaves nothing to wait for", async (sql) => {
+  await written(sql);
+  const [{ id }] = await send(sql, 1, { ...text(""), message: IMAGE }, text("below"));
+  const claimed = await claim(sql, 1);
+  await ingest(sql, status("wamid.media", "sent", { callback: id }));
+  await settle(sql, 1, claimed, { outcome: "sent", provider_id: "wamid.media" });
+  assertEquals(await due(sql, 1), ["below"]);
+});
+
+databaseTest("media: where nothing waits behind it, a status wakes nobody", async (sql) => {
+  await written(sql);
+  await send(sql, 1, { ...text(""), message: IMAGE });
+  await settle(sql, 1, await claim(sql, 1), { outcome: "sent", provider_id: "wamid.media" });
+  const update = { channel: "whatsapp", provider: "whatsapp", ...status("wamid.media", "sent") };
+  const [{ answer }] = await sql`select public.ingest_updates(${sql.json([update] as never)}) as answer`;
+  assertEquals(answer, { outcomes: "s" });
+  await send(sql, 2, text("below"));
+  assertEquals(await due(sql, 2), ["below"]);
+});

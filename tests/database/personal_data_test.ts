@@ -23,7 +23,7 @@ const FREE: Record<string, string> = {
   "private.hash_key": "only_row key",
   "private.link_passwords": "code hash",
   "private.notification_addresses": "endpoint_id url secret",
-  "private.outbound_lanes": "channel number_id due_at lease pair_tat",
+  "private.outbound_lanes": "channel number_id due_at lease pair_tat waits_until",
   "private.schema_breaks": "version why at",
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",

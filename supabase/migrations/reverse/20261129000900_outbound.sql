@@ -18,6 +18,8 @@ drop function private.enqueue_message(public.conversations, jsonb, timestamptz);
 drop function private.send_refusal(public.conversations, text, timestamptz);
 drop function private.queue_lane(uuid, text, text, timestamptz);
 drop function private.window_fallback();
+drop function private.free_lanes(uuid[]);
+drop function private.is_media(jsonb);
 drop function private.release_outbound_lane(uuid);
 drop function private.pair_allows_at(timestamptz, text, text);
 drop table private.outbound_lanes;

@@ -39,6 +39,8 @@ export interface IngestOptions {
   inFlight?: number;
   /** Told how many of which field were stored or seen before. @default {this process's counters} */
   count?: Counters["count"];
+  /** Told that messages of ours may go that waited for a status. Statuses are many, and few of them let one go. */
+  freed?(): void;
   /** Told channel and code of each message of ours that failed, as a status says. @default {this process's measurements} */
   failed?(label: string): void;
 }
@@ -62,6 +64,7 @@ export function createIngest(
     maxQueuedBytes = 48 << 20,
     inFlight = 2,
     count = countShared,
+    freed,
     failed = (label) => measure("failed", label, 0),
   } = options;
   // One measure for both limits: an update weighs at least its share of a full group.
@@ -71,10 +74,12 @@ export function createIngest(
     const updates = deliveries.length === 1
       ? deliveries[0].updates
       : deliveries.flatMap((delivery) => delivery.updates);
-    const { outcomes } = await rpc<{ outcomes: string }>("ingest_updates", { p_updates: updates });
+    const stored = await rpc<{ outcomes: string; freed?: true }>("ingest_updates", { p_updates: updates });
+    const { outcomes } = stored;
     if (outcomes.length !== updates.length) {
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
+    if (stored.freed) freed?.();
     tally(updates, outcomes, fields, count);
     for (let i = 0; i < updates.length; i++) {
       const { channel, failure } = updates[i];
