@@ -179,26 +179,57 @@ begin
 end $$;
 comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued, where it is not due anyway.';
 
--- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
--- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
--- unless they wrote again since; on other channels nothing at all, until they opt in again.
-create function private.send_refusal(p_conversation public.conversations, p_type text, p_now timestamptz) returns text
+-- What the provider says of a template: webhooks tell it, or it was asked. What it does not know is what the sender of the
+-- message says. An answer that it knows none is believed for an hour: the template may be made meanwhile.
+create function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns text
 language plpgsql stable set search_path = '' as $$
 declare
-  v_window interval;
-  v_opt_out text;
+  v_stated text := coalesce(lower(p_message ->> 'category'), 'marketing');
+  v_account text := (select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id);
+  v_known private.template_categories;
 begin
-  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
-    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+  if v_account is null or p_message #>> '{template,name}' is null then
+    return v_stated;
+  end if;
+  select * into v_known from private.template_categories t
+  where t.channel = p_channel and t.account = v_account
+    and t.name = p_message #>> '{template,name}' and t.language = p_message #>> '{template,language,code}';
+  return case when v_known.category is not null then v_known.category
+    when v_known.at > p_now - interval '1 hour' then v_stated end;
+end $$;
+comment on function private.template_category(text, text, jsonb, timestamptz) is 'The category of a template message: as the provider told, else as its category states, else marketing; null where the provider is to be asked first.';
+
+-- Failure policy: closed. What is not known to be something else is marketing.
+create function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  case (private.channel_policy(p_channel)).opt_out
+    when 'none' then return false;
+    when 'until_resumed' then
+      return p_message ->> 'type' = 'template'
+        and private.template_category(p_channel, p_number_id, p_message, p_now) not in ('utility', 'authentication');
+    else return true;
+  end case;
+end $$;
+comment on function private.opt_out_stops(text, text, jsonb, timestamptz) is 'Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their policy. Null where the provider is to be asked for the category first, which the queue does.';
+
+-- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
+-- the person last wrote; after that only templates.
+create function private.send_refusal(p_conversation public.conversations, p_message jsonb, p_now timestamptz) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_window interval := (private.channel_policy(p_conversation.channel)).reply_window;
+begin
+  if p_conversation.opted_out_at is not null
+    and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
-  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+  if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return null;
 end $$;
-comment on function private.send_refusal(public.conversations, text, timestamptz) is 'Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known now.';
 
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -232,14 +263,14 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    v_refusal := private.send_refusal(p_conversation, v_message, p_now);
     if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
         return jsonb_build_object('error', 'window_closed', 'window_closed_at',
           p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+      v_refusal := private.send_refusal(p_conversation, v_message, p_now);
       v_fallback := true;
     end if;
     if v_refusal is not null then
@@ -294,7 +325,7 @@ begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
   if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
-      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      select private.send_refusal(c, v_fallback, p_now) from public.conversations c
       where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
@@ -351,7 +382,7 @@ begin
 
   if v_contact is null then
     -- Nobody is made anew to be told no.
-    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+    if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
     end if;
@@ -365,6 +396,60 @@ begin
   return jsonb_build_object('id', v_conversation);
 end $$;
 comment on function private.send_conversation(jsonb) is 'The conversation that a message to send belongs to, made if need be: {id} or {error}: from_required (several numbers and no earlier conversation), unknown_number, unknown_message, opted_out (by somebody who was erased since).';
+
+create function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_given text := btrim(p_to);
+  v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
+  v_identity private.identity;
+  v_contact uuid;
+  v_numbers text[] := array(
+    select s.id from public.senders s where s.channel = p_channel and (p_number_id is null or s.id = p_number_id) order by s.id);
+begin
+  if v_numbers = '{}' then
+    raise exception 'there is no such sender' using errcode = 'GL404',
+      hint = 'A sender of ours on this channel (senders.id); without one all that there are.';
+  end if;
+  select i.contact_id into v_contact from public.contact_identities i
+  where i.channel = p_channel and i.value in (v_given, v_digits) and i.valid_to is null
+  order by i.kind = 'phone' desc, i.id limit 1;
+  if v_contact is null then
+    -- Whoever is not known yet shall not be written to either.
+    v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
+      when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
+      when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
+    if v_identity is null then
+      raise exception 'who has opted out? Give a phone number or an id' using errcode = 'GL422',
+        hint = 'A phone number with its country code, a business-scoped user id, or the id of somebody who is known on this channel.';
+    end if;
+    perform private.lock_contacts();
+    v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now);
+  end if;
+  perform private.keep_opt_words(array(
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+  return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
+end $$;
+comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with the time given.';
+
+create function public.set_opt_out(
+  p_to text, p_opted_out boolean default true, p_number_id text default null, p_channel text default 'whatsapp'
+) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.set_opt_out(p_to, p_opted_out, p_number_id, p_channel, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
+comment on function public.set_opt_out(text, boolean, text, text) is
+  'A service''s word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of all on the channel. What it stops is the channel''s policy: on WhatsApp marketing templates. Answers {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -422,6 +507,49 @@ comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
+create function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_stops boolean := private.opt_out_stops(p_channel, p_number_id, p_message, p_now);
+begin
+  return case when v_stops then '{"opted_out": true}'
+    when not v_stops then '{}'
+    else jsonb_build_object('ask', jsonb_build_object('name', p_message #>> '{template,name}', 'account', (
+      select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id))) end;
+end $$;
+comment on function private.opt_out_doubt(text, text, jsonb, timestamptz) is 'What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask: {name, account}}, ask for the template; {}, nothing.';
+
+create function public.answer_category(p_message_id uuid, p_found jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_asked record;
+begin
+  perform private.refuse_older_code();
+  select o.channel, o.number_id, s.account, m.native into v_asked
+  from public.outbound_messages o
+  join public.messages m on m.id = o.message_id
+  join public.senders s on s.channel = o.channel and s.id = o.number_id
+  where o.id = p_message_id and s.account is not null and m.type = 'template';
+  if found then
+    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+    select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
+      date_trunc('second', clock_timestamp())
+    from (
+      select r.language, r.id, r.category from jsonb_to_recordset(p_found) as r (language text, id text, category text)
+      union all
+      select v_asked.native #>> '{template,language,code}', null, null) f
+    where f.language is not null
+    order by f.language, f.category nulls last
+    on conflict on constraint template_categories_pkey do update
+      set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+      where excluded.category is not null and excluded.at >= t.at or t.category is null;
+  end if;
+  return jsonb_build_object('opted_out',
+    coalesce(private.opt_out_stops(v_asked.channel, v_asked.number_id, v_asked.native, clock_timestamp()), true));
+end $$;
+comment on function public.answer_category(uuid, jsonb) is 'Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it knows none, and says whether the message may not go for it: {opted_out}.';
+
 create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
 ) returns jsonb
@@ -471,7 +599,7 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, c.contact_id, flag.value as allowed
+      select due.conversation_id, c.contact_id, c.opted_out_at, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
       cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
@@ -480,7 +608,7 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, head.id
+      select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id
       from asked
       left join lateral (
         select first.id
@@ -502,17 +630,22 @@ begin
       set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
         pair_tat = greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision)
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
-      returning heads.id, heads.contact_id, l.lease
+      returning heads.id, heads.contact_id, heads.opted_out_at, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
-      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.lease
+      returning o.id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload, leased.contact_id, leased.opted_out_at,
+        leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
         'contact_id', b.contact_id, 'to', b.recipient, 'message', coalesce(b.payload, m.native),
-        'traceparent', m.traceparent) order by b.id)
+        'traceparent', m.traceparent) || case
+          -- The person may have opted out while it waited. A receipt is no message.
+          when b.opted_out_at is not null and b.message_id is not null
+            then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          else '{}' end order by b.id)
     into v_empty, v_claimed
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
@@ -550,7 +683,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -559,6 +692,15 @@ declare
   v_wait interval;
   v_settled integer := 0;
 begin
+  -- That the person has opted out is the conversation's, which is locked before its lane.
+  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+    perform private.keep_opt_words(array(
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+      join public.outbound_messages o on o.id = r.id
+      join public.conversations c on c.id = o.conversation_id
+      where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+  end if;
   perform from private.outbound_lanes l
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
@@ -640,12 +782,18 @@ grant execute on function
   private.free_lanes(uuid[]),
   private.window_fallback(),
   private.queue_lane(uuid, text, text, timestamptz),
-  private.send_refusal(public.conversations, text, timestamptz),
+  private.template_category(text, text, jsonb, timestamptz),
+  private.opt_out_stops(text, text, jsonb, timestamptz),
+  private.opt_out_doubt(text, text, jsonb, timestamptz),
+  public.answer_category(uuid, jsonb),
+  private.send_refusal(public.conversations, jsonb, timestamptz),
   private.queue_again(uuid, timestamptz),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
   private.send_fallback(uuid, timestamptz),
   private.identities_of(jsonb),
   private.send_conversation(jsonb),
+  private.set_opt_out(text, boolean, text, text, timestamptz),
+  public.set_opt_out(text, boolean, text, text),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
   private.claim_outbound(integer, integer, jsonb, text[], timestamptz),

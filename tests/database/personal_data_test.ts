@@ -25,6 +25,7 @@ const FREE: Record<string, string> = {
   "private.notification_addresses": "endpoint_id url secret",
   "private.outbound_lanes": "channel number_id due_at lease pair_tat waits_until",
   "private.schema_breaks": "version why at",
+  "private.template_categories": "channel account name language template_id category at",
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
@@ -78,7 +79,7 @@ const FREE: Record<string, string> = {
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",
   "public.senders":
-    "channel id address class provider credentials state max_per_second pair_seconds pair_burst send_tat org created_at",
+    "channel id address class provider account credentials state max_per_second pair_seconds pair_burst send_tat org created_at",
   "public.settings": "key value version updated_at updated_by",
   "public.settings_history": "key version changed_at changed_by",
   "public.team_members": "user_id role approvals created_at",
