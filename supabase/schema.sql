@@ -10384,7 +10384,8 @@ begin
   where private.identity_holder(v_channel, i.kind, i.value) is not null order by i.ordinality limit 1;
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact and c.channel = v_channel order by c.last_message_at desc nulls last limit 1;
+    where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
+    order by c.last_message_at desc limit 1;
   end if;
   if v_number is null then
     select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;

@@ -1,7 +1,7 @@
 /** Sending in SQL: window, opt-out, idempotency, pace, and what becomes of each message. */
 import { assert, assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
-import { refusal } from "../support/callers.ts";
+import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest as bareDatabaseTest } from "../support/database.ts";
 import { until } from "../support/until.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";
@@ -284,12 +284,15 @@ databaseTest("opt-out: Meta's error 131050 is one, answered at once or told by a
 
 databaseTest("set_opt_out: a service's word, also about somebody who never wrote", async (sql) => {
   await sql`insert into public.wa_numbers (id) values ('1'), ('2')`;
-  const set = async (...args: (string | boolean | null)[]) =>
-    (await sql`select public.set_opt_out(${args[0] as string}, ${args[1] as boolean}, ${args[2] as
-      | string
-      | null}) as answer`)[0].answer;
+  const set = (to: string, out: boolean, number: string | null) =>
+    as(
+      sql,
+      SERVICE,
+      async (sql) => (await sql`select public.set_opt_out(${to}, ${out}, ${number}) as answer`)[0].answer,
+    );
   const answer = await set("+49 151 00000001", true, null);
   assertEquals([answer.opted_out, answer.numbers], [true, ["1", "2"]]);
+  assertEquals((await send(sql, 0, offer()))[0].error, "from_required", "nobody has written from either");
   assertEquals((await send(sql, 0, { ...offer(), number_id: "2" }))[0].error, "opted_out");
   await set(TO, false, "2");
   assertEquals(await optedOut(sql), [true, false]);

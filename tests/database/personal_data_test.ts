@@ -507,8 +507,10 @@ databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken 
     number_id: "1",
     message: { type: "template", template: { name: "hello", language: { code: "en" } } },
   };
-  const send = async () =>
-    (await sql`select public.enqueue_outbound(${sql.json([item])}) -> 0 as answer`)[0].answer;
+  const send = async (more = {}) =>
+    (await sql`select public.enqueue_outbound(${
+      sql.json([{ ...item, message: { ...item.message, ...more } }])
+    }) -> 0 as answer`)[0].answer;
   await erase(sql, PHONE);
   assertEquals((await send()).error, "opted_out");
   assertEquals(await traces(sql, [PHONE]), [], "nobody is made anew to be told no");
@@ -521,6 +523,8 @@ databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken 
   await ingest(sql, message({ phone: PHONE }));
   assertEquals((await send()).error, "opted_out");
   await erase(sql, PHONE);
+  assertEquals((await send()).error, "opted_out");
+  assertEquals((await send({ category: "authentication" })).status, "queued", "what was not opted out of");
   assertEquals((await send()).error, "opted_out");
   await ingest(sql, message({ phone: PHONE }), {
     key: `x:${crypto.randomUUID()}`,
