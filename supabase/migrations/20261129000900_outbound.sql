@@ -756,13 +756,13 @@ begin
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
-  -- An answer about the message itself says that the account is well again.
+  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
-    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
-    where r.outcome in ('sent', 'failed') and o.channel = s.channel and o.number_id = s.id);
+    where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';

@@ -748,3 +748,29 @@ databaseTest("media: where nothing waits behind it, a status wakes nobody", asyn
   await send(sql, 2, text("below"));
   assertEquals(await due(sql, 2), ["below"]);
 });
+
+databaseTest("media: a status at the moment of the answer leaves nothing to wait for", async (sql) => {
+  await written(sql);
+  for (let n = 1; n <= 10; n++) {
+    const now = 100 * n;
+    const [{ id }] = await send(sql, now, { ...text(""), message: IMAGE }, text(`below ${n}`));
+    const claimed = await claim(sql, now);
+    await Promise.all([
+      settle(sql, now, claimed, { outcome: "sent", provider_id: `wamid.media${n}` }),
+      ingest(sql, status(`wamid.media${n}`, "sent", { callback: id })),
+    ]);
+    const [below] = await claim(sql, now + 1);
+    assertEquals(below?.message.text?.body, `below ${n}`);
+    await settle(sql, now + 1, [below], { outcome: "sent", provider_id: `wamid.below${n}` });
+  }
+});
+
+databaseTest("opt-out: what is not sent for one says nothing about an account that is held", async (sql) => {
+  await written(sql);
+  await send(sql, 1, offer());
+  await sql`update public.conversations set opted_out_at = ${at(2)}`;
+  await sql`update public.senders set held_since = ${at(0)}, held_code = '190', held_until = ${at(3)}`;
+  await settle(sql, 4, await claim(sql, 4), { outcome: "failed", error: { code: "opted_out" } });
+  const [{ held_code }] = await sql`select held_code from public.senders`;
+  assertEquals(held_code, "190");
+});

@@ -106,7 +106,7 @@ export async function askTemplates(
   { graphUrl, token, timeoutMs = 10_000 }: Pick<GraphAccount, "graphUrl" | "token" | "timeoutMs">,
   { account, name }: { account: string; name: string },
 ): Promise<Templates> {
-  const query = new URLSearchParams({ name, fields: "id,name,language,category", limit: "100" });
+  const query = new URLSearchParams({ name, fields: "id,name,language,category", limit: "250" });
   let response: Response;
   try {
     response = await fetch(`${graphUrl}/${encodeURIComponent(account)}/message_templates?${query}`, {

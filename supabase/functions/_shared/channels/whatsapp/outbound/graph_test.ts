@@ -214,7 +214,7 @@ Deno.test("askTemplates() asks the account by name, and takes the languages of t
   ];
   const { result, urls } = await ask(() => Response.json({ data }));
   assertEquals(result, { ok: true, templates: [found] });
-  const query = "name=offer+%26+more&fields=id%2Cname%2Clanguage%2Ccategory&limit=100";
+  const query = "name=offer+%26+more&fields=id%2Cname%2Clanguage%2Ccategory&limit=250";
   assertEquals(urls, [`https://graph.test/v26.0/24001/message_templates?${query} Bearer ${TOKEN}`]);
 });
 
