@@ -1,5 +1,5 @@
 /** Sending in SQL: window, opt-out, idempotency, pace, and what becomes of each message. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest as bareDatabaseTest } from "../support/database.ts";
@@ -774,3 +774,22 @@ databaseTest("opt-out: what is not sent for one says nothing about an account th
   const [{ held_code }] = await sql`select held_code from public.senders`;
   assertEquals(held_code, "190");
 });
+
+databaseTest(
+  "media: a status finds the lane that waits for it by the index of those that wait",
+  async (sql) => {
+    const plan = await sql.begin(async (tx) => {
+      // As ingest_updates has it.
+      await tx`set local enable_seqscan = off`;
+      await tx`set local plan_cache_mode = force_generic_plan`;
+      await tx`
+      prepare look_up (uuid[]) as
+      select l.conversation_id from private.outbound_lanes l where l.waits_for = any ($1) for update skip locked`;
+      const rows = await tx.unsafe("explain execute look_up ('{}')");
+      await tx`deallocate look_up`;
+      return rows.map((row) => row["QUERY PLAN"]).join("\n");
+    });
+    assertStringIncludes(plan, "outbound_lanes_waits_idx");
+    assertStringIncludes(plan, "Index Cond: (waits_for = ANY ($1))");
+  },
+);
