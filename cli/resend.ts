@@ -13,7 +13,7 @@ interface Answer {
 
 const WHY: Readonly<Record<string, string>> = {
   window_closed: "the window is closed, and it has no fallback",
-  opted_out: "the person does not want messages",
+  opted_out: "the person has opted out of such messages",
   feature_off: "sending is off for the person",
 };
 

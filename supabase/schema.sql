@@ -101,7 +101,17 @@ create type private.inbound_update as (
   callback text,
   opt text,
   traceparent text,
+  template jsonb,
   raw jsonb
+);
+
+-- That somebody has opted out of what a sender of ours writes, or in again, and when.
+create type private.opt_word as (
+  channel text,
+  number_id text,
+  contact_id uuid,
+  opted_out boolean,
+  at timestamp with time zone
 );
 
 -- Somebody: contacts, their conversations, messages of these (all, or those that are worked on) with their provider's
@@ -432,8 +442,11 @@ create table public.conversations (
   last_inbound_at timestamp with time zone,
   -- When either side last wrote.
   last_message_at timestamp with time zone,
-  -- Since when the person wants no business-initiated messages; null if they may be sent.
+  -- Since when the person has opted out, of what the channel's policy says (WhatsApp: marketing templates); null if
+  -- they have not.
   opted_out_at timestamp with time zone,
+  -- When the last word about that was said, either way; an older one that comes later changes nothing.
+  opt_told_at timestamp with time zone,
   -- Route that keeps this conversation until sticky_until.
   sticky_route_id uuid,
   -- End of the stickiness.
@@ -1587,6 +1600,9 @@ create table public.senders (
   class text,
   -- Who carries its messages, for example whatsapp (Meta itself).
   provider text default 'whatsapp'::text not null,
+  -- The provider's account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta's WABA
+  -- id; null while none has.
+  account text,
   -- Name of the secret that it sends with, in the functions' environment; null for the channel's own. Never the
   -- secret itself.
   credentials text,
@@ -1616,6 +1632,7 @@ create table public.senders (
   created_at timestamp with time zone default now() not null,
   -- An id is one sender's within its channel.
   constraint senders_pkey PRIMARY KEY (channel, id),
+  constraint senders_account_check CHECK ((account <> ''::text)),
   constraint senders_channel_check CHECK ((channel ~ '^[a-z][a-z0-9_]{0,31}$'::text)),
   constraint senders_class_check CHECK ((class <> ''::text)),
   constraint senders_credentials_check CHECK ((credentials ~ '^[A-Z][A-Z0-9_]{0,99}$'::text)),
@@ -1666,6 +1683,13 @@ create table public.settings (
   constraint settings_forward_retry_seconds CHECK (((key <> 'forward.retry_seconds'::text) OR (value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'::text))),
   constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
   constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  -- A JSON list of words; an empty one for none.
+  constraint settings_opt_out_words CHECK (
+  CASE
+      WHEN (key <> ALL (ARRAY['opt_out.stop_words'::text, 'opt_out.start_words'::text])) THEN true
+      WHEN (jsonb_typeof((value)::jsonb) <> 'array'::text) THEN false
+      ELSE (NOT jsonb_path_exists((value)::jsonb, 'strict $[*]?(@.type() != "string")'::jsonpath))
+  END),
   constraint settings_prerequisites CHECK (
   CASE
       WHEN (NOT (metadata ? 'prerequisites'::text)) THEN true
@@ -2042,11 +2066,18 @@ create table private.outbound_lanes (
   lease uuid,
   -- GCRA state of the pair's pace: theoretical arrival time of the next message.
   pair_tat timestamp with time zone,
+  -- The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake
+  -- it. Null when there is none.
+  waits_for uuid,
+  -- How long the lane waits for a status of that.
+  waits_until timestamp with time zone,
   constraint outbound_lanes_pkey PRIMARY KEY (conversation_id),
   constraint outbound_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
 -- What a sender has to send, oldest first.
 create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (channel, number_id, due_at) WHERE (due_at IS NOT NULL);
+-- The lane that waits for a status of a message; nearly always there is none.
+create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
@@ -2098,6 +2129,28 @@ create table private.storage_days (
 );
 alter table private.storage_days enable row level security;
 grant select on private.storage_days to service_role;
+
+-- What templates are, as the provider told or was asked: an opt-out is about marketing alone.
+create table private.template_categories (
+  -- The channel.
+  channel text not null,
+  -- The provider's account that it belongs to (senders.account).
+  account text not null,
+  -- Its name.
+  name text not null,
+  -- Code of its language.
+  language text not null,
+  -- The provider's id of it, by which some of its notices name it; null where none was told.
+  template_id text,
+  -- marketing, utility, authentication, …; null where the provider was asked and knows none.
+  category text,
+  -- When that was told (the provider's time), or asked.
+  at timestamp with time zone not null,
+  -- A template has a category in each of its languages.
+  constraint template_categories_pkey PRIMARY KEY (channel, account, name, language)
+);
+alter table private.template_categories enable row level security;
+grant select, insert, update on private.template_categories to service_role;
 
 -- Messages with a token that no click has, or not yet: looked at again for ten minutes.
 create table private.unknown_tokens (
@@ -2375,6 +2428,42 @@ begin
 end $function$;
 grant execute on function public.allow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
+-- Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it
+-- knows none, and says whether the message may not go for it: {opted_out}.
+CREATE OR REPLACE FUNCTION public.answer_category(p_message_id uuid, p_found jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_asked record;
+begin
+  perform private.refuse_older_code();
+  select o.channel, o.number_id, s.account, m.native into v_asked
+  from public.outbound_messages o
+  join public.messages m on m.id = o.message_id
+  join public.senders s on s.channel = o.channel and s.id = o.number_id
+  where o.id = p_message_id and s.account is not null and m.type = 'template';
+  if found then
+    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+    select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
+      date_trunc('second', clock_timestamp())
+    from (
+      select r.language, r.id, r.category from jsonb_to_recordset(p_found) as r (language text, id text, category text)
+      union all
+      select v_asked.native #>> '{template,language,code}', null, null) f
+    where f.language is not null
+    order by f.language, f.category nulls last
+    on conflict on constraint template_categories_pkey do update
+      set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+      where excluded.category is not null and excluded.at >= t.at or t.category is null;
+  end if;
+  return jsonb_build_object('opted_out',
+    coalesce(private.opt_out_stops(v_asked.channel, v_asked.number_id, v_asked.native, clock_timestamp()), true));
+end $function$;
+grant execute on function public.answer_category(p_message_id uuid, p_found jsonb) to service_role;
+
 -- Ties an app's first open to a click, each click once: by its token (exact), else by fingerprints (16 digits of hex)
 -- of a click within the setting deeplinks.fingerprint_hours (1) if only one link is in question. Answers {code,
 -- confidence, clicked_at, user_id, url, app_url, link} or {error}: claimed, unknown. For secret keys.
@@ -2467,8 +2556,9 @@ grant execute on function public.claim_notifications(p_limit integer, p_lease_se
 -- Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how
 -- many of each channel (by name) it has under way, within the pace of pair and sender and where the channel's flag
 -- (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred,
--- channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place;
--- of several each has half of those that the others leave.
+-- channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be
+-- sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel
+-- alone may take every place; of several each has half of those that the others leave.
 CREATE OR REPLACE FUNCTION public.claim_outbound(p_limit integer, p_lease_seconds integer DEFAULT 60, p_busy jsonb DEFAULT '{}'::jsonb, p_channels text[] DEFAULT '{whatsapp}'::text[])
  RETURNS jsonb
  LANGUAGE sql
@@ -3052,7 +3142,7 @@ grant execute on function public.health() to service_role;
 
 -- Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in
 -- order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d
--- (duplicate).
+-- (duplicate); and freed: true where a status lets a message go that waited for it.
 CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3986,9 +4076,9 @@ grant execute on function public.remove_team_member(p_user_id uuid) to authentic
 
 -- Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same
 -- p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp),
--- window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to),
--- idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404
--- no such conversation, GL422 no words or too many.
+-- window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict.
+-- Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation,
+-- GL422 no words or too many.
 CREATE OR REPLACE FUNCTION public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4063,7 +4153,7 @@ begin
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
   end if;
-  v_refusal := private.send_refusal(v_conversation, v_message.type, clock_timestamp());
+  v_refusal := private.send_refusal(v_conversation, coalesce(v_message.native, jsonb_build_object('type', v_message.type)), clock_timestamp());
   if v_refusal = 'window_closed' and private.send_fallback(p_message_id, clock_timestamp()) then
     v_refusal := null;
   elsif v_refusal is null then
@@ -4467,6 +4557,28 @@ begin
   return v_number;
 end $function$;
 grant execute on function public.set_number_pace(p_id text, p_max_per_second integer, p_pair_seconds numeric, p_pair_burst integer) to authenticated, service_role;
+
+-- A service's word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of
+-- all on the channel. What it stops is the channel's policy: on WhatsApp marketing templates. Answers {contact_id,
+-- opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.
+CREATE OR REPLACE FUNCTION public.set_opt_out(p_to text, p_opted_out boolean DEFAULT true, p_number_id text DEFAULT NULL::text, p_channel text DEFAULT 'whatsapp'::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.set_opt_out(p_to, p_opted_out, p_number_id, p_channel, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $function$;
+grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text) to service_role;
 
 -- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
 -- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
@@ -4904,6 +5016,24 @@ begin
 end $function$;
 grant execute on function public.take_uses(p_wanted jsonb) to service_role;
 
+-- Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds
+-- those that are not known.
+CREATE OR REPLACE FUNCTION public.tell_accounts(p_senders jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  insert into public.senders as s (channel, id, address, provider, account, max_per_second, pair_seconds)
+  select distinct on (r.channel, r.id) r.channel, r.id, r.address, r.provider, r.account, p.max_per_second, p.pair_seconds
+  from jsonb_to_recordset(p_senders) as r (channel text, id text, address text, provider text, account text)
+  cross join lateral private.channel_policy(r.channel) p
+  order by r.channel, r.id
+  on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
+end $function$;
+grant execute on function public.tell_accounts(p_senders jsonb) to service_role;
+
 -- The story of the message with this id, ours (also without hyphens), the provider's, or that of a trace, of which it
 -- is the first message: {id, trace_id, others (ids of up to 50 other messages of the trace), conversation_id,
 -- direction, type, status, events: [{at, reply, what, figures}]} in the order of time; null when there is none. Holds
@@ -5179,35 +5309,41 @@ begin
   return v_count;
 end $function$;
 
--- Writes down who wants no business-initiated messages any more, or wants them again.
+-- Writes down what updates say of opting out or in, each with its contact.
 CREATE OR REPLACE FUNCTION private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_words private.opt_word[];
 begin
-  update public.conversations c
-  set opted_out_at = case when latest.opt = 'out' then latest.at end
+  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at)::private.opt_word)
+  into v_words
   from (
     select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
       p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
-    from unnest(p_updates) with ordinality as u where u.opt is not null
+    from unnest(p_updates) with ordinality as u
+    where u.opt is not null and u.sender_id is not null and p_contacts[u.ordinality] is not null
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
-  ) latest
-  where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
-  if exists (select from private.erased_opt_outs) then
-    delete from private.erased_opt_outs o
-    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
-    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
-      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  ) latest;
+  if v_words is null then
+    return;
   end if;
+  insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
+  select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider, p.max_per_second, p.pair_seconds
+  from unnest(p_updates) u cross join lateral private.channel_policy(u.channel) p
+  where u.opt is not null and u.sender_id is not null
+  order by u.channel, u.sender_id
+  on conflict (channel, id) do nothing;
+  perform private.keep_opt_words(v_words);
 end $function$;
 grant execute on function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
 -- Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that
--- is not ours stays in webhook_events only.
+-- is not ours stays in webhook_events only. Whether a lane that waited for one may go on.
 CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_update[])
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
@@ -5217,6 +5353,9 @@ declare
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
+  v_opted_out boolean := exists (
+    select from unnest(p_updates) u where u.status = 'failed'
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
   -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
   select array_agg(found.id order by found.id) into v_ids from (
@@ -5228,9 +5367,21 @@ begin
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
-    return;
+    return false;
   end if;
-  -- What goes again needs its lane, which is locked before messages wherever both are.
+  if v_opted_out then
+    perform private.keep_opt_words(array(
+      select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
+      from (
+        select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
+        from unnest(p_updates) u
+        join public.messages m on m.id = any (v_ids) and (u.callback = m.id::text or u.provider_id = m.provider_id)
+        join public.conversations c on c.id = m.conversation_id
+        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
+        order by c.id, u.at desc nulls last) word));
+  end if;
+  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
@@ -5269,8 +5420,40 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  return private.free_lanes(v_ids);
 end $function$;
 grant execute on function private.apply_statuses(p_updates private.inbound_update[]) to service_role;
+
+-- Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and
+-- language or, without, by id. The newer one counts.
+CREATE OR REPLACE FUNCTION private.apply_templates(p_updates private.inbound_update[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+  select distinct on (u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language')
+    u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.template ->> 'id',
+    lower(u.template ->> 'category'), coalesce(u.at, now())
+  from unnest(p_updates) u
+  where u.template ->> 'name' is not null and u.template ->> 'language' is not null
+  order by u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.at desc nulls last, u.ord desc
+  on conflict on constraint template_categories_pkey do update
+    set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+    where t.category is null or excluded.at >= t.at;
+  update private.template_categories t
+  set category = lower(latest.template ->> 'category'), at = latest.at
+  from (
+    select distinct on (u.channel, u.template ->> 'account', u.template ->> 'id') u.channel, u.template, coalesce(u.at, now()) as at
+    from unnest(p_updates) u
+    where u.template ->> 'name' is null or u.template ->> 'language' is null
+    order by u.channel, u.template ->> 'account', u.template ->> 'id', u.at desc nulls last, u.ord desc
+  ) latest
+  where t.channel = latest.channel and t.account = latest.template ->> 'account' and t.template_id = latest.template ->> 'id'
+    and latest.at >= t.at;
+end $function$;
+grant execute on function private.apply_templates(p_updates private.inbound_update[]) to service_role;
 
 -- Whether two contacts have different ids of this kind at one sender of ours, and so are two people.
 CREATE OR REPLACE FUNCTION private.are_apart(p_one uuid, p_other uuid, p_kind text)
@@ -5554,12 +5737,13 @@ begin
 end $function$;
 
 -- What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always.
--- opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again),
--- until_start and suppression (everything, until the person's START or until the address is taken off the list), none
--- (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook
--- makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null
--- for none.
-CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text)
+-- opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes
+-- them), until_start and suppression (everything, until the person's START or until the address is taken off the
+-- list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a
+-- first webhook makes; its row says what it has now. window_code: with which code the provider says that the window
+-- is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media
+-- waits for a status of it; null where it need not.
+CREATE OR REPLACE FUNCTION private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval)
  RETURNS record
  LANGUAGE sql
  IMMUTABLE
@@ -5570,9 +5754,11 @@ AS $function$
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end
+    case p_channel when 'whatsapp' then '131047' end,
+    case p_channel when 'whatsapp' then '131050' end,
+    case p_channel when 'whatsapp' then interval '10 seconds' end
 $function$;
-grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text) to service_role;
+grant execute on function private.channel_policy(p_channel text, OUT reply_window interval, OUT opt_out text, OUT max_per_second integer, OUT pair_seconds numeric, OUT window_code text, OUT opt_out_code text, OUT media_wait interval) to service_role;
 
 -- Ids of a person's messages that histories and reasons name.
 CREATE OR REPLACE FUNCTION private.cited(p_person private.person)
@@ -5808,7 +5994,7 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, c.contact_id, flag.value as allowed
+      select due.conversation_id, c.contact_id, c.opted_out_at, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
       cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
@@ -5817,7 +6003,7 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, head.id, head.message_id
+      select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
         -- Words never wait for a read receipt, and neither for its pace: it has none.
@@ -5843,17 +6029,17 @@ begin
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
-      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
         pair_tat = case when heads.message_id is null then l.pair_tat
           else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
-      returning heads.id, heads.contact_id, l.lease
+      returning heads.id, heads.contact_id, heads.opted_out_at, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
       returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
-        leased.contact_id, leased.lease
+        leased.contact_id, leased.opted_out_at, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
@@ -5863,7 +6049,11 @@ begin
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
-        'traceparent', m.traceparent) order by b.id),
+        'traceparent', m.traceparent) || case
+          -- The person may have opted out while it waited. A receipt is no message.
+          when b.opted_out_at is not null and b.message_id is not null
+            then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          else '{}' end order by b.id),
       count(b.message_id)
     into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
@@ -6359,14 +6549,14 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    v_refusal := private.send_refusal(p_conversation, v_message, p_now);
     if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
         return jsonb_build_object('error', 'window_closed', 'window_closed_at',
           p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+      v_refusal := private.send_refusal(p_conversation, v_message, p_now);
       v_fallback := true;
     end if;
     if v_refusal is not null then
@@ -6929,6 +7119,34 @@ begin
       '5x', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, least(5 * v_limit, 0.95)),
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
+
+-- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
+CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_lanes uuid[];
+  v_freed boolean;
+begin
+  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  with free as (
+    select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
+  ), freed as (
+    update private.outbound_lanes l set waits_for = null, waits_until = null
+    from free where l.conversation_id = free.conversation_id
+    returning l.conversation_id, l.due_at, l.lease
+  )
+  select array_agg(f.conversation_id) filter (where f.due_at is not null and f.lease is null) into v_lanes from freed f;
+  if v_lanes is null then
+    return false;
+  end if;
+  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
+  return v_freed;
+end $function$;
+grant execute on function private.free_lanes(p_ids uuid[]) to service_role;
 
 -- The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least
 -- three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.
@@ -7915,19 +8133,35 @@ declare
   v_revokes boolean;
   v_one private.inbound_update;
   v_address text;
+  v_stop text[] := private.opt_words('stop');
+  v_start text[] := private.opt_words('start');
+  v_words text[] := v_stop || v_start;
+  -- With what may stand around a word. Most messages are longer.
+  v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
+  v_opts boolean;
+  v_templates boolean;
+  v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
-  into v_all, v_plain, v_echoes, v_revokes
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null)
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
+  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
+  -- and once (offset 0), though it is used twice.
+  cross join lateral (
+    select case when u.opt is not null then u.opt
+      when u.kind <> 'message' or u.type not in ('text', 'button') then null
+      when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
+        then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
+    offset 0) said;
   if v_all is null then
     return '{"outcomes": ""}';
   end if;
@@ -8013,21 +8247,30 @@ begin
     perform private.learn_recipients(v_statuses);
   end if;
   if v_messages is not null then
-    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
+    if not v_plain then
+      v_contacts := private.merged(v_contacts);
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+    if v_revokes then
+      perform private.withdraw_messages(v_messages);
+    end if;
+    if v_opts then
+      perform private.apply_opt_outs(v_messages, v_contacts);
+    end if;
   end if;
-  if v_revokes and v_messages is not null then
-    perform private.withdraw_messages(v_messages);
-  end if;
-  if v_others is not null then
+  if v_others is not null and v_opts then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
+  if v_templates then
+    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
+  end if;
   if v_statuses is not null then
-    perform private.apply_statuses(v_statuses);
+    v_freed := private.apply_statuses(v_statuses);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
@@ -8063,6 +8306,19 @@ AS $function$
   where g.code = p_code and g.hour >= date_trunc('hour', p_now - interval '1 hour')
 $function$;
 grant execute on function private.is_guessed_at(p_code text, p_now timestamp with time zone) to service_role;
+
+-- Whether a message to send holds a file, alone or at the head of another type.
+CREATE OR REPLACE FUNCTION private.is_media(p_message jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+    or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
+$function$;
+grant execute on function private.is_media(p_message jsonb) to service_role;
 
 -- Whether this code, which no link has, is one slip away from a link's, or the first half of one.
 CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
@@ -8155,10 +8411,47 @@ begin
     new.opted_out_at := coalesce(new.opted_out_at, (
       select max(private.erased_opt_out(new.channel, new.number_id, i.kind, i.value)) from public.contact_identities i
       where i.contact_id = new.contact_id and i.valid_to is null));
+    new.opt_told_at := coalesce(new.opt_told_at, new.opted_out_at);
   end if;
   return new;
 end $function$;
 grant execute on function private.keep_opt_out() to service_role;
+
+-- Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known;
+-- makes the conversations that there are not.
+CREATE OR REPLACE FUNCTION private.keep_opt_words(p_words private.opt_word[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into public.conversations (channel, number_id, contact_id)
+  select distinct w.channel, w.number_id, w.contact_id from unnest(p_words) w
+  where not exists (
+    select from public.conversations c
+    where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id)
+  order by 1, 2, 3
+  on conflict (channel, number_id, contact_id) do nothing;
+  perform from public.conversations c
+  where c.id in (
+    select o.id from unnest(p_words) w join public.conversations o
+      on o.channel = w.channel and o.number_id = w.number_id and o.contact_id = w.contact_id)
+  order by c.id for update;
+  update public.conversations c
+  set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
+  from unnest(p_words) w
+  where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
+    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
+    and w.at >= coalesce(c.opt_told_at, '-infinity');
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_words) w join public.contact_identities i on i.contact_id = w.contact_id
+    where not w.opted_out and i.valid_to is null and o.channel = w.channel and o.number_id = w.number_id
+      and o.opted_out_at <= w.at
+      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  end if;
+end $function$;
+grant execute on function private.keep_opt_words(p_words private.opt_word[]) to service_role;
 
 -- Days by a setting, else otherwise; null for ever.
 CREATE OR REPLACE FUNCTION private.kept_days(p_setting text, p_otherwise integer, p_at_least integer)
@@ -8524,7 +8817,7 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -8550,17 +8843,22 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
-    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat, waits_for, waits_until)
+    select v_pair.keep_id, channel, number_id, greatest(p_at, waits_until), pair_tat, waits_for, waits_until
+    from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
-      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+      set due_at = greatest(excluded.due_at, l.waits_until), lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat),
+        waits_for = coalesce(l.waits_for, excluded.waits_for), waits_until = greatest(l.waits_until, excluded.waits_until);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;
     update public.conversations
     set unrouted_since = least(unrouted_since, v_pair.unrouted_since),
       held_revision = null,
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
-      opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
+      opted_out_at = case when opt_told_at is null then coalesce(v_pair.opted_out_at, opted_out_at)
+        when v_pair.opt_told_at > opt_told_at then v_pair.opted_out_at
+        when v_pair.opt_told_at = opt_told_at then greatest(opted_out_at, v_pair.opted_out_at) else opted_out_at end,
+      opt_told_at = greatest(opt_told_at, v_pair.opt_told_at),
       routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;
@@ -8834,6 +9132,72 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask:
+-- {name, account}}, ask for the template; {}, nothing.
+CREATE OR REPLACE FUNCTION private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stops boolean := private.opt_out_stops(p_channel, p_number_id, p_message, p_now);
+begin
+  return case when v_stops then '{"opted_out": true}'
+    when not v_stops then '{}'
+    else jsonb_build_object('ask', jsonb_build_object('name', p_message #>> '{template,name}', 'account', (
+      select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id))) end;
+end $function$;
+grant execute on function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their
+-- policy. Null where the provider is to be asked for the category first, which the queue does.
+CREATE OR REPLACE FUNCTION private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  case (private.channel_policy(p_channel)).opt_out
+    when 'none' then return false;
+    when 'until_resumed' then
+      return p_message ->> 'type' = 'template'
+        and private.template_category(p_channel, p_number_id, p_message, p_now) not in ('utility', 'authentication');
+    else return true;
+  end case;
+end $function$;
+grant execute on function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
+
+-- Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.
+CREATE OR REPLACE FUNCTION private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_stop) or lower(p_choice) = any (p_stop) then 'out'
+    when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_start) or lower(p_choice) = any (p_start) then 'in' end
+$function$;
+grant execute on function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) to service_role;
+
+-- The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and
+-- opt_out.start_words, in lower case.
+CREATE OR REPLACE FUNCTION private.opt_words(p_what text)
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return coalesce(
+    (select array(select lower(btrim(w.word)) from jsonb_array_elements_text(s.value::jsonb) as w (word))
+    from public.settings s where s.key = 'opt_out.' || p_what || '_words'),
+    case p_what when 'stop' then array['stop', 'stop promotions', 'unsubscribe'] else array['start', 'resume', 'subscribe'] end);
+end $function$;
+grant execute on function private.opt_words(p_what text) to service_role;
+
 -- What an export does not hold and an erasure does not reach.
 CREATE OR REPLACE FUNCTION private.out_of_reach()
  RETURNS jsonb
@@ -9071,10 +9435,10 @@ AS $function$
     ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
-    ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
       't.id = any (($1).messages)', 'deleted'),
-    ('public.conversations', '{id,contact_id,opted_out_at}', 't.id = any (($1).conversations)', 'deleted'),
+    ('public.conversations', '{id,contact_id,opted_out_at,opt_told_at}', 't.id = any (($1).conversations)', 'deleted'),
     -- What the person has now, and somebody had before, is the person's.
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (
@@ -9345,7 +9709,7 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
@@ -9818,7 +10182,8 @@ end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
 
 -- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
--- pair's pace allows. The caller holds the lane's lock from an earlier statement (see release_lane).
+-- pair's pace and media on its way allow. The caller holds the lane's lock from an earlier statement (see
+-- release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -9827,7 +10192,7 @@ AS $function$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
@@ -10400,9 +10765,9 @@ begin
   v_contact := private.recipient(v_channel, v_identities);
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact and c.channel = v_channel
+    where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
       and exists (select from public.senders n where n.channel = c.channel and n.id = c.number_id)
-    order by c.last_message_at desc nulls last limit 1;
+    order by c.last_message_at desc limit 1;
   end if;
   if v_number is null then
     select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
@@ -10418,7 +10783,7 @@ begin
       return '{"error": "unknown_recipient"}';
     end if;
     -- Nobody is made anew to be told no.
-    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+    if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
     end if;
@@ -10463,7 +10828,7 @@ begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
   if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
-      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      select private.send_refusal(c, v_fallback, p_now) from public.conversations c
       where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
@@ -10485,28 +10850,27 @@ AS $function$
 $function$;
 grant execute on function private.send_flag(p_channel text) to service_role;
 
--- Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.
-CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone)
+-- Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known
+-- now.
+CREATE OR REPLACE FUNCTION private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
 AS $function$
 declare
-  v_window interval;
-  v_opt_out text;
+  v_window interval := (private.channel_policy(p_conversation.channel)).reply_window;
 begin
-  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
-    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+  if p_conversation.opted_out_at is not null
+    and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
-  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+  if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return null;
 end $function$;
-grant execute on function private.send_refusal(p_conversation conversations, p_type text, p_now timestamp with time zone) to service_role;
+grant execute on function private.send_refusal(p_conversation conversations, p_message jsonb, p_now timestamp with time zone) to service_role;
 
 -- Whom we write as: degraded where a fault of the account holds one of them, or where at least five messages and a
 -- tenth of what was sent failed later in a quarter of an hour, as their statuses say; down where all are held.
@@ -10542,6 +10906,45 @@ AS $function$
   ) f
 $function$;
 grant execute on function private.senders_health(p_now timestamp with time zone) to service_role;
+
+-- set_opt_out with the time given.
+CREATE OR REPLACE FUNCTION private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_given text := btrim(p_to);
+  v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
+  v_identity private.identity;
+  v_contact uuid;
+  v_numbers text[] := array(
+    select s.id from public.senders s where s.channel = p_channel and (p_number_id is null or s.id = p_number_id) order by s.id);
+begin
+  if v_numbers = '{}' then
+    raise exception 'there is no such sender' using errcode = 'GL404',
+      hint = 'A sender of ours on this channel (senders.id); without one all that there are.';
+  end if;
+  select i.contact_id into v_contact from public.contact_identities i
+  where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
+  order by i.kind = 'phone' desc, i.id limit 1;
+  if v_contact is null then
+    -- Whoever is not known yet shall not be written to either.
+    v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
+      when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
+      when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
+    if v_identity is null then
+      raise exception 'who has opted out? Give a phone number or an id' using errcode = 'GL422',
+        hint = 'A phone number with its country code, a business-scoped user id, or the id of somebody who is known on this channel.';
+    end if;
+    perform private.lock_contacts();
+    v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now, v_numbers[1]);
+  end if;
+  perform private.keep_opt_words(array(
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+  return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
+end $function$;
+grant execute on function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamp with time zone) to service_role;
 
 -- What became of a setting, from rows of settings_history: change (removed, set, value, percentage, schedule,
 -- metadata) and figures {from, to, start_taken_away}.
@@ -10686,10 +11089,20 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
 AS $function$
 declare
   v_result record;
+  v_wait interval;
   v_settled integer := 0;
 begin
   -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
   perform private.learn_answered(p_results, p_now);
+  -- That the person has opted out is the conversation's, which is locked before its lane.
+  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+    perform private.keep_opt_words(array(
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+      join public.outbound_messages o on o.id = r.id
+      join public.conversations c on c.id = o.conversation_id
+      where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+  end if;
   perform from private.outbound_lanes l
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
@@ -10736,16 +11149,24 @@ begin
     if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
       perform private.send_fallback(v_result.id, p_now);
     end if;
+    -- A status may have come before the answer, and then says that it went.
+    if v_result.outcome = 'sent' then
+      v_wait := (private.channel_policy(v_result.channel)).media_wait;
+      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
+      from public.messages m
+      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
+        and l.conversation_id = v_result.conversation_id;
+    end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
-  -- An answer about the message itself says that the account is well again.
+  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
-    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
-    where r.outcome in ('sent', 'failed') and o.channel = s.channel and o.number_id = s.id);
+    where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
@@ -11015,6 +11436,30 @@ begin
   from private.gcra(v_row.tat, p_now, p_rate, p_burst, case when allowed then 0 else p_cost end) g;
 end $function$;
 grant execute on function private.take_rate(p_key text, p_rate numeric, p_burst integer, p_cost integer, p_now timestamp with time zone, OUT allowed boolean, OUT remaining integer, OUT reset_ms bigint, OUT retry_after_ms bigint) to service_role;
+
+-- The category of a template message: as the provider told, else as its category states, else marketing; null where
+-- the provider is to be asked first.
+CREATE OR REPLACE FUNCTION private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_stated text := coalesce(lower(p_message ->> 'category'), 'marketing');
+  v_account text := (select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id);
+  v_known private.template_categories;
+begin
+  if v_account is null or p_message #>> '{template,name}' is null then
+    return v_stated;
+  end if;
+  select * into v_known from private.template_categories t
+  where t.channel = p_channel and t.account = v_account
+    and t.name = p_message #>> '{template,name}' and t.language = p_message #>> '{template,language,code}';
+  return case when v_known.category is not null then v_known.category
+    when v_known.at > p_now - interval '1 hour' then v_stated end;
+end $function$;
+grant execute on function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone) to service_role;
 
 -- A JSON array of strings as an array of text; empty for null.
 CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)

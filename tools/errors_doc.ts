@@ -48,7 +48,10 @@ const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   idempotency_conflict:
     "Use a new key for another message. The same request under the same key is answered with " +
     "the first one's id.",
-  opted_out: "Wait until the person writes again. Templates stay refused until they opt in.",
+  opted_out:
+    "On WhatsApp this is about templates of marketing alone; what is not known to be something else is marketing, so state " +
+    "the `category`. Send none until the person opts in again. Where Meta has to be asked first, the message is taken " +
+    "and fails with this code.",
   invalid_request: "`issues` lists each place (`path`) and what is wrong there (`message`).",
   rate_limited:
     "Wait as long as `Retry-After` says. `RateLimit` and `RateLimit-Policy` tell how much is left; " +

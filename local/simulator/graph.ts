@@ -40,10 +40,55 @@ const WINDOW_MS = 24 * 3_600_000;
 /** A call that is not to be answered is held this long, longer than any client should wait. */
 const SILENCE_MS = 60_000;
 
+/** The languages that a template of the simulator has. */
+const TEMPLATE_LANGUAGES = ["de", "en", "en_GB", "en_US", "es", "es_MX", "fr", "it", "nl", "pt_BR"];
+
 /** What a call comes to: a JSON answer, an error, or no answer. */
 type Outcome = Json | GraphError | "silence";
 
-/** Answers `POST /{version}/{phone_number_id}/messages` and `GET /{version}/{media_id}`. */
+/**
+ * Templates that the simulator knows, by a word of their names. Of others it says, as Meta of one that was never made, that
+ * there are none; it sends them all the same.
+ */
+const TEMPLATES: readonly { category: string; words: readonly string[] }[] = [
+  {
+    category: "AUTHENTICATION",
+    words: ["auth", "code", "login", "otp", "password", "pin", "verification", "verify"],
+  },
+  {
+    category: "MARKETING",
+    words: [
+      "campaign",
+      "deal",
+      "discount",
+      "marketing",
+      "news",
+      "newsletter",
+      "offer",
+      "promo",
+      "promotion",
+      "sale",
+    ],
+  },
+  {
+    category: "UTILITY",
+    words: [
+      ...["appointment", "booking", "confirmation", "delivery", "hello", "invoice", "order", "payment"],
+      ...["receipt", "reminder", "shipping", "status", "ticket", "update", "utility"],
+    ],
+  },
+];
+
+/** Category of a template, by the first of {@link TEMPLATES} that a word of its name is in. */
+function categoryOf(name: string): string | undefined {
+  const words = name.toLowerCase().split("_");
+  return TEMPLATES.find((each) => each.words.some((word) => words.includes(word)))?.category;
+}
+
+/**
+ * Answers `POST /{version}/{phone_number_id}/messages`, `GET /{version}/{media_id}` and
+ * `GET /{version}/{waba_id}/message_templates?name=…`.
+ */
 export class GraphApi {
   #options: GraphOptions;
   #calls = 0;
@@ -105,6 +150,16 @@ export class GraphApi {
         sha256,
         file_size: bytes.length,
         id,
+      };
+    }
+    if (request.method === "GET" && edge === "message_templates") {
+      const name = new URL(request.url).searchParams.get("name") ?? "";
+      const category = categoryOf(name);
+      what.push(name);
+      return {
+        data: category === undefined
+          ? []
+          : TEMPLATE_LANGUAGES.map((language) => ({ name, language, category, status: "APPROVED" })),
       };
     }
     if (request.method !== "POST" || id !== phoneNumberId || edge !== "messages") {

@@ -299,3 +299,21 @@ Deno.test("GraphApi: when the network is full a number that is not known is refu
   assertEquals([code, (error_data as Json).details], [100, `to: at most ${KEEP.contacts} contacts`]);
   assertEquals((await send()).status, 200);
 });
+
+Deno.test("GraphApi: says what a template is by its name, in each language, and knows no others", async () => {
+  const { meta } = withPerson();
+  const ask = async (name: string, token = "an access token") => {
+    const response = await meta.graph(
+      new Request(`http://meta.test/v26.0/24001/message_templates?name=${name}`, {
+        headers: { authorization: `Bearer ${token}` },
+      }),
+    );
+    const { data } = await response.json();
+    return data && [...new Set(data.map(({ category }: Json) => category))];
+  };
+  assertEquals(await ask("login_code"), ["AUTHENTICATION"]);
+  assertEquals(await ask("spring_offer"), ["MARKETING"]);
+  assertEquals(await ask("order_update"), ["UTILITY"]);
+  assertEquals(await ask("x_1"), []);
+  assertEquals(await ask("login_code", "another"), undefined);
+});

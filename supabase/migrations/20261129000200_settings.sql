@@ -66,12 +66,17 @@ create table public.settings (
     key <> 'forward.retry_seconds' or value ~ '^\[ *[0-9]+(\.[0-9]+)?( *, *[0-9]+(\.[0-9]+)?){0,19} *\]$'),
   -- and every settling of a reply after the window.
   constraint settings_wa_send_window_fallback check (
-    case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end)
+    case when key = 'wa_send.window_fallback' then coalesce(value::jsonb ->> 'type', '') = 'template' else true end),
+  constraint settings_opt_out_words check (
+    case when key not in ('opt_out.stop_words', 'opt_out.start_words') then true
+      when jsonb_typeof(value::jsonb) <> 'array' then false
+      else not jsonb_path_exists(value::jsonb, 'strict $[*] ? (@.type() != "string")') end)
 );
 comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
 comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
+comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_approvers on public.settings is

@@ -11,6 +11,7 @@ create table public.senders (
   address text,
   class text check (class <> ''),
   provider text not null default 'whatsapp' check (provider <> ''),
+  account text check (account <> ''),
   credentials text check (credentials ~ '^[A-Z][A-Z0-9_]{0,99}$'),
   state text not null default 'active' check (state in ('active', 'paused')),
   max_per_second integer not null default 80 check (max_per_second between 1 and 1000),
@@ -32,6 +33,7 @@ comment on column public.senders.id is 'How the provider names it: for WhatsApp 
 comment on column public.senders.address is 'As people see it: a number as they dial it (digits only), an e-mail address, a bot''s name.';
 comment on column public.senders.class is 'What it is for, where a channel tells its senders apart; null where it does not.';
 comment on column public.senders.provider is 'Who carries its messages, for example whatsapp (Meta itself).';
+comment on column public.senders.account is 'The provider''s account that it belongs to and its templates with it, as webhooks tell: for WhatsApp Meta''s WABA id; null while none has.';
 comment on column public.senders.credentials is 'Name of the secret that it sends with, in the functions'' environment; null for the channel''s own. Never the secret itself.';
 comment on column public.senders.state is 'active, or paused by a person: what it has to send waits.';
 comment on column public.senders.max_per_second is 'Messages a second it may send: for WhatsApp 80, 1,000 when upgraded, 20 in coexistence.';
@@ -140,6 +142,7 @@ create table public.conversations (
   last_inbound_at timestamptz,
   last_message_at timestamptz,
   opted_out_at timestamptz,
+  opt_told_at timestamptz,
   sticky_route_id uuid,
   sticky_until timestamptz,
   unrouted_since timestamptz,
@@ -156,7 +159,8 @@ comment on column public.conversations.number_id is 'The sender of ours (senders
 comment on column public.conversations.contact_id is 'The person.';
 comment on column public.conversations.last_inbound_at is 'When the person last wrote: opens the 24-hour customer service window.';
 comment on column public.conversations.last_message_at is 'When either side last wrote.';
-comment on column public.conversations.opted_out_at is 'Since when the person wants no business-initiated messages; null if they may be sent.';
+comment on column public.conversations.opted_out_at is 'Since when the person has opted out, of what the channel''s policy says (WhatsApp: marketing templates); null if they have not.';
+comment on column public.conversations.opt_told_at is 'When the last word about that was said, either way; an older one that comes later changes nothing.';
 comment on column public.conversations.sticky_route_id is 'Route that keeps this conversation until sticky_until.';
 comment on column public.conversations.sticky_until is 'End of the stickiness.';
 comment on column public.conversations.unrouted_since is 'Since when a message waits for the router; null when none does.';
@@ -231,6 +235,7 @@ begin
     new.opted_out_at := coalesce(new.opted_out_at, (
       select max(private.erased_opt_out(new.channel, new.number_id, i.kind, i.value)) from public.contact_identities i
       where i.contact_id = new.contact_id and i.valid_to is null));
+    new.opt_told_at := coalesce(new.opt_told_at, new.opted_out_at);
   end if;
   return new;
 end $$;
@@ -245,7 +250,7 @@ comment on trigger keep_opt_out on public.conversations is 'An erasure takes no 
 -- senders begin slowly. What a channel's own code says of itself is held to this by a test.
 create function private.channel_policy(
   p_channel text, out reply_window interval, out opt_out text, out max_per_second integer, out pair_seconds numeric,
-  out window_code text
+  out window_code text, out opt_out_code text, out media_wait interval
 )
 language sql immutable set search_path = '' as $$
   select case p_channel when 'whatsapp' then interval '24 hours' end,
@@ -253,9 +258,11 @@ language sql immutable set search_path = '' as $$
       else 'until_start' end,
     case p_channel when 'whatsapp' then 80 else 1 end,
     case p_channel when 'whatsapp' then 6 else 1 end,
-    case p_channel when 'whatsapp' then '131047' end
+    case p_channel when 'whatsapp' then '131047' end,
+    case p_channel when 'whatsapp' then '131050' end,
+    case p_channel when 'whatsapp' then interval '10 seconds' end
 $$;
-comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (templates; all else until the person writes again), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed; null for none.';
+comment on function private.channel_policy(text) is 'What a channel allows. reply_window: how long after the person last wrote one may write freely; null for always. opt_out, what conversations.opted_out_at stops: until_resumed (marketing templates alone, until the person resumes them), until_start and suppression (everything, until the person''s START or until the address is taken off the list), none (nothing: the channel does not deliver). max_per_second and pair_seconds: what a sender has that a first webhook makes; its row says what it has now. window_code: with which code the provider says that the window is closed, opt_out_code: that the person has opted out; null for none. media_wait: how long what comes after media waits for a status of it; null where it need not.';
 
 create function private.router_flag(p_channel text) returns text
 language sql immutable set search_path = '' as $$
@@ -448,7 +455,7 @@ begin
   where l.conversation_id in (select c.id from public.conversations c where c.contact_id in (p_keep, p_other))
   order by l.conversation_id for update;
   for v_pair in
-    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at
+    select o.id as other_id, k.id as keep_id, o.routed_seq, o.unrouted_since, o.last_inbound_at, o.last_message_at, o.opted_out_at, o.opt_told_at
     from public.conversations o
     left join public.conversations k on k.contact_id = p_keep and k.channel = o.channel and k.number_id = o.number_id
     where o.contact_id = p_other
@@ -474,17 +481,22 @@ begin
     on conflict (destination_id, conversation_id) do update
       set due_at = excluded.due_at, lease = null where excluded.due_at is not null;
     delete from private.delivery_lanes where conversation_id = v_pair.other_id;
-    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat)
-    select v_pair.keep_id, channel, number_id, p_at, pair_tat from private.outbound_lanes where conversation_id = v_pair.other_id
+    insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at, pair_tat, waits_for, waits_until)
+    select v_pair.keep_id, channel, number_id, greatest(p_at, waits_until), pair_tat, waits_for, waits_until
+    from private.outbound_lanes where conversation_id = v_pair.other_id
     on conflict (conversation_id) do update
-      set due_at = excluded.due_at, lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat);
+      set due_at = greatest(excluded.due_at, l.waits_until), lease = null, pair_tat = greatest(l.pair_tat, excluded.pair_tat),
+        waits_for = coalesce(l.waits_for, excluded.waits_for), waits_until = greatest(l.waits_until, excluded.waits_until);
     delete from private.outbound_lanes where conversation_id = v_pair.other_id;
     update public.conversations
     set unrouted_since = least(unrouted_since, v_pair.unrouted_since),
       held_revision = null,
       last_inbound_at = greatest(last_inbound_at, v_pair.last_inbound_at),
       last_message_at = greatest(last_message_at, v_pair.last_message_at),
-      opted_out_at = greatest(opted_out_at, v_pair.opted_out_at),
+      opted_out_at = case when opt_told_at is null then coalesce(v_pair.opted_out_at, opted_out_at)
+        when v_pair.opt_told_at > opt_told_at then v_pair.opted_out_at
+        when v_pair.opt_told_at = opt_told_at then greatest(opted_out_at, v_pair.opted_out_at) else opted_out_at end,
+      opt_told_at = greatest(opt_told_at, v_pair.opt_told_at),
       routed_seq = coalesce(v_undecided - 1, greatest(routed_seq, v_pair.routed_seq))
     where id = v_pair.keep_id;
     delete from public.conversations where id = v_pair.other_id;

@@ -109,6 +109,29 @@ alter table private.erased_keys enable row level security;
 revoke all on private.erased_keys from public, anon, authenticated, service_role;
 grant select on private.erased_keys to service_role;
 
+create table private.template_categories (
+  channel text not null,
+  account text not null,
+  name text not null,
+  language text not null,
+  template_id text,
+  category text,
+  at timestamptz not null,
+  constraint template_categories_pkey primary key (channel, account, name, language)
+);
+comment on table private.template_categories is 'What templates are, as the provider told or was asked: an opt-out is about marketing alone.';
+comment on constraint template_categories_pkey on private.template_categories is 'A template has a category in each of its languages.';
+comment on column private.template_categories.channel is 'The channel.';
+comment on column private.template_categories.account is 'The provider''s account that it belongs to (senders.account).';
+comment on column private.template_categories.name is 'Its name.';
+comment on column private.template_categories.language is 'Code of its language.';
+comment on column private.template_categories.template_id is 'The provider''s id of it, by which some of its notices name it; null where none was told.';
+comment on column private.template_categories.category is 'marketing, utility, authentication, …; null where the provider was asked and knows none.';
+comment on column private.template_categories.at is 'When that was told (the provider''s time), or asked.';
+alter table private.template_categories enable row level security;
+revoke all on private.template_categories from public, anon, authenticated, service_role;
+grant select, insert, update on private.template_categories to service_role;
+
 -- The intake --------------------------------------------------------------------------------------
 
 -- A batch of updates becomes events, contacts, conversations, messages and statuses in one transaction.
@@ -117,7 +140,7 @@ create type private.inbound_update as (
   ord integer, key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
   identities private.identity[], name text,
   provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb
+  status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb
 );
 comment on type private.inbound_update is 'One update as the intake works on it: its place in the batch (from 1) and what a channel''s parse makes (_shared/channels/*/inbound).';
 
@@ -131,7 +154,80 @@ begin
 end $$;
 comment on function private.drop_echoes(uuid[]) is 'Takes away the echoes of these messages of ours, whose provider''s id has just become known.';
 
-create function private.apply_statuses(p_updates private.inbound_update[]) returns void
+create type private.opt_word as (channel text, number_id text, contact_id uuid, opted_out boolean, at timestamptz);
+comment on type private.opt_word is 'That somebody has opted out of what a sender of ours writes, or in again, and when.';
+
+create function private.keep_opt_words(p_words private.opt_word[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into public.conversations (channel, number_id, contact_id)
+  select distinct w.channel, w.number_id, w.contact_id from unnest(p_words) w
+  where not exists (
+    select from public.conversations c
+    where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id)
+  order by 1, 2, 3
+  on conflict (channel, number_id, contact_id) do nothing;
+  perform from public.conversations c
+  where c.id in (
+    select o.id from unnest(p_words) w join public.conversations o
+      on o.channel = w.channel and o.number_id = w.number_id and o.contact_id = w.contact_id)
+  order by c.id for update;
+  update public.conversations c
+  set opted_out_at = case when w.opted_out then w.at end, opt_told_at = w.at
+  from unnest(p_words) w
+  where c.channel = w.channel and c.number_id = w.number_id and c.contact_id = w.contact_id
+    -- The newer one counts, by the provider's whole seconds; of the same second the one that came later.
+    and w.at >= coalesce(c.opt_told_at, '-infinity');
+  if exists (select from private.erased_opt_outs) then
+    delete from private.erased_opt_outs o
+    using unnest(p_words) w join public.contact_identities i on i.contact_id = w.contact_id
+    where not w.opted_out and i.valid_to is null and o.channel = w.channel and o.number_id = w.number_id
+      and o.opted_out_at <= w.at
+      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  end if;
+end $$;
+comment on function private.keep_opt_words(private.opt_word[]) is 'Writes down who has opted out or in, at most one word a conversation, where it is not older than what is known; makes the conversations that there are not.';
+
+create function private.apply_templates(p_updates private.inbound_update[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+  select distinct on (u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language')
+    u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.template ->> 'id',
+    lower(u.template ->> 'category'), coalesce(u.at, now())
+  from unnest(p_updates) u
+  where u.template ->> 'name' is not null and u.template ->> 'language' is not null
+  order by u.channel, u.template ->> 'account', u.template ->> 'name', u.template ->> 'language', u.at desc nulls last, u.ord desc
+  on conflict on constraint template_categories_pkey do update
+    set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+    where t.category is null or excluded.at >= t.at;
+  update private.template_categories t
+  set category = lower(latest.template ->> 'category'), at = latest.at
+  from (
+    select distinct on (u.channel, u.template ->> 'account', u.template ->> 'id') u.channel, u.template, coalesce(u.at, now()) as at
+    from unnest(p_updates) u
+    where u.template ->> 'name' is null or u.template ->> 'language' is null
+    order by u.channel, u.template ->> 'account', u.template ->> 'id', u.at desc nulls last, u.ord desc
+  ) latest
+  where t.channel = latest.channel and t.account = latest.template ->> 'account' and t.template_id = latest.template ->> 'id'
+    and latest.at >= t.at;
+end $$;
+comment on function private.apply_templates(private.inbound_update[]) is 'Writes down the categories of templates that updates tell, {account, id, name, language, category}, by name and language or, without, by id. The newer one counts.';
+
+create function public.tell_accounts(p_senders jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  insert into public.senders as s (channel, id, address, provider, account, max_per_second, pair_seconds)
+  select distinct on (r.channel, r.id) r.channel, r.id, r.address, r.provider, r.account, p.max_per_second, p.pair_seconds
+  from jsonb_to_recordset(p_senders) as r (channel text, id text, address text, provider text, account text)
+  cross join lateral private.channel_policy(r.channel) p
+  order by r.channel, r.id
+  on conflict (channel, id) do update set account = excluded.account where s.account is distinct from excluded.account;
+end $$;
+comment on function public.tell_accounts(jsonb) is 'Writes down which account senders belong to [{channel, id, address, provider, account}], as webhooks tell, and adds those that are not known.';
+
+create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
   v_ids uuid[];
@@ -139,6 +235,9 @@ declare
   v_window_closed boolean := exists (
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).window_code);
+  v_opted_out boolean := exists (
+    select from unnest(p_updates) u where u.status = 'failed'
+      and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
   -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
   select array_agg(found.id order by found.id) into v_ids from (
@@ -150,9 +249,21 @@ begin
     where u.kind = 'status' and m.direction = 'out'
   ) found;
   if v_ids is null then
-    return;
+    return false;
   end if;
-  -- What goes again needs its lane, which is locked before messages wherever both are.
+  if v_opted_out then
+    perform private.keep_opt_words(array(
+      select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
+      from (
+        select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
+        from unnest(p_updates) u
+        join public.messages m on m.id = any (v_ids) and (u.callback = m.id::text or u.provider_id = m.provider_id)
+        join public.conversations c on c.id = m.conversation_id
+        where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
+        order by c.id, u.at desc nulls last) word));
+  end if;
+  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
     where l.conversation_id in (select o.conversation_id from public.outbound_messages o where o.id = any (v_ids))
@@ -191,8 +302,9 @@ begin
     perform private.send_fallback(m.id, now()) from public.messages m
     where m.id = any (v_ids) and m.status = 'failed' and m.error #>> '{0,code}' = (private.channel_policy(m.channel)).window_code;
   end if;
+  return private.free_lanes(v_ids);
 end $$;
-comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only.';
+comment on function private.apply_statuses(private.inbound_update[]) is 'Moves outbound messages forward by rank, never back, and keeps the time of each status. A status of a message that is not ours stays in webhook_events only. Whether a lane that waited for one may go on.';
 
 create function private.learn_recipients(p_updates private.inbound_update[]) returns void
 language plpgsql set search_path = '' as $$
@@ -422,26 +534,34 @@ begin
 end $$;
 comment on function private.withdraw_messages(private.inbound_update[]) is 'Takes the words from the messages that these updates withdraw, and from what edited them.';
 
+-- A conversation there need not be: who stops before anything was written shall not be written to. Locks as in
+-- store_messages: contacts, then conversations in the order of ids.
 create function private.apply_opt_outs(p_updates private.inbound_update[], p_contacts uuid[]) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_words private.opt_word[];
 begin
-  update public.conversations c
-  set opted_out_at = case when latest.opt = 'out' then latest.at end
+  select array_agg(row(latest.channel, latest.sender_id, latest.contact_id, latest.opt = 'out', latest.at)::private.opt_word)
+  into v_words
   from (
     select distinct on (p_contacts[u.ordinality], u.channel, u.sender_id)
       p_contacts[u.ordinality] as contact_id, u.channel, u.sender_id, u.opt, coalesce(u.at, now()) as at
-    from unnest(p_updates) with ordinality as u where u.opt is not null
+    from unnest(p_updates) with ordinality as u
+    where u.opt is not null and u.sender_id is not null and p_contacts[u.ordinality] is not null
     order by p_contacts[u.ordinality], u.channel, u.sender_id, u.at desc nulls last, u.ord desc
-  ) latest
-  where c.channel = latest.channel and c.contact_id = latest.contact_id and c.number_id = latest.sender_id;
-  if exists (select from private.erased_opt_outs) then
-    delete from private.erased_opt_outs o
-    using unnest(p_updates) with ordinality as u join public.contact_identities i on i.contact_id = p_contacts[u.ordinality]
-    where u.opt = 'in' and i.valid_to is null and o.channel = u.channel and o.number_id = u.sender_id
-      and o.identity in (select private.keyed_hash(i.kind || ' ' || spelled) from unnest(private.spellings(i.kind, i.value)) spelled);
+  ) latest;
+  if v_words is null then
+    return;
   end if;
+  insert into public.senders (channel, id, address, provider, max_per_second, pair_seconds)
+  select distinct on (u.channel, u.sender_id) u.channel, u.sender_id, u.sender_display, u.provider, p.max_per_second, p.pair_seconds
+  from unnest(p_updates) u cross join lateral private.channel_policy(u.channel) p
+  where u.opt is not null and u.sender_id is not null
+  order by u.channel, u.sender_id
+  on conflict (channel, id) do nothing;
+  perform private.keep_opt_words(v_words);
 end $$;
-comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down who wants no business-initiated messages any more, or wants them again.';
+comment on function private.apply_opt_outs(private.inbound_update[], uuid[]) is 'Writes down what updates say of opting out or in, each with its contact.';
 
 create function private.refuse_erased(p_updates private.inbound_update[], p_outcomes text) returns text
 language plpgsql set search_path = '' as $$
@@ -465,6 +585,24 @@ begin
 end $$;
 comment on function private.refuse_erased(private.inbound_update[], text) is 'Takes updates out of those just stored that are of somebody who was erased: repetitions, and statuses of what was sent to them. Answers the outcomes with d for these.';
 
+create function private.opt_words(p_what text) returns text[]
+language plpgsql stable set search_path = '' as $$
+begin
+  return coalesce(
+    (select array(select lower(btrim(w.word)) from jsonb_array_elements_text(s.value::jsonb) as w (word))
+    from public.settings s where s.key = 'opt_out.' || p_what || '_words'),
+    case p_what when 'stop' then array['stop', 'stop promotions', 'unsubscribe'] else array['start', 'resume', 'subscribe'] end);
+end $$;
+comment on function private.opt_words(text) is 'The words by which people opt out (stop) or in again (start), by the settings opt_out.stop_words and opt_out.start_words, in lower case.';
+
+create function private.opt_said(p_body text, p_choice text, p_stop text[], p_start text[]) returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_stop) or lower(p_choice) = any (p_stop) then 'out'
+    when lower(btrim(p_body, E' \t\n\r.!"''')) = any (p_start) or lower(p_choice) = any (p_start) then 'in' end
+$$;
+comment on function private.opt_said(text, text, text[], text[]) is 'Whether a message says, with nothing but the word, that the person opts out or in; a button also by its payload.';
+
 create function private.ingest_updates(p_updates jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -483,19 +621,35 @@ declare
   v_revokes boolean;
   v_one private.inbound_update;
   v_address text;
+  v_stop text[] := private.opt_words('stop');
+  v_start text[] := private.opt_words('start');
+  v_words text[] := v_stop || v_start;
+  -- With what may stand around a word. Most messages are longer.
+  v_longest integer := 4 + coalesce((select max(octet_length(w.word)) from unnest(v_words) as w (word)), 0);
+  v_opts boolean;
+  v_templates boolean;
+  v_freed boolean := false;
 begin
   select array_agg((e.ord, u.key, u.channel, u.provider, u.field, u.kind, u.sender_id, u.sender_display, u.at, u.identities,
     u.name, u.provider_id, u.type, u.body, u.choice, u.reply_to, u.token, u.referral,
-    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, u.opt, u.traceparent, u.raw)::private.inbound_update order by e.ord),
+    u.forwarded, u.status, u.rank, u.error, u.pricing, u.callback, said.opt, u.traceparent, u.template, u.raw)::private.inbound_update order by e.ord),
     bool_and((u.kind in ('message', 'echo')) is true and u.sender_id is not null),
-    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke')
-  into v_all, v_plain, v_echoes, v_revokes
+    bool_or(u.kind = 'echo'), bool_or(u.type = 'revoke'), bool_or(said.opt is not null), bool_or(u.template is not null)
+  into v_all, v_plain, v_echoes, v_revokes, v_opts, v_templates
   from jsonb_array_elements(p_updates) with ordinality as e (item, ord)
   cross join lateral jsonb_to_record(e.item) as u (
     key text, channel text, provider text, field text, kind text, sender_id text, sender_display text, at timestamptz,
     identities private.identity[], name text,
     provider_id text, type text, body text, choice text, reply_to text, token text, referral jsonb, forwarded boolean,
-    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, raw jsonb);
+    status text, rank smallint, error jsonb, pricing jsonb, callback text, opt text, traceparent text, template jsonb, raw jsonb)
+  -- Written, or tapped on a template. In line what nearly every message is asked: a function costs more than the rest;
+  -- and once (offset 0), though it is used twice.
+  cross join lateral (
+    select case when u.opt is not null then u.opt
+      when u.kind <> 'message' or u.type not in ('text', 'button') then null
+      when octet_length(u.body) <= v_longest and lower(btrim(u.body, E' \t\n\r.!"''')) = any (v_words) or lower(u.choice) = any (v_words)
+        then private.opt_said(u.body, u.choice, v_stop, v_start) end as opt
+    offset 0) said;
   if v_all is null then
     return '{"outcomes": ""}';
   end if;
@@ -581,21 +735,30 @@ begin
     perform private.learn_recipients(v_statuses);
   end if;
   if v_messages is not null then
-    perform private.store_messages(v_messages, case when v_plain then v_contacts else private.merged(v_contacts) end);
+    if not v_plain then
+      v_contacts := private.merged(v_contacts);
+    end if;
+    perform private.store_messages(v_messages, v_contacts);
+    if v_revokes then
+      perform private.withdraw_messages(v_messages);
+    end if;
+    if v_opts then
+      perform private.apply_opt_outs(v_messages, v_contacts);
+    end if;
   end if;
-  if v_revokes and v_messages is not null then
-    perform private.withdraw_messages(v_messages);
-  end if;
-  if v_others is not null then
+  if v_others is not null and v_opts then
     perform private.apply_opt_outs(v_others, private.merged(v_other_contacts));
   end if;
+  if v_templates then
+    perform private.apply_templates(array_agg(u order by u.ord)) from unnest(v_new) u where u.template is not null having count(*) > 0;
+  end if;
   if v_statuses is not null then
-    perform private.apply_statuses(v_statuses);
+    v_freed := private.apply_statuses(v_statuses);
   end if;
   if v_one.sender_display is not null and v_one.sender_display is distinct from v_address then
     update public.senders s set address = v_one.sender_display where s.channel = v_one.channel and s.id = v_one.sender_id;
   end if;
-  return jsonb_build_object('outcomes', v_outcomes);
+  return jsonb_build_object('outcomes', v_outcomes) || case when v_freed then '{"freed": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_updates; fails where a person of the batch is erased in this moment.';
 
@@ -615,13 +778,18 @@ begin
     end;
   end loop;
 end $$;
-comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate).';
+comment on function public.ingest_updates(jsonb) is 'Stores a batch of normalised updates in one transaction: raw events once each, contacts, conversations, messages in order, statuses by rank, counts. Answers {"outcomes": "sd…"}: for each update in the order given s (stored) or d (duplicate); and freed: true where a status lets a message go that waited for it.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
 grant execute on function
   private.drop_echoes(uuid[]),
+  private.keep_opt_words(private.opt_word[]),
+  private.opt_words(text),
+  private.opt_said(text, text, text[], text[]),
+  private.apply_templates(private.inbound_update[]),
+  public.tell_accounts(jsonb),
   private.apply_statuses(private.inbound_update[]),
   private.find_contacts(private.inbound_update[]),
   private.make_newcomers(private.inbound_update[]),

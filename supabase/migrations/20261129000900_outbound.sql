@@ -75,7 +75,9 @@ create table private.outbound_lanes (
   number_id text not null,
   due_at timestamptz,
   lease uuid,
-  pair_tat timestamptz
+  pair_tat timestamptz,
+  waits_for uuid,
+  waits_until timestamptz
 ) with (fillfactor = 70);
 comment on table private.outbound_lanes is 'The queue of one conversation to the provider, with the pace of its pair.';
 comment on column private.outbound_lanes.conversation_id is 'The conversation: sender and person.';
@@ -84,8 +86,12 @@ comment on column private.outbound_lanes.number_id is 'The sender (senders.id).'
 comment on column private.outbound_lanes.due_at is 'When its first open message may go; while leased, when the lease ends; null when empty.';
 comment on column private.outbound_lanes.lease is 'Fencing token of the current lease.';
 comment on column private.outbound_lanes.pair_tat is 'GCRA state of the pair''s pace: theoretical arrival time of the next message.';
+comment on column private.outbound_lanes.waits_for is 'The media that the provider has taken and not yet sent (outbound_messages.id): what comes after it would overtake it. Null when there is none.';
+comment on column private.outbound_lanes.waits_until is 'How long the lane waits for a status of that.';
 create index outbound_lanes_due_idx on private.outbound_lanes (channel, number_id, due_at) where due_at is not null;
 comment on index private.outbound_lanes_due_idx is 'What a sender has to send, oldest first.';
+create index outbound_lanes_waits_idx on private.outbound_lanes (waits_for) where waits_for is not null;
+comment on index private.outbound_lanes_waits_idx is 'The lane that waits for a status of a message; nearly always there is none.';
 alter table private.outbound_lanes enable row level security;
 revoke all on private.outbound_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
@@ -107,7 +113,7 @@ language plpgsql set search_path = '' as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
-    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    select greatest(min(first.next_attempt_at), private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
@@ -124,7 +130,40 @@ begin
     having count(*) > 0)
   where l.conversation_id = p_conversation_id;
 end $$;
-comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace allows. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace and media on its way allow. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+
+-- Media take their time on the provider's side, and a text that is handed over after them overtakes them.
+create function private.is_media(p_message jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select coalesce(p_message ->> 'type' in ('image', 'video', 'audio', 'document', 'sticker')
+    or p_message #>> '{interactive,header,type}' in ('image', 'video', 'document')
+    or jsonb_path_exists(p_message, '$.template.components[*].** ? (@.type == "image" || @.type == "video" || @.type == "document")'), false)
+$$;
+comment on function private.is_media(jsonb) is 'Whether a message to send holds a file, alone or at the head of another type.';
+
+create function private.free_lanes(p_ids uuid[]) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_lanes uuid[];
+  v_freed boolean;
+begin
+  -- Whoever holds one now is about to wait, or to make it due; it waits no longer than its time.
+  with free as (
+    select l.conversation_id from private.outbound_lanes l where l.waits_for = any (p_ids) for update skip locked
+  ), freed as (
+    update private.outbound_lanes l set waits_for = null, waits_until = null
+    from free where l.conversation_id = free.conversation_id
+    returning l.conversation_id, l.due_at, l.lease
+  )
+  select array_agg(f.conversation_id) filter (where f.due_at is not null and f.lease is null) into v_lanes from freed f;
+  if v_lanes is null then
+    return false;
+  end if;
+  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
+  return v_freed;
+end $$;
+comment on function private.free_lanes(uuid[]) is 'Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.';
 
 -- Into the queue: window, opt-out and idempotency -------------------------------------------------
 
@@ -140,31 +179,62 @@ begin
   insert into private.outbound_lanes as l (conversation_id, channel, number_id, due_at)
   values (p_conversation_id, p_channel, p_number_id, p_now)
   on conflict (conversation_id) do update
-    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id))
+    set due_at = greatest(excluded.due_at, private.pair_allows_at(l.pair_tat, l.channel, l.number_id), l.waits_until)
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $$;
 comment on function private.queue_lane(uuid, text, text, timestamptz) is 'Makes a lane due for a message that was queued. What is due later may be a receipt that words need not wait for, or the other way round; where it is not, the claim finds nothing and the lane waits on.';
 
--- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
--- the person last wrote; after that only templates. Who has opted out gets, on WhatsApp, no templates, and nothing else
--- unless they wrote again since; on other channels nothing at all, until they opt in again.
-create function private.send_refusal(p_conversation public.conversations, p_type text, p_now timestamptz) returns text
+-- What the provider says of a template: webhooks tell it, or it was asked. What it does not know is what the sender of the
+-- message says. An answer that it knows none is believed for an hour: the template may be made meanwhile.
+create function private.template_category(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns text
 language plpgsql stable set search_path = '' as $$
 declare
-  v_window interval;
-  v_opt_out text;
+  v_stated text := coalesce(lower(p_message ->> 'category'), 'marketing');
+  v_account text := (select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id);
+  v_known private.template_categories;
 begin
-  select p.reply_window, p.opt_out into v_window, v_opt_out from private.channel_policy(p_conversation.channel) p;
-  if p_conversation.opted_out_at is not null and v_opt_out <> 'none'
-    and (v_opt_out <> 'until_resumed' or p_type = 'template' or p_conversation.opted_out_at >= coalesce(p_conversation.last_inbound_at, '-infinity')) then
+  if v_account is null or p_message #>> '{template,name}' is null then
+    return v_stated;
+  end if;
+  select * into v_known from private.template_categories t
+  where t.channel = p_channel and t.account = v_account
+    and t.name = p_message #>> '{template,name}' and t.language = p_message #>> '{template,language,code}';
+  return case when v_known.category is not null then v_known.category
+    when v_known.at > p_now - interval '1 hour' then v_stated end;
+end $$;
+comment on function private.template_category(text, text, jsonb, timestamptz) is 'The category of a template message: as the provider told, else as its category states, else marketing; null where the provider is to be asked first.';
+
+-- Failure policy: closed. What is not known to be something else is marketing.
+create function private.opt_out_stops(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  case (private.channel_policy(p_channel)).opt_out
+    when 'none' then return false;
+    when 'until_resumed' then
+      return p_message ->> 'type' = 'template'
+        and private.template_category(p_channel, p_number_id, p_message, p_now) not in ('utility', 'authentication');
+    else return true;
+  end case;
+end $$;
+comment on function private.opt_out_stops(text, text, jsonb, timestamptz) is 'Whether a message does not go to who has opted out: on WhatsApp templates of marketing, on other channels by their policy. Null where the provider is to be asked for the category first, which the queue does.';
+
+-- The window, where the channel has one (private.channel_policy): Meta lets a business write freely for 24 hours after
+-- the person last wrote; after that only templates.
+create function private.send_refusal(p_conversation public.conversations, p_message jsonb, p_now timestamptz) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_window interval := (private.channel_policy(p_conversation.channel)).reply_window;
+begin
+  if p_conversation.opted_out_at is not null
+    and private.opt_out_stops(p_conversation.channel, p_conversation.number_id, p_message, p_now) then
     return 'opted_out';
   end if;
-  if p_type <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
+  if p_message ->> 'type' <> 'template' and coalesce(p_conversation.last_inbound_at, '-infinity') <= p_now - v_window then
     return 'window_closed';
   end if;
   return null;
 end $$;
-comment on function private.send_refusal(public.conversations, text, timestamptz) is 'Why a message of a type may not go in a conversation now: opted_out, window_closed; null where it may.';
+comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known now.';
 
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -198,14 +268,14 @@ begin
       return '{"error": "unknown_message"}';
     end if;
   else
-    v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+    v_refusal := private.send_refusal(p_conversation, v_message, p_now);
     if v_refusal = 'window_closed' then
       v_message := coalesce(p_item -> 'fallback', private.window_fallback());
       if v_message is null then
         return jsonb_build_object('error', 'window_closed', 'window_closed_at',
           p_conversation.last_inbound_at + (private.channel_policy(p_conversation.channel)).reply_window);
       end if;
-      v_refusal := private.send_refusal(p_conversation, v_message ->> 'type', p_now);
+      v_refusal := private.send_refusal(p_conversation, v_message, p_now);
       v_fallback := true;
     end if;
     if v_refusal is not null then
@@ -260,7 +330,7 @@ begin
   select * into v_queued from public.outbound_messages o where o.id = p_id for update;
   v_fallback := coalesce(v_queued.fallback, private.window_fallback());
   if v_fallback is null or v_queued.used_fallback or v_queued.message_id is null or (
-      select private.send_refusal(c, v_fallback ->> 'type', p_now) from public.conversations c
+      select private.send_refusal(c, v_fallback, p_now) from public.conversations c
       where c.id = v_queued.conversation_id) is not null then
     return false;
   end if;
@@ -345,9 +415,9 @@ begin
   v_contact := private.recipient(v_channel, v_identities);
   if v_number is null and v_contact is not null then
     select c.number_id into v_number from public.conversations c
-    where c.contact_id = v_contact and c.channel = v_channel
+    where c.contact_id = v_contact and c.channel = v_channel and c.last_message_at is not null
       and exists (select from public.senders n where n.channel = c.channel and n.id = c.number_id)
-    order by c.last_message_at desc nulls last limit 1;
+    order by c.last_message_at desc limit 1;
   end if;
   if v_number is null then
     select case when count(*) = 1 then min(n.id) end into v_number from public.senders n where n.channel = v_channel;
@@ -363,7 +433,7 @@ begin
       return '{"error": "unknown_recipient"}';
     end if;
     -- Nobody is made anew to be told no.
-    if (private.channel_policy(v_channel)).opt_out <> 'none' and exists (
+    if private.opt_out_stops(v_channel, v_number, p_item -> 'message', now()) and exists (
       select from unnest(v_identities) i where private.erased_opt_out(v_channel, v_number, i.kind, i.value) is not null) then
       return '{"error": "opted_out"}';
     end if;
@@ -405,6 +475,60 @@ begin
   end if;
 end $$;
 comment on function private.unmake_conversation(public.conversations, text) is 'Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.';
+
+create function private.set_opt_out(p_to text, p_opted_out boolean, p_number_id text, p_channel text, p_now timestamptz) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_given text := btrim(p_to);
+  v_digits text := case when v_given ~ '^\+?[0-9][0-9 ().-]*$' then regexp_replace(v_given, '[^0-9]', '', 'g') end;
+  v_identity private.identity;
+  v_contact uuid;
+  v_numbers text[] := array(
+    select s.id from public.senders s where s.channel = p_channel and (p_number_id is null or s.id = p_number_id) order by s.id);
+begin
+  if v_numbers = '{}' then
+    raise exception 'there is no such sender' using errcode = 'GL404',
+      hint = 'A sender of ours on this channel (senders.id); without one all that there are.';
+  end if;
+  select i.contact_id into v_contact from public.contact_identities i
+  where i.channel = p_channel and i.value = any (private.spellings('phone', v_digits) || v_given) and i.valid_to is null
+  order by i.kind = 'phone' desc, i.id limit 1;
+  if v_contact is null then
+    -- Whoever is not known yet shall not be written to either.
+    v_identity := case when v_digits ~ '^[1-9][0-9]{5,14}$' then row('phone', v_digits, null)::private.identity
+      when v_given ~ '^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$' then row('bsuid', v_given, null)::private.identity
+      when v_given ~ '^[^@\s]+@[^@\s]+$' then row('email', lower(v_given), null)::private.identity end;
+    if v_identity is null then
+      raise exception 'who has opted out? Give a phone number or an id' using errcode = 'GL422',
+        hint = 'A phone number with its country code, a business-scoped user id, or the id of somebody who is known on this channel.';
+    end if;
+    perform private.lock_contacts();
+    v_contact := private.resolve_contact(p_channel, array[v_identity], null, p_now, v_numbers[1]);
+  end if;
+  perform private.keep_opt_words(array(
+    select row(p_channel, n.id, v_contact, p_opted_out, p_now)::private.opt_word from unnest(v_numbers) as n (id)));
+  return jsonb_build_object('contact_id', v_contact, 'opted_out', p_opted_out, 'numbers', to_jsonb(v_numbers));
+end $$;
+comment on function private.set_opt_out(text, boolean, text, text, timestamptz) is 'set_opt_out with the time given.';
+
+create function public.set_opt_out(
+  p_to text, p_opted_out boolean default true, p_number_id text default null, p_channel text default 'whatsapp'
+) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  for v_attempt in 1 .. 3 loop
+    begin
+      return private.set_opt_out(p_to, p_opted_out, p_number_id, p_channel, clock_timestamp());
+    exception when foreign_key_violation or deadlock_detected then
+      if v_attempt = 3 then
+        raise;
+      end if;
+    end;
+  end loop;
+end $$;
+comment on function public.set_opt_out(text, boolean, text, text) is
+  'A service''s word that somebody has opted out (or, with false, in again), by phone number or id, of one sender or of all on the channel. What it stops is the channel''s policy: on WhatsApp marketing templates. Answers {contact_id, opted_out, numbers}. For secret keys. Errors: GL404 no such sender, GL422 nobody can be meant.';
 
 create function private.enqueue_outbound(p_items jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -474,6 +598,49 @@ comment on function public.enqueue_outbound(jsonb) is 'Queues messages [{channel
 
 -- Out of the queue: what may go now, within the pace of pair and number, and what became of it ----
 
+create function private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_stops boolean := private.opt_out_stops(p_channel, p_number_id, p_message, p_now);
+begin
+  return case when v_stops then '{"opted_out": true}'
+    when not v_stops then '{}'
+    else jsonb_build_object('ask', jsonb_build_object('name', p_message #>> '{template,name}', 'account', (
+      select s.account from public.senders s where s.channel = p_channel and s.id = p_number_id))) end;
+end $$;
+comment on function private.opt_out_doubt(text, text, jsonb, timestamptz) is 'What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask: {name, account}}, ask for the template; {}, nothing.';
+
+create function public.answer_category(p_message_id uuid, p_found jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_asked record;
+begin
+  perform private.refuse_older_code();
+  select o.channel, o.number_id, s.account, m.native into v_asked
+  from public.outbound_messages o
+  join public.messages m on m.id = o.message_id
+  join public.senders s on s.channel = o.channel and s.id = o.number_id
+  where o.id = p_message_id and s.account is not null and m.type = 'template';
+  if found then
+    -- In whole seconds, as the provider tells: what it tells in this one is newer. Of all that the name means.
+    insert into private.template_categories as t (channel, account, name, language, template_id, category, at)
+    select distinct on (f.language) v_asked.channel, v_asked.account, v_asked.native #>> '{template,name}', f.language, f.id, lower(f.category),
+      date_trunc('second', clock_timestamp())
+    from (
+      select r.language, r.id, r.category from jsonb_to_recordset(p_found) as r (language text, id text, category text)
+      union all
+      select v_asked.native #>> '{template,language,code}', null, null) f
+    where f.language is not null
+    order by f.language, f.category nulls last
+    on conflict on constraint template_categories_pkey do update
+      set category = excluded.category, at = excluded.at, template_id = coalesce(excluded.template_id, t.template_id)
+      where excluded.category is not null and excluded.at >= t.at or t.category is null;
+  end if;
+  return jsonb_build_object('opted_out',
+    coalesce(private.opt_out_stops(v_asked.channel, v_asked.number_id, v_asked.native, clock_timestamp()), true));
+end $$;
+comment on function public.answer_category(uuid, jsonb) is 'Keeps what the provider answered about the template of a queued message [{id, language, category}], also that it knows none, and says whether the message may not go for it: {opted_out}.';
+
 create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
 ) returns jsonb
@@ -524,7 +691,7 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, c.contact_id, flag.value as allowed
+      select due.conversation_id, c.contact_id, c.opted_out_at, flag.value as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
       cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
@@ -533,7 +700,7 @@ begin
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
       from asked where not asked.allowed and l.conversation_id = asked.conversation_id
     ), heads as (
-      select asked.conversation_id, asked.contact_id, head.id, head.message_id
+      select asked.conversation_id, asked.contact_id, asked.opted_out_at, head.id, head.message_id
       from asked
       left join lateral (
         -- Words never wait for a read receipt, and neither for its pace: it has none.
@@ -559,17 +726,17 @@ begin
       where asked.allowed
     ), leased as (
       update private.outbound_lanes l
-      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(),
+      set due_at = p_now + make_interval(secs => p_lease_seconds), lease = gen_random_uuid(), waits_for = null, waits_until = null,
         pair_tat = case when heads.message_id is null then l.pair_tat
           else greatest(coalesce(l.pair_tat, p_now), p_now) + make_interval(secs => v_number.pair_seconds::double precision) end
       from heads where heads.id is not null and l.conversation_id = heads.conversation_id
-      returning heads.id, heads.contact_id, l.lease
+      returning heads.id, heads.contact_id, heads.opted_out_at, l.lease
     ), begun as (
       update public.outbound_messages o
       set state = 'leased', attempt = o.attempt + 1, tried_at = coalesce(o.tried_at, p_now), updated_at = p_now
       from leased where o.id = leased.id
       returning o.id, o.conversation_id, o.attempt, o.deferred, o.channel, o.number_id, o.recipient, o.message_id, o.payload,
-        leased.contact_id, leased.lease
+        leased.contact_id, leased.opted_out_at, leased.lease
     )
     select (select array_agg(heads.conversation_id) from heads where heads.id is null),
       jsonb_agg(jsonb_build_object('id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'deferred', b.deferred, 'channel', b.channel, 'number_id', b.number_id,
@@ -579,7 +746,11 @@ begin
             select from public.outbound_messages w
             where w.conversation_id = b.conversation_id and w.id > b.id and w.message_id is not null and w.state = 'sent')
           then b.payload - 'typing_indicator' else coalesce(b.payload, m.native) end,
-        'traceparent', m.traceparent) order by b.id),
+        'traceparent', m.traceparent) || case
+          -- The person may have opted out while it waited. A receipt is no message.
+          when b.opted_out_at is not null and b.message_id is not null
+            then private.opt_out_doubt(b.channel, b.number_id, m.native, p_now)
+          else '{}' end order by b.id),
       count(b.message_id)
     into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
@@ -618,7 +789,7 @@ language sql set search_path = '' as $$
   select private.refuse_older_code();
   select private.claim_outbound(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
-comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
+comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent, and of who has opted out opted_out: true (it is not to be sent) or ask: {name, account} (the template is to be asked for, see answer_category)}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.learn_answered(p_results jsonb, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -647,10 +818,20 @@ create function private.settle_outbound(p_results jsonb, p_now timestamptz) retu
 language plpgsql set search_path = '' as $$
 declare
   v_result record;
+  v_wait interval;
   v_settled integer := 0;
 begin
   -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
   perform private.learn_answered(p_results, p_now);
+  -- That the person has opted out is the conversation's, which is locked before its lane.
+  if exists (select from jsonb_to_recordset(p_results) as r (outcome text, error jsonb) where r.outcome = 'failed' and r.error ? 'code') then
+    perform private.keep_opt_words(array(
+      select distinct row(c.channel, c.number_id, c.contact_id, true, p_now)::private.opt_word
+      from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
+      join public.outbound_messages o on o.id = r.id
+      join public.conversations c on c.id = o.conversation_id
+      where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
+  end if;
   perform from private.outbound_lanes l
   join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
   order by l.conversation_id for update of l;
@@ -697,16 +878,24 @@ begin
     if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
       perform private.send_fallback(v_result.id, p_now);
     end if;
+    -- A status may have come before the answer, and then says that it went.
+    if v_result.outcome = 'sent' then
+      v_wait := (private.channel_policy(v_result.channel)).media_wait;
+      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
+      from public.messages m
+      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
+        and l.conversation_id = v_result.conversation_id;
+    end if;
     perform private.release_outbound_lane(v_result.conversation_id);
     v_settled := v_settled + 1;
   end loop;
-  -- An answer about the message itself says that the account is well again.
+  -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
   where s.held_since is not null and exists (
-    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text)
+    select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
-    where r.outcome in ('sent', 'failed') and o.channel = s.channel and o.number_id = s.id);
+    where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';
@@ -723,9 +912,15 @@ call private.close_functions();
 grant execute on function
   private.pair_allows_at(timestamptz, text, text),
   private.release_outbound_lane(uuid),
+  private.is_media(jsonb),
+  private.free_lanes(uuid[]),
   private.window_fallback(),
   private.queue_lane(uuid, text, text, timestamptz),
-  private.send_refusal(public.conversations, text, timestamptz),
+  private.template_category(text, text, jsonb, timestamptz),
+  private.opt_out_stops(text, text, jsonb, timestamptz),
+  private.opt_out_doubt(text, text, jsonb, timestamptz),
+  public.answer_category(uuid, jsonb),
+  private.send_refusal(public.conversations, jsonb, timestamptz),
   private.queue_again(uuid, timestamptz),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
   private.send_fallback(uuid, timestamptz),
@@ -734,6 +929,8 @@ grant execute on function
   private.recipient(text, private.identity[]),
   private.send_conversation(jsonb),
   private.unmake_conversation(public.conversations, text),
+  private.set_opt_out(text, boolean, text, text, timestamptz),
+  public.set_opt_out(text, boolean, text, text),
   private.enqueue_outbound(jsonb, timestamptz),
   public.enqueue_outbound(jsonb),
   private.claim_outbound(integer, integer, jsonb, text[], timestamptz),

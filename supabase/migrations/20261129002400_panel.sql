@@ -384,7 +384,7 @@ begin
   return v_answer;
 end $$;
 comment on function public.reply_in_conversation(uuid, text, uuid) is
-  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), opted_out, feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
+  'Queues a text to the person of a conversation on WhatsApp, within the 24 hours after they last wrote; the same p_key is the same message. Answers {id, status} or {error}: channel_unsupported (with channel: not WhatsApp), window_closed (with window_closed_at), feature_off, nobody (no id that can be written to), idempotency_conflict. Who wrote is in contact_acts. For operators and secret keys. Errors: 42501 not allowed, GL404 no such conversation, GL422 no words or too many.';
 
 create function public.resend_message(p_message_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
@@ -407,7 +407,7 @@ begin
   if not (select value from private.evaluate_flag(private.send_flag(v_conversation.channel), v_conversation.contact_id::text)) then
     return '{"error": "feature_off"}';
   end if;
-  v_refusal := private.send_refusal(v_conversation, v_message.type, clock_timestamp());
+  v_refusal := private.send_refusal(v_conversation, coalesce(v_message.native, jsonb_build_object('type', v_message.type)), clock_timestamp());
   if v_refusal = 'window_closed' and private.send_fallback(p_message_id, clock_timestamp()) then
     v_refusal := null;
   elsif v_refusal is null then

@@ -232,10 +232,10 @@ language sql immutable set search_path = '' as $$
     ('public.outbound_messages', '{conversation_id,message_id,payload,fallback,recipient,idempotency_key,request_hash,error}',
       't.message_id = any (($1).messages) or t.conversation_id = any (($1).conversations)', 'deleted'),
     ('private.delivery_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
-    ('private.outbound_lanes', '{conversation_id}', 't.conversation_id = any (($1).conversations)', 'deleted'),
+    ('private.outbound_lanes', '{conversation_id,waits_for}', 't.conversation_id = any (($1).conversations)', 'deleted'),
     ('public.messages', '{conversation_id,provider_id,text,choice,reply_to,link_token,referral,native,error,traceparent,thread_id}',
       't.id = any (($1).messages)', 'deleted'),
-    ('public.conversations', '{id,contact_id,opted_out_at}', 't.id = any (($1).conversations)', 'deleted'),
+    ('public.conversations', '{id,contact_id,opted_out_at,opt_told_at}', 't.id = any (($1).conversations)', 'deleted'),
     -- What the person has now, and somebody had before, is the person's.
     ('public.contact_identities', '{contact_id,value}', 't.contact_id = any (($1).contacts)
       or t.valid_to is not null and t.value in (

@@ -77,7 +77,9 @@ edgeTest(
     await sql`update public.conversations set last_inbound_at = now() - interval '2 days', opted_out_at = null`;
     see("/wa-send", "post", 409, await send({ to, ...text("late") }));
     await sql`update public.conversations set opted_out_at = now()`;
-    see("/wa-send", "post", 409, await send({ to, ...text("no") }));
+    // Nobody could be asked what it is.
+    await sql`update public.senders set account = null`;
+    see("/wa-send", "post", 409, await send({ to, ...TEMPLATE }));
     await set({ "wa_send.enabled": "false" });
     see("/wa-send", "post", 403, await send({ to, ...text("off") }));
     // One at once, and the next in hours: however long the machine stands still in between.

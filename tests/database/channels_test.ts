@@ -63,7 +63,7 @@ const POLICIES: [string, number | null, number | null, string, string][] = [
   ["whatsapp", null, null, "template", "queued"],
   ["whatsapp", -60, -120, "template", "opted_out"],
   ["whatsapp", -60, -120, "text", "queued"],
-  ["whatsapp", -120, -60, "text", "opted_out"],
+  ["whatsapp", -120, -60, "text", "queued"],
   ["sms", null, null, "text", "queued"],
   ["sms", -60, -120, "text", "opted_out"],
   ["email", null, null, "text", "queued"],

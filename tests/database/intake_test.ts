@@ -2,6 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import type { Sql } from "postgres";
+import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";
 import { until } from "../support/until.ts";
@@ -448,25 +449,111 @@ databaseTest("people: what was given up before a merge can still be retried afte
   assertEquals((await claim()).map((one) => one.delivery_id), [delivery_id]);
 });
 
-databaseTest("opt-out: written down and taken back, the latest word counts", async (sql) => {
-  const preference = (opt: string, second: number) => ({
-    key: `x:${opt}${second}`,
-    field: "user_preferences",
-    kind: "other",
-    sender_id: "1",
-    phone: "4915100000001",
-    opt,
-    at: new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString(),
-    raw: {},
-  });
-  const optedOut = async () =>
-    (await sql<{ out: boolean }[]>`select opted_out_at is not null as out from public.conversations`)[0].out;
-  await ingest(sql, message());
-  await ingest(sql, preference("out", 1));
-  assertEquals(await optedOut(), true);
-  await ingest(sql, preference("in", 3), preference("out", 2));
-  assertEquals(await optedOut(), false);
+const SECOND = (second: number) => new Date(Date.UTC(2026, 10, 21, 12, 0, second)).toISOString();
+
+/** What somebody prefers, as Meta tells it. */
+const preference = (opt: string, second: number, changes: Record<string, unknown> = {}) => ({
+  key: `x:${crypto.randomUUID()}`,
+  field: "user_preferences",
+  kind: "other",
+  sender_id: "1",
+  phone: "4915100000001",
+  opt,
+  at: SECOND(second),
+  raw: {},
+  ...changes,
 });
+
+const optedOut = async (sql: Sql) =>
+  (await sql<{ out: boolean }[]>`select opted_out_at is not null as out from public.conversations`)
+    .map(({ out }) => out);
+
+databaseTest("opt-out: written down and taken back, also where there is no conversation yet", async (sql) => {
+  await ingest(sql, preference("out", 1));
+  assertEquals(await optedOut(sql), [true]);
+  await ingest(sql, message());
+  assertEquals(await optedOut(sql), [true]);
+  await ingest(sql, preference("in", 3), preference("out", 2));
+  assertEquals(await optedOut(sql), [false]);
+  await ingest(sql, preference("out", 2));
+  assertEquals(await optedOut(sql), [false], "an older word that comes later");
+  await ingest(sql, preference("out", 3));
+  assertEquals(await optedOut(sql), [true], "of the same second the one that came later");
+});
+
+databaseTest("opt-out: the newest word counts, in whatever order and batches they come", async (sql) => {
+  let person = 0;
+  await holds(
+    fc.asyncProperty(
+      fc.uniqueArray(fc.record({ opt: fc.constantFrom("out", "in"), second: fc.nat(50) }), {
+        selector: ({ second }) => second,
+        minLength: 1,
+        maxLength: 6,
+      }),
+      fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+      async (words, cuts) => {
+        const phone = `49151${String(++person).padStart(8, "0")}`;
+        let batch: ReturnType<typeof preference>[] = [];
+        for (const [i, { opt, second }] of words.entries()) {
+          batch.push(preference(opt, second, { phone }));
+          if (!cuts[i] && i < words.length - 1) continue;
+          await ingest(sql, ...batch);
+          batch = [];
+        }
+        const [{ out }] = await sql`
+          select c.opted_out_at is not null as out from public.conversations c
+          join public.contact_identities i on i.contact_id = c.contact_id where i.value = ${phone}`;
+        assertEquals(out, words.toSorted((a, b) => b.second - a.second)[0].opt === "out");
+      },
+    ),
+    { cases: 30 },
+  );
+});
+
+databaseTest("opt-out: two contacts that prove to be one have the newer word of both", async (sql) => {
+  for (const [n, [first, second, expected]] of ([[1, 2, false], [2, 1, true]] as const).entries()) {
+    const phone = `4916${n}`, bsuid = `DE.merge${n}`;
+    await ingest(
+      sql,
+      preference("out", first, { phone }),
+      preference("in", second, { phone: undefined, bsuid }),
+    );
+    await ingest(sql, message({ phone, bsuid }));
+    const rows = await sql`
+      select distinct c.id, c.opted_out_at is not null as out from public.conversations c
+      join public.contact_identities i on i.contact_id = c.contact_id where i.value = ${phone}`;
+    assertEquals(rows.map(({ out }) => out), [expected], `case ${n}`);
+  }
+});
+
+databaseTest(
+  "opt-out: by a word of the setting, written or tapped, and by nothing that holds it",
+  async (sql) => {
+    const says = async (changes: Record<string, unknown>) => {
+      await ingest(sql, message({ at: SECOND(++second), ...changes }));
+      return (await optedOut(sql))[0];
+    };
+    let second = 0;
+    assertEquals(await says({ body: "please don't stop" }), false);
+    assertEquals(await says({ body: " Stop. " }), true);
+    assertEquals(await says({ body: "START" }), false);
+    assertEquals(await says({ type: "button", body: "No, thanks", choice: "STOP" }), true);
+    assertEquals(await says({ type: "button", body: "Resume" }), false);
+    assertEquals(await says({ type: "image", body: "stop" }), false, "a caption");
+    assertEquals(await says({ kind: "echo", body: "stop" }), false, "words of ours");
+    await sql`insert into public.settings (key, value) values
+    ('opt_out.stop_words', '["Basta "]'), ('opt_out.start_words', '[]')`;
+    assertEquals(await says({ body: "stop" }), false);
+    assertEquals(await says({ body: "basta" }), true);
+    assertEquals(await says({ body: "start" }), true);
+    for (const value of ['"stop"', "[1]", "{}"]) {
+      assertEquals(
+        await refusal(sql`update public.settings set value = ${value} where key = 'opt_out.stop_words'`),
+        "23514",
+      );
+    }
+  },
+);
 
 databaseTest(
   "ingest_updates: concurrent batches of new people who overlap end with each person once",

@@ -26,8 +26,9 @@ const FREE: Record<string, string> = {
   "private.link_guessers": "code client guesses at free_at allowed",
   "private.link_passwords": "code hash",
   "private.notification_addresses": "endpoint_id url secret",
-  "private.outbound_lanes": "channel number_id due_at lease pair_tat",
+  "private.outbound_lanes": "channel number_id due_at lease pair_tat waits_until",
   "private.schema_breaks": "version why at",
+  "private.template_categories": "channel account name language template_id category at",
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
@@ -83,7 +84,7 @@ const FREE: Record<string, string> = {
   "public.segment_members": "segment_key added_at added_by",
   "public.segments": "key version updated_at updated_by",
   "public.senders":
-    "channel id address class provider credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
+    "channel id address class provider account credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
   "public.settings": "key value version updated_at updated_by",
   "public.settings_history": "key version changed_at changed_by",
   // People of the team, not customers.
@@ -513,8 +514,10 @@ databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken 
     number_id: "1",
     message: { type: "template", template: { name: "hello", language: { code: "en" } } },
   };
-  const send = async () =>
-    (await sql`select public.enqueue_outbound(${sql.json([item])}) -> 0 as answer`)[0].answer;
+  const send = async (more = {}) =>
+    (await sql`select public.enqueue_outbound(${
+      sql.json([{ ...item, message: { ...item.message, ...more } }])
+    }) -> 0 as answer`)[0].answer;
   await erase(sql, PHONE);
   assertEquals((await send()).error, "opted_out");
   assertEquals(await traces(sql, [PHONE]), [], "nobody is made anew to be told no");
@@ -527,6 +530,8 @@ databaseTest("erasure: an opt-out stands, whoever comes back, until it is taken 
   await ingest(sql, message({ phone: PHONE }));
   assertEquals((await send()).error, "opted_out");
   await erase(sql, PHONE);
+  assertEquals((await send()).error, "opted_out");
+  assertEquals((await send({ category: "authentication" })).status, "queued", "what was not opted out of");
   assertEquals((await send()).error, "opted_out");
   await ingest(sql, message({ phone: PHONE }), {
     key: `x:${crypto.randomUUID()}`,

@@ -31,6 +31,7 @@ const BOUNDED: Record<string, string> = {
   "private.purges": "one row a retention",
   "private.schema_breaks": "with versions",
   "private.storage_days": "one row a day",
+  "private.template_categories": "with templates that are sent",
   "private.unknown_tokens": "ten minutes",
   "private.visitor_keys": "purge_clicks",
   "public.allowlist_history": "with what the team does",

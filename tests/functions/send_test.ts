@@ -307,49 +307,100 @@ edgeTest(
   },
 );
 
-edgeTest(
-  "wa-send: who opted out gets nothing, until they write again: then answers, but no templates",
-  async (edge) => {
-    const { sql, send, hook, says, meta, settled } = edge;
-    const person = await writer(edge);
-    const preference = (value: string) =>
-      hook({
-        object: "whatsapp_business_account",
-        entry: [{
-          id: "1",
-          changes: [{
-            field: "user_preferences",
-            value: {
-              messaging_product: "whatsapp",
-              metadata: { display_phone_number: NUMBER.display, phone_number_id: NUMBER.id },
-              contacts: [{ profile: { name: person.name }, wa_id: person.phone }],
-              user_preferences: [{
-                wa_id: person.phone,
-                detail: "User requested to stop marketing messages",
-                category: "marketing_messages",
-                value,
-                timestamp: Math.floor(Date.now() / 1000),
-              }],
-            },
-          }],
+/** A template by this name. */
+const named = (name: string, more = {}) => ({
+  type: "template",
+  template: { name, language: { code: "en" } },
+  ...more,
+});
+
+/** What a person prefers, as Meta tells it under an account of its own. */
+const preference = (phone: string, value: string) => ({
+  object: "whatsapp_business_account",
+  entry: [{
+    id: `account-${crypto.randomUUID()}`,
+    changes: [{
+      field: "user_preferences",
+      value: {
+        messaging_product: "whatsapp",
+        metadata: { display_phone_number: NUMBER.display, phone_number_id: NUMBER.id },
+        contacts: [{ profile: { name: "T" }, wa_id: phone }],
+        user_preferences: [{
+          wa_id: phone,
+          detail: "User requested to stop marketing messages",
+          category: "marketing_messages",
+          value,
+          timestamp: Math.floor(Date.now() / 1000),
         }],
-      });
-    assertEquals((await preference("stop")).status, 200);
-    // Meta counts in seconds: the wish is as old as the words before it.
-    await sql`update public.conversations set last_inbound_at = opted_out_at - interval '1 second'`;
-    const codes = async () =>
-      (await Promise.all([text("hi"), TEMPLATE].map((message) => send({ to: person.phone, ...message }))))
-        .map(({ status, body }) => body.code ?? status);
-    assertEquals(await codes(), ["opted_out", "opted_out"]);
-    await sql`update public.conversations set opted_out_at = opted_out_at - interval '1 minute'`;
-    await says(person, "a question");
-    assertEquals(await codes(), [202, "opted_out"]);
-    assertEquals((await preference("resume")).status, 200);
-    assertEquals(await codes(), [202, 202]);
-    await settled();
-    assertEquals(meta.outbox.messages.length, 3);
-  },
-);
+      },
+    }],
+  }],
+});
+
+edgeTest("wa-send: a stop in the second of a question stops marketing and nothing else", async (edge) => {
+  const { sql, send, hook, meta, settled } = edge;
+  const person = await writer(edge);
+  const to = person.phone!;
+  assertEquals((await hook(preference(to, "stop"))).status, 200);
+  const ids: string[] = [];
+  const messages = [
+    text("the answer"),
+    named("login_code"),
+    named("offer"),
+    named("x_1"),
+    named("x_2", { category: "utility" }),
+  ];
+  for (const message of messages) ids.push(await queued(edge, { to, ...message }));
+  await settled();
+  await meta.settled();
+  const states: string[] = [];
+  for (const id of ids) {
+    const { status, error } = await rowOf(sql, id);
+    states.push(error === null ? status! : String(error.code));
+  }
+  assertEquals(states, ["delivered", "delivered", "opted_out", "opted_out", "delivered"]);
+  const outbox = meta.outbox.messages.length;
+  // What Meta said is kept: the next one is told at once.
+  const codes = async (...names: string[]) =>
+    (await Promise.all(names.map((name) => send({ to, ...named(name) }))))
+      .map(({ status, body }) => body.code ?? status);
+  assertEquals(await codes("offer", "x_1", "login_code"), ["opted_out", "opted_out", 202]);
+  assertEquals((await hook(preference(to, "resume"))).status, 200);
+  assertEquals(await codes("offer"), [202]);
+  await settled();
+  assertEquals(meta.outbox.messages.length, outbox + 2);
+});
+
+edgeTest("wa-send: a stop of somebody with whom there is no conversation counts", async (edge) => {
+  const { send, hook, meta, settled } = edge;
+  const to = "12025550177";
+  meta.addContact({ name: "T", phone: to });
+  assertEquals((await hook(preference(to, "stop"))).status, 200);
+  await send({ to, from: NUMBER.id, ...named("offer") });
+  await send({ to, from: NUMBER.id, ...named("order_update") });
+  await settled();
+  assertEquals(
+    meta.outbox.messages.map(({ payload }) => (payload.template as { name: string }).name),
+    ["order_update"],
+  );
+});
+
+edgeTest("wa-send: after a written STOP no marketing goes, until START", async (edge) => {
+  const { sql, send, says, hook, meta, settled } = edge;
+  const person = await writer(edge);
+  const to = person.phone!;
+  await says(person, "STOP");
+  const [{ out }] = await sql`select opted_out_at is not null as out from public.conversations`;
+  assertEquals(out, true);
+  // Told at once or, where Meta has to be asked first, by the message's status.
+  const { body } = await send({ to, ...named("offer") });
+  await settled();
+  assertEquals(body.code ?? (await rowOf(sql, body.id)).error?.code, "opted_out");
+  assertEquals((await hook(preference(to, "resume"))).status, 200);
+  await queued(edge, { to, ...named("offer") });
+  await settled();
+  assertEquals(meta.outbox.messages.length, 1);
+});
 
 edgeTest("wa-send: the same key is the same message, whenever and however often it comes", async (edge) => {
   const { send, meta, settled } = edge;

@@ -169,6 +169,15 @@ export function channelContract(samples: ChannelSamples): void {
       assert(sent.message.length > 0 && sent.message.length <= 500);
       if (what === "429") assertEquals(sent.retryAfterMs, 7000);
     });
+
+    if (channel.templates !== undefined) {
+      test(`templates() never throws, and makes none up: ${what}`, async () => {
+        const asked = { account: "an account", name: "a name" };
+        const told = await channel.templates!(asked, { fetch: async () => await answer() });
+        if (told.ok) assertEquals(told.templates, []);
+        else assert(told.message.length > 0 && told.message.length <= 500);
+      });
+    }
   }
 
   test("send() gives the provider's id of what it took, and gives no secret away", async () => {

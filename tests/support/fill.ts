@@ -42,6 +42,10 @@ export const FILL: Record<string, string> = {
     insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at) values
       (sha256('somebody'), 'whatsapp', '106540352242922', now())`,
   "private.erased_keys": `insert into private.erased_keys (hash) values (sha256('an update'))`,
+  "private.template_categories": `
+    insert into private.template_categories (channel, account, name, language, template_id, category, at) values
+      ('whatsapp', '240011223344556', 'offer', 'en', '1689556908129832', 'marketing', now()),
+      ('whatsapp', '240011223344556', 'unheard_of', 'en', null, null, now())`,
   "public.contacts": `
     insert into public.contacts (id, name) values
       ('00000000-0000-7000-8000-0000000000c1', 'Ada'), ('00000000-0000-7000-8000-0000000000c2', 'Ada L.');

@@ -7,7 +7,9 @@ import { serve } from "../_shared/serve/serve.ts";
 import { inbound } from "../_shared/pipeline/inbound.ts";
 import { createIngest } from "../_shared/pipeline/ingest.ts";
 
+const ingest = createIngest(rpc, whatsapp, { freed: () => waitUntil(pipeline.send()) });
+
 export default serve(
   "wa-webhook",
-  inbound(whatsapp, { killed, ingest: createIngest(rpc, whatsapp), drain: pipeline.decide, waitUntil }),
+  inbound(whatsapp, { killed, ingest, drain: pipeline.decide, waitUntil }),
 );

@@ -38,7 +38,7 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
           </div>
           <Group gap="xs">
             {conversation.channel !== "whatsapp" && <Badge variant="light">{conversation.channel}</Badge>}
-            {conversation.opted_out_at && <Badge color="orange" variant="light">opted out</Badge>}
+            {conversation.opted_out_at && <Badge color="orange" variant="light">no marketing</Badge>}
             {conversation.unrouted_since && (
               <Badge color="yellow" variant="light">
                 waits for the router

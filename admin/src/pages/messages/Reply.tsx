@@ -96,7 +96,7 @@ export function Reply({ conversation }: { conversation: Conversation }) {
       />
       <Group justify="space-between" mt="xs" gap="xs">
         <Text size="xs" c={left < 3600 ? "orange" : "dimmed"} title={exact(new Date(window_closes_at!))}>
-          {opted_out_at && "The person opted out of messages, and has written since. "}
+          {opted_out_at && "The person wants no marketing; an answer is fine. "}
           The window closes in {duration(left)}.
         </Text>
         <Button type="submit" size="xs" loading={reply.isPending} disabled={text.trim() === ""}>Send</Button>

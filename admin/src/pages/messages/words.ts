@@ -70,7 +70,7 @@ const REFUSALS: Record<string, [message: string, hint: string]> = {
     "The window has closed.",
     "Wait until the person writes again, or have a service send a template.",
   ],
-  opted_out: ["The person wants no messages.", "Wait until they write again."],
+  opted_out: ["The person wants no marketing.", "Send none until they resume it."],
   feature_off: ["Sending is off for this contact.", "The flag wa_send.enabled turns it on."],
   nobody: ["The person has no id that can be written to.", "They have to write again first."],
   idempotency_conflict: ["This was sent already, with other words.", "Reload the page."],

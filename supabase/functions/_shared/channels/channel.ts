@@ -8,6 +8,7 @@
  * | a service sends        | `checkRequest`                       | gates, rate, queueing                            |
  * | a service replies      | `check`, `wordsOf`, `addressOf`      | queueing with the delivery's settlement          |
  * | a message is due       | `ready`, `send`, `nextAttempt`       | claims, leases, pace, settlement, figures        |
+ * | who has opted out      | `templates`                          | keeping what is told, deciding what goes         |
  *
  * Rules of every channel, held by tests/functions/channels_contract_test.ts:
  *
@@ -56,10 +57,22 @@ export interface InboundUpdate {
   readonly raw?: unknown;
 }
 
+/** Which of the provider's accounts a sender belongs to: templates are the account's. */
+export interface SenderAccount {
+  readonly channel: string;
+  readonly provider: string;
+  readonly id: string;
+  /** As people see it. */
+  readonly address?: string;
+  readonly account: string;
+}
+
 /** A body, taken apart. */
 export interface Parsed {
   /** At least one, in the order in which they stand in the body. */
   readonly updates: InboundUpdate[];
+  /** Accounts of senders that it tells. */
+  readonly accounts?: readonly SenderAccount[];
   /**
    * Why the body could not be read, where it could not: it is stored for inspection, as the one update there is, and
    * answered `invalid_json`, so that the provider sends it again.
@@ -171,6 +184,16 @@ export interface SendSuccess {
 /** What became of one attempt to send. */
 export type Sent = SendSuccess | SendFailure;
 
+/** What the provider answered about templates. */
+export type Templates = { readonly ok: true; readonly templates: readonly Template[] } | SendFailure;
+
+/** A template in one of its languages, as the provider knows it. */
+export interface Template {
+  readonly id?: string;
+  readonly language: string;
+  readonly category: string;
+}
+
 /** What to do after a failed attempt. */
 export type NextAttempt =
   | { readonly outcome: "retry"; readonly afterMs: number }
@@ -187,7 +210,7 @@ export interface Missing {
 /**
  * What ends an opt-out:
  *
- * - `until_resumed`: it is about marketing, and the person ends it at the provider or by writing.
+ * - `until_resumed`: it is about templates of marketing, and the person ends it at the provider or by a word.
  * - `until_start`: nothing at all goes until the person sends the provider's word for it.
  * - `suppression`: the address stands on a list that the team keeps.
  * - `none`: the person can only block the sender, which the provider tells at the next attempt.
@@ -287,6 +310,14 @@ export interface Channel {
    */
   send(outgoing: Outgoing, world: SendWorld): Promise<Sent>;
 
+  /**
+   * Asks the provider what the templates of a name are: an opt-out is about those of marketing alone. Never throws. Absent
+   * where the channel has none.
+   *
+   * Failure policy: whoever is not answered sends later. Where the provider will not say, none are known, and what the
+   * sender of the message states counts.
+   */
+  templates?(asked: { account: string; name: string }, world: SendWorld): Promise<Templates>;
   /**
    * When a message is sent again. Pure.
    *

@@ -59,7 +59,7 @@ export const PROBLEMS = {
   unknown_number: { status: 422, title: "The number in `from` is not one of this installation." },
   unknown_message: { status: 404, title: "There is no such inbound message." },
   idempotency_conflict: { status: 409, title: "Another request was made under this idempotency key." },
-  opted_out: { status: 409, title: "The recipient does not want messages." },
+  opted_out: { status: 409, title: "The recipient has opted out of such messages." },
   destination_not_found: { status: 404, title: "There is no such destination." },
   link_not_found: { status: 404, title: "There is no such link." },
   link_deleted: { status: 410, title: "This link was deleted." },

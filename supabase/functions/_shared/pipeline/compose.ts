@@ -75,6 +75,8 @@ export function composePipeline(channels: Registry): Pipeline {
       killed,
       onForAnybody: isOnForAnybody,
       world: { fetch: (url, init) => fetch(url, init) },
+      answerCategory: (messageId, found) =>
+        rpc("answer_category", { p_message_id: messageId, p_found: found }),
       count,
       measure,
       onOutcome: (contactId, outcome, flag) => watch(contactId, outcome, () => [flag]),

@@ -56,10 +56,10 @@ export function inbound(channel: Channel, deps: InboundDeps): { GET?: Handler; P
     const bytes = await readBody(request, limits.webhookBytes);
     if (!channel.verify(request, bytes)) throw new Problem("signature_invalid");
 
-    const { updates, unreadable } = channel.parse(bytes);
+    const { updates, accounts, unreadable } = channel.parse(bytes);
     const { traceparent } = context;
     if (traceparent !== undefined) keepTrace(updates, traceparent);
-    const outcomes = await deps.ingest({ updates, bytes: bytes.length });
+    const outcomes = await deps.ingest({ updates, accounts, bytes: bytes.length });
     // Stored, not acknowledged.
     if (unreadable !== undefined) throw new Problem("invalid_json", { cause: unreadable });
     if (isRoutable(updates, outcomes)) route();

@@ -7,11 +7,13 @@ import type { Rpc } from "../db/client.ts";
 import { count as countShared, type Counters } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import type { Channel, InboundUpdate } from "../channels/channel.ts";
+import type { Channel, InboundUpdate, SenderAccount } from "../channels/channel.ts";
 
 /** What one webhook told. */
 export interface Delivery {
   readonly updates: InboundUpdate[];
+  /** Accounts of senders that it told. */
+  readonly accounts?: readonly SenderAccount[];
   /** Size of the body that they came in. */
   readonly bytes: number;
 }
@@ -39,6 +41,8 @@ export interface IngestOptions {
   inFlight?: number;
   /** Told how many of which field were stored or seen before. @default {this process's counters} */
   count?: Counters["count"];
+  /** Told that messages of ours may go that waited for a status. Statuses are many, and few of them let one go. */
+  freed?(): void;
   /** Told channel and code of each message of ours that failed, as a status says. @default {this process's measurements} */
   failed?(label: string): void;
 }
@@ -48,6 +52,8 @@ export interface IngestOptions {
  * a group leaves one of the two idle; two small ones cost the database more than they gain.
  */
 const WORTH_BESIDE = 24;
+
+const NONE: readonly SenderAccount[] = [];
 
 /** An {@linkcode Ingest} for the webhooks of a channel, that calls `ingest_updates` through `rpc`. */
 export function createIngest(
@@ -62,19 +68,44 @@ export function createIngest(
     maxQueuedBytes = 48 << 20,
     inFlight = 2,
     count = countShared,
+    freed,
     failed = (label) => measure("failed", label, 0),
   } = options;
   // One measure for both limits: an update weighs at least its share of a full group.
   const weight = Math.ceil(maxBytes / maxUpdates);
 
+  /** What the database was told, by channel and sender: once an isolate, for it hardly ever changes. */
+  const told = new Map<string, string>();
+
+  /** Failure policy: open. What is not told now is told with the next webhook; nothing waits for it. */
+  async function tell(deliveries: readonly Delivery[]): Promise<void> {
+    const unknown = new Map<string, SenderAccount>();
+    for (const { accounts } of deliveries) {
+      for (const each of accounts ?? NONE) {
+        const key = `${each.channel} ${each.id}`;
+        if (told.get(key) !== each.account) unknown.set(key, each);
+      }
+    }
+    if (unknown.size === 0) return;
+    try {
+      await rpc("tell_accounts", { p_senders: [...unknown.values()] });
+      for (const [key, { account }] of unknown) told.set(key, account);
+    } catch {
+      count("accounts_untold", "", unknown.size);
+    }
+  }
+
   async function commit(deliveries: Delivery[]): Promise<string[]> {
     const updates = deliveries.length === 1
       ? deliveries[0].updates
       : deliveries.flatMap((delivery) => delivery.updates);
-    const { outcomes } = await rpc<{ outcomes: string }>("ingest_updates", { p_updates: updates });
+    const stored = await rpc<{ outcomes: string; freed?: true }>("ingest_updates", { p_updates: updates });
+    const { outcomes } = stored;
     if (outcomes.length !== updates.length) {
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);
     }
+    if (stored.freed) freed?.();
+    await tell(deliveries);
     tally(updates, outcomes, fields, count);
     for (let i = 0; i < updates.length; i++) {
       const { channel, failure } = updates[i];

@@ -37,6 +37,10 @@ export interface ClaimedMessage {
   message: Outbound;
   /** W3C trace context that it came with; null where it came with none. */
   traceparent: string | null;
+  /** The person has opted out of such messages: it is not to be sent. */
+  opted_out?: true;
+  /** The person has opted out of some: the provider is to be asked whether this template is one of these. */
+  ask?: { account: string; name: string };
 }
 
 /** What became of it, as `settle_outbound` takes it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Channel, SendWorld } from "../channels/channel.ts";
+import type { Channel, SendFailure, SendWorld, Template, Templates } from "../channels/channel.ts";
 import type { Registry } from "../channels/registry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import type { Fields } from "../log/log.ts";
@@ -17,6 +17,8 @@ export interface ThroughDeps {
   /** Whether a feature's flag lets it run for anybody at all. */
   onForAnybody(feature: string): Promise<boolean>;
   world: SendWorld;
+  /** Keeps what the provider said about the template of a message, and decides whether that may go. */
+  answerCategory(messageId: string, found: readonly Template[]): Promise<{ opted_out: boolean }>;
   count(name: string, label: string): void;
   measure(name: string, label: string, ms: number): void;
   /** Told how each attempt went for the person whom the message is for. */
@@ -73,10 +75,39 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
     return able.filter((_, i) => on[i]).map(({ name }) => name);
   }
 
+  /** Questions under way: of many messages with one template the first asks. */
+  const asked = new Map<string, Promise<Templates>>();
+
+  /** Why a message to somebody who has opted out is not sent now; undefined where it may be. */
+  async function refusal(claimed: ClaimedMessage, channel: Channel): Promise<SendFailure | undefined> {
+    if (claimed.opted_out) return OPTED_OUT;
+    if (claimed.ask === undefined) return undefined;
+    const key = JSON.stringify([channel.name, claimed.ask.account, claimed.ask.name]);
+    let question = asked.get(key);
+    if (question === undefined) {
+      question = channel.templates?.(claimed.ask, deps.world) ?? Promise.resolve({ ok: true, templates: [] });
+      asked.set(key, question);
+    }
+    const answer = await question.finally(() => asked.delete(key));
+    if (!answer.ok) return answer;
+    try {
+      return (await deps.answerCategory(claimed.id, answer.templates)).opted_out ? OPTED_OUT : undefined;
+    } catch (error) {
+      deps.log.warn("a template's category could not be kept", { message_id: claimed.id, error });
+      return {
+        ok: false,
+        kind: "retry",
+        code: "database",
+        message: "the template's category is not known yet",
+      };
+    }
+  }
+
   async function send(claimed: ClaimedMessage): Promise<SendOutcome> {
-    const { id, to, number_id: senderId, contact_id, message, attempt, deferred, traceparent: came } =
-      claimed;
+    const { id, to, number_id: senderId, contact_id, message, traceparent: came } = claimed;
     const channel = registry.get(claimed.channel);
+    const refused = await refusal(claimed, channel);
+    if (refused !== undefined) return outcomeOf(refused, claimed, channel);
     const began = performance.now();
     const traceparent = came == null ? undefined : traceparentFor(id, id, came);
     const result = await channel.send({ id, senderId, to, message, traceparent }, deps.world);
@@ -87,6 +118,14 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
       const { providerId = null, identities } = result;
       return { outcome: "sent", provider_id: providerId, ...(identities && { identities }) };
     }
+    return outcomeOf(result, claimed, channel);
+  }
+
+  function outcomeOf(
+    result: SendFailure,
+    { attempt, deferred }: ClaimedMessage,
+    channel: Channel,
+  ): SendOutcome {
     deps.count("outbound_errors", String(result.code));
     const { ok: _, retryAfterMs: __, ...error } = result;
     const isPutOff = result.kind === "throttle" || result.kind === "held";
@@ -135,6 +174,14 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
 
   return { channels, send, checkReplies };
 }
+
+/** What `wa-send` answers where it is known at once. */
+const OPTED_OUT: SendFailure = {
+  ok: false,
+  kind: "final",
+  code: "opted_out",
+  message: "the person has opted out of such messages",
+};
 
 /** A fault that begins with "it", as it goes on after a name. */
 function is(fault: string): string {

@@ -36,6 +36,7 @@ function through(channels: Channel[], deps: Partial<ThroughDeps> = {}) {
     killed: () => false,
     onForAnybody: () => Promise.resolve(true),
     world: { fetch: () => Promise.reject(new TypeError("nothing is fetched here")) },
+    answerCategory: () => Promise.resolve({ opted_out: false }),
     count: (name, label) => counted.push(`${name} ${label}`),
     measure: (name, label) => counted.push(`${name} ${label}`),
     onOutcome: (contact, { failed }, flag) => counted.push(`${contact} ${failed} ${flag}`),
@@ -169,4 +170,44 @@ Deno.test("checkReplies(): by the channel that the person wrote through, to that
     leftOut: [{ reply: 1, why: "nobody" }],
   });
   assertEquals(counted, ["replies_refused invalid", "replies_refused nobody"]);
+});
+
+const ASK = { ask: { account: "waba", name: "offer" } };
+
+Deno.test("send(): what somebody has opted out of is not sent, and fails as opted_out", async () => {
+  let sent = 0;
+  const whatsapp = { ...channel("whatsapp"), send: () => Promise.resolve({ ok: true as const, n: ++sent }) };
+  const { send, counted } = through([whatsapp as Channel]);
+  const error = { kind: "final", code: "opted_out", message: "the person has opted out of such messages" };
+  assertEquals(await send(message({ opted_out: true })), {
+    outcome: "failed",
+    error: { ...error, given_up: "final" },
+  });
+  assertEquals([sent, counted], [0, ["outbound_errors opted_out"]]);
+});
+
+Deno.test("send(): a template is asked for once by messages at the same time, and each is decided", async () => {
+  let asked = 0;
+  const found = [{ language: "en", category: "UTILITY" }];
+  const whatsapp = {
+    ...channel("whatsapp"),
+    templates: () => (asked++, Promise.resolve({ ok: true as const, templates: found })),
+  };
+  const { send } = through([whatsapp], {
+    answerCategory: (id, templates) => {
+      assertEquals(templates, found);
+      return Promise.resolve({ opted_out: id === "o2" });
+    },
+  });
+  const outcomes = await Promise.all(["o1", "o2"].map((id) => send(message({ id, ...ASK }))));
+  assertEquals([asked, outcomes.map(({ outcome }) => outcome)], [1, ["sent", "failed"]]);
+});
+
+Deno.test("send(): without an answer about its template a message waits; what cannot be asked is decided", async () => {
+  const failure = { ok: false as const, kind: "retry" as const, code: "timeout", message: "late" };
+  const asking = { ...channel("whatsapp"), templates: () => Promise.resolve(failure) };
+  assertEquals((await through([asking]).send(message(ASK))).outcome, "retry");
+  const away = through([channel("whatsapp")], { answerCategory: () => Promise.reject(new Error("away")) });
+  assertEquals((await away.send(message(ASK))).outcome, "retry");
+  assertEquals((await through([channel("whatsapp")]).send(message(ASK))).outcome, "sent");
 });

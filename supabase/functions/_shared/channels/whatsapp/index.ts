@@ -5,11 +5,11 @@
  */
 import { configFaults, env } from "../../config/env.ts";
 import { decode } from "../../json/json.ts";
-import type { Channel, Parsed, Sent } from "../channel.ts";
+import type { Channel, Parsed, SendFailure, Sent } from "../channel.ts";
 import { challengeOf, SIGNATURE_HEADER, verify } from "./inbound/signature.ts";
-import { FIELDS, parse, unreadable } from "./inbound/updates.ts";
+import { accountsOf, FIELDS, parse, unreadable } from "./inbound/updates.ts";
 import { nextSendAttempt } from "./outbound/errors.ts";
-import { type GraphAccount, send } from "./outbound/graph.ts";
+import { askTemplates, type GraphAccount, send } from "./outbound/graph.ts";
 import { checkMessage, type OutboundMessage, wordsOf } from "./outbound/outbound.ts";
 import { checkRequest } from "./outbound/request.ts";
 
@@ -48,11 +48,18 @@ const environment: WhatsAppOptions = {
 /** WhatsApp with secrets of its own; the functions share {@linkcode whatsapp}. */
 export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel {
   const { appSecrets, verifyToken, account, ready } = { ...environment, ...options };
+  function notReady(): SendFailure | undefined {
+    const missing = ready();
+    if (missing === true) return undefined;
+    const message = missing.map(({ variable, fault }) => `${variable}: ${fault}`).join("; ");
+    return { ok: false, kind: "retry", code: "not_ready", message };
+  }
+
   return {
     name: "whatsapp",
     provider: "graph",
     flags: { intake: "wa_webhook", send: "wa_send.enabled" },
-    // Meta, "Messaging limits" and "Throughput"; an opt-out is about marketing (`user_preferences`).
+    // Meta, "Messaging limits" and "Throughput"; an opt-out is about marketing templates (`user_preferences`).
     policy: {
       windowMs: 24 * 60 * 60 * 1000,
       optOut: "until_resumed",
@@ -70,14 +77,12 @@ export function createWhatsApp(options: Partial<WhatsAppOptions> = {}): Channel 
     wordsOf: (message) => wordsOf(message as OutboundMessage),
     addressOf: ({ group, phone, bsuid, parent_bsuid }) => group ?? phone ?? bsuid ?? parent_bsuid,
     send: async ({ id, senderId, to, message, traceparent }, { fetch }): Promise<Sent> => {
-      const missing = ready();
-      if (missing !== true) {
-        const message = missing.map(({ variable, fault }) => `${variable}: ${fault}`).join("; ");
-        return { ok: false, kind: "retry", code: "not_ready", message };
-      }
+      const missing = notReady();
+      if (missing !== undefined) return missing;
       const from = { ...account(), phoneNumberId: senderId };
       return await send(fetch, from, { id, to, message: message as OutboundMessage, traceparent });
     },
+    templates: async (asked, { fetch }) => notReady() ?? await askTemplates(fetch, account(), asked),
     nextAttempt: nextSendAttempt,
   };
 }
@@ -90,7 +95,7 @@ function parseBytes(bytes: Uint8Array): Parsed {
     // Signed by Meta and yet not JSON: somebody will want to see it.
     return { updates: [unreadable(bytes)], unreadable: cause };
   }
-  return { updates: parse(body) };
+  return { updates: parse(body), accounts: accountsOf(body) };
 }
 
 /** WhatsApp with the secrets of the environment. */

@@ -53,7 +53,7 @@ const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
   invalid: "the provider would refuse it",
   nobody: "the person has no id that can be written to",
   window_closed: "the window is closed",
-  opted_out: "the person does not want messages",
+  opted_out: "the person has opted out of such messages",
   feature_off: "sending is off for the person",
   unknown_message: "it is about a message of another conversation",
 };

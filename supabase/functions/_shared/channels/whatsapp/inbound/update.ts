@@ -66,6 +66,8 @@ export interface Update extends Content, StatusFields {
   type?: string;
   /** The person wants no more marketing messages, or wants them again. */
   opt?: "out" | "in";
+  /** What a template is, where the update tells it. */
+  template?: TemplateWord;
   /** Of a failed status: the code of its first error. */
   failure?: string;
   /** Meta's `errors` list, where there is one. */
@@ -74,6 +76,17 @@ export interface Update extends Content, StatusFields {
   traceparent?: string;
   /** Meta's own object for this update: the message, the status, or the whole `change.value`. */
   raw: unknown;
+}
+
+/** That a template, by name and language or else by id, is of a category. */
+export interface TemplateWord {
+  /** Meta's WABA id. */
+  account: string;
+  id?: string;
+  name?: string;
+  language?: string;
+  /** As Meta writes it: `MARKETING`. */
+  category: string;
 }
 
 /** The field of what has no webhook shape. */
@@ -226,6 +239,21 @@ function optOf(item: JsonObject): Update["opt"] {
   if (item.category !== undefined && item.category !== "marketing_messages") return undefined;
   if (item.value === "stop") return "out";
   return item.value === "resume" || item.value === "signup" ? "in" : undefined;
+}
+
+/**
+ * What a change says about the category of a template, whatever its field: Meta tells it with the status, with a change
+ * of the category itself, and in more places each year. A change that is only announced (`correct_category`) is none.
+ */
+export function templateOf(value: unknown, place: Place): TemplateWord | undefined {
+  if (!isObject(value)) return undefined;
+  const category = id(value.new_category) ?? id(value.message_template_category) ?? id(value.category);
+  const name = id(value.message_template_name);
+  const language = id(value.message_template_language);
+  const templateId = id(value.message_template_id);
+  if (category === undefined || place.entryId === "") return undefined;
+  if ((name === undefined || language === undefined) && templateId === undefined) return undefined;
+  return { account: place.entryId, id: templateId, name, language, category };
 }
 
 /** A key of ids where all of them are there (and fit an index entry), else of the content. */

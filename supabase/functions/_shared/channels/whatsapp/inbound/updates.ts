@@ -19,9 +19,19 @@
  *
  * @module
  */
+import type { SenderAccount } from "../../channel.ts";
 import { Contacts } from "./identities.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
-import { clean, type ItemKind, itemUpdate, other, type Place, UNKNOWN_FIELD, type Update } from "./update.ts";
+import {
+  clean,
+  type ItemKind,
+  itemUpdate,
+  other,
+  type Place,
+  templateOf,
+  UNKNOWN_FIELD,
+  type Update,
+} from "./update.ts";
 
 export { UNKNOWN_FIELD, unreadable, type Update, type UpdateKind } from "./update.ts";
 
@@ -96,6 +106,28 @@ export function parse(body: unknown): Update[] {
   return updates;
 }
 
+/** The accounts of business numbers, as a body tells them: an entry is of one account. */
+export function accountsOf(body: unknown): SenderAccount[] {
+  const accounts: SenderAccount[] = [];
+  for (const entry of isObject(body) ? list(body.entry) ?? [] : []) {
+    const account = isObject(entry) ? id(entry.id) : undefined;
+    if (!account || !isObject(entry)) continue;
+    for (const change of list(entry.changes) ?? []) {
+      const metadata = isObject(change) ? object(object(change.value)?.metadata) : undefined;
+      const sender = id(metadata?.phone_number_id);
+      if (!sender || accounts.some(({ id }) => id === sender)) continue;
+      accounts.push({
+        channel: "whatsapp",
+        provider: "whatsapp",
+        id: sender,
+        address: id(metadata?.display_phone_number),
+        account,
+      });
+    }
+  }
+  return accounts;
+}
+
 const NO_CONTACTS = new Contacts(undefined);
 const BODY_MEMBERS = new Set(["object", "entry"]);
 const ENTRY_MEMBERS = new Set(["id", "time", "changes"]);
@@ -142,7 +174,10 @@ function parseChange(updates: Update[], change: unknown, entryTime: unknown, ent
   }
   if (value !== undefined && lists !== undefined) parseLists(updates, value, lists, place);
   if (updates.length === from) {
-    updates.push(other(place, change.value === undefined ? change : change.value, entryTime));
+    const whole = other(place, change.value === undefined ? change : change.value, entryTime);
+    const template = templateOf(whole.raw, place);
+    if (template !== undefined) whole.template = template;
+    updates.push(whole);
     if (change.value === undefined) return;
   }
   keepRest(updates, from, "change", restOf(change, CHANGE_MEMBERS), place);

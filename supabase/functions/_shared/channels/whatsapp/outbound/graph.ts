@@ -7,7 +7,7 @@
  * @module
  */
 import { parseRetryAfter, readAnswer } from "../../../http/answers.ts";
-import type { SendFailure, Sent } from "../../channel.ts";
+import type { SendFailure, Sent, Template, Templates } from "../../channel.ts";
 import { classify } from "./errors.ts";
 import { id, isObject, isStorable, type JsonObject, list, object, text } from "../../../json/json.ts";
 import { identitiesOf, isBsuid, personOf } from "../inbound/identities.ts";
@@ -83,12 +83,13 @@ export function graphBody({ id, to, message }: OutboundRequest): JsonObject {
     const { type: _, ...receipt } = message;
     return { messaging_product: "whatsapp", status: "read", ...receipt };
   }
+  const { category: _, ...native } = message as OutboundMessage & { category?: string };
   return {
     messaging_product: "whatsapp",
     recipient_type: isGroup(to) ? "group" : "individual",
     // A BSUID under `to` is answered with 200 and reaches nobody.
     ...(isBsuid(to) ? { recipient: to } : { to }),
-    ...message,
+    ...native,
     biz_opaque_callback_data: id,
   };
 }
@@ -104,6 +105,55 @@ function recipientOf(contacts: unknown) {
   if (!isObject(person) || !isStorable(person)) return undefined;
   const { phone, ...ids } = personOf(person);
   return identitiesOf({ ...ids, phone: phone !== undefined && isNumber(phone) ? phone : undefined });
+}
+
+/**
+ * Asks for the templates of a name, in all languages: `GET /{waba-id}/message_templates`. Never throws.
+ *
+ * Source: Meta, "Template Management API" (developers.facebook.com/documentation/business-messaging/whatsapp/reference/
+ * whatsapp-business-account/template-api).
+ *
+ * Failure policy: without an answer, and while the token is refused, nothing would be sent either: a failure. A token that
+ * may not read templates, or a Meta that does not answer such questions, knows none.
+ */
+export async function askTemplates(
+  fetch: (url: string, init: RequestInit) => Promise<Response>,
+  { graphUrl, token, timeoutMs = 10_000 }: Pick<GraphAccount, "graphUrl" | "token" | "timeoutMs">,
+  { account, name }: { account: string; name: string },
+): Promise<Templates> {
+  const query = new URLSearchParams({ name, fields: "id,name,language,category", limit: "250" });
+  let response: Response;
+  try {
+    response = await fetch(`${graphUrl}/${encodeURIComponent(account)}/message_templates?${query}`, {
+      headers: { authorization: `Bearer ${token}` },
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+  } catch (error) {
+    return withoutAnswer(error, timeoutMs);
+  }
+  const body = await answerOf(response);
+  if (response.ok && body?.error === undefined) {
+    const data = Array.isArray(body?.data) ? body.data : [];
+    // Meta finds names that hold this one, too.
+    return { ok: true, templates: data.flatMap((item): Template[] => templateOf(object(item), name)) };
+  }
+  const failure = refusal(response, object(body?.error), token);
+  const mayPass = failure.kind === "retry" && response.status !== 501 || failure.kind === "throttle";
+  return mayPass || response.status === 401 || UNAUTHENTICATED.has(failure.code)
+    ? failure
+    : { ok: true, templates: [] };
+}
+
+/** The token itself is refused, and not what it asks for. */
+const UNAUTHENTICATED: ReadonlySet<number | string> = new Set([0, 190]);
+
+function templateOf(item: JsonObject | undefined, name: string): Template[] {
+  const language = id(item?.language);
+  const category = id(item?.category);
+  return item?.name !== name || language === undefined || category === undefined
+    ? []
+    : [{ id: id(item.id), language, category }];
 }
 
 function withoutAnswer(error: unknown, timeoutMs: number): SendFailure {

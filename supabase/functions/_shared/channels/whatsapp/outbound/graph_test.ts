@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { SendFailure, Sent } from "../../channel.ts";
-import { type GraphAccount, graphBody, type OutboundRequest, send } from "./graph.ts";
+import { askTemplates, type GraphAccount, graphBody, type OutboundRequest, send } from "./graph.ts";
 
 const TOKEN = "EAAtest0000000000";
 const MESSAGE = { type: "text", text: { body: "Hello" } } as const;
@@ -209,4 +209,62 @@ Deno.test("send() keeps the token out of what it tells", async () => {
   assertEquals(failed.kind, "held");
   assert(!JSON.stringify(failed).includes(TOKEN));
   assert(failed.message.length <= 500);
+});
+
+Deno.test("graphBody() keeps the category that is ours to itself", () => {
+  const message = {
+    type: "template",
+    template: { name: "offer", language: { code: "en" } },
+    category: "utility",
+  } as const;
+  assertEquals(graphBody({ ...REQUEST, message }).category, undefined);
+});
+
+/** Asks a Meta that answers with `answer`. */
+async function ask(answer: () => Response | Promise<Response>) {
+  const urls: string[] = [];
+  const fetch = (url: string, { headers }: RequestInit) => {
+    urls.push(`${url} ${new Headers(headers).get("authorization")}`);
+    return Promise.resolve().then(answer);
+  };
+  const account = { graphUrl: "https://graph.test/v26.0", token: TOKEN };
+  return { result: await askTemplates(fetch, account, { account: "24001", name: "offer & more" }), urls };
+}
+
+Deno.test("askTemplates() asks the account by name, and takes the languages of that very name", async () => {
+  const found = { id: "1", language: "en", category: "MARKETING" };
+  const data = [
+    { name: "offer & more", ...found, status: "APPROVED" },
+    { name: "offer & more and more", ...found },
+    { name: "offer & more", language: "de" },
+    null,
+    "x",
+  ];
+  const { result, urls } = await ask(() => Response.json({ data }));
+  assertEquals(result, { ok: true, templates: [found] });
+  const query = "name=offer+%26+more&fields=id%2Cname%2Clanguage%2Ccategory&limit=250";
+  assertEquals(urls, [`https://graph.test/v26.0/24001/message_templates?${query} Bearer ${TOKEN}`]);
+});
+
+Deno.test("askTemplates(): what may pass is a failure, and what Meta will not tell is not known", async () => {
+  const error = (code: number, status: number) => () => Response.json(graphError(code), { status });
+  const kinds = async (answer: () => Response) => {
+    const { result } = await ask(answer);
+    return result.ok ? result.templates : result.kind;
+  };
+  assertEquals(await kinds(error(2, 500)), "retry");
+  assertEquals(await kinds(() => new Response("bad gateway", { status: 502 })), "retry");
+  assertEquals(await kinds(error(80007, 400)), "throttle");
+  assertEquals(await kinds(error(190, 401)), "held");
+  assertEquals(
+    await kinds(() => {
+      throw new TypeError("no connection");
+    }),
+    "retry",
+  );
+  for (const refused of [error(200, 403), error(10, 403), error(100, 400)]) {
+    assertEquals(await kinds(refused), []);
+  }
+  assertEquals(await kinds(() => new Response("", { status: 501 })), []);
+  assertEquals(await kinds(() => new Response("not JSON")), []);
 });

@@ -73,7 +73,15 @@ export const outboundSchema = z.discriminatedUnion("type", [
     type: z.literal("text"),
     text: z.looseObject({ body: words(4096), preview_url: z.boolean().optional() }),
   }),
-  z.looseObject({ ...common, type: z.literal("template"), template }),
+  z.looseObject({
+    ...common,
+    type: z.literal("template"),
+    template,
+    // Ours, not Meta's: what it is where Meta does not say.
+    category: z.string().toLowerCase().pipe(
+      z.enum(["marketing", "utility", "authentication"], "must be marketing, utility or authentication"),
+    ).optional(),
+  }),
   z.looseObject({ ...common, type: z.literal("interactive"), interactive: interactiveSchema }),
   z.looseObject({ ...common, type: z.literal("image"), image: mediaOf({ caption: words(1024).optional() }) }),
   z.looseObject({ ...common, type: z.literal("video"), video: mediaOf({ caption: words(1024).optional() }) }),

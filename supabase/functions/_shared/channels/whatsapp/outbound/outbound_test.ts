@@ -307,3 +307,14 @@ Deno.test("checkMessage() never throws, and tells at most 20 issues", () => {
     }
   }));
 });
+
+Deno.test("checkMessage() takes the category of a template in either case, and no other", () => {
+  const offer = (category: unknown) =>
+    checkMessage({ type: "template", template: { name: "offer", language: { code: "en" } }, category });
+  const taken = offer("UTILITY");
+  assertEquals(taken.ok && (taken.value as { category?: string }).category, "utility");
+  for (const category of ["service", 1, ""]) {
+    const refused = offer(category);
+    assertEquals(refused.ok || refused.issues[0].path, "category");
+  }
+});
