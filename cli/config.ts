@@ -4,6 +4,7 @@ import {
   type CompiledRoute,
   compileRoutes,
   type RouteRow,
+  stoppedOf,
 } from "../supabase/functions/_shared/routing/routes.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
@@ -13,7 +14,13 @@ export interface Config {
   revision: number;
   settings: Setting[];
   routes: RouteRow[];
-  destinations: { id: string; name: string; url: string; state: "active" | "paused" }[];
+  destinations: {
+    id: string;
+    name: string;
+    url: string;
+    state: "active" | "paused";
+    circuit_open: boolean;
+  }[];
   allowlist: { pattern: string; purpose: "forward" | "redirect" }[];
   /** Named lists of targeting ids. */
   segments: Record<string, string[]>;
@@ -24,10 +31,9 @@ export function loadConfig(api: Api): Promise<Config> {
   return api.rpc("load_config");
 }
 
-/** The routes as the router asks them: in its order, paused destinations passed over. */
+/** The routes as the router asks them: in its order, stopped destinations passed over. */
 export function routesOf(config: Config): Promise<CompiledRoute[]> {
-  const paused = config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id);
-  return compileRoutes(config.routes, new Set(paused));
+  return compileRoutes(config.routes, ...stoppedOf(config.destinations));
 }
 
 /** The names of the destinations, by id. */

@@ -4,13 +4,23 @@ import { type Destination, listDestinations } from "./config.ts";
 import { type Cell, facts, table } from "./output.ts";
 import type { Run } from "./session.ts";
 import { testDestination } from "./test_destination.ts";
-import { destinationName, durations, durationWithin, positive, secret, whole } from "./values.ts";
+import type { FailurePolicy } from "../supabase/functions/_shared/delivery/retry.ts";
+import {
+  destinationName,
+  durations,
+  durationWithin,
+  failurePolicy,
+  positive,
+  secret,
+  whole,
+} from "./values.ts";
 
 interface AddOptions {
   timeout?: number;
   rate?: number;
   burst?: number;
   retry?: number[];
+  onFailure?: FailurePolicy;
   secret?: string;
 }
 
@@ -32,6 +42,12 @@ export function destinations(program: Command, run: Run): void {
       "--retry <times>",
       "waits between attempts, such as 5s,1m,1h (default: 8 attempts over 28 hours)",
       durations,
+    )
+    .option(
+      "--on-failure <policy>",
+      "what a status does to the conversation, such as 404=aside,410=hold,else=hold: hold, aside or pause " +
+        "(default: 400, 413, 415 and 422 aside, 410 pause, all else hold)",
+      failurePolicy,
     )
     .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: a new one)", secret)
     .addHelpText(
@@ -55,6 +71,7 @@ Examples:
               rate_per_second: options.rate,
               rate_burst: options.burst,
               retry_seconds: options.retry?.map((ms) => ms / 1000),
+              failure_policy: options.onFailure,
               secret: options.secret,
             },
           },

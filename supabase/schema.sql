@@ -482,6 +482,13 @@ create table public.deliveries (
   dropped_reason text,
   -- When a 2xx answer was settled.
   delivered_at timestamp with time zone,
+  -- It failed and waits; it is due at once when its destination answers again.
+  wakes boolean default false not null,
+  -- The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by
+  -- itself would use up its attempts while others succeed.
+  woken integer,
+  -- How often a person had it sent again after it had been delivered; the service is told.
+  resent integer default 0 not null,
   -- When it was decided.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -504,6 +511,8 @@ create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) W
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
+-- What a destination that answers again is due at once.
+create INDEX deliveries_wakes_idx ON public.deliveries USING btree (destination_id) WHERE (wakes AND (state = 'pending'::text));
 alter table public.deliveries enable row level security;
 grant select on public.deliveries to authenticated;
 grant select, insert, update, delete on public.deliveries to service_role;
@@ -602,6 +611,13 @@ create table public.destinations (
   circuit_trips integer default 0 not null,
   -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
   circuit_probe uuid,
+  -- It answers again, and more that failed before is to be made due than was at once.
+  circuit_waking boolean default false not null,
+  -- What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does
+  -- not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.
+  failure_policy jsonb default '{}'::jsonb not null,
+  -- Why it was paused where no person did it: what it answered. Null otherwise.
+  paused_because text,
   -- Grows with each change made by people.
   version integer default 1 not null,
   -- When it was added.
@@ -613,6 +629,7 @@ create table public.destinations (
   constraint destinations_pkey PRIMARY KEY (id),
   -- A destination is named by people and the command line.
   constraint destinations_name_key UNIQUE (name),
+  constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
   constraint destinations_kind_check CHECK ((kind = 'http'::text)),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
@@ -620,7 +637,8 @@ create table public.destinations (
   constraint destinations_retry_seconds_check CHECK ((((cardinality(retry_seconds) >= 1) AND (cardinality(retry_seconds) <= 20)) AND ((0)::numeric <= ALL (retry_seconds)))),
   constraint destinations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text]))),
   constraint destinations_timeout_ms_check CHECK (((timeout_ms >= 100) AND (timeout_ms <= 30000))),
-  constraint destinations_url_check CHECK ((length(url) <= 2000))
+  constraint destinations_url_check CHECK ((length(url) <= 2000)),
+  constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
@@ -628,6 +646,8 @@ grant select, insert, update, delete on public.destinations to service_role;
 -- Every role may see the services; secrets are elsewhere.
 create policy "team reads destinations" on public.destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge that a circuit opened or closed.
+create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
@@ -1949,8 +1969,8 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing
--- secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers
+-- its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1970,11 +1990,12 @@ begin
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
-      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
@@ -2538,7 +2559,8 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
       'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
-      'circuit_open_until', d.circuit_open_until, 'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
+      'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'secrets', (
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
@@ -2621,8 +2643,8 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501
--- not allowed, GL422 no reason, or one that names a contact.
+-- Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
+-- Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2642,10 +2664,12 @@ begin
     raise exception 'the reason names a contact' using errcode = 'GL422',
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
+  perform private.lock_lanes(p_ids);
   update public.deliveries
-  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
   get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
   return v_count;
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
@@ -3062,6 +3086,45 @@ begin
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
 
+-- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
+-- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
+-- created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
+      'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
+      'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'behind', (
+        select count(*) - 1 from public.deliveries x
+        where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
+      order by l.due_at desc, d.id desc), '[]')
+    from (
+      select l.destination_id, l.conversation_id, l.due_at from private.delivery_lanes l
+      where l.due_at is not null and l.destination_id in (
+        select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
+      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+    ) l
+    cross join lateral (
+      select * from public.deliveries d
+      where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) d
+    join public.destinations t on t.id = d.destination_id
+    join public.messages m on m.id = d.message_id
+    join public.conversations c on c.id = d.conversation_id);
+end $function$;
+grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
 -- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
@@ -3092,7 +3155,8 @@ begin
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state) order by d.name), '[]')
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+        'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
       from public.destinations d),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
@@ -3733,6 +3797,48 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
+-- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
+-- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
+-- GL404 no such destination, GL422 no range.
+CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_destination uuid;
+  v_page uuid[];
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  v_destination := private.destination_named(p_destination);
+  if p_from is null or p_to is null or p_from >= p_to then
+    raise exception 'a range begins before it ends' using errcode = 'GL422';
+  end if;
+  v_page := array(
+    select d.id from public.deliveries d
+    where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
+      and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
+      and d.state = 'delivered'
+    order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
+  perform private.lock_lanes(v_page);
+  with again as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
+      updated_at = now()
+    where id = any (v_page) and state = 'delivered'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from again;
+  perform private.begin_again(v_ids);
+  perform private.release_lanes(v_ids);
+  return jsonb_build_object('resent', cardinality(v_ids),
+    'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
+end $function$;
+grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
+
 -- Goes on with a paused rollout: the flag is set to its stage again, and the stage begins anew. For operators and
 -- secret keys. Errors: GL409 stale version or not paused, GL404.
 CREATE OR REPLACE FUNCTION public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text DEFAULT NULL::text)
@@ -3753,8 +3859,9 @@ begin
 end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how
--- many.
+-- Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts,
+-- waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination
+-- that is paused, or whose circuit is open, still waits.
 CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -3762,29 +3869,31 @@ CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  SET search_path TO ''
 AS $function$
 declare
-  v_ids uuid[];
+  v_dead uuid[];
+  v_waiting uuid[];
 begin
   perform private.require_role('operator');
-  perform from private.delivery_lanes l
-  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
-  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.lock_lanes(p_ids);
   with retried as (
     update public.deliveries
-    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
     returning id
   )
-  select coalesce(array_agg(id), '{}') into v_ids from retried;
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
-  update public.delivery_attempts a
-  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
-  where a.delivery_id = any (v_ids) and a.attempt > 0;
-  -- A lane that is leased is released, and woken, by who works on it.
-  perform private.release_lane(l.destination_id, l.conversation_id)
-  from private.delivery_lanes l
-  where l.lease is null and (l.destination_id, l.conversation_id) in (
-    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
-  return cardinality(v_ids);
+  select coalesce(array_agg(id), '{}') into v_dead from retried;
+  perform private.begin_again(v_dead);
+  v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
+  -- One that waits behind another can go no sooner than that one.
+  update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
+  where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
+    select head.id from public.deliveries w
+    cross join lateral (
+      select h.id from public.deliveries h
+      where h.destination_id = w.destination_id and h.conversation_id = w.conversation_id and h.state in ('pending', 'leased')
+      order by h.seq limit 1) head
+    where w.id = any (v_waiting)));
+  perform private.release_lanes(p_ids);
+  return cardinality(v_dead) + cardinality(v_waiting);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
 
@@ -4006,7 +4115,8 @@ begin
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
 
--- Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.
+-- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
+-- is resumed. GL404 when there is none of that name.
 CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4014,17 +4124,28 @@ CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state tex
  SET search_path TO ''
 AS $function$
 declare
+  v_id uuid;
   v_row public.destinations;
 begin
   perform private.require_role('operator');
-  -- Resuming also closes the circuit: a person has looked.
+  v_id := private.destination_named(p_name);
+  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  if p_state = 'active' then
+    perform from private.delivery_lanes l
+    where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
+    update public.deliveries set next_attempt_at = now(), wakes = false, woken = null
+    where destination_id = v_id and state = 'pending' and next_attempt_at > now();
+    update private.delivery_lanes l set due_at = now()
+    where l.destination_id = v_id and l.lease is null and l.due_at > now();
+  end if;
   update public.destinations
-  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
+  set state = p_state, paused_because = null, version = version + 1, updated_at = now(), updated_by = private.actor(),
     circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
     circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
     circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_waking = circuit_waking and p_state <> 'active',
     circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
-  where id = private.destination_named(p_name)
+  where id = v_id
   returning * into v_row;
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
 end $function$;
@@ -4274,8 +4395,9 @@ end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
 -- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
--- whose lease is not the lane's current one is fenced off.
+-- answer, retry_after_ms, replies, wakes (false where it must not be made due early), pause (true pauses the
+-- destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not
+-- the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -4377,6 +4499,28 @@ begin
   return v_signed;
 end $function$;
 grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
+
+-- Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many.
+-- Retried later they come after what was delivered meanwhile.
+CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  perform private.lock_lanes(p_ids);
+  update public.deliveries
+  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+  where id = any (p_ids) and state = 'pending';
+  get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
+  return v_count;
+end $function$;
+grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
 
 -- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
 -- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
@@ -5080,6 +5224,19 @@ AS $function$
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
 
+-- Gives these deliveries a full schedule of attempts and keeps what was tried before.
+CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (p_ids) and a.attempt > 0
+$function$;
+grant execute on function private.begin_again(p_ids uuid[]) to service_role;
+
 -- Version of the newest migration that older code must not run on; null when there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
@@ -5252,6 +5409,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'failure_policy', v_destination.failure_policy,
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
@@ -5328,10 +5486,10 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
   )
   select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
     'message', jsonb_build_object(
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
@@ -5542,6 +5700,7 @@ AS $function$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
+    ('gatelink_close_idle_circuits', 60, 'sql', 'select private.close_idle_circuits(now())'),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
     ('gatelink_notify', 30, 'http', 'flags'),
@@ -5584,6 +5743,25 @@ begin
       using hint = 'A migration runs in one transaction, and closes its functions at its end.';
   end if;
 end $procedure$;
+
+-- Closes circuits whose rest is over and whose destinations nothing waits for: the next message tries, and its
+-- failure opens them again. Answers how many.
+CREATE OR REPLACE FUNCTION private.close_idle_circuits(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  update public.destinations d
+  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
+  where d.circuit_open_until <= p_now and not exists (
+    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function private.close_idle_circuits(p_now timestamp with time zone) to service_role;
 
 -- The last minute, since 1970, of which all outcomes are in.
 CREATE OR REPLACE FUNCTION private.closed_minute(p_now timestamp with time zone)
@@ -7194,6 +7372,20 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
+-- Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold
+-- keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.
+CREATE OR REPLACE FUNCTION private.is_failure_policy(p_policy jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_typeof(p_policy) = 'object' and not exists (
+    select from jsonb_each(case jsonb_typeof(p_policy) when 'object' then p_policy else '{}' end) e
+    where e.key !~ '^([345][0-9]{2}|else)$' or e.value not in ('"hold"', '"aside"', '"pause"'))
+$function$;
+grant execute on function private.is_failure_policy(p_policy jsonb) to service_role;
+
 -- Whether a route with this condition is asked after all others, whatever its priority.
 CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
  RETURNS boolean
@@ -7366,6 +7558,29 @@ AS $function$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $function$;
 grant execute on function private.lock_contacts() to service_role;
+
+-- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
+CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  with over as (
+    update private.delivery_lanes l set lease = null
+    from public.deliveries d
+    where d.id = any (p_ids) and d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and l.lease is not null and l.due_at <= now()
+    returning l.destination_id, l.conversation_id
+  )
+  update public.deliveries d set state = 'pending'
+  from over where d.destination_id = over.destination_id and d.conversation_id = over.conversation_id and d.state = 'leased';
+end $function$;
+grant execute on function private.lock_lanes(p_ids uuid[]) to service_role;
 
 -- Writes an event of a rollout as it now stands, and tells those who want to know.
 CREATE OR REPLACE FUNCTION private.log_rollout(p_rollout rollouts, p_at timestamp with time zone, p_kind text, p_figures jsonb DEFAULT '{}'::jsonb, p_verdict text DEFAULT NULL::text, p_rule text DEFAULT NULL::text, p_evidence jsonb DEFAULT NULL::jsonb, p_reason text DEFAULT NULL::text, p_tell boolean DEFAULT true)
@@ -8417,6 +8632,20 @@ begin
 end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
 
+-- Makes the lanes of these deliveries due with their first open delivery. The caller holds their locks.
+CREATE OR REPLACE FUNCTION private.release_lanes(p_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  -- A lane that is leased is released, and woken, by who works on it.
+  select private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (p_ids))
+$function$;
+grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
+
 -- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
 -- pair's pace allows. The caller holds the lane's lock from an earlier statement (see release_lane).
 CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
@@ -9082,8 +9311,8 @@ AS $function$
   ) c
 $function$;
 
--- Moves a destination's circuit after some attempts: any success closes it, ten failures in a row open it, the
--- failure of its probe opens it again.
+-- Moves a destination's circuit after some attempts: any success closes it and makes due what failed before, ten
+-- failures in a row open it, the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -9094,8 +9323,13 @@ declare
 begin
   if p_succeeded then
     update public.destinations
-    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
-    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
+    where id = p_destination_id
+      and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
+    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
+      update public.destinations set circuit_waking = true where id = p_destination_id;
+    end if;
   elsif p_failures > 0 then
     update public.destinations set circuit_failures = circuit_failures + p_failures
     where id = p_destination_id
@@ -9140,7 +9374,7 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb)
+      retry_after_ms bigint, replies jsonb, wakes boolean)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
@@ -9154,6 +9388,8 @@ begin
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
       delivered_at = case when v_result.outcome = 'delivered' then p_now end,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
+      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
+        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
       last_error = v_result.error, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
@@ -9178,6 +9414,18 @@ begin
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
   ) per;
+  -- Only where asked: the statement alone would count as a change of the configuration.
+  if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
+    update public.destinations t
+    set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
+    from (
+      select d.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
+      join public.deliveries d on d.id = r.delivery_id
+      where r.pause group by d.destination_id
+    ) asked
+    where t.id = asked.destination_id and t.state = 'active';
+  end if;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
     'replies', v_replies, 'replies_refused', v_refused);
 end $function$;
@@ -9555,6 +9803,30 @@ AS $function$
   where w.n > 0
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
+
+-- Makes due what failed at a destination that answers again, so many at most; whether there may be more.
+CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[];
+begin
+  with locked as materialized (
+    select l.conversation_id from public.deliveries d
+    join private.delivery_lanes l on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id
+    where d.destination_id = p_destination_id and d.wakes and d.state = 'pending' and l.lease is null
+    limit p_limit for update of l skip locked
+  )
+  select array_agg(conversation_id) into v_lanes from locked;
+  update public.deliveries d set next_attempt_at = least(d.next_attempt_at, p_now), wakes = false, woken = d.attempt
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.wakes and d.state = 'pending';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+  return coalesce(cardinality(v_lanes), 0) >= p_limit;
+end $function$;
+grant execute on function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody. The
 -- caller holds the contacts' lock.

@@ -137,6 +137,15 @@ comment on function public.disallow_host(text, text) is 'Takes a host pattern of
 
 -- Destinations ------------------------------------------------------------------------------------
 
+create function private.is_failure_policy(p_policy jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select jsonb_typeof(p_policy) = 'object' and not exists (
+    select from jsonb_each(case jsonb_typeof(p_policy) when 'object' then p_policy else '{}' end) e
+    where e.key !~ '^([345][0-9]{2}|else)$' or e.value not in ('"hold"', '"aside"', '"pause"'))
+$$;
+comment on function private.is_failure_policy(jsonb) is
+  'Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.';
+
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
   name text not null constraint destinations_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
@@ -152,6 +161,9 @@ create table public.destinations (
   circuit_open_until timestamptz,
   circuit_trips integer not null default 0,
   circuit_probe uuid,
+  circuit_waking boolean not null default false,
+  failure_policy jsonb not null default '{}' check (private.is_failure_policy(failure_policy)),
+  paused_because text,
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -173,6 +185,9 @@ comment on column public.destinations.circuit_failures is 'Failed attempts in a 
 comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
 comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';
 comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.';
+comment on column public.destinations.circuit_waking is 'It answers again, and more that failed before is to be made due than was at once.';
+comment on column public.destinations.failure_policy is 'What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.';
+comment on column public.destinations.paused_because is 'Why it was paused where no person did it: what it answered. Null otherwise.';
 comment on column public.destinations.version is 'Grows with each change made by people.';
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
@@ -188,6 +203,13 @@ comment on policy "team reads destinations" on public.destinations is 'Every rol
 create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version
   on public.destinations for each statement execute function private.bump_config_revision();
 comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
+
+-- Opening and closing are: routes of mode first go by them. At the end of the transaction, so that the lock on the
+-- revision is the last one that a settlement takes.
+create constraint trigger destinations_circuit_revision after update on public.destinations
+  deferrable initially deferred for each row when ((old.circuit_trips > 0) is distinct from (new.circuit_trips > 0))
+  execute function private.bump_config_revision();
+comment on trigger destinations_circuit_revision on public.destinations is 'Tells the functions at the edge that a circuit opened or closed.';
 
 create table private.destination_secrets (
   destination_id uuid not null references public.destinations (id) on delete cascade,
@@ -229,16 +251,17 @@ begin
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
-      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
-comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
 
 create function private.destination_named(p_name text) returns uuid
 language plpgsql stable set search_path = '' as $$
@@ -253,25 +276,6 @@ begin
   return v_id;
 end $$;
 comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
-
-create function public.set_destination_state(p_name text, p_state text) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_row public.destinations;
-begin
-  perform private.require_role('operator');
-  -- Resuming also closes the circuit: a person has looked.
-  update public.destinations
-  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
-    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
-    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
-    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
-    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
-  where id = private.destination_named(p_name)
-  returning * into v_row;
-  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
-end $$;
-comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.';
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -314,6 +318,7 @@ comment on function public.destination_to_test(text) is 'What a signed test of a
 call private.close_functions();
 grant execute on function
   private.destination_permitted(text, text),
+  private.is_failure_policy(jsonb),
   private.new_webhook_secret(),
   private.destination_named(text),
   public.destination_to_test(text)
@@ -322,6 +327,5 @@ grant execute on function
   public.allow_host(text, text),
   public.disallow_host(text, text),
   public.add_destination(text, text, jsonb),
-  public.set_destination_state(text, text),
   public.rotate_destination_secret(text, integer)
   to authenticated, service_role;

@@ -18,6 +18,9 @@ create table public.deliveries (
   last_error text,
   dropped_reason text,
   delivered_at timestamptz,
+  wakes boolean not null default false,
+  woken integer,
+  resent integer not null default 0,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint deliveries_once_key unique (message_id, destination_id)
@@ -35,11 +38,16 @@ comment on column public.deliveries.next_attempt_at is 'When it is due, if it is
 comment on column public.deliveries.last_error is 'Why the last attempt failed, as a short code and sentence.';
 comment on column public.deliveries.dropped_reason is 'Why a person dropped it; null otherwise.';
 comment on column public.deliveries.delivered_at is 'When a 2xx answer was settled.';
+comment on column public.deliveries.wakes is 'It failed and waits; it is due at once when its destination answers again.';
+comment on column public.deliveries.woken is 'The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by itself would use up its attempts while others succeed.';
+comment on column public.deliveries.resent is 'How often a person had it sent again after it had been delivered; the service is told.';
 comment on column public.deliveries.created_at is 'When it was decided.';
 comment on column public.deliveries.updated_at is 'When its state last changed.';
 create index deliveries_open_idx on public.deliveries (destination_id, conversation_id, seq)
   where state in ('pending', 'leased');
 comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
+create index deliveries_wakes_idx on public.deliveries (destination_id) where wakes and state = 'pending';
+comment on index public.deliveries_wakes_idx is 'What a destination that answers again is due at once.';
 create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
 comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
 create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
@@ -186,10 +194,10 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
   )
   select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
     'message', jsonb_build_object(
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
@@ -268,6 +276,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'failure_policy', v_destination.failure_policy,
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
@@ -300,6 +309,27 @@ comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 
 
 -- Settling: what an attempt came to; the answer may hold replies ----------------------------------
 
+-- The lanes' locks are not waited for: who holds one settles, claims or moves that lane now, and may wait for this
+-- destination's row.
+create function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' set enable_seqscan = off as $$
+declare
+  v_lanes uuid[];
+begin
+  with locked as materialized (
+    select l.conversation_id from public.deliveries d
+    join private.delivery_lanes l on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id
+    where d.destination_id = p_destination_id and d.wakes and d.state = 'pending' and l.lease is null
+    limit p_limit for update of l skip locked
+  )
+  select array_agg(conversation_id) into v_lanes from locked;
+  update public.deliveries d set next_attempt_at = least(d.next_attempt_at, p_now), wakes = false, woken = d.attempt
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.wakes and d.state = 'pending';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+  return coalesce(cardinality(v_lanes), 0) >= p_limit;
+end $$;
+comment on function private.wake_deliveries(uuid, integer, timestamptz) is 'Makes due what failed at a destination that answers again, so many at most; whether there may be more.';
+
 -- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour. What was
 -- under way when it opened tells nothing new by failing.
 create function private.settle_circuit(
@@ -311,8 +341,13 @@ declare
 begin
   if p_succeeded then
     update public.destinations
-    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
-    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
+    where id = p_destination_id
+      and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
+    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
+      update public.destinations set circuit_waking = true where id = p_destination_id;
+    end if;
   elsif p_failures > 0 then
     update public.destinations set circuit_failures = circuit_failures + p_failures
     where id = p_destination_id
@@ -326,7 +361,7 @@ begin
     end if;
   end if;
 end $$;
-comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
+comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it and makes due what failed before, ten failures in a row open it, the failure of its probe opens it again.';
 
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -353,7 +388,7 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb)
+      retry_after_ms bigint, replies jsonb, wakes boolean)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
@@ -367,6 +402,8 @@ begin
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
       delivered_at = case when v_result.outcome = 'delivered' then p_now end,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
+      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
+        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
       last_error = v_result.error, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
@@ -391,6 +428,18 @@ begin
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
   ) per;
+  -- Only where asked: the statement alone would count as a change of the configuration.
+  if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
+    update public.destinations t
+    set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
+    from (
+      select d.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
+      join public.deliveries d on d.id = r.delivery_id
+      where r.pause group by d.destination_id
+    ) asked
+    where t.id = asked.destination_id and t.state = 'active';
+  end if;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
     'replies', v_replies, 'replies_refused', v_refused);
 end $$;
@@ -400,38 +449,94 @@ create function public.settle_deliveries(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_deliveries(p_results, clock_timestamp())
 $$;
-comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies, wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off.';
 
--- Dead letters, as people handle them -------------------------------------------------------------
+-- What waits and what was given up, as people handle it -------------------------------------------
+
+create function private.lock_lanes(p_ids uuid[]) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  with over as (
+    update private.delivery_lanes l set lease = null
+    from public.deliveries d
+    where d.id = any (p_ids) and d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and l.lease is not null and l.due_at <= now()
+    returning l.destination_id, l.conversation_id
+  )
+  update public.deliveries d set state = 'pending'
+  from over where d.destination_id = over.destination_id and d.conversation_id = over.conversation_id and d.state = 'leased';
+end $$;
+comment on function private.lock_lanes(uuid[]) is 'Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.';
+
+create function private.release_lanes(p_ids uuid[]) returns void
+language sql volatile set search_path = '' as $$
+  -- A lane that is leased is released, and woken, by who works on it.
+  select private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (p_ids))
+$$;
+comment on function private.release_lanes(uuid[]) is 'Makes the lanes of these deliveries due with their first open delivery. The caller holds their locks.';
+
+create function private.begin_again(p_ids uuid[]) returns void
+language sql volatile set search_path = '' as $$
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (p_ids) and a.attempt > 0
+$$;
+comment on function private.begin_again(uuid[]) is 'Gives these deliveries a full schedule of attempts and keeps what was tried before.';
 
 create function public.retry_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_ids uuid[];
+  v_dead uuid[];
+  v_waiting uuid[];
 begin
   perform private.require_role('operator');
-  perform from private.delivery_lanes l
-  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
-  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.lock_lanes(p_ids);
   with retried as (
     update public.deliveries
-    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
     returning id
   )
-  select coalesce(array_agg(id), '{}') into v_ids from retried;
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
-  update public.delivery_attempts a
-  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
-  where a.delivery_id = any (v_ids) and a.attempt > 0;
-  -- A lane that is leased is released, and woken, by who works on it.
-  perform private.release_lane(l.destination_id, l.conversation_id)
-  from private.delivery_lanes l
-  where l.lease is null and (l.destination_id, l.conversation_id) in (
-    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
-  return cardinality(v_ids);
+  select coalesce(array_agg(id), '{}') into v_dead from retried;
+  perform private.begin_again(v_dead);
+  v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
+  -- One that waits behind another can go no sooner than that one.
+  update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
+  where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
+    select head.id from public.deliveries w
+    cross join lateral (
+      select h.id from public.deliveries h
+      where h.destination_id = w.destination_id and h.conversation_id = w.conversation_id and h.state in ('pending', 'leased')
+      order by h.seq limit 1) head
+    where w.id = any (v_waiting)));
+  perform private.release_lanes(p_ids);
+  return cardinality(v_dead) + cardinality(v_waiting);
 end $$;
-comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
+comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts, waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination that is paused, or whose circuit is open, still waits.';
+
+create function public.skip_deliveries(p_ids uuid[]) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  perform private.lock_lanes(p_ids);
+  update public.deliveries
+  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+  where id = any (p_ids) and state = 'pending';
+  get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
+  return v_count;
+end $$;
+comment on function public.skip_deliveries(uuid[]) is 'Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many. Retried later they come after what was delivered meanwhile.';
 
 create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -448,13 +553,98 @@ begin
     raise exception 'the reason names a contact' using errcode = 'GL422',
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
+  perform private.lock_lanes(p_ids);
   update public.deliveries
-  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
+  get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
+  return v_count;
+end $$;
+comment on function public.drop_deliveries(uuid[], text) is 'Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
+
+-- A page a call, oldest first: what a call made due may be delivered, and so be found again, before the next call.
+create function public.resend_deliveries(
+  p_destination text, p_from timestamptz, p_to timestamptz, p_after uuid default null, p_limit integer default 1000
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_destination uuid;
+  v_page uuid[];
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  v_destination := private.destination_named(p_destination);
+  if p_from is null or p_to is null or p_from >= p_to then
+    raise exception 'a range begins before it ends' using errcode = 'GL422';
+  end if;
+  v_page := array(
+    select d.id from public.deliveries d
+    where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
+      and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
+      and d.state = 'delivered'
+    order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
+  perform private.lock_lanes(v_page);
+  with again as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
+      updated_at = now()
+    where id = any (v_page) and state = 'delivered'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from again;
+  perform private.begin_again(v_ids);
+  perform private.release_lanes(v_ids);
+  return jsonb_build_object('resent', cardinality(v_ids),
+    'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
+end $$;
+comment on function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer) is
+  'Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
+
+create function public.set_destination_state(p_name text, p_state text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_id uuid;
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  if p_state = 'active' then
+    perform from private.delivery_lanes l
+    where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
+    update public.deliveries set next_attempt_at = now(), wakes = false, woken = null
+    where destination_id = v_id and state = 'pending' and next_attempt_at > now();
+    update private.delivery_lanes l set due_at = now()
+    where l.destination_id = v_id and l.lease is null and l.due_at > now();
+  end if;
+  update public.destinations
+  set state = p_state, paused_because = null, version = version + 1, updated_at = now(), updated_by = private.actor(),
+    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
+    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
+    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_waking = circuit_waking and p_state <> 'active',
+    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
+  where id = v_id
+  returning * into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
+end $$;
+comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it is resumed. GL404 when there is none of that name.';
+
+-- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+create function private.close_idle_circuits(p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  update public.destinations d
+  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
+  where d.circuit_open_until <= p_now and not exists (
+    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
-comment on function public.drop_deliveries(uuid[], text) is 'Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
+comment on function private.close_idle_circuits(timestamptz) is 'Closes circuits whose rest is over and whose destinations nothing waits for: the next message tries, and its failure opens them again. Answers how many.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -465,11 +655,19 @@ grant execute on function
   private.claim_lanes(public.destinations, integer, integer, text[], timestamptz),
   private.claim_deliveries(integer, integer, jsonb, text[], timestamptz),
   public.claim_deliveries(integer, integer, jsonb, text[]),
+  private.wake_deliveries(uuid, integer, timestamptz),
   private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz),
+  private.lock_lanes(uuid[]),
+  private.release_lanes(uuid[]),
+  private.begin_again(uuid[]),
+  private.close_idle_circuits(timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
   public.settle_deliveries(jsonb)
   to service_role;
 grant execute on function
   public.retry_deliveries(uuid[]),
+  public.skip_deliveries(uuid[]),
+  public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer),
+  public.set_destination_state(text, text),
   public.drop_deliveries(uuid[], text)
   to authenticated, service_role;

@@ -45,6 +45,7 @@ language sql immutable set search_path = '' as $$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
+    ('gatelink_close_idle_circuits', 60, 'sql', 'select private.close_idle_circuits(now())'),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
     ('gatelink_notify', 30, 'http', 'flags'),

@@ -53,6 +53,32 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   await page.getByText("answered by phone (you)").waitFor();
 });
 
+panelTest(
+  "admin: what waits is tried now, or steps aside, and what is behind it goes",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    service.answers(({ text }) => new Response("busy", { status: text === "stuck" ? 503 : 200 }));
+    await addDestination(sql, "orders", service, { retry_seconds: [3600] });
+    await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    for (const text of ["stuck", "next"]) await says(stack, ada, text);
+    await until("it is tried", async () => {
+      await route(stack);
+      return service.texts().length === 1;
+    });
+    const page = await signIn("operator");
+    await go(page, "/deliveries?tab=waiting", "Deliveries");
+    await page.getByText(/1 so far, 1 behind it/).waitFor();
+    await isWell(page);
+    await page.getByRole("checkbox", { name: /^Choose: Text/ }).check();
+    await page.getByRole("button", { name: "Skip" }).click();
+    await answer(page, "Skip");
+    await until("the next goes", () => service.texts().at(-1) === "next");
+    await page.getByText("Nothing waits").waitFor();
+  },
+);
+
 panelTest("admin: a destination is paused and resumed, its secret rotated and shown once", async (panel) => {
   const { stack, sql, signIn } = panel;
   await using service = startService();

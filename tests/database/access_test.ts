@@ -86,7 +86,13 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "add_route(text[],jsonb,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
   "remove_route(uuid)": { role: "operator", why: "Operators keep the routes." },
   "retry_deliveries(uuid[])": { role: "operator", why: "Operators handle dead letters." },
-  "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle dead letters." },
+  "drop_deliveries(uuid[],text)": { role: "operator", why: "Operators handle what waits and dead letters." },
+  "skip_deliveries(uuid[])": { role: "operator", why: "Operators let what waits step aside." },
+  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer)": {
+    role: "operator",
+    why: "Operators have what a service lost sent again.",
+  },
+  "list_waiting(jsonb,integer)": { role: "viewer", why: "The team sees what waits." },
   "set_flag(text,jsonb,bigint,text)": { role: "operator", why: "Flags are flipped by operators." },
   "add_flag_targets(text,bigint,text[],text[],text[],text)": {
     role: "operator",

@@ -234,6 +234,11 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "move_route(uuid,integer,uuid)": ({ route }) => [`'${route}', 1, null`],
   "remove_route(uuid)": ({ route }) => [`'${route}'`],
   "retry_deliveries(uuid[])": ({ dead }) => [`'{${dead}}'`],
+  "skip_deliveries(uuid[])": ({ dead }) => [`'{${dead}}'`],
+  "resend_deliveries(text,timestamp with time zone,timestamp with time zone,uuid,integer)": () => [
+    "'broken', '2000-01-01', '2100-01-01'",
+  ],
+  "list_waiting(jsonb,integer)": () => ["", `'{"destination": "broken"}'`],
   "drop_deliveries(uuid[],text)": ({ dead }) => [`'{${dead}}', 'a test'`],
   "set_flag(text,jsonb,bigint,text)": () => [`'wa_send.enabled', '{"on": false}', 1, 'a test'`],
   "add_flag_targets(text,bigint,text[],text[],text[],text)":

@@ -6,12 +6,12 @@ set local statement_timeout = '60s';
 
 drop function public.destination_to_test(text);
 drop function public.rotate_destination_secret(text, integer);
-drop function public.set_destination_state(text, text);
 drop function private.destination_named(text);
 drop function public.add_destination(text, text, jsonb);
 drop function private.new_webhook_secret();
 drop table private.destination_secrets;
 drop table public.destinations;
+drop function private.is_failure_policy(jsonb);
 drop function public.disallow_host(text, text);
 drop function public.allow_host(text, text);
 drop function private.destination_permitted(text, text);

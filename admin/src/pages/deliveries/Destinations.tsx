@@ -55,7 +55,9 @@ function DestinationCard({ of }: { of: Destination }) {
         )}
         {of.state === "paused" && (
           <Text size="sm" component="div">
-            Paused <Time at={of.updated_at} /> by {name(of.updated_by)}. Its queue waits.
+            Paused <Time at={of.updated_at} />{" "}
+            {of.paused_because ? `because it answered: ${of.paused_because}` : `by ${name(of.updated_by)}`}.
+            Its queue waits.
           </Text>
         )}
         <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">

@@ -1,4 +1,4 @@
-/** What `destination_health` and `list_dead_letters` answer. */
+/** What `destination_health`, `list_waiting` and `list_dead_letters` answer. */
 
 export interface Destination {
   id: string;
@@ -6,6 +6,8 @@ export interface Destination {
   url: string;
   state: "active" | "paused" | "circuit_open";
   circuit_open_until: string | null;
+  /** What it answered, where that paused it. */
+  paused_because: string | null;
   /** When a person last changed it, and who. */
   updated_at: string;
   updated_by: string;
@@ -22,6 +24,20 @@ export interface Destination {
   delivered: number;
   p50_ms: number | null;
   p95_ms: number | null;
+}
+
+export interface WaitingDelivery {
+  id: string;
+  message_id: string;
+  last_four: string | null;
+  destination: string;
+  type: string;
+  state: "pending" | "leased";
+  attempt: number;
+  last_error: string | null;
+  next_attempt_at: string;
+  /** Deliveries of the same conversation that wait behind it. */
+  behind: number;
 }
 
 export interface DeadLetter {

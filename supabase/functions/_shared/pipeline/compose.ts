@@ -15,7 +15,7 @@ import { type Reach, reachOf, worldOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
-import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
+import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedNow, routerFlag } from "./routed.ts";
 import { throughChannels } from "./through.ts";
@@ -37,7 +37,7 @@ async function meaningOf(config: Config): Promise<Meaning> {
       flags: prepareFlags(config.settings, config.segments),
       routes: await compileRoutes(
         config.routes,
-        new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
+        ...stoppedOf(config.destinations),
       ),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await reachOf(config),

@@ -7,7 +7,7 @@ import type { Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/deliver.ts";
-import { next, SCHEDULE } from "../delivery/retry.ts";
+import { type FailurePolicy, next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
@@ -24,6 +24,8 @@ interface Claimed {
   delivery_id: string;
   lease: string;
   attempt: number;
+  /** How often a person had it sent again. */
+  resent: number;
   destination_id: string;
   message: {
     id: string;
@@ -47,6 +49,7 @@ interface ClaimedDestination {
   url: string;
   timeout_ms: number;
   retry_seconds: number[] | null;
+  failure_policy: FailurePolicy;
   secrets: string[];
 }
 
@@ -79,6 +82,10 @@ interface Settlement {
   answer?: string;
   retry_after_ms?: number;
   replies?: Reply[];
+  /** False: the service asked to wait so long, and no success of another makes it due early. */
+  wakes?: false;
+  /** The destination is to be paused. */
+  pause?: true;
 }
 
 /** What {@linkcode createForwarder} needs. */
@@ -173,7 +180,7 @@ export function createForwarder(
 
   function settlement(
     { delivery_id, lease, attempt }: Claimed,
-    { retry_seconds }: ClaimedDestination,
+    { retry_seconds, failure_policy }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
   ): Settlement {
@@ -185,14 +192,21 @@ export function createForwarder(
       ...(result.answer === undefined ? {} : { answer: result.answer }),
     };
     if (result.ok) return { ...base, outcome: "delivered", ...(replies.length > 0 ? { replies } : {}) };
-    const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE);
+    const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE, failure_policy);
     // "status" and "redirect" alone would leave open which.
     const word = result.error === "status" || result.error === "redirect"
       ? `${result.error} ${result.status}`
       : `${result.error}`;
     const error = result.detail === undefined ? word : `${word}: ${result.detail}`;
     return after.outcome === "retry"
-      ? { ...base, error, outcome: "retry", retry_after_ms: after.afterMs }
+      ? {
+        ...base,
+        error,
+        outcome: "retry",
+        retry_after_ms: after.afterMs,
+        ...(result.retryAfterMs === undefined ? {} : { wakes: false }),
+        ...(after.pause ? { pause: true } : {}),
+      }
       : { ...base, error: `${error} (${after.why})`, outcome: "dead" };
   }
 
@@ -220,12 +234,13 @@ export function createForwarder(
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf({ message, link, attribution, conversation, contact }: Claimed) {
+function eventOf({ message, resent, link, attribution, conversation, contact }: Claimed) {
   const { created_at, sent_at, native, ...rest } = message;
   return {
     type: "message.received",
     timestamp: sent_at ?? created_at,
     data: {
+      ...(resent > 0 ? { resent } : {}),
       message: { ...rest, sent_at, received_at: created_at, native },
       ...(link == null ? {} : { link }),
       ...(attribution == null ? {} : { attribution }),
