@@ -650,6 +650,8 @@ create policy "team reads destinations" on public.destinations for select to aut
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- The allowlist is asked at every door.
+create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
 -- When a flag was first and last asked for, to the hour: what no code asks for can go.
 create table public.flag_evaluations (
@@ -8670,6 +8672,21 @@ begin
   where l.conversation_id = p_conversation_id;
 end $function$;
 grant execute on function private.release_outbound_lane(p_conversation_id uuid) to service_role;
+
+-- Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).
+CREATE OR REPLACE FUNCTION private.require_permitted_url()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
+    and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  return new;
+end $function$;
 
 -- Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team
 -- member of this role or a higher one. First line of each function that people call.

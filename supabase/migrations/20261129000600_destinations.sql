@@ -204,6 +204,22 @@ create trigger destinations_revision after insert or delete or truncate or updat
   on public.destinations for each statement execute function private.bump_config_revision();
 comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
 
+-- Whatever door a URL comes by. The owner of the tables, who migrates and restores, is not asked; each delivery asks again.
+create function private.require_permitted_url() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
+    and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  return new;
+end $$;
+comment on function private.require_permitted_url() is 'Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).';
+create trigger permitted_url before insert or update of url on public.destinations
+  for each row execute function private.require_permitted_url();
+comment on trigger permitted_url on public.destinations is 'The allowlist is asked at every door.';
+
 -- Opening and closing are: routes of mode first go by them. At the end of the transaction, so that the lock on the
 -- revision is the last one that a settlement takes.
 create constraint trigger destinations_circuit_revision after update on public.destinations

@@ -749,6 +749,39 @@ databaseTest(
 );
 
 databaseTest(
+  "allowlist: the Data API's own doors ask it too, of rows written and rows changed",
+  async (sql) => {
+    await sql`select public.allow_host('hooks.example.com', 'forward')`;
+    const write = (url: string) =>
+      refusal(
+        as(sql, SERVICE, (tx) =>
+          tx`insert into public.destinations (name, url) values (${crypto.randomUUID()}, ${url})`),
+      );
+    const change = (url: string) =>
+      refusal(as(sql, SERVICE, (tx) => tx`update public.destinations set url = ${url}`));
+    assertEquals(await write("https://hooks.example.com/in"), undefined);
+    for (
+      const url of [
+        "http://10.0.0.1",
+        "http://10.0.0.1/",
+        "https://other.example.com/",
+        "http://hooks.example.com/",
+        "",
+      ]
+    ) {
+      assertEquals([await write(url), await change(url)], ["GL403", "GL403"], url);
+    }
+    assertEquals(await change("https://hooks.example.com/out"), undefined);
+    // What was not touched is no reason to refuse: the host may have left the list since.
+    await sql`select public.disallow_host('hooks.example.com', 'forward')`;
+    assertEquals(
+      await refusal(as(sql, SERVICE, (tx) => tx`update public.destinations set timeout_ms = 1000`)),
+      undefined,
+    );
+  },
+);
+
+databaseTest(
   "people: an operator runs destinations and routes, a viewer may not, secrets are for nobody",
   async (sql) => {
     await destination(sql, "d");

@@ -11,6 +11,7 @@ drop function public.add_destination(text, text, jsonb);
 drop function private.new_webhook_secret();
 drop table private.destination_secrets;
 drop table public.destinations;
+drop function private.require_permitted_url();
 drop function private.is_failure_policy(jsonb);
 drop function public.disallow_host(text, text);
 drop function public.allow_host(text, text);
