@@ -1,4 +1,5 @@
 /** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
+import type { FailurePolicy } from "../supabase/functions/_shared/delivery/retry.ts";
 import type { Setting } from "../supabase/functions/_shared/flags/evaluate.ts";
 import {
   type CompiledRoute,
@@ -52,14 +53,19 @@ export interface Destination {
   rate_per_second: number | null;
   rate_burst: number;
   retry_seconds: number[] | null;
+  failure_policy: FailurePolicy;
   circuit_open_until: string | null;
+  version: number;
 }
 
 /** All destinations, by name. */
 export function listDestinations(api: Api): Promise<Destination[]> {
   return api.rows((client) =>
     client.from("destinations")
-      .select("id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,circuit_open_until")
+      .select(
+        "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version",
+      )
+      .is("removed_at", null)
       .order("name")
   );
 }

@@ -1,7 +1,8 @@
 /** `gatelink destinations`: the services that get messages. */
 import type { Command } from "commander";
-import { type Destination, listDestinations } from "./config.ts";
-import { type Cell, facts, table } from "./output.ts";
+import { type Destination, destinationNamed, listDestinations } from "./config.ts";
+import { CliError } from "./errors.ts";
+import { type Cell, counted, facts, table } from "./output.ts";
 import type { Run } from "./session.ts";
 import { testDestination } from "./test_destination.ts";
 import type { FailurePolicy } from "../supabase/functions/_shared/delivery/retry.ts";
@@ -10,6 +11,7 @@ import {
   durations,
   durationWithin,
   failurePolicy,
+  orNone,
   positive,
   secret,
   whole,
@@ -22,6 +24,13 @@ interface AddOptions {
   retry?: number[];
   onFailure?: FailurePolicy;
   secret?: string;
+}
+
+interface SetOptions extends Pick<AddOptions, "timeout" | "burst"> {
+  url?: string;
+  rate?: number | "none";
+  retry?: number[] | "none";
+  onFailure?: FailurePolicy | "none";
 }
 
 /** Adds the group to the program. */
@@ -81,6 +90,87 @@ Examples:
 Give the secret to the service: it checks each delivery's signature with it (Standard Webhooks).
 It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"type":"any"}'`;
         return { document: added, text };
+      })
+    );
+
+  group.command("set").description("change a service; what waits goes by the new values")
+    .argument("<name>", "the destination", destinationName)
+    .option("--url <url>", "where messages are posted; its host must be on the allowlist")
+    .option(
+      "--timeout <time>",
+      "longest wait for an answer, 100ms to 30s",
+      durationWithin(100, 30_000, "100ms to 30s"),
+    )
+    .option("--rate <n>", "deliveries a second at most, or none", orNone(positive))
+    .option("--burst <n>", "deliveries that may go at once within the rate", whole(1, 100_000))
+    .option(
+      "--retry <times>",
+      "waits between attempts, such as 5s,1m,1h, or none for the default",
+      orNone(durations),
+    )
+    .option(
+      "--on-failure <policy>",
+      "what a status does to the conversation, such as 404=aside,410=hold, or none for the default",
+      orNone(failurePolicy),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink destinations set orders --url https://hooks.example.com/v2
+  gatelink destinations set orders --rate none --on-failure 404=aside,else=hold`,
+    )
+    .action((name: string, options: SetOptions) =>
+      run(async (session) => {
+        const { timeout, url, rate, burst, retry, onFailure } = options;
+        const changes = Object.fromEntries(
+          Object.entries({
+            url,
+            timeout_ms: timeout,
+            rate_per_second: rate === "none" ? null : rate,
+            rate_burst: burst,
+            retry_seconds: retry === "none" ? null : retry?.map((ms) => ms / 1000),
+            failure_policy: onFailure === "none" ? {} : onFailure,
+          }).filter(([, value]) => value !== undefined),
+        );
+        if (Object.keys(changes).length === 0) {
+          throw new CliError("usage", "Say what to change.", "gatelink destinations set --help");
+        }
+        const api = await session.api();
+        const { version } = await destinationNamed(api, name);
+        const document = await api.rpc<Record<string, unknown>>("set_destination", {
+          p_name: name,
+          p_version: version,
+          p_changes: changes,
+        });
+        return { document, text: `${name} is changed: ${Object.keys(changes).join(", ")}.` };
+      })
+    );
+
+  group.command("remove").description("remove a service that no route leads to; what it got stays on record")
+    .argument("<name>", "the destination", destinationName)
+    .option("--reason <text>", "drop what waits for it and its dead letters, and why; it is kept")
+    .addHelpText(
+      "after",
+      `
+Refused while routes lead to it, and without a reason while deliveries wait or are dead.
+
+Example:
+  gatelink destinations remove old-crm --reason "service was shut down in May"`,
+    )
+    .action((name: string, options: { reason?: string }) =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc<{ dropped: number }>("remove_destination", {
+          p_name: name,
+          p_reason: options.reason ?? null,
+        });
+        const { dropped } = document;
+        return {
+          document,
+          text: `${name} is removed${
+            dropped > 0 ? `; ${counted(dropped, "delivery", "deliveries")} dropped` : ""
+          }.`,
+        };
       })
     );
 

@@ -76,6 +76,11 @@ export function several<T>(one: (text: string) => T): (text: string, before: T[]
   return (text, before) => [...(before ?? []), one(text)];
 }
 
+/** What `one` takes, or `none`. (Commander makes an empty text of a parsed null.) */
+export function orNone<T>(one: (text: string) => T): (text: string) => T | "none" {
+  return (text) => text === "none" ? "none" : one(text);
+}
+
 /** `404=aside,else=hold` as a policy for failures. */
 export function failurePolicy(text: string): FailurePolicy {
   const pairs = text.split(",").map((one) => /^([345]\d\d|else)=(hold|aside|pause)$/.exec(one.trim()));

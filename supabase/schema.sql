@@ -626,9 +626,10 @@ create table public.destinations (
   updated_at timestamp with time zone default now() not null,
   -- Who last changed it.
   updated_by text default private.actor() not null,
+  -- When it was removed: what was delivered there still names it. Null otherwise.
+  removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
-  -- A destination is named by people and the command line.
-  constraint destinations_name_key UNIQUE (name),
+  constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
   constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
   constraint destinations_kind_check CHECK ((kind = 'http'::text)),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
@@ -640,6 +641,8 @@ create table public.destinations (
   constraint destinations_url_check CHECK ((length(url) <= 2000)),
   constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
+-- A destination is named by people and the command line; the name of one that was removed is free.
+create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
@@ -649,7 +652,7 @@ create policy "team reads destinations" on public.destinations for select to aut
 -- Tells the functions at the edge that a circuit opened or closed.
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
 -- Tells the functions at the edge to read the configuration again.
-create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 -- The allowlist is asked at every door.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
@@ -1303,6 +1306,8 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No route leads to what was removed.
+create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
@@ -1988,7 +1993,7 @@ begin
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
-  if exists (select from public.destinations where name = p_name) then
+  if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
@@ -2589,7 +2594,8 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried
+    where d.removed_at is null);
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
@@ -3159,7 +3165,7 @@ begin
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
         'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
-      from public.destinations d),
+      from public.destinations d where d.removed_at is null),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
@@ -3245,7 +3251,8 @@ AS $function$
         from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
       cross join lateral (
         select count(*) as n from public.deliveries x
-        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
+      where d.removed_at is null),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')
@@ -3629,6 +3636,56 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
+-- Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is
+-- free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name,
+-- dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead
+-- there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.
+CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_routes text;
+  v_open uuid[];
+  v_dead uuid[];
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  perform private.lock_lanes(v_open);
+  perform from public.destinations d where d.id = v_id for update;
+  select string_agg(r.name, ', ' order by r.priority, r.id) into v_routes
+  from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = v_id;
+  if v_routes is not null then
+    raise exception 'routes lead to %: %', p_name, v_routes using errcode = 'GL409',
+      hint = 'Give these routes another destination, or remove them, first.';
+  end if;
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  v_dead := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state = 'dead' and d.dropped_reason is null);
+  if cardinality(v_open) + cardinality(v_dead) > 0 and coalesce(trim(p_reason), '') = '' then
+    raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
+      using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
+  end if;
+  -- What is under way is fenced off with its lease.
+  update private.delivery_lanes set lease = null, due_at = null
+  where destination_id = v_id and (lease is not null or due_at is not null);
+  update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
+  if cardinality(v_open) + cardinality(v_dead) > 0 then
+    perform public.drop_deliveries(v_open || v_dead, p_reason);
+  end if;
+  delete from private.destination_secrets where destination_id = v_id;
+  update public.destinations
+  set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+    circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false,
+    updated_at = clock_timestamp(), updated_by = private.actor()
+  where id = v_id;
+  return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
+end $function$;
+grant execute on function public.remove_destination(p_name text, p_reason text) to authenticated, service_role;
+
 -- Takes people and segments off a flag's targets; who was none is no error. For operators and secret keys. Errors:
 -- GL409 somebody else was faster, GL404 a number that nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
@@ -3880,6 +3937,7 @@ begin
     update public.deliveries
     set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
+      and destination_id in (select t.id from public.destinations t where t.removed_at is null)
     returning id
   )
   select coalesce(array_agg(id), '{}') into v_dead from retried;
@@ -4116,6 +4174,48 @@ begin
     ) y);
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
+
+-- Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second,
+-- rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What
+-- waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed,
+-- GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member,
+-- 23502 and 23514 a value that cannot be.
+CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  select * into v_row from public.destinations d where d.id = private.destination_named(p_name) for update;
+  if v_row.version is distinct from p_version then
+    raise exception 'destination % is at version %, not %', p_name, v_row.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  v_row := jsonb_populate_record(v_row, p_changes);
+  update public.destinations d
+  set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
+    rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
+    retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where d.id = v_row.id returning d.* into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
+    'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
+end $function$;
+grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
 
 -- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
 -- is resumed. GL404 when there is none of that name.
@@ -4622,7 +4722,8 @@ begin
       from public.destinations d
       cross join lateral (
         select count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
-        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q),
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      where d.removed_at is null),
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
@@ -5702,7 +5803,7 @@ AS $function$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
-    ('gatelink_close_idle_circuits', 60, 'sql', 'select private.close_idle_circuits(now())'),
+    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())'),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
     ('gatelink_notify', 30, 'http', 'flags'),
@@ -5745,25 +5846,6 @@ begin
       using hint = 'A migration runs in one transaction, and closes its functions at its end.';
   end if;
 end $procedure$;
-
--- Closes circuits whose rest is over and whose destinations nothing waits for: the next message tries, and its
--- failure opens them again. Answers how many.
-CREATE OR REPLACE FUNCTION private.close_idle_circuits(p_now timestamp with time zone)
- RETURNS integer
- LANGUAGE plpgsql
- SET search_path TO ''
-AS $function$
-declare
-  v_count integer;
-begin
-  update public.destinations d
-  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
-  where d.circuit_open_until <= p_now and not exists (
-    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  get diagnostics v_count = row_count;
-  return v_count;
-end $function$;
-grant execute on function private.close_idle_circuits(p_now timestamp with time zone) to service_role;
 
 -- The last minute, since 1970, of which all outcomes are in.
 CREATE OR REPLACE FUNCTION private.closed_minute(p_now timestamp with time zone)
@@ -5941,7 +6023,7 @@ AS $function$
 declare
   v_id uuid;
 begin
-  select id into v_id from public.destinations where name = p_name;
+  select id into v_id from public.destinations where name = p_name and removed_at is null;
   if v_id is null then
     raise exception 'there is no destination named %', p_name using errcode = 'GL404',
       hint = 'gatelink destinations list shows them.';
@@ -8323,7 +8405,7 @@ AS $function$
     from public.routes r order by r.updated_at desc limit p_limit)
     union all
     (select d.updated_at, 'destination', d.name,
-      case when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
+      case when d.removed_at is not null then 'removed' when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
     from public.destinations d order by d.updated_at desc limit p_limit)
     union all
     (select s.updated_at, 'segment', s.key, case when h.version is null then 'set' else 'members' end,
@@ -8684,6 +8766,20 @@ begin
     and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).
+CREATE OR REPLACE FUNCTION private.require_present_destination()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  if not found then
+    raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
   end if;
   return new;
 end $function$;
@@ -9663,6 +9759,27 @@ CREATE OR REPLACE FUNCTION private.text_array(p_list jsonb)
 AS $function$
   select array(select jsonb_array_elements_text(p_list))
 $function$;
+
+-- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
+-- tries; gives up what was decided for a destination as it was removed.
+CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  update public.destinations d
+  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
+  where d.circuit_open_until <= p_now and not exists (
+    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
+  from public.destinations t
+  where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
+end $function$;
+grant execute on function private.tidy_destinations(p_now timestamp with time zone) to service_role;
 
 -- The conversations of these channels that wait longest for the router, but those held back at this configuration
 -- revision; null for none. Of those held at another one the longest held come first.

@@ -148,7 +148,7 @@ comment on function private.is_failure_policy(jsonb) is
 
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
-  name text not null constraint destinations_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   kind text not null default 'http' check (kind in ('http')),
   url text not null check (length(url) <= 2000),
   state text not null default 'active' check (state in ('active', 'paused')),
@@ -167,10 +167,12 @@ create table public.destinations (
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  updated_by text not null default private.actor()
+  updated_by text not null default private.actor(),
+  removed_at timestamptz check (removed_at is null or state = 'paused')
 ) with (fillfactor = 70);
 comment on table public.destinations is 'Services that get messages. Its secrets are in private.destination_secrets.';
-comment on constraint destinations_name_key on public.destinations is 'A destination is named by people and the command line.';
+create unique index destinations_name_key on public.destinations (name) where removed_at is null;
+comment on index public.destinations_name_key is 'A destination is named by people and the command line; the name of one that was removed is free.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
 comment on column public.destinations.kind is 'How it is reached: http, a signed POST to its URL.';
@@ -192,6 +194,7 @@ comment on column public.destinations.version is 'Grows with each change made by
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
 comment on column public.destinations.updated_by is 'Who last changed it.';
+comment on column public.destinations.removed_at is 'When it was removed: what was delivered there still names it. Null otherwise.';
 alter table public.destinations enable row level security;
 revoke all on public.destinations from public, anon, authenticated;
 grant select on public.destinations to authenticated;
@@ -200,7 +203,7 @@ create policy "team reads destinations" on public.destinations for select to aut
   using ((select private.has_role('viewer')));
 comment on policy "team reads destinations" on public.destinations is 'Every role may see the services; secrets are elsewhere.';
 -- Only what people change: circuit and rate state move with the traffic and are not configuration.
-create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version
+create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version, removed_at
   on public.destinations for each statement execute function private.bump_config_revision();
 comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
 
@@ -263,7 +266,7 @@ begin
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
-  if exists (select from public.destinations where name = p_name) then
+  if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
@@ -284,7 +287,7 @@ language plpgsql stable set search_path = '' as $$
 declare
   v_id uuid;
 begin
-  select id into v_id from public.destinations where name = p_name;
+  select id into v_id from public.destinations where name = p_name and removed_at is null;
   if v_id is null then
     raise exception 'there is no destination named %', p_name using errcode = 'GL404',
       hint = 'gatelink destinations list shows them.';
@@ -292,6 +295,40 @@ begin
   return v_id;
 end $$;
 comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
+
+create function public.set_destination(p_name text, p_version integer, p_changes jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  select * into v_row from public.destinations d where d.id = private.destination_named(p_name) for update;
+  if v_row.version is distinct from p_version then
+    raise exception 'destination % is at version %, not %', p_name, v_row.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  v_row := jsonb_populate_record(v_row, p_changes);
+  update public.destinations d
+  set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
+    rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
+    retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where d.id = v_row.id returning d.* into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
+    'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
+end $$;
+comment on function public.set_destination(text, integer, jsonb) is
+  'Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member, 23502 and 23514 a value that cannot be.';
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -343,5 +380,6 @@ grant execute on function
   public.allow_host(text, text),
   public.disallow_host(text, text),
   public.add_destination(text, text, jsonb),
+  public.set_destination(text, integer, jsonb),
   public.rotate_destination_secret(text, integer)
   to authenticated, service_role;

@@ -67,6 +67,20 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy "team reads route destinations" on public.route_destinations is 'Every role may see the routes.';
+-- Under the lock that the reference takes anyway: whoever removes the destination waits, or was first.
+create function private.require_present_destination() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  if not found then
+    raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
+  end if;
+  return new;
+end $$;
+comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).';
+create trigger present_destination before insert or update of destination_id on public.route_destinations
+  for each row execute function private.require_present_destination();
+comment on trigger present_destination on public.route_destinations is 'No route leads to what was removed.';
 create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
   for each statement execute function private.bump_config_revision();
 comment on trigger route_destinations_revision on public.route_destinations is 'Tells the functions at the edge to read the configuration again.';

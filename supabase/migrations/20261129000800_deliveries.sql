@@ -503,6 +503,7 @@ begin
     update public.deliveries
     set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
+      and destination_id in (select t.id from public.destinations t where t.removed_at is null)
     returning id
   )
   select coalesce(array_agg(id), '{}') into v_dead from retried;
@@ -631,20 +632,65 @@ begin
 end $$;
 comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it is resumed. GL404 when there is none of that name.';
 
--- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
-create function private.close_idle_circuits(p_now timestamptz) returns integer
-language plpgsql set search_path = '' as $$
+-- The row stays, for what was delivered there names it; name, secrets and queue are gone.
+create function public.remove_destination(p_name text, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
 declare
-  v_count integer;
+  v_id uuid;
+  v_routes text;
+  v_open uuid[];
+  v_dead uuid[];
 begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  perform private.lock_lanes(v_open);
+  perform from public.destinations d where d.id = v_id for update;
+  select string_agg(r.name, ', ' order by r.priority, r.id) into v_routes
+  from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = v_id;
+  if v_routes is not null then
+    raise exception 'routes lead to %: %', p_name, v_routes using errcode = 'GL409',
+      hint = 'Give these routes another destination, or remove them, first.';
+  end if;
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  v_dead := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state = 'dead' and d.dropped_reason is null);
+  if cardinality(v_open) + cardinality(v_dead) > 0 and coalesce(trim(p_reason), '') = '' then
+    raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
+      using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
+  end if;
+  -- What is under way is fenced off with its lease.
+  update private.delivery_lanes set lease = null, due_at = null
+  where destination_id = v_id and (lease is not null or due_at is not null);
+  update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
+  if cardinality(v_open) + cardinality(v_dead) > 0 then
+    perform public.drop_deliveries(v_open || v_dead, p_reason);
+  end if;
+  delete from private.destination_secrets where destination_id = v_id;
+  update public.destinations
+  set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+    circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false,
+    updated_at = clock_timestamp(), updated_by = private.actor()
+  where id = v_id;
+  return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
+end $$;
+comment on function public.remove_destination(text, text) is
+  'Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
+
+create function private.tidy_destinations(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
   update public.destinations d
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
-  get diagnostics v_count = row_count;
-  return v_count;
+  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
+  from public.destinations t
+  where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
 end $$;
-comment on function private.close_idle_circuits(timestamptz) is 'Closes circuits whose rest is over and whose destinations nothing waits for: the next message tries, and its failure opens them again. Answers how many.';
+comment on function private.tidy_destinations(timestamptz) is 'By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message tries; gives up what was decided for a destination as it was removed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -660,7 +706,7 @@ grant execute on function
   private.lock_lanes(uuid[]),
   private.release_lanes(uuid[]),
   private.begin_again(uuid[]),
-  private.close_idle_circuits(timestamptz),
+  private.tidy_destinations(timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
   public.settle_deliveries(jsonb)
   to service_role;
@@ -669,5 +715,6 @@ grant execute on function
   public.skip_deliveries(uuid[]),
   public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer),
   public.set_destination_state(text, text),
+  public.remove_destination(text, text),
   public.drop_deliveries(uuid[], text)
   to authenticated, service_role;

@@ -315,7 +315,7 @@ language sql stable set search_path = '' as $$
     from public.routes r order by r.updated_at desc limit p_limit)
     union all
     (select d.updated_at, 'destination', d.name,
-      case when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
+      case when d.removed_at is not null then 'removed' when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
     from public.destinations d order by d.updated_at desc limit p_limit)
     union all
     (select s.updated_at, 'segment', s.key, case when h.version is null then 'set' else 'members' end,
@@ -393,7 +393,8 @@ language sql stable set search_path = '' as $$
         from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
       cross join lateral (
         select count(*) as n from public.deliveries x
-        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
+      where d.removed_at is null),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
         order by s.key), '[]')

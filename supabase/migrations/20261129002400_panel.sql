@@ -427,7 +427,8 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried
+    where d.removed_at is null);
 end $$;
 comment on function public.destination_health(timestamptz) is
   'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';

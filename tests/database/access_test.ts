@@ -82,6 +82,8 @@ const PEOPLES_FUNCTIONS: Record<string, { role: TeamRole | "anybody"; why: strin
   "disallow_host(text,text)": { role: "admin", why: "Admins say which hosts messages may go to." },
   "add_destination(text,text,jsonb)": { role: "operator", why: "Operators connect services." },
   "set_destination_state(text,text)": { role: "operator", why: "Operators pause and resume services." },
+  "set_destination(text,integer,jsonb)": { role: "operator", why: "Operators change services." },
+  "remove_destination(text,text)": { role: "operator", why: "Operators remove services." },
   "rotate_destination_secret(text,integer)": { role: "operator", why: "Operators rotate secrets." },
   "add_route(text[],jsonb,integer,jsonb)": { role: "operator", why: "Operators keep the routes." },
   "remove_route(uuid)": { role: "operator", why: "Operators keep the routes." },

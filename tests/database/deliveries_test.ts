@@ -578,11 +578,13 @@ databaseTest(
     await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
     await route(sql, d);
     await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 400, retry_after_ms: 1000 });
-    const close = async (seconds: number) =>
-      (await sql`select private.close_idle_circuits(${at(seconds)}) as n`)[0].n;
-    assertEquals(await close(31), 0, "what waits probes it");
+    const open = async (seconds: number) => {
+      await sql`select private.tidy_destinations(${at(seconds)})`;
+      return (await sql`select circuit_open_until is not null as open from public.destinations`)[0].open;
+    };
+    assertEquals(await open(31), true, "what waits probes it");
     await sql`update public.deliveries set state = 'dead'`;
-    assertEquals([await close(29), await close(31), await close(31)], [0, 1, 0]);
+    assertEquals([await open(29), await open(31)], [true, false]);
     const [row] = await sql`select circuit_trips, circuit_open_until from public.destinations`;
     assertEquals([row.circuit_trips, row.circuit_open_until], [0, null]);
   },
@@ -602,6 +604,115 @@ databaseTest("policy: what no status or act is, is refused where it is written",
   const [row] = await sql`select failure_policy from public.destinations`;
   assertEquals(row.failure_policy, { "404": "aside", "410": "hold", else: "pause" });
 });
+
+const change = (sql: Sql, version: number, changes: unknown, name = "d") =>
+  sql`select public.set_destination(${name}, ${version}, ${sql.json(changes as never)}) as changed`;
+
+databaseTest(
+  "destinations: what waits goes by what was changed, and nobody undoes what another changed",
+  async (sql) => {
+    const d = await destination(sql, "d", { rate_per_second: 0.001, rate_burst: 1, timeout_ms: 1000 });
+    await ingest(sql, message({ phone: "1" }), message({ phone: "2" }));
+    await route(sql, d);
+    const first = await claim(sql, 0);
+    await settle(sql, 0, first.deliveries, "delivered");
+    assertEquals((await claim(sql, 1)).deliveries, []);
+    const changes = {
+      url: "http://localhost/moved",
+      timeout_ms: 2000,
+      rate_per_second: null,
+      rate_burst: 3,
+      retry_seconds: [1, 2],
+      failure_policy: { else: "aside" },
+    };
+    const [{ changed }] = await change(sql, 1, changes);
+    const { id: _, ...rest } = changed;
+    assertEquals(rest, { name: "d", state: "active", version: 2, ...changes });
+    const { deliveries, destinations: [claimed] } = await claim(sql, 1);
+    assertEquals(deliveries.length, 1);
+    const { url, timeout_ms, retry_seconds, failure_policy } = claimed as unknown as Record<string, unknown>;
+    assertEquals({ url, timeout_ms, retry_seconds, failure_policy }, {
+      ...{ url: changes.url, timeout_ms: 2000, retry_seconds: [1, 2], failure_policy: { else: "aside" } },
+    });
+    assertEquals(await refusal(change(sql, 1, { timeout_ms: 500 })), "GL409");
+    assertEquals(await refusal(change(sql, 2, { name: "other" })), "GL422");
+    assertEquals(await refusal(change(sql, 2, [])), "GL422");
+    assertEquals(await refusal(change(sql, 2, { url: "http://10.0.0.1/" })), "GL403");
+    assertEquals(await refusal(change(sql, 2, { url: null })), "GL403");
+    assertEquals(await refusal(change(sql, 2, { timeout_ms: 1 })), "23514");
+    assertEquals(await refusal(change(sql, 2, {}, "nobody")), "GL404");
+    const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");
+    const by = (caller: Parameters<typeof as>[1]) =>
+      refusal(as(sql, caller, (tx) => change(tx as never, 2, { timeout_ms: 500 })));
+    assertEquals([await by(viewer), await by(operator)], ["42501", undefined]);
+  },
+);
+
+databaseTest(
+  "destinations: one is removed once no route leads there, with what waits if a reason is given",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...["1", "2", "3"].map((phone) => message({ phone })));
+    await route(sql, d);
+    const { deliveries: [delivered, dead, leased] } = await claim(sql, 0);
+    await settle(sql, 0, [delivered], "delivered");
+    await settle(sql, 0, [dead], "dead");
+    const [{ added }] = await sql`select public.add_route('{d}', '{"type": "any"}') as added`;
+    const remove = (reason: string | null = null) =>
+      sql`select public.remove_destination('d', ${reason}) as removed`;
+    assertEquals(await refusal(remove("moved")), "GL409");
+    await sql`select public.remove_route(${added.id})`;
+    assertEquals(await refusal(remove()), "GL409");
+    const [{ removed }] = await remove("moved");
+    assertEquals(removed, { id: d, name: "d", dropped: 2 });
+    assertEquals((await settle(sql, 1, [leased], "delivered")).fenced, 1);
+    assertEquals(await refusal(remove()), "GL404");
+    assertEquals(await refusal(sql`select public.add_route('{d}', '{"type": "any"}')`), "GL404");
+    await sql`insert into public.routes (name, condition) values ('by hand', '{"type": "any"}')`;
+    const byHand = sql`insert into public.route_destinations (route_id, destination_id, position)
+    select id, ${d}, 1 from public.routes`;
+    assertEquals(await refusal(byHand), "GL404");
+    assertEquals((await sql`select public.retry_deliveries(${[dead.delivery_id]}) as n`)[0].n, 0);
+    assertEquals((await sql`select from private.destination_secrets`).length, 0);
+    for (
+      const list of [
+        "public.destination_health()",
+        "public.load_config() -> 'destinations'",
+        "public.status() -> 'destinations'",
+        "public.metrics() -> 'destinations'",
+      ]
+    ) {
+      assertEquals((await sql.unsafe(`select ${list} as list`))[0].list, [], list);
+    }
+    const rows = await sql`select state, dropped_reason from public.deliveries order by seq`;
+    assertEquals(rows.map(({ state, dropped_reason }) => [state, dropped_reason?.split(" (")[0]]), [
+      ["delivered", undefined],
+      ["dead", "moved"],
+      ["dead", "moved"],
+    ]);
+    // The name is free, and what the old one had is not the new one's.
+    const next = await destination(sql, "d");
+    assert(next !== d);
+    assertEquals(
+      (await sql`select public.resend_deliveries('d', '2000-01-01', '2100-01-01') as n`)[0].n.resent,
+      0,
+    );
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "destinations: what was decided for one as it was removed is given up, not left to wait",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await sql`select public.remove_destination('d')`;
+    await ingest(sql, message());
+    await route(sql, d);
+    await sql`select private.tidy_destinations(now())`;
+    const [row] = await sql`select state, last_error from public.deliveries`;
+    assertEquals([row.state, row.last_error], ["dead", "removed: the destination was removed"]);
+  },
+);
 
 databaseTest("resending: page after page, each once, whatever is delivered meanwhile", async (sql) => {
   const d = await destination(sql, "d");

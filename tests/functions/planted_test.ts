@@ -228,6 +228,8 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "disallow_host(text,text)": () => ["'a.example.com', 'forward'"],
   "add_destination(text,text,jsonb)": () => ["'more', 'http://127.0.0.1:9/'"],
   "set_destination_state(text,text)": () => ["'broken', 'paused'"],
+  "set_destination(text,integer,jsonb)": () => [`'broken', 1, '{"timeout_ms": 1000}'`],
+  "remove_destination(text,text)": () => ["'broken', 'a test'"],
   "rotate_destination_secret(text,integer)": () => ["'broken', 1"],
   "add_route(text[],jsonb,integer,jsonb)": () => [`'{broken}', '{"type": "any"}', 7, '{}'`],
   "set_route(uuid,integer,jsonb)": ({ route }) => [`'${route}', 1, '{"name": "other"}'`],

@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 
 drop function public.destination_to_test(text);
 drop function public.rotate_destination_secret(text, integer);
+drop function public.set_destination(text, integer, jsonb);
 drop function private.destination_named(text);
 drop function public.add_destination(text, text, jsonb);
 drop function private.new_webhook_secret();

@@ -17,4 +17,5 @@ drop function private.record_route(uuid);
 drop table public.route_history;
 drop table public.routing_decisions;
 drop table public.route_destinations;
+drop function private.require_present_destination();
 drop table public.routes;

@@ -4,7 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-drop function private.close_idle_circuits(timestamptz);
+drop function private.tidy_destinations(timestamptz);
+drop function public.remove_destination(text, text);
 drop function public.set_destination_state(text, text);
 drop function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer);
 drop function public.drop_deliveries(uuid[], text);

@@ -8,6 +8,7 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { ChangeDestination } from "./ChangeDestination.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
 import type { Destination } from "./types.ts";
@@ -191,6 +192,7 @@ function Actions({ of }: { of: Destination }) {
         </Button>
       )}
       <TestDestination name={of.name} />
+      <ChangeDestination of={of} />
       <Button
         size="xs"
         variant="default"

@@ -4,6 +4,8 @@ export interface Destination {
   id: string;
   name: string;
   url: string;
+  /** Grows with each change made by people. */
+  version: number;
   state: "active" | "paused" | "circuit_open";
   circuit_open_until: string | null;
   /** What it answered, where that paused it. */

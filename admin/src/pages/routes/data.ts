@@ -81,7 +81,8 @@ export function useRoutes() {
   );
   const destinations = useRows<Destination>(
     ["destinations"],
-    (db) => db.from("destinations").select("id,name,state,circuit_trips").order("name"),
+    (db) =>
+      db.from("destinations").select("id,name,state,circuit_trips").is("removed_at", null).order("name"),
   );
   const whole = useMemo(() => {
     if (!routes.data || !links.data || !destinations.data) return undefined;
