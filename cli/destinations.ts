@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { type Destination, destinationNamed, listDestinations } from "./config.ts";
 import { CliError } from "./errors.ts";
+import { callFunction } from "./functions_api.ts";
 import { type Cell, counted, facts, table } from "./output.ts";
 import type { Run } from "./session.ts";
 import { testDestination } from "./test_destination.ts";
@@ -144,6 +145,72 @@ Examples:
           p_changes: changes,
         });
         return { document, text: `${name} is changed: ${Object.keys(changes).join(", ")}.` };
+      })
+    );
+
+  group.command("set-header").description(
+    "send a header of its own with each delivery, such as authorization; its value comes on stdin",
+  )
+    .argument("<name>", "the destination", destinationName)
+    .argument("<header>", "its name")
+    .option("--remove", "send it no more")
+    .addHelpText(
+      "after",
+      `
+The function wa-router seals the value with the key in SEALING_KEYS; nobody can read it again. A destination that moves
+to another host loses its headers.
+
+Examples:
+  echo "Bearer $TOKEN" | gatelink destinations set-header orders authorization
+  gatelink destinations set-header orders apikey --remove`,
+    )
+    .action((name: string, header: string, options: { remove?: boolean }) =>
+      run(async (session) => {
+        const { stack } = await session.api();
+        const value = options.remove ? null : (await session.io.stdin()).replace(/\r?\n$/, "");
+        const { body } = await callFunction<{ headers: { name: string; key: string }[] }>(
+          stack,
+          "PUT",
+          `wa-router/destinations/${name}/headers`,
+          {
+            body: { headers: { [header]: value } },
+            hintOf: (code) =>
+              code === "destination_not_found" ? "gatelink destinations list shows them." : undefined,
+          },
+        );
+        return {
+          document: body,
+          text: `${name} gets ${body.headers.map((one) => one.name).join(", ") || "no header of its own"}.`,
+        };
+      })
+    );
+
+  group.command("reseal").description(
+    "seal the headers of all destinations anew, under the first key of SEALING_KEYS",
+  )
+    .addHelpText(
+      "after",
+      `
+To rotate a key: put a new one first in SEALING_KEYS, reseal, then take the old one away. Exit code 1 when the key of
+some is not there any more: set those headers again.
+
+Example:
+  gatelink destinations reseal`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const { stack } = await session.api();
+        const { body } = await callFunction<{ key: string; resealed: number; left: number }>(
+          stack,
+          "POST",
+          "wa-router/reseal",
+        );
+        return {
+          document: body,
+          text: `${counted(body.resealed, "header")} sealed anew with ${body.key}` +
+            (body.left === 0 ? "." : `; ${body.left} could not be opened.`),
+          failed: body.left > 0,
+        };
       })
     );
 

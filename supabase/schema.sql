@@ -653,6 +653,8 @@ create policy "team reads destinations" on public.destinations for select to aut
 create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- Credentials go to the host that they were given for.
+create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
 -- The allowlist is asked at every door.
 create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
@@ -1846,6 +1848,28 @@ create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (desti
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
+-- Headers of a destination's own, such as authorization. Sealed by the functions with a key that the database does
+-- not have.
+create table private.destination_headers (
+  -- The destination.
+  destination_id uuid not null,
+  -- In lower case.
+  name text not null,
+  -- v1, the name of the key, iv and text, see _shared/crypto/seal.ts.
+  sealed text not null,
+  -- When.
+  set_at timestamp with time zone default now() not null,
+  -- Who: a user id, or key: and the name of a secret key.
+  set_by text not null,
+  -- A header is sent once.
+  constraint destination_headers_pkey PRIMARY KEY (destination_id, name),
+  constraint destination_headers_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint destination_headers_name_check CHECK ((name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'::text)),
+  constraint destination_headers_sealed_check CHECK (((sealed ~ '^v1\.[a-z][a-z0-9-]{0,31}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$'::text) AND (length(sealed) <= 12000)))
+);
+alter table private.destination_headers enable row level security;
+grant select, insert, update, delete on private.destination_headers to service_role;
+
 -- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
 create table private.destination_secrets (
   -- The destination.
@@ -2572,6 +2596,10 @@ begin
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'headers', (
+        select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+          'set_by', h.set_by) order by h.name), '[]')
+        from private.destination_headers h where h.destination_id = d.id),
       'routes', (
         select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
         from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),
@@ -2599,8 +2627,8 @@ begin
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For
--- the function wa-router alone: people get no secret a second time.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
+-- none of that name. For the function wa-router alone: people get no secret a second time.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2613,7 +2641,7 @@ begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
   return (
-    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
@@ -3856,6 +3884,26 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
+-- For the function wa-router alone.
+CREATE OR REPLACE FUNCTION public.reseal_headers(p_headers jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  -- What somebody set meanwhile is newer.
+  update private.destination_headers h set sealed = r.after
+  from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
+  where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.reseal_headers(p_headers jsonb) to service_role;
+
 -- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
 -- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
 -- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
@@ -4126,6 +4174,21 @@ begin
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
+-- Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function
+-- wa-router alone.
+CREATE OR REPLACE FUNCTION public.sealed_headers()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('destination_id', h.destination_id, 'name', h.name, 'sealed', h.sealed)
+    order by h.destination_id, h.name), '[]')
+  from private.destination_headers h
+$function$;
+grant execute on function public.sealed_headers() to service_role;
+
 -- Conversations by the id of a message (ours or WhatsApp's), of the conversation, the code of the link that a message
 -- came from, or the last four digits of the phone number. As list_conversations, newest first, each with found
 -- (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.
@@ -4216,6 +4279,33 @@ begin
     'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
 end $function$;
 grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
+
+-- Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name,
+-- key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such
+-- destination, GL422 more than 20.
+CREATE OR REPLACE FUNCTION public.set_destination_headers(p_name text, p_headers jsonb, p_by text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid := private.destination_named(p_name);
+begin
+  perform private.refuse_older_code();
+  perform from public.destinations d where d.id = v_id for update;
+  delete from private.destination_headers h where h.destination_id = v_id and p_headers ? h.name;
+  insert into private.destination_headers (destination_id, name, sealed, set_by)
+  select v_id, e.key, e.value, p_by from jsonb_each_text(p_headers) e where e.value is not null;
+  if (select count(*) from private.destination_headers h where h.destination_id = v_id) > 20 then
+    raise exception 'a destination has at most 20 headers of its own' using errcode = 'GL422';
+  end if;
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = p_by where id = v_id;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+      'set_by', h.set_by) order by h.name), '[]')
+    from private.destination_headers h where h.destination_id = v_id);
+end $function$;
+grant execute on function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) to service_role;
 
 -- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
 -- is resumed. GL404 when there is none of that name.
@@ -5512,7 +5602,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
-        'failure_policy', v_destination.failure_policy,
+        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
@@ -6558,6 +6648,18 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
+-- Trigger, after a destination moved to another host or was removed: its own headers are gone.
+CREATE OR REPLACE FUNCTION private.forget_headers()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.destination_headers h where h.destination_id = new.id;
+  return null;
+end $function$;
+
 -- The functions by what each answered in ten minutes, the worst decides: degraded when one in a hundred of at least
 -- three were errors of ours (5xx), down when at least five and half were. What a kill switch refused is left out.
 CREATE OR REPLACE FUNCTION private.functions_health(p_now timestamp with time zone)
@@ -7257,6 +7359,17 @@ AS $function$
         >= array_position(array['viewer', 'operator', 'admin'], p_role))
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
+
+-- The own headers of a destination, {name: sealed}; null for none.
+CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
+$function$;
+grant execute on function private.headers_of(p_destination_id uuid) to service_role;
 
 -- Every component as {component, status: healthy | degraded | down, because, figures}.
 CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)

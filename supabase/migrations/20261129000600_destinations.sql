@@ -247,6 +247,39 @@ alter table private.destination_secrets enable row level security;
 revoke all on private.destination_secrets from public, anon, authenticated;
 grant select, insert, update, delete on private.destination_secrets to service_role;
 
+create table private.destination_headers (
+  destination_id uuid not null references public.destinations (id) on delete cascade,
+  name text not null check (name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'),
+  sealed text not null check (sealed ~ '^v1\.[a-z][a-z0-9-]{0,31}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$' and length(sealed) <= 12000),
+  set_at timestamptz not null default now(),
+  set_by text not null,
+  constraint destination_headers_pkey primary key (destination_id, name)
+);
+comment on table private.destination_headers is 'Headers of a destination''s own, such as authorization. Sealed by the functions with a key that the database does not have.';
+comment on constraint destination_headers_pkey on private.destination_headers is 'A header is sent once.';
+comment on column private.destination_headers.destination_id is 'The destination.';
+comment on column private.destination_headers.name is 'In lower case.';
+comment on column private.destination_headers.sealed is 'v1, the name of the key, iv and text, see _shared/crypto/seal.ts.';
+comment on column private.destination_headers.set_at is 'When.';
+comment on column private.destination_headers.set_by is 'Who: a user id, or key: and the name of a secret key.';
+alter table private.destination_headers enable row level security;
+revoke all on private.destination_headers from public, anon, authenticated;
+grant select, insert, update, delete on private.destination_headers to service_role;
+
+-- As with a redirect to another host: what was given for one is not for the other.
+create function private.forget_headers() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from private.destination_headers h where h.destination_id = new.id;
+  return null;
+end $$;
+comment on function private.forget_headers() is 'Trigger, after a destination moved to another host or was removed: its own headers are gone.';
+create trigger forget_headers after update of url, removed_at on public.destinations for each row
+  when (new.removed_at is not null
+    or lower(substring(old.url from '^[^/]*//[^/?]*')) is distinct from lower(substring(new.url from '^[^/]*//[^/?]*')))
+  execute function private.forget_headers();
+comment on trigger forget_headers on public.destinations is 'Credentials go to the host that they were given for.';
+
 -- For people --------------------------------------------------------------------------------------
 
 create function private.new_webhook_secret() returns text
@@ -351,6 +384,57 @@ begin
 end $$;
 comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422). Answers the new one, which is not shown again.';
 
+create function private.headers_of(p_destination_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
+$$;
+comment on function private.headers_of(uuid) is 'The own headers of a destination, {name: sealed}; null for none.';
+
+create function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_id uuid := private.destination_named(p_name);
+begin
+  perform private.refuse_older_code();
+  perform from public.destinations d where d.id = v_id for update;
+  delete from private.destination_headers h where h.destination_id = v_id and p_headers ? h.name;
+  insert into private.destination_headers (destination_id, name, sealed, set_by)
+  select v_id, e.key, e.value, p_by from jsonb_each_text(p_headers) e where e.value is not null;
+  if (select count(*) from private.destination_headers h where h.destination_id = v_id) > 20 then
+    raise exception 'a destination has at most 20 headers of its own' using errcode = 'GL422';
+  end if;
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = p_by where id = v_id;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+      'set_by', h.set_by) order by h.name), '[]')
+    from private.destination_headers h where h.destination_id = v_id);
+end $$;
+comment on function public.set_destination_headers(text, jsonb, text) is 'Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name, key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such destination, GL422 more than 20.';
+
+create function public.sealed_headers() returns jsonb
+language sql stable set search_path = '' as $$
+  select private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('destination_id', h.destination_id, 'name', h.name, 'sealed', h.sealed)
+    order by h.destination_id, h.name), '[]')
+  from private.destination_headers h
+$$;
+comment on function public.sealed_headers() is 'Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function wa-router alone.';
+
+create function public.reseal_headers(p_headers jsonb) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  -- What somebody set meanwhile is newer.
+  update private.destination_headers h set sealed = r.after
+  from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
+  where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function public.reseal_headers(jsonb) is 'Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many. For the function wa-router alone.';
+
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -359,12 +443,12 @@ begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
   return (
-    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
 end $$;
-comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -374,6 +458,10 @@ grant execute on function
   private.is_failure_policy(jsonb),
   private.new_webhook_secret(),
   private.destination_named(text),
+  private.headers_of(uuid),
+  public.set_destination_headers(text, jsonb, text),
+  public.sealed_headers(),
+  public.reseal_headers(jsonb),
   public.destination_to_test(text)
   to service_role;
 grant execute on function

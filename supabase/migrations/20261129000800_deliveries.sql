@@ -276,7 +276,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
-        'failure_policy', v_destination.failure_policy,
+        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));

@@ -405,6 +405,10 @@ begin
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'headers', (
+        select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+          'set_by', h.set_by) order by h.name), '[]')
+        from private.destination_headers h where h.destination_id = d.id),
       'routes', (
         select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
         from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),

@@ -129,6 +129,24 @@ Deno.test("gatelink destinations: set changes what is named and nothing else, re
   assertEquals(await row(), undefined);
 });
 
+Deno.test("gatelink destinations set-header: its value is read from stdin, sent, and printed nowhere", async () => {
+  const name = unique("headers");
+  await document(`destinations add ${name} ${service}/${name}`);
+  const made = await gatelink(`destinations set-header ${name} Authorization`, {
+    stdin: "Bearer abcdef123456\n",
+  });
+  assertEquals([made.code, made.out], [0, `${name} gets authorization.\n`]);
+  await document(`destinations test ${name}`);
+  const { headers } = received.findLast(({ path }) => path === `/${name}`)!;
+  assertEquals(headers.get("authorization"), "Bearer abcdef123456");
+  assertEquals((await document("destinations reseal")).left, 0);
+  await fails(`destinations set-header ${name} host`, 4, "invalid", /not the destination's own/, {
+    stdin: "x",
+  });
+  const removed = await gatelink(`destinations set-header ${name} authorization --remove`);
+  assertEquals(removed.out, `${name} gets no header of its own.\n`);
+});
+
 Deno.test("gatelink destinations: what the stack refuses ends in exit code 4, and says why", async () => {
   const name = unique("taken");
   await document(`destinations add ${name} ${service}/hook`);

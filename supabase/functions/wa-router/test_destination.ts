@@ -53,6 +53,9 @@ export type TestDestination = (name: string, headers: Headers, log: Logger) => P
 
 /** What `destination_to_test` gives. */
 interface Target {
+  id: string;
+  /** Own headers, sealed. */
+  headers: Record<string, string> | null;
   url: string;
   timeout_ms: number;
   secrets: string[];
@@ -85,6 +88,8 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       id: webhook_id,
       url: target.url,
       secrets: target.secrets,
+      headers: target.headers,
+      destinationId: target.id,
       timeoutMs: target.timeout_ms,
       event: {
         type: "gatelink.test",
@@ -116,7 +121,7 @@ const ADVICE: Record<DeliveryError, string> = {
   not_permitted:
     "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
   unsendable:
-    "Give the destination a proper secret: Rotate secret, or gatelink destinations rotate-secret NAME.",
+    "Give the destination a proper secret (gatelink destinations rotate-secret NAME), or the header that cannot be opened anew.",
   dns: "Check the host name.",
   address: "The service must be reachable from the internet under this name.",
   timeout: "The service must answer sooner, or the destination needs a longer timeout.",

@@ -90,6 +90,7 @@ function DestinationCard({ of }: { of: Destination }) {
         <Text size="xs" c="dimmed" component="div">
           {of.routes.length === 0 ? "No route leads here. " : `Routes: ${of.routes.join(", ")}. `}
           <Secrets of={of} />
+          {of.headers.length > 0 && ` Headers of its own: ${of.headers.map((one) => one.name).join(", ")}.`}
         </Text>
         <For role="operator">
           <Actions of={of} />

@@ -16,6 +16,8 @@ export interface Destination {
   timeout_ms: number;
   rate_per_second: number | null;
   secrets: { created_at: string; expires_at: string | null }[] | null;
+  /** Headers of its own, without their values. */
+  headers: { name: string }[];
   routes: string[];
   /** Deliveries that wait, and since when the oldest one does. */
   open: number;

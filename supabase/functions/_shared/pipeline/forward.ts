@@ -50,6 +50,8 @@ interface ClaimedDestination {
   timeout_ms: number;
   retry_seconds: number[] | null;
   failure_policy: FailurePolicy;
+  /** Own headers, sealed. */
+  headers: Record<string, string> | null;
   secrets: string[];
 }
 
@@ -148,6 +150,8 @@ export function createForwarder(
         id: claimed.delivery_id,
         url: destination.url,
         secrets: destination.secrets,
+        headers: destination.headers,
+        destinationId: destination.id,
         timeoutMs: destination.timeout_ms,
         event: eventOf(claimed),
         traceparent,
