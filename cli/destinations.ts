@@ -34,6 +34,13 @@ interface SetOptions extends Pick<AddOptions, "timeout" | "burst"> {
   onFailure?: FailurePolicy | "none";
 }
 
+/** What to do about what the function refuses a header for. */
+const HEADER_HINTS: Record<string, string | undefined> = {
+  destination_not_found: "gatelink destinations list shows them.",
+  invalid_request: "gatelink destinations set-header --help",
+  config_invalid: "Set SEALING_KEYS for the functions: see docs/routing.md, Headers of your own.",
+};
+
 /** Adds the group to the program. */
 export function destinations(program: Command, run: Run): void {
   const group = program.command("destinations").description("services that get messages");
@@ -174,8 +181,7 @@ Examples:
           `wa-router/destinations/${name}/headers`,
           {
             body: { headers: { [header]: value } },
-            hintOf: (code) =>
-              code === "destination_not_found" ? "gatelink destinations list shows them." : undefined,
+            hintOf: (code) => HEADER_HINTS[code],
           },
         );
         return {
