@@ -532,7 +532,7 @@ create table public.delivery_attempts (
   status integer,
   -- Until the whole answer, in milliseconds.
   latency_ms integer,
-  -- Code and sentence of the failure.
+  -- Code and sentence of the failure; of a delivered one, why its replies are not used.
   error text,
   -- The answer, cut to 20 KB.
   answer text,
@@ -845,8 +845,9 @@ create TRIGGER links_changed BEFORE UPDATE OF default_url, targets, whatsapp, st
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
 create table public.measurements (
-  -- request (label: function and status), destination (label: name and outcome), routed, graph (label: result),
-  -- messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).
+  -- request (label: function and status), destination (label: name and outcome), replies (not used; label:
+  -- destination and why), routed, graph (label: result), messages (label: in or out), updates (label: field and
+  -- kind), clicks (label: verdict and target).
   name text not null,
   -- Which kind of it; of several words, separated by a space. Never personal data.
   label text default ''::text not null,
@@ -8506,8 +8507,7 @@ AS $function$
 $function$;
 grant execute on function private.purge_rate_limits(p_now timestamp with time zone) to service_role;
 
--- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
--- failing, down at ten minutes.
+-- The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.
 CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -8521,11 +8521,9 @@ AS $function$
       when q.stopped is not null then jsonb_build_object('destinations', q.stopped) else '{}' end)
   from (
     select private.overdue_seconds(p_now) as overdue, (
-      select jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
-      from public.destinations d
-      where (d.state = 'paused' or d.circuit_open_until is not null)
-        and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', t.name, 'state', t.state, 'n', t.n, 'error', t.error))
+        order by t.name, t.state)
+      from private.troubled_destinations(p_now) t) as stopped
   ) q
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
@@ -9633,7 +9631,7 @@ AS $function$
     select sum(c.n) as n, jsonb_agg(jsonb_build_object('channel', split_part(c.label, ' ', 1), 'code', split_part(c.label, ' ', 2), 'n', c.n)
       order by c.n desc, c.label) as codes,
       sum(c.n) >= 5 and sum(c.n) >= 0.1 * coalesce((select sum(m.n) from public.measurements m
-        where m.name not in ('request', 'routed', 'destination', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
+        where m.name not in ('request', 'routed', 'destination', 'replies', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
           and m.minute >= p_now - interval '15 minutes'), 0) as many
     from (
       select m.label, sum(m.n) as n from public.measurements m
@@ -9747,7 +9745,7 @@ begin
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
       wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
         and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
-      last_error = v_result.error, updated_at = p_now
+      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
       for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
@@ -10047,6 +10045,39 @@ begin
   where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
 end $function$;
 grant execute on function private.tidy_destinations(p_now timestamp with time zone) to service_role;
+
+-- Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that
+-- paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies
+-- (n answers within the hour whose replies were not used; error: why, a word).
+CREATE OR REPLACE FUNCTION private.troubled_destinations(p_now timestamp with time zone)
+ RETURNS TABLE(name text, state text, n bigint, error text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
+  from public.destinations d
+  where (d.state = 'paused' or d.circuit_open_until is not null)
+    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)
+  union all
+  select d.name, 'failing', d.circuit_failures, (
+    select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
+  from public.destinations d
+  where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
+  union all
+  select d.name, 'gave_up', gone.n, null
+  from public.destinations d
+  cross join lateral (
+    select count(*) as n from public.deliveries x
+    where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
+  where d.removed_at is null and gone.n > 0
+  union all
+  select split_part(m.label, ' ', 1), 'replies', sum(m.n)::bigint, split_part(m.label, ' ', 2)
+  from public.measurements m
+  where m.name = 'replies' and m.minute >= p_now - interval '1 hour'
+  group by m.label
+$function$;
+grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
 -- The conversations of these channels that wait longest for the router, but those held back at this configuration
 -- revision; null for none. Of those held at another one the longest held come first.

@@ -82,7 +82,7 @@ comment on column public.delivery_attempts.attempt is 'From 1; a gap is an attem
 comment on column public.delivery_attempts.outcome is 'delivered, retry or dead.';
 comment on column public.delivery_attempts.status is 'HTTP status of the answer; null when there was none.';
 comment on column public.delivery_attempts.latency_ms is 'Until the whole answer, in milliseconds.';
-comment on column public.delivery_attempts.error is 'Code and sentence of the failure.';
+comment on column public.delivery_attempts.error is 'Code and sentence of the failure; of a delivered one, why its replies are not used.';
 comment on column public.delivery_attempts.answer is 'The answer, cut to 20 KB.';
 comment on column public.delivery_attempts.at is 'When it was settled.';
 create index delivery_attempts_at_idx on public.delivery_attempts using brin (at);
@@ -404,7 +404,7 @@ begin
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
       wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
         and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
-      last_error = v_result.error, updated_at = p_now
+      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
       for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop

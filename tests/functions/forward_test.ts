@@ -1,6 +1,7 @@
 /** Deliveries: where they may go, how often, how fast, in which order, and what comes back. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { edgeTest, KEYS } from "../support/edge.ts";
+import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { until } from "../support/until.ts";
 import { lost } from "../support/intake.ts";
 import { attempts, person, states } from "../support/routed.ts";
@@ -378,3 +379,71 @@ edgeTest("sent again: what was delivered in a range comes once more, in order, a
   );
   assertEquals(await replies(), 3, "a reply goes to a person once");
 });
+
+edgeTest("replies that cannot be used: counted, on record and in health, each with why", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  await reread();
+  const reply = { type: "text", text: { body: "señor" } };
+  const latin1 = Uint8Array.from(
+    JSON.stringify({ replies: [reply] }),
+    (character) => character.charCodeAt(0),
+  );
+  const typed = (type: string) => ({ headers: { "content-type": type } });
+  const answers: Record<string, () => Response> = {
+    not_json_type: () =>
+      new Response(JSON.stringify({ replies: [reply] }), typed("text/html; charset=utf-8")),
+    bare_list: () => Response.json([reply]),
+    too_many: () => Response.json({ replies: Array(11).fill(reply) }),
+    not_utf8: () => new Response(latin1, typed("application/json; charset=iso-8859-1")),
+  };
+  service.answers(({ text }) => answers[text]());
+  const nora = person(edge);
+  for (const word of Object.keys(answers)) await says(nora, word);
+  await settled();
+  assertEquals(await states(sql), Array(4).fill("delivered"));
+  assertEquals((await sql`select from public.outbound_messages`).length, 0);
+  assertEquals(
+    (await attempts(sql)).map(({ error }) => error),
+    Object.keys(answers).map((w) => `replies not used: ${w}`),
+  );
+  assertEquals((await sql`select last_error from public.deliveries where last_error is not null`).length, 0);
+  await flushMeasurements();
+  const [{ health }] = await sql`select private.queue_health(clock_timestamp()) as health`;
+  assertEquals(health.status, "degraded");
+  const told = health.figures.destinations.map((
+    one: Record<string, unknown>,
+  ) => [one.name, one.state, one.n, one.error]);
+  assertEquals(
+    told.toSorted((a: string[], b: string[]) => a[3] < b[3] ? -1 : 1),
+    Object.keys(answers).toSorted().map((word) => ["service", "replies", 1, word]),
+  );
+});
+
+edgeTest(
+  "a host that answers every POST with 302 is named in health before its circuit opens",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    service.answers(() =>
+      new Response(null, { status: 302, headers: { location: "https://www.example.com/" } })
+    );
+    const health = async () =>
+      (await sql`select private.queue_health(clock_timestamp()) as health`)[0].health;
+    for (let i = 0; i < 3; i++) {
+      assertEquals((await health()).status, "healthy");
+      await says(person(edge, i), "hello");
+      await until("it is tried", async () => (await attempts(sql)).length > i);
+    }
+    assertEquals((await health()).figures, {
+      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302" }],
+    });
+    await sql`select public.set_destination_state('service', 'paused')`;
+    await settled();
+  },
+);

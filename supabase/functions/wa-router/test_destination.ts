@@ -15,6 +15,7 @@ import {
 } from "../_shared/delivery/deliver.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
+import { repliesInWords } from "../_shared/contract/words/replies.ts";
 import type { Authorise } from "../_shared/gates/team.ts";
 
 /** What the test needs. */
@@ -44,7 +45,11 @@ export interface Tested {
   detail?: string;
   /** The beginning of the answer. */
   answer?: string;
-  /** What to do, where it failed. */
+  /** Replies that were found in the answer: a message's would be sent. */
+  replies?: number;
+  /** Why what was meant as replies would not be used. */
+  replies_ignored?: string;
+  /** What to do, where it failed or its replies would not be used. */
   advice?: string;
 }
 
@@ -98,6 +103,7 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       },
     });
     const { ok, status, latencyMs: latency_ms, error, detail, answer } = result;
+    const { replies, repliesIgnored: replies_ignored } = result;
     count("destination_tests", error ?? "delivered");
     log.info("a destination was tested", { destination: name, actor, webhook_id, status, latency_ms, error });
     const tested: Tested = {
@@ -111,6 +117,8 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       detail,
       // The cut may have gone through a character.
       answer: answer?.slice(0, SHOWN).toWellFormed(),
+      replies: replies?.length,
+      replies_ignored,
       advice: adviceOn(result),
     };
     return Response.json(tested, { headers: left });
@@ -132,7 +140,10 @@ const ADVICE: Record<DeliveryError, string> = {
   status: "Look into the service's log.",
 };
 
-function adviceOn({ error, status }: DeliveryResult): string | undefined {
+function adviceOn({ error, status, repliesIgnored }: DeliveryResult): string | undefined {
+  if (repliesIgnored !== undefined) {
+    return `Its replies would not be used: ${repliesInWords(repliesIgnored)}. See docs/routing.md, Replies.`;
+  }
   if (error === undefined) return undefined;
   return status === 401 || status === 403
     ? "The service refuses the signature: does it have this destination's secret?"

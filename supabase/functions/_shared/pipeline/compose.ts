@@ -35,10 +35,7 @@ async function meaningOf(config: Config): Promise<Meaning> {
   if (meaning === undefined) {
     meaning = (async () => ({
       flags: prepareFlags(config.settings, config.segments),
-      routes: await compileRoutes(
-        config.routes,
-        ...stoppedOf(config.destinations),
-      ),
+      routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await reachOf(config),
     }))();
@@ -70,6 +67,7 @@ export function composePipeline(channels: Registry): Pipeline {
       count("replies_refused", why);
       log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
     },
+    onLostReplies: (destination, why) => measure("replies", `${destination} ${why}`, 0),
     onError: (message, error) => log.warn(message, { error }),
     ...throughChannels(channels, {
       killed,
@@ -81,6 +79,16 @@ export function composePipeline(channels: Registry): Pipeline {
       log,
     }),
   });
+}
+
+/** Once a configuration: a route that matches nothing is no error of any message. */
+function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
+  for (const { id, name, active, test, description } of routes) {
+    if (active && test === undefined) {
+      log.error("a route cannot be used", { route: id, name, why: description });
+    }
+  }
+  return routes;
 }
 
 async function isOnForAnybody(feature: string): Promise<boolean> {

@@ -104,6 +104,8 @@ export interface ForwarderDeps {
   ): Reply[];
   /** Told why a service's replies are not used, all of them. */
   onIgnored(why: string, deliveryId: string): void;
+  /** Told of each answer whose replies were not used, or not all: why, in a word. */
+  onLostReplies?(destination: string, why: string): void;
   /** Told of each settled group. */
   onSettled(outcomes: { outcome: string; destination: string; latency_ms: number }[], replies: number): void;
   /** Told, at the first attempt, how long ago the message was received, in milliseconds by two clocks. */
@@ -159,11 +161,14 @@ export function createForwarder(
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
       deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
+      const found = result.replies?.length ?? 0;
       const replies = result.replies === undefined ? [] : deps.checkReplies(
         result.replies,
         { channel: claimed.message.channel, identities: claimed.contact.identities },
         claimed.delivery_id,
       );
+      const lost = result.repliesIgnored ?? (replies.length < found ? "refused" : undefined);
+      if (lost !== undefined) deps.onLostReplies?.(destination.name, lost);
       if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }
       const settled = { ...settlement(claimed, destination, result, replies), destination: destination.name };
       await insist(() => settle(settled), SETTLE_MS);
@@ -195,7 +200,16 @@ export function createForwarder(
       ...(result.status === undefined ? {} : { status: result.status }),
       ...(result.answer === undefined ? {} : { answer: result.answer }),
     };
-    if (result.ok) return { ...base, outcome: "delivered", ...(replies.length > 0 ? { replies } : {}) };
+    if (result.ok) {
+      return {
+        ...base,
+        outcome: "delivered",
+        ...(result.repliesIgnored === undefined
+          ? {}
+          : { error: `replies not used: ${result.repliesIgnored}` }),
+        ...(replies.length > 0 ? { replies } : {}),
+      };
+    }
     const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE, failure_policy);
     // "status" and "redirect" alone would leave open which.
     const word = result.error === "status" || result.error === "redirect"
