@@ -177,7 +177,7 @@ Examples:
         const value = options.remove ? null : (await session.io.stdin()).replace(/\r?\n$/, "");
         const { body } = await callFunction<{ headers: { name: string; key: string }[] }>(
           stack,
-          "PUT",
+          "PATCH",
           `wa-router/destinations/${name}/headers`,
           {
             body: { headers: { [header]: value } },
@@ -209,7 +209,7 @@ Example:
         const { body } = await callFunction<{ key: string; resealed: number; left: number }>(
           stack,
           "POST",
-          "wa-router/reseal",
+          "wa-router/destinations/reseal",
         );
         return {
           document: body,

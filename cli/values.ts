@@ -1,6 +1,6 @@
 /** Values that people type, checked: each function gives the value or says what would be one. */
 import { InvalidArgumentError } from "commander";
-import type { FailurePolicy } from "../supabase/functions/_shared/delivery/retry.ts";
+import type { FailurePolicy, OnFailure } from "../supabase/functions/_shared/delivery/retry.ts";
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -89,7 +89,7 @@ export function failurePolicy(text: string): FailurePolicy {
       "It is a list like 404=aside,else=hold: a status or else, and hold, aside or pause.",
     );
   }
-  return Object.fromEntries(pairs.map((one) => [one![1], one![2]]));
+  return Object.fromEntries(pairs.map((one) => [one![1], one![2] as OnFailure]));
 }
 
 /** A moment: ISO 8601 (`2026-11-21`, `2026-11-21T14:00:00Z`) or how long ago (`2h`). */

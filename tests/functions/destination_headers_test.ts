@@ -1,4 +1,4 @@
-/** `PUT /wa-router/destinations/{name}/headers` and `POST /wa-router/reseal`: credentials that the database cannot read. */
+/** `PATCH /wa-router/destinations/{name}/headers` and `POST /wa-router/destinations/reseal`: credentials that the database cannot read. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
@@ -11,9 +11,10 @@ const KEY = { apikey: KEYS.secretKey };
 const NEW = `new:${btoa("n".repeat(32))}`;
 
 const set = ({ call }: Edge, name: string, headers: unknown, key: HeadersInit = KEY) =>
-  call(`wa-router/destinations/${name}/headers`, { method: "PUT", headers: key, body: { headers } });
+  call(`wa-router/destinations/${name}/headers`, { method: "PATCH", headers: key, body: { headers } });
 
-const reseal = ({ call }: Edge, key: HeadersInit = KEY) => call("wa-router/reseal", { headers: key });
+const reseal = ({ call }: Edge, key: HeadersInit = KEY) =>
+  call("wa-router/destinations/reseal", { headers: key });
 
 /** Runs `use` with these keys in the environment. */
 async function withKeys(keys: string, use: () => Promise<void>): Promise<void> {
@@ -134,7 +135,7 @@ edgeTest("headers: openapi.yaml says what is answered, and what is refused names
   await using service = startService();
   await addDestination(sql, "shop", service);
   const path = "/wa-router/destinations/{name}/headers";
-  see(path, "put", 200, await set(edge, "shop", { "x-own": "1" }));
+  see(path, "patch", 200, await set(edge, "shop", { "x-own": "1" }));
   for (
     const headers of [
       undefined,
@@ -151,32 +152,37 @@ edgeTest("headers: openapi.yaml says what is answered, and what is refused names
       { "x-a": "1", "X-A": "2" },
       Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`x-${i}`, "1"])),
     ]
-  ) see(path, "put", 422, await set(edge, "shop", headers));
+  ) see(path, "patch", 422, await set(edge, "shop", headers));
   await set(edge, "shop", Object.fromEntries(Array.from({ length: 19 }, (_, i) => [`x-${i}`, "1"])));
-  see(path, "put", 422, await set(edge, "shop", { "x-one-more": "1" }));
+  see(path, "patch", 422, await set(edge, "shop", { "x-one-more": "1" }));
   const raw = (body: string) =>
-    edge.call("wa-router/destinations/shop/headers", { method: "PUT", headers: KEY, body });
-  see(path, "put", 400, await raw("{"));
-  see(path, "put", 413, await raw(" ".repeat(65 * 1024)));
-  see(path, "put", 401, await set(edge, "shop", { "x-own": "1" }, {}));
-  see(path, "put", 403, await set(edge, "shop", { "x-own": "1" }, { apikey: KEYS.publishableKey }));
-  see(path, "put", 404, await set(edge, "nobody", { "x-own": "1" }));
-  see(path, "put", 405, await edge.call("wa-router/destinations/shop/headers", { headers: KEY }));
-  see("/wa-router/reseal", "post", 200, await reseal(edge));
-  see("/wa-router/reseal", "post", 401, await reseal(edge, {}));
-  see("/wa-router/reseal", "post", 403, await reseal(edge, { apikey: KEYS.publishableKey }));
-  see("/wa-router/reseal", "post", 405, await edge.call("wa-router/reseal", { method: "GET", headers: KEY }));
+    edge.call("wa-router/destinations/shop/headers", { method: "PATCH", headers: KEY, body });
+  see(path, "patch", 400, await raw("{"));
+  see(path, "patch", 413, await raw(" ".repeat(65 * 1024)));
+  see(path, "patch", 401, await set(edge, "shop", { "x-own": "1" }, {}));
+  see(path, "patch", 403, await set(edge, "shop", { "x-own": "1" }, { apikey: KEYS.publishableKey }));
+  see(path, "patch", 404, await set(edge, "nobody", { "x-own": "1" }));
+  see(path, "patch", 405, await edge.call("wa-router/destinations/shop/headers", { headers: KEY }));
+  see("/wa-router/destinations/reseal", "post", 200, await reseal(edge));
+  see("/wa-router/destinations/reseal", "post", 401, await reseal(edge, {}));
+  see("/wa-router/destinations/reseal", "post", 403, await reseal(edge, { apikey: KEYS.publishableKey }));
+  see(
+    "/wa-router/destinations/reseal",
+    "post",
+    405,
+    await edge.call("wa-router/destinations/reseal", { method: "GET", headers: KEY }),
+  );
   await withKeys("", async () => {
-    see(path, "put", 500, await set(edge, "shop", { "x-own": "1" }));
-    see("/wa-router/reseal", "post", 500, await reseal(edge));
+    see(path, "patch", 500, await set(edge, "shop", { "x-own": "1" }));
+    see("/wa-router/destinations/reseal", "post", 500, await reseal(edge));
   });
   await edge.away(async () => {
-    see(path, "put", 503, await set(edge, "shop", { "x-own": "1" }));
-    see("/wa-router/reseal", "post", 503, await reseal(edge));
+    see(path, "patch", 503, await set(edge, "shop", { "x-own": "1" }));
+    see("/wa-router/destinations/reseal", "post", 503, await reseal(edge));
   });
   const both = async () => {
-    see(path, "put", 503, await set(edge, "shop", { "x-own": "1" }));
-    see("/wa-router/reseal", "post", 503, await reseal(edge));
+    see(path, "patch", 503, await set(edge, "shop", { "x-own": "1" }));
+    see("/wa-router/destinations/reseal", "post", 503, await reseal(edge));
     forgetRefusal();
   };
   await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
@@ -192,5 +198,5 @@ edgeTest("headers: openapi.yaml says what is answered, and what is refused names
     ...await edge.call("wa-router/destinations/shop/headers", { method: "OPTIONS" }),
     body: undefined,
   });
-  assertAllMet((path) => /^\/wa-router\/(destinations\/\{name\}\/headers|reseal)$/.test(path));
+  assertAllMet((path) => /^\/wa-router\/destinations\/(\{name\}\/headers|reseal)$/.test(path));
 });

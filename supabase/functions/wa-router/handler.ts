@@ -5,8 +5,8 @@
  * | ----------------------------- | ------------- | --------------------------- |
  * | `/`                           | POST          | secret keys: the clock      |
  * | `/destinations/{name}/test`   | POST, OPTIONS | secret keys and operators   |
- * | `/destinations/{name}/headers` | PUT, OPTIONS | secret keys and operators   |
- * | `/reseal`                     | POST          | secret keys and admins      |
+ * | `/destinations/{name}/headers` | PATCH, OPTIONS | secret keys and operators |
+ * | `/destinations/reseal`        | POST          | secret keys and admins      |
  *
  * @module
  */
@@ -34,7 +34,7 @@ export interface RouterDeps {
  * - `POST /`: starts routing and sending what waits and answers 202 at once; the work goes on after the answer, for as long
  *   as there is some. Calling it while it runs, or in two isolates, does no harm: each claims what nobody else has. With
  *   WhatsApp's kill switch set it answers 503, and what is not switched off goes on all the same.
- * - `PUT /destinations/{name}/headers` and `POST /reseal`: see `headers.ts`.
+ * - `PATCH /destinations/{name}/headers` and `POST /destinations/reseal`: see `headers.ts`.
  * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `test_destination.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
@@ -66,8 +66,8 @@ export function createHandler(deps: RouterDeps): Handler {
     const { method } = request;
     const path = pathOf(request.url);
     const [, name, act] = /^\/destinations\/([^/]+)\/(test|headers)$/.exec(path) ?? [];
-    if (name === undefined && path !== "/" && path !== "/reseal") throw new Problem("not_found");
-    const wanted = act === "headers" ? "PUT" : "POST";
+    if (name === undefined && path !== "/" && path !== "/destinations/reseal") throw new Problem("not_found");
+    const wanted = act === "headers" ? "PATCH" : "POST";
     if (method === "OPTIONS" && name !== undefined) return panelPreflight(request, [wanted]);
     if (method !== wanted) {
       const allow = name === undefined ? wanted : `OPTIONS, ${wanted}`;
