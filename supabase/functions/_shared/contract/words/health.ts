@@ -54,9 +54,9 @@ const STOPPED: Readonly<Record<string, (one: Stopped) => string>> = {
   circuit_open: () => "keeps failing: its circuit is open",
   failing: ({ n, error }) => `failed ${n} times in a row${error === undefined ? "" : `: ${error}`}`,
   gave_up: ({ n }) =>
-    `${n} ${n === 1 ? "delivery was" : "deliveries were"} given up within the hour: see the dead letters`,
+    `had ${n} ${n === 1 ? "delivery" : "deliveries"} given up within the hour: see the dead letters`,
   replies: ({ n, error }) =>
-    `replies in ${n} ${n === 1 ? "answer" : "answers"} of the last hour were not used: ${
+    `had replies in ${n} ${n === 1 ? "answer" : "answers"} of the last hour that were not used: ${
       repliesInWords(error ?? "")
     }`,
 };
