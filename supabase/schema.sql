@@ -10026,7 +10026,8 @@ $function$;
 grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
 
 -- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
--- tries; gives up what was decided for a destination as it was removed.
+-- tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was
+-- removed.
 CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10038,6 +10039,10 @@ begin
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
+  where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
+    select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
   -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now

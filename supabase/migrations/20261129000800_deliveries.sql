@@ -684,13 +684,17 @@ begin
   set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
   where d.circuit_open_until <= p_now and not exists (
     select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
+  where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
+    select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
   -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
   update public.deliveries d
   set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
   from public.destinations t
   where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
 end $$;
-comment on function private.tidy_destinations(timestamptz) is 'By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message tries; gives up what was decided for a destination as it was removed.';
+comment on function private.tidy_destinations(timestamptz) is 'By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was removed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

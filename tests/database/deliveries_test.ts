@@ -571,6 +571,28 @@ databaseTest(
   },
 );
 
+databaseTest("circuit: once its rest is over one delivery probes, though all wait for hours", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, d);
+  await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
+  const tidied = async (seconds: number) => {
+    await sql`select private.tidy_destinations(${at(seconds)})`;
+    return (await claim(sql, seconds)).deliveries;
+  };
+  assertEquals(await tidied(29), []);
+  const [probe, ...others] = await tidied(31);
+  assertEquals([probe.attempt, others], [2, []]);
+  await settle(sql, 31, [probe], "retry", { status: 503, retry_after_ms: 1e9 });
+  assertEquals(await tidied(60), [], "it rests again, for longer");
+  const [next] = await tidied(92);
+  assert(next.delivery_id !== probe.delivery_id, "no delivery uses up its attempts by probing");
+  await settle(sql, 92, [next], "delivered");
+  // The one that has just probed keeps its wait; what failed once goes at once.
+  assertEquals((await claim(sql, 92)).deliveries.length, 8);
+  assertEquals(await lost(sql), []);
+});
+
 databaseTest(
   "circuit: with nothing left that could probe it, it closes once its rest is over",
   async (sql) => {
