@@ -178,3 +178,52 @@ panelTest(
     await page.getByText("Too many requests.").waitFor();
   },
 );
+
+panelTest("admin: a destination is sent what it had, changed and removed", async ({ stack, sql, signIn }) => {
+  await using service = startService();
+  await addDestination(sql, "orders", service);
+  const id = await addRoute(sql, ["orders"]);
+  await configKnown(stack, sql);
+  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+  await says(stack, ada, "hello");
+  await until("it arrives", async () => {
+    await route(stack);
+    return service.texts().length === 1;
+  });
+  const page = await signIn("operator");
+  await go(page, "/deliveries", "Deliveries");
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Send again to orders" }).click();
+  await dialog.getByLabel("From").fill("2020-01-01T00:00");
+  await dialog.getByLabel("To, not included").fill("2099-01-01T00:00");
+  await dialog.getByRole("button", { name: "Send again" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  await until("it arrives again", async () => {
+    await route(stack);
+    return service.received.at(-1)?.event.data.resent === 1;
+  });
+
+  await page.getByRole("button", { name: "Change orders" }).click();
+  await isWell(page);
+  await dialog.getByLabel("Address").fill("https://elsewhere.example.org/");
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog.getByText(/allowlist does not have this host/).waitFor();
+  await dialog.getByLabel("Address").fill(`${service.url}/v2`);
+  await dialog.getByLabel("Deliveries a second at most").fill("5");
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog.waitFor({ state: "hidden" });
+  const [row] =
+    await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;
+  assertEquals({ ...row }, { url: `${service.url}/v2`, rate: 5, timeout_ms: 15000 });
+
+  assertEquals(
+    await page.getByRole("button", { name: "Remove orders" }).isDisabled(),
+    true,
+    "a route leads there",
+  );
+  await sql`select public.remove_route(${id})`;
+  await page.reload();
+  await page.getByRole("button", { name: "Remove orders" }).click();
+  await answer(page, "Remove");
+  await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
+});

@@ -9,6 +9,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ChangeDestination } from "./ChangeDestination.tsx";
+import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
 import type { Destination } from "./types.ts";
@@ -193,6 +194,7 @@ function Actions({ of }: { of: Destination }) {
         </Button>
       )}
       <TestDestination name={of.name} />
+      <Resend name={of.name} />
       <ChangeDestination of={of} />
       <Button
         size="xs"
