@@ -1,9 +1,11 @@
 /** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
+import type { FailurePolicy } from "../supabase/functions/_shared/delivery/retry.ts";
 import type { Setting } from "../supabase/functions/_shared/flags/evaluate.ts";
 import {
   type CompiledRoute,
   compileRoutes,
   type RouteRow,
+  stoppedOf,
 } from "../supabase/functions/_shared/routing/routes.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
@@ -13,7 +15,13 @@ export interface Config {
   revision: number;
   settings: Setting[];
   routes: RouteRow[];
-  destinations: { id: string; name: string; url: string; state: "active" | "paused" }[];
+  destinations: {
+    id: string;
+    name: string;
+    url: string;
+    state: "active" | "paused";
+    circuit_open: boolean;
+  }[];
   allowlist: { pattern: string; purpose: "forward" | "redirect" }[];
   /** Named lists of targeting ids. */
   segments: Record<string, string[]>;
@@ -24,10 +32,9 @@ export function loadConfig(api: Api): Promise<Config> {
   return api.rpc("load_config");
 }
 
-/** The routes as the router asks them: in its order, paused destinations passed over. */
+/** The routes as the router asks them: in its order, stopped destinations passed over. */
 export function routesOf(config: Config): Promise<CompiledRoute[]> {
-  const paused = config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id);
-  return compileRoutes(config.routes, new Set(paused));
+  return compileRoutes(config.routes, ...stoppedOf(config.destinations));
 }
 
 /** The names of the destinations, by id. */
@@ -46,14 +53,19 @@ export interface Destination {
   rate_per_second: number | null;
   rate_burst: number;
   retry_seconds: number[] | null;
+  failure_policy: FailurePolicy;
   circuit_open_until: string | null;
+  version: number;
 }
 
 /** All destinations, by name. */
 export function listDestinations(api: Api): Promise<Destination[]> {
   return api.rows((client) =>
     client.from("destinations")
-      .select("id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,circuit_open_until")
+      .select(
+        "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version",
+      )
+      .is("removed_at", null)
       .order("name")
   );
 }

@@ -8,7 +8,10 @@ import type { Result, Run, Session } from "./session.ts";
 import { id, several, whole } from "./values.ts";
 
 /** Ids in one call. */
-const CHUNK = 500;
+const CHUNK = 100;
+
+/** Which deliveries an act is about. */
+export type Kind = "dead" | "waiting";
 
 interface Dead {
   id: string;
@@ -19,7 +22,8 @@ interface Dead {
   updated_at: string;
 }
 
-interface Which {
+/** How the deliveries are named. */
+export interface Which {
   all?: boolean;
   destination?: string;
 }
@@ -58,7 +62,14 @@ Examples:
     )
     .action((ids: string[] | undefined, options: Which) =>
       run((session) =>
-        change(session, ids, options, "retried", (api, some) => api.rpc("retry_deliveries", { p_ids: some }))
+        change(
+          session,
+          "dead",
+          ids,
+          options,
+          "retried",
+          (api, some) => api.rpc("retry_deliveries", { p_ids: some }),
+        )
       )
     );
 
@@ -79,6 +90,7 @@ Example:
       run((session) =>
         change(
           session,
+          "dead",
           ids,
           options,
           "dropped",
@@ -88,9 +100,10 @@ Example:
     );
 }
 
-/** Dead deliveries that nobody dropped, latest first; of one destination or of all. */
-function deadRows(
+/** Deliveries that wait, or dead ones that nobody dropped, latest first; of one destination or of all. */
+function rowsOf(
   api: Api,
+  kind: Kind,
   destinationId: string | undefined,
   first: number,
   limit: number,
@@ -99,7 +112,7 @@ function deadRows(
     const query = client.from("deliveries").select(
       "id,destination_id,message_id,attempt,last_error,updated_at",
     )
-      .eq("state", "dead").is("dropped_reason", null);
+      .eq("state", stateOf(kind)).is("dropped_reason", null);
     return (destinationId === undefined ? query : query.eq("destination_id", destinationId))
       .order("updated_at", { ascending: false }).order("id").range(first, first + limit - 1);
   });
@@ -111,7 +124,7 @@ async function list(api: Api, options: { destination?: string; limit: number }):
     ? undefined
     : await destinationNamed(api, options.destination);
   const names = new Map(destinations.map(({ id, name }) => [id, name]));
-  const rows = (await deadRows(api, chosen?.id, 0, options.limit + 1))
+  const rows = (await rowsOf(api, "dead", chosen?.id, 0, options.limit + 1))
     .map(({ destination_id, ...row }) => ({
       ...row,
       destination: names.get(destination_id) ?? destination_id,
@@ -130,42 +143,60 @@ async function list(api: Api, options: { destination?: string; limit: number }):
 }
 
 /** Does something to the deliveries named, or to all, or to those of a destination. */
-async function change(
+export async function change(
   session: Session,
+  kind: Kind,
   ids: string[] | undefined,
   which: Which,
-  verb: "retried" | "dropped",
+  verb: "retried" | "skipped" | "dropped",
   call: (api: Api, ids: string[]) => Promise<number>,
 ): Promise<Result> {
   if ([ids?.length, which.all, which.destination].filter(Boolean).length !== 1) {
     throw new CliError(
       "usage",
       "Give ids, or --all, or --destination.",
-      "gatelink dead list shows what is dead.",
+      kind === "dead"
+        ? "gatelink dead list shows what is dead."
+        : "gatelink deliveries list shows what waits.",
     );
   }
   const api = await session.api();
-  const chosen = ids?.length ? [...new Set(ids)] : await everyDead(api, which.destination);
+  const chosen = ids?.length ? [...new Set(ids)] : await every(api, kind, which.destination);
   let done = 0;
   for (let first = 0; first < chosen.length; first += CHUNK) {
-    done += await call(api, chosen.slice(first, first + CHUNK));
+    const those = await ofKind(api, kind, chosen.slice(first, first + CHUNK));
+    if (those.length > 0) done += await call(api, those);
     session.progress(`${done} of ${chosen.length} ${verb}`);
   }
   const others = chosen.length - done;
   return {
-    document: { [verb]: done, not_dead: others },
+    document: { [verb]: done, [kind === "dead" ? "not_dead" : "not_waiting"]: others },
     text: `${counted(done, "delivery", "deliveries")} ${verb}` +
-      (others === 0 ? "." : `; ${counted(others, "other")} not: no dead delivery of that id.`),
+      (others === 0
+        ? "."
+        : `; ${counted(others, "other")} not: no ${
+          kind === "dead" ? "dead delivery" : "delivery that waits"
+        } of that id.`),
     failed: others > 0 && Boolean(ids?.length),
   };
 }
 
-/** Ids of all dead deliveries, read before anything is changed. */
-async function everyDead(api: Api, destination: string | undefined): Promise<string[]> {
+/** Those of these ids that are of this kind: the database moves what waits and what is dead alike. */
+async function ofKind(api: Api, kind: Kind, ids: string[]): Promise<string[]> {
+  const rows = await api.rows<{ id: string }>((client) =>
+    client.from("deliveries").select("id").eq("state", stateOf(kind)).in("id", ids)
+  );
+  return rows.map(({ id }) => id);
+}
+
+const stateOf = (kind: Kind) => kind === "dead" ? "dead" : "pending";
+
+/** Ids of all of them, read before anything is changed. */
+async function every(api: Api, kind: Kind, destination: string | undefined): Promise<string[]> {
   const chosen = destination === undefined ? undefined : await destinationNamed(api, destination);
   const all: string[] = [];
   for (;;) {
-    const page = await deadRows(api, chosen?.id, all.length, PAGE);
+    const page = await rowsOf(api, kind, chosen?.id, all.length, PAGE);
     all.push(...page.map((row) => row.id));
     if (page.length < PAGE) return all;
   }

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { allowlist } from "./allowlist.ts";
 import { contact } from "./contact.ts";
 import { dead } from "./dead.ts";
+import { deliveries } from "./deliveries.ts";
 import { destinations } from "./destinations.ts";
 import { drill } from "./drill.ts";
 import { flags } from "./flags.ts";
@@ -58,6 +59,7 @@ export function program(run: Run): Command {
       rollback,
       drill,
       replay,
+      deliveries,
       dead,
       contact,
       operations,

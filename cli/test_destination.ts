@@ -21,6 +21,7 @@ export async function testDestination(session: Session, name: string): Promise<R
       latency: `${latency_ms} ms`,
       ...(error === undefined ? {} : { error: detail === undefined ? error : `${error}: ${detail}` }),
       answer,
+      ...(body.replies === undefined ? {} : { replies: body.replies }),
       ...(advice === undefined ? {} : { next: advice.replace("NAME", name) }),
     }),
     failed: !ok,

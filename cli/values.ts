@@ -1,5 +1,6 @@
 /** Values that people type, checked: each function gives the value or says what would be one. */
 import { InvalidArgumentError } from "commander";
+import type { FailurePolicy, OnFailure } from "../supabase/functions/_shared/delivery/retry.ts";
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -73,6 +74,22 @@ export function id(text: string): string {
 /** Collects a repeated option, or the arguments of a variadic one, each checked by `one`. */
 export function several<T>(one: (text: string) => T): (text: string, before: T[] | undefined) => T[] {
   return (text, before) => [...(before ?? []), one(text)];
+}
+
+/** What `one` takes, or `none`. (Commander makes an empty text of a parsed null.) */
+export function orNone<T>(one: (text: string) => T): (text: string) => T | "none" {
+  return (text) => text === "none" ? "none" : one(text);
+}
+
+/** `404=aside,else=hold` as a policy for failures. */
+export function failurePolicy(text: string): FailurePolicy {
+  const pairs = text.split(",").map((one) => /^([345]\d\d|else)=(hold|aside|pause)$/.exec(one.trim()));
+  if (pairs.some((one) => one === null)) {
+    throw new InvalidArgumentError(
+      "It is a list like 404=aside,else=hold: a status or else, and hold, aside or pause.",
+    );
+  }
+  return Object.fromEntries(pairs.map((one) => [one![1], one![2] as OnFailure]));
 }
 
 /** A moment: ISO 8601 (`2026-11-21`, `2026-11-21T14:00:00Z`) or how long ago (`2h`). */

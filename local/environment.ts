@@ -1,4 +1,5 @@
 /** What the functions see: the variables that the platform injects, and the user's own secrets. */
+import { createHash } from "node:crypto";
 import { parseEnv } from "node:util";
 import { join } from "./paths.ts";
 import type { Keys } from "./data_folder.ts";
@@ -64,6 +65,7 @@ export function functionsEnvironment(options: EnvironmentOptions): Record<string
     WHATSAPP_GRAPH_URL: `${apiUrl}/simulator/graph/v26.0`,
     // The host adds the caller's address itself, so nobody can forge it.
     CLIENT_IP_HEADER: "x-forwarded-for",
+    SEALING_KEYS: `local:${createHash("sha256").update(`sealing ${keys.secretKey}`).digest("base64")}`,
     LINK_DOMAIN: `${new URL(url).host}/l`,
     ...secrets,
     SUPABASE_URL: apiUrl,

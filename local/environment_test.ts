@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { readSealingKeys } from "../supabase/functions/_shared/crypto/seal.ts";
 import type { Keys } from "./data_folder.ts";
 import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
 import { join } from "./paths.ts";
@@ -32,7 +33,9 @@ function environment(secrets: Record<string, string>): Record<string, string> {
 }
 
 Deno.test("functionsEnvironment: what the platform injects, and a Meta of the stack's own", () => {
-  assertEquals(environment({}), {
+  const { SEALING_KEYS, ...rest } = environment({});
+  assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
+  assertEquals(rest, {
     DEPLOY_ENVIRONMENT: "local",
     SUPABASE_URL: "http://127.0.0.1:1",
     SUPABASE_DB_URL: "postgresql://x",

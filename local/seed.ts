@@ -97,9 +97,9 @@ export async function seed(options: SeedOptions): Promise<void> {
     }
     // The stack may listen on another port than last time.
     await sql`update public.destinations set url = ${url + DEMO.path}
-      where name = ${DEMO.name} and url <> ${url + DEMO.path} and url like ${
-      "http://127.0.0.1:%" + DEMO.path
-    }`;
+      where name = ${DEMO.name} and private.destination_permitted(${url + DEMO.path}) and url <> ${
+      url + DEMO.path
+    } and url like ${"http://127.0.0.1:%" + DEMO.path}`;
     await sql`update public.links set default_url = ${url + DEMO_PAGE}
       where code = ${DEMO_LINK} and default_url <> ${url + DEMO_PAGE} and default_url like ${
       "http://127.0.0.1:%" + DEMO_PAGE

@@ -524,6 +524,13 @@ create table public.deliveries (
   dropped_reason text,
   -- When a 2xx answer was settled.
   delivered_at timestamp with time zone,
+  -- It failed and waits; it is due at once when its destination answers again.
+  wakes boolean default false not null,
+  -- The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by
+  -- itself would use up its attempts while others succeed.
+  woken integer,
+  -- How often a person had it sent again after it had been delivered; the service is told.
+  resent integer default 0 not null,
   -- When it was decided.
   created_at timestamp with time zone default now() not null,
   -- When its state last changed.
@@ -546,6 +553,8 @@ create INDEX deliveries_dead_idx ON public.deliveries USING btree (updated_at) W
 create INDEX deliveries_destination_idx ON public.deliveries USING btree (destination_id, created_at);
 -- The first open delivery of a lane.
 create INDEX deliveries_open_idx ON public.deliveries USING btree (destination_id, conversation_id, seq) WHERE (state = ANY (ARRAY['pending'::text, 'leased'::text]));
+-- What a destination that answers again is due at once.
+create INDEX deliveries_wakes_idx ON public.deliveries USING btree (destination_id) WHERE (wakes AND (state = 'pending'::text));
 alter table public.deliveries enable row level security;
 grant select on public.deliveries to authenticated;
 grant select, insert, update, delete on public.deliveries to service_role;
@@ -565,7 +574,7 @@ create table public.delivery_attempts (
   status integer,
   -- Until the whole answer, in milliseconds.
   latency_ms integer,
-  -- Code and sentence of the failure.
+  -- Code and sentence of the failure; of a delivered one, why its replies are not used.
   error text,
   -- The answer, cut to 20 KB.
   answer text,
@@ -647,6 +656,13 @@ create table public.destinations (
   circuit_trips integer default 0 not null,
   -- Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.
   circuit_probe uuid,
+  -- It answers again, and more that failed before is to be made due than was at once.
+  circuit_waking boolean default false not null,
+  -- What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does
+  -- not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.
+  failure_policy jsonb default '{}'::jsonb not null,
+  -- Why it was paused where no person did it: what it answered. Null otherwise.
+  paused_because text,
   -- Grows with each change made by people.
   version integer default 1 not null,
   -- When it was added.
@@ -655,9 +671,11 @@ create table public.destinations (
   updated_at timestamp with time zone default now() not null,
   -- Who last changed it.
   updated_by text default private.actor() not null,
+  -- When it was removed: what was delivered there still names it. Null otherwise.
+  removed_at timestamp with time zone,
   constraint destinations_pkey PRIMARY KEY (id),
-  -- A destination is named by people and the command line.
-  constraint destinations_name_key UNIQUE (name),
+  constraint destinations_check CHECK (((removed_at IS NULL) OR (state = 'paused'::text))),
+  constraint destinations_failure_policy_check CHECK (private.is_failure_policy(failure_policy)),
   constraint destinations_kind_check CHECK ((kind = 'http'::text)),
   constraint destinations_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint destinations_rate_burst_check CHECK ((rate_burst >= 1)),
@@ -665,16 +683,25 @@ create table public.destinations (
   constraint destinations_retry_seconds_check CHECK ((((cardinality(retry_seconds) >= 1) AND (cardinality(retry_seconds) <= 20)) AND ((0)::numeric <= ALL (retry_seconds)))),
   constraint destinations_state_check CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text]))),
   constraint destinations_timeout_ms_check CHECK (((timeout_ms >= 100) AND (timeout_ms <= 30000))),
-  constraint destinations_url_check CHECK ((length(url) <= 2000))
+  constraint destinations_url_check CHECK ((length(url) <= 2000)),
+  constraint destinations_circuit_revision TRIGGER DEFERRABLE INITIALLY DEFERRED
 ) with (fillfactor=70);
+-- A destination is named by people and the command line; the name of one that was removed is free.
+create UNIQUE INDEX destinations_name_key ON public.destinations USING btree (name) WHERE (removed_at IS NULL);
 alter table public.destinations enable row level security;
 grant select on public.destinations to authenticated;
 grant select, insert, update, delete on public.destinations to service_role;
 -- Every role may see the services; secrets are elsewhere.
 create policy "team reads destinations" on public.destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- Tells the functions at the edge that a circuit opened or closed.
+create CONSTRAINT TRIGGER destinations_circuit_revision AFTER UPDATE ON public.destinations DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.circuit_trips > 0) IS DISTINCT FROM (new.circuit_trips > 0))) EXECUTE FUNCTION private.bump_config_revision();
 -- Tells the functions at the edge to read the configuration again.
-create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+create TRIGGER destinations_revision AFTER INSERT OR DELETE OR UPDATE OF name, url, state, version, removed_at OR TRUNCATE ON public.destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- Credentials go to the host that they were given for.
+create TRIGGER forget_headers AFTER UPDATE OF url, removed_at ON public.destinations FOR EACH ROW WHEN (((new.removed_at IS NOT NULL) OR (lower("substring"(old.url, '^[^/]*//[^/?]*'::text)) IS DISTINCT FROM lower("substring"(new.url, '^[^/]*//[^/?]*'::text))))) EXECUTE FUNCTION private.forget_headers();
+-- The allowlist is asked at every door.
+create TRIGGER permitted_url BEFORE INSERT OR UPDATE OF url ON public.destinations FOR EACH ROW EXECUTE FUNCTION private.require_permitted_url();
 
 -- People who were erased: when, by whom and how many rows of which table, never who it was. Written by erase_contact
 -- alone; update, delete and truncate are refused to every role.
@@ -912,8 +939,9 @@ create TRIGGER links_changed BEFORE UPDATE OF default_url, targets, whatsapp, st
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
 create table public.measurements (
-  -- request (label: function and status), destination (label: name and outcome), routed, graph (label: result),
-  -- messages (label: in or out), updates (label: field and kind), clicks (label: verdict and target).
+  -- request (label: function and status), destination (label: name and outcome), replies (not used; label:
+  -- destination and why), routed, graph (label: result), messages (label: in or out), updates (label: field and
+  -- kind), clicks (label: verdict and target).
   name text not null,
   -- Which kind of it; of several words, separated by a space. Never personal data.
   label text default ''::text not null,
@@ -1379,6 +1407,8 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 -- Every role may see the routes.
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- No route leads to what was removed.
+create TRIGGER present_destination BEFORE INSERT OR UPDATE OF destination_id ON public.route_destinations FOR EACH ROW EXECUTE FUNCTION private.require_present_destination();
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER route_destinations_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.route_destinations FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
 
@@ -1468,6 +1498,8 @@ create policy "team reads routes" on public.routes for select to authenticated
   using ((( SELECT private.has_role('operator'::text) AS has_role) OR (( SELECT private.has_role('viewer'::text) AS has_role) AND (NOT jsonb_path_exists(condition, '$.**."phones"'::jsonpath)))));
 -- Tells the functions at the edge to read the configuration again.
 create TRIGGER routes_revision AFTER INSERT OR DELETE OR UPDATE OR TRUNCATE ON public.routes FOR EACH STATEMENT EXECUTE FUNCTION private.bump_config_revision();
+-- What matches nothing is refused where it is written.
+create TRIGGER usable_condition BEFORE INSERT OR UPDATE OF condition ON public.routes FOR EACH ROW EXECUTE FUNCTION private.require_condition();
 
 -- One row a routed message: which route, why, and why not the others. Holds no personal data.
 create table public.routing_decisions (
@@ -1941,6 +1973,28 @@ create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (desti
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
+-- Headers of a destination's own, such as authorization. Sealed by the functions with a key that the database does
+-- not have.
+create table private.destination_headers (
+  -- The destination.
+  destination_id uuid not null,
+  -- In lower case.
+  name text not null,
+  -- v1, the name of the key, iv and text, see _shared/crypto/seal.ts.
+  sealed text not null,
+  -- When.
+  set_at timestamp with time zone default now() not null,
+  -- Who: a user id, or key: and the name of a secret key.
+  set_by text not null,
+  -- A header is sent once.
+  constraint destination_headers_pkey PRIMARY KEY (destination_id, name),
+  constraint destination_headers_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE,
+  constraint destination_headers_name_check CHECK ((name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'::text)),
+  constraint destination_headers_sealed_check CHECK (((sealed ~ '^v1\.[a-z][a-z0-9-]{0,31}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$'::text) AND (length(sealed) <= 12000)))
+);
+alter table private.destination_headers enable row level security;
+grant select, insert, update, delete on private.destination_headers to service_role;
+
 -- Signing secrets by Standard Webhooks; several while one is being rotated. Shown once, when made.
 create table private.destination_secrets (
   -- The destination.
@@ -2196,8 +2250,8 @@ begin
 end $function$;
 grant execute on function public.add_counts(p_counts jsonb) to service_role;
 
--- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing
--- secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
+-- Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers
+-- its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.
 CREATE OR REPLACE FUNCTION public.add_destination(p_name text, p_url text, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2213,15 +2267,16 @@ begin
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
-  if exists (select from public.destinations where name = p_name) then
+  if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
-      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
@@ -2299,7 +2354,8 @@ end $function$;
 grant execute on function public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[]) to authenticated, service_role;
 
 -- Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels
--- (["whatsapp"] if absent). GL404 for an unknown destination.
+-- (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be
+-- used.
 CREATE OR REPLACE FUNCTION public.add_route(p_destinations text[], p_condition jsonb, p_priority integer DEFAULT 100, p_options jsonb DEFAULT '{}'::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2822,11 +2878,16 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
       'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
-      'circuit_open_until', d.circuit_open_until, 'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
+      'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'secrets', (
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'headers', (
+        select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+          'set_by', h.set_by) order by h.name), '[]')
+        from private.destination_headers h where h.destination_id = d.id),
       'routes', (
         select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
         from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),
@@ -2849,12 +2910,13 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried
+    where d.removed_at is null);
 end $function$;
 grant execute on function public.destination_health(p_now timestamp with time zone) to authenticated, service_role;
 
--- What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For
--- the function wa-router alone: people get no secret a second time.
+-- What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is
+-- none of that name. For the function wa-router alone: people get no secret a second time.
 CREATE OR REPLACE FUNCTION public.destination_to_test(p_name text)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2867,7 +2929,7 @@ begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
   return (
-    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
@@ -2905,8 +2967,8 @@ begin
 end $function$;
 grant execute on function public.disallow_host(p_pattern text, p_purpose text) to authenticated, service_role;
 
--- Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501
--- not allowed, GL422 no reason, or one that names a contact.
+-- Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many.
+-- Errors: 42501 not allowed, GL422 no reason, or one that names a contact.
 CREATE OR REPLACE FUNCTION public.drop_deliveries(p_ids uuid[], p_reason text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -2926,10 +2988,12 @@ begin
     raise exception 'the reason names a contact' using errcode = 'GL422',
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
+  perform private.lock_lanes(p_ids);
   update public.deliveries
-  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
   get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
   return v_count;
 end $function$;
 grant execute on function public.drop_deliveries(p_ids uuid[], p_reason text) to authenticated, service_role;
@@ -3367,6 +3431,45 @@ begin
 end $function$;
 grant execute on function public.list_team() to authenticated, service_role;
 
+-- Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first:
+-- [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at,
+-- created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret
+-- keys.
+CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
+      'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
+      'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'behind', (
+        select count(*) - 1 from public.deliveries x
+        where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
+      order by l.due_at desc, d.id desc), '[]')
+    from (
+      select l.destination_id, l.conversation_id, l.due_at from private.delivery_lanes l
+      where l.due_at is not null and l.destination_id in (
+        select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
+      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+    ) l
+    cross join lateral (
+      select * from public.deliveries d
+      where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) d
+    join public.destinations t on t.id = d.destination_id
+    join public.messages m on m.id = d.message_id
+    join public.conversations c on c.id = d.conversation_id);
+end $function$;
+grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) to authenticated, service_role;
+
 -- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
@@ -3397,8 +3500,9 @@ begin
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state) order by d.name), '[]')
-      from public.destinations d),
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+        'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
+      from public.destinations d where d.removed_at is null),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
@@ -3484,7 +3588,8 @@ AS $function$
         from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
       cross join lateral (
         select count(*) as n from public.deliveries x
-        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
+      where d.removed_at is null),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
@@ -3934,6 +4039,56 @@ begin
 end $function$;
 grant execute on function public.refresh_links(p_since text) to service_role;
 
+-- Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is
+-- free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name,
+-- dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead
+-- there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.
+CREATE OR REPLACE FUNCTION public.remove_destination(p_name text, p_reason text DEFAULT NULL::text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_routes text;
+  v_open uuid[];
+  v_dead uuid[];
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  perform private.lock_lanes(v_open);
+  perform from public.destinations d where d.id = v_id for update;
+  select string_agg(r.name, ', ' order by r.priority, r.id) into v_routes
+  from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = v_id;
+  if v_routes is not null then
+    raise exception 'routes lead to %: %', p_name, v_routes using errcode = 'GL409',
+      hint = 'Give these routes another destination, or remove them, first.';
+  end if;
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  v_dead := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state = 'dead' and d.dropped_reason is null);
+  if cardinality(v_open) + cardinality(v_dead) > 0 and coalesce(trim(p_reason), '') = '' then
+    raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
+      using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
+  end if;
+  -- What is under way is fenced off with its lease.
+  update private.delivery_lanes set lease = null, due_at = null
+  where destination_id = v_id and (lease is not null or due_at is not null);
+  update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
+  if cardinality(v_open) + cardinality(v_dead) > 0 then
+    perform public.drop_deliveries(v_open || v_dead, p_reason);
+  end if;
+  delete from private.destination_secrets where destination_id = v_id;
+  update public.destinations
+  set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+    circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false,
+    updated_at = clock_timestamp(), updated_by = private.actor()
+  where id = v_id;
+  return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
+end $function$;
+grant execute on function public.remove_destination(p_name text, p_reason text) to authenticated, service_role;
+
 -- Takes people and segments off a flag's targets; who was none is no error. For operators and secret keys. Errors:
 -- GL409 somebody else was faster, GL404 a number that nobody has, GL422.
 CREATE OR REPLACE FUNCTION public.remove_flag_targets(p_key text, p_expected_version bigint, p_user_ids text[] DEFAULT '{}'::text[], p_phones text[] DEFAULT '{}'::text[], p_segments text[] DEFAULT '{}'::text[], p_reason text DEFAULT NULL::text)
@@ -4125,6 +4280,68 @@ begin
 end $function$;
 grant execute on function public.reply_in_conversation(p_conversation_id uuid, p_text text, p_key uuid) to authenticated, service_role;
 
+-- Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many.
+-- For the function wa-router alone.
+CREATE OR REPLACE FUNCTION public.reseal_headers(p_headers jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  -- What somebody set meanwhile is newer.
+  update private.destination_headers h set sealed = r.after
+  from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
+  where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function public.reseal_headers(p_headers jsonb) to service_role;
+
+-- Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in
+-- the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to
+-- pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed,
+-- GL404 no such destination, GL422 no range.
+CREATE OR REPLACE FUNCTION public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid DEFAULT NULL::uuid, p_limit integer DEFAULT 1000)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_destination uuid;
+  v_page uuid[];
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  v_destination := private.destination_named(p_destination);
+  if p_from is null or p_to is null or p_from >= p_to then
+    raise exception 'a range begins before it ends' using errcode = 'GL422';
+  end if;
+  v_page := array(
+    select d.id from public.deliveries d
+    where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
+      and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
+      and d.state = 'delivered'
+    order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
+  perform private.lock_lanes(v_page);
+  with again as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
+      updated_at = now()
+    where id = any (v_page) and state = 'delivered'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from again;
+  perform private.begin_again(v_ids);
+  perform private.release_lanes(v_ids);
+  return jsonb_build_object('resent', cardinality(v_ids),
+    'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
+end $function$;
+grant execute on function public.resend_deliveries(p_destination text, p_from timestamp with time zone, p_to timestamp with time zone, p_after uuid, p_limit integer) to authenticated, service_role;
+
 -- Sends a message that failed again, with the same content and under the same id, as a new first attempt; recorded in
 -- contact_acts. Answers {id, status}, or {error}: window_closed (and no fallback), opted_out, feature_off. For
 -- operators and secret keys. Errors: GL404, GL409.
@@ -4186,8 +4403,9 @@ begin
 end $function$;
 grant execute on function public.resume_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
 
--- Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how
--- many.
+-- Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts,
+-- waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination
+-- that is paused, or whose circuit is open, still waits.
 CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -4195,29 +4413,32 @@ CREATE OR REPLACE FUNCTION public.retry_deliveries(p_ids uuid[])
  SET search_path TO ''
 AS $function$
 declare
-  v_ids uuid[];
+  v_dead uuid[];
+  v_waiting uuid[];
 begin
   perform private.require_role('operator');
-  perform from private.delivery_lanes l
-  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
-  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.lock_lanes(p_ids);
   with retried as (
     update public.deliveries
-    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
+      and destination_id in (select t.id from public.destinations t where t.removed_at is null)
     returning id
   )
-  select coalesce(array_agg(id), '{}') into v_ids from retried;
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
-  update public.delivery_attempts a
-  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
-  where a.delivery_id = any (v_ids) and a.attempt > 0;
-  -- A lane that is leased is released, and woken, by who works on it.
-  perform private.release_lane(l.destination_id, l.conversation_id)
-  from private.delivery_lanes l
-  where l.lease is null and (l.destination_id, l.conversation_id) in (
-    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
-  return cardinality(v_ids);
+  select coalesce(array_agg(id), '{}') into v_dead from retried;
+  perform private.begin_again(v_dead);
+  v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
+  -- One that waits behind another can go no sooner than that one.
+  update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
+  where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
+    select head.id from public.deliveries w
+    cross join lateral (
+      select h.id from public.deliveries h
+      where h.destination_id = w.destination_id and h.conversation_id = w.conversation_id and h.state in ('pending', 'leased')
+      order by h.seq limit 1) head
+    where w.id = any (v_waiting)));
+  perform private.release_lanes(p_ids);
+  return cardinality(v_dead) + cardinality(v_waiting);
 end $function$;
 grant execute on function public.retry_deliveries(p_ids uuid[]) to authenticated, service_role;
 
@@ -4375,6 +4596,21 @@ begin
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
+-- Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function
+-- wa-router alone.
+CREATE OR REPLACE FUNCTION public.sealed_headers()
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('destination_id', h.destination_id, 'name', h.name, 'sealed', h.sealed)
+    order by h.destination_id, h.name), '[]')
+  from private.destination_headers h
+$function$;
+grant execute on function public.sealed_headers() to service_role;
+
 -- Conversations by the id of a message (ours or WhatsApp's), of the conversation, the code of the link that a message
 -- came from, or the last four digits of the phone number. As list_conversations, newest first, each with found
 -- (message, conversation, link or contact) and the message_id that was found. For viewers and secret keys.
@@ -4424,8 +4660,12 @@ begin
 end $function$;
 grant execute on function public.search_conversations(p_query text, p_limit integer) to authenticated, service_role;
 
--- Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.
-CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
+-- Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second,
+-- rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What
+-- waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed,
+-- GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member,
+-- 23502 and 23514 a value that cannot be.
+CREATE OR REPLACE FUNCTION public.set_destination(p_name text, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4435,14 +4675,92 @@ declare
   v_row public.destinations;
 begin
   perform private.require_role('operator');
-  -- Resuming also closes the circuit: a person has looked.
+  select * into v_row from public.destinations d where d.id = private.destination_named(p_name) for update;
+  if v_row.version is distinct from p_version then
+    raise exception 'destination % is at version %, not %', p_name, v_row.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  v_row := jsonb_populate_record(v_row, p_changes);
+  update public.destinations d
+  set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
+    rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
+    retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where d.id = v_row.id returning d.* into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
+    'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
+end $function$;
+grant execute on function public.set_destination(p_name text, p_version integer, p_changes jsonb) to authenticated, service_role;
+
+-- Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name,
+-- key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such
+-- destination, GL422 more than 20.
+CREATE OR REPLACE FUNCTION public.set_destination_headers(p_name text, p_headers jsonb, p_by text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform private.refuse_older_code();
+  v_id := private.destination_named(p_name);
+  perform from public.destinations d where d.id = v_id for update;
+  delete from private.destination_headers h where h.destination_id = v_id and p_headers ? h.name;
+  insert into private.destination_headers (destination_id, name, sealed, set_by)
+  select v_id, e.key, e.value, p_by from jsonb_each_text(p_headers) e where e.value is not null;
+  if (select count(*) from private.destination_headers h where h.destination_id = v_id) > 20 then
+    raise exception 'a destination has at most 20 headers of its own' using errcode = 'GL422';
+  end if;
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = p_by where id = v_id;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+      'set_by', h.set_by) order by h.name), '[]')
+    from private.destination_headers h where h.destination_id = v_id);
+end $function$;
+grant execute on function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) to service_role;
+
+-- Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it
+-- is resumed. GL404 when there is none of that name.
+CREATE OR REPLACE FUNCTION public.set_destination_state(p_name text, p_state text)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_id uuid;
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  if p_state = 'active' then
+    perform from private.delivery_lanes l
+    where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
+    update public.deliveries set next_attempt_at = now(), wakes = false, woken = null
+    where destination_id = v_id and state = 'pending' and next_attempt_at > now();
+    update private.delivery_lanes l set due_at = now()
+    where l.destination_id = v_id and l.lease is null and l.due_at > now();
+  end if;
   update public.destinations
-  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
+  set state = p_state, paused_because = null, version = version + 1, updated_at = now(), updated_by = private.actor(),
     circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
     circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
     circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_waking = circuit_waking and p_state <> 'active',
     circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
-  where id = private.destination_named(p_name)
+  where id = v_id
   returning * into v_row;
   return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
 end $function$;
@@ -4583,7 +4901,7 @@ grant execute on function public.set_opt_out(p_to text, p_opted_out boolean, p_n
 -- Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key,
 -- sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history.
 -- For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else
--- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.
+-- was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.
 CREATE OR REPLACE FUNCTION public.set_route(p_id uuid, p_version integer, p_changes jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4714,9 +5032,10 @@ end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
 -- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in
--- one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled, fenced,
--- replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
+-- answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause
+-- (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
+-- whose lease is not the lane's current one is fenced off. Answers {settled, fenced, replies, left_out:
+-- [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -4832,6 +5151,28 @@ begin
 end $function$;
 grant execute on function public.sign_gate(p_flag_key text, p_role text, p_gate text, p_note text, p_applies boolean, p_signer text) to authenticated, service_role;
 
+-- Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many.
+-- Retried later they come after what was delivered meanwhile.
+CREATE OR REPLACE FUNCTION public.skip_deliveries(p_ids uuid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  perform private.lock_lanes(p_ids);
+  update public.deliveries
+  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+  where id = any (p_ids) and state = 'pending';
+  get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
+  return v_count;
+end $function$;
+grant execute on function public.skip_deliveries(p_ids uuid[]) to authenticated, service_role;
+
 -- Flags that look done with, and since when: fully_on (on for everybody, unchanged for 30 days), never_evaluated
 -- (made 7 days ago or earlier, and nobody has ever asked for it), not_evaluated (nobody has for 30 days). For viewers
 -- and secret keys.
@@ -4930,7 +5271,8 @@ begin
       from public.destinations d
       cross join lateral (
         select count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
-        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q),
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      where d.removed_at is null),
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),
@@ -5630,6 +5972,19 @@ AS $function$
 $function$;
 grant execute on function private.attribution_window(p_key text, p_default integer) to service_role;
 
+-- Gives these deliveries a full schedule of attempts and keeps what was tried before.
+CREATE OR REPLACE FUNCTION private.begin_again(p_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (p_ids) and a.attempt > 0
+$function$;
+grant execute on function private.begin_again(p_ids uuid[]) to service_role;
+
 -- Version of the newest migration that older code must not run on; null when there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
@@ -5829,6 +6184,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
@@ -5905,10 +6261,10 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
   )
   select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
     'message', jsonb_build_object(
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
@@ -6137,6 +6493,7 @@ AS $function$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
+    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())'),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
     ('gatelink_notify', 30, 'http', 'flags'),
@@ -6189,6 +6546,115 @@ CREATE OR REPLACE FUNCTION private.closed_minute(p_now timestamp with time zone)
 AS $function$
   select (private.epoch_ms(p_now) - 20000) / 60000 - 1
 $function$;
+
+-- What keeps a condition from being used, with its place; null for nothing that the database can tell.
+CREATE OR REPLACE FUNCTION private.condition_fault(p_condition jsonb, p_path text DEFAULT ''::text, p_depth integer DEFAULT 1)
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_type text := p_condition ->> 'type';
+  v_at text := case when p_path = '' then '' else p_path || '.' end;
+  v_known text[] := case v_type
+    when 'any' then '{of}' when 'all' then '{of}' when 'not' then '{of}' when 'default' then '{}' when 'channel' then '{in}'
+    when 'message_type' then '{in}' when 'text' then '{match,value,values,case_sensitive}' when 'choice' then '{ids}'
+    when 'referral' then '{source_id,source_type,ctwa}' when 'link_token' then '{present}'
+    when 'link' then '{codes,tags,campaigns}' when 'number' then '{ids}' when 'contacts' then '{ids,phones}'
+    when 'time' then '{days,from,to,zone}' end;
+  v_key text;
+  v_fault text;
+begin
+  if jsonb_typeof(p_condition) is distinct from 'object' then
+    return coalesce(nullif(p_path, ''), 'condition') || ': must be an object';
+  elsif p_depth > 8 then
+    return p_path || ': is nested more than 8 deep';
+  elsif p_depth = 1 and (select count(*) from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object")')) > 100 then
+    return 'condition: more than 100 conditions in one';
+  elsif p_depth = 1 and (
+    select sum(case jsonb_typeof(t -> 'values') when 'array' then jsonb_array_length(t -> 'values') else 1 end)
+    from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object" && @.match == "regex")') t) > 20 then
+    return 'condition: more than 20 regular expressions in one condition';
+  elsif v_known is null or jsonb_typeof(p_condition -> 'type') <> 'string' then
+    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, time, channel';
+  end if;
+  select min(k) into v_key from jsonb_object_keys(p_condition) k where k <> 'type' and k <> all (v_known);
+  if v_key is not null then
+    return v_at || v_key || ': is not known';
+  end if;
+
+  if v_type = 'not' then
+    return private.condition_fault(p_condition -> 'of', v_at || 'of', p_depth + 1);
+  elsif v_type = 'all' or (v_type = 'any' and p_condition ? 'of') then
+    if jsonb_typeof(p_condition -> 'of') is distinct from 'array' or jsonb_array_length(p_condition -> 'of') = 0 then
+      return v_at || 'of: must be a list of conditions, and not empty';
+    end if;
+    return (
+      select f.fault from jsonb_array_elements(p_condition -> 'of') with ordinality as e (item, i)
+      cross join lateral private.condition_fault(e.item, v_at || 'of[' || e.i - 1 || ']', p_depth + 1) as f (fault)
+      where f.fault is not null order by e.i limit 1);
+  elsif v_type in ('channel', 'message_type') then
+    return private.texts_fault(p_condition -> 'in', v_at || 'in');
+  elsif v_type in ('choice', 'number') then
+    return private.texts_fault(p_condition -> 'ids', v_at || 'ids');
+  elsif v_type = 'text' then
+    if p_condition ->> 'match' is null or p_condition ->> 'match' not in ('exact', 'prefix', 'keywords', 'regex') then
+      return v_at || 'match: must be one of exact, prefix, keywords, regex';
+    elsif p_condition ? 'case_sensitive' and jsonb_typeof(p_condition -> 'case_sensitive') <> 'boolean' then
+      return v_at || 'case_sensitive: must be true or false';
+    elsif (p_condition ? 'value') = (p_condition ? 'values') then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs either "value" or "values"';
+    elsif p_condition ? 'value' then
+      v_fault := private.texts_fault(jsonb_build_array(p_condition -> 'value'), v_at || 'value');
+      return replace(v_fault, 'value[0]', 'value');
+    end if;
+    return private.texts_fault(p_condition -> 'values', v_at || 'values');
+  elsif v_type = 'referral' then
+    if p_condition ? 'ctwa' and jsonb_typeof(p_condition -> 'ctwa') <> 'boolean' then
+      return v_at || 'ctwa: must be true or false';
+    end if;
+    foreach v_key in array array['source_id', 'source_type'] loop
+      if p_condition ? v_key then
+        v_fault := coalesce(v_fault, replace(
+          private.texts_fault(jsonb_build_array(p_condition -> v_key), v_at || v_key), v_key || '[0]', v_key));
+      end if;
+    end loop;
+    return v_fault;
+  elsif v_type = 'link_token' then
+    return case when jsonb_typeof(p_condition -> 'present') is distinct from 'boolean' then v_at || 'present: must be true or false' end;
+  elsif v_type in ('link', 'contacts') then
+    if not p_condition ?| v_known then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs ' || array_to_string(v_known, ', ');
+    end if;
+    foreach v_key in array v_known loop
+      if p_condition ? v_key then
+        v_fault := coalesce(v_fault, private.texts_fault(p_condition -> v_key, v_at || v_key,
+          case v_type || ' ' || v_key when 'contacts ids' then '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+            when 'contacts phones' then '^\+?[0-9](?:[ ().-]*[0-9]){4,14}[ ().-]*$' else '' end,
+          case v_key when 'ids' then 'is not a contact''s id' else 'is not a phone number with its country code' end));
+      end if;
+    end loop;
+    return v_fault;
+  elsif v_type = 'time' then
+    if p_condition ? 'days' then
+      v_fault := private.texts_fault(p_condition -> 'days', v_at || 'days', '^(mon|tue|wed|thu|fri|sat|sun)$', 'is not a day like mon');
+    end if;
+    return coalesce(v_fault, case
+      when jsonb_typeof(coalesce(p_condition -> 'from', '""')) <> 'string'
+        or coalesce(p_condition ->> 'from', '00:00') !~ '^([01][0-9]|2[0-3]):[0-5][0-9]$' then v_at || 'from: is not a time like "09:00"'
+      when jsonb_typeof(coalesce(p_condition -> 'to', '""')) <> 'string'
+        or coalesce(p_condition ->> 'to', '24:00') !~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' then v_at || 'to: is not a time like "17:00"'
+      when jsonb_typeof(p_condition -> 'zone') is distinct from 'string'
+        or p_condition ->> 'zone' !~ '^[+-][0-9]{2}:?[0-9]{2}$' and not exists (
+          select from pg_catalog.pg_timezone_names n where lower(n.name) = lower(p_condition ->> 'zone'))
+        then v_at || 'zone: is not a time zone like "Europe/Berlin"'
+      when coalesce(p_condition ->> 'from', '00:00') = coalesce(p_condition ->> 'to', '24:00')
+        then coalesce(nullif(p_path, ''), 'condition') || ': is empty: "from" and "to" are the same' end);
+  end if;
+  return null;
+end $function$;
+grant execute on function private.condition_fault(p_condition jsonb, p_path text, p_depth integer) to service_role;
 
 -- The configuration: degraded where messages have nowhere to go, or a flag stops all routing or sending.
 CREATE OR REPLACE FUNCTION private.config_health()
@@ -6371,7 +6837,7 @@ AS $function$
 declare
   v_id uuid;
 begin
-  select id into v_id from public.destinations where name = p_name;
+  select id into v_id from public.destinations where name = p_name and removed_at is null;
   if v_id is null then
     raise exception 'there is no destination named %', p_name using errcode = 'GL404',
       hint = 'gatelink destinations list shows them.';
@@ -7120,6 +7586,18 @@ begin
       '20%', private.minutes_to_catch(v_on, v_off, t.failure_rate, v_limit, greatest(0.2, least(2 * v_limit, 0.95)))) end);
 end $function$;
 
+-- Trigger, after a destination moved to another host or was removed: its own headers are gone.
+CREATE OR REPLACE FUNCTION private.forget_headers()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  delete from private.destination_headers h where h.destination_id = new.id;
+  return null;
+end $function$;
+
 -- Ends the waiting of lanes for these messages, of which a status has come. Whether something may go now.
 CREATE OR REPLACE FUNCTION private.free_lanes(p_ids uuid[])
  RETURNS boolean
@@ -7863,6 +8341,17 @@ AS $function$
 $function$;
 grant execute on function private.has_role(p_role text) to authenticated, service_role;
 
+-- The own headers of a destination, {name: sealed}; null for none.
+CREATE OR REPLACE FUNCTION private.headers_of(p_destination_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
+$function$;
+grant execute on function private.headers_of(p_destination_id uuid) to service_role;
+
 -- Every component as {component, status: healthy | degraded | down, because, figures}.
 CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
  RETURNS jsonb
@@ -8285,6 +8774,20 @@ AS $function$
     and (p_value #>> '{}')::numeric = any (private.latency_edges()::numeric[]), false)
 $function$;
 
+-- Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold
+-- keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.
+CREATE OR REPLACE FUNCTION private.is_failure_policy(p_policy jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_typeof(p_policy) = 'object' and not exists (
+    select from jsonb_each(case jsonb_typeof(p_policy) when 'object' then p_policy else '{}' end) e
+    where e.key !~ '^([345][0-9]{2}|else)$' or e.value not in ('"hold"', '"aside"', '"pause"'))
+$function$;
+grant execute on function private.is_failure_policy(p_policy jsonb) to service_role;
+
 -- Whether a route with this condition is asked after all others, whatever its priority.
 CREATE OR REPLACE FUNCTION private.is_fallback(p_condition jsonb)
  RETURNS boolean
@@ -8697,6 +9200,29 @@ AS $function$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $function$;
 grant execute on function private.lock_contacts() to service_role;
+
+-- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
+CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  with over as (
+    update private.delivery_lanes l set lease = null
+    from public.deliveries d
+    where d.id = any (p_ids) and d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and l.lease is not null and l.due_at <= now()
+    returning l.destination_id, l.conversation_id
+  )
+  update public.deliveries d set state = 'pending'
+  from over where d.destination_id = over.destination_id and d.conversation_id = over.conversation_id and d.state = 'leased';
+end $function$;
+grant execute on function private.lock_lanes(p_ids uuid[]) to service_role;
 
 -- Writes an event of a rollout as it now stands, and tells those who want to know.
 CREATE OR REPLACE FUNCTION private.log_rollout(p_rollout rollouts, p_at timestamp with time zone, p_kind text, p_figures jsonb DEFAULT '{}'::jsonb, p_verdict text DEFAULT NULL::text, p_rule text DEFAULT NULL::text, p_evidence jsonb DEFAULT NULL::jsonb, p_reason text DEFAULT NULL::text, p_tell boolean DEFAULT true)
@@ -9674,8 +10200,7 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
--- failing, down at ten minutes.
+-- The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.
 CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -9689,11 +10214,9 @@ AS $function$
       when q.stopped is not null then jsonb_build_object('destinations', q.stopped) else '{}' end)
   from (
     select private.overdue_seconds(p_now) as overdue, (
-      select jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
-      from public.destinations d
-      where (d.state = 'paused' or d.circuit_open_until is not null)
-        and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', t.name, 'state', t.state, 'n', t.n, 'error', t.error))
+        order by t.name, t.state)
+      from private.troubled_destinations(p_now) t) as stopped
   ) q
 $function$;
 grant execute on function private.queue_health(p_now timestamp with time zone) to service_role;
@@ -9800,7 +10323,7 @@ AS $function$
     from public.routes r order by r.updated_at desc limit p_limit)
     union all
     (select d.updated_at, 'destination', d.name,
-      case when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
+      case when d.removed_at is not null then 'removed' when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
     from public.destinations d order by d.updated_at desc limit p_limit)
     union all
     (select s.updated_at, 'segment', s.key, case when h.version is null then 'set' else 'members' end,
@@ -10181,6 +10704,20 @@ begin
 end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
 
+-- Makes the lanes of these deliveries due with their first open delivery. The caller holds their locks.
+CREATE OR REPLACE FUNCTION private.release_lanes(p_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO ''
+AS $function$
+  -- A lane that is leased is released, and woken, by who works on it.
+  select private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (p_ids))
+$function$;
+grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
+
 -- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
 -- pair's pace and media on its way allow. The caller holds the lane's lock from an earlier statement (see
 -- release_lane).
@@ -10210,6 +10747,54 @@ begin
   where l.conversation_id = p_conversation_id;
 end $function$;
 grant execute on function private.release_outbound_lane(p_conversation_id uuid) to service_role;
+
+-- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
+-- the table, who migrates and restores, is not asked.
+CREATE OR REPLACE FUNCTION private.require_condition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_fault text;
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid) then
+    v_fault := private.condition_fault(new.condition);
+    if v_fault is not null then
+      raise exception 'the condition cannot be used: %', v_fault using errcode = '23514', hint = 'docs/routing.md has every condition.';
+    end if;
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).
+CREATE OR REPLACE FUNCTION private.require_permitted_url()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
+    and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  return new;
+end $function$;
+
+-- Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).
+CREATE OR REPLACE FUNCTION private.require_present_destination()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  if not found then
+    raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
+  end if;
+  return new;
+end $function$;
 
 -- Raises 42501 unless the caller holds a secret key (service_role), owns the database, or is signed in as a team
 -- member of this role or a higher one. First line of each function that people call.
@@ -10897,7 +11482,7 @@ AS $function$
     select sum(c.n) as n, jsonb_agg(jsonb_build_object('channel', split_part(c.label, ' ', 1), 'code', split_part(c.label, ' ', 2), 'n', c.n)
       order by c.n desc, c.label) as codes,
       sum(c.n) >= 5 and sum(c.n) >= 0.1 * coalesce((select sum(m.n) from public.measurements m
-        where m.name not in ('request', 'routed', 'destination', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
+        where m.name not in ('request', 'routed', 'destination', 'replies', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
           and m.minute >= p_now - interval '15 minutes'), 0) as many
     from (
       select m.label, sum(m.n) as n from public.measurements m
@@ -10971,8 +11556,8 @@ AS $function$
   ) c
 $function$;
 
--- Moves a destination's circuit after some attempts: any success closes it, ten failures in a row open it, the
--- failure of its probe opens it again.
+-- Moves a destination's circuit after some attempts: any success closes it and makes due what failed before, ten
+-- failures in a row open it, the failure of its probe opens it again.
 CREATE OR REPLACE FUNCTION private.settle_circuit(p_destination_id uuid, p_failures integer, p_succeeded boolean, p_failed_leases uuid[], p_now timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -10983,8 +11568,13 @@ declare
 begin
   if p_succeeded then
     update public.destinations
-    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
-    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
+    where id = p_destination_id
+      and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
+    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
+      update public.destinations set circuit_waking = true where id = p_destination_id;
+    end if;
   elsif p_failures > 0 then
     update public.destinations set circuit_failures = circuit_failures + p_failures
     where id = p_destination_id
@@ -11030,7 +11620,7 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb, left_out jsonb)
+      retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
@@ -11044,7 +11634,9 @@ begin
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
       delivered_at = case when v_result.outcome = 'delivered' then p_now end,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
-      last_error = v_result.error, updated_at = p_now
+      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
+        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
+      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
       v_refused := '[]';
@@ -11076,6 +11668,18 @@ begin
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
   ) per;
+  -- Only where asked: the statement alone would count as a change of the configuration.
+  if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
+    update public.destinations t
+    set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
+    from (
+      select d.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
+      join public.deliveries d on d.id = r.delivery_id
+      where r.pause group by d.destination_id
+    ) asked
+    where t.id = asked.destination_id and t.state = 'active';
+  end if;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
     'replies', v_replies, 'left_out', v_left_out);
 end $function$;
@@ -11481,6 +12085,55 @@ AS $function$
   select format('concat_ws('' '', %s)', string_agg(format('t.%I', c.name), ', ')) from unnest(p_columns) as c (name)
 $function$;
 
+-- What keeps a value from being a list of texts of this form, with its place; null for nothing.
+CREATE OR REPLACE FUNCTION private.texts_fault(p_list jsonb, p_path text, p_form text DEFAULT ''::text, p_said text DEFAULT ''::text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case
+    when jsonb_typeof(p_list) is distinct from 'array' then p_path || ': must be a list'
+    when jsonb_array_length(p_list) not between 1 and 1000 then p_path || ': has 1 to 1000 entries'
+    else (
+      select min(p_path || '[' || e.i - 1 || ']: ' || case
+        when jsonb_typeof(e.item) <> 'string' then 'must be a text'
+        when char_length(e.item #>> '{}') > 500 then 'at most 500 characters'
+        when e.item #>> '{}' !~ '\S' then 'must not be empty'
+        else p_said end)
+      from jsonb_array_elements(p_list) with ordinality as e (item, i)
+      where jsonb_typeof(e.item) <> 'string' or char_length(e.item #>> '{}') > 500 or e.item #>> '{}' !~ '\S'
+        or e.item #>> '{}' !~ p_form)
+    end
+$function$;
+grant execute on function private.texts_fault(p_list jsonb, p_path text, p_form text, p_said text) to service_role;
+
+-- By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message
+-- tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was
+-- removed.
+CREATE OR REPLACE FUNCTION private.tidy_destinations(p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  update public.destinations d
+  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
+  where d.circuit_open_until <= p_now and not exists (
+    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
+  where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
+    select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
+  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
+  from public.destinations t
+  where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
+end $function$;
+grant execute on function private.tidy_destinations(p_now timestamp with time zone) to service_role;
+
 -- The condition of a row of private.personal_data().
 CREATE OR REPLACE FUNCTION private.tie(p_relation text, p_columns text[], p_tied text, p_erased text)
  RETURNS text
@@ -11545,6 +12198,39 @@ begin
       from jsonb_each(p_value) as e (key, item))
     else p_value end;
 end $function$;
+
+-- Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that
+-- paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies
+-- (n answers within the hour whose replies were not used; error: why, a word).
+CREATE OR REPLACE FUNCTION private.troubled_destinations(p_now timestamp with time zone)
+ RETURNS TABLE(name text, state text, n bigint, error text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
+  from public.destinations d
+  where (d.state = 'paused' or d.circuit_open_until is not null)
+    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)
+  union all
+  select d.name, 'failing', d.circuit_failures, (
+    select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
+  from public.destinations d
+  where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
+  union all
+  select d.name, 'gave_up', gone.n, null
+  from public.destinations d
+  cross join lateral (
+    select count(*) as n from public.deliveries x
+    where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
+  where d.removed_at is null and gone.n > 0
+  union all
+  select split_part(m.label, ' ', 1), 'replies', sum(m.n)::bigint, split_part(m.label, ' ', 2)
+  from public.measurements m
+  where m.name = 'replies' and m.minute >= p_now - interval '1 hour'
+  group by m.label
+$function$;
+grant execute on function private.troubled_destinations(p_now timestamp with time zone) to service_role;
 
 -- Takes back what send_conversation made for a message that was refused, in the same transaction: nobody has seen it.
 CREATE OR REPLACE FUNCTION private.unmake_conversation(p_conversation conversations, p_made text)
@@ -11718,6 +12404,30 @@ AS $function$
   where w.n > 0
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
+
+-- Makes due what failed at a destination that answers again, so many at most; whether there may be more.
+CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_lanes uuid[];
+begin
+  with locked as materialized (
+    select l.conversation_id from public.deliveries d
+    join private.delivery_lanes l on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id
+    where d.destination_id = p_destination_id and d.wakes and d.state = 'pending' and l.lease is null
+    limit p_limit for update of l skip locked
+  )
+  select array_agg(conversation_id) into v_lanes from locked;
+  update public.deliveries d set next_attempt_at = least(d.next_attempt_at, p_now), wakes = false, woken = d.attempt
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.wakes and d.state = 'pending';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+  return coalesce(cardinality(v_lanes), 0) >= p_limit;
+end $function$;
+grant execute on function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone) to service_role;
 
 -- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
 -- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.

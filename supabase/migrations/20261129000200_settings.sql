@@ -253,8 +253,9 @@ begin
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state) order by d.name), '[]')
-      from public.destinations d),
+      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+        'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
+      from public.destinations d where d.removed_at is null),
     'allowlist', (
       select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));

@@ -137,9 +137,18 @@ comment on function public.disallow_host(text, text) is 'Takes a host pattern of
 
 -- Destinations ------------------------------------------------------------------------------------
 
+create function private.is_failure_policy(p_policy jsonb) returns boolean
+language sql immutable set search_path = '' as $$
+  select jsonb_typeof(p_policy) = 'object' and not exists (
+    select from jsonb_each(case jsonb_typeof(p_policy) when 'object' then p_policy else '{}' end) e
+    where e.key !~ '^([345][0-9]{2}|else)$' or e.value not in ('"hold"', '"aside"', '"pause"'))
+$$;
+comment on function private.is_failure_policy(jsonb) is
+  'Whether this is a policy for failures: {"404": "aside", "else": "hold"}, by status from 300 to 599 or else; hold keeps the conversation waiting, aside gives the delivery up after its second attempt, pause pauses the destination.';
+
 create table public.destinations (
   id uuid primary key default private.uuid_v7(),
-  name text not null constraint destinations_name_key unique check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   kind text not null default 'http' check (kind in ('http')),
   url text not null check (length(url) <= 2000),
   state text not null default 'active' check (state in ('active', 'paused')),
@@ -152,13 +161,18 @@ create table public.destinations (
   circuit_open_until timestamptz,
   circuit_trips integer not null default 0,
   circuit_probe uuid,
+  circuit_waking boolean not null default false,
+  failure_policy jsonb not null default '{}' check (private.is_failure_policy(failure_policy)),
+  paused_because text,
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  updated_by text not null default private.actor()
+  updated_by text not null default private.actor(),
+  removed_at timestamptz check (removed_at is null or state = 'paused')
 ) with (fillfactor = 70);
 comment on table public.destinations is 'Services that get messages. Its secrets are in private.destination_secrets.';
-comment on constraint destinations_name_key on public.destinations is 'A destination is named by people and the command line.';
+create unique index destinations_name_key on public.destinations (name) where removed_at is null;
+comment on index public.destinations_name_key is 'A destination is named by people and the command line; the name of one that was removed is free.';
 comment on column public.destinations.id is 'UUID v7.';
 comment on column public.destinations.name is 'Short name: lower-case letters, digits, - and _.';
 comment on column public.destinations.kind is 'How it is reached: http, a signed POST to its URL.';
@@ -173,10 +187,14 @@ comment on column public.destinations.circuit_failures is 'Failed attempts in a 
 comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
 comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';
 comment on column public.destinations.circuit_probe is 'Lease of the delivery that probes an open circuit: its failure alone opens the circuit again.';
+comment on column public.destinations.circuit_waking is 'It answers again, and more that failed before is to be made due than was at once.';
+comment on column public.destinations.failure_policy is 'What a failure does to the conversation, by status, or else for all others: hold, aside or pause. What it does not name goes by the built-in policy: 400, 413, 415 and 422 step aside, 410 pauses, all else holds.';
+comment on column public.destinations.paused_because is 'Why it was paused where no person did it: what it answered. Null otherwise.';
 comment on column public.destinations.version is 'Grows with each change made by people.';
 comment on column public.destinations.created_at is 'When it was added.';
 comment on column public.destinations.updated_at is 'When a person last changed it.';
 comment on column public.destinations.updated_by is 'Who last changed it.';
+comment on column public.destinations.removed_at is 'When it was removed: what was delivered there still names it. Null otherwise.';
 alter table public.destinations enable row level security;
 revoke all on public.destinations from public, anon, authenticated;
 grant select on public.destinations to authenticated;
@@ -185,9 +203,32 @@ create policy "team reads destinations" on public.destinations for select to aut
   using ((select private.has_role('viewer')));
 comment on policy "team reads destinations" on public.destinations is 'Every role may see the services; secrets are elsewhere.';
 -- Only what people change: circuit and rate state move with the traffic and are not configuration.
-create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version
+create trigger destinations_revision after insert or delete or truncate or update of name, url, state, version, removed_at
   on public.destinations for each statement execute function private.bump_config_revision();
 comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
+
+-- Whatever door a URL comes by. The owner of the tables, who migrates and restores, is not asked; each delivery asks again.
+create function private.require_permitted_url() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid)
+    and not coalesce(private.destination_permitted(new.url, 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  return new;
+end $$;
+comment on function private.require_permitted_url() is 'Trigger, before insert or update of url: refuses a URL that the allowlist does not permit (GL403).';
+create trigger permitted_url before insert or update of url on public.destinations
+  for each row execute function private.require_permitted_url();
+comment on trigger permitted_url on public.destinations is 'The allowlist is asked at every door.';
+
+-- Opening and closing are: routes of mode first go by them. At the end of the transaction, so that the lock on the
+-- revision is the last one that a settlement takes.
+create constraint trigger destinations_circuit_revision after update on public.destinations
+  deferrable initially deferred for each row when ((old.circuit_trips > 0) is distinct from (new.circuit_trips > 0))
+  execute function private.bump_config_revision();
+comment on trigger destinations_circuit_revision on public.destinations is 'Tells the functions at the edge that a circuit opened or closed.';
 
 create table private.destination_secrets (
   destination_id uuid not null references public.destinations (id) on delete cascade,
@@ -205,6 +246,39 @@ comment on column private.destination_secrets.expires_at is 'End of the overlap 
 alter table private.destination_secrets enable row level security;
 revoke all on private.destination_secrets from public, anon, authenticated;
 grant select, insert, update, delete on private.destination_secrets to service_role;
+
+create table private.destination_headers (
+  destination_id uuid not null references public.destinations (id) on delete cascade,
+  name text not null check (name ~ '^[a-z0-9!#$%&''*+.^_|~-]{1,64}$'),
+  sealed text not null check (sealed ~ '^v1\.[a-z][a-z0-9-]{0,31}\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]+$' and length(sealed) <= 12000),
+  set_at timestamptz not null default now(),
+  set_by text not null,
+  constraint destination_headers_pkey primary key (destination_id, name)
+);
+comment on table private.destination_headers is 'Headers of a destination''s own, such as authorization. Sealed by the functions with a key that the database does not have.';
+comment on constraint destination_headers_pkey on private.destination_headers is 'A header is sent once.';
+comment on column private.destination_headers.destination_id is 'The destination.';
+comment on column private.destination_headers.name is 'In lower case.';
+comment on column private.destination_headers.sealed is 'v1, the name of the key, iv and text, see _shared/crypto/seal.ts.';
+comment on column private.destination_headers.set_at is 'When.';
+comment on column private.destination_headers.set_by is 'Who: a user id, or key: and the name of a secret key.';
+alter table private.destination_headers enable row level security;
+revoke all on private.destination_headers from public, anon, authenticated;
+grant select, insert, update, delete on private.destination_headers to service_role;
+
+-- As with a redirect to another host: what was given for one is not for the other.
+create function private.forget_headers() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from private.destination_headers h where h.destination_id = new.id;
+  return null;
+end $$;
+comment on function private.forget_headers() is 'Trigger, after a destination moved to another host or was removed: its own headers are gone.';
+create trigger forget_headers after update of url, removed_at on public.destinations for each row
+  when (new.removed_at is not null
+    or lower(substring(old.url from '^[^/]*//[^/?]*')) is distinct from lower(substring(new.url from '^[^/]*//[^/?]*')))
+  execute function private.forget_headers();
+comment on trigger forget_headers on public.destinations is 'Credentials go to the host that they were given for.';
 
 -- For people --------------------------------------------------------------------------------------
 
@@ -225,27 +299,28 @@ begin
     raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
       hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
   end if;
-  if exists (select from public.destinations where name = p_name) then
+  if exists (select from public.destinations where name = p_name and removed_at is null) then
     raise exception 'a destination named % exists already', p_name using errcode = 'GL409',
       hint = 'Choose another name.';
   end if;
-  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds)
+  insert into public.destinations (name, url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy)
   values (p_name, p_url, coalesce((p_options ->> 'timeout_ms')::integer, 15000),
     (p_options ->> 'rate_per_second')::numeric, coalesce((p_options ->> 'rate_burst')::integer, 10),
     case when jsonb_typeof(p_options -> 'retry_seconds') = 'array'
-      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end)
+      then array(select jsonb_array_elements_text(p_options -> 'retry_seconds')::numeric) end,
+    coalesce(nullif(p_options -> 'failure_policy', 'null'), '{}'))
   returning id into v_id;
   insert into private.destination_secrets (destination_id, secret) values (v_id, v_secret);
   return jsonb_build_object('id', v_id, 'name', p_name, 'url', p_url, 'state', 'active', 'secret', v_secret);
 end $$;
-comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
+comment on function public.add_destination(text, text, jsonb) is 'Adds a service. Options: secret, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy. Answers its signing secret, which is not shown again. GL403 when the allowlist refuses, GL409 when the name is taken.';
 
 create function private.destination_named(p_name text) returns uuid
 language plpgsql stable set search_path = '' as $$
 declare
   v_id uuid;
 begin
-  select id into v_id from public.destinations where name = p_name;
+  select id into v_id from public.destinations where name = p_name and removed_at is null;
   if v_id is null then
     raise exception 'there is no destination named %', p_name using errcode = 'GL404',
       hint = 'gatelink destinations list shows them.';
@@ -254,24 +329,39 @@ begin
 end $$;
 comment on function private.destination_named(text) is 'The id of a destination by name; GL404 when there is none.';
 
-create function public.set_destination_state(p_name text, p_state text) returns jsonb
-language plpgsql security definer set search_path = '' as $$
+create function public.set_destination(p_name text, p_version integer, p_changes jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_row public.destinations;
 begin
   perform private.require_role('operator');
-  -- Resuming also closes the circuit: a person has looked.
-  update public.destinations
-  set state = p_state, version = version + 1, updated_at = now(), updated_by = private.actor(),
-    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
-    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
-    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
-    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
-  where id = private.destination_named(p_name)
-  returning * into v_row;
-  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
+  select * into v_row from public.destinations d where d.id = private.destination_named(p_name) for update;
+  if v_row.version is distinct from p_version then
+    raise exception 'destination % is at version %, not %', p_name, v_row.version, p_version
+      using errcode = 'GL409', hint = 'Read it again and decide anew.';
+  end if;
+  if jsonb_typeof(p_changes) is distinct from 'object' or exists (select from jsonb_object_keys(p_changes) k
+    where k not in ('url', 'timeout_ms', 'rate_per_second', 'rate_burst', 'retry_seconds', 'failure_policy')) then
+    raise exception 'a destination has url, timeout_ms, rate_per_second, rate_burst, retry_seconds and failure_policy to change'
+      using errcode = 'GL422';
+  end if;
+  if p_changes ? 'url' and not coalesce(private.destination_permitted(p_changes ->> 'url', 'forward'), false) then
+    raise exception 'the allowlist does not permit this URL' using errcode = 'GL403',
+      hint = 'Use https and a host name without credentials, and allow the host first: gatelink allowlist add HOST --for forward';
+  end if;
+  v_row := jsonb_populate_record(v_row, p_changes);
+  update public.destinations d
+  set url = v_row.url, timeout_ms = v_row.timeout_ms, rate_per_second = v_row.rate_per_second, rate_burst = v_row.rate_burst,
+    rate_tat = case when v_row.rate_per_second is not distinct from d.rate_per_second then d.rate_tat end,
+    retry_seconds = v_row.retry_seconds, failure_policy = v_row.failure_policy,
+    version = d.version + 1, updated_at = clock_timestamp(), updated_by = private.actor()
+  where d.id = v_row.id returning d.* into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state,
+    'timeout_ms', v_row.timeout_ms, 'rate_per_second', v_row.rate_per_second, 'rate_burst', v_row.rate_burst,
+    'retry_seconds', to_jsonb(v_row.retry_seconds), 'failure_policy', v_row.failure_policy, 'version', v_row.version);
 end $$;
-comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept. GL404 when there is none of that name.';
+comment on function public.set_destination(text, integer, jsonb) is
+  'Changes a destination that still is at the version the caller read: any of url, timeout_ms, rate_per_second, rate_burst, retry_seconds, failure_policy; null for rate_per_second and retry_seconds means none of its own. What waits goes by the new values. Answers the destination. For operators and secret keys. Errors: 42501 not allowed, GL403 the allowlist refuses, GL404 no such destination, GL409 somebody else was faster, GL422 an unknown member, 23502 and 23514 a value that cannot be.';
 
 create function public.rotate_destination_secret(p_name text, p_overlap_hours integer default 24) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -294,6 +384,58 @@ begin
 end $$;
 comment on function public.rotate_destination_secret(text, integer) is 'Makes a new signing secret; deliveries carry the signatures of both for the overlap, 0 to 168 hours (GL422). Answers the new one, which is not shown again.';
 
+create function private.headers_of(p_destination_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_object_agg(h.name, h.sealed) from private.destination_headers h where h.destination_id = p_destination_id
+$$;
+comment on function private.headers_of(uuid) is 'The own headers of a destination, {name: sealed}; null for none.';
+
+create function public.set_destination_headers(p_name text, p_headers jsonb, p_by text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_id uuid;
+begin
+  perform private.refuse_older_code();
+  v_id := private.destination_named(p_name);
+  perform from public.destinations d where d.id = v_id for update;
+  delete from private.destination_headers h where h.destination_id = v_id and p_headers ? h.name;
+  insert into private.destination_headers (destination_id, name, sealed, set_by)
+  select v_id, e.key, e.value, p_by from jsonb_each_text(p_headers) e where e.value is not null;
+  if (select count(*) from private.destination_headers h where h.destination_id = v_id) > 20 then
+    raise exception 'a destination has at most 20 headers of its own' using errcode = 'GL422';
+  end if;
+  update public.destinations set version = version + 1, updated_at = now(), updated_by = p_by where id = v_id;
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+      'set_by', h.set_by) order by h.name), '[]')
+    from private.destination_headers h where h.destination_id = v_id);
+end $$;
+comment on function public.set_destination_headers(text, jsonb, text) is 'Writes own headers of a destination, {name: sealed, or null to take it away}; the others stay. Answers all, [{name, key: name of the key, set_at, set_by}]. For the function wa-router alone, which seals. Errors: GL404 no such destination, GL422 more than 20.';
+
+create function public.sealed_headers() returns jsonb
+language sql stable set search_path = '' as $$
+  select private.refuse_older_code();
+  select coalesce(jsonb_agg(jsonb_build_object('destination_id', h.destination_id, 'name', h.name, 'sealed', h.sealed)
+    order by h.destination_id, h.name), '[]')
+  from private.destination_headers h
+$$;
+comment on function public.sealed_headers() is 'Every sealed header, [{destination_id, name, sealed}], to be sealed anew under another key. For the function wa-router alone.';
+
+create function public.reseal_headers(p_headers jsonb) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.refuse_older_code();
+  -- What somebody set meanwhile is newer.
+  update private.destination_headers h set sealed = r.after
+  from jsonb_to_recordset(p_headers) as r (destination_id uuid, name text, before text, after text)
+  where h.destination_id = r.destination_id and h.name = r.name and h.sealed = r.before;
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function public.reseal_headers(jsonb) is 'Replaces sealed headers, [{destination_id, name, before, after}], that still are what they were. Answers how many. For the function wa-router alone.';
+
 create function public.destination_to_test(p_name text) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -302,26 +444,31 @@ begin
   perform private.refuse_older_code();
   v_id := private.destination_named(p_name);
   return (
-    select jsonb_build_object('url', d.url, 'timeout_ms', d.timeout_ms, 'secrets', (
+    select jsonb_build_object('id', d.id, 'url', d.url, 'timeout_ms', d.timeout_ms, 'headers', private.headers_of(d.id), 'secrets', (
       select coalesce(jsonb_agg(s.secret order by s.created_at desc), '[]') from private.destination_secrets s
       where s.destination_id = d.id and (s.expires_at is null or s.expires_at > now())))
     from public.destinations d where d.id = v_id);
 end $$;
-comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {url, timeout_ms, secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
+comment on function public.destination_to_test(text) is 'What a signed test of a destination needs: {id, url, timeout_ms, headers (sealed), secrets}. GL404 when there is none of that name. For the function wa-router alone: people get no secret a second time.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
 grant execute on function
   private.destination_permitted(text, text),
+  private.is_failure_policy(jsonb),
   private.new_webhook_secret(),
   private.destination_named(text),
+  private.headers_of(uuid),
+  public.set_destination_headers(text, jsonb, text),
+  public.sealed_headers(),
+  public.reseal_headers(jsonb),
   public.destination_to_test(text)
   to service_role;
 grant execute on function
   public.allow_host(text, text),
   public.disallow_host(text, text),
   public.add_destination(text, text, jsonb),
-  public.set_destination_state(text, text),
+  public.set_destination(text, integer, jsonb),
   public.rotate_destination_secret(text, integer)
   to authenticated, service_role;

@@ -67,6 +67,20 @@ grant select, insert, update, delete on public.route_destinations to service_rol
 create policy "team reads route destinations" on public.route_destinations for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy "team reads route destinations" on public.route_destinations is 'Every role may see the routes.';
+-- Under the lock that the reference takes anyway: whoever removes the destination waits, or was first.
+create function private.require_present_destination() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  perform from public.destinations d where d.id = new.destination_id and d.removed_at is null for key share;
+  if not found then
+    raise exception 'there is no such destination' using errcode = 'GL404', hint = 'gatelink destinations list shows them.';
+  end if;
+  return new;
+end $$;
+comment on function private.require_present_destination() is 'Trigger, before insert or update of route_destinations: refuses a destination that was removed (GL404).';
+create trigger present_destination before insert or update of destination_id on public.route_destinations
+  for each row execute function private.require_present_destination();
+comment on trigger present_destination on public.route_destinations is 'No route leads to what was removed.';
 create trigger route_destinations_revision after insert or update or delete or truncate on public.route_destinations
   for each statement execute function private.bump_config_revision();
 comment on trigger route_destinations_revision on public.route_destinations is 'Tells the functions at the edge to read the configuration again.';
@@ -146,6 +160,151 @@ create trigger append_only before update or delete or truncate on public.route_h
   for each statement execute function private.refuse_change();
 comment on trigger append_only on public.route_history is 'Nobody rewrites history.';
 
+-- Conditions, checked where they are written -------------------------------------------------------
+
+create function private.texts_fault(p_list jsonb, p_path text, p_form text default '', p_said text default '') returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when jsonb_typeof(p_list) is distinct from 'array' then p_path || ': must be a list'
+    when jsonb_array_length(p_list) not between 1 and 1000 then p_path || ': has 1 to 1000 entries'
+    else (
+      select min(p_path || '[' || e.i - 1 || ']: ' || case
+        when jsonb_typeof(e.item) <> 'string' then 'must be a text'
+        when char_length(e.item #>> '{}') > 500 then 'at most 500 characters'
+        when e.item #>> '{}' !~ '\S' then 'must not be empty'
+        else p_said end)
+      from jsonb_array_elements(p_list) with ordinality as e (item, i)
+      where jsonb_typeof(e.item) <> 'string' or char_length(e.item #>> '{}') > 500 or e.item #>> '{}' !~ '\S'
+        or e.item #>> '{}' !~ p_form)
+    end
+$$;
+comment on function private.texts_fault(jsonb, text, text, text) is 'What keeps a value from being a list of texts of this form, with its place; null for nothing.';
+
+-- The same question as parseCondition of _shared/routing/condition.ts: one must not store what the other cannot use. Two
+-- things it cannot ask: whether a regular expression is RE2's, and the router's own list of time zones. What slips
+-- through matches nothing, and health names the route.
+create function private.condition_fault(p_condition jsonb, p_path text default '', p_depth integer default 1) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_type text := p_condition ->> 'type';
+  v_at text := case when p_path = '' then '' else p_path || '.' end;
+  v_known text[] := case v_type
+    when 'any' then '{of}' when 'all' then '{of}' when 'not' then '{of}' when 'default' then '{}' when 'channel' then '{in}'
+    when 'message_type' then '{in}' when 'text' then '{match,value,values,case_sensitive}' when 'choice' then '{ids}'
+    when 'referral' then '{source_id,source_type,ctwa}' when 'link_token' then '{present}'
+    when 'link' then '{codes,tags,campaigns}' when 'number' then '{ids}' when 'contacts' then '{ids,phones}'
+    when 'time' then '{days,from,to,zone}' end;
+  v_key text;
+  v_fault text;
+begin
+  if jsonb_typeof(p_condition) is distinct from 'object' then
+    return coalesce(nullif(p_path, ''), 'condition') || ': must be an object';
+  elsif p_depth > 8 then
+    return p_path || ': is nested more than 8 deep';
+  elsif p_depth = 1 and (select count(*) from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object")')) > 100 then
+    return 'condition: more than 100 conditions in one';
+  elsif p_depth = 1 and (
+    select sum(case jsonb_typeof(t -> 'values') when 'array' then jsonb_array_length(t -> 'values') else 1 end)
+    from jsonb_path_query(p_condition, 'strict $.** ? (@.type() == "object" && @.match == "regex")') t) > 20 then
+    return 'condition: more than 20 regular expressions in one condition';
+  elsif v_known is null or jsonb_typeof(p_condition -> 'type') <> 'string' then
+    return v_at || 'type: must be one of any, all, not, default, message_type, text, choice, referral, link_token, link, number, contacts, time, channel';
+  end if;
+  select min(k) into v_key from jsonb_object_keys(p_condition) k where k <> 'type' and k <> all (v_known);
+  if v_key is not null then
+    return v_at || v_key || ': is not known';
+  end if;
+
+  if v_type = 'not' then
+    return private.condition_fault(p_condition -> 'of', v_at || 'of', p_depth + 1);
+  elsif v_type = 'all' or (v_type = 'any' and p_condition ? 'of') then
+    if jsonb_typeof(p_condition -> 'of') is distinct from 'array' or jsonb_array_length(p_condition -> 'of') = 0 then
+      return v_at || 'of: must be a list of conditions, and not empty';
+    end if;
+    return (
+      select f.fault from jsonb_array_elements(p_condition -> 'of') with ordinality as e (item, i)
+      cross join lateral private.condition_fault(e.item, v_at || 'of[' || e.i - 1 || ']', p_depth + 1) as f (fault)
+      where f.fault is not null order by e.i limit 1);
+  elsif v_type in ('channel', 'message_type') then
+    return private.texts_fault(p_condition -> 'in', v_at || 'in');
+  elsif v_type in ('choice', 'number') then
+    return private.texts_fault(p_condition -> 'ids', v_at || 'ids');
+  elsif v_type = 'text' then
+    if p_condition ->> 'match' is null or p_condition ->> 'match' not in ('exact', 'prefix', 'keywords', 'regex') then
+      return v_at || 'match: must be one of exact, prefix, keywords, regex';
+    elsif p_condition ? 'case_sensitive' and jsonb_typeof(p_condition -> 'case_sensitive') <> 'boolean' then
+      return v_at || 'case_sensitive: must be true or false';
+    elsif (p_condition ? 'value') = (p_condition ? 'values') then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs either "value" or "values"';
+    elsif p_condition ? 'value' then
+      v_fault := private.texts_fault(jsonb_build_array(p_condition -> 'value'), v_at || 'value');
+      return replace(v_fault, 'value[0]', 'value');
+    end if;
+    return private.texts_fault(p_condition -> 'values', v_at || 'values');
+  elsif v_type = 'referral' then
+    if p_condition ? 'ctwa' and jsonb_typeof(p_condition -> 'ctwa') <> 'boolean' then
+      return v_at || 'ctwa: must be true or false';
+    end if;
+    foreach v_key in array array['source_id', 'source_type'] loop
+      if p_condition ? v_key then
+        v_fault := coalesce(v_fault, replace(
+          private.texts_fault(jsonb_build_array(p_condition -> v_key), v_at || v_key), v_key || '[0]', v_key));
+      end if;
+    end loop;
+    return v_fault;
+  elsif v_type = 'link_token' then
+    return case when jsonb_typeof(p_condition -> 'present') is distinct from 'boolean' then v_at || 'present: must be true or false' end;
+  elsif v_type in ('link', 'contacts') then
+    if not p_condition ?| v_known then
+      return coalesce(nullif(p_path, ''), 'condition') || ': needs ' || array_to_string(v_known, ', ');
+    end if;
+    foreach v_key in array v_known loop
+      if p_condition ? v_key then
+        v_fault := coalesce(v_fault, private.texts_fault(p_condition -> v_key, v_at || v_key,
+          case v_type || ' ' || v_key when 'contacts ids' then '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+            when 'contacts phones' then '^\+?[0-9](?:[ ().-]*[0-9]){4,14}[ ().-]*$' else '' end,
+          case v_key when 'ids' then 'is not a contact''s id' else 'is not a phone number with its country code' end));
+      end if;
+    end loop;
+    return v_fault;
+  elsif v_type = 'time' then
+    if p_condition ? 'days' then
+      v_fault := private.texts_fault(p_condition -> 'days', v_at || 'days', '^(mon|tue|wed|thu|fri|sat|sun)$', 'is not a day like mon');
+    end if;
+    return coalesce(v_fault, case
+      when jsonb_typeof(coalesce(p_condition -> 'from', '""')) <> 'string'
+        or coalesce(p_condition ->> 'from', '00:00') !~ '^([01][0-9]|2[0-3]):[0-5][0-9]$' then v_at || 'from: is not a time like "09:00"'
+      when jsonb_typeof(coalesce(p_condition -> 'to', '""')) <> 'string'
+        or coalesce(p_condition ->> 'to', '24:00') !~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' then v_at || 'to: is not a time like "17:00"'
+      when jsonb_typeof(p_condition -> 'zone') is distinct from 'string'
+        or p_condition ->> 'zone' !~ '^[+-][0-9]{2}:?[0-9]{2}$' and not exists (
+          select from pg_catalog.pg_timezone_names n where lower(n.name) = lower(p_condition ->> 'zone'))
+        then v_at || 'zone: is not a time zone like "Europe/Berlin"'
+      when coalesce(p_condition ->> 'from', '00:00') = coalesce(p_condition ->> 'to', '24:00')
+        then coalesce(nullif(p_path, ''), 'condition') || ': is empty: "from" and "to" are the same' end);
+  end if;
+  return null;
+end $$;
+comment on function private.condition_fault(jsonb, text, integer) is 'What keeps a condition from being used, with its place; null for nothing that the database can tell.';
+
+create function private.require_condition() returns trigger
+language plpgsql set search_path = '' as $$
+declare
+  v_fault text;
+begin
+  if private.caller() <> (select r.rolname from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.oid = c.relowner where c.oid = tg_relid) then
+    v_fault := private.condition_fault(new.condition);
+    if v_fault is not null then
+      raise exception 'the condition cannot be used: %', v_fault using errcode = '23514', hint = 'docs/routing.md has every condition.';
+    end if;
+  end if;
+  return new;
+end $$;
+comment on function private.require_condition() is 'Trigger, before insert or update of a route''s condition: refuses one that could not be used (23514). The owner of the table, who migrates and restores, is not asked.';
+create trigger usable_condition before insert or update of condition on public.routes
+  for each row execute function private.require_condition();
+comment on trigger usable_condition on public.routes is 'What matches nothing is refused where it is written.';
+
 -- Routes, for people ------------------------------------------------------------------------------
 
 create function private.record_route(p_id uuid) returns void
@@ -184,7 +343,7 @@ begin
   from unnest(p_destinations) with ordinality as d (name, position);
   return to_jsonb(v_row) || jsonb_build_object('destinations', to_jsonb(p_destinations));
 end $$;
-comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination.';
+comment on function public.add_route(text[], jsonb, integer, jsonb) is 'Adds a route to destinations by name. Options: name, mode (first, all), flag_key, sticky_minutes, channels (["whatsapp"] if absent). GL404 for an unknown destination, GL422 for none, 23514 for a condition that cannot be used.';
 
 create function public.remove_route(p_id uuid) returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -249,7 +408,7 @@ begin
   return to_jsonb(v_route);
 end $$;
 comment on function public.set_route(uuid, integer, jsonb) is
-  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value that cannot be.';
+  'Changes a route that still is at the version the caller read: any of name, condition, mode, flag_key, sticky_minutes, active, channels, destinations (names). Answers the route. Both versions stand in route_history. For operators and secret keys. Errors: 42501 not allowed, GL404 no such route or destination, GL409 somebody else was faster, GL422 an unknown member or no destination, 23505 name taken, 23514 a value or condition that cannot be.';
 
 create function private.is_fallback(p_condition jsonb) returns boolean
 language sql immutable set search_path = '' as $$
@@ -442,6 +601,8 @@ comment on function public.record_decisions(bigint, jsonb) is 'Writes what the r
 
 call private.close_functions();
 grant execute on function
+  private.texts_fault(jsonb, text, text, text),
+  private.condition_fault(jsonb, text, integer),
   private.unrouted(bigint, integer, text[]),
   public.claim_unrouted(bigint, integer, integer, text[]),
   public.record_decisions(bigint, jsonb)

@@ -18,6 +18,9 @@ create table public.deliveries (
   last_error text,
   dropped_reason text,
   delivered_at timestamptz,
+  wakes boolean not null default false,
+  woken integer,
+  resent integer not null default 0,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint deliveries_once_key unique (message_id, destination_id)
@@ -35,11 +38,16 @@ comment on column public.deliveries.next_attempt_at is 'When it is due, if it is
 comment on column public.deliveries.last_error is 'Why the last attempt failed, as a short code and sentence.';
 comment on column public.deliveries.dropped_reason is 'Why a person dropped it; null otherwise.';
 comment on column public.deliveries.delivered_at is 'When a 2xx answer was settled.';
+comment on column public.deliveries.wakes is 'It failed and waits; it is due at once when its destination answers again.';
+comment on column public.deliveries.woken is 'The attempt after which that made it due early. The wait after the next attempt is kept whole, or what fails by itself would use up its attempts while others succeed.';
+comment on column public.deliveries.resent is 'How often a person had it sent again after it had been delivered; the service is told.';
 comment on column public.deliveries.created_at is 'When it was decided.';
 comment on column public.deliveries.updated_at is 'When its state last changed.';
 create index deliveries_open_idx on public.deliveries (destination_id, conversation_id, seq)
   where state in ('pending', 'leased');
 comment on index public.deliveries_open_idx is 'The first open delivery of a lane.';
+create index deliveries_wakes_idx on public.deliveries (destination_id) where wakes and state = 'pending';
+comment on index public.deliveries_wakes_idx is 'What a destination that answers again is due at once.';
 create index deliveries_dead_idx on public.deliveries (updated_at) where state = 'dead';
 comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
 create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
@@ -75,7 +83,7 @@ comment on column public.delivery_attempts.attempt is 'From 1; a gap is an attem
 comment on column public.delivery_attempts.outcome is 'delivered, retry or dead.';
 comment on column public.delivery_attempts.status is 'HTTP status of the answer; null when there was none.';
 comment on column public.delivery_attempts.latency_ms is 'Until the whole answer, in milliseconds.';
-comment on column public.delivery_attempts.error is 'Code and sentence of the failure.';
+comment on column public.delivery_attempts.error is 'Code and sentence of the failure; of a delivered one, why its replies are not used.';
 comment on column public.delivery_attempts.answer is 'The answer, cut to 20 KB.';
 comment on column public.delivery_attempts.left_out is 'Replies in the answer that are not sent, and why: [{reply (its place, from 1; absent for all), why}]; null for none.';
 comment on column public.delivery_attempts.at is 'When it was settled.';
@@ -188,10 +196,10 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, leased.lease
+    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
   )
   select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'destination_id', p_destination.id,
+    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
     'message', jsonb_build_object(
       'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
         case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
@@ -268,6 +276,7 @@ begin
       v_used := v_used || jsonb_build_object(
         'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
         'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
+        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
         'secrets', (
           select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
           where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
@@ -300,6 +309,27 @@ comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 
 
 -- Settling: what an attempt came to; the answer may hold replies ----------------------------------
 
+-- The lanes' locks are not waited for: who holds one settles, claims or moves that lane now, and may wait for this
+-- destination's row.
+create function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamptz) returns boolean
+language plpgsql set search_path = '' set enable_seqscan = off as $$
+declare
+  v_lanes uuid[];
+begin
+  with locked as materialized (
+    select l.conversation_id from public.deliveries d
+    join private.delivery_lanes l on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id
+    where d.destination_id = p_destination_id and d.wakes and d.state = 'pending' and l.lease is null
+    limit p_limit for update of l skip locked
+  )
+  select array_agg(conversation_id) into v_lanes from locked;
+  update public.deliveries d set next_attempt_at = least(d.next_attempt_at, p_now), wakes = false, woken = d.attempt
+  where d.destination_id = p_destination_id and d.conversation_id = any (v_lanes) and d.wakes and d.state = 'pending';
+  perform private.release_lane(p_destination_id, conversation_id) from unnest(v_lanes) as conversation_id;
+  return coalesce(cardinality(v_lanes), 0) >= p_limit;
+end $$;
+comment on function private.wake_deliveries(uuid, integer, timestamptz) is 'Makes due what failed at a destination that answers again, so many at most; whether there may be more.';
+
 -- Ten failures in a row open the circuit: 30 s, doubled each time that the probe fails, at most an hour. What was
 -- under way when it opened tells nothing new by failing.
 create function private.settle_circuit(
@@ -311,8 +341,13 @@ declare
 begin
   if p_succeeded then
     update public.destinations
-    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null
-    where id = p_destination_id and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null);
+    set circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false
+    where id = p_destination_id
+      and (circuit_failures > 0 or circuit_trips > 0 or circuit_open_until is not null or circuit_waking);
+    -- A thousand at once; each success brings the next, so that a service that falls again has not used up an attempt of all.
+    if (found or p_failures > 0) and private.wake_deliveries(p_destination_id, 1000, p_now) then
+      update public.destinations set circuit_waking = true where id = p_destination_id;
+    end if;
   elsif p_failures > 0 then
     update public.destinations set circuit_failures = circuit_failures + p_failures
     where id = p_destination_id
@@ -326,7 +361,7 @@ begin
     end if;
   end if;
 end $$;
-comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
+comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it and makes due what failed before, ten failures in a row open it, the failure of its probe opens it again.';
 
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -354,7 +389,7 @@ begin
     select r.*, d.destination_id, d.conversation_id, d.attempt
     from jsonb_to_recordset(p_results) as r (
       delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb, left_out jsonb)
+      retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
     join public.deliveries d on d.id = r.delivery_id
     join private.delivery_lanes l
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
@@ -368,7 +403,9 @@ begin
     set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
       delivered_at = case when v_result.outcome = 'delivered' then p_now end,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
-      last_error = v_result.error, updated_at = p_now
+      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
+        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
+      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
     where id = v_result.delivery_id;
     if v_result.outcome = 'delivered' then
       v_refused := '[]';
@@ -400,6 +437,18 @@ begin
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
   ) per;
+  -- Only where asked: the statement alone would count as a change of the configuration.
+  if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
+    update public.destinations t
+    set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
+    from (
+      select d.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
+      join public.deliveries d on d.id = r.delivery_id
+      where r.pause group by d.destination_id
+    ) asked
+    where t.id = asked.destination_id and t.state = 'active';
+  end if;
   return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
     'replies', v_replies, 'left_out', v_left_out);
 end $$;
@@ -409,38 +458,95 @@ create function public.settle_deliveries(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_deliveries(p_results, clock_timestamp())
 $$;
-comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
+comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
 
--- Dead letters, as people handle them -------------------------------------------------------------
+-- What waits and what was given up, as people handle it -------------------------------------------
+
+create function private.lock_lanes(p_ids uuid[]) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform from private.delivery_lanes l
+  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  -- Whoever held a lease that is over has died. A paused destination is not claimed, so nobody else would end it.
+  with over as (
+    update private.delivery_lanes l set lease = null
+    from public.deliveries d
+    where d.id = any (p_ids) and d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and l.lease is not null and l.due_at <= now()
+    returning l.destination_id, l.conversation_id
+  )
+  update public.deliveries d set state = 'pending'
+  from over where d.destination_id = over.destination_id and d.conversation_id = over.conversation_id and d.state = 'leased';
+end $$;
+comment on function private.lock_lanes(uuid[]) is 'Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.';
+
+create function private.release_lanes(p_ids uuid[]) returns void
+language sql volatile set search_path = '' as $$
+  -- A lane that is leased is released, and woken, by who works on it.
+  select private.release_lane(l.destination_id, l.conversation_id)
+  from private.delivery_lanes l
+  where l.lease is null and (l.destination_id, l.conversation_id) in (
+    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (p_ids))
+$$;
+comment on function private.release_lanes(uuid[]) is 'Makes the lanes of these deliveries due with their first open delivery. The caller holds their locks.';
+
+create function private.begin_again(p_ids uuid[]) returns void
+language sql volatile set search_path = '' as $$
+  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
+  update public.delivery_attempts a
+  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
+  where a.delivery_id = any (p_ids) and a.attempt > 0
+$$;
+comment on function private.begin_again(uuid[]) is 'Gives these deliveries a full schedule of attempts and keeps what was tried before.';
 
 create function public.retry_deliveries(p_ids uuid[]) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_ids uuid[];
+  v_dead uuid[];
+  v_waiting uuid[];
 begin
   perform private.require_role('operator');
-  perform from private.delivery_lanes l
-  join public.deliveries d on d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
-  where d.id = any (p_ids) order by l.destination_id, l.conversation_id for update of l;
+  perform private.lock_lanes(p_ids);
   with retried as (
     update public.deliveries
-    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, updated_at = now()
+    set state = 'pending', attempt = 0, next_attempt_at = now(), dropped_reason = null, woken = null, updated_at = now()
     where id = any (p_ids) and state = 'dead'
+      and destination_id in (select t.id from public.destinations t where t.removed_at is null)
     returning id
   )
-  select coalesce(array_agg(id), '{}') into v_ids from retried;
-  -- The attempts start over; what the earlier ones met stays readable under negative numbers.
-  update public.delivery_attempts a
-  set attempt = (select least(0, min(b.attempt)) from public.delivery_attempts b where b.delivery_id = a.delivery_id) - a.attempt
-  where a.delivery_id = any (v_ids) and a.attempt > 0;
-  -- A lane that is leased is released, and woken, by who works on it.
-  perform private.release_lane(l.destination_id, l.conversation_id)
-  from private.delivery_lanes l
-  where l.lease is null and (l.destination_id, l.conversation_id) in (
-    select d.destination_id, d.conversation_id from public.deliveries d where d.id = any (v_ids));
-  return cardinality(v_ids);
+  select coalesce(array_agg(id), '{}') into v_dead from retried;
+  perform private.begin_again(v_dead);
+  v_waiting := array(select d.id from public.deliveries d where d.id = any (p_ids) and d.state = 'pending' and d.id <> all (v_dead));
+  -- One that waits behind another can go no sooner than that one.
+  update public.deliveries d set next_attempt_at = now(), wakes = false, woken = null
+  where d.state = 'pending' and d.next_attempt_at > now() and (d.id = any (v_waiting) or d.id in (
+    select head.id from public.deliveries w
+    cross join lateral (
+      select h.id from public.deliveries h
+      where h.destination_id = w.destination_id and h.conversation_id = w.conversation_id and h.state in ('pending', 'leased')
+      order by h.seq limit 1) head
+    where w.id = any (v_waiting)));
+  perform private.release_lanes(p_ids);
+  return cardinality(v_dead) + cardinality(v_waiting);
 end $$;
-comment on function public.retry_deliveries(uuid[]) is 'Makes dead deliveries pending again, due now, with a full schedule of attempts and the same webhook-id. Answers how many.';
+comment on function public.retry_deliveries(uuid[]) is 'Makes deliveries due now, under the same webhook-id: dead ones pending again with a full schedule of attempts, waiting ones with the attempts they have left, and what they wait behind with them. Answers how many. A destination that is paused, or whose circuit is open, still waits.';
+
+create function public.skip_deliveries(p_ids uuid[]) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  perform private.require_role('operator');
+  perform private.lock_lanes(p_ids);
+  update public.deliveries
+  set state = 'dead', wakes = false, last_error = concat_ws(' ', last_error, '(skipped)'), updated_at = now()
+  where id = any (p_ids) and state = 'pending';
+  get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
+  return v_count;
+end $$;
+comment on function public.skip_deliveries(uuid[]) is 'Lets waiting deliveries step aside as dead letters, so that what waits behind them goes on. Answers how many. Retried later they come after what was delivered meanwhile.';
 
 create function public.drop_deliveries(p_ids uuid[], p_reason text) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -457,13 +563,147 @@ begin
     raise exception 'the reason names a contact' using errcode = 'GL422',
       hint = 'The whole team reads it: leave out the number, the address and the id.';
   end if;
+  perform private.lock_lanes(p_ids);
   update public.deliveries
-  set dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
-  where id = any (p_ids) and state = 'dead' and dropped_reason is null;
+  set state = 'dead', wakes = false, dropped_reason = p_reason || ' (' || private.actor() || ')', updated_at = now()
+  where id = any (p_ids) and (state = 'pending' or state = 'dead' and dropped_reason is null);
   get diagnostics v_count = row_count;
+  perform private.release_lanes(p_ids);
   return v_count;
 end $$;
-comment on function public.drop_deliveries(uuid[], text) is 'Closes dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
+comment on function public.drop_deliveries(uuid[], text) is 'Closes waiting and dead deliveries for good, with the reason and who gave it; the rows stay. Answers how many. Errors: 42501 not allowed, GL422 no reason, or one that names a contact.';
+
+-- A page a call, oldest first: what a call made due may be delivered, and so be found again, before the next call.
+create function public.resend_deliveries(
+  p_destination text, p_from timestamptz, p_to timestamptz, p_after uuid default null, p_limit integer default 1000
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_destination uuid;
+  v_page uuid[];
+  v_ids uuid[];
+begin
+  perform private.require_role('operator');
+  v_destination := private.destination_named(p_destination);
+  if p_from is null or p_to is null or p_from >= p_to then
+    raise exception 'a range begins before it ends' using errcode = 'GL422';
+  end if;
+  v_page := array(
+    select d.id from public.deliveries d
+    where d.destination_id = v_destination and d.created_at >= p_from and d.created_at < p_to
+      and (p_after is null or (d.created_at, d.id) > ((select a.created_at from public.deliveries a where a.id = p_after), p_after))
+      and d.state = 'delivered'
+    order by d.created_at, d.id limit least(greatest(p_limit, 1), 1000));
+  perform private.lock_lanes(v_page);
+  with again as (
+    update public.deliveries
+    set state = 'pending', attempt = 0, next_attempt_at = now(), delivered_at = null, woken = null, resent = resent + 1,
+      updated_at = now()
+    where id = any (v_page) and state = 'delivered'
+    returning id
+  )
+  select coalesce(array_agg(id), '{}') into v_ids from again;
+  perform private.begin_again(v_ids);
+  perform private.release_lanes(v_ids);
+  return jsonb_build_object('resent', cardinality(v_ids),
+    'after', case when cardinality(v_page) = least(greatest(p_limit, 1), 1000) then v_page[cardinality(v_page)] end);
+end $$;
+comment on function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer) is
+  'Sends again what was delivered to a destination, decided from p_from to before p_to: under the same webhook-id, in the order of each conversation, marked in the event by data.resent. Answers {resent, after}: how many, and what to pass as p_after for the rest; null when that was all. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL422 no range.';
+
+create function public.set_destination_state(p_name text, p_state text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_id uuid;
+  v_row public.destinations;
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  -- Resuming also closes the circuit, and what waited for its time goes at once: a person has looked.
+  if p_state = 'active' then
+    perform from private.delivery_lanes l
+    where l.destination_id = v_id and l.lease is null and l.due_at > now() order by l.conversation_id for update;
+    update public.deliveries set next_attempt_at = now(), wakes = false, woken = null
+    where destination_id = v_id and state = 'pending' and next_attempt_at > now();
+    update private.delivery_lanes l set due_at = now()
+    where l.destination_id = v_id and l.lease is null and l.due_at > now();
+  end if;
+  update public.destinations
+  set state = p_state, paused_because = null, version = version + 1, updated_at = now(), updated_by = private.actor(),
+    circuit_failures = case when p_state = 'active' then 0 else circuit_failures end,
+    circuit_trips = case when p_state = 'active' then 0 else circuit_trips end,
+    circuit_probe = case when p_state = 'active' then null else circuit_probe end,
+    circuit_waking = circuit_waking and p_state <> 'active',
+    circuit_open_until = case when p_state = 'active' then null else circuit_open_until end
+  where id = v_id
+  returning * into v_row;
+  return jsonb_build_object('id', v_row.id, 'name', v_row.name, 'url', v_row.url, 'state', v_row.state);
+end $$;
+comment on function public.set_destination_state(text, text) is 'Pauses (paused) or resumes (active) a destination; its queue is kept, and what waits in it is due at once when it is resumed. GL404 when there is none of that name.';
+
+-- The row stays, for what was delivered there names it; name, secrets and queue are gone.
+create function public.remove_destination(p_name text, p_reason text default null) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_id uuid;
+  v_routes text;
+  v_open uuid[];
+  v_dead uuid[];
+begin
+  perform private.require_role('operator');
+  v_id := private.destination_named(p_name);
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  perform private.lock_lanes(v_open);
+  perform from public.destinations d where d.id = v_id for update;
+  select string_agg(r.name, ', ' order by r.priority, r.id) into v_routes
+  from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = v_id;
+  if v_routes is not null then
+    raise exception 'routes lead to %: %', p_name, v_routes using errcode = 'GL409',
+      hint = 'Give these routes another destination, or remove them, first.';
+  end if;
+  v_open := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state in ('pending', 'leased'));
+  v_dead := array(select d.id from public.deliveries d where d.destination_id = v_id and d.state = 'dead' and d.dropped_reason is null);
+  if cardinality(v_open) + cardinality(v_dead) > 0 and coalesce(trim(p_reason), '') = '' then
+    raise exception '% deliveries to % wait, and % are dead letters', cardinality(v_open), p_name, cardinality(v_dead)
+      using errcode = 'GL409', hint = 'Give a reason to drop them with, or let them be delivered first.';
+  end if;
+  -- What is under way is fenced off with its lease.
+  update private.delivery_lanes set lease = null, due_at = null
+  where destination_id = v_id and (lease is not null or due_at is not null);
+  update public.deliveries set state = 'pending' where id = any (v_open) and state = 'leased';
+  if cardinality(v_open) + cardinality(v_dead) > 0 then
+    perform public.drop_deliveries(v_open || v_dead, p_reason);
+  end if;
+  delete from private.destination_secrets where destination_id = v_id;
+  update public.destinations
+  set state = 'paused', removed_at = clock_timestamp(), paused_because = null, version = version + 1,
+    circuit_failures = 0, circuit_trips = 0, circuit_open_until = null, circuit_probe = null, circuit_waking = false,
+    updated_at = clock_timestamp(), updated_by = private.actor()
+  where id = v_id;
+  return jsonb_build_object('id', v_id, 'name', p_name, 'dropped', cardinality(v_open) + cardinality(v_dead));
+end $$;
+comment on function public.remove_destination(text, text) is
+  'Removes a destination that no route leads to, with its secrets; what was delivered there keeps its name, which is free for another. With a reason, deliveries that wait and dead letters are dropped with it. Answers {id, name, dropped}. For operators and secret keys. Errors: 42501 not allowed, GL404 no such destination, GL409 routes lead there, or deliveries wait or are dead and no reason is given, GL422 a reason that names a contact.';
+
+create function private.tidy_destinations(p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- A circuit is closed by a delivery that succeeds. With none left to try, and routes at their spare, it would stay open.
+  update public.destinations d
+  set circuit_open_until = null, circuit_probe = null, circuit_trips = 0, circuit_failures = 9
+  where d.circuit_open_until <= p_now and not exists (
+    select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'));
+  -- All that failed may wait for hours, and new messages go to the spare: one of them probes before its time.
+  perform private.wake_deliveries(d.id, 1, p_now) from public.destinations d
+  where d.circuit_open_until <= p_now and d.state = 'active' and not exists (
+    select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now);
+  -- The router may have decided for it by the configuration of seconds before: that is told, not left to wait.
+  update public.deliveries d
+  set state = 'dead', wakes = false, last_error = 'removed: the destination was removed', updated_at = p_now
+  from public.destinations t
+  where t.removed_at is not null and d.destination_id = t.id and d.state in ('pending', 'leased');
+end $$;
+comment on function private.tidy_destinations(timestamptz) is 'By the clock: closes circuits whose rest is over where nothing is left that could probe, so that the next message tries; has one delivery probe where all wait for later; gives up what was decided for a destination as it was removed.';
 
 -- Who may run what --------------------------------------------------------------------------------
 
@@ -474,11 +714,20 @@ grant execute on function
   private.claim_lanes(public.destinations, integer, integer, text[], timestamptz),
   private.claim_deliveries(integer, integer, jsonb, text[], timestamptz),
   public.claim_deliveries(integer, integer, jsonb, text[]),
+  private.wake_deliveries(uuid, integer, timestamptz),
   private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz),
+  private.lock_lanes(uuid[]),
+  private.release_lanes(uuid[]),
+  private.begin_again(uuid[]),
+  private.tidy_destinations(timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
   public.settle_deliveries(jsonb)
   to service_role;
 grant execute on function
   public.retry_deliveries(uuid[]),
+  public.skip_deliveries(uuid[]),
+  public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer),
+  public.set_destination_state(text, text),
+  public.remove_destination(text, text),
   public.drop_deliveries(uuid[], text)
   to authenticated, service_role;

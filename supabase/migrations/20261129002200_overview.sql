@@ -69,6 +69,34 @@ $$;
 comment on function private.overdue_seconds(timestamptz) is
   'For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole channel, pause, circuit or rate.';
 
+-- What its own people cannot see, because each call looks well from there, and what nobody may find before the morning.
+create function private.troubled_destinations(p_now timestamptz) returns table (name text, state text, n bigint, error text)
+language sql stable set search_path = '' as $$
+  select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
+  from public.destinations d
+  where (d.state = 'paused' or d.circuit_open_until is not null)
+    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)
+  union all
+  select d.name, 'failing', d.circuit_failures, (
+    select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
+  from public.destinations d
+  where d.state = 'active' and d.circuit_open_until is null and d.circuit_failures >= 3
+  union all
+  select d.name, 'gave_up', gone.n, null
+  from public.destinations d
+  cross join lateral (
+    select count(*) as n from public.deliveries x
+    where x.destination_id = d.id and x.state = 'dead' and x.dropped_reason is null and x.updated_at >= p_now - interval '1 hour') gone
+  where d.removed_at is null and gone.n > 0
+  union all
+  select split_part(m.label, ' ', 1), 'replies', sum(m.n)::bigint, split_part(m.label, ' ', 2)
+  from public.measurements m
+  where m.name = 'replies' and m.minute >= p_now - interval '1 hour'
+  group by m.label
+$$;
+comment on function private.troubled_destinations(timestamptz) is
+  'Services that somebody should look at: paused or circuit_open with a queue (error: what it answered, where that paused it), failing (three times in a row or more; error: how), gave_up (n dead letters within the hour), replies (n answers within the hour whose replies were not used; error: why, a word).';
+
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'queue',
@@ -78,15 +106,13 @@ language sql stable set search_path = '' as $$
       when q.stopped is not null then jsonb_build_object('destinations', q.stopped) else '{}' end)
   from (
     select private.overdue_seconds(p_now) as overdue, (
-      select jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
-      from public.destinations d
-      where (d.state = 'paused' or d.circuit_open_until is not null)
-        and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', t.name, 'state', t.state, 'n', t.n, 'error', t.error))
+        order by t.name, t.state)
+      from private.troubled_destinations(p_now) t) as stopped
   ) q
 $$;
 comment on function private.queue_health(timestamptz) is
-  'The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps failing, down at ten minutes.';
+  'The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.';
 
 create function private.clock_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -142,7 +168,7 @@ language sql stable set search_path = '' as $$
     select sum(c.n) as n, jsonb_agg(jsonb_build_object('channel', split_part(c.label, ' ', 1), 'code', split_part(c.label, ' ', 2), 'n', c.n)
       order by c.n desc, c.label) as codes,
       sum(c.n) >= 5 and sum(c.n) >= 0.1 * coalesce((select sum(m.n) from public.measurements m
-        where m.name not in ('request', 'routed', 'destination', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
+        where m.name not in ('request', 'routed', 'destination', 'replies', 'messages', 'updates', 'clicks', 'failed') and m.label = 'sent'
           and m.minute >= p_now - interval '15 minutes'), 0) as many
     from (
       select m.label, sum(m.n) as n from public.measurements m
@@ -382,7 +408,7 @@ language sql stable set search_path = '' as $$
     from public.routes r order by r.updated_at desc limit p_limit)
     union all
     (select d.updated_at, 'destination', d.name,
-      case when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
+      case when d.removed_at is not null then 'removed' when d.state = 'paused' then 'paused' when d.version = 1 then 'added' else 'active' end, '{}', d.updated_by, null
     from public.destinations d order by d.updated_at desc limit p_limit)
     union all
     (select s.updated_at, 'segment', s.key, case when h.version is null then 'set' else 'members' end,
@@ -460,7 +486,8 @@ language sql stable set search_path = '' as $$
         from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
       cross join lateral (
         select count(*) as n from public.deliveries x
-        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead),
+        where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
+      where d.removed_at is null),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')
@@ -484,6 +511,7 @@ grant execute on function
   private.database_health(),
   private.waiting(timestamptz),
   private.overdue_seconds(timestamptz),
+  private.troubled_destinations(timestamptz),
   private.queue_health(timestamptz),
   private.clock_health(timestamptz),
   private.graph_health(timestamptz),

@@ -432,11 +432,16 @@ begin
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
       'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
-      'circuit_open_until', d.circuit_open_until, 'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
+      'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'secrets', (
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
         where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)),
+      'headers', (
+        select coalesce(jsonb_agg(jsonb_build_object('name', h.name, 'key', split_part(h.sealed, '.', 2), 'set_at', h.set_at,
+          'set_by', h.set_by) order by h.name), '[]')
+        from private.destination_headers h where h.destination_id = d.id),
       'routes', (
         select coalesce(jsonb_agg(r.name order by r.priority, r.id), '[]')
         from public.route_destinations x join public.routes r on r.id = x.route_id where x.destination_id = d.id),
@@ -459,7 +464,8 @@ begin
         where x.destination_id = d.id and x.created_at > p_now - interval '1 day'
         order by x.created_at desc limit 500
       ) latest
-      join public.delivery_attempts a on a.delivery_id = latest.id) tried);
+      join public.delivery_attempts a on a.delivery_id = latest.id) tried
+    where d.removed_at is null);
 end $$;
 comment on function public.destination_health(timestamptz) is
   'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
@@ -493,6 +499,37 @@ begin
 end $$;
 comment on function public.list_dead_letters(jsonb, integer) is
   'Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
+
+create function public.list_waiting(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+begin
+  perform private.require_role('viewer');
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'message_id', d.message_id,
+      'conversation_id', d.conversation_id, 'last_four', private.contact_last_four(c.contact_id), 'destination', t.name,
+      'type', m.type, 'state', d.state, 'attempt', d.attempt, 'last_error', d.last_error,
+      'next_attempt_at', d.next_attempt_at, 'created_at', d.created_at,
+      'behind', (
+        select count(*) - 1 from public.deliveries x
+        where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
+      order by l.due_at desc, d.id desc), '[]')
+    from (
+      select l.destination_id, l.conversation_id, l.due_at from private.delivery_lanes l
+      where l.due_at is not null and l.destination_id in (
+        select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
+      order by l.due_at desc limit least(greatest(p_limit, 1), 200)
+    ) l
+    cross join lateral (
+      select * from public.deliveries d
+      where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id and d.state in ('pending', 'leased')
+      order by d.seq limit 1
+    ) d
+    join public.destinations t on t.id = d.destination_id
+    join public.messages m on m.id = d.message_id
+    join public.conversations c on c.id = d.conversation_id);
+end $$;
+comment on function public.list_waiting(jsonb, integer) is
+  'Deliveries that wait, the first of each conversation and destination, those that wait longest from now on first: [{id, message_id, conversation_id, last_four, destination, type, state, attempt, last_error, next_attempt_at, created_at, behind: how many wait behind it}]. Filter: destination (name); at most 200. For viewers and secret keys.';
 
 -- Flags and rollouts ------------------------------------------------------------------------------
 
@@ -561,6 +598,7 @@ grant execute on function
   public.resend_message(uuid),
   public.destination_health(timestamptz),
   public.list_dead_letters(jsonb, integer),
+  public.list_waiting(jsonb, integer),
   public.count_contacts(timestamptz),
   public.plan_of_template(text),
   public.watch_rollout(uuid)

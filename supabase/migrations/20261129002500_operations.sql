@@ -177,6 +177,7 @@ language sql immutable set search_path = '' as $$
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
     ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
+    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())'),
     ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
     ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
     ('gatelink_notify', 30, 'http', 'flags'),
@@ -343,7 +344,8 @@ begin
       from public.destinations d
       cross join lateral (
         select count(*) as open, round(extract(epoch from now() - min(x.created_at))) as oldest_seconds
-        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q),
+        from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased')) q
+      where d.removed_at is null),
     'outbound', (
       select jsonb_build_object('open', count(*), 'oldest_seconds', round(extract(epoch from now() - min(created_at))))
       from public.outbound_messages where state in ('queued', 'leased')),

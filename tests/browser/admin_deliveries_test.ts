@@ -53,6 +53,32 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   await page.getByText("answered by phone (you)").waitFor();
 });
 
+panelTest(
+  "admin: what waits is tried now, or steps aside, and what is behind it goes",
+  async ({ stack, sql, signIn }) => {
+    await using service = startService();
+    service.answers(({ text }) => new Response("busy", { status: text === "stuck" ? 503 : 200 }));
+    await addDestination(sql, "orders", service, { retry_seconds: [3600] });
+    await addRoute(sql, ["orders"]);
+    await configKnown(stack, sql);
+    const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+    for (const text of ["stuck", "next"]) await says(stack, ada, text);
+    await until("it is tried", async () => {
+      await route(stack);
+      return service.texts().length === 1;
+    });
+    const page = await signIn("operator");
+    await go(page, "/deliveries?tab=waiting", "Deliveries");
+    await page.getByText(/1 so far, 1 behind it/).waitFor();
+    await isWell(page);
+    await page.getByRole("checkbox", { name: /^Choose: Text/ }).check();
+    await page.getByRole("button", { name: "Skip" }).click();
+    await answer(page, "Skip");
+    await until("the next goes", () => service.texts().at(-1) === "next");
+    await page.getByText("Nothing waits").waitFor();
+  },
+);
+
 panelTest("admin: a destination is paused and resumed, its secret rotated and shown once", async (panel) => {
   const { stack, sql, signIn } = panel;
   await using service = startService();
@@ -152,3 +178,52 @@ panelTest(
     await page.getByText("Too many requests.").waitFor();
   },
 );
+
+panelTest("admin: a destination is sent what it had, changed and removed", async ({ stack, sql, signIn }) => {
+  await using service = startService();
+  await addDestination(sql, "orders", service);
+  const id = await addRoute(sql, ["orders"]);
+  await configKnown(stack, sql);
+  const ada = await somebody(stack, "Ada Lovelace", "4915100004711");
+  await says(stack, ada, "hello");
+  await until("it arrives", async () => {
+    await route(stack);
+    return service.texts().length === 1;
+  });
+  const page = await signIn("operator");
+  await go(page, "/deliveries", "Deliveries");
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Send again to orders" }).click();
+  await dialog.getByLabel("From").fill("2020-01-01T00:00");
+  await dialog.getByLabel("To, not included").fill("2099-01-01T00:00");
+  await dialog.getByRole("button", { name: "Send again" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  await until("it arrives again", async () => {
+    await route(stack);
+    return service.received.at(-1)?.event.data.resent === 1;
+  });
+
+  await page.getByRole("button", { name: "Change orders" }).click();
+  await isWell(page);
+  await dialog.getByLabel("Address").fill("https://elsewhere.example.org/");
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog.getByText(/allowlist does not have this host/).waitFor();
+  await dialog.getByLabel("Address").fill(`${service.url}/v2`);
+  await dialog.getByLabel("Deliveries a second at most").fill("5");
+  await dialog.getByRole("button", { name: "Change", exact: true }).click();
+  await dialog.waitFor({ state: "hidden" });
+  const [row] =
+    await sql`select url, rate_per_second::int as rate, timeout_ms from public.destinations where name = 'orders'`;
+  assertEquals({ ...row }, { url: `${service.url}/v2`, rate: 5, timeout_ms: 15000 });
+
+  assertEquals(
+    await page.getByRole("button", { name: "Remove orders" }).isDisabled(),
+    true,
+    "a route leads there",
+  );
+  await sql`select public.remove_route(${id})`;
+  await page.reload();
+  await page.getByRole("button", { name: "Remove orders" }).click();
+  await answer(page, "Remove");
+  await page.getByRole("region", { name: "orders" }).waitFor({ state: "hidden" });
+});

@@ -99,14 +99,67 @@ Deno.test("gatelink destinations: add with all options, list, pause, resume, rot
   assert(hours > 47.9 && hours < 48.1, `${hours}`);
 });
 
+Deno.test("gatelink destinations: set changes what is named and nothing else, remove takes it away", async () => {
+  const name = unique("changes");
+  await document(`destinations add ${name} ${service}/hook --timeout 1s --rate 2 --retry 1s`);
+  const row = async () =>
+    (await document("destinations list")).find((row: { name: string }) => row.name === name);
+  await document(
+    `destinations set ${name} --url ${service}/moved --rate none --on-failure 404=aside,else=hold`,
+  );
+  const { url, timeout_ms, rate_per_second, retry_seconds, failure_policy } = await row();
+  assertEquals({ url, timeout_ms, rate_per_second, retry_seconds, failure_policy }, {
+    url: `${service}/moved`,
+    timeout_ms: 1000,
+    rate_per_second: null,
+    retry_seconds: [1],
+    failure_policy: { "404": "aside", else: "hold" },
+  });
+  await document(`destinations set ${name} --retry none --on-failure none`);
+  assertEquals([(await row()).retry_seconds, (await row()).failure_policy], [null, {}]);
+  await fails(`destinations set ${name}`, 2, "usage", /what to change/);
+  await fails(`destinations set ${name} --on-failure 200=hold`, 2, "usage", /a status or else/);
+  await fails(`destinations set ${name} --url https://not-allowed.example.org/`, 4, "forbidden", /allowlist/);
+  const { name: route } = await document(
+    `routes add --to ${name} --when '{"type":"default"}' --priority 100000`,
+  );
+  await fails(`destinations remove ${name}`, 4, "conflict", new RegExp(route));
+  await document(`routes remove ${route}`);
+  assertMatch((await gatelink(`destinations remove ${name}`)).out, /is removed\.\n/);
+  assertEquals(await row(), undefined);
+});
+
+Deno.test("gatelink destinations set-header: its value is read from stdin, sent, and printed nowhere", async () => {
+  const name = unique("headers");
+  await document(`destinations add ${name} ${service}/${name}`);
+  const made = await gatelink(`destinations set-header ${name} Authorization`, {
+    stdin: "Bearer abcdef123456\n",
+  });
+  assertEquals([made.code, made.out], [0, `${name} gets authorization.\n`]);
+  await document(`destinations test ${name}`);
+  const { headers } = received.findLast(({ path }) => path === `/${name}`)!;
+  assertEquals(headers.get("authorization"), "Bearer abcdef123456");
+  assertEquals((await document("destinations reseal")).left, 0);
+  await fails(`destinations set-header ${name} host`, 4, "invalid", /not the destination's own/, {
+    stdin: "x",
+  });
+  const removed = await gatelink(`destinations set-header ${name} authorization --remove`);
+  assertEquals(removed.out, `${name} gets no header of its own.\n`);
+});
+
 Deno.test("gatelink destinations: what the stack refuses ends in exit code 4, and says why", async () => {
   const name = unique("taken");
   await document(`destinations add ${name} ${service}/hook`);
   await fails(`destinations add ${name} ${service}/hook`, 4, "conflict", /exists already/);
   await fails("destinations add far https://not-allowed.example.org/x", 4, "forbidden", /allowlist add/);
   await fails("destinations add plain http://hooks.example.com/x", 4, "forbidden", /https/);
-  for (const verb of ["pause", "resume", "rotate-secret", "test"]) {
-    await fails(`destinations ${verb} nobody`, 4, "not_found", /no destination named nobody/);
+  for (const verb of ["pause", "resume", "rotate-secret", "test", "remove", "set --timeout 1s"]) {
+    await fails(
+      `destinations ${verb.replace(/ |$/, " nobody ")}`,
+      4,
+      "not_found",
+      /no destination named nobody/,
+    );
   }
 });
 

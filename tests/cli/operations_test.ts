@@ -1,4 +1,4 @@
-/** `gatelink status`, `reconcile` and `dead` on a real stack. */
+/** `gatelink status`, `reconcile`, `deliveries` and `dead` on a real stack. */
 import { assertEquals, assertMatch } from "@std/assert";
 import {
   decided,
@@ -46,6 +46,48 @@ Deno.test("gatelink reconcile: exit code 0 when all adds up, 1 when something is
   } finally {
     await sql`delete from public.deliveries where id = ${id}`;
   }
+});
+
+Deno.test("gatelink deliveries: list, retry, skip, drop, resend", async (t) => {
+  const name = unique("waits");
+  const to = await destination(name);
+  const ids: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    const message = await stored(`wamid.${unique("waits")}`, "x");
+    await decided(message, { destination_ids: [to] });
+    const [{ id }] = await sql`
+      update public.deliveries set attempt = 1, last_error = 'status 503', next_attempt_at = '2100-01-01Z'
+      where message_id = ${message.id} returning id`;
+    ids.push(id);
+  }
+  await sql`update private.delivery_lanes set due_at = '2100-01-01Z' where destination_id = ${to}`;
+  const state = async (id: string) =>
+    (await sql`select state, resent from public.deliveries where id = ${id}`)[0];
+
+  await t.step("list shows what holds a conversation, and how much is behind it", async () => {
+    const { deliveries } = await document(`deliveries list --destination ${name}`);
+    assertEquals(deliveries.length, 1);
+    assertEquals([deliveries[0].id, deliveries[0].behind], [ids[0], 2]);
+    assertMatch((await gatelink(`deliveries list --destination ${name}`)).out, /status 503/);
+  });
+  await t.step("skip, drop and retry move it, and nothing that does not wait", async () => {
+    assertEquals(await document(`deliveries skip ${ids[0]}`), { skipped: 1, not_waiting: 0 });
+    const again = await gatelink(`deliveries skip ${ids[0]}`);
+    assertEquals([again.code, again.out], [
+      1,
+      "0 deliveries skipped; 1 other not: no delivery that waits of that id.\n",
+    ]);
+    assertEquals(await document(`deliveries drop ${ids[1]} --reason test`), { dropped: 1, not_waiting: 0 });
+    assertEquals(await document(`deliveries retry ${ids[2]}`), { retried: 1, not_waiting: 0 });
+    const [lane] = await sql`
+      select due_at <= now() as due from private.delivery_lanes where destination_id = ${to}`;
+    assertEquals(lane.due, true);
+  });
+  await t.step("resend has what was delivered sent again", async () => {
+    await sql`update public.deliveries set state = 'delivered' where id = ${ids[2]}`;
+    assertEquals(await document(`deliveries resend --destination ${name} --from 1h --to 0s`), { resent: 1 });
+    assertEquals({ ...await state(ids[2]) }, { state: "pending", resent: 1 });
+  });
 });
 
 Deno.test("gatelink dead: list, retry, drop", async (t) => {

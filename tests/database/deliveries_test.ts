@@ -52,7 +52,9 @@ async function route(sql: Sql, ...destinations: string[]): Promise<void> {
   }));
   await sql`select public.record_decisions(1, ${sql.json(decided)})`;
   // Due from the beginning of the test's own time.
-  await sql`update private.delivery_lanes set due_at = ${at(0)} where due_at > ${at(0)}`;
+  await sql`update private.delivery_lanes l set due_at = ${at(0)} where due_at > ${at(0)} and not exists (
+    select from public.deliveries d
+    where d.conversation_id = l.conversation_id and d.destination_id = l.destination_id and d.attempt > 0 and d.state = 'pending')`;
   await sql`update public.deliveries set next_attempt_at = ${at(0)} where attempt = 0`;
 }
 
@@ -349,7 +351,7 @@ databaseTest(
   },
 );
 
-databaseTest("dead letters: retrying touches nothing but what is dead", async (sql) => {
+databaseTest("dead letters: retrying leaves alone what is under way or delivered", async (sql) => {
   const d = await destination(sql, "d");
   await ingest(sql, message({ body: "1" }), message({ body: "2" }));
   await route(sql, d);
@@ -371,12 +373,394 @@ databaseTest("dead letters: retrying touches nothing but what is dead", async (s
       retry_after_ms: 60_000,
     }])
   })`;
-  // The first waits for its time again, and keeps its place and its attempts; the second comes after it.
-  assertEquals((await sql`select public.retry_deliveries(${ids}) as n`)[0].n, 1);
-  assertEquals(await now(), []);
+  // The first waits for its time again: it is due now, and keeps its place and its attempts; the second comes after it.
+  assertEquals((await sql`select public.retry_deliveries(${ids}) as n`)[0].n, 2);
+  const [head, ...others] = await now();
+  assertEquals([head.delivery_id, head.attempt, others], [ids[0], 2, []]);
+  assertEquals((await sql`select public.retry_deliveries(${ids.slice(0, 1)}) as n`)[0].n, 0, "under way");
+  await sql`select public.settle_deliveries(${
+    sql.json([{ delivery_id: ids[0], lease: head.lease, outcome: "delivered" }])
+  })`;
+  assertEquals((await sql`select public.retry_deliveries(${ids.slice(0, 1)}) as n`)[0].n, 0, "delivered");
   const attempts = await sql<{ attempt: number }[]>`
     select attempt from public.delivery_attempts where delivery_id = ${ids[0]} order by at`;
-  assertEquals(attempts.map((row) => row.attempt), [-1, 1]);
+  assertEquals(attempts.map((row) => row.attempt), [-1, 1, 2]);
+  assertEquals(await lost(sql), []);
+});
+
+/** A conversation whose first delivery failed and waits for hours, and the ids of its deliveries in order. */
+async function held(sql: Sql, d: string): Promise<string[]> {
+  await ingest(sql, message({ body: "1" }), message({ body: "2" }), message({ body: "3" }));
+  await route(sql, d);
+  const { deliveries } = await claim(sql, 0);
+  await settle(sql, 0, deliveries, "retry", { status: 503, error: "status 503", retry_after_ms: 1e15 });
+  assertEquals((await claim(sql, 1)).deliveries, []);
+  return (await sql`select id from public.deliveries order by seq`).map(({ id }) => id);
+}
+
+const real = async (sql: Sql) =>
+  (await sql<{ claim: Claim }[]>`select public.claim_deliveries(10) as claim`)[0].claim.deliveries;
+
+databaseTest(
+  "what waits: retried now, it goes at once, and so does what another waits behind",
+  async (sql) => {
+    const ids = await held(sql, await destination(sql, "d"));
+    for (const asked of [0, 2]) {
+      assertEquals((await sql`select public.retry_deliveries(${[ids[asked]]}) as n`)[0].n, 1);
+      const [first, ...others] = await real(sql);
+      assertEquals([texts([first]), others], [["1"], []]);
+      await sql`select public.settle_deliveries(${
+        sql.json([{
+          delivery_id: ids[0],
+          lease: first.lease,
+          outcome: "retry",
+          status: 400,
+          retry_after_ms: 1e9,
+        }])
+      })`;
+    }
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "what waits: skipped, it is a dead letter and the next goes; dropped, it is closed",
+  async (sql) => {
+    const ids = await held(sql, await destination(sql, "d"));
+    assertEquals((await sql`select public.skip_deliveries(${[ids[0]]}) as n`)[0].n, 1);
+    const [second] = await real(sql);
+    assertEquals(texts([second]), ["2"]);
+    // What is under way is left to whoever does it.
+    assertEquals((await sql`select public.skip_deliveries(${ids.slice(0, 2)}) as n`)[0].n, 0);
+    assertEquals((await sql`select public.drop_deliveries(${[ids[1]]}, 'test') as n`)[0].n, 0);
+    assertEquals((await sql`select public.drop_deliveries(${[ids[2]]}, 'test') as n`)[0].n, 1);
+    await sql`select public.settle_deliveries(${
+      sql.json([{ delivery_id: ids[1], lease: second.lease, outcome: "delivered" }])
+    })`;
+    assertEquals(await real(sql), []);
+    const rows = await sql`select state, last_error, dropped_reason from public.deliveries order by seq`;
+    assertEquals(rows.map(({ state, last_error }) => [state, last_error]), [
+      ["dead", "status 503 (skipped)"],
+      ["delivered", null],
+      ["dead", null],
+    ]);
+    assertEquals(rows[0].dropped_reason, null);
+    assert(rows[2].dropped_reason.startsWith("test ("));
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest("what waits: a lease whose holder died does not keep it from being moved", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, message({ body: "1" }), message({ body: "2" }));
+  await route(sql, d);
+  const { deliveries: [died] } = await claim(sql, 0);
+  await sql`select public.set_destination_state('d', 'paused')`;
+  assertEquals((await sql`select public.skip_deliveries(${[died.delivery_id]}) as n`)[0].n, 1);
+  assertEquals((await settle(sql, 1, [died], "delivered")).fenced, 1);
+  await sql`select public.set_destination_state('d', 'active')`;
+  assertEquals(texts(await real(sql)), ["2"]);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest("what waits: operators move it, viewers may not", async (sql) => {
+  const ids = await held(sql, await destination(sql, "d"));
+  const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");
+  for (
+    const [name, call] of Object.entries<(tx: Sql) => Promise<unknown>>({
+      retry: (tx) => tx`select public.retry_deliveries(${ids})`,
+      skip: (tx) => tx`select public.skip_deliveries(${ids})`,
+      drop: (tx) => tx`select public.drop_deliveries(${ids}, 'test')`,
+      resend: (tx) => tx`select public.resend_deliveries('d', '2026-01-01', '2026-01-02')`,
+    })
+  ) {
+    const by = (caller: Parameters<typeof as>[1]) => refusal(as(sql, caller, (tx) => call(tx as never)));
+    assertEquals([await by(viewer), await by(operator)], ["42501", undefined], name);
+  }
+});
+
+databaseTest(
+  "recovery: a success makes due at once what failed before, and a person who resumes everything that waits",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, message({ phone: "1", body: "a1" }), message({ phone: "1", body: "a2" }));
+    await route(sql, d);
+    await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 503, retry_after_ms: 5000 });
+    await settle(sql, 5, (await claim(sql, 5)).deliveries, "retry", { status: 503, retry_after_ms: 3e5 });
+    assertEquals((await claim(sql, 6)).deliveries, []);
+    await ingest(sql, message({ phone: "2", body: "b1" }));
+    await route(sql, d);
+    const other = await claim(sql, 7);
+    assertEquals(texts(other.deliveries), ["b1"]);
+    await settle(sql, 8, other.deliveries, "delivered");
+    const woken = await claim(sql, 8);
+    assertEquals(texts(woken.deliveries), ["a1"]);
+    // It fails on: it waits for its time, whatever others do, and is not tried with each of their successes.
+    await settle(sql, 9, woken.deliveries, "retry", { status: 503, retry_after_ms: 1.8e6 });
+    await ingest(sql, message({ phone: "3", body: "c1" }));
+    await route(sql, d);
+    await settle(sql, 10, (await claim(sql, 10)).deliveries, "delivered");
+    assertEquals((await claim(sql, 11)).deliveries, []);
+    // The database's own clock is what a person's act goes by.
+    await sql`update public.deliveries set next_attempt_at = now() + interval '1 hour' where state = 'pending'`;
+    await sql`update private.delivery_lanes set due_at = now() + interval '1 hour' where due_at is not null`;
+    await sql`select public.set_destination_state('d', 'active')`;
+    assertEquals(texts(await real(sql)), ["a1"]);
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest("recovery: not before Retry-After, nor what was refused for itself", async (sql) => {
+  const d = await destination(sql, "d");
+  const waits: Record<string, unknown>[] = [{ status: 400 }, { status: 429 }, { status: 503, wakes: false }];
+  await ingest(sql, ...waits.map((_, i) => message({ phone: `c${i}`, body: `${i}` })));
+  await route(sql, d);
+  const { deliveries } = await claim(sql, 0);
+  for (const [i, wait] of waits.entries()) {
+    const one = deliveries.filter(({ message }) => message.text === `${i}`);
+    await settle(sql, 0, one, "retry", { ...wait, retry_after_ms: 60_000 });
+  }
+  await ingest(sql, message({ phone: "well" }));
+  await route(sql, d);
+  await sql`update private.delivery_lanes l set due_at = ${at(60)} from public.deliveries d
+    where d.conversation_id = l.conversation_id and d.attempt = 1`;
+  await settle(sql, 1, (await claim(sql, 1)).deliveries, "delivered");
+  assertEquals((await claim(sql, 2)).deliveries, []);
+  assertEquals((await claim(sql, 61)).deliveries.length, 3);
+});
+
+databaseTest("recovery: a long queue goes in parts, each success the next", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, ...Array.from({ length: 30 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, d);
+  const { deliveries } = await claim(sql, 0);
+  await settle(sql, 0, deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
+  const woken = async () =>
+    (await sql`select count(*)::int as n from private.delivery_lanes where due_at <= ${at(1)}`)[0].n;
+  const [{ more }] = await sql`select private.wake_deliveries(${d}, 20, ${at(1)}) as more`;
+  assertEquals([more, await woken()], [true, 20]);
+  const [{ more: last }] = await sql`select private.wake_deliveries(${d}, 20, ${at(1)}) as more`;
+  assertEquals([last, await woken()], [false, 30]);
+});
+
+databaseTest(
+  "circuit: it opens and closes as a change of the configuration, so that routes see it",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    const seen = async () => {
+      const [{ config }] = await sql`select public.load_config() as config`;
+      return [config.revision, config.destinations[0].circuit_open];
+    };
+    await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    const [before] = await seen();
+    const { deliveries } = await claim(sql, 0);
+    await settle(sql, 0, deliveries.slice(0, 9), "retry", { status: 503, retry_after_ms: 1000 });
+    assertEquals(await seen(), [before, false]);
+    await settle(sql, 0, deliveries.slice(9), "retry", { status: 503, retry_after_ms: 1000 });
+    const [opened, open] = await seen();
+    assert(opened > before && open);
+    const probe = await claim(sql, 31);
+    assertEquals(probe.deliveries.length, 1);
+    await settle(sql, 31, probe.deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
+    assertEquals(await seen(), [opened, true]);
+    await settle(sql, 95, (await claim(sql, 95)).deliveries, "delivered");
+    const [closed, still] = await seen();
+    assert(closed > opened && !still);
+    assertEquals((await claim(sql, 95)).deliveries.length, 9, "what failed before is due");
+  },
+);
+
+databaseTest("circuit: once its rest is over one delivery probes, though all wait for hours", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
+  await route(sql, d);
+  await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 503, retry_after_ms: 1e9 });
+  const tidied = async (seconds: number) => {
+    await sql`select private.tidy_destinations(${at(seconds)})`;
+    return (await claim(sql, seconds)).deliveries;
+  };
+  assertEquals(await tidied(29), []);
+  const [probe, ...others] = await tidied(31);
+  assertEquals([probe.attempt, others], [2, []]);
+  await settle(sql, 31, [probe], "retry", { status: 503, retry_after_ms: 1e9 });
+  assertEquals(await tidied(60), [], "it rests again, for longer");
+  const [next] = await tidied(92);
+  assert(next.delivery_id !== probe.delivery_id, "no delivery uses up its attempts by probing");
+  await settle(sql, 92, [next], "delivered");
+  // The one that has just probed keeps its wait; what failed once goes at once.
+  assertEquals((await claim(sql, 92)).deliveries.length, 8);
+  assertEquals(await lost(sql), []);
+});
+
+databaseTest(
+  "circuit: with nothing left that could probe it, it closes once its rest is over",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...Array.from({ length: 10 }, (_, i) => message({ phone: `c${i}` })));
+    await route(sql, d);
+    await settle(sql, 0, (await claim(sql, 0)).deliveries, "retry", { status: 400, retry_after_ms: 1000 });
+    const open = async (seconds: number) => {
+      await sql`select private.tidy_destinations(${at(seconds)})`;
+      return (await sql`select circuit_open_until is not null as open from public.destinations`)[0].open;
+    };
+    assertEquals(await open(31), true, "what waits probes it");
+    await sql`update public.deliveries set state = 'dead'`;
+    assertEquals([await open(29), await open(31)], [true, false]);
+    const [row] = await sql`select circuit_trips, circuit_open_until from public.destinations`;
+    assertEquals([row.circuit_trips, row.circuit_open_until], [0, null]);
+  },
+);
+
+databaseTest("policy: what no status or act is, is refused where it is written", async (sql) => {
+  for (
+    const policy of [{ "200": "hold" }, { "400": "ignore" }, { "4xx": "aside" }, [], "aside", { "400": null }]
+  ) {
+    assertEquals(
+      await refusal(destination(sql, `d${crypto.randomUUID().slice(0, 8)}`, { failure_policy: policy })),
+      "23514",
+      JSON.stringify(policy),
+    );
+  }
+  await destination(sql, "d", { failure_policy: { "404": "aside", "410": "hold", else: "pause" } });
+  const [row] = await sql`select failure_policy from public.destinations`;
+  assertEquals(row.failure_policy, { "404": "aside", "410": "hold", else: "pause" });
+});
+
+const change = (sql: Sql, version: number, changes: unknown, name = "d") =>
+  sql`select public.set_destination(${name}, ${version}, ${sql.json(changes as never)}) as changed`;
+
+databaseTest(
+  "destinations: what waits goes by what was changed, and nobody undoes what another changed",
+  async (sql) => {
+    const d = await destination(sql, "d", { rate_per_second: 0.001, rate_burst: 1, timeout_ms: 1000 });
+    await ingest(sql, message({ phone: "1" }), message({ phone: "2" }));
+    await route(sql, d);
+    const first = await claim(sql, 0);
+    await settle(sql, 0, first.deliveries, "delivered");
+    assertEquals((await claim(sql, 1)).deliveries, []);
+    const changes = {
+      url: "http://localhost/moved",
+      timeout_ms: 2000,
+      rate_per_second: null,
+      rate_burst: 3,
+      retry_seconds: [1, 2],
+      failure_policy: { else: "aside" },
+    };
+    const [{ changed }] = await change(sql, 1, changes);
+    const { id: _, ...rest } = changed;
+    assertEquals(rest, { name: "d", state: "active", version: 2, ...changes });
+    const { deliveries, destinations: [claimed] } = await claim(sql, 1);
+    assertEquals(deliveries.length, 1);
+    const { url, timeout_ms, retry_seconds, failure_policy } = claimed as unknown as Record<string, unknown>;
+    assertEquals({ url, timeout_ms, retry_seconds, failure_policy }, {
+      ...{ url: changes.url, timeout_ms: 2000, retry_seconds: [1, 2], failure_policy: { else: "aside" } },
+    });
+    assertEquals(await refusal(change(sql, 1, { timeout_ms: 500 })), "GL409");
+    assertEquals(await refusal(change(sql, 2, { name: "other" })), "GL422");
+    assertEquals(await refusal(change(sql, 2, [])), "GL422");
+    assertEquals(await refusal(change(sql, 2, { url: "http://10.0.0.1/" })), "GL403");
+    assertEquals(await refusal(change(sql, 2, { url: null })), "GL403");
+    assertEquals(await refusal(change(sql, 2, { timeout_ms: 1 })), "23514");
+    assertEquals(await refusal(change(sql, 2, {}, "nobody")), "GL404");
+    const viewer = await signedIn(sql, "viewer"), operator = await signedIn(sql, "operator");
+    const by = (caller: Parameters<typeof as>[1]) =>
+      refusal(as(sql, caller, (tx) => change(tx as never, 2, { timeout_ms: 500 })));
+    assertEquals([await by(viewer), await by(operator)], ["42501", undefined]);
+  },
+);
+
+databaseTest(
+  "destinations: one is removed once no route leads there, with what waits if a reason is given",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await ingest(sql, ...["1", "2", "3"].map((phone) => message({ phone })));
+    await route(sql, d);
+    const { deliveries: [delivered, dead, leased] } = await claim(sql, 0);
+    await settle(sql, 0, [delivered], "delivered");
+    await settle(sql, 0, [dead], "dead");
+    const [{ added }] = await sql`select public.add_route('{d}', '{"type": "any"}') as added`;
+    const remove = (reason: string | null = null) =>
+      sql`select public.remove_destination('d', ${reason}) as removed`;
+    assertEquals(await refusal(remove("moved")), "GL409");
+    await sql`select public.remove_route(${added.id})`;
+    assertEquals(await refusal(remove()), "GL409");
+    const [{ removed }] = await remove("moved");
+    assertEquals(removed, { id: d, name: "d", dropped: 2 });
+    assertEquals((await settle(sql, 1, [leased], "delivered")).fenced, 1);
+    assertEquals(await refusal(remove()), "GL404");
+    assertEquals(await refusal(sql`select public.add_route('{d}', '{"type": "any"}')`), "GL404");
+    await sql`insert into public.routes (name, condition) values ('by hand', '{"type": "any"}')`;
+    const byHand = sql`insert into public.route_destinations (route_id, destination_id, position)
+    select id, ${d}, 1 from public.routes`;
+    assertEquals(await refusal(byHand), "GL404");
+    assertEquals((await sql`select public.retry_deliveries(${[dead.delivery_id]}) as n`)[0].n, 0);
+    assertEquals((await sql`select from private.destination_secrets`).length, 0);
+    for (
+      const list of [
+        "public.destination_health()",
+        "public.load_config() -> 'destinations'",
+        "public.status() -> 'destinations'",
+        "public.metrics() -> 'destinations'",
+      ]
+    ) {
+      assertEquals((await sql.unsafe(`select ${list} as list`))[0].list, [], list);
+    }
+    const rows = await sql`select state, dropped_reason from public.deliveries order by seq`;
+    assertEquals(rows.map(({ state, dropped_reason }) => [state, dropped_reason?.split(" (")[0]]), [
+      ["delivered", undefined],
+      ["dead", "moved"],
+      ["dead", "moved"],
+    ]);
+    // The name is free, and what the old one had is not the new one's.
+    const next = await destination(sql, "d");
+    assert(next !== d);
+    assertEquals(
+      (await sql`select public.resend_deliveries('d', '2000-01-01', '2100-01-01') as n`)[0].n.resent,
+      0,
+    );
+    assertEquals(await lost(sql), []);
+  },
+);
+
+databaseTest(
+  "destinations: what was decided for one as it was removed is given up, not left to wait",
+  async (sql) => {
+    const d = await destination(sql, "d");
+    await sql`select public.remove_destination('d')`;
+    await ingest(sql, message());
+    await route(sql, d);
+    await sql`select private.tidy_destinations(now())`;
+    const [row] = await sql`select state, last_error from public.deliveries`;
+    assertEquals([row.state, row.last_error], ["dead", "removed: the destination was removed"]);
+  },
+);
+
+databaseTest("resending: page after page, each once, whatever is delivered meanwhile", async (sql) => {
+  const d = await destination(sql, "d");
+  await ingest(sql, ...Array.from({ length: 5 }, (_, i) => message({ phone: `c${i % 2}`, body: `${i}` })));
+  await route(sql, d);
+  const deliverAll = async () => {
+    for (let got; (got = await real(sql)).length > 0;) {
+      await sql`select public.settle_deliveries(${
+        sql.json(got.map(({ delivery_id, lease }) => ({ delivery_id, lease, outcome: "delivered" })))
+      })`;
+    }
+  };
+  await deliverAll();
+  let after: string | null = null, resent = 0;
+  do {
+    const [{ page }]: { page: { resent: number; after: string | null } }[] = await sql`
+      select public.resend_deliveries('d', '2000-01-01', '2100-01-01', ${after}, 2) as page`;
+    resent += page.resent;
+    after = page.after;
+    await deliverAll();
+  } while (after !== null);
+  assertEquals(resent, 5);
+  const rows = await sql`select state, resent from public.deliveries`;
+  assertEquals(rows.map(({ state, resent }) => [state, resent]), Array(5).fill(["delivered", 1]));
+  assertEquals(await refusal(sql`select public.resend_deliveries('d', '2026-01-02', '2026-01-01')`), "GL422");
+  assertEquals(await refusal(sql`select public.resend_deliveries('e', '2026-01-01', '2026-01-02')`), "GL404");
   assertEquals(await lost(sql), []);
 });
 
@@ -509,6 +893,39 @@ databaseTest(
 );
 
 databaseTest(
+  "allowlist: the Data API's own doors ask it too, of rows written and rows changed",
+  async (sql) => {
+    await sql`select public.allow_host('hooks.example.com', 'forward')`;
+    const write = (url: string) =>
+      refusal(
+        as(sql, SERVICE, (tx) =>
+          tx`insert into public.destinations (name, url) values (${crypto.randomUUID()}, ${url})`),
+      );
+    const change = (url: string) =>
+      refusal(as(sql, SERVICE, (tx) => tx`update public.destinations set url = ${url}`));
+    assertEquals(await write("https://hooks.example.com/in"), undefined);
+    for (
+      const url of [
+        "http://10.0.0.1",
+        "http://10.0.0.1/",
+        "https://other.example.com/",
+        "http://hooks.example.com/",
+        "",
+      ]
+    ) {
+      assertEquals([await write(url), await change(url)], ["GL403", "GL403"], url);
+    }
+    assertEquals(await change("https://hooks.example.com/out"), undefined);
+    // What was not touched is no reason to refuse: the host may have left the list since.
+    await sql`select public.disallow_host('hooks.example.com', 'forward')`;
+    assertEquals(
+      await refusal(as(sql, SERVICE, (tx) => tx`update public.destinations set timeout_ms = 1000`)),
+      undefined,
+    );
+  },
+);
+
+databaseTest(
   "people: an operator runs destinations and routes, a viewer may not, secrets are for nobody",
   async (sql) => {
     await destination(sql, "d");
@@ -575,6 +992,10 @@ databaseTest("plans: claiming reads indexes, however long the queue", async (sql
   assert(due.includes("delivery_lanes_due_idx"), due);
   assert(head.includes("deliveries_open_idx"), head);
   assert(waiting.includes("conversations_unrouted_idx"), waiting);
+  const wakes = await explain(
+    `select from public.deliveries where destination_id = '${d}' and wakes and state = 'pending'`,
+  );
+  assert(wakes.includes("deliveries_wakes_idx"), wakes);
 });
 
 databaseTest(

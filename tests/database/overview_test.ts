@@ -6,6 +6,7 @@ import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed.ts"
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";
+import { ingest, message } from "../support/intake.ts";
 
 // deno-lint-ignore no-explicit-any
 type Json = any;
@@ -423,5 +424,24 @@ databaseTest(
       { from: "true", to: "false", start_taken_away: true },
     ]);
     assertEquals(await of(row("false", { schedule }), row("true")), ["value", { from: "false", to: "true" }]);
+  },
+);
+
+databaseTest(
+  "health: a service that gave deliveries up, or was paused by its answer, is named for an hour",
+  async (sql) => {
+    await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example.com/')`;
+    await ingest(sql, message());
+    await sql`
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, updated_at)
+    select m.id, d.id, m.conversation_id, m.seq, 'dead', now() - interval '59 minutes'
+    from public.messages m, public.destinations d`;
+    const named = async (minutes: number) =>
+      (await sql`select name, state, n::int, error from private.troubled_destinations(now() + make_interval(mins => ${minutes}))`)
+        .map((row) => ({ ...row }));
+    assertEquals(await named(0), [{ name: "crm", state: "gave_up", n: 1, error: null }]);
+    assertEquals(await named(2), []);
+    await sql`update public.deliveries set dropped_reason = 'a test'`;
+    assertEquals(await named(0), []);
   },
 );

@@ -164,3 +164,30 @@ databaseTest("list_dead_letters: indexes serve each filter", async (sql) => {
     assertEquals(tables, [], statement);
   }
 });
+
+databaseTest(
+  "list_waiting: the first of each conversation, with what waits behind it, without words",
+  async (sql) => {
+    const { viewer, stranger } = await scene(sql);
+    await sql`update public.deliveries set state = 'pending', attempt = 0, last_error = null`;
+    await sql`
+    insert into private.delivery_lanes (destination_id, conversation_id, due_at)
+    select distinct destination_id, conversation_id, '2026-11-21 12:00Z'::timestamptz from public.deliveries`;
+    await sql`update private.delivery_lanes l set due_at = '2026-11-21 13:00Z' from public.destinations d
+    where d.id = l.destination_id and d.name = 'orders'`;
+    interface Waits {
+      destination: string;
+      behind: number;
+      last_four: string;
+    }
+    const list = (filter: string) => call<Waits[]>(sql, viewer, `public.list_waiting('${filter}')`);
+    const all = await list("{}");
+    assertEquals(all.map(({ destination, behind, last_four }) => [destination, behind, last_four]), [
+      ["orders", 4, "0001"],
+      ["crm", 4, "0001"],
+    ]);
+    assertEquals((await list('{"destination": "crm"}')).map(({ destination }) => destination), ["crm"]);
+    assertEquals(await list('{"destination": "nobody"}'), []);
+    assertEquals(await refusal(call(sql, stranger, "public.list_waiting()")), "42501");
+  },
+);

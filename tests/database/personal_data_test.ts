@@ -17,6 +17,7 @@ const FREE: Record<string, string> = {
   "private.click_batches": "id at",
   "private.config_revision": "only_row revision installed_at",
   "private.delivery_lanes": "destination_id channel due_at lease",
+  "private.destination_headers": "destination_id name sealed set_at set_by",
   "private.destination_secrets": "destination_id secret created_at expires_at",
   "private.erased_keys": "at",
   "private.erased_opt_outs": "channel number_id opted_out_at",
@@ -46,11 +47,11 @@ const FREE: Record<string, string> = {
     "channel number_id last_inbound_at last_message_at sticky_route_id sticky_until unrouted_since held_revision routed_seq created_at",
   "public.counters": "name label slot value",
   "public.deliveries":
-    "id destination_id seq state attempt next_attempt_at delivered_at created_at updated_at",
+    "id destination_id seq state attempt next_attempt_at delivered_at wakes woken resent created_at updated_at",
   "public.delivery_attempts": "attempt outcome status latency_ms left_out at",
   "public.destination_allowlist": "pattern purpose created_at created_by",
   "public.destinations":
-    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe version created_at updated_at updated_by",
+    "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
   "public.erasures": "id part at by transaction counts done",
   "public.flag_evaluations": "flag_key first_at last_at",
   "public.flag_metrics": "flag_key minute arm n failed timed ms le",

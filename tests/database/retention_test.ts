@@ -21,6 +21,7 @@ const BOUNDED: Record<string, string> = {
   "private.config_revision": "one row",
   "private.cookie_key": "one row",
   "private.delivery_lanes": "with conversations",
+  "private.destination_headers": "with destinations",
   "private.destination_secrets": "with destinations",
   "private.erased_opt_outs": "with people who were erased",
   "private.hash_key": "one row",

@@ -221,6 +221,7 @@ databaseTest(
         "gatelink_purge_rate_limits",
         "gatelink_roll_up_clicks",
         "gatelink_purge_clicks",
+        "gatelink_tidy_destinations",
       ]
     ) assert(name in named, name);
   },

@@ -1,6 +1,7 @@
 /** Deliveries: where they may go, how often, how fast, in which order, and what comes back. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { edgeTest, KEYS } from "../support/edge.ts";
+import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { until } from "../support/until.ts";
 import { lost } from "../support/intake.ts";
 import { attempts, person, states } from "../support/routed.ts";
@@ -76,7 +77,7 @@ edgeTest("paused: a destination's queue waits and then goes in order", async (ed
 });
 
 edgeTest(
-  "dead letters: after the last attempt, at once on 410; the conversation goes on, a retry brings it back",
+  "dead letters: after the last attempt, after the second one on 400; the conversation goes on, a retry brings it back",
   async (edge) => {
     const { sql, says, settled, reread } = edge;
     await using service = startService();
@@ -85,18 +86,19 @@ edgeTest(
     await reread();
     let broken = true;
     service.answers(({ text }) =>
-      new Response("sorry", { status: !broken || text === "fine" ? 200 : text === "gone" ? 410 : 503 })
+      new Response("sorry", { status: !broken || text === "fine" ? 200 : text === "bad form" ? 400 : 503 })
     );
     const nora = person(edge);
-    for (const said of ["bad", "gone", "fine"]) await says(nora, said);
+    for (const said of ["bad", "bad form", "fine"]) await says(nora, said);
     await settled();
-    assertEquals(service.texts(), ["bad", "bad", "bad", "gone", "fine"]);
+    assertEquals(service.texts(), ["bad", "bad", "bad", "bad form", "bad form", "fine"]);
     assertEquals(await states(sql), ["dead", "dead", "delivered"]);
     assertEquals((await attempts(sql)).map(({ attempt, outcome, error }) => [attempt, outcome, error]), [
       [1, "retry", "status 503"],
       [2, "retry", "status 503"],
       [3, "dead", "status 503 (attempts_exhausted)"],
-      [1, "dead", "status 410 (gone)"],
+      [1, "retry", "status 400"],
+      [2, "dead", "status 400 (refused)"],
       [1, "delivered", null],
     ]);
     assertEquals(await lost(sql), []);
@@ -104,8 +106,8 @@ edgeTest(
     const [{ count }] = await sql`
     select public.retry_deliveries(array_agg(id)) as count from public.deliveries where state = 'dead'`;
     await settled();
-    assertEquals([count, service.texts().slice(5)], [2, ["bad", "gone"]]);
-    assertEquals(service.received[5].id, service.received[0].id);
+    assertEquals([count, service.texts().slice(6)], [2, ["bad", "bad form"]]);
+    assertEquals(service.received[6].id, service.received[0].id);
     assertEquals(await states(sql), ["delivered", "delivered", "delivered"]);
   },
 );
@@ -267,5 +269,181 @@ edgeTest(
       ["delivered", "delivered", "delivered"],
       2,
     ]);
+  },
+);
+
+edgeTest(
+  "410: the destination is paused and says why, nothing is given up, and it all goes once somebody resumes it",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    service.answers(() => new Response(null, { status: 410 }));
+    const nora = person(edge);
+    await says(nora, "1");
+    await settled();
+    await says(nora, "2");
+    await settled();
+    const about = async () => {
+      const [row] = await sql`select state, paused_because from public.destinations`;
+      return [row.state, row.paused_because];
+    };
+    assertEquals([service.texts(), await states(sql)], [["1"], ["pending", "pending"]]);
+    assertEquals(await about(), ["paused", "status 410"]);
+    service.answers(() => new Response());
+    await sql`select public.set_destination_state('service', 'active')`;
+    await settled();
+    assertEquals([service.texts(), await about()], [["1", "1", "2"], ["active", null]]);
+  },
+);
+
+edgeTest(
+  "policy: a destination may have what it refuses hold the conversation, or step aside",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    const quick = { retry_seconds: [0.001, 0.001] };
+    await addDestination(sql, "strict", service, { ...quick, failure_policy: { "400": "hold" } });
+    await addRoute(sql, ["strict"]);
+    await reread();
+    service.answers(({ text }) => new Response(null, { status: text === "bad" ? 400 : 200 }));
+    const nora = person(edge);
+    for (const said of ["bad", "fine"]) await says(nora, said);
+    await settled();
+    assertEquals(service.texts(), ["bad", "bad", "bad", "fine"]);
+    assertEquals((await attempts(sql)).at(2)?.error, "status 400 (attempts_exhausted)");
+  },
+);
+
+edgeTest(
+  "spare: a route of mode first goes to its next destination while the circuit of the first is open, and back",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using main = startService();
+    await using spare = startService();
+    await addDestination(sql, "main", main);
+    await addDestination(sql, "spare", spare);
+    await addRoute(sql, ["main", "spare"]);
+    await reread();
+    main.answers(() => new Response(null, { status: 503 }));
+    for (let i = 0; i < 10; i++) await says(person(edge, i), `${i}`);
+    await until(
+      "the circuit opens",
+      async () =>
+        (await sql`select circuit_open_until as open from public.destinations where name = 'main'`)[0].open,
+    );
+    await reread();
+    await says(person(edge, 10), "spared");
+    await until("it arrives", () => spare.texts().length === 1);
+    main.answers(() => new Response());
+    await edge.hurry();
+    await edge.call("wa-router", { headers: { apikey: KEYS.secretKey } });
+    await settled();
+    // The probe succeeded: everything that waited went with it.
+    assertEquals(new Set(await states(sql)), new Set(["delivered"]));
+    await reread();
+    await says(person(edge, 11), "back");
+    await settled();
+    assertEquals([spare.texts(), main.texts().at(-1)], [["spared"], "back"]);
+  },
+);
+
+edgeTest("sent again: what was delivered in a range comes once more, in order, and says so", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  await reread();
+  service.answers(withReplies({ type: "text", text: { body: "pong" } }));
+  const nora = person(edge);
+  for (const said of ["1", "2", "3"]) await says(nora, said);
+  await settled();
+  const replies = async () => (await sql`select from public.outbound_messages`).length;
+  assertEquals(await replies(), 3);
+  const resend = async (from: string, to: string) =>
+    (await sql`select public.resend_deliveries('service', ${from}::timestamptz, ${to}::timestamptz) as n`)[0]
+      .n;
+  assertEquals(await resend("2000-01-01Z", "2000-01-02Z"), { resent: 0, after: null });
+  assertEquals(await resend("2000-01-01Z", "2100-01-01Z"), { resent: 3, after: null });
+  await settled();
+  assertEquals(service.texts(), ["1", "2", "3", "1", "2", "3"]);
+  assertEquals(service.received.map(({ event }) => event.data.resent), [
+    ...[undefined, undefined, undefined],
+    ...[1, 1, 1],
+  ]);
+  assertEquals(
+    service.received.slice(3).map(({ id }) => id),
+    service.received.slice(0, 3).map(({ id }) => id),
+  );
+  assertEquals(await replies(), 3, "a reply goes to a person once");
+});
+
+edgeTest("replies that cannot be used: counted, on record and in health, each with why", async (edge) => {
+  const { sql, says, settled, reread } = edge;
+  await using service = startService();
+  await addDestination(sql, "service", service);
+  await addRoute(sql, ["service"]);
+  await reread();
+  const reply = { type: "text", text: { body: "señor" } };
+  const latin1 = Uint8Array.from(
+    JSON.stringify({ replies: [reply] }),
+    (character) => character.charCodeAt(0),
+  );
+  const typed = (type: string) => ({ headers: { "content-type": type } });
+  const answers: Record<string, () => Response> = {
+    not_json_type: () =>
+      new Response(JSON.stringify({ replies: [reply] }), typed("text/html; charset=utf-8")),
+    bare_list: () => Response.json([reply]),
+    too_many: () => Response.json({ replies: Array(11).fill(reply) }),
+    not_utf8: () => new Response(latin1, typed("application/json; charset=iso-8859-1")),
+  };
+  service.answers(({ text }) => answers[text]());
+  const nora = person(edge);
+  for (const word of Object.keys(answers)) await says(nora, word);
+  await settled();
+  assertEquals(await states(sql), Array(4).fill("delivered"));
+  assertEquals((await sql`select from public.outbound_messages`).length, 0);
+  assertEquals(
+    (await attempts(sql)).map(({ error }) => error),
+    Object.keys(answers).map((w) => `replies not used: ${w}`),
+  );
+  assertEquals((await sql`select last_error from public.deliveries where last_error is not null`).length, 0);
+  await flushMeasurements();
+  const [{ health }] = await sql`select private.queue_health(clock_timestamp()) as health`;
+  assertEquals(health.status, "degraded");
+  const told = health.figures.destinations.map((
+    one: Record<string, unknown>,
+  ) => [one.name, one.state, one.n, one.error]);
+  assertEquals(
+    told.toSorted((a: string[], b: string[]) => a[3] < b[3] ? -1 : 1),
+    Object.keys(answers).toSorted().map((word) => ["service", "replies", 1, word]),
+  );
+});
+
+edgeTest(
+  "a host that answers every POST with 302 is named in health before its circuit opens",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    service.answers(() =>
+      new Response(null, { status: 302, headers: { location: "https://www.example.com/" } })
+    );
+    const health = async () =>
+      (await sql`select private.queue_health(clock_timestamp()) as health`)[0].health;
+    for (let i = 0; i < 3; i++) {
+      assertEquals((await health()).status, "healthy");
+      await says(person(edge, i), "hello");
+      await until("it is tried", async () => (await attempts(sql)).length > i);
+    }
+    assertEquals((await health()).figures, {
+      destinations: [{ name: "service", state: "failing", n: 3, error: "redirect 302" }],
+    });
+    await sql`select public.set_destination_state('service', 'paused')`;
+    await settled();
   },
 );

@@ -1,5 +1,5 @@
 /** `GET /functions/v1/health/detailed` on the real functions and database. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { SCHEMA_VERSION } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { until } from "../support/until.ts";
@@ -104,5 +104,19 @@ edgeTest(
       { label: "wa-send 401", ...one },
       { label: "wa-send disabled", ...one },
     ]);
+  },
+);
+
+edgeTest(
+  "health/detailed: a route that the router cannot use is named, whatever door it came by",
+  async (edge) => {
+    const { sql, reread } = edge;
+    await sql`insert into public.routes (name, condition) values
+    ('office', '{"type": "text", "match": "regex", "value": "("}'), ('off', '{"type": "later"}')`;
+    await sql`update public.routes set active = false where name = 'off'`;
+    await reread();
+    const { why } = (await detailed(edge)).part("config");
+    assertMatch(why, /the route office cannot be used: values\[0\]: /);
+    assert(!why.includes("route off "), why);
   },
 );

@@ -43,6 +43,20 @@ edgeTest("a test is signed like a delivery, and tells what came back", async (ed
   assert(!JSON.stringify(body).includes("whsec_"));
 });
 
+edgeTest("a test says whether the answer's replies would be used", async (edge) => {
+  const { sql } = edge;
+  await using service = startService();
+  await addDestination(sql, "shop", service);
+  const body = JSON.stringify({ replies: [{ type: "text", text: { body: "pong" } }] });
+  service.answers(() => new Response(body, { headers: { "content-type": "application/json" } }));
+  const { replies, advice: none } = (await test(edge, "shop")).body;
+  assertEquals([replies, none], [1, undefined]);
+  service.answers(() => new Response(body, { headers: { "content-type": "text/html; charset=utf-8" } }));
+  const { ok, replies_ignored, advice } = (await test(edge, "shop")).body;
+  assertEquals([ok, replies_ignored], [true, "not_json_type"]);
+  assertMatch(advice, /^Its replies would not be used: the answer's content-type is not application\/json/);
+});
+
 edgeTest(
   "a test works while the destination is paused and its secret rotated, and moves nothing",
   async (edge) => {

@@ -25,6 +25,7 @@ export const KEYS = {
   accessToken: "access-token-of-the-test",
   secretKey: "sb_secret_test",
   publishableKey: "sb_publishable_test",
+  sealingKeys: `test:${btoa("s".repeat(32))}`,
   audienceSecret: "audience-secret-of-the-test",
 } as const;
 
@@ -121,6 +122,7 @@ for (
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: KEYS.secretKey }),
     SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: KEYS.publishableKey }),
     AUDIENCE_SECRET: KEYS.audienceSecret,
+    SEALING_KEYS: KEYS.sealingKeys,
     WHATSAPP_APP_SECRET: KEYS.appSecret,
     WHATSAPP_VERIFY_TOKEN: KEYS.verifyToken,
     WHATSAPP_ACCESS_TOKEN: KEYS.accessToken,

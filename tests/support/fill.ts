@@ -75,6 +75,9 @@ export const FILL: Record<string, string> = {
   "public.destinations": `
     insert into public.destinations (id, name, url) values
       ('00000000-0000-7000-8000-0000000000d1', 'demo', 'https://hooks.example.com/in')`,
+  "private.destination_headers": `
+    insert into private.destination_headers (destination_id, name, sealed, set_by) values
+      ('00000000-0000-7000-8000-0000000000d1', 'authorization', 'v1.main.' || repeat('A', 16) || '.' || repeat('B', 30), 'key:default')`,
   "private.destination_secrets": `
     insert into private.destination_secrets (destination_id, secret) values
       ('00000000-0000-7000-8000-0000000000d1', 'whsec_' || encode(sha256('demo'), 'base64'))`,

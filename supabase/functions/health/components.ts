@@ -52,6 +52,8 @@ export interface Seen {
   /** Age of this process's copy of the configuration, in milliseconds; undefined while there is none. */
   cacheMs: number | undefined;
   faults: readonly ConfigFault[];
+  /** Active routes that cannot be used, and why. */
+  unusable?: readonly { name: string; why: string }[];
   /** Every kill switch that is set: true lets its feature run. */
   switches: Readonly<Record<string, boolean>>;
 }
@@ -108,10 +110,11 @@ function database(part: Component, { found, latencyMs, needs }: Seen): Component
   return { ...part, ...figures };
 }
 
-function config(part: Component, { faults, switches }: Seen): Component {
+function config(part: Component, { faults, switches, unusable = [] }: Seen): Component {
   const reasons = [
     ...(part.status === "healthy" ? [] : [part.why]),
     ...faults.map(({ variable, fault }) => `${variable}: ${fault}`),
+    ...unusable.map(({ name, why }) => `the route ${name} cannot be used: ${why}`),
     ...Object.entries(switches).filter(([, runs]) => !runs).map(([name]) => `switched off by ${name}`),
   ];
   return reasons.length === 0 ? part : { ...part, status: "degraded", why: reasons.join(", ") };

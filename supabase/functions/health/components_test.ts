@@ -59,6 +59,13 @@ const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
     "WHATSAPP_ACCESS_TOKEN: it is not set",
   ],
   [
+    "with a route that cannot be used",
+    { unusable: [{ name: "office", why: 'from: is not a time like "09:00"' }] },
+    "config",
+    "degraded",
+    'the route office cannot be used: from: is not a time like "09:00"',
+  ],
+  [
     "with a kill switch thrown",
     { switches: { WA_SEND_ENABLED: false, WA_ROUTER_ENABLED: true } },
     "config",

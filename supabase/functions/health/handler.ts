@@ -10,13 +10,14 @@ import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
-import { configAgeMs, loadConfig } from "../_shared/db/config.ts";
+import { type Config, configAgeMs, loadConfig } from "../_shared/db/config.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
+import { compileRoutes } from "../_shared/routing/routes.ts";
 import { type Found, judge, misfit, type Schema, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
@@ -73,7 +74,7 @@ export function health(call: Rpc = rpc): Handler {
 export interface DetailedDeps {
   call: Rpc;
   /** Brings this process's copy of the configuration up to date, as any request would. */
-  loadConfig(): Promise<unknown>;
+  loadConfig(): Promise<Pick<Config, "routes">>;
   configAgeMs(): number | undefined;
   /** Milliseconds of a clock that does not jump. */
   now(): number;
@@ -94,7 +95,7 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
   return async ({ headers }) => {
     requireKey(headers);
     const began = now();
-    const [found] = await Promise.all([
+    const [found, unusable] = await Promise.all([
       call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(
         (answer) => ({
           found: { ...answer, components: healthInWords(answer.components) },
@@ -104,7 +105,7 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
         (cause: unknown) => ({ found: undefined, cause, latencyMs: now() - began }),
       ),
       // Without a configuration its age tells.
-      loadConfig().catch(() => {}),
+      loadConfig().then(unusableRoutes).catch(() => []),
     ]);
     const switches = killSwitches();
     const about = {
@@ -117,6 +118,7 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
         cacheMs: configAgeMs(),
         faults: configFaults(...VARIABLE_NAMES),
         switches,
+        unusable,
       }),
     };
     if (found.found === undefined) throw unavailable(found.cause, about);
@@ -126,6 +128,13 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
     const status = worst(about.components.map((component) => component.status));
     return Response.json({ status, at, ...about }, { headers: { "cache-control": "no-store" } });
   };
+}
+
+/** What no door of the database can tell: whether an expression is RE2's, and what was written by hand. */
+async function unusableRoutes({ routes }: Pick<Config, "routes">): Promise<{ name: string; why: string }[]> {
+  return (await compileRoutes(routes))
+    .filter(({ active, test }) => active && test === undefined)
+    .map(({ name, description }) => ({ name, why: description }));
 }
 
 /** Why the database gave no answer, told apart as far as an operator can do something about it. */

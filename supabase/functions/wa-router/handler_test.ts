@@ -17,6 +17,10 @@ function router(killed: boolean) {
       },
     },
     waitUntil: () => {},
+    headers: {
+      set: () => Promise.reject(new Error("none is set")),
+      reseal: () => Promise.reject(new Error("none")),
+    },
     test: () => Promise.reject(new Error("no test is asked for")),
     panelOrigins: () => Promise.resolve(new Set()),
   });

@@ -1,4 +1,5 @@
 import { pipeline } from "../_shared/compose.ts";
+import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
@@ -11,14 +12,17 @@ import { serve } from "../_shared/serve/serve.ts";
 import { readRules } from "../_shared/links/rules.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
+import { createHeaders } from "./headers.ts";
 import { createTest } from "./test_destination.ts";
 
 /** Tests that one key or person may make: a few at once, then one every two seconds. */
 const TESTS = { name: "destination_test", perSecond: 0.5, burst: 10 };
 
+const authorise = createAuthorise();
+
 const test = createTest({
   rpc,
-  authorise: createAuthorise(),
+  authorise,
   limit: (actor) => requireRate(TESTS, actor),
   world: async () => worldOf(await reachOf(await createConfigLoader(rpc)())),
   count,
@@ -32,6 +36,7 @@ export default serve(
     pipeline,
     waitUntil,
     test,
+    headers: createHeaders({ rpc, authorise, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
 );

@@ -15,6 +15,7 @@ import {
 } from "../_shared/delivery/deliver.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
+import { repliesInWords } from "../_shared/contract/words/replies.ts";
 import type { Authorise } from "../_shared/gates/team.ts";
 
 /** What the test needs. */
@@ -44,7 +45,11 @@ export interface Tested {
   detail?: string;
   /** The beginning of the answer. */
   answer?: string;
-  /** What to do, where it failed. */
+  /** Replies that were found in the answer: a message's would be sent. */
+  replies?: number;
+  /** Why what was meant as replies would not be used. */
+  replies_ignored?: string;
+  /** What to do, where it failed or its replies would not be used. */
   advice?: string;
 }
 
@@ -53,6 +58,9 @@ export type TestDestination = (name: string, headers: Headers, log: Logger) => P
 
 /** What `destination_to_test` gives. */
 interface Target {
+  id: string;
+  /** Own headers, sealed. */
+  headers: Record<string, string> | null;
   url: string;
   timeout_ms: number;
   secrets: string[];
@@ -85,6 +93,8 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       id: webhook_id,
       url: target.url,
       secrets: target.secrets,
+      headers: target.headers,
+      destinationId: target.id,
       timeoutMs: target.timeout_ms,
       event: {
         type: "gatelink.test",
@@ -93,6 +103,7 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       },
     });
     const { ok, status, latencyMs: latency_ms, error, detail, answer } = result;
+    const { replies, repliesIgnored: replies_ignored } = result;
     count("destination_tests", error ?? "delivered");
     log.info("a destination was tested", { destination: name, actor, webhook_id, status, latency_ms, error });
     const tested: Tested = {
@@ -106,6 +117,8 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       detail,
       // The cut may have gone through a character.
       answer: answer?.slice(0, SHOWN).toWellFormed(),
+      replies: replies?.length,
+      replies_ignored,
       advice: adviceOn(result),
     };
     return Response.json(tested, { headers: left });
@@ -116,7 +129,7 @@ const ADVICE: Record<DeliveryError, string> = {
   not_permitted:
     "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
   unsendable:
-    "Give the destination a proper secret: Rotate secret, or gatelink destinations rotate-secret NAME.",
+    "Give the destination a proper secret (gatelink destinations rotate-secret NAME), or the header that cannot be opened anew.",
   dns: "Check the host name.",
   address: "The service must be reachable from the internet under this name.",
   timeout: "The service must answer sooner, or the destination needs a longer timeout.",
@@ -127,7 +140,10 @@ const ADVICE: Record<DeliveryError, string> = {
   status: "Look into the service's log.",
 };
 
-function adviceOn({ error, status }: DeliveryResult): string | undefined {
+function adviceOn({ error, status, repliesIgnored }: DeliveryResult): string | undefined {
+  if (repliesIgnored !== undefined) {
+    return `Its replies would not be used: ${repliesInWords(repliesIgnored)}. See docs/routing.md, Replies.`;
+  }
   if (error === undefined) return undefined;
   return status === 401 || status === 403
     ? "The service refuses the signature: does it have this destination's secret?"

@@ -17,4 +17,8 @@ drop function private.record_route(uuid);
 drop table public.route_history;
 drop table public.routing_decisions;
 drop table public.route_destinations;
+drop function private.require_present_destination();
 drop table public.routes;
+drop function private.require_condition();
+drop function private.condition_fault(jsonb, text, integer);
+drop function private.texts_fault(jsonb, text, text, text);

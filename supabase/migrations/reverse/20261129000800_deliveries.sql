@@ -4,11 +4,20 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+drop function private.tidy_destinations(timestamptz);
+drop function public.remove_destination(text, text);
+drop function public.set_destination_state(text, text);
+drop function public.resend_deliveries(text, timestamptz, timestamptz, uuid, integer);
 drop function public.drop_deliveries(uuid[], text);
+drop function public.skip_deliveries(uuid[]);
 drop function public.retry_deliveries(uuid[]);
+drop function private.begin_again(uuid[]);
+drop function private.release_lanes(uuid[]);
+drop function private.lock_lanes(uuid[]);
 drop function public.settle_deliveries(jsonb);
 drop function private.settle_deliveries(jsonb, timestamptz);
 drop function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz);
+drop function private.wake_deliveries(uuid, integer, timestamptz);
 drop function public.claim_deliveries(integer, integer, jsonb, text[]);
 drop function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz);
 drop function private.claim_lanes(public.destinations, integer, integer, text[], timestamptz);

@@ -21,6 +21,7 @@ drop function private.senders_health(timestamptz);
 drop function private.graph_health(timestamptz);
 drop function private.clock_health(timestamptz);
 drop function private.queue_health(timestamptz);
+drop function private.troubled_destinations(timestamptz);
 drop function private.overdue_seconds(timestamptz);
 drop function private.waiting(timestamptz);
 drop function private.database_health();

@@ -6,6 +6,7 @@ set local statement_timeout = '60s';
 drop function public.watch_rollout(uuid);
 drop function public.plan_of_template(text);
 drop function public.count_contacts(timestamptz);
+drop function public.list_waiting(jsonb, integer);
 drop function public.list_dead_letters(jsonb, integer);
 drop function public.destination_health(timestamptz);
 drop function public.resend_message(uuid);

@@ -8,6 +8,8 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { ChangeDestination } from "./ChangeDestination.tsx";
+import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
 import type { Destination } from "./types.ts";
@@ -55,7 +57,9 @@ function DestinationCard({ of }: { of: Destination }) {
         )}
         {of.state === "paused" && (
           <Text size="sm" component="div">
-            Paused <Time at={of.updated_at} /> by {name(of.updated_by)}. Its queue waits.
+            Paused <Time at={of.updated_at} />{" "}
+            {of.paused_because ? `because it answered: ${of.paused_because}` : `by ${name(of.updated_by)}`}.
+            Its queue waits.
           </Text>
         )}
         <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="xs">
@@ -87,6 +91,7 @@ function DestinationCard({ of }: { of: Destination }) {
         <Text size="xs" c="dimmed" component="div">
           {of.routes.length === 0 ? "No route leads here. " : `Routes: ${of.routes.join(", ")}. `}
           <Secrets of={of} />
+          {of.headers.length > 0 && ` Headers of its own: ${of.headers.map((one) => one.name).join(", ")}.`}
         </Text>
         <For role="operator">
           <Actions of={of} />
@@ -189,6 +194,8 @@ function Actions({ of }: { of: Destination }) {
         </Button>
       )}
       <TestDestination name={of.name} />
+      <Resend name={of.name} />
+      <ChangeDestination of={of} />
       <Button
         size="xs"
         variant="default"

@@ -14,6 +14,8 @@ interface Tested {
   error?: string;
   detail?: string;
   answer?: string;
+  replies?: number;
+  replies_ignored?: string;
   advice?: string;
 }
 
@@ -76,6 +78,9 @@ function Outcome({ of }: { of: Tested }) {
         <Alert color="red" p="xs" title={of.advice}>
           {[of.error, of.detail].filter(Boolean).join(": ")}
         </Alert>
+      )}
+      {of.replies_ignored && (
+        <Alert color="yellow" p="xs" title="Its replies would not be used">{of.advice}</Alert>
       )}
       {of.answer && (
         <div>

@@ -9,6 +9,7 @@ import { AddDestination } from "./AddDestination.tsx";
 import { DeadLetters } from "./DeadLetters.tsx";
 import { Destinations } from "./Destinations.tsx";
 import type { Destination } from "./types.ts";
+import { Waiting } from "./Waiting.tsx";
 
 export default function Deliveries() {
   const [tab, setTab] = useParameter("tab", "destinations");
@@ -24,6 +25,7 @@ export default function Deliveries() {
       <Tabs value={tab} onChange={(value) => setTab(value ?? "destinations")} keepMounted={false}>
         <Tabs.List mb="md">
           <Tabs.Tab value="destinations">Destinations</Tabs.Tab>
+          <Tabs.Tab value="waiting">Waiting</Tabs.Tab>
           <Tabs.Tab
             value="dead"
             rightSection={dead > 0 && <Badge size="sm" color="red" variant="light">{dead}</Badge>}
@@ -33,6 +35,9 @@ export default function Deliveries() {
         </Tabs.List>
         <Tabs.Panel value="destinations">
           <Loaded of={destinations}>{(all) => <Destinations all={all} />}</Loaded>
+        </Tabs.Panel>
+        <Tabs.Panel value="waiting">
+          <Waiting names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />
         </Tabs.Panel>
         <Tabs.Panel value="dead">
           <DeadLetters names={destinations.data?.map(({ name }) => name) ?? []} open={setMessage} />

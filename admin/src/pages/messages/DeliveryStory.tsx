@@ -1,4 +1,4 @@
-/** How one delivery of a message went, and what an operator can do with it once it was given up. */
+/** How one delivery of a message went, and what an operator can do with it while it waits or once it was given up. */
 import { Badge, Button, Code, Group, Text, Timeline } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
@@ -16,6 +16,7 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
   const touches = [
     "message_story",
     "conversation_messages",
+    "list_waiting",
     "list_dead_letters",
     "destination_health",
     "status",
@@ -29,6 +30,11 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
     act: (reason: string) => rpc<number>("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
     touches,
     said: () => "Dropped.",
+  });
+  const skip = useChange({
+    act: () => rpc<number>("skip_deliveries", { p_ids: [delivery.id] }),
+    touches,
+    said: () => "It is a dead letter; what waits behind it goes.",
   });
   const [color, word] = stateOf(delivery);
   return (
@@ -46,7 +52,7 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
           waits longer.
         </Text>
       )}
-      {delivery.state === "dead" && (
+      {(delivery.state === "dead" || delivery.state === "pending") && (
         <For role="operator">
           <Group gap="xs" mb="sm">
             <Button
@@ -55,8 +61,18 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
               loading={retry.isPending}
               onClick={() => retry.mutate(undefined)}
             >
-              Retry
+              {delivery.state === "dead" ? "Retry" : "Try now"}
             </Button>
+            {delivery.state === "pending" && (
+              <Button
+                size="xs"
+                variant="default"
+                loading={skip.isPending}
+                onClick={() => skip.mutate(undefined)}
+              >
+                Skip
+              </Button>
+            )}
             {delivery.dropped_reason === null && (
               <Button
                 size="xs"

@@ -6,7 +6,7 @@ import {
   type Setting,
 } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
 import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
-import { compileRoutes } from "../../../../supabase/functions/_shared/routing/routes.ts";
+import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
 import { useState } from "react";
 import { useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../shell/location.ts";
@@ -38,7 +38,6 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
       const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
-      const paused = new Set(destinations.filter(({ state }) => state === "paused").map(({ id }) => id));
       const rows = routes.map(({ destinations, ...route }) => ({
         ...route,
         destination_ids: destinations.flatMap((name) => idOf.get(name) ?? []),
@@ -47,7 +46,10 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
       const facts = link &&
         { code: link.code, tags: link.tags, ...(link.campaign ? { campaign: link.campaign } : {}) };
       return match(
-        await compileRoutes(rows, paused),
+        await compileRoutes(
+          rows,
+          ...stoppedOf(destinations.map((one) => ({ ...one, circuit_open: one.circuit_trips > 0 }))),
+        ),
         {
           id: "",
           channel,

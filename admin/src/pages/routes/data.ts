@@ -31,6 +31,8 @@ export interface Destination {
   id: string;
   name: string;
   state: "active" | "paused";
+  /** How often in a row its circuit opened; 0 where it is closed. */
+  circuit_trips: number;
 }
 
 /** A condition as it was read. */
@@ -79,7 +81,8 @@ export function useRoutes() {
   );
   const destinations = useRows<Destination>(
     ["destinations"],
-    (db) => db.from("destinations").select("id,name,state").order("name"),
+    (db) =>
+      db.from("destinations").select("id,name,state,circuit_trips").is("removed_at", null).order("name"),
   );
   const whole = useMemo(() => {
     if (!routes.data || !links.data || !destinations.data) return undefined;

@@ -10,6 +10,7 @@
  * @module
  */
 import { z } from "zod";
+import { readSealingKeys } from "../crypto/seal.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
 import { hideValue } from "../log/redact.ts";
@@ -100,6 +101,17 @@ const VARIABLES = {
     schema: z.string().default("").transform((value) =>
       value.split(",").map((part) => part.trim()).filter((part) => part !== "")
     ),
+    secret: true,
+  },
+  SEALING_KEYS: {
+    purpose:
+      "seal what the database must not be able to read, such as headers of destinations: name:base64 of 32 bytes; several, comma-separated, the first seals",
+    schema: z.string().default("").transform((value, context) => {
+      const keys = readSealingKeys(value);
+      if (typeof keys !== "string") return keys;
+      context.addIssue({ code: "custom", message: keys });
+      return z.NEVER;
+    }),
     secret: true,
   },
   COUNTRY_HEADER: {

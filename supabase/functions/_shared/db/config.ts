@@ -36,7 +36,13 @@ const route = z.object({
   channels: z.array(z.string()).optional(),
 });
 
-const destination = z.object({ id: z.string(), name: z.string(), url: z.string(), state: z.string() });
+const destination = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  state: z.string(),
+  circuit_open: z.boolean().default(false),
+});
 
 const allowed = z.object({ pattern: z.string(), purpose: z.string() });
 

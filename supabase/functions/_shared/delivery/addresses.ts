@@ -46,42 +46,77 @@ export function specialRange(address: string): string | null {
 }
 
 /**
- * Resolves a host and refuses it unless **every** address, IPv4 and IPv6, is public: a client is free to take any.
+ * How long the slower family may still take once the other has given addresses, in milliseconds: a resolver that drops
+ * one kind of question must not cost each delivery its patience.
+ */
+export const SECOND_FAMILY_MS = 1000;
+
+type Family = "A" | "AAAA";
+type Asked = { readonly addresses: readonly string[] } | { readonly failed: "unanswered" | "refused" };
+
+const FAMILIES: readonly Family[] = ["A", "AAAA"];
+const NAMES: Record<Family, string> = { A: "IPv4 (A)", AAAA: "IPv6 (AAAA)" };
+
+/**
+ * Resolves a host and refuses it unless **every** address that was found, IPv4 and IPv6, is public: a client is free to
+ * take any.
  *
- * Failure policy: closed. No address, no answer within {@link DNS_TIMEOUT_MS}, or a family that could not be asked:
- * refused, and the delivery is tried again later as after any failure.
+ * A family that could not be asked does not condemn the other: resolvers that drop or refuse AAAA are common, and what
+ * they do not answer to us they do not answer to the connection after it either.
+ *
+ * Failure policy: closed. No address, or no answer within {@link DNS_TIMEOUT_MS}: refused, and the delivery is tried
+ * again later as after any failure. Why says what became of each family.
  */
 export async function resolvePublic(
   host: string,
   resolveDns: ResolveDns = Deno.resolveDns,
   timeoutMs: number = DNS_TIMEOUT_MS,
+  secondFamilyMs: number = SECOND_FAMILY_MS,
 ): Promise<Resolution> {
   const controller = new AbortController();
   const { signal } = controller;
-  const timer = setTimeout(() => controller.abort(), timeoutMs);
-  const ask = async (type: "A" | "AAAA"): Promise<string[]> => {
+  const timers = [setTimeout(() => controller.abort(), timeoutMs)];
+  const ask = async (family: Family): Promise<Asked> => {
     try {
-      return await orAborted(resolveDns(host, type, { signal }), signal);
+      const addresses = await orAborted(resolveDns(host, family, { signal }), signal);
+      if (addresses.length > 0) timers.push(setTimeout(() => controller.abort(), secondFamilyMs));
+      return { addresses };
     } catch (error) {
-      if (error instanceof Error && error.name === "NotFound") return []; // a host of one family is usual
-      throw error;
+      if (error instanceof Error && error.name === "NotFound") return { addresses: [] }; // a host of one family is usual
+      return { failed: signal.aborted ? "unanswered" : "refused" };
     }
   };
-  try {
-    const addresses = (await Promise.all([ask("A"), ask("AAAA")])).flat();
-    if (addresses.length === 0) return { ok: false, code: "dns", why: "the host has no address" };
-    for (const address of addresses) {
+  const asked = await Promise.all(FAMILIES.map(ask));
+  timers.forEach(clearTimeout);
+  const addresses: string[] = [];
+  for (const [i, one] of asked.entries()) {
+    if ("failed" in one) continue;
+    for (const address of one.addresses) {
       const range = specialRange(address);
       if (range !== null) {
-        return { ok: false, code: "address", why: `an address of the host is not public: ${range}` };
+        return {
+          ok: false,
+          code: "address",
+          why: `an ${NAMES[FAMILIES[i]]} address of the host is not public: ${range}`,
+        };
       }
     }
-    return { ok: true, addresses };
-  } catch {
-    return { ok: false, code: "dns", why: "DNS did not answer" };
-  } finally {
-    clearTimeout(timer);
+    addresses.push(...one.addresses);
   }
+  if (addresses.length > 0) return { ok: true, addresses };
+  if (asked.every((one) => "addresses" in one)) {
+    return { ok: false, code: "dns", why: "the host has no address, neither IPv4 (A) nor IPv6 (AAAA)" };
+  }
+  const words = asked.map((one, i) =>
+    `${NAMES[FAMILIES[i]]}: ${
+      "addresses" in one
+        ? "no address"
+        : one.failed === "unanswered"
+        ? "no answer from DNS in time"
+        : "DNS failed"
+    }`
+  );
+  return { ok: false, code: "dns", why: words.join(", ") };
 }
 
 /**

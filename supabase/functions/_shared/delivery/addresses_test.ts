@@ -123,14 +123,43 @@ Deno.test("resolvePublic(): every address must be public, and DNS must answer", 
     ["IPv4 private, IPv6 public", { A: ["127.0.0.1"], AAAA: ["2606:4700::1"] }, "address"],
     ["no record", {}, "dns"],
     ["empty answers", { A: [], AAAA: [] }, "dns"],
-    ["one family fails", { A: ["8.8.8.8"], AAAA: new Error("timed out") }, "dns"],
+    ["IPv6 fails", { A: ["8.8.8.8"], AAAA: new Error("refused") }, "8.8.8.8"],
+    ["IPv4 fails", { A: new Error("refused"), AAAA: ["2606:4700::1"] }, "2606:4700::1"],
+    ["IPv6 fails, IPv4 private", { A: ["10.0.0.1"], AAAA: new Error("refused") }, "address"],
+    ["IPv6 fails, no IPv4", { AAAA: new Error("refused") }, "dns"],
     ["both fail", { A: new TypeError("x"), AAAA: new Error("y") }, "dns"],
-    ["no answer in time", { A: ["8.8.8.8"], AAAA: "never" }, "dns"],
+    ["IPv6 does not answer", { A: ["8.8.8.8"], AAAA: "never" }, "8.8.8.8"],
+    ["IPv4 does not answer", { A: "never", AAAA: ["2606:4700::1"] }, "2606:4700::1"],
+    ["neither answers", { A: "never", AAAA: "never" }, "dns"],
     ["an answer that is no address", { A: ["evil.example"] }, "address"],
   ];
   for (const [name, answers, outcome] of cases) {
     const resolution = await resolvePublic("api.example.com", resolver(answers), 20);
     assertEquals(resolution.ok ? resolution.addresses.join(" ") : resolution.code, outcome, name);
+  }
+});
+
+Deno.test("resolvePublic(): the word says which family, and what became of it", async () => {
+  const cases: [answers: Parameters<typeof resolver>[0], why: string][] = [
+    [{}, "the host has no address, neither IPv4 (A) nor IPv6 (AAAA)"],
+    [{ A: new Error("x") }, "IPv4 (A): DNS failed, IPv6 (AAAA): no address"],
+    [{ AAAA: "never" }, "IPv4 (A): no address, IPv6 (AAAA): no answer from DNS in time"],
+    [{ A: ["8.8.8.8"], AAAA: ["fd00::1"] }, "an IPv6 (AAAA) address of the host is not public: uniqueLocal"],
+    [{ A: ["10.0.0.1"], AAAA: new Error("x") }, "an IPv4 (A) address of the host is not public: private"],
+  ];
+  for (const [answers, why] of cases) {
+    const resolution = await resolvePublic("api.example.com", resolver(answers), 20);
+    assertEquals(resolution.ok ? "" : resolution.why, why);
+  }
+});
+
+Deno.test("resolvePublic(): a family that hangs costs no more than its grace once the other has answered", async () => {
+  for (
+    const answers of [{ A: ["8.8.8.8"], AAAA: "never" }, { A: "never", AAAA: ["2606:4700::1"] }] as const
+  ) {
+    // With the patience for both this would not end within the test's time.
+    const resolution = await resolvePublic("api.example.com", resolver(answers as never), 2 ** 30, 1);
+    assertEquals(resolution.ok, true);
   }
 });
 

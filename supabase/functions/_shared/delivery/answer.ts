@@ -24,34 +24,64 @@ export function keptText(bytes: Uint8Array): string {
 export type Replies =
   | { readonly replies: readonly Record<string, unknown>[] }
   | {
-    readonly ignored: "answer_too_long" | "not_json" | "not_a_list" | "too_many" | "not_objects" | "too_deep";
+    readonly ignored:
+      | "answer_too_long"
+      | "not_json"
+      | "not_json_type"
+      | "not_utf8"
+      | "bare_list"
+      | "not_a_list"
+      | "too_many"
+      | "not_objects"
+      | "too_deep";
   };
 
 /**
  * Finds `{"replies":[…]}` in a 2xx answer: messages in Graph shape, to be checked by who sends them. Undefined when the
  * answer does not speak of replies, as most do not.
  *
+ * What was meant as replies and cannot be used says why, whatever is wrong with it: its type, its shape, its characters. A
+ * service that is silently not heard looks well from its own side.
+ *
  * All or nothing: one reply that is no object makes the rest doubtful too. Strings are made fit for `jsonb`, which
  * takes neither NUL nor half a surrogate pair; one such string must not fail a whole batch of settled deliveries.
  */
 export function findReplies(read: ReadAnswer, contentType: string | null): Replies | undefined {
-  if (!/^application\/(?:[a-z0-9.+-]+\+)?json\b/i.test(contentType ?? "") || read.bytes.length === 0) {
-    return undefined;
-  }
-  if (read.cut) return { ignored: "answer_too_long" };
+  if (read.bytes.length === 0) return undefined;
+  const isJson = /^application\/(?:[a-z0-9.+-]+\+)?json(?![a-z0-9.+-])/i.test(contentType ?? "");
+  if (isJson && read.cut) return { ignored: "answer_too_long" };
+  const text = new TextDecoder().decode(read.bytes);
+  if (!isJson && !/^\s*[[{]/.test(text)) return undefined;
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(read.bytes));
+    json = JSON.parse(text);
   } catch {
-    return { ignored: "not_json" };
+    return isJson ? { ignored: "not_json" } : undefined;
+  }
+  if (Array.isArray(json)) {
+    const meant = json.length > 0 &&
+      json.every((one) => isObject(one) && (typeof one.type === "string" || Object.hasOwn(one, "replies")));
+    return meant ? { ignored: isJson ? "bare_list" : "not_json_type" } : undefined;
   }
   if (typeof json !== "object" || json === null || !Object.hasOwn(json, "replies")) return undefined;
+  if (!isJson) return { ignored: "not_json_type" };
   const { replies } = json as { replies: unknown };
   if (!Array.isArray(replies)) return { ignored: "not_a_list" };
+  // Latin-1, for one, would reach the person with holes in it.
+  if (text.includes("\ufffd") && !isUtf8(read.bytes)) return { ignored: "not_utf8" };
   if (replies.length > MAX_REPLIES) return { ignored: "too_many" };
   if (!replies.every(isObject)) return { ignored: "not_objects" };
   if (!replies.every((reply) => isShallow(reply, MAX_DEPTH))) return { ignored: "too_deep" };
   return { replies: replies.map((reply) => storable(reply) as Record<string, unknown>) };
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -34,12 +34,20 @@ Deno.test("findReplies(): what counts as replies", () => {
       replies: [text],
     }],
     ["no replies", { ok: true }, JSON_TYPE, undefined],
-    ["no object", [text], JSON_TYPE, undefined],
+    ["a bare list of replies", [text], JSON_TYPE, { ignored: "bare_list" }],
+    ["a list around replies", [{ replies: [text] }], JSON_TYPE, { ignored: "bare_list" }],
+    ["a list of something else", [{ id: 7 }, 1], JSON_TYPE, undefined],
+    ["an empty list alone", [], JSON_TYPE, undefined],
     ["null", null, JSON_TYPE, undefined],
     ["nothing", "", JSON_TYPE, undefined],
-    ["another type", { replies: [text] }, "text/plain", undefined],
-    ["a type that only begins alike", { replies: [text] }, "application/jsonp", undefined],
-    ["no type", { replies: [text] }, null, undefined],
+    ["another type", { replies: [text] }, "text/html; charset=utf-8", { ignored: "not_json_type" }],
+    ["a type that only begins alike", { replies: [text] }, "application/jsonp", { ignored: "not_json_type" }],
+    ["a type that goes on", { replies: [text] }, "application/json-seq", { ignored: "not_json_type" }],
+    ["no type", { replies: [text] }, null, { ignored: "not_json_type" }],
+    ["a list without a type", [text], null, { ignored: "not_json_type" }],
+    ["a page", "<html>replies</html>", "text/html", undefined],
+    ["other JSON as text", { ok: true }, "text/plain", undefined],
+    ["text that begins like JSON", "{replies", "text/plain", undefined],
     ["not JSON", "ok", JSON_TYPE, { ignored: "not_json" }],
     ["no list", { replies: text }, JSON_TYPE, { ignored: "not_a_list" }],
     ["replies: null", { replies: null }, JSON_TYPE, { ignored: "not_a_list" }],
@@ -59,6 +67,13 @@ Deno.test("findReplies(): what counts as replies", () => {
     }],
   ];
   for (const [name, json, type, expected] of cases) assertEquals(found(json, type), expected, name);
+  const latin1 = (body: string) => Uint8Array.from(body, (character) => character.charCodeAt(0));
+  const inLatin1 = (json: unknown) =>
+    findReplies({ bytes: latin1(JSON.stringify(json)), cut: false }, "application/json; charset=iso-8859-1");
+  assertEquals(inLatin1({ replies: [{ type: "text", text: { body: "señor" } }] }), { ignored: "not_utf8" });
+  assertEquals(inLatin1({ replies: [text] }), { replies: [text] });
+  assertEquals(inLatin1({ name: "señor" }), undefined);
+  assertEquals(found({ replies: [{ a: "\ufffd" }] }), { replies: [{ a: "\ufffd" }] }, "written so, in UTF-8");
   assertEquals(findReplies({ bytes: bytesOf('{"replies":['), cut: true }, JSON_TYPE), {
     ignored: "answer_too_long",
   });

@@ -4,6 +4,7 @@
  * @module
  */
 import { env } from "../config/env.ts";
+import { unseal } from "../crypto/seal.ts";
 import type { Config } from "../db/config.ts";
 import { rememberResolutions, resolvePublic } from "./addresses.ts";
 import { type Allowlist, compileAllowlist } from "./allowlist.ts";
@@ -36,5 +37,11 @@ const resolve = rememberResolutions((host) => resolvePublic(host));
 
 /** The world that deliveries of this isolate are made in. */
 export function worldOf({ allowlist, allowLoopback }: Reach): DeliveryWorld {
-  return { fetch, resolve, allowlist, allowLoopback };
+  return {
+    fetch,
+    resolve,
+    allowlist,
+    allowLoopback,
+    unseal: (sealed, context) => unseal(env("SEALING_KEYS").SEALING_KEYS, sealed, context),
+  };
 }

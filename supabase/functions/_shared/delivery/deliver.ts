@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SealError } from "../crypto/seal.ts";
 import { parseRetryAfter, readAnswer } from "../http/answers.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
@@ -31,6 +32,10 @@ export interface DeliveryRequest {
   readonly url: string;
   readonly secrets: readonly string[];
   readonly event: WebhookEvent | SlackText;
+  /** Headers of the destination's own, each sealed for `destination:<destinationId>:<name>`. */
+  readonly headers?: Readonly<Record<string, string>> | null;
+  /** Whose they are. */
+  readonly destinationId?: string;
   /** For all of it, from the DNS question to the end of the answer. @default {15000} */
   readonly timeoutMs?: number;
   /** W3C trace context, passed on. */
@@ -44,6 +49,8 @@ export interface DeliveryWorld {
   readonly allowlist: Allowlist;
   /** Whether loopback destinations may be called: the setting `forward.allow_loopback` of a local stack. */
   readonly allowLoopback: boolean;
+  /** Opens what was sealed for a context; throws a {@linkcode SealError}. */
+  readonly unseal?: (sealed: string, context: string) => Promise<string>;
   /** Milliseconds since 1970. @default {Date.now} */
   readonly now?: () => number;
 }
@@ -116,11 +123,14 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
       detail: `${permission.code}: the URL ${permission.why}`,
     });
   }
-  const init = await prepare(request, now()).catch((error) =>
+  const init = await prepare(request, world, now()).catch((error) =>
     // The text of any other error could quote a header.
-    error instanceof SigningError ? error.message : "the event or a header is malformed"
+    error instanceof SigningError || error instanceof SealError
+      ? error.message
+      : "the event or a header is malformed"
   );
   if (typeof init === "string") return end({ ok: false, error: "unsendable", detail: init });
+  const { own, ...sent } = init;
 
   const { timeoutMs = DEFAULT_TIMEOUT_MS } = request;
   const controller = new AbortController();
@@ -133,14 +143,14 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
       if (!resolution.ok) return end({ ok: false, error: resolution.code, detail: resolution.why });
     }
     const response = await world.fetch(permission.url, {
-      ...init,
+      ...sent,
       method: "POST",
       redirect: "manual",
       signal,
     });
     status = response.status;
     const read = await readAnswer(response.body);
-    const answered = { status, answer: keptText(read.bytes) };
+    const answered = { status, answer: without(own, keptText(read.bytes)) };
     if (response.ok) {
       const found = findReplies(read, response.headers.get("content-type"));
       if (found === undefined) return end({ ok: true, ...answered });
@@ -171,11 +181,28 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
 }
 
 /** Body and headers of an attempt made at `now`, in milliseconds since 1970. */
-async function prepare(request: DeliveryRequest, now: number): Promise<{ body: string; headers: Headers }> {
+async function prepare(
+  request: DeliveryRequest,
+  world: DeliveryWorld,
+  now: number,
+): Promise<{ body: string; headers: Headers; own: string[] }> {
   const { id, secrets, traceparent } = request;
+  const own = await Promise.all(
+    Object.entries(request.headers ?? {}).map(async ([name, sealed]) => {
+      if (world.unseal === undefined) throw new SealError("there is no key to open it with");
+      return [
+        name,
+        await world.unseal(sealed, headerContext(request.destinationId ?? "", name))
+          .catch((error) => {
+            throw error instanceof SealError ? new SealError(`the header ${name}: ${error.message}`) : error;
+          }),
+      ] as const;
+    }),
+  );
   const body = JSON.stringify(request.event);
   const timestamp = Math.floor(now / 1000);
   const headers = new Headers({
+    ...Object.fromEntries(own),
     "content-type": "application/json",
     "user-agent": USER_AGENT,
     "webhook-id": id,
@@ -183,7 +210,18 @@ async function prepare(request: DeliveryRequest, now: number): Promise<{ body: s
     "webhook-signature": await sign({ id, timestamp, body, secrets }),
   });
   if (traceparent !== undefined) headers.set("traceparent", traceparent);
-  return { body, headers };
+  return { body, headers, own: own.map(([, value]) => value) };
+}
+
+/** Where a sealed header of a destination stands. */
+export function headerContext(destinationId: string, name: string): string {
+  return `destination:${destinationId}:${name}`;
+}
+
+/** An answer without the credentials that were sent: a service may quote what it got, and more people read it. */
+function without(own: readonly string[], answer: string): string {
+  const parts = own.flatMap((value) => [value, ...value.split(/\s+/)]).filter((part) => part.length >= 8);
+  return parts.reduce((text, part) => text.replaceAll(part, "[redacted]"), answer);
 }
 
 /** Which of our words fits an error of fetch. Deno says it in text only: the message, or that of the cause. */

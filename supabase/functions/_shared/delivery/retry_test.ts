@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Failure, JITTER, MAX_RETRY_AFTER_MS, next, SCHEDULE } from "./retry.ts";
+import { type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next, SCHEDULE } from "./retry.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
@@ -25,11 +25,14 @@ Deno.test("next(): table of failures", () => {
     ["404", 1, { status: 404 }, MIDDLE, retry(5000)],
     ["301", 1, { status: 301 }, MIDDLE, retry(5000)],
     ["500", 2, { status: 500 }, MIDDLE, retry(5 * MINUTE)],
-    ["410 is dead at once", 1, { status: 410 }, MIDDLE, { outcome: "dead", why: "gone" }],
-    ["410 with Retry-After too", 1, { status: 410, retryAfterMs: 1 }, MIDDLE, {
-      outcome: "dead",
-      why: "gone",
-    }],
+    ["400 again", 2, { status: 400 }, MIDDLE, { outcome: "dead", why: "refused" }],
+    ["413", 1, { status: 413 }, MIDDLE, retry(5000)],
+    ["413 again", 2, { status: 413 }, MIDDLE, { outcome: "dead", why: "refused" }],
+    ["415 again", 2, { status: 415 }, MIDDLE, { outcome: "dead", why: "refused" }],
+    ["422 again", 2, { status: 422 }, MIDDLE, { outcome: "dead", why: "refused" }],
+    ["401 again", 2, { status: 401 }, MIDDLE, retry(5 * MINUTE)],
+    ["410 pauses", 1, { status: 410 }, MIDDLE, { ...retry(5000), pause: true }],
+    ["410 gives nothing up", 8, { status: 410 }, MIDDLE, { ...retry(10 * HOUR), pause: true }],
     ["Retry-After lengthens", 1, { status: 429, retryAfterMs: 60_000 }, MIDDLE, retry(60_000)],
     ["Retry-After never shortens", 2, { status: 429, retryAfterMs: 1000 }, MIDDLE, retry(5 * MINUTE)],
     ["Retry-After is clamped", 1, { status: 503, retryAfterMs: 999 * HOUR }, MIDDLE, retry(10 * HOUR)],
@@ -49,9 +52,36 @@ Deno.test("next(): a destination's own schedule", () => {
   assertEquals(next(1, {}, MIDDLE, [0]), { outcome: "retry", afterMs: 0 });
 });
 
+Deno.test("next(): a destination's own policy comes first, status by status, and else for all others", () => {
+  const decide = (attempt: number, status: number | undefined, policy: FailurePolicy) => {
+    const decided = next(attempt, { status }, MIDDLE, SCHEDULE, policy);
+    return decided.outcome === "dead" ? decided.why : decided.pause ? "pause" : "retry";
+  };
+  const cases: [status: number | undefined, policy: FailurePolicy, first: string, second: string][] = [
+    [400, { 400: "hold" }, "retry", "retry"],
+    [400, { else: "hold" }, "retry", "refused"],
+    [404, { 404: "aside" }, "retry", "refused"],
+    [404, { 404: "pause" }, "pause", "pause"],
+    [410, { 410: "hold" }, "retry", "retry"],
+    [410, { 410: "aside" }, "retry", "refused"],
+    [503, { else: "aside" }, "retry", "refused"],
+    [undefined, { else: "aside" }, "retry", "refused"],
+    [undefined, { 503: "aside" }, "retry", "retry"],
+  ];
+  for (const [status, policy, first, second] of cases) {
+    assertEquals(
+      [decide(1, status, policy), decide(2, status, policy)],
+      [first, second],
+      `${status} ${JSON.stringify(policy)}`,
+    );
+  }
+});
+
 Deno.test("next(): waits stay within the jitter and the clamp, and end after 8 attempts", () => {
   const failure = fc.record({
-    status: fc.integer({ min: 300, max: 599 }).filter((status) => status !== 410),
+    status: fc.integer({ min: 300, max: 599 }).filter((status) =>
+      ![400, 410, 413, 415, 422].includes(status)
+    ),
     retryAfterMs: fc.nat({ max: 2 ** 31 }),
   }, { requiredKeys: [] });
   holds(fc.property(

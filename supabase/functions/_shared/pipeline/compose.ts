@@ -15,7 +15,7 @@ import { type Reach, reachOf, worldOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
-import { type CompiledRoute, compileRoutes } from "../routing/routes.ts";
+import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedNow, routerFlag } from "./routed.ts";
 import { throughChannels } from "./through.ts";
@@ -35,10 +35,7 @@ async function meaningOf(config: Config): Promise<Meaning> {
   if (meaning === undefined) {
     meaning = (async () => ({
       flags: prepareFlags(config.settings, config.segments),
-      routes: await compileRoutes(
-        config.routes,
-        new Set(config.destinations.filter(({ state }) => state === "paused").map(({ id }) => id)),
-      ),
+      routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
       ...await reachOf(config),
     }))();
@@ -70,6 +67,7 @@ export function composePipeline(channels: Registry): Pipeline {
       count("replies_refused", why);
       log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
     },
+    onLostReplies: (destination, why) => measure("replies", `${destination} ${why}`, 0),
     onError: (message, error) => log.warn(message, { error }),
     ...throughChannels(channels, {
       killed,
@@ -83,6 +81,14 @@ export function composePipeline(channels: Registry): Pipeline {
       log,
     }),
   });
+}
+
+/** Once a configuration: a route that matches nothing is no error of any message. Why may quote its words; health says it. */
+function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
+  for (const { id, active, test } of routes) {
+    if (active && test === undefined) log.error("a route cannot be used", { route: id });
+  }
+  return routes;
 }
 
 async function isOnForAnybody(feature: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import type { Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/deliver.ts";
-import { next, SCHEDULE } from "../delivery/retry.ts";
+import { type FailurePolicy, next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
 import { type Round, roundOf } from "./pump.ts";
@@ -24,6 +24,8 @@ interface Claimed {
   delivery_id: string;
   lease: string;
   attempt: number;
+  /** How often a person had it sent again. */
+  resent: number;
   destination_id: string;
   message: {
     id: string;
@@ -47,6 +49,9 @@ interface ClaimedDestination {
   url: string;
   timeout_ms: number;
   retry_seconds: number[] | null;
+  failure_policy: FailurePolicy;
+  /** Own headers, sealed. */
+  headers: Record<string, string> | null;
   secrets: string[];
 }
 
@@ -90,6 +95,10 @@ interface Settlement {
   retry_after_ms?: number;
   replies?: Reply[];
   left_out?: LeftOut[];
+  /** False: the service asked to wait so long, and no success of another makes it due early. */
+  wakes?: false;
+  /** The destination is to be paused. */
+  pause?: true;
 }
 
 /** What {@linkcode createForwarder} needs. */
@@ -106,6 +115,8 @@ export interface ForwarderDeps {
   ): { replies: Reply[]; leftOut: LeftOut[] };
   /** Told why a service's replies are not used, all of them. */
   onIgnored(why: string, deliveryId: string): void;
+  /** Told of each answer whose replies were not used, or not all: why, in a word. */
+  onLostReplies?(destination: string, why: string): void;
   /** Told of each settled group. */
   onSettled(outcomes: { outcome: string; destination: string; latency_ms: number }[], replies: number): void;
   /** Told, at the first attempt, how long ago the message was received, in milliseconds by two clocks. */
@@ -155,6 +166,8 @@ export function createForwarder(
         id: claimed.delivery_id,
         url: destination.url,
         secrets: destination.secrets,
+        headers: destination.headers,
+        destinationId: destination.id,
         timeoutMs: destination.timeout_ms,
         event: eventOf(claimed),
         traceparent,
@@ -162,11 +175,14 @@ export function createForwarder(
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
       deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
+      const found = result.replies?.length ?? 0;
       const { replies, leftOut } = result.replies === undefined ? NO_REPLIES : deps.checkReplies(
         result.replies,
         { channel: claimed.message.channel, identities: claimed.contact.identities },
         claimed.delivery_id,
       );
+      const lost = result.repliesIgnored ?? (replies.length < found ? "refused" : undefined);
+      if (lost !== undefined) deps.onLostReplies?.(destination.name, lost);
       if (claimed.traceparent != null) { for (const reply of replies) reply.traceparent = traceparent; }
       const settled = {
         ...settlement(claimed, destination, result, replies, leftOut),
@@ -190,7 +206,7 @@ export function createForwarder(
 
   function settlement(
     { delivery_id, lease, attempt }: Claimed,
-    { retry_seconds }: ClaimedDestination,
+    { retry_seconds, failure_policy }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
     leftOut: LeftOut[],
@@ -207,18 +223,28 @@ export function createForwarder(
       return {
         ...base,
         outcome: "delivered",
+        ...(result.repliesIgnored === undefined
+          ? {}
+          : { error: `replies not used: ${result.repliesIgnored}` }),
         ...(replies.length > 0 ? { replies } : {}),
         ...(ignored.length > 0 ? { left_out: ignored } : {}),
       };
     }
-    const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE);
+    const after = next(attempt, result, deps.random(), retry_seconds ?? SCHEDULE, failure_policy);
     // "status" and "redirect" alone would leave open which.
     const word = result.error === "status" || result.error === "redirect"
       ? `${result.error} ${result.status}`
       : `${result.error}`;
     const error = result.detail === undefined ? word : `${word}: ${result.detail}`;
     return after.outcome === "retry"
-      ? { ...base, error, outcome: "retry", retry_after_ms: after.afterMs }
+      ? {
+        ...base,
+        error,
+        outcome: "retry",
+        retry_after_ms: after.afterMs,
+        ...(result.retryAfterMs === undefined ? {} : { wakes: false }),
+        ...(after.pause ? { pause: true } : {}),
+      }
       : { ...base, error: `${error} (${after.why})`, outcome: "dead" };
   }
 
@@ -246,12 +272,13 @@ export function createForwarder(
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf({ message, link, attribution, conversation, contact }: Claimed) {
+function eventOf({ message, resent, link, attribution, conversation, contact }: Claimed) {
   const { created_at, sent_at, native, ...rest } = message;
   return {
     type: "message.received",
     timestamp: sent_at ?? created_at,
     data: {
+      ...(resent > 0 ? { resent } : {}),
       message: { ...rest, sent_at, received_at: created_at, native },
       ...(link == null ? {} : { link }),
       ...(attribution == null ? {} : { attribution }),

@@ -112,9 +112,12 @@ Deno.test("createForwarder(): each answer becomes one settlement, under the leas
     { delivery_id: "d1", lease: "l1", status: 200, answer: "fine", outcome: "delivered" },
     {
       ...{ delivery_id: "d2", lease: "l2", status: 503, answer: "no" },
-      ...{ error: "status 503", outcome: "retry", retry_after_ms: 60_000 },
+      ...{ error: "status 503", outcome: "retry", retry_after_ms: 60_000, wakes: false },
     },
-    { delivery_id: "d3", lease: "l3", status: 410, answer: "", error: "status 410 (gone)", outcome: "dead" },
+    {
+      ...{ delivery_id: "d3", lease: "l3", status: 410, answer: "" },
+      ...{ error: "status 410", outcome: "retry", retry_after_ms: 5000, pause: true },
+    },
     {
       ...{ delivery_id: "d4", lease: "l4", status: 302, answer: "" },
       ...{ error: "redirect 302", outcome: "retry", retry_after_ms: 5000 },

@@ -72,8 +72,10 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     }
     const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
     const after = next(attempt, result, deps.random());
-    deps.onSettled(after.outcome, error);
-    return after.outcome === "retry"
+    // Nothing can be paused here: who says that the receiver is closed gets no more of it.
+    const outcome = after.outcome === "retry" && !after.pause ? "retry" : "dead";
+    deps.onSettled(outcome, error);
+    return after.outcome === "retry" && outcome === "retry"
       ? { id, lease, error, outcome: "retry", retry_after_ms: after.afterMs }
       : { id, lease, error, outcome: "dead" };
   }

@@ -28,6 +28,17 @@ export interface RouteRow {
   readonly channels?: readonly string[];
 }
 
+/** Ids of the destinations that are paused, and of those whose circuit is open: what `compileRoutes` passes over. */
+export function stoppedOf(
+  destinations: readonly { id: string; state: string; circuit_open?: boolean }[],
+): [paused: ReadonlySet<string>, failing: ReadonlySet<string>] {
+  const ids = (rows: typeof destinations) => new Set(rows.map(({ id }) => id));
+  return [
+    ids(destinations.filter(({ state }) => state === "paused")),
+    ids(destinations.filter(({ circuit_open }) => circuit_open)),
+  ];
+}
+
 /** A route that `match` can ask. */
 export interface CompiledRoute {
   readonly id: string;
@@ -54,15 +65,17 @@ export interface CompiledRoute {
  * Failure policy: a route with a condition that cannot be used (stored by hand, or by a version that knew more) fails
  * closed alone. It matches nothing, explanations say why, and the other routes go on.
  *
- * @param paused Ids of destinations that a person paused. Mode `first` means the first destination that is not; when
- * all are, the first one, whose queue then waits.
+ * @param paused Ids of destinations that are paused. Mode `first` means the first destination that is neither that nor
+ * failing; without one the first that is failing, for that may end by itself; then the first, whose queue waits.
+ * @param failing Ids of destinations whose circuit is open.
  */
 export async function compileRoutes(
   rows: readonly RouteRow[],
   paused: ReadonlySet<string> = new Set(),
+  failing: ReadonlySet<string> = new Set(),
 ): Promise<CompiledRoute[]> {
   const compiled = await Promise.all(
-    rows.map(async (row) => ({ row, route: await compileRoute(row, paused) })),
+    rows.map(async (row) => ({ row, route: await compileRoute(row, paused, failing) })),
   );
   compiled.sort((a, b) =>
     Number(a.route.isDefault) - Number(b.route.isDefault) ||
@@ -72,9 +85,14 @@ export async function compileRoutes(
   return compiled.map(({ route }) => route);
 }
 
-async function compileRoute(row: RouteRow, paused: ReadonlySet<string>): Promise<CompiledRoute> {
+async function compileRoute(
+  row: RouteRow,
+  paused: ReadonlySet<string>,
+  failing: ReadonlySet<string>,
+): Promise<CompiledRoute> {
   const all = [...new Set(row.destination_ids)];
-  const first = all.filter((id) => !paused.has(id)).concat(all).slice(0, 1);
+  const active = all.filter((id) => !paused.has(id));
+  const first = [...active.filter((id) => !failing.has(id)), ...active, ...all].slice(0, 1);
   const route = {
     id: row.id,
     name: row.name,

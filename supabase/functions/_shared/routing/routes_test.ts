@@ -57,6 +57,23 @@ Deno.test("compileRoutes() passes over paused destinations in mode first, unless
   assertEquals(await idsWith("x", "y"), [["x"], ["x", "y"]]);
 });
 
+Deno.test("compileRoutes() moves to the spare where a circuit is open, and never to what is paused", async () => {
+  const rows = [
+    route({ id: "a", mode: "first", destination_ids: ["x", "y", "z"] }),
+    route({ id: "b", mode: "all", destination_ids: ["x", "y", "z"] }),
+  ];
+  const first = async (paused: string[], failing: string[]) => {
+    const [first, all] = await compileRoutes(rows, new Set(paused), new Set(failing));
+    assertEquals(all.destinationIds, ["x", "y", "z"]);
+    return first.destinationIds;
+  };
+  assertEquals(await first([], ["x"]), ["y"]);
+  assertEquals(await first(["y"], ["x"]), ["z"]);
+  assertEquals(await first([], ["x", "y", "z"]), ["x"]);
+  assertEquals(await first(["x"], ["y", "z"]), ["y"]);
+  assertEquals(await first(["x", "y", "z"], ["z"]), ["x"]);
+});
+
 Deno.test("compileRoutes() closes a route whose condition cannot be used, and only that one", async () => {
   const [good, unknown, pattern] = await compileRoutes([
     route({ id: "a" }),

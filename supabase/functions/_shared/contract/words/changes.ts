@@ -36,6 +36,7 @@ const CHANGES: Readonly<Record<string, Readonly<Record<string, Words>>>> = {
     paused: () => "paused",
     added: () => "added",
     active: () => "changed, is active",
+    removed: () => "removed",
   },
   segment: {
     set: () => "set",

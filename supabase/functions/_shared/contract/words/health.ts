@@ -5,6 +5,7 @@
  */
 
 import { errorInWords, errorMeaning } from "./provider_errors.ts";
+import { repliesInWords } from "./replies.ts";
 
 /** One part, as the SQL functions `health` and `overview` tell it. Further members are figures that are shown as they are. */
 export interface HealthPart {
@@ -47,12 +48,21 @@ interface Unpurged {
 }
 interface Stopped {
   name: string;
-  state: "paused" | "circuit_open" | string;
+  state: "paused" | "circuit_open" | "failing" | "gave_up" | "replies" | string;
+  n?: number;
+  error?: string;
 }
 
-const STOPPED: Readonly<Record<string, string>> = {
-  paused: "is paused",
-  circuit_open: "keeps failing: its circuit is open",
+const STOPPED: Readonly<Record<string, (one: Stopped) => string>> = {
+  paused: ({ error }) => error === undefined ? "is paused" : `is paused, for it answered: ${error}`,
+  circuit_open: () => "keeps failing: its circuit is open",
+  failing: ({ n, error }) => `failed ${n} times in a row${error === undefined ? "" : `: ${error}`}`,
+  gave_up: ({ n }) =>
+    `had ${n} ${n === 1 ? "delivery" : "deliveries"} given up within the hour: see the dead letters`,
+  replies: ({ n, error }) =>
+    `had replies in ${n} ${n === 1 ? "answer" : "answers"} of the last hour that were not used: ${
+      repliesInWords(error ?? "")
+    }`,
 };
 
 const FAULTS: Readonly<Record<string, string>> = {
@@ -71,7 +81,9 @@ const REASONS: Readonly<
   queue: {
     overdue: ({ seconds }) => `something has been due for ${seconds} s and is not taken`,
     stopped: ({ destinations }) =>
-      (destinations as Stopped[]).map(({ name, state }) => `${name} ${STOPPED[state] ?? state}`).join(", "),
+      (destinations as Stopped[]).map((one) => `${one.name} ${STOPPED[one.state]?.(one) ?? one.state}`).join(
+        ", ",
+      ),
     taken: () => "nothing is overdue",
   },
   clock: {

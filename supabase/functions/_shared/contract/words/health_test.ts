@@ -10,6 +10,22 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
     { destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }] },
     "crm is paused, erp keeps failing: its circuit is open",
   ],
+  [
+    "queue",
+    "stopped",
+    {
+      destinations: [
+        { name: "a", state: "paused", error: "status 410" },
+        { name: "b", state: "failing", n: 3, error: "redirect 302" },
+        { name: "c", state: "failing", n: 4 },
+        { name: "d", state: "gave_up", n: 1 },
+        { name: "e", state: "replies", n: 2, error: "too_many" },
+        { name: "f", state: "replies", n: 1, error: "later" },
+        { name: "g", state: "later" },
+      ],
+    },
+    "a is paused, for it answered: status 410, b failed 3 times in a row: redirect 302, c failed 4 times in a row, d had 1 delivery given up within the hour: see the dead letters, e had replies in 2 answers of the last hour that were not used: there are more than 10, f had replies in 1 answer of the last hour that were not used: later, g later",
+  ],
   ["queue", "taken", {}, "nothing is overdue"],
   ["clock", "ran", { seconds: 40 }, "last ran 40 s ago"],
   ["clock", "starting", { seconds: 120 }, "starting: installed 120 s ago"],

@@ -1,0 +1,200 @@
+/** Deliveries that wait, the first of each conversation: try now, let step aside, drop with a reason; one or many. */
+import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
+import { useState } from "react";
+import { rpc, useChange, useRpc } from "../../data/query.ts";
+import { useMay } from "../../session/me.tsx";
+import { useParameter } from "../../shell/location.ts";
+import { useAsk } from "../../ui/ask.tsx";
+import { Contact } from "../../ui/Contact.tsx";
+import { Icon } from "../../ui/icons.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { typeWords } from "../messages/words.ts";
+import type { WaitingDelivery } from "./types.ts";
+
+const MOST = 200;
+const TOUCHES = [
+  "list_waiting",
+  "list_dead_letters",
+  "destination_health",
+  "message_story",
+  "conversation_messages",
+  "status",
+];
+const counted = (n: number) => n === 1 ? "One delivery" : `${n} deliveries`;
+
+export function Waiting({ names, open }: { names: string[]; open: (message: string) => void }) {
+  const [destination, setDestination] = useParameter("destination");
+  const waiting = useRpc<WaitingDelivery[]>("list_waiting", {
+    p_filter: destination ? { destination } : {},
+    p_limit: MOST,
+  }, { every: 5_000 });
+  return (
+    <Stack>
+      <Group>
+        <Select
+          aria-label="Destination"
+          placeholder="Every destination"
+          clearable
+          clearButtonProps={{ "aria-label": "Every destination" }}
+          data={names}
+          value={destination || null}
+          onChange={(value) => setDestination(value ?? "")}
+        />
+      </Group>
+      <Loaded of={waiting}>{(items) => <List key={destination} items={items} open={open} />}</Loaded>
+    </Stack>
+  );
+}
+
+function List({ items, open }: { items: WaitingDelivery[]; open: (message: string) => void }) {
+  const may = useMay("operator");
+  const ask = useAsk();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const retry = useChange({
+    act: (ids: string[]) => rpc<number>("retry_deliveries", { p_ids: ids }),
+    touches: TOUCHES,
+    said: (n) => `${counted(n)} ${n === 1 ? "is" : "are"} tried again now.`,
+  });
+  const skip = useChange({
+    act: (ids: string[]) => rpc<number>("skip_deliveries", { p_ids: ids }),
+    touches: TOUCHES,
+    said: (n) => `${counted(n)} stepped aside: see Dead letters.`,
+  });
+  const drop = useChange({
+    act: ({ ids, reason }: { ids: string[]; reason: string }) =>
+      rpc<number>("drop_deliveries", { p_ids: ids, p_reason: reason }),
+    touches: TOUCHES,
+    said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} dropped.`,
+  });
+  if (items.length === 0) {
+    return <Empty icon="check" title="Nothing waits">Every delivery so far has gone, or was given up.</Empty>;
+  }
+  const ids = items.map(({ id }) => id).filter((id) => chosen.has(id));
+  const done = { onSuccess: () => setChosen(new Set()) };
+  return (
+    <Stack gap="xs">
+      {may && (
+        <Group gap="sm">
+          <Checkbox
+            label={ids.length === 0 ? `All ${items.length} shown` : `${ids.length} chosen`}
+            checked={ids.length === items.length}
+            indeterminate={ids.length > 0 && ids.length < items.length}
+            onChange={({ currentTarget: { checked } }) =>
+              setChosen(new Set(checked ? items.map(({ id }) => id) : []))}
+          />
+          <Button
+            size="xs"
+            leftSection={<Icon name="retry" size={16} />}
+            disabled={ids.length === 0}
+            onClick={() => retry.mutate(ids, done)}
+          >
+            Try now
+          </Button>
+          <Button
+            size="xs"
+            variant="default"
+            disabled={ids.length === 0}
+            onClick={async () => {
+              const answer = await ask({
+                title: ids.length === 1 ? "Skip this delivery?" : `Skip ${ids.length} deliveries?`,
+                body:
+                  "They become dead letters, and what waits behind them goes. Retried later, they come out of order.",
+                action: "Skip",
+                reason: "none",
+              });
+              if (answer) skip.mutate(ids, done);
+            }}
+          >
+            Skip
+          </Button>
+          <Button
+            size="xs"
+            variant="default"
+            disabled={ids.length === 0}
+            onClick={async () => {
+              const answer = await ask({
+                title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
+                body:
+                  "The services do not get these messages. They stay listed under Dropped, with your reason.",
+                action: "Drop",
+                danger: true,
+                reason: "required",
+              });
+              if (answer?.reason) drop.mutate({ ids, reason: answer.reason }, done);
+            }}
+          >
+            Drop
+          </Button>
+        </Group>
+      )}
+      <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
+        {items.map((one) => (
+          <Item
+            key={one.id}
+            of={one}
+            checked={may ? chosen.has(one.id) : undefined}
+            choose={(on) =>
+              setChosen((chosen) =>
+                new Set(on ? [...chosen, one.id] : [...chosen].filter((id) => id !== one.id))
+              )}
+            open={open}
+          />
+        ))}
+      </Stack>
+      {items.length === MOST && (
+        <Text size="sm" c="dimmed">
+          These are the {MOST} that wait longest from now on. There may be more.
+        </Text>
+      )}
+    </Stack>
+  );
+}
+
+function Item({ of, checked, choose, open }: {
+  of: WaitingDelivery;
+  /** undefined: nothing may be chosen. */
+  checked: boolean | undefined;
+  choose: (on: boolean) => void;
+  open: (message: string) => void;
+}) {
+  const { last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } = of;
+  const what = `${typeWords(type)} of contact ending in ${last_four} to ${destination}`;
+  return (
+    <Paper component="li" withBorder p="sm">
+      <Group wrap="nowrap" align="flex-start">
+        {checked !== undefined && (
+          <Checkbox
+            mt={2}
+            aria-label={`Choose: ${what}`}
+            checked={checked}
+            onChange={(event) => choose(event.currentTarget.checked)}
+          />
+        )}
+        <div style={{ minWidth: 0, flex: 1 }}>
+          <Group gap="xs">
+            <Text fw={600} size="sm">{destination}</Text>
+            <Text size="sm">{typeWords(type)}</Text>
+            <Contact id={last_four ?? "????"} />
+            <Text size="xs" c="dimmed" component="div">
+              {state === "leased" ? "under way" : (
+                <>
+                  next attempt <Time at={next_attempt_at} />
+                </>
+              )}, {attempt} so far{behind > 0 && `, ${behind} behind it`}
+            </Text>
+          </Group>
+          {last_error && <Text size="sm" style={{ overflowWrap: "anywhere" }}>{last_error}</Text>}
+        </div>
+        <UnstyledButton
+          c="var(--mantine-color-anchor)"
+          fz="sm"
+          aria-label={`Details of ${what}`}
+          onClick={() => open(of.message_id)}
+        >
+          Details
+        </UnstyledButton>
+      </Group>
+    </Paper>
+  );
+}

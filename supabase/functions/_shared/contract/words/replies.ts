@@ -1,0 +1,23 @@
+/**
+ * Why replies in a service's answer were not used, in sentences.
+ *
+ * @module
+ */
+
+const WHY: Readonly<Record<string, string>> = {
+  answer_too_long: "the answer is longer than 64 KB",
+  not_json: "the answer says it is JSON and is not",
+  not_json_type: "the answer's content-type is not application/json",
+  not_utf8: "the answer is not in UTF-8",
+  bare_list: 'the answer is a list, not {"replies": […]}',
+  not_a_list: '"replies" is not a list',
+  too_many: "there are more than 10",
+  not_objects: "one is not an object",
+  too_deep: "one is nested too deep",
+  refused: "the channel would refuse some of them; the log says which and why",
+};
+
+/** The sentence for a code; a code that this version does not know is shown as it is. */
+export function repliesInWords(code: string): string {
+  return WHY[code] ?? code;
+}

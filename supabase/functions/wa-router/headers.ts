@@ -1,0 +1,138 @@
+/**
+ * Headers of a destination's own, such as `Authorization`: sealed here, so that the database keeps what it cannot read.
+ *
+ * @module
+ */
+import { seal, sealedWith, type SealingKeys, unseal } from "../_shared/crypto/seal.ts";
+import { DbError, type Rpc } from "../_shared/db/client.ts";
+import { headerContext } from "../_shared/delivery/deliver.ts";
+import type { Authorise } from "../_shared/gates/team.ts";
+import { readJson } from "../_shared/http/body.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Logger } from "../_shared/log/log.ts";
+
+/** What this needs. */
+export interface HeadersDeps {
+  rpc: Rpc;
+  authorise: Authorise;
+  keys(): SealingKeys;
+}
+
+/** Sets headers of one destination, `name` as it stands in the address; or seals all of them anew. */
+export interface DestinationHeaders {
+  set(name: string, request: Request, log: Logger): Promise<Response>;
+  reseal(request: Request, log: Logger): Promise<Response>;
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_HEADERS = 20;
+const MAX_VALUE = 8192;
+const NAME = /^[a-z0-9!#$%&'*+.^_|~-]{1,64}$/;
+const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
+/** What the delivery itself says, or the connection does. */
+const OURS =
+  /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
+
+/** A row of `sealed_headers`. */
+interface SealedHeader {
+  destination_id: string;
+  name: string;
+  sealed: string;
+}
+
+/**
+ * Makes {@linkcode DestinationHeaders}.
+ *
+ * - `set` takes `{"headers": {name: value, or null to take it away}}` and answers which there are, never a value.
+ *   Refusals: `unauthorized`, `forbidden`, `destination_not_found`, `invalid_json`, `invalid_request`,
+ *   `payload_too_large`, `config_invalid` without a key in `SEALING_KEYS`, `database_unavailable`.
+ * - `reseal` seals each value under the first key, so that the others can go, and answers `{resealed, left}`; what is left
+ *   was sealed with a key that is not there any more, and has to be set again. For admins and secret keys.
+ */
+export function createHeaders({ rpc, authorise, keys }: HeadersDeps): DestinationHeaders {
+  function keysToSeal(): SealingKeys {
+    const all = keys();
+    if (Object.keys(all).length > 0) return all;
+    throw new Problem("config_invalid", { detail: "SEALING_KEYS holds no key to seal the header with." });
+  }
+
+  return {
+    async set(name, request, log) {
+      const actor = await authorise(request.headers, "operator");
+      const headers = readHeaders(await readJson(request, MAX_BODY_BYTES));
+      const { id } = await rpc<{ id: string }>("destination_to_test", { p_name: name }).catch((error) => {
+        throw error instanceof DbError && error.code === "GL404"
+          ? new Problem("destination_not_found", { detail: `There is no destination named ${name}.` })
+          : error;
+      });
+      const sealed = await Promise.all(
+        Object.entries(headers).map(async ([header, value]) =>
+          [
+            header,
+            value === null ? null : await seal(keysToSeal(), value, headerContext(id, header)),
+          ] as const
+        ),
+      );
+      const all = await rpc("set_destination_headers", {
+        p_name: name,
+        p_headers: Object.fromEntries(sealed),
+        p_by: actor,
+      }).catch((error) => {
+        throw error instanceof DbError && error.code === "GL422"
+          ? new Problem("invalid_request", {
+            detail: `A destination has at most ${MAX_HEADERS} headers of its own.`,
+          })
+          : error;
+      });
+      log.info("headers of a destination were set", {
+        destination: name,
+        actor,
+        headers: Object.keys(headers),
+      });
+      return Response.json({ destination: name, headers: all });
+    },
+
+    async reseal(request, log) {
+      const actor = await authorise(request.headers, "admin");
+      await request.body?.cancel();
+      const now = keysToSeal();
+      const [first] = Object.keys(now);
+      const old = (await rpc<SealedHeader[]>("sealed_headers")).filter(({ sealed }) =>
+        sealedWith(sealed) !== first
+      );
+      const opened = await Promise.allSettled(old.map(async ({ destination_id, name, sealed }) => {
+        const context = headerContext(destination_id, name);
+        const after = await seal(now, await unseal(now, sealed, context), context);
+        return { destination_id, name, before: sealed, after };
+      }));
+      const anew = opened.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
+      const resealed = anew.length === 0 ? 0 : await rpc<number>("reseal_headers", { p_headers: anew });
+      const left = old.length - anew.length;
+      log.info("headers of destinations were sealed anew", { actor, key: first, resealed, left });
+      return Response.json({ key: first, resealed, left });
+    },
+  };
+}
+
+function readHeaders(body: unknown): Record<string, string | null> {
+  const refuse = (detail: string) => new Problem("invalid_request", { detail });
+  const given = (body as { headers?: unknown } | null)?.headers;
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw refuse('The body is {"headers": {"authorization": "…"}}.');
+  }
+  const entries = Object.entries(given).map(([name, value]) => [name.toLowerCase(), value] as const);
+  if (
+    entries.length === 0 || entries.length > MAX_HEADERS ||
+    new Set(entries.map(([n]) => n)).size < entries.length
+  ) {
+    throw refuse(`It names 1 to ${MAX_HEADERS} headers, each once.`);
+  }
+  for (const [name, value] of entries) {
+    if (!NAME.test(name)) throw refuse("A name of a header has letters, digits and -, 64 at most.");
+    if (OURS.test(name)) throw refuse(`The header ${name} is not the destination's own.`);
+    if (value !== null && (typeof value !== "string" || value.length > MAX_VALUE || !VALUE.test(value))) {
+      throw refuse(`The value of ${name} is printable ASCII without spaces around it, or null.`);
+    }
+  }
+  return Object.fromEntries(entries);
+}
