@@ -1860,6 +1860,8 @@ create table private.config_revision (
   -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
   -- number again that stood for something else.
   revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
+  -- When it last grew: what a flag or a pause held back until then may be due at once.
+  changed_at timestamp with time zone default clock_timestamp() not null,
   -- When the schema was installed: what has not run since may not be due yet.
   installed_at timestamp with time zone default clock_timestamp() not null,
   constraint config_revision_pkey PRIMARY KEY (only_row),
@@ -5397,7 +5399,7 @@ CREATE OR REPLACE FUNCTION private.bump_config_revision()
 AS $function$
 begin
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $function$;
 
@@ -5849,25 +5851,26 @@ $function$;
 grant execute on function private.clock_health(p_now timestamp with time zone) to service_role;
 
 -- What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a
--- secret key.
+-- secret key, where due, an expression of SQL, is true or there is none.
 CREATE OR REPLACE FUNCTION private.clock_jobs()
- RETURNS TABLE(name text, every_seconds integer, kind text, target text)
+ RETURNS TABLE(name text, every_seconds integer, kind text, target text, due text)
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
   values
-    ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
-    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
-    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
-    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
-    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
-    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
-    ('gatelink_notify', 30, 'http', 'flags'),
-    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())'),
-    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())'),
-    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())')
+    ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
+    ('gatelink_heartbeat', 60, 'http', 'wa-router', null),
+    ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
+    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
+    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
+    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
+    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
+    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
+    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -8419,6 +8422,20 @@ begin
   return v_rollout;
 end $function$;
 
+-- Whether a notification has become due within ten minutes. For the clock.
+CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.notifications n
+    where n.state in ('pending', 'leased') and n.next_attempt_at <= p_now
+      and n.next_attempt_at > p_now - interval '10 minutes')
+$function$;
+grant execute on function private.notifications_are_due(p_now timestamp with time zone) to service_role;
+
 -- Queues an event of a rollout for everybody who wants to be told of its kind.
 CREATE OR REPLACE FUNCTION private.notify(p_event rollout_events)
  RETURNS void
@@ -8752,6 +8769,58 @@ AS $function$
     ('private.erased_opt_outs', '{identity}', 'false', 'kept')
 $function$;
 grant execute on function private.personal_data() to service_role;
+
+-- Whether a call of wa-router would find something to decide, deliver or send that has become due within a minute, or
+-- since the configuration changed within one. For the clock.
+CREATE OR REPLACE FUNCTION private.pipeline_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_revision bigint;
+  v_after timestamptz;
+begin
+  select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
+  into v_revision, v_after from private.config_revision r;
+  return exists (
+    select from (select distinct s.channel from public.senders s) k
+    where private.on_for_anybody(private.router_flag(k.channel)) and (
+      exists (select from public.conversations c
+        where c.channel = k.channel and c.unrouted_since > v_after and c.unrouted_since <= p_now and c.held_revision is null)
+      or v_after = '-infinity' and (
+        exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision < v_revision)
+        or exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision > v_revision))
+      or exists (
+        select from (
+          select d.id, greatest(d.circuit_open_until, case when d.rate_per_second is not null
+            then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as opens_at
+          from public.destinations d where d.state = 'active') d
+        where coalesce(d.opens_at <= p_now, true) and exists (
+          select from private.delivery_lanes l
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end))))
+  or exists (
+    select from (
+      select n.channel, n.id, greatest(n.held_until,
+        n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision)) as opens_at
+      from public.senders n
+      where n.state = 'active' and private.on_for_anybody(private.send_flag(n.channel))) n
+    cross join lateral (
+      select l.conversation_id from private.outbound_lanes l
+      where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now
+        and l.due_at > case when n.opens_at > v_after then '-infinity' else v_after end
+      order by l.due_at limit 100) l
+    join public.conversations c on c.id = l.conversation_id
+    -- Whom the flag holds back is asked about again every few seconds.
+    cross join lateral private.evaluate_flag(private.send_flag(n.channel), c.contact_id::text) flag
+    where coalesce(n.opens_at <= p_now, true) and flag.value);
+end $function$;
+grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -9975,7 +10044,8 @@ begin
     execute format('select cron.schedule(%L, %L, %L)', v_job.name,
       case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
         when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
-      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
+      case v_job.kind when 'sql' then v_job.target
+        else format('select private.call_function(%L)', v_job.target) || coalesce(' where ' || v_job.due, '') end);
     v_count := v_count + 1;
   end loop;
   return v_count;
