@@ -4569,10 +4569,11 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery, lane, circuit and queued replies in
--- one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled, fenced,
--- replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
+-- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not
+-- called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}]}]: attempt, delivery,
+-- lane, circuit and queued replies in one transaction. A result whose lease is not the lane's current one is fenced
+-- off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that
+-- window, opt-out or flag forbid.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -4582,8 +4583,8 @@ AS $function$
 $function$;
 grant execute on function public.settle_deliveries(p_results jsonb) to service_role;
 
--- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how
--- many counted; a result whose lease is over does not. For secret keys.
+-- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error,
+-- retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -4593,7 +4594,9 @@ declare
   v_count integer;
 begin
   update public.notifications n
-  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+  set state = case when r.outcome in ('retry', 'put_back') then 'pending' else r.outcome end, lease = null,
+    attempt = n.attempt - (r.outcome = 'put_back')::integer,
+    last_error = case r.outcome when 'put_back' then n.last_error else r.error end,
     delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
     next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
   from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
@@ -4604,8 +4607,9 @@ end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
 -- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, error, retry_after_ms,
--- put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until
--- a single message gets through. A result whose lease is not the lane's current one is fenced off.
+-- put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put off is no
+-- attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane's
+-- current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -8789,7 +8793,7 @@ begin
     select from (select distinct s.channel from public.senders s) k
     where private.on_for_anybody(private.router_flag(k.channel)) and (
       exists (select from public.conversations c
-        where c.channel = k.channel and c.unrouted_since > v_after and c.unrouted_since <= p_now and c.held_revision is null)
+        where c.channel = k.channel and c.unrouted_since > v_after and c.held_revision is null)
       or v_after = '-infinity' and (
         exists (select from public.conversations c
           where c.channel = k.channel and c.unrouted_since is not null and c.held_revision < v_revision)
@@ -10307,6 +10311,19 @@ begin
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
+    if v_result.outcome = 'put_back' then
+      -- Nobody was called: it is no attempt, and tells nothing of the service.
+      update public.deliveries
+      set state = 'pending', attempt = attempt - 1, updated_at = p_now,
+        next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.delivery_id;
+      update public.destinations
+      set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.destination_id and circuit_probe = v_result.lease;
+      perform private.release_lane(v_result.destination_id, v_result.conversation_id);
+      v_settled := v_settled + 1;
+      continue;
+    end if;
     insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
       v_result.error, v_result.answer, v_result.left_out, p_now)
@@ -10340,9 +10357,9 @@ begin
 
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
-    select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
+    select d.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
       bool_or(r.outcome = 'delivered') as succeeded,
-      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+      array_agg(r.lease) filter (where r.outcome in ('retry', 'dead')) as failed_leases
     from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
@@ -10384,15 +10401,21 @@ begin
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
       attempt = attempt - (v_result.put_off is not null)::integer,
-      deferred = deferred + (v_result.put_off is not null)::integer,
+      deferred = deferred + coalesce(v_result.put_off <> 'back', false)::integer,
+      tried_at = case when v_result.put_off = 'back' and attempt = 1 then null else tried_at end,
       -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
       aside = case when v_result.put_off is null
         then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
         else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
-      error = v_result.error, updated_at = p_now,
+      error = case when v_result.put_off = 'back' then error else v_result.error end, updated_at = p_now,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
-    if v_result.put_off = 'held' and v_result.scope = 'number' then
+    if v_result.put_off = 'back' then
+      -- It was no probe of a sender that is held: the next one may be at once.
+      update public.senders
+      set held_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0), held_probes = greatest(0, held_probes - 1)
+      where channel = v_result.channel and id = v_result.number_id and held_since is not null;
+    elsif v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
         held_until = p_now + least(interval '5 minutes', interval '30 seconds' * 2 ^ least(held_probes, 10))

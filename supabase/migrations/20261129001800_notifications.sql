@@ -143,7 +143,9 @@ declare
   v_count integer;
 begin
   update public.notifications n
-  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+  set state = case when r.outcome in ('retry', 'put_back') then 'pending' else r.outcome end, lease = null,
+    attempt = n.attempt - (r.outcome = 'put_back')::integer,
+    last_error = case r.outcome when 'put_back' then n.last_error else r.error end,
     delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
     next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
   from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
@@ -152,7 +154,7 @@ begin
   return v_count;
 end $$;
 comment on function public.settle_notifications(jsonb) is
-  'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
+  'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
 
 -- For people --------------------------------------------------------------------------------------
 

@@ -117,6 +117,7 @@ const ADVICE: Record<DeliveryError, string> = {
     "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
   unsendable:
     "Give the destination a proper secret: Rotate secret, or gatelink destinations rotate-secret NAME.",
+  platform_limit: "Try again in a minute: the platform lets no more calls out to its functions now.",
   dns: "Check the host name.",
   address: "The service must be reachable from the internet under this name.",
   timeout: "The service must answer sooner, or the destination needs a longer timeout.",

@@ -70,6 +70,9 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
       deps.onSettled("delivered", undefined);
       return { id, lease, outcome: "delivered" };
     }
+    if (result.error === "platform_limit") {
+      return { id, lease, outcome: "put_back", retry_after_ms: result.retryAfterMs };
+    }
     const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
     const after = next(attempt, result, deps.random());
     deps.onSettled(after.outcome, error);
