@@ -3598,6 +3598,9 @@ CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversa
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_decided integer;
@@ -4589,6 +4592,9 @@ CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_count integer;
@@ -10280,6 +10286,9 @@ CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now time
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_result record;
@@ -10297,8 +10306,10 @@ begin
     select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
     join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
   order by id for update;
-  perform from private.delivery_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
+  join public.deliveries d on d.id = r.delivery_id
+  join private.delivery_lanes l
+    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
   order by l.destination_id, l.conversation_id for update of l;
 
   for v_result in
@@ -10374,13 +10385,17 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_result record;
   v_settled integer := 0;
 begin
-  perform from private.outbound_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id

@@ -331,7 +331,7 @@ end $$;
 comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it, ten failures in a row open it, the failure of its probe opens it again.';
 
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_result record;
   v_reply record;
@@ -348,8 +348,10 @@ begin
     select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
     join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
   order by id for update;
-  perform from private.delivery_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
+  join public.deliveries d on d.id = r.delivery_id
+  join private.delivery_lanes l
+    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
   order by l.destination_id, l.conversation_id for update of l;
 
   for v_result in

@@ -514,13 +514,14 @@ $$;
 comment on function public.claim_outbound(integer, integer, jsonb, text[]) is 'Leases up to p_limit conversations with something to send on the channels that the caller is ready for, given how many of each channel (by name) it has under way, within the pace of pair and sender and where the channel''s flag (wa_send.enabled for WhatsApp) is on for the contact, and answers {messages: [{id, lease, attempt, deferred, channel, number_id, contact_id, to, message, traceparent}], next_due_ms}. One channel alone may take every place; of several each has half of those that the others leave.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_result record;
   v_settled integer := 0;
 begin
-  perform from private.outbound_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
