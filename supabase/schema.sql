@@ -989,7 +989,8 @@ grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 
--- Who is told of rollouts. The address itself, which with Slack is the secret, is in private.notification_addresses.
+-- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
+-- private.notification_addresses.
 create table public.notification_endpoints (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
@@ -999,7 +1000,7 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- Kinds of rollout_events that it is told of.
+  -- What it is told of: kinds of rollout_events, and failing and recovered of the parts of health.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1011,7 +1012,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1028,8 +1029,8 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- What happened.
-  event_id uuid not null,
+  -- The event of a rollout; null where it is about a part of health.
+  event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
   -- pending, leased (under way), delivered, or dead (given up).
@@ -1060,7 +1061,7 @@ create INDEX notifications_endpoint_idx ON public.notifications USING btree (end
 create INDEX notifications_event_idx ON public.notifications USING btree (event_id);
 alter table public.notifications enable row level security;
 grant select on public.notifications to authenticated;
-grant select, update on public.notifications to service_role;
+grant select, insert, update on public.notifications to service_role;
 -- The team sees what was told and whether it arrived.
 create policy notifications_read on public.notifications for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
@@ -2040,6 +2041,24 @@ create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (chann
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- Parts that are not healthy, or have just become so: what those who are told of them know.
+create table private.part_states (
+  -- The part, as health names it.
+  component text not null,
+  -- How it did when it was last looked at.
+  status text not null,
+  -- Since when it has been healthy, or not.
+  since timestamp with time zone not null,
+  -- The worst that was told of it since it was last healthy; null where nothing was.
+  told text,
+  -- A part of health is named by its word.
+  constraint part_states_pkey PRIMARY KEY (component),
+  constraint part_states_status_known CHECK ((status = ANY (ARRAY['healthy'::text, 'degraded'::text, 'down'::text]))),
+  constraint part_states_told_known CHECK ((told = ANY (ARRAY['degraded'::text, 'down'::text])))
+);
+alter table private.part_states enable row level security;
+grant select, insert, update, delete on private.part_states to service_role;
+
 -- How far each retention has come.
 create table private.purges (
   -- Which of private.retentions().
@@ -2112,6 +2131,19 @@ create table private.visitor_keys (
 );
 alter table private.visitor_keys enable row level security;
 grant select, insert, delete on private.visitor_keys to service_role;
+
+-- One row that a health check writes, to see whether the database takes writes.
+create table private.write_probe (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- When it was last written.
+  at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  -- One row.
+  constraint write_probe_pkey PRIMARY KEY (only_row),
+  constraint write_probe_only_row CHECK (only_row)
+) with (fillfactor=50);
+alter table private.write_probe enable row level security;
+grant select, update on private.write_probe to service_role;
 
 -- Functions ---------------------------------------------------------------------------------------
 
@@ -2206,9 +2238,10 @@ AS $function$
 $function$;
 grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
 
--- Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For
--- operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text])
+-- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
+-- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
+-- cannot be.
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -4226,16 +4259,19 @@ begin
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
 
--- What the health check compares with the version of the code: {has: the newest migration applied, null when nobody
--- kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.
+-- What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest
+-- one that older code must not run on, null when there is none; clock: as in health}. Fails where the database takes
+-- no writes. For secret keys.
 CREATE OR REPLACE FUNCTION public.schema_state()
  RETURNS jsonb
- LANGUAGE sql
- STABLE
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
-$function$;
+begin
+  update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
+  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+    'clock', private.clock_health(clock_timestamp()));
+end $function$;
 grant execute on function public.schema_state() to service_role;
 
 -- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
@@ -4967,6 +5003,20 @@ begin
   return private.link_view(v_link);
 end $function$;
 grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
+
+-- Looks at each part of health, and says whether a notification is due. For secret keys.
+CREATE OR REPLACE FUNCTION public.watch()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.watch(clock_timestamp());
+  return exists (
+    select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp());
+end $function$;
+grant execute on function public.watch() to service_role;
 
 -- What the guard sees of a rollout at this moment, in the form of the evidence of an event: the minutes since its
 -- last event, and S after each. Null for one that is not under way. For viewers and secret keys. Errors: GL404.
@@ -5839,8 +5889,37 @@ AS $function$
 $function$;
 grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
 
--- The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation
--- minutes are counted from its beginning.
+-- Why a call of the clock has not arrived: no_secret (the Vault lacks address or key), not_sent (pg_net sends
+-- nothing), no_answer, or status and which; null without pg_cron. Definer, for Vault and pg_net are the owner's.
+CREATE OR REPLACE FUNCTION private.clock_fault()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_fault text;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
+    return null;
+  end if;
+  if to_regclass('vault.decrypted_secrets') is not null then
+    execute 'select ''no_secret'' where (select count(*) from vault.decrypted_secrets where name in (''gatelink_url'', ''gatelink_secret_key'') and decrypted_secret <> '''') < 2'
+    into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net.http_request_queue') is not null then
+    execute 'select ''not_sent'' where exists (select from net.http_request_queue)' into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net._http_response') is not null then
+    execute 'select case when status_code is null then ''no_answer'' when status_code >= 400 then ''status '' || status_code end from net._http_response order by created desc limit 1'
+    into v_fault;
+  end if;
+  return coalesce(v_fault, 'not_sent');
+end $function$;
+grant execute on function private.clock_fault() to service_role;
+
+-- The clock: degraded when two runs of its job of every minute were missed or none of its calls came for a minute,
+-- down after ten. In a new installation minutes are counted from its beginning.
 CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -5848,14 +5927,23 @@ CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('component', 'clock',
-    'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'because', case when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
-    'figures', jsonb_build_object('seconds', t.age))
+    'status', case when t.age <= 150 and (t.http_age < 60 or t.http_age is null) then 'healthy'
+      when t.age <= 600 and (t.http_age <= 600 or t.http_age is null) then 'degraded' else 'down' end,
+    'because', case when t.age <= 150 and t.http_age >= 60 then 'unheard'
+      when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
+    'figures', jsonb_build_object('seconds', t.age) || case when t.http_age is null then '{}' else jsonb_build_object('http_seconds', t.http_age)
+      || case when t.http_age >= 60 then jsonb_build_object('fault', private.clock_fault()) else '{}' end end)
   from (
     select r.last_at is not null as has_run,
-      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age,
+      greatest(0, round(extract(epoch from p_now - case when h.last_at is null and private.clock_fault() is not null
+        -- It has two minutes to begin.
+        then i.installed_at + interval '2 minutes' else h.last_at end)))::integer as http_age
     from private.config_revision i
     left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
+    cross join lateral (
+      select max(m.last_at) as last_at from public.measurements m
+      where m.name = 'request' and m.label in ('wa-router 202', 'wa-router disabled') and m.minute = '-infinity') h
   ) t
 $function$;
 grant execute on function private.clock_health(p_now timestamp with time zone) to service_role;
@@ -5870,8 +5958,9 @@ CREATE OR REPLACE FUNCTION private.clock_jobs()
 AS $function$
   values
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
-    ('gatelink_heartbeat', 60, 'http', 'wa-router', null),
+    ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
@@ -8465,6 +8554,25 @@ AS $function$
   where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
 $function$;
 
+-- Queues how a part of health does, failing or recovered, for everybody who wants to be told, and says for how many.
+CREATE OR REPLACE FUNCTION private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', p_kind, 'at', p_now, 'part',
+    jsonb_build_object('component', p_part -> 'component', 'status', p_part -> 'status', 'because', p_part -> 'because', 'figures', p_part -> 'figures'))
+  from public.notification_endpoints e
+  where e.state = 'active' and p_kind = any (e.events);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
+
 -- Whether a JSON value is an object with no other members than these.
 CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])
  RETURNS boolean
@@ -10938,6 +11046,51 @@ AS $function$
   where w.n > 0
 $function$;
 grant execute on function private.waiting_because(p_now timestamp with time zone) to service_role;
+
+-- Looks at each part of health and queues what there is to tell of it, once; says how many notifications. For the
+-- clock, and for isolates where the clock is dead.
+CREATE OR REPLACE FUNCTION private.watch(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_part jsonb;
+  v_status text;
+  v_was private.part_states;
+  v_told integer := 0;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch')) then
+    return 0;
+  end if;
+  for v_part in select e.item from jsonb_array_elements(private.health(p_now)) as e (item) where e.item ->> 'component' <> 'config' loop
+    v_status := v_part ->> 'status';
+    select * into v_was from private.part_states s where s.component = v_part ->> 'component';
+    if not found then
+      continue when v_status = 'healthy';
+      insert into private.part_states (component, status, since) values (v_part ->> 'component', v_status, p_now)
+      returning * into v_was;
+    elsif v_was.status <> v_status then
+      update private.part_states s
+      set status = v_status, since = case when 'healthy' in (v_was.status, v_status) then p_now else s.since end
+      where s.component = v_was.component returning * into v_was;
+    end if;
+    if v_status = 'healthy' then
+      if v_was.told is null then
+        delete from private.part_states s where s.component = v_was.component;
+      elsif v_was.since <= p_now - interval '5 minutes' then
+        delete from private.part_states s where s.component = v_was.component;
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    elsif v_status is distinct from v_was.told and v_was.told is distinct from 'down'
+      and (v_status = 'down' or v_was.since <= p_now - interval '2 minutes') then
+      update private.part_states s set told = v_status where s.component = v_was.component;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    end if;
+  end loop;
+  return v_told;
+end $function$;
+grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
 -- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody. The
 -- caller holds the contacts' lock.

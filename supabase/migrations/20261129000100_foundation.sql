@@ -474,13 +474,6 @@ end $$;
 comment on function private.refuse_older_code() is
   'First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as request.headers.';
 
-create function public.schema_state() returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
-$$;
-comment on function public.schema_state() is
-  'What the health check compares with the version of the code: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.';
-
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -493,8 +486,7 @@ grant execute on function
   private.can_sign_in(uuid),
   public.schema_version(),
   private.breaking_version(),
-  private.refuse_older_code(),
-  public.schema_state()
+  private.refuse_older_code()
   to service_role;
 grant execute on function
   private.has_role(text),

@@ -171,7 +171,7 @@ comment on function private.purge(timestamptz, integer) is
 
 -- An idle project must not call: each call is paid for. So the clock asks here first, as the pipeline would claim. What has
 -- been due for more than a minute was not taken in spite of twenty calls (a kill switch, credentials that are missing): the
--- call of every minute is enough for it. A change of the configuration may let go what waited long.
+-- heartbeat is enough for it. A change of the configuration may let go what waited long.
 create function private.pipeline_is_due(p_now timestamptz) returns boolean
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 declare
@@ -232,8 +232,9 @@ create function private.clock_jobs() returns table (name text, every_seconds int
 language sql immutable set search_path = '' as $$
   values
     ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
-    ('gatelink_heartbeat', 60, 'http', 'wa-router', null),
+    ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),

@@ -168,6 +168,8 @@ export const FILL: Record<string, string> = {
         'session')`,
   "private.purges": `
     insert into private.purges (what, due_at, began_at, rows) values ('webhook_events', now(), now(), 12)`,
+  "private.part_states":
+    `insert into private.part_states (component, status, since) values ('queue', 'degraded', now())`,
   "private.storage_days": `insert into private.storage_days (day, bytes) values ('2026-11-21', 30000000)`,
   "public.rollback_events": `
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values

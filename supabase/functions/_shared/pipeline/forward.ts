@@ -162,7 +162,10 @@ export function createForwarder(
         event: eventOf(claimed),
         traceparent,
       });
-      if (result.error === "platform_limit") return await putBack(claimed, destination, result.retryAfterMs);
+      if (result.error === "platform_limit") {
+        await putBack(claimed, destination, result.retryAfterMs);
+        return;
+      }
       if (claimed.attempt === 1) deps.onCalled?.(waitedMs);
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
       deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);

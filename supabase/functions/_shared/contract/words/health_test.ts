@@ -15,6 +15,30 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
   ["clock", "starting", { seconds: 120 }, "starting: installed 120 s ago"],
   ["clock", "never", { seconds: 200 }, "has never run"],
   [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: null },
+    "its calls do not arrive: none of wa-router for 75 s",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "not_sent" },
+    "its calls do not arrive: none of wa-router for 75 s; pg_net sends nothing; select net.worker_restart() starts it again",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "status 401" },
+    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 401: the Vault's gatelink_secret_key is revoked or another project's",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "status 500" },
+    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 500",
+  ],
+  [
     "graph",
     "calls",
     { failed: 1, calls: 9, success_seconds: 3600 },
