@@ -9165,8 +9165,8 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
--- The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps
--- failing, down at ten minutes.
+-- The queues: degraded when something is overdue by a minute or a destination with a queue is paused, keeps failing
+-- or failed at each of three calls or more in a quarter of an hour, down at ten minutes.
 CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -9181,9 +9181,13 @@ AS $function$
   from (
     select private.overdue_seconds(p_now) as overdue, (
       select jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
+        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'failing' end) order by d.name)
       from public.destinations d
-      where (d.state = 'paused' or d.circuit_open_until is not null)
+      where (d.state = 'paused' or d.circuit_open_until is not null or (
+          select sum(m.n) >= 3 and sum(m.n) filter (where m.label = d.name || ' delivered') is null
+          from public.measurements m
+          where m.name = 'destination' and m.minute >= p_now - interval '15 minutes'
+            and m.label in (d.name || ' delivered', d.name || ' retry', d.name || ' dead')))
         and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
   ) q
 $function$;

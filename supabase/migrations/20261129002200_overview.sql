@@ -69,6 +69,7 @@ $$;
 comment on function private.overdue_seconds(timestamptz) is
   'For how long the oldest thing in the queues has been due that nothing holds back: no flag of a contact or a whole channel, pause, circuit or rate.';
 
+-- Ten failures in a row open a circuit, which takes a day where few people write: three of three are told before.
 create function private.queue_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'queue',
@@ -79,14 +80,18 @@ language sql stable set search_path = '' as $$
   from (
     select private.overdue_seconds(p_now) as overdue, (
       select jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' else 'circuit_open' end) order by d.name)
+        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'failing' end) order by d.name)
       from public.destinations d
-      where (d.state = 'paused' or d.circuit_open_until is not null)
+      where (d.state = 'paused' or d.circuit_open_until is not null or (
+          select sum(m.n) >= 3 and sum(m.n) filter (where m.label = d.name || ' delivered') is null
+          from public.measurements m
+          where m.name = 'destination' and m.minute >= p_now - interval '15 minutes'
+            and m.label in (d.name || ' delivered', d.name || ' retry', d.name || ' dead')))
         and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)) as stopped
   ) q
 $$;
 comment on function private.queue_health(timestamptz) is
-  'The queues: degraded when something is overdue by a minute or a destination with a queue is paused or keeps failing, down at ten minutes.';
+  'The queues: degraded when something is overdue by a minute or a destination with a queue is paused, keeps failing or failed at each of three calls or more in a quarter of an hour, down at ten minutes.';
 
 -- Why the calls of the clock do not arrive, as far as pg_cron, pg_net and the Vault tell.
 create function private.clock_fault() returns text

@@ -155,3 +155,27 @@ databaseTest(
     connection.release();
   },
 );
+
+databaseTest(
+  "health: a service that failed at each of three calls is named before its circuit opens",
+  async (sql) => {
+    await sql`insert into public.destinations (name, url) values ('crm', 'https://crm.example/')`;
+    const queue = async () => {
+      const [{ health }] = await sql`select private.queue_health(now()) as health`;
+      return [health.status, health.figures.destinations];
+    };
+    const calls = (outcome: string) =>
+      sql`insert into public.measurements (name, label, minute, n, last_at)
+      values ('destination', ${`crm ${outcome}`}, date_trunc('minute', now()), 1, now())
+      on conflict (name, label, minute) do update set n = measurements.n + 1`;
+    for (const outcome of ["retry", "retry", "dead"]) await calls(outcome);
+    assertEquals(await queue(), ["healthy", undefined], "nothing waits for it");
+    await sql`with who as (insert into public.contacts (name) values ('Ada') returning id), conversation as (
+      insert into public.conversations (contact_id, number_id) select id, '1' from who returning id)
+    insert into private.delivery_lanes (destination_id, conversation_id, due_at)
+    select d.id, c.id, now() + interval '1 hour' from public.destinations d, conversation c`;
+    assertEquals(await queue(), ["degraded", [{ name: "crm", state: "failing" }]]);
+    await calls("delivered");
+    assertEquals(await queue(), ["healthy", undefined]);
+  },
+);

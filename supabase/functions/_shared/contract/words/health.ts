@@ -47,12 +47,13 @@ interface Unpurged {
 }
 interface Stopped {
   name: string;
-  state: "paused" | "circuit_open" | string;
+  state: "paused" | "circuit_open" | "failing" | string;
 }
 
 const STOPPED: Readonly<Record<string, string>> = {
   paused: "is paused",
   circuit_open: "keeps failing: its circuit is open",
+  failing: "has failed at each call for 15 minutes",
 };
 
 const FAULTS: Readonly<Record<string, string>> = {

@@ -7,8 +7,13 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
   [
     "queue",
     "stopped",
-    { destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }] },
-    "crm is paused, erp keeps failing: its circuit is open",
+    {
+      destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }, {
+        name: "shop",
+        state: "failing",
+      }],
+    },
+    "crm is paused, erp keeps failing: its circuit is open, shop has failed at each call for 15 minutes",
   ],
   ["queue", "taken", {}, "nothing is overdue"],
   ["clock", "ran", { seconds: 40 }, "last ran 40 s ago"],
