@@ -2137,7 +2137,7 @@ create table private.write_probe (
   -- Always true; the key that allows no second row.
   only_row boolean default true not null,
   -- When it was last written.
-  at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  at timestamp with time zone default '1970-01-01 00:00:00+00'::timestamp with time zone not null,
   -- One row.
   constraint write_probe_pkey PRIMARY KEY (only_row),
   constraint write_probe_only_row CHECK (only_row)

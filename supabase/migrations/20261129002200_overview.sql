@@ -330,7 +330,7 @@ comment on function public.health() is
 
 create table private.write_probe (
   only_row boolean constraint write_probe_pkey primary key default true constraint write_probe_only_row check (only_row),
-  at timestamptz not null default '-infinity'
+  at timestamptz not null default 'epoch'
 ) with (fillfactor = 50);
 comment on table private.write_probe is 'One row that a health check writes, to see whether the database takes writes.';
 comment on constraint write_probe_pkey on private.write_probe is 'One row.';

@@ -53,7 +53,7 @@ databaseTest("schedule_clock() has pg_cron ask before it calls", async (sql) => 
 });
 
 /** Seconds from now, for something that may be due. */
-const when = fc.constantFrom(null, -7200, -61, -59, -3, 0, 1, 30);
+const when = fc.constantFrom<number | null>(null, -7200, -61, -59, -3, 0, 1, 30);
 const world = fc.record({
   channel: fc.constantFrom(...CHANNELS),
   routed: fc.boolean(),

@@ -49,7 +49,7 @@ export interface Seen {
   /** What the database said; undefined while it does not answer. */
   found?: Found;
   /** Whether it has refused a write: it is full, or read-only. */
-  readOnly: boolean;
+  readOnly?: boolean;
   /** How long it took to say so, in milliseconds. */
   latencyMs: number;
   /** The schema that this version needs. */
