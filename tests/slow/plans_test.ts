@@ -64,7 +64,19 @@ async function fill(sql: Sql, messages: number): Promise<void> {
     }, 'sent', 1 from generate_series(1, ${messages}, 2) g;
       insert into private.outbound_lanes (conversation_id, number_id)
         select ${ID("2", "g")}, '1' from generate_series(1, ${people}) g;
+      insert into public.segments (key) values ('many'), ('none');
+      insert into public.segment_members (segment_key, subject_id) select 'many', 'person ' || g from generate_series(1, ${messages}) g;
+      insert into public.notification_endpoints (id, name, kind, host, events) values (${
+      ID("7", "1")
+    }, 'ops', 'slack', 'h', '{}');
+      insert into private.notification_addresses (endpoint_id, url, secret)
+        values (${ID("7", "1")}, 'https://h/', 'whsec_' || repeat('A', 32));
+      insert into public.notifications (endpoint_id, payload, state, next_attempt_at)
+        select ${ID("7", "1")}, '{}', 'delivered', now() from generate_series(1, ${messages / 10});
       set local session_replication_role = origin;
+      insert into public.settings (key, value, metadata) values
+        ('some.enabled', 'true', '{"target_segments":["none","many"],"rollout_percentage":0}'),
+        ('nobody.enabled', 'true', '{"target_segments":["none"],"rollout_percentage":0}');
       insert into public.settings (key, value) values ('wa_router.enabled', 'true'), ('wa_send.enabled', 'true')
         on conflict (key) do update set value = 'true', metadata = '{}'`);
   });
@@ -180,8 +192,14 @@ async function round(sql: Sql, person: number): Promise<Record<string, number>> 
     text: "a word of ours",
     limit: { key: "k", per_second: 1000, burst: 1000 },
   }]);
-  await run("public.claim_notifications", 20);
-  await run("public.settle_notifications", []);
+  await sql`insert into public.notifications (endpoint_id, payload, next_attempt_at)
+    select id, '{}', now() - interval '1 second' from public.notification_endpoints`;
+  const due = await run<{ id: string; lease: string }[]>("public.claim_notifications", 20);
+  assertEquals(due.length, 1);
+  await run("public.settle_notifications", due.map(({ id, lease }) => ({ id, lease, outcome: "delivered" })));
+  assertEquals(await run("private.on_for_anybody", "some.enabled"), true);
+  assertEquals(await run("private.on_for_anybody", "nobody.enabled"), false);
+  await run("private.evaluate_flag", "some.enabled", "person 7");
   const { messages: ours } = await run<{ messages: { id: string; lease: string }[] }>(
     "public.claim_outbound",
     32,
