@@ -4260,8 +4260,8 @@ end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
 
 -- What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest
--- one that older code must not run on, null when there is none; clock: as in health}. Fails where the database takes
--- no writes. For secret keys.
+-- one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the
+-- database takes no writes. For secret keys.
 CREATE OR REPLACE FUNCTION public.schema_state()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -4270,7 +4270,7 @@ AS $function$
 begin
   update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
   return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
-    'clock', private.clock_health(clock_timestamp()));
+    'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
 end $function$;
 grant execute on function public.schema_state() to service_role;
 

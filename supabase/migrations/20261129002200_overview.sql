@@ -348,10 +348,10 @@ language plpgsql volatile set search_path = '' as $$
 begin
   update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
   return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
-    'clock', private.clock_health(clock_timestamp()));
+    'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
 end $$;
 comment on function public.schema_state() is
-  'What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none; clock: as in health}. Fails where the database takes no writes. For secret keys.';
+  'What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the database takes no writes. For secret keys.';
 
 -- Alarms ------------------------------------------------------------------------------------------
 

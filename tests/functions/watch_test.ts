@@ -70,3 +70,13 @@ edgeTest("health: a database that takes no writes is named, and 503", async (edg
   const response = await fetch(`${edge.url}/functions/v1/health`);
   assertEquals([response.status, (await response.json()).code], [503, "database_read_only"]);
 });
+
+edgeTest("health: a token that is revoked is named, without the sender's id", async (edge) => {
+  await edge
+    .sql`insert into public.senders (channel, id, held_since, held_code) values ('whatsapp', '4711', now(), '190')
+    on conflict (channel, id) do update set held_since = now(), held_code = '190'`;
+  await edge.sql`update public.senders set held_since = now(), held_code = '190'`;
+  await edge.reread();
+  const { status, senders } = await (await fetch(`${edge.url}/functions/v1/health`)).json();
+  assertEquals([status, senders], ["degraded", { status: "down", why: "a fault of the account holds it" }]);
+});

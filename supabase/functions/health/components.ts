@@ -25,6 +25,8 @@ export interface Schema {
   breaks: string | null;
   /** The clock, both halves of it. */
   clock?: HealthPart;
+  /** Whom we write as: a token that is revoked holds them. */
+  senders?: HealthPart;
 }
 
 /** What keeps code for the schema `needs` from running on this one. Versions are of one length, so they compare as text. */

@@ -17,7 +17,7 @@ import { Problem } from "../_shared/http/problem.ts";
 import type { Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
-import { type Found, judge, misfit, type Schema, worst } from "./components.ts";
+import { type Found, judge, misfit, type Schema, type Status, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
@@ -26,8 +26,9 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Handler of `GET /functions/v1/health`.
  *
  * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has","breaks"},"clock":{"status","why"}}`; degraded when a variable of some function is missing, a
- *   kill switch stops something, or the clock does not run or its calls do not arrive. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
+ *   "database":{"needs","has","breaks"},"clock":{"status","why"},"senders":{"status","why"}}`; degraded when a variable of
+ *   some function is missing, a kill switch stops something, the clock does not run or its calls do not arrive, or a fault
+ *   of the account (a token that is revoked) holds senders. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
  *   keeps a record, `breaks` the newest that code for an earlier one must not run on, null where there is none.
  * - 503 `database_unavailable`, `database_read_only` when it takes no writes, for it is full or read-only,
  *   `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
@@ -61,16 +62,26 @@ export function health(call: Rpc = rpc): Handler {
     const database = { needs: SCHEMA_VERSION, has: found.has, breaks: found.breaks };
     const fault = misfit(found, SCHEMA_VERSION);
     if (fault !== undefined) throw new Problem(fault, { extensions: { ...about, database } });
-    const [clock] = healthInWords(found.clock === undefined ? [] : [found.clock]);
+    const parts = briefly([found.clock, found.senders]);
     const well = faults.length === 0 && Object.values(switches).every((runs) => runs) &&
-      (clock === undefined || clock.status === "healthy");
-    const parts = clock === undefined ? {} : { clock: { status: clock.status, why: clock.why } };
+      Object.values(parts).every(({ status }) => status === "healthy");
     return Response.json({ status: well ? "ok" : "degraded", ...about, database, ...parts }, {
       headers: { "cache-control": "no-store" },
     });
   }
 
   return () => anyOrigin(answer);
+}
+
+/** Parts by name, for everybody: who reads it need not know the ids of senders. */
+function briefly(parts: (HealthPart | undefined)[]): Record<string, { status: Status; why: string }> {
+  const known = parts.filter((part) => part !== undefined);
+  return Object.fromEntries(
+    healthInWords(known).map(({ component, status, why }, i) => [
+      component,
+      { status, why: known[i].because === "held" ? "a fault of the account holds it" : why },
+    ]),
+  );
 }
 
 /** What {@linkcode detailed} asks. */
