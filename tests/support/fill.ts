@@ -38,6 +38,7 @@ export const FILL: Record<string, string> = {
   "public.senders": `
     insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
   "private.hash_key": "", // its one row comes with it
+  "private.write_probe": "", // its one row comes with it
   "private.erased_opt_outs": `
     insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at) values
       (sha256('somebody'), 'whatsapp', '106540352242922', now())`,
