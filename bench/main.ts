@@ -5,6 +5,7 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   flags: () => import("./flags.ts"),
   panel: () => import("./panel.ts"),
   deploy: () => import("./deploy.ts"),
+  costs: () => import("./costs.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -14,7 +15,7 @@ if (name === undefined || name === "--help" || !(name in BENCHES)) {
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
 links --full goes up to a million links, in about seven minutes; panel needs Chromium; deploy measures first answers of fresh
-processes on the hosted Deno; --quick, of links, flags, panel and deploy, only shows that the bench works`);
+processes on the hosted Deno; --quick, of links, flags, panel, deploy and costs, only shows that the bench works`);
   Deno.exit(name === "--help" ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

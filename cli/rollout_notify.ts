@@ -1,4 +1,4 @@
-/** `gatelink rollout notify`: who is told when a rollout starts, goes on, waits, pages or is taken back. */
+/** `gatelink rollout notify`: who is told when a rollout starts, goes on, waits, pages or is taken back, and of what fails. */
 import { type Command, Option } from "commander";
 import { CliError } from "./errors.ts";
 import { type Cell, facts, table, time } from "./output.ts";
@@ -16,11 +16,24 @@ interface Endpoint {
   secret?: string;
 }
 
-const EVENTS = ["started", "advanced", "held", "paged", "paused", "resumed", "rolled_back", "completed"];
+const EVENTS = [
+  "started",
+  "advanced",
+  "held",
+  "paged",
+  "paused",
+  "resumed",
+  "rolled_back",
+  "completed",
+  "failing",
+  "recovered",
+];
 
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
-  const inner = group.command("notify").description("who is told of rollouts, by signed webhook or in Slack");
+  const inner = group.command("notify").description(
+    "who is told of rollouts and of what fails, by signed webhook or in Slack",
+  );
   inner.command("add").description(
     "tell somebody; of a webhook it prints the signing secret, which is not shown again",
   )

@@ -10,6 +10,8 @@ export interface Job {
   /** sql: `target` is a statement. http: `target` names a function that is sent a POST with a secret key. */
   kind: "sql" | "http";
   target: string;
+  /** An expression of SQL: whether there is something to call for. null: always. */
+  due: string | null;
 }
 
 export interface ClockOptions {
@@ -53,11 +55,15 @@ export async function startClock(options: ClockOptions): Promise<Clock> {
   };
 }
 
-/** Runs a job once. @throws when the statement fails or the function does not answer 2xx. */
+/** Runs a job once, or sees that it is not due. @throws when the statement fails or the function does not answer 2xx. */
 export async function runJob(job: Job, { sql, url, secretKey }: ClockOptions): Promise<void> {
   if (job.kind === "sql") {
     await sql.unsafe(job.target);
     return;
+  }
+  if (job.due !== null) {
+    const [{ due }] = await sql.unsafe<{ due: boolean }[]>(`select ${job.due} as due`);
+    if (!due) return;
   }
   const response = await fetch(`${url}/functions/v1/${job.target}`, {
     method: "POST",

@@ -1042,7 +1042,8 @@ grant select, insert, update, delete on public.messages to service_role;
 -- Ties a message to the link or ad that it came from.
 create TRIGGER attribute AFTER INSERT ON public.messages FOR EACH ROW WHEN (((new.direction = 'in'::text) AND ((new.link_token IS NOT NULL) OR (new.referral IS NOT NULL)))) EXECUTE FUNCTION private.attribute_new_message();
 
--- Who is told of rollouts. The address itself, which with Slack is the secret, is in private.notification_addresses.
+-- Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in
+-- private.notification_addresses.
 create table public.notification_endpoints (
   -- UUID v7.
   id uuid default private.uuid_v7() not null,
@@ -1052,7 +1053,7 @@ create table public.notification_endpoints (
   kind text not null,
   -- Host of its address, for people to recognise.
   host text not null,
-  -- Kinds of rollout_events that it is told of.
+  -- What it is told of: kinds of rollout_events, and failing and recovered of the parts of health.
   events text[] not null,
   -- active, or paused: what happens meanwhile is not told later.
   state text default 'active'::text not null,
@@ -1064,7 +1065,7 @@ create table public.notification_endpoints (
   constraint notification_endpoints_pkey PRIMARY KEY (id),
   -- An endpoint is named by people.
   constraint notification_endpoints_name_key UNIQUE (name),
-  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text])),
+  constraint notification_endpoints_events_known CHECK ((events <@ ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'paused'::text, 'resumed'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])),
   constraint notification_endpoints_kind_known CHECK ((kind = ANY (ARRAY['webhook'::text, 'slack'::text]))),
   constraint notification_endpoints_name_check CHECK ((name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
   constraint notification_endpoints_state_known CHECK ((state = ANY (ARRAY['active'::text, 'paused'::text])))
@@ -1081,8 +1082,8 @@ create table public.notifications (
   id uuid default private.uuid_v7() not null,
   -- Who is told.
   endpoint_id uuid not null,
-  -- What happened.
-  event_id uuid not null,
+  -- The event of a rollout; null where it is about a part of health.
+  event_id uuid,
   -- What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.
   payload jsonb not null,
   -- pending, leased (under way), delivered, or dead (given up).
@@ -1113,7 +1114,7 @@ create INDEX notifications_endpoint_idx ON public.notifications USING btree (end
 create INDEX notifications_event_idx ON public.notifications USING btree (event_id);
 alter table public.notifications enable row level security;
 grant select on public.notifications to authenticated;
-grant select, update on public.notifications to service_role;
+grant select, insert, update on public.notifications to service_role;
 -- The team sees what was told and whether it arrived.
 create policy notifications_read on public.notifications for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
@@ -1928,6 +1929,8 @@ create table private.config_revision (
   -- Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a
   -- number again that stood for something else.
   revision bigint default ((date_part('epoch'::text, clock_timestamp()) * (1000)::double precision))::bigint not null,
+  -- When it last grew: what a flag or a pause held back until then may be due at once.
+  changed_at timestamp with time zone default clock_timestamp() not null,
   -- When the schema was installed: what has not run since may not be due yet.
   installed_at timestamp with time zone default clock_timestamp() not null,
   constraint config_revision_pkey PRIMARY KEY (only_row),
@@ -2135,6 +2138,24 @@ create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (wai
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
 
+-- Parts that are not healthy, or have just become so: what those who are told of them know.
+create table private.part_states (
+  -- The part, as health names it.
+  component text not null,
+  -- How it did when it was last looked at.
+  status text not null,
+  -- Since when it has been healthy, or not.
+  since timestamp with time zone not null,
+  -- The worst that was told of it since it was last healthy; null where nothing was.
+  told text,
+  -- A part of health is named by its word.
+  constraint part_states_pkey PRIMARY KEY (component),
+  constraint part_states_status_known CHECK ((status = ANY (ARRAY['healthy'::text, 'degraded'::text, 'down'::text]))),
+  constraint part_states_told_known CHECK ((told = ANY (ARRAY['degraded'::text, 'down'::text])))
+);
+alter table private.part_states enable row level security;
+grant select, insert, update, delete on private.part_states to service_role;
+
 -- How far each retention has come.
 create table private.purges (
   -- Which of private.retentions().
@@ -2230,6 +2251,19 @@ create table private.visitor_keys (
 alter table private.visitor_keys enable row level security;
 grant select, insert, delete on private.visitor_keys to service_role;
 
+-- One row that a health check writes, to see whether the database takes writes.
+create table private.write_probe (
+  -- Always true; the key that allows no second row.
+  only_row boolean default true not null,
+  -- When it was last written.
+  at timestamp with time zone default '1970-01-01 00:00:00+00'::timestamp with time zone not null,
+  -- One row.
+  constraint write_probe_pkey PRIMARY KEY (only_row),
+  constraint write_probe_only_row CHECK (only_row)
+) with (fillfactor=50);
+alter table private.write_probe enable row level security;
+grant select, update on private.write_probe to service_role;
+
 -- Functions ---------------------------------------------------------------------------------------
 
 -- Adds a group of counts, [{name, label, n}, …]. A label left out is the empty one; n below 1 adds nothing. For
@@ -2324,9 +2358,10 @@ AS $function$
 $function$;
 grant execute on function public.add_measurements(p_measurements jsonb) to service_role;
 
--- Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For
--- operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.
-CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text])
+-- Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again)
+-- or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what
+-- cannot be.
+CREATE OR REPLACE FUNCTION public.add_notification_endpoint(p_name text, p_kind text, p_url text, p_events text[] DEFAULT ARRAY['started'::text, 'advanced'::text, 'held'::text, 'paged'::text, 'rolled_back'::text, 'completed'::text, 'failing'::text, 'recovered'::text])
  RETURNS jsonb
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -3804,6 +3839,9 @@ CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversa
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_decided integer;
@@ -4566,16 +4604,19 @@ begin
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
 
--- What the health check compares with the version of the code: {has: the newest migration applied, null when nobody
--- kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.
+-- What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest
+-- one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the
+-- database takes no writes. For secret keys.
 CREATE OR REPLACE FUNCTION public.schema_state()
  RETURNS jsonb
- LANGUAGE sql
- STABLE
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
-$function$;
+begin
+  update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
+  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+    'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
+end $function$;
 grant execute on function public.schema_state() to service_role;
 
 -- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
@@ -5031,11 +5072,12 @@ begin
 end $function$;
 grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_approvals text[]) to authenticated, service_role;
 
--- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error,
--- answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause
--- (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result
--- whose lease is not the lane's current one is fenced off. Answers {settled, fenced, replies, left_out:
--- [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.
+-- Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not
+-- called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it
+-- must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
+-- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled,
+-- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag
+-- forbid.
 CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -5045,18 +5087,23 @@ AS $function$
 $function$;
 grant execute on function public.settle_deliveries(p_results jsonb) to service_role;
 
--- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how
--- many counted; a result whose lease is over does not. For secret keys.
+-- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error,
+-- retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.
 CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_count integer;
 begin
   update public.notifications n
-  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+  set state = case when r.outcome in ('retry', 'put_back') then 'pending' else r.outcome end, lease = null,
+    attempt = n.attempt - (r.outcome = 'put_back')::integer,
+    last_error = case r.outcome when 'put_back' then n.last_error else r.error end,
     delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
     next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
   from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
@@ -5067,9 +5114,9 @@ end $function$;
 grant execute on function public.settle_notifications(p_results jsonb) to service_role;
 
 -- Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the
--- person, as the provider knows them), error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What
--- was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is
--- not the lane's current one is fenced off.
+-- person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not
+-- called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message
+-- gets through. A result whose lease is not the lane's current one is fenced off.
 CREATE OR REPLACE FUNCTION public.settle_outbound(p_results jsonb)
  RETURNS jsonb
  LANGUAGE sql
@@ -5462,6 +5509,20 @@ begin
   return private.link_view(v_link);
 end $function$;
 grant execute on function public.update_link(p_code text, p_version integer, p_link jsonb, p_actor text) to service_role;
+
+-- Looks at each part of health, and says whether a notification is due. For secret keys.
+CREATE OR REPLACE FUNCTION public.watch()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.refuse_older_code();
+  perform private.watch(clock_timestamp());
+  return exists (
+    select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp());
+end $function$;
+grant execute on function public.watch() to service_role;
 
 -- What the guard sees of a rollout at this moment, in the form of the evidence of an event: the minutes since its
 -- last event, and S after each. Null for one that is not under way. For viewers and secret keys. Errors: GL404.
@@ -6006,7 +6067,7 @@ CREATE OR REPLACE FUNCTION private.bump_config_revision()
 AS $function$
 begin
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $function$;
 
@@ -6458,8 +6519,37 @@ AS $function$
 $function$;
 grant execute on function private.click_groups(p_code text, p_from timestamp with time zone, p_to timestamp with time zone, p_by text, p_limit integer) to service_role;
 
--- The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation
--- minutes are counted from its beginning.
+-- Why a call of the clock has not arrived: no_secret (the Vault lacks address or key), not_sent (pg_net sends
+-- nothing), no_answer, or status and which; null without pg_cron. Definer, for Vault and pg_net are the owner's.
+CREATE OR REPLACE FUNCTION private.clock_fault()
+ RETURNS text
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_fault text;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
+    return null;
+  end if;
+  if to_regclass('vault.decrypted_secrets') is not null then
+    execute 'select ''no_secret'' where (select count(*) from vault.decrypted_secrets where name in (''gatelink_url'', ''gatelink_secret_key'') and decrypted_secret <> '''') < 2'
+    into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net.http_request_queue') is not null then
+    execute 'select ''not_sent'' where exists (select from net.http_request_queue)' into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net._http_response') is not null then
+    execute 'select case when status_code is null then ''no_answer'' when status_code >= 400 then ''status '' || status_code end from net._http_response order by created desc limit 1'
+    into v_fault;
+  end if;
+  return coalesce(v_fault, 'not_sent');
+end $function$;
+grant execute on function private.clock_fault() to service_role;
+
+-- The clock: degraded when two runs of its job of every minute were missed or none of its calls came for a minute,
+-- down after ten. In a new installation minutes are counted from its beginning.
 CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE sql
@@ -6467,39 +6557,50 @@ CREATE OR REPLACE FUNCTION private.clock_health(p_now timestamp with time zone)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('component', 'clock',
-    'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'because', case when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
-    'figures', jsonb_build_object('seconds', t.age))
+    'status', case when t.age <= 150 and (t.http_age < 60 or t.http_age is null) then 'healthy'
+      when t.age <= 600 and (t.http_age <= 600 or t.http_age is null) then 'degraded' else 'down' end,
+    'because', case when t.age <= 150 and t.http_age >= 60 then 'unheard'
+      when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
+    'figures', jsonb_build_object('seconds', t.age) || case when t.http_age is null then '{}' else jsonb_build_object('http_seconds', t.http_age)
+      || case when t.http_age >= 60 then jsonb_build_object('fault', private.clock_fault()) else '{}' end end)
   from (
     select r.last_at is not null as has_run,
-      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age,
+      greatest(0, round(extract(epoch from p_now - case when h.last_at is null and private.clock_fault() is not null
+        -- It has two minutes to begin.
+        then i.installed_at + interval '2 minutes' else h.last_at end)))::integer as http_age
     from private.config_revision i
     left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
+    cross join lateral (
+      select max(m.last_at) as last_at from public.measurements m
+      where m.name = 'request' and m.label in ('wa-router 202', 'wa-router disabled') and m.minute = '-infinity') h
   ) t
 $function$;
 grant execute on function private.clock_health(p_now timestamp with time zone) to service_role;
 
 -- What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a
--- secret key.
+-- secret key, where due, an expression of SQL, is true or there is none.
 CREATE OR REPLACE FUNCTION private.clock_jobs()
- RETURNS TABLE(name text, every_seconds integer, kind text, target text)
+ RETURNS TABLE(name text, every_seconds integer, kind text, target text, due text)
  LANGUAGE sql
  IMMUTABLE
  SET search_path TO ''
 AS $function$
   values
-    ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
-    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
-    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
-    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
-    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())'),
-    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
-    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
-    ('gatelink_notify', 30, 'http', 'flags'),
-    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())'),
-    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())'),
-    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())')
+    ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
+    ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
+    ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
+    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
+    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
+    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
+    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
+    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
+    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
+    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
 $function$;
 grant execute on function private.clock_jobs() to service_role;
 
@@ -9575,6 +9676,20 @@ begin
   return v_rollout;
 end $function$;
 
+-- Whether a notification has become due within ten minutes. For the clock.
+CREATE OR REPLACE FUNCTION private.notifications_are_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.notifications n
+    where n.state in ('pending', 'leased') and n.next_attempt_at <= p_now
+      and n.next_attempt_at > p_now - interval '10 minutes')
+$function$;
+grant execute on function private.notifications_are_due(p_now timestamp with time zone) to service_role;
+
 -- Queues an event of a rollout for everybody who wants to be told of its kind.
 CREATE OR REPLACE FUNCTION private.notify(p_event rollout_events)
  RETURNS void
@@ -9593,6 +9708,25 @@ AS $function$
   left join public.rollout_stages s on s.rollout_id = r.id and s.position = p_event.stage
   where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
 $function$;
+
+-- Queues how a part of health does, failing or recovered, for everybody who wants to be told, and says for how many.
+CREATE OR REPLACE FUNCTION private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_count integer;
+begin
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', p_kind, 'at', p_now, 'part',
+    jsonb_build_object('component', p_part -> 'component', 'status', p_part -> 'status', 'because', p_part -> 'because', 'figures', p_part -> 'figures'))
+  from public.notification_endpoints e
+  where e.state = 'active' and p_kind = any (e.events);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $function$;
+grant execute on function private.notify(p_kind text, p_part jsonb, p_now timestamp with time zone) to service_role;
 
 -- Whether a JSON value is an object with no other members than these.
 CREATE OR REPLACE FUNCTION private.object_keys_within(p_value jsonb, p_keys text[])
@@ -9620,7 +9754,9 @@ AS $function$
       or jsonb_array_length(s.metadata -> 'target_user_ids') > 0
       or exists (
         select from jsonb_array_elements_text(s.metadata -> 'target_segments') as segment (key)
-        join public.segment_members m on m.segment_key = segment.key)))
+        -- One look into the index for each, however long the planner guesses the list, and full the segment, to be.
+        cross join lateral (
+          select from public.segment_members m where m.segment_key = segment.key order by m.segment_key, m.subject_id limit 1) member)))
 $function$;
 grant execute on function private.on_for_anybody(p_key text) to service_role;
 
@@ -9974,6 +10110,58 @@ AS $function$
     ('private.erased_opt_outs', '{identity}', 'false', 'kept')
 $function$;
 grant execute on function private.personal_data() to service_role;
+
+-- Whether a call of wa-router would find something to decide, deliver or send that has become due within a minute, or
+-- since the configuration changed within one. For the clock.
+CREATE OR REPLACE FUNCTION private.pipeline_is_due(p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_revision bigint;
+  v_after timestamptz;
+begin
+  select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
+  into v_revision, v_after from private.config_revision r;
+  return exists (
+    select from (select distinct s.channel from public.senders s) k
+    where private.on_for_anybody(private.router_flag(k.channel)) and (
+      exists (select from public.conversations c
+        where c.channel = k.channel and c.unrouted_since > v_after and c.held_revision is null)
+      or v_after = '-infinity' and (
+        exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision < v_revision)
+        or exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision > v_revision))
+      or exists (
+        select from (
+          select d.id, greatest(d.circuit_open_until, case when d.rate_per_second is not null
+            then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as opens_at
+          from public.destinations d where d.state = 'active') d
+        where coalesce(d.opens_at <= p_now, true) and exists (
+          select from private.delivery_lanes l
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end))))
+  or exists (
+    select from (
+      select n.channel, n.id, greatest(n.held_until,
+        n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision)) as opens_at
+      from public.senders n
+      where n.state = 'active' and private.on_for_anybody(private.send_flag(n.channel))) n
+    cross join lateral (
+      select l.conversation_id from private.outbound_lanes l
+      where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now
+        and l.due_at > case when n.opens_at > v_after then '-infinity' else v_after end
+      order by l.due_at limit 100) l
+    join public.conversations c on c.id = l.conversation_id
+    -- Whom the flag holds back is asked about again every few seconds.
+    cross join lateral private.evaluate_flag(private.send_flag(n.channel), c.contact_id::text) flag
+    where coalesce(n.opens_at <= p_now, true) and flag.value);
+end $function$;
+grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -11299,7 +11487,8 @@ begin
     execute format('select cron.schedule(%L, %L, %L)', v_job.name,
       case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
         when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
-      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
+      case v_job.kind when 'sql' then v_job.target
+        else format('select private.call_function(%L)', v_job.target) || coalesce(' where ' || v_job.due, '') end);
     v_count := v_count + 1;
   end loop;
   return v_count;
@@ -11595,6 +11784,9 @@ CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now time
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_result record;
@@ -11612,8 +11804,10 @@ begin
     select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
     join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
   order by id for update;
-  perform from private.delivery_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
+  join public.deliveries d on d.id = r.delivery_id
+  join private.delivery_lanes l
+    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
   order by l.destination_id, l.conversation_id for update of l;
 
   for v_result in
@@ -11626,6 +11820,19 @@ begin
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
+    if v_result.outcome = 'put_back' then
+      -- Nobody was called: it is no attempt, and tells nothing of the service.
+      update public.deliveries
+      set state = 'pending', attempt = attempt - 1, updated_at = p_now,
+        next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.delivery_id;
+      update public.destinations
+      set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.destination_id and circuit_probe = v_result.lease;
+      perform private.release_lane(v_result.destination_id, v_result.conversation_id);
+      v_settled := v_settled + 1;
+      continue;
+    end if;
     insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
       v_result.error, v_result.answer, v_result.left_out, p_now)
@@ -11661,9 +11868,9 @@ begin
 
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
-    select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
+    select d.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
       bool_or(r.outcome = 'delivered') as succeeded,
-      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+      array_agg(r.lease) filter (where r.outcome in ('retry', 'dead')) as failed_leases
     from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
@@ -11690,6 +11897,9 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_result record;
@@ -11707,8 +11917,9 @@ begin
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
   end if;
-  perform from private.outbound_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
@@ -11732,15 +11943,21 @@ begin
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
       attempt = attempt - (v_result.put_off is not null)::integer,
-      deferred = deferred + (v_result.put_off is not null)::integer,
+      deferred = deferred + coalesce(v_result.put_off <> 'back', false)::integer,
+      tried_at = case when v_result.put_off = 'back' and attempt = 1 then null else tried_at end,
       -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
       aside = case when v_result.put_off is null
         then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
         else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
-      error = v_result.error, updated_at = p_now,
+      error = case when v_result.put_off = 'back' then error else v_result.error end, updated_at = p_now,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
-    if v_result.put_off = 'held' and v_result.scope = 'number' then
+    if v_result.put_off = 'back' then
+      -- It was no probe of a sender that is held: the next one may be at once.
+      update public.senders
+      set held_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0), held_probes = greatest(0, held_probes - 1)
+      where channel = v_result.channel and id = v_result.number_id and held_since is not null;
+    elsif v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
         held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
@@ -12428,6 +12645,51 @@ begin
   return coalesce(cardinality(v_lanes), 0) >= p_limit;
 end $function$;
 grant execute on function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamp with time zone) to service_role;
+
+-- Looks at each part of health and queues what there is to tell of it, once; says how many notifications. For the
+-- clock, and for isolates where the clock is dead.
+CREATE OR REPLACE FUNCTION private.watch(p_now timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_part jsonb;
+  v_status text;
+  v_was private.part_states;
+  v_told integer := 0;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch')) then
+    return 0;
+  end if;
+  for v_part in select e.item from jsonb_array_elements(private.health(p_now)) as e (item) where e.item ->> 'component' <> 'config' loop
+    v_status := v_part ->> 'status';
+    select * into v_was from private.part_states s where s.component = v_part ->> 'component';
+    if not found then
+      continue when v_status = 'healthy';
+      insert into private.part_states (component, status, since) values (v_part ->> 'component', v_status, p_now)
+      returning * into v_was;
+    elsif v_was.status <> v_status then
+      update private.part_states s
+      set status = v_status, since = case when 'healthy' in (v_was.status, v_status) then p_now else s.since end
+      where s.component = v_was.component returning * into v_was;
+    end if;
+    if v_status = 'healthy' then
+      if v_was.told is null then
+        delete from private.part_states s where s.component = v_was.component;
+      elsif v_was.since <= p_now - interval '5 minutes' then
+        delete from private.part_states s where s.component = v_was.component;
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    elsif v_status is distinct from v_was.told and v_was.told is distinct from 'down'
+      and (v_status = 'down' or v_was.since <= p_now - interval '2 minutes') then
+      update private.part_states s set told = v_status where s.component = v_was.component;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    end if;
+  end loop;
+  return v_told;
+end $function$;
+grant execute on function private.watch(p_now timestamp with time zone) to service_role;
 
 -- The known contact that WhatsApp's ids name, merged where they prove two to be one; null when they name nobody.
 -- p_known is whom the update is about by what we know ourselves. The caller holds the contacts' lock.

@@ -381,6 +381,7 @@ comment on trigger append_only on public.erasures is 'Nobody rewrites history.';
 create table private.config_revision (
   only_row boolean primary key default true constraint config_revision_only_row check (only_row),
   revision bigint not null default (date_part('epoch', clock_timestamp()) * 1000)::bigint,
+  changed_at timestamptz not null default clock_timestamp(),
   installed_at timestamptz not null default clock_timestamp()
 );
 comment on table private.config_revision is
@@ -388,6 +389,8 @@ comment on table private.config_revision is
 comment on column private.config_revision.only_row is 'Always true; the key that allows no second row.';
 comment on column private.config_revision.revision is
   'Grows. At least the Unix milliseconds of the last change, so that a restored backup or a rollback never shows a number again that stood for something else.';
+comment on column private.config_revision.changed_at is
+  'When it last grew: what a flag or a pause held back until then may be due at once.';
 comment on column private.config_revision.installed_at is
   'When the schema was installed: what has not run since may not be due yet.';
 alter table private.config_revision enable row level security;
@@ -400,7 +403,7 @@ create function private.bump_config_revision() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint);
+  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $$;
 comment on function private.bump_config_revision() is
@@ -471,13 +474,6 @@ end $$;
 comment on function private.refuse_older_code() is
   'First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as request.headers.';
 
-create function public.schema_state() returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version())
-$$;
-comment on function public.schema_state() is
-  'What the health check compares with the version of the code: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none}. For secret keys.';
-
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -490,8 +486,7 @@ grant execute on function
   private.can_sign_in(uuid),
   public.schema_version(),
   private.breaking_version(),
-  private.refuse_older_code(),
-  public.schema_state()
+  private.refuse_older_code()
   to service_role;
 grant execute on function
   private.has_role(text),

@@ -364,7 +364,7 @@ end $$;
 comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it and makes due what failed before, ten failures in a row open it, the failure of its probe opens it again.';
 
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_result record;
   v_reply record;
@@ -381,8 +381,10 @@ begin
     select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
     join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
   order by id for update;
-  perform from private.delivery_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
+  join public.deliveries d on d.id = r.delivery_id
+  join private.delivery_lanes l
+    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
   order by l.destination_id, l.conversation_id for update of l;
 
   for v_result in
@@ -395,6 +397,19 @@ begin
       on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
     order by d.destination_id, d.conversation_id
   loop
+    if v_result.outcome = 'put_back' then
+      -- Nobody was called: it is no attempt, and tells nothing of the service.
+      update public.deliveries
+      set state = 'pending', attempt = attempt - 1, updated_at = p_now,
+        next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.delivery_id;
+      update public.destinations
+      set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
+      where id = v_result.destination_id and circuit_probe = v_result.lease;
+      perform private.release_lane(v_result.destination_id, v_result.conversation_id);
+      v_settled := v_settled + 1;
+      continue;
+    end if;
     insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
     values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
       v_result.error, v_result.answer, v_result.left_out, p_now)
@@ -430,9 +445,9 @@ begin
 
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
-    select d.destination_id, count(*) filter (where r.outcome <> 'delivered')::integer as failures,
+    select d.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
       bool_or(r.outcome = 'delivered') as succeeded,
-      array_agg(r.lease) filter (where r.outcome <> 'delivered') as failed_leases
+      array_agg(r.lease) filter (where r.outcome in ('retry', 'dead')) as failed_leases
     from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
     join public.deliveries d on d.id = r.delivery_id
     group by d.destination_id order by d.destination_id
@@ -458,7 +473,7 @@ create function public.settle_deliveries(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_deliveries(p_results, clock_timestamp())
 $$;
-comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
+comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
 
 -- What waits and what was given up, as people handle it -------------------------------------------
 

@@ -815,7 +815,7 @@ end $$;
 comment on function private.learn_answered(jsonb, timestamptz) is 'Keeps what the provider''s answers tell of the people that messages went to, where it is new.';
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_result record;
   v_wait interval;
@@ -832,8 +832,9 @@ begin
       join public.conversations c on c.id = o.conversation_id
       where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(o.channel)).opt_out_code));
   end if;
-  perform from private.outbound_lanes l
-  join jsonb_to_recordset(p_results) as r (lease uuid) on r.lease = l.lease
+  perform from jsonb_to_recordset(p_results) as r (id uuid, lease uuid)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
   for v_result in
     select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
@@ -857,15 +858,21 @@ begin
     update public.outbound_messages
     set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
       attempt = attempt - (v_result.put_off is not null)::integer,
-      deferred = deferred + (v_result.put_off is not null)::integer,
+      deferred = deferred + coalesce(v_result.put_off <> 'back', false)::integer,
+      tried_at = case when v_result.put_off = 'back' and attempt = 1 then null else tried_at end,
       -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
       aside = case when v_result.put_off is null
         then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
         else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
-      error = v_result.error, updated_at = p_now,
+      error = case when v_result.put_off = 'back' then error else v_result.error end, updated_at = p_now,
       next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
     where id = v_result.id;
-    if v_result.put_off = 'held' and v_result.scope = 'number' then
+    if v_result.put_off = 'back' then
+      -- It was no probe of a sender that is held: the next one may be at once.
+      update public.senders
+      set held_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0), held_probes = greatest(0, held_probes - 1)
+      where channel = v_result.channel and id = v_result.number_id and held_since is not null;
+    elsif v_result.put_off = 'held' and v_result.scope = 'number' then
       update public.senders
       set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
         held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
@@ -904,7 +911,7 @@ create function public.settle_outbound(p_results jsonb) returns jsonb
 language sql set search_path = '' as $$
   select private.settle_outbound(p_results, clock_timestamp())
 $$;
-comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
+comment on function public.settle_outbound(jsonb) is 'Writes what the provider answered [{id, lease, outcome (sent, retry, failed), provider_id, identities (of the person, as the provider knows them), error, retry_after_ms, put_off (throttle, held, back: the provider was not called), scope (number, pair)}]. What was put off is no attempt; a sender that is held waits until a single message gets through. A result whose lease is not the lane''s current one is fenced off.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
--- Who is told of rollouts: signed webhooks and Slack-compatible ones, from a queue that outlives an outage of the other side.
+-- Who is told of rollouts and of what fails: signed webhooks and Slack-compatible ones, from a queue that outlives an outage of the other side.
 
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
@@ -11,13 +11,13 @@ create table public.notification_endpoints (
   kind text not null constraint notification_endpoints_kind_known check (kind in ('webhook', 'slack')),
   host text not null,
   events text[] not null constraint notification_endpoints_events_known check (
-    events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed']),
+    events <@ array['started', 'advanced', 'held', 'paged', 'paused', 'resumed', 'rolled_back', 'completed', 'failing', 'recovered']),
   state text not null default 'active' constraint notification_endpoints_state_known check (state in ('active', 'paused')),
   created_at timestamptz not null default now(),
   created_by text not null default private.actor()
 );
 comment on table public.notification_endpoints is
-  'Who is told of rollouts. The address itself, which with Slack is the secret, is in private.notification_addresses.';
+  'Who is told of rollouts and of what fails. The address itself, which with Slack is the secret, is in private.notification_addresses.';
 comment on constraint notification_endpoints_pkey on public.notification_endpoints is 'An endpoint''s id.';
 comment on constraint notification_endpoints_name_key on public.notification_endpoints is 'An endpoint is named by people.';
 comment on column public.notification_endpoints.id is 'UUID v7.';
@@ -25,7 +25,7 @@ comment on column public.notification_endpoints.name is 'Short name: lower-case 
 comment on column public.notification_endpoints.kind is
   'webhook: a JSON event signed by Standard Webhooks; slack: {"text": …}, as Slack, Mattermost and others take it.';
 comment on column public.notification_endpoints.host is 'Host of its address, for people to recognise.';
-comment on column public.notification_endpoints.events is 'Kinds of rollout_events that it is told of.';
+comment on column public.notification_endpoints.events is 'What it is told of: kinds of rollout_events, and failing and recovered of the parts of health.';
 comment on column public.notification_endpoints.state is 'active, or paused: what happens meanwhile is not told later.';
 comment on column public.notification_endpoints.created_at is 'When it was added.';
 comment on column public.notification_endpoints.created_by is 'Who added it.';
@@ -56,7 +56,7 @@ grant select on private.notification_addresses to service_role;
 create table public.notifications (
   id uuid constraint notifications_pkey primary key default private.uuid_v7(),
   endpoint_id uuid not null references public.notification_endpoints (id) on delete cascade,
-  event_id uuid not null references public.rollout_events (id) on delete cascade,
+  event_id uuid references public.rollout_events (id) on delete cascade,
   payload jsonb not null,
   state text not null default 'pending'
     constraint notifications_state_known check (state in ('pending', 'leased', 'delivered', 'dead')),
@@ -71,7 +71,7 @@ comment on table public.notifications is 'What is to be told to whom. Not in ord
 comment on constraint notifications_pkey on public.notifications is 'Sent as webhook-id, the same at each attempt.';
 comment on column public.notifications.id is 'UUID v7.';
 comment on column public.notifications.endpoint_id is 'Who is told.';
-comment on column public.notifications.event_id is 'What happened.';
+comment on column public.notifications.event_id is 'The event of a rollout; null where it is about a part of health.';
 comment on column public.notifications.payload is 'What happened, in codes and figures: _shared/rollouts/notify.ts makes the body of it.';
 comment on column public.notifications.state is 'pending, leased (under way), delivered, or dead (given up).';
 comment on column public.notifications.attempt is 'Attempts begun.';
@@ -90,7 +90,7 @@ alter table public.notifications enable row level security;
 revoke all on public.notifications
   from anon, authenticated, service_role, public;
 grant select on public.notifications to authenticated, service_role;
-grant update on public.notifications to service_role;
+grant insert, update on public.notifications to service_role;
 create policy notifications_read on public.notifications for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy notifications_read on public.notifications is 'The team sees what was told and whether it arrived.';
@@ -112,6 +112,22 @@ language sql volatile set search_path = '' as $$
   where r.id = p_event.rollout_id and e.state = 'active' and p_event.kind = any (e.events)
 $$;
 comment on function private.notify(public.rollout_events) is 'Queues an event of a rollout for everybody who wants to be told of its kind.';
+
+create function private.notify(p_kind text, p_part jsonb, p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  insert into public.notifications (endpoint_id, next_attempt_at, payload)
+  select e.id, p_now, jsonb_build_object('kind', p_kind, 'at', p_now, 'part',
+    jsonb_build_object('component', p_part -> 'component', 'status', p_part -> 'status', 'because', p_part -> 'because', 'figures', p_part -> 'figures'))
+  from public.notification_endpoints e
+  where e.state = 'active' and p_kind = any (e.events);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+comment on function private.notify(text, jsonb, timestamptz) is
+  'Queues how a part of health does, failing or recovered, for everybody who wants to be told, and says for how many.';
 
 create function public.claim_notifications(p_limit integer default 20, p_lease_seconds integer default 60) returns jsonb
 language sql volatile set search_path = '' as $$
@@ -138,12 +154,14 @@ comment on function public.claim_notifications(integer, integer) is
   'Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.';
 
 create function public.settle_notifications(p_results jsonb) returns integer
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_count integer;
 begin
   update public.notifications n
-  set state = case r.outcome when 'retry' then 'pending' else r.outcome end, lease = null, last_error = r.error,
+  set state = case when r.outcome in ('retry', 'put_back') then 'pending' else r.outcome end, lease = null,
+    attempt = n.attempt - (r.outcome = 'put_back')::integer,
+    last_error = case r.outcome when 'put_back' then n.last_error else r.error end,
     delivered_at = case when r.outcome = 'delivered' then clock_timestamp() end,
     next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(r.retry_after_ms, 0) / 1000.0)
   from jsonb_to_recordset(p_results) as r (id uuid, lease uuid, outcome text, error text, retry_after_ms bigint)
@@ -152,13 +170,13 @@ begin
   return v_count;
 end $$;
 comment on function public.settle_notifications(jsonb) is
-  'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
+  'Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error, retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.';
 
 -- For people --------------------------------------------------------------------------------------
 
 create function public.add_notification_endpoint(
   p_name text, p_kind text, p_url text,
-  p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed']
+  p_events text[] default array['started', 'advanced', 'held', 'paged', 'rolled_back', 'completed', 'failing', 'recovered']
 ) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -181,7 +199,7 @@ begin
     'events', to_jsonb(v_endpoint.events)) || case when p_kind = 'webhook' then jsonb_build_object('secret', v_secret) else '{}' end;
 end $$;
 comment on function public.add_notification_endpoint(text, text, text, text[]) is
-  'Tells somebody of rollouts: kind webhook (answers the signing secret, which is not shown again) or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.';
+  'Tells somebody of rollouts and of what fails: kind webhook (answers the signing secret, which is not shown again) or slack. For operators and secret keys. Errors: GL403 the allowlist refuses, GL409 the name is taken, 23514 what cannot be.';
 
 create function public.set_notification_state(p_name text, p_state text) returns public.notification_endpoints
 language plpgsql volatile security definer set search_path = '' as $$
@@ -212,6 +230,7 @@ comment on function public.remove_notification_endpoint(text) is
 
 call private.close_functions();
 grant execute on function
+  private.notify(text, jsonb, timestamptz),
   public.claim_notifications(integer, integer),
   public.settle_notifications(jsonb)
   to service_role;

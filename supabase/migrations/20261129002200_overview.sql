@@ -114,21 +114,57 @@ $$;
 comment on function private.queue_health(timestamptz) is
   'The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.';
 
+-- Why the calls of the clock do not arrive, as far as pg_cron, pg_net and the Vault tell.
+create function private.clock_fault() returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_fault text;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pg_cron') then
+    return null;
+  end if;
+  if to_regclass('vault.decrypted_secrets') is not null then
+    execute 'select ''no_secret'' where (select count(*) from vault.decrypted_secrets where name in (''gatelink_url'', ''gatelink_secret_key'') and decrypted_secret <> '''') < 2'
+    into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net.http_request_queue') is not null then
+    execute 'select ''not_sent'' where exists (select from net.http_request_queue)' into v_fault;
+  end if;
+  if v_fault is null and to_regclass('net._http_response') is not null then
+    execute 'select case when status_code is null then ''no_answer'' when status_code >= 400 then ''status '' || status_code end from net._http_response order by created desc limit 1'
+    into v_fault;
+  end if;
+  return coalesce(v_fault, 'not_sent');
+end $$;
+comment on function private.clock_fault() is
+  'Why a call of the clock has not arrived: no_secret (the Vault lacks address or key), not_sent (pg_net sends nothing), no_answer, or status and which; null without pg_cron. Definer, for Vault and pg_net are the owner''s.';
+
+-- Its half of SQL by its job of every minute, its half of HTTP by the last call of wa-router, which it makes twice a minute.
+-- Without pg_cron whoever calls is not known, and a call that never came is no sign.
 create function private.clock_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('component', 'clock',
-    'status', case when t.age <= 150 then 'healthy' when t.age <= 600 then 'degraded' else 'down' end,
-    'because', case when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
-    'figures', jsonb_build_object('seconds', t.age))
+    'status', case when t.age <= 150 and (t.http_age < 60 or t.http_age is null) then 'healthy'
+      when t.age <= 600 and (t.http_age <= 600 or t.http_age is null) then 'degraded' else 'down' end,
+    'because', case when t.age <= 150 and t.http_age >= 60 then 'unheard'
+      when t.has_run then 'ran' when t.age <= 150 then 'starting' else 'never' end,
+    'figures', jsonb_build_object('seconds', t.age) || case when t.http_age is null then '{}' else jsonb_build_object('http_seconds', t.http_age)
+      || case when t.http_age >= 60 then jsonb_build_object('fault', private.clock_fault()) else '{}' end end)
   from (
     select r.last_at is not null as has_run,
-      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age
+      greatest(0, round(extract(epoch from p_now - coalesce(r.last_at, i.installed_at))))::integer as age,
+      greatest(0, round(extract(epoch from p_now - case when h.last_at is null and private.clock_fault() is not null
+        -- It has two minutes to begin.
+        then i.installed_at + interval '2 minutes' else h.last_at end)))::integer as http_age
     from private.config_revision i
     left join public.measurements r on r.name = 'messages' and r.label = 'in' and r.minute = '-infinity'
+    cross join lateral (
+      select max(m.last_at) as last_at from public.measurements m
+      where m.name = 'request' and m.label in ('wa-router 202', 'wa-router disabled') and m.minute = '-infinity') h
   ) t
 $$;
 comment on function private.clock_health(timestamptz) is
-  'The clock, by its job of every minute: degraded when two were missed, down when ten were. In a new installation minutes are counted from its beginning.';
+  'The clock: degraded when two runs of its job of every minute were missed or none of its calls came for a minute, down after ten. In a new installation minutes are counted from its beginning.';
 
 create function private.graph_health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
@@ -312,6 +348,102 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function public.health() is
   'How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, because, figures}]}. For secret keys.';
+
+create table private.write_probe (
+  only_row boolean constraint write_probe_pkey primary key default true constraint write_probe_only_row check (only_row),
+  at timestamptz not null default 'epoch'
+) with (fillfactor = 50);
+comment on table private.write_probe is 'One row that a health check writes, to see whether the database takes writes.';
+comment on constraint write_probe_pkey on private.write_probe is 'One row.';
+comment on column private.write_probe.only_row is 'Always true; the key that allows no second row.';
+comment on column private.write_probe.at is 'When it was last written.';
+alter table private.write_probe enable row level security;
+revoke all on private.write_probe from public, anon, authenticated, service_role;
+grant select, update on private.write_probe to service_role;
+insert into private.write_probe default values;
+
+-- A database that is full or read-only still reads well, and takes no message. The update is refused by one that is
+-- read-only whether there is a row to change or not; the row changes once in 10 seconds, however many ask.
+create function public.schema_state() returns jsonb
+language plpgsql volatile set search_path = '' as $$
+begin
+  update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
+  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+    'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
+end $$;
+comment on function public.schema_state() is
+  'What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the database takes no writes. For secret keys.';
+
+-- Alarms ------------------------------------------------------------------------------------------
+
+create table private.part_states (
+  component text constraint part_states_pkey primary key,
+  status text not null constraint part_states_status_known check (status in ('healthy', 'degraded', 'down')),
+  since timestamptz not null,
+  told text constraint part_states_told_known check (told in ('degraded', 'down'))
+);
+comment on table private.part_states is 'Parts that are not healthy, or have just become so: what those who are told of them know.';
+comment on constraint part_states_pkey on private.part_states is 'A part of health is named by its word.';
+comment on column private.part_states.component is 'The part, as health names it.';
+comment on column private.part_states.status is 'How it did when it was last looked at.';
+comment on column private.part_states.since is 'Since when it has been healthy, or not.';
+comment on column private.part_states.told is 'The worst that was told of it since it was last healthy; null where nothing was.';
+alter table private.part_states enable row level security;
+revoke all on private.part_states from public, anon, authenticated, service_role;
+grant select, insert, update, delete on private.part_states to service_role;
+
+-- Two minutes degraded is told, down at once; well for five minutes is told too. What the team has set (config) it knows.
+create function private.watch(p_now timestamptz) returns integer
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_part jsonb;
+  v_status text;
+  v_was private.part_states;
+  v_told integer := 0;
+begin
+  if not pg_try_advisory_xact_lock(hashtext('gatelink.watch')) then
+    return 0;
+  end if;
+  for v_part in select e.item from jsonb_array_elements(private.health(p_now)) as e (item) where e.item ->> 'component' <> 'config' loop
+    v_status := v_part ->> 'status';
+    select * into v_was from private.part_states s where s.component = v_part ->> 'component';
+    if not found then
+      continue when v_status = 'healthy';
+      insert into private.part_states (component, status, since) values (v_part ->> 'component', v_status, p_now)
+      returning * into v_was;
+    elsif v_was.status <> v_status then
+      update private.part_states s
+      set status = v_status, since = case when 'healthy' in (v_was.status, v_status) then p_now else s.since end
+      where s.component = v_was.component returning * into v_was;
+    end if;
+    if v_status = 'healthy' then
+      if v_was.told is null then
+        delete from private.part_states s where s.component = v_was.component;
+      elsif v_was.since <= p_now - interval '5 minutes' then
+        delete from private.part_states s where s.component = v_was.component;
+        v_told := v_told + private.notify('recovered', v_part, p_now);
+      end if;
+    elsif v_status is distinct from v_was.told and v_was.told is distinct from 'down'
+      and (v_status = 'down' or v_was.since <= p_now - interval '2 minutes') then
+      update private.part_states s set told = v_status where s.component = v_was.component;
+      v_told := v_told + private.notify('failing', v_part, p_now);
+    end if;
+  end loop;
+  return v_told;
+end $$;
+comment on function private.watch(timestamptz) is
+  'Looks at each part of health and queues what there is to tell of it, once; says how many notifications. For the clock, and for isolates where the clock is dead.';
+
+create function public.watch() returns boolean
+language plpgsql volatile set search_path = '' as $$
+begin
+  perform private.refuse_older_code();
+  perform private.watch(clock_timestamp());
+  return exists (
+    select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp());
+end $$;
+comment on function public.watch() is
+  'Looks at each part of health, and says whether a notification is due. For secret keys.';
 
 -- Traffic -----------------------------------------------------------------------------------------
 
@@ -513,6 +645,7 @@ grant execute on function
   private.overdue_seconds(timestamptz),
   private.troubled_destinations(timestamptz),
   private.queue_health(timestamptz),
+  private.clock_fault(),
   private.clock_health(timestamptz),
   private.graph_health(timestamptz),
   private.senders_health(timestamptz),
@@ -521,6 +654,9 @@ grant execute on function
   private.storage_health(timestamptz, bigint),
   private.health(timestamptz),
   public.health(),
+  public.schema_state(),
+  private.watch(timestamptz),
+  public.watch(),
   public.metrics()
   to service_role;
 grant execute on function

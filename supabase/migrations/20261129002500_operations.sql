@@ -169,23 +169,85 @@ comment on function private.purge(timestamptz, integer) is
 
 -- The clock ---------------------------------------------------------------------------------------
 
-create function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text)
+-- An idle project must not call: each call is paid for. So the clock asks here first, as the pipeline would claim. What has
+-- been due for more than a minute was not taken in spite of twenty calls (a kill switch, credentials that are missing): the
+-- heartbeat is enough for it. A change of the configuration may let go what waited long.
+create function private.pipeline_is_due(p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+declare
+  v_revision bigint;
+  v_after timestamptz;
+begin
+  select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
+  into v_revision, v_after from private.config_revision r;
+  return exists (
+    select from (select distinct s.channel from public.senders s) k
+    where private.on_for_anybody(private.router_flag(k.channel)) and (
+      exists (select from public.conversations c
+        where c.channel = k.channel and c.unrouted_since > v_after and c.held_revision is null)
+      or v_after = '-infinity' and (
+        exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision < v_revision)
+        or exists (select from public.conversations c
+          where c.channel = k.channel and c.unrouted_since is not null and c.held_revision > v_revision))
+      or exists (
+        select from (
+          select d.id, greatest(d.circuit_open_until, case when d.rate_per_second is not null
+            then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as opens_at
+          from public.destinations d where d.state = 'active') d
+        where coalesce(d.opens_at <= p_now, true) and exists (
+          select from private.delivery_lanes l
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end))))
+  or exists (
+    select from (
+      select n.channel, n.id, greatest(n.held_until,
+        n.send_tat - make_interval(secs => ((greatest(1, n.max_per_second / 10) - 1) / (n.max_per_second * 0.9))::double precision)) as opens_at
+      from public.senders n
+      where n.state = 'active' and private.on_for_anybody(private.send_flag(n.channel))) n
+    cross join lateral (
+      select l.conversation_id from private.outbound_lanes l
+      where l.channel = n.channel and l.number_id = n.id and l.due_at <= p_now
+        and l.due_at > case when n.opens_at > v_after then '-infinity' else v_after end
+      order by l.due_at limit 100) l
+    join public.conversations c on c.id = l.conversation_id
+    -- Whom the flag holds back is asked about again every few seconds.
+    cross join lateral private.evaluate_flag(private.send_flag(n.channel), c.contact_id::text) flag
+    where coalesce(n.opens_at <= p_now, true) and flag.value);
+end $$;
+comment on function private.pipeline_is_due(timestamptz) is
+  'Whether a call of wa-router would find something to decide, deliver or send that has become due within a minute, or since the configuration changed within one. For the clock.';
+
+create function private.notifications_are_due(p_now timestamptz) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from public.notifications n
+    where n.state in ('pending', 'leased') and n.next_attempt_at <= p_now
+      and n.next_attempt_at > p_now - interval '10 minutes')
+$$;
+comment on function private.notifications_are_due(timestamptz) is
+  'Whether a notification has become due within ten minutes. For the clock.';
+
+create function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text, due text)
 language sql immutable set search_path = '' as $$
   values
-    ('gatelink_drain', 3, 'http', 'wa-router'),
-    ('gatelink_purge', 60, 'sql', 'select private.purge(now())'),
-    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())'),
-    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())'),
-    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())'),
-    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())'),
-    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())'),
-    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())'),
-    ('gatelink_notify', 30, 'http', 'flags'),
-    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())'),
-    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())'),
-    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())')
+    ('gatelink_drain', 3, 'http', 'wa-router', 'private.pipeline_is_due(now())'),
+    ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
+    ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
+    ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
+    ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
+    ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
+    ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),
+    ('gatelink_purge_clicks', 3600, 'sql', 'select private.purge_clicks(now())', null),
+    ('gatelink_tidy_destinations', 60, 'sql', 'select private.tidy_destinations(now())', null),
+    ('gatelink_flag_schedules', 60, 'sql', 'select private.apply_flag_schedules(now())', null),
+    ('gatelink_guard', 60, 'sql', 'select * from private.advance_rollouts(now())', null),
+    ('gatelink_purge_flag_metrics', 3600, 'sql', 'select private.purge_flag_metrics(now())', null),
+    ('gatelink_sample_minutes', 60, 'sql', 'select private.sample_minutes(clock_timestamp())', null),
+    ('gatelink_purge_measurements', 3600, 'sql', 'select private.purge_measurements(now())', null)
 $$;
-comment on function private.clock_jobs() is 'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key.';
+comment on function private.clock_jobs() is
+  'What runs by the clock, once for pg_cron and the local stack: sql is run, http is a POST to that function with a secret key, where due, an expression of SQL, is true or there is none.';
 
 -- On a hosted project: pg_cron runs the jobs, pg_net posts, the address and key come from Vault. Where these
 -- extensions do not exist (plain Postgres, the local stack) nothing is scheduled here.
@@ -202,7 +264,8 @@ begin
     execute format('select cron.schedule(%L, %L, %L)', v_job.name,
       case when v_job.every_seconds < 60 then v_job.every_seconds || ' seconds'
         when v_job.every_seconds < 3600 then format('*/%s * * * *', v_job.every_seconds / 60) else '0 * * * *' end,
-      case v_job.kind when 'sql' then v_job.target else format('select private.call_function(%L)', v_job.target) end);
+      case v_job.kind when 'sql' then v_job.target
+        else format('select private.call_function(%L)', v_job.target) || coalesce(' where ' || v_job.due, '') end);
     v_count := v_count + 1;
   end loop;
   return v_count;
@@ -362,6 +425,8 @@ grant execute on function
   private.retentions(),
   private.kept_days(text, integer, integer),
   private.purge(timestamptz, integer),
+  private.pipeline_is_due(timestamptz),
+  private.notifications_are_due(timestamptz),
   private.clock_jobs(),
   private.reconcile_counts(),
   public.reconcile()

@@ -114,6 +114,14 @@ edgeTest(
       see(path, method, 503, await hook({ any: "other thing" }));
       see("/wa-send", "post", 503, await send({ to, ...text("away") }));
     });
+    await sql.unsafe(`
+      create function public.refuse() returns trigger language plpgsql as
+        'begin raise exception ''cannot execute UPDATE in a read-only transaction'' using errcode = ''25006''; end';
+      create trigger refuse before update on private.write_probe for each statement execute function public.refuse()`);
+    advance(1001);
+    see("/health", "get", 503, await health());
+    see("/health/detailed", "get", 503, await detailed());
+    await sql`drop function public.refuse() cascade`;
     await sql`insert into private.schema_breaks (version, why) values ('20991231000000', 'a test')`;
     advance(3001);
     see(path, method, 503, await hook({ any: "new thing" }));

@@ -646,11 +646,17 @@ databaseTest(
     const said = {
       provider_id: "wamid.1",
       key: "m:1",
-      body: "card 4111",
-      choice: "4111",
-      referral: { headline: "4111" },
+      body: "card tulip",
+      choice: "tulip",
+      referral: { headline: "tulip" },
     };
-    const edit = { provider_id: "wamid.2", key: "m:2", type: "edit", body: "card 4112", reply_to: "wamid.1" };
+    const edit = {
+      provider_id: "wamid.2",
+      key: "m:2",
+      type: "edit",
+      body: "card tulips",
+      reply_to: "wamid.1",
+    };
     const revoke = {
       provider_id: "wamid.3",
       key: "m:3",
@@ -674,7 +680,7 @@ databaseTest(
             ["revoke", null, "wamid.1", true, "received"],
           ]);
           const [{ all }] = await sql`select string_agg(to_jsonb(m)::text, '') as all from public.messages m`;
-          assertEquals(/411[12]/.test(all), false);
+          assertEquals(all.includes("tulip"), false);
         },
       ),
       { cases: 24 },

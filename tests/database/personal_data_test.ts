@@ -15,7 +15,7 @@ import { until } from "../support/until.ts";
  */
 const FREE: Record<string, string> = {
   "private.click_batches": "id at",
-  "private.config_revision": "only_row revision installed_at",
+  "private.config_revision": "only_row revision changed_at installed_at",
   "private.delivery_lanes": "destination_id channel due_at lease",
   "private.destination_headers": "destination_id name sealed set_at set_by",
   "private.destination_secrets": "destination_id secret created_at expires_at",
@@ -34,6 +34,8 @@ const FREE: Record<string, string> = {
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
   "private.storage_days": "day bytes",
+  "private.part_states": "component status since told",
+  "private.write_probe": "only_row at",
   "public.attributions": "code confidence reason first_touch clicked_at created_at",
   "public.click_counts": "code day slot human bot preview prefetch",
   "public.click_days": "code day human bot preview prefetch visitors platforms countries referrers targets",

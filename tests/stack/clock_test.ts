@@ -31,11 +31,15 @@ function functions(statuses: number[] = []) {
 Deno.test("runJob: http posts to the function with the secret key, and a refusal is an error", async () => {
   const { sql, drop } = await testDatabase({ empty: true });
   const host = functions([200, 503]);
-  const job: Job = { name: "drain", every_seconds: 10, kind: "http", target: "wa-router" };
+  const job: Job = { name: "drain", every_seconds: 10, kind: "http", target: "wa-router", due: null };
   const options = { sql, url: host.url, secretKey: KEY };
   await runJob(job, options);
   await assertRejects(() => runJob(job, options), Error, "the function wa-router answered 503");
   assertEquals(host.calls, Array(2).fill(`POST /functions/v1/wa-router ${KEY} {}`));
+  await runJob({ ...job, due: "1 > 2" }, options);
+  assertEquals(host.calls.length, 2, "not due, not called");
+  await runJob({ ...job, due: "2 > 1" }, options);
+  assertEquals(host.calls.length, 3);
   await host.stop();
   await drop();
 });
@@ -60,12 +64,12 @@ Deno.test("startClock: runs the jobs of clock_jobs at their intervals, never two
   const { sql, drop } = await testDatabase();
   await sql.unsafe(`
     create table public.ticks (at timestamptz default clock_timestamp());
-    create or replace function private.clock_jobs() returns table (name text, every_seconds int, kind text, target text)
+    create or replace function private.clock_jobs() returns table (name text, every_seconds int, kind text, target text, due text)
     language sql as $$ values
-      ('sql', 1, 'sql', 'insert into public.ticks default values'),
-      ('fails', 2, 'sql', 'select nonsense'),
-      ('rare', 3600, 'sql', 'select 1'),
-      ('http', 3, 'http', 'wa-router') $$`);
+      ('sql', 1, 'sql', 'insert into public.ticks default values', null),
+      ('fails', 2, 'sql', 'select nonsense', null),
+      ('rare', 3600, 'sql', 'select 1', null),
+      ('http', 3, 'http', 'wa-router', 'true') $$`);
   const host = functions([500]);
   const time = stoppedTime();
   const clock = await startClock({ sql, url: host.url, secretKey: KEY, sleep: time.sleep });

@@ -38,6 +38,7 @@ export const FILL: Record<string, string> = {
   "public.senders": `
     insert into public.senders (id, address) values ('106540352242922', '15550783881')`,
   "private.hash_key": "", // its one row comes with it
+  "private.write_probe": "", // its one row comes with it
   "private.erased_opt_outs": `
     insert into private.erased_opt_outs (identity, channel, number_id, opted_out_at) values
       (sha256('somebody'), 'whatsapp', '106540352242922', now())`,
@@ -175,6 +176,8 @@ export const FILL: Record<string, string> = {
         'session')`,
   "private.purges": `
     insert into private.purges (what, due_at, began_at, rows) values ('webhook_events', now(), now(), 12)`,
+  "private.part_states":
+    `insert into private.part_states (component, status, since) values ('queue', 'degraded', now())`,
   "private.storage_days": `insert into private.storage_days (day, bytes) values ('2026-11-21', 30000000)`,
   "public.rollback_events": `
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values

@@ -35,7 +35,7 @@ export interface ManageDeps {
 const MAX_BYTES = 64 * 1024, MAX_BULK_BYTES = 4 * 1024 * 1024;
 /** Links of one call. */
 const MAX_BULK = 1000;
-/** Passwords of one call: each takes a tenth of a second of CPU, of which a request has two. */
+/** Passwords of one call: each takes a tenth of a second of CPU, of which an isolate has two in its life. */
 const MAX_PASSWORDS = 10;
 
 /** What `create_links` answers for one. */

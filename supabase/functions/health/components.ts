@@ -4,6 +4,7 @@
  * @module
  */
 import type { ConfigFault } from "../_shared/config/env.ts";
+import type { HealthPart } from "../_shared/contract/words/health.ts";
 
 /** healthy; degraded: somebody should look; down: it does not do its work. */
 export type Status = "healthy" | "degraded" | "down";
@@ -22,6 +23,10 @@ export interface Schema {
   has: string | null;
   /** The newest that code for an earlier one must not run on; null where there is none. */
   breaks: string | null;
+  /** The clock, both halves of it. */
+  clock?: HealthPart;
+  /** Whom we write as: a token that is revoked holds them. */
+  senders?: HealthPart;
 }
 
 /** What keeps code for the schema `needs` from running on this one. Versions are of one length, so they compare as text. */
@@ -45,6 +50,8 @@ export interface Found extends Schema {
 export interface Seen {
   /** What the database said; undefined while it does not answer. */
   found?: Found;
+  /** Whether it has refused a write: it is full, or read-only. */
+  readOnly?: boolean;
   /** How long it took to say so, in milliseconds. */
   latencyMs: number;
   /** The schema that this version needs. */
@@ -93,7 +100,8 @@ export function judge(seen: Seen): Component[] {
   ];
 }
 
-function database(part: Component, { found, latencyMs, needs }: Seen): Component {
+function database(part: Component, { found, readOnly, latencyMs, needs }: Seen): Component {
+  if (readOnly) return { ...part, status: "down", why: "takes no writes: it is full, or read-only" };
   if (found === undefined) return { ...part, status: "down", why: "does not answer" };
   const { has, breaks } = found;
   const figures = { latency_ms: Math.round(latencyMs), needs, has, breaks };

@@ -18,7 +18,7 @@ import type { Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
-import { type Found, judge, misfit, type Schema, worst } from "./components.ts";
+import { type Found, judge, misfit, type Schema, type Status, worst } from "./components.ts";
 
 /** The variables without which nothing works. The others are needed by one function each. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
@@ -27,14 +27,16 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Handler of `GET /functions/v1/health`.
  *
  * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has","breaks"}}`; degraded when a variable of some function is missing or a kill switch stops
- *   something. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
+ *   "database":{"needs","has","breaks"},"clock":{"status","why"},"senders":{"status","why"}}`; degraded when a variable of
+ *   some function is missing, a kill switch stops something, the clock does not run or its calls do not arrive, or a fault
+ *   of the account (a token that is revoked) holds senders. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
  *   keeps a record, `breaks` the newest that code for an earlier one must not run on, null where there is none.
- * - 503 `database_unavailable`, `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
+ * - 503 `database_unavailable`, `database_read_only` when it takes no writes, for it is full or read-only,
+ *   `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
  *   this code; 500 `config_invalid` when the database's address or key is missing or refused. The problem carries the same members but `status`.
  *
  * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
- * once a second a process, however many ask.
+ * once a second a process, and written to at most once in ten, however many ask.
  */
 export function health(call: Rpc = rpc): Handler {
   const schema = cached<Schema | { problem: unknown }>({
@@ -61,13 +63,26 @@ export function health(call: Rpc = rpc): Handler {
     const database = { needs: SCHEMA_VERSION, has: found.has, breaks: found.breaks };
     const fault = misfit(found, SCHEMA_VERSION);
     if (fault !== undefined) throw new Problem(fault, { extensions: { ...about, database } });
-    const well = faults.length === 0 && Object.values(switches).every((runs) => runs);
-    return Response.json({ status: well ? "ok" : "degraded", ...about, database }, {
+    const parts = briefly([found.clock, found.senders]);
+    const well = faults.length === 0 && Object.values(switches).every((runs) => runs) &&
+      Object.values(parts).every(({ status }) => status === "healthy");
+    return Response.json({ status: well ? "ok" : "degraded", ...about, database, ...parts }, {
       headers: { "cache-control": "no-store" },
     });
   }
 
   return () => anyOrigin(answer);
+}
+
+/** Parts by name, for everybody: who reads it need not know the ids of senders. */
+function briefly(parts: (HealthPart | undefined)[]): Record<string, { status: Status; why: string }> {
+  const known = parts.filter((part) => part !== undefined);
+  return Object.fromEntries(
+    healthInWords(known).map(({ component, status, why }, i) => [
+      component,
+      { status, why: known[i].because === "held" ? "a fault of the account holds it" : why },
+    ]),
+  );
 }
 
 /** What {@linkcode detailed} asks. */
@@ -88,14 +103,14 @@ const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => perf
  * - 200 `{"status","at","version","environment","kill_switches","components":[{component,status,why,…}]}`: each part is
  *   healthy, degraded or down; `status` is the worst of them. A part that is down is no reason to send traffic elsewhere
  *   where the rest goes on: what was taken waits in the database.
- * - 503 where traffic should go elsewhere: `database_unavailable`, `schema_outdated` when migrations are missing,
+ * - 503 where traffic should go elsewhere: `database_unavailable`, `database_read_only`, `schema_outdated` when migrations are missing,
  *   `schema_too_new` when one of them breaks this code. The problem has the same members but `status` and `at`.
  */
 export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = REAL): Handler {
   return async ({ headers }) => {
     requireKey(headers);
     const began = now();
-    const [found, unusable] = await Promise.all([
+    const [found, written, unusable] = await Promise.all([
       call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(
         (answer) => ({
           found: { ...answer, components: healthInWords(answer.components) },
@@ -104,16 +119,19 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
         }),
         (cause: unknown) => ({ found: undefined, cause, latencyMs: now() - began }),
       ),
+      call("schema_state", {}, { timeoutMs: 5000 }).then(() => undefined, (cause: unknown) => cause),
       // Without a configuration its age tells.
       loadConfig().then(unusableRoutes).catch(() => []),
     ]);
     const switches = killSwitches();
+    const readOnly = isReadOnly(written);
     const about = {
       version: env("GATELINK_VERSION").GATELINK_VERSION,
       environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,
       kill_switches: switches,
       components: judge({
         ...found,
+        readOnly,
         needs: SCHEMA_VERSION,
         cacheMs: configAgeMs(),
         faults: configFaults(...VARIABLE_NAMES),
@@ -121,6 +139,7 @@ export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = 
         unusable,
       }),
     };
+    if (readOnly) throw unavailable(written, about);
     if (found.found === undefined) throw unavailable(found.cause, about);
     const { at } = found.found;
     const fault = misfit(found.found, SCHEMA_VERSION);
@@ -137,6 +156,13 @@ async function unusableRoutes({ routes }: Pick<Config, "routes">): Promise<{ nam
     .map(({ name, description }) => ({ name, why: description }));
 }
 
+/** read_only_sql_transaction, and disk_full: what Supabase makes of a database without room, and what comes before. */
+const READ_ONLY = /^(25006|53100)$/;
+
+function isReadOnly(problem: unknown): boolean {
+  return problem instanceof Problem && problem.cause instanceof DbError && READ_ONLY.test(problem.cause.code);
+}
+
 /** Why the database gave no answer, told apart as far as an operator can do something about it. */
 function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
   if (cause instanceof Problem && cause.code === "schema_outdated") {
@@ -151,5 +177,6 @@ function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
     };
     return new Problem("config_invalid", { extensions: { ...about, config: [fault] }, cause });
   }
+  if (isReadOnly(cause)) return new Problem("database_read_only", { extensions: about, cause });
   return new Problem("database_unavailable", { extensions: about, cause });
 }

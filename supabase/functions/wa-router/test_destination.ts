@@ -130,6 +130,7 @@ const ADVICE: Record<DeliveryError, string> = {
     "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
   unsendable:
     "Give the destination a proper secret (gatelink destinations rotate-secret NAME), or the header that cannot be opened anew.",
+  platform_limit: "Try again in a minute: the platform lets no more calls out to its functions now.",
   dns: "Check the host name.",
   address: "The service must be reachable from the internet under this name.",
   timeout: "The service must answer sooner, or the destination needs a longer timeout.",

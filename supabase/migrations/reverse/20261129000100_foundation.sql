@@ -5,7 +5,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-drop function public.schema_state();
 drop function private.refuse_older_code();
 drop function private.breaking_version();
 drop table private.schema_breaks;

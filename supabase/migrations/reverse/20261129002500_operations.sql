@@ -21,6 +21,8 @@ drop function private.reconcile_counts();
 drop function private.call_function(text);
 drop function private.schedule_clock();
 drop function private.clock_jobs();
+drop function private.notifications_are_due(timestamptz);
+drop function private.pipeline_is_due(timestamptz);
 drop function private.purge(timestamptz, integer);
 drop function private.purge_slice(text, text, text, text, text, uuid, timestamptz, integer);
 drop function private.purge_contacts(uuid[]);

@@ -1,4 +1,4 @@
-/** Who is told of rollouts. */
+/** Who is told of rollouts and of what fails. */
 import {
   Badge,
   Button,
@@ -29,8 +29,19 @@ interface Endpoint {
   state: "active" | "paused";
 }
 
-const EVENTS = ["started", "advanced", "held", "paged", "paused", "resumed", "rolled_back", "completed"];
-const USUAL = ["started", "advanced", "held", "paged", "rolled_back", "completed"];
+const EVENTS = [
+  "started",
+  "advanced",
+  "held",
+  "paged",
+  "paused",
+  "resumed",
+  "rolled_back",
+  "completed",
+  "failing",
+  "recovered",
+];
+const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");
 
@@ -43,7 +54,8 @@ export function Notifications() {
     <Stack>
       <Group justify="space-between">
         <Text size="sm" c="dimmed">
-          Told of what happens to rollouts: signed webhooks, and chats that take Slack's form.
+          Told of what happens to rollouts, and of parts that fail: signed webhooks, and chats that take
+          Slack's form.
         </Text>
         <For role="operator">
           <Add />

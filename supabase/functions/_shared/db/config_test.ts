@@ -18,7 +18,13 @@ const FULL = {
     sticky_minutes: null,
     active: true,
   }],
-  destinations: [{ id: "d1", name: "demo", url: "https://demo.example/hook", state: "active" }],
+  destinations: [{
+    id: "d1",
+    name: "demo",
+    url: "https://demo.example/hook",
+    state: "active",
+    circuit_open: false,
+  }],
   allowlist: [{ pattern: "*.example", purpose: "forward" }],
 };
 

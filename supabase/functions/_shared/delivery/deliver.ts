@@ -5,6 +5,7 @@
  */
 import { SealError } from "../crypto/seal.ts";
 import { parseRetryAfter, readAnswer } from "../http/answers.ts";
+import { platformLimitMs } from "../http/ending.ts";
 import { orAborted } from "./abort.ts";
 import type { Resolution } from "./addresses.ts";
 import { type Allowlist, permit } from "./allowlist.ts";
@@ -61,6 +62,8 @@ export type DeliveryError =
   | "not_permitted"
   /** The request could not be made or signed; nothing was sent. */
   | "unsendable"
+  /** The platform lets no more calls out to its own functions now; nothing was sent. Not the service's failure. */
+  | "platform_limit"
   /** The host has no address, or DNS did not answer; nothing was sent. */
   | "dns"
   /** The host leads to an address that is not public; nothing was sent. */
@@ -88,7 +91,7 @@ export interface DeliveryResult {
   readonly error?: DeliveryError;
   /** More about `error`, in our own words. */
   readonly detail?: string;
-  /** What the answer's Retry-After asks for. */
+  /** What the answer's Retry-After asks for, or the platform. */
   readonly retryAfterMs?: number;
   /** Messages to send back, unchecked, from a 2xx answer. */
   readonly replies?: readonly Record<string, unknown>[];
@@ -174,6 +177,8 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
         detail: `no whole answer within ${timeoutMs} ms`,
       });
     }
+    const limitMs = status === undefined ? platformLimitMs(error) : undefined;
+    if (limitMs !== undefined) return end({ ok: false, error: "platform_limit", retryAfterMs: limitMs });
     return end({ ok: false, ...answered, error: status === undefined ? causeOf(error) : "connection" });
   } finally {
     clearTimeout(timer);

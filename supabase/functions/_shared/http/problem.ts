@@ -97,6 +97,11 @@ export const PROBLEMS = {
     title: "The database cannot be reached.",
     headers: { "retry-after": "5" },
   },
+  database_read_only: {
+    status: 503,
+    title: "The database takes no writes: it is full, or read-only.",
+    headers: { "retry-after": "30" },
+  },
   schema_outdated: {
     status: 503,
     title: "The database lacks migrations that this version needs.",

@@ -9,7 +9,7 @@ import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
 
 /**
- * 16 MiB and about 0.1 s: what an isolate can give, with 2 s of CPU a request. OWASP's p = 5 for so little memory would
+ * 16 MiB and about 0.1 s: what an isolate can give, with 2 s of CPU in its life. OWASP's p = 5 for so little memory would
  * take a quarter of that; who guesses is slowed down besides. The hash names its parameters.
  */
 const N = 16384, R = 8, P = 1;

@@ -87,7 +87,8 @@ export interface Reply {
 interface Settlement {
   delivery_id: string;
   lease: string;
-  outcome: "delivered" | "retry" | "dead";
+  /** put_back: the service was not called, so it is no attempt. */
+  outcome: "delivered" | "retry" | "dead" | "put_back";
   status?: number;
   latency_ms: number;
   error?: string;
@@ -129,6 +130,8 @@ export interface ForwarderDeps {
   ): void;
   onError(message: string, error: unknown): void;
   random(): number;
+  /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
+  ending?: AbortSignal;
 }
 
 /** A round that claims what is due and starts it. */
@@ -160,7 +163,7 @@ export function createForwarder(
     world: DeliveryWorld,
   ): Promise<void> {
     try {
-      if (claimed.attempt === 1) deps.onCalled?.(Date.now() - Date.parse(claimed.message.created_at));
+      const waitedMs = Date.now() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
       const result = await deliver(world, {
         id: claimed.delivery_id,
@@ -172,6 +175,11 @@ export function createForwarder(
         event: eventOf(claimed),
         traceparent,
       });
+      if (result.error === "platform_limit") {
+        await putBack(claimed, destination, result.retryAfterMs);
+        return;
+      }
+      if (claimed.attempt === 1) deps.onCalled?.(waitedMs);
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
       deps.onOutcome?.(claimed.contact.id, outcome, claimed.message.channel);
       if (result.repliesIgnored !== undefined) deps.onIgnored(result.repliesIgnored, claimed.delivery_id);
@@ -195,6 +203,15 @@ export function createForwarder(
     } finally {
       occupy(destination.id, -1);
     }
+  }
+
+  function putBack(
+    { delivery_id, lease }: Claimed,
+    { name: destination }: ClaimedDestination,
+    retry_after_ms = 0,
+  ): Promise<unknown> {
+    const back = { delivery_id, lease, outcome: "put_back" as const, latency_ms: 0, retry_after_ms };
+    return insist(() => settle({ ...back, destination }), SETTLE_MS);
   }
 
   function occupy(destination: string, by: 1 | -1): void {
@@ -256,6 +273,7 @@ export function createForwarder(
     const channels = await deps.routed();
     if (channels.length === 0) return { more: false };
     const world = await deps.world();
+    if (deps.ending?.aborted) return { more: false };
     const claim = await deps.rpc<Claim>("claim_deliveries", {
       p_limit: free,
       p_lease_seconds: LEASE_SECONDS,
@@ -263,6 +281,15 @@ export function createForwarder(
       p_channels: channels,
     });
     const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
+    if (deps.ending?.aborted) {
+      const back = await Promise.allSettled(
+        claim.deliveries.map((claimed) => putBack(claimed, destinations.get(claimed.destination_id)!)),
+      );
+      const failed = back.find((result) => result.status === "rejected");
+      // Their leases end by themselves.
+      if (failed !== undefined) deps.onError("what was claimed could not be put back", failed.reason);
+      return { more: false };
+    }
     for (const claimed of claim.deliveries) {
       occupy(claimed.destination_id, 1);
       track(attempt(claimed, destinations.get(claimed.destination_id)!, world));

@@ -226,3 +226,20 @@ Deno.test("createForwarder(): replies that cannot be used are told, and the deli
     ["delivered", [{ why: "not_a_list" }]],
   ]);
 });
+
+Deno.test("createForwarder(): where the platform lets no call out it is no attempt, and the wait is the platform's", async () => {
+  const outcomes: unknown[] = [], called: number[] = [];
+  const { round, done, results, settled } = forwarder(
+    [claimOf([delivery(1)])],
+    () => {
+      throw Object.assign(new Error("Rate limit exceeded"), { name: "RateLimitError", retryAfterMs: 4321 });
+    },
+    { onOutcome: (...args) => outcomes.push(args), onCalled: (ms) => called.push(ms) },
+  );
+  await round();
+  await done();
+  assertEquals(results(), [
+    { delivery_id: "d1", lease: "l1", outcome: "put_back", latency_ms: 0, retry_after_ms: 4321 },
+  ]);
+  assertEquals([settled, outcomes, called], [[["put_back", "shop"]], [], []]);
+});

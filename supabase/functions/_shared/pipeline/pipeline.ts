@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { ending as isolateEnding } from "../http/ending.ts";
 import { createDecider, type DeciderDeps } from "./decide.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
 import { createPump } from "./pump.ts";
 import { createSender, type SenderDeps } from "./send.ts";
 
 /**
- * How long an isolate stays up for something that is soon due. The clock comes every 3 seconds, and what is due
+ * How long an isolate stays up for something that is soon due. The clock looks every 3 seconds, and what is due
  * later than that is its business.
  */
 const LINGER_MS = 10_000;
@@ -18,11 +19,16 @@ const LINGER_MS = 10_000;
 export interface PipelineDeps
   extends
     Omit<DeciderDeps, "onDecided">,
-    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError">,
-    Omit<SenderDeps, "onSettled" | "onError"> {
+    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "ending">,
+    Omit<SenderDeps, "onSettled" | "onError" | "ending"> {
   count(name: string, label: string, n?: number): void;
   measure(name: string, label: string, ms: number): void;
   onError(message: string, error: unknown): void;
+  /**
+   * Once aborted nothing is claimed any more, what was claimed and not begun is put back, and what is under way is settled.
+   * @default that of this isolate
+   */
+  ending?: AbortSignal;
 }
 
 /**
@@ -40,29 +46,36 @@ export interface Pipeline {
 
 /** Composes the three steps. */
 export function createPipeline(deps: PipelineDeps): Pipeline {
-  const { count, measure } = deps;
+  const { count, measure, ending = isolateEnding } = deps;
   const failed = (step: string) => (error: unknown) =>
     deps.onError(`${step} stopped; the clock starts it again`, error);
 
   const sender = createPump({
     lingerMs: LINGER_MS,
+    ending,
     onError: failed("sending"),
     round: createSender({
       ...deps,
+      ending,
       onSettled: (outcomes) => {
-        for (const { outcome } of outcomes) count("outbound", outcome);
+        for (const sent of outcomes) {
+          count("outbound", "put_off" in sent && sent.put_off === "back" ? "put_back" : sent.outcome);
+        }
       },
     }),
   });
   const forwarder = createPump({
     lingerMs: LINGER_MS,
+    ending,
     onError: failed("forwarding"),
     round: createForwarder({
       ...deps,
+      ending,
       onCalled: (waitedMs) => measure("routed", "", waitedMs),
       onSettled: (outcomes, replies) => {
         for (const { outcome, destination, latency_ms } of outcomes) {
           count("delivery_attempts", outcome);
+          if (outcome === "put_back") continue;
           measure("destination", `${destination} ${outcome}`, latency_ms);
         }
         if (replies > 0) sender.poke();
@@ -71,6 +84,7 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
   });
   const decider = createPump({
     lingerMs: LINGER_MS,
+    ending,
     onError: failed("deciding"),
     round: createDecider({
       ...deps,

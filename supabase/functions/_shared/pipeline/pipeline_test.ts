@@ -4,8 +4,9 @@ import { prepareFlags } from "../flags/evaluate.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 
 /** Calls of the database under the test's control: each waits for its answer. */
-async function controlled() {
-  const calls: { name: string; answer(result: unknown): void; fail(error: unknown): void }[] = [];
+async function controlled(ending?: AbortSignal) {
+  const calls: { name: string; args: unknown; answer(result: unknown): void; fail(error: unknown): void }[] =
+    [];
   const flags = prepareFlags([
     { key: "wa_router.enabled", value: "true", metadata: {}, version: 1 },
     { key: "wa_send.enabled", value: "true", metadata: {}, version: 1 },
@@ -14,8 +15,10 @@ async function controlled() {
   const counted: [string, string, number?][] = [];
   const told: string[] = [];
   const deps: PipelineDeps = {
-    rpc: <T>(name: string) =>
-      new Promise<T>((answer, fail) => calls.push({ name, answer: (result) => answer(result as T), fail })),
+    rpc: <T>(name: string, args?: unknown) =>
+      new Promise<T>((answer, fail) =>
+        calls.push({ name, args, answer: (result) => answer(result as T), fail })
+      ),
     channels: () => Promise.resolve(["whatsapp"]),
     routed: () => Promise.resolve(["whatsapp"]),
     rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),
@@ -34,6 +37,7 @@ async function controlled() {
     onError: (message) => void told.push(message),
     now: () => new Date(),
     random: () => 0.5,
+    ending,
   };
   /** Answers the oldest open call of this name, once it is there. */
   async function answer(name: string, result: unknown): Promise<void> {
@@ -152,4 +156,90 @@ Deno.test("createPipeline: a step that fails is told, and the others go on", asy
   await answer("claim_outbound", NOTHING.claim_outbound);
   await drained;
   assertEquals(told, ["forwarding stopped; the clock starts it again"]);
+});
+
+const DELIVERY = {
+  delivery_id: "d",
+  lease: "l",
+  attempt: 1,
+  destination_id: "s",
+  message: { id: "m", sent_at: null, created_at: "2026-11-21T00:00:00Z" },
+  conversation: { id: "c", number_id: "1" },
+  contact: { id: "p", name: null, identities: {} },
+};
+const CLAIM = {
+  deliveries: [DELIVERY],
+  destinations: [{
+    id: "s",
+    name: "service",
+    url: "https://not.allowed.example/",
+    timeout_ms: 100,
+    retry_seconds: null,
+    secrets: [],
+  }],
+  next_due_ms: 0,
+};
+const MESSAGE = { id: "o", lease: "k", attempt: 1, number_id: "1", to: "1", message: { type: "text" } };
+
+Deno.test("createPipeline: once the isolate ends nothing is claimed, and what was claimed meanwhile goes back", async () => {
+  const end = new AbortController();
+  const { pipeline, calls, answer, counted } = await controlled(end.signal);
+  const drained = pipeline.drain();
+  await turn();
+  assertEquals(calls.map(({ name }) => name).sort(), [
+    "claim_deliveries",
+    "claim_outbound",
+    "claim_unrouted",
+  ]);
+  end.abort();
+  await answer("claim_unrouted", []);
+  await answer("claim_deliveries", CLAIM);
+  await answer("claim_outbound", { messages: [MESSAGE], next_due_ms: 0 });
+  const back = [];
+  for (const name of ["settle_deliveries", "settle_outbound"]) {
+    for (let turns = 0; !calls.some((call) => call.name === name); turns++) {
+      if (turns > 100) throw new Error(`${name} was not called`);
+      await turn();
+    }
+    back.push(calls.find((call) => call.name === name)!.args);
+    await answer(name, { replies: 0, left_out: [] });
+  }
+  assertEquals(back, [
+    { p_results: [{ delivery_id: "d", lease: "l", outcome: "put_back", latency_ms: 0, retry_after_ms: 0 }] },
+    {
+      p_results: [{ id: "o", lease: "k", outcome: "retry", put_off: "back", error: null, retry_after_ms: 0 }],
+    },
+  ]);
+  await drained;
+  // Whoever wakes it now wakes nothing, and waits for nothing.
+  await Promise.all([pipeline.decide(), pipeline.send(), pipeline.drain()]);
+  assertEquals(calls, []);
+  assertEquals(counted, [["delivery_attempts", "put_back"], ["outbound", "put_back"]]);
+});
+
+Deno.test("createPipeline: what is under way when the isolate ends is settled, and wakes nothing", async () => {
+  const end = new AbortController();
+  const { pipeline, calls, answer } = await controlled(end.signal);
+  const drained = pipeline.drain();
+  await answer("claim_unrouted", []);
+  await answer("claim_outbound", NOTHING.claim_outbound);
+  await answer("claim_deliveries", CLAIM);
+  for (let turns = 0; calls.length === 0 && turns < 100; turns++) await turn();
+  end.abort();
+  await answer("settle_deliveries", { replies: 1, left_out: [] });
+  await drained;
+  assertEquals(calls, []);
+});
+
+Deno.test("createPipeline: what is waited for is not, once the isolate ends", async () => {
+  const end = new AbortController();
+  const { pipeline, calls, answer } = await controlled(end.signal);
+  const drained = pipeline.drain();
+  await answer("claim_unrouted", []);
+  await answer("claim_outbound", { messages: [], next_due_ms: 9000 });
+  await answer("claim_deliveries", { ...NOTHING.claim_deliveries, next_due_ms: 9000 });
+  await turn();
+  end.abort();
+  await drained;
+  assertEquals(calls, []);
 });

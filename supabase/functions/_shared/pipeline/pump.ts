@@ -35,6 +35,8 @@ export interface PumpOptions {
   round(track: (work: Promise<unknown>) => void): Promise<Round>;
   /** Longest wait for something that is not yet due, in milliseconds; what is due later is left to the clock. */
   lingerMs: number;
+  /** Once aborted no round begins any more; tracked work goes on to its end. */
+  ending?: AbortSignal;
   /** Told of a round that failed. The loop stops then: the next poke, or the clock, starts it again. */
   onError(error: unknown): void;
 }
@@ -50,15 +52,23 @@ export interface Pump {
 }
 
 /** Makes a {@linkcode Pump}. */
-export function createPump({ round, lingerMs, onError }: PumpOptions): Pump {
+export function createPump({ round, lingerMs, ending, onError }: PumpOptions): Pump {
   let running = false;
   let again = false;
   let tracked = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let waiting: (() => void)[] = [];
 
+  ending?.addEventListener("abort", () => {
+    again = false;
+    clearTimeout(timer);
+    timer = undefined;
+    settle();
+  }, { once: true });
+
   function poke(): void {
-    if (running) again = true;
+    if (ending?.aborted) settle();
+    else if (running) again = true;
     else void run();
   }
 
@@ -82,13 +92,13 @@ export function createPump({ round, lingerMs, onError }: PumpOptions): Pump {
         const found = await round(track);
         nextDueMs = found.nextDueMs;
         if (found.more) again = true;
-      } while (again);
+      } while (again && !ending?.aborted);
     } catch (error) {
       nextDueMs = undefined;
       onError(error);
     }
     running = false;
-    if (nextDueMs !== undefined && nextDueMs <= lingerMs) {
+    if (nextDueMs !== undefined && nextDueMs <= lingerMs && !ending?.aborted) {
       timer = setTimeout(() => {
         timer = undefined;
         poke();

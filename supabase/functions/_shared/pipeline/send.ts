@@ -55,8 +55,8 @@ export type SendOutcome =
     outcome: "retry";
     error: unknown;
     retry_after_ms: number;
-    /** Why it is no attempt of the message's. */
-    put_off?: "throttle" | "held";
+    /** Why it is no attempt of the message's; back: the provider was not called. */
+    put_off?: "throttle" | "held" | "back";
     /** Whom that is about. */
     scope?: FailureScope;
   }
@@ -71,6 +71,13 @@ export interface SenderDeps {
   send(message: ClaimedMessage): Promise<SendOutcome>;
   onSettled(outcomes: SendOutcome[]): void;
   onError(message: string, error: unknown): void;
+  /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
+  ending?: AbortSignal;
+}
+
+/** The outcome of a message that was claimed and that the provider was not called with. */
+export function putBack(retry_after_ms = 0): SendOutcome {
+  return { outcome: "retry", put_off: "back", error: null, retry_after_ms };
 }
 
 /** A round that claims what may go now and sends it. */
@@ -111,7 +118,7 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
   return async (track) => {
     const channels = await deps.channels();
     const free = (channels.length > 1 ? SHARED_PLACES : PLACES) - underWay;
-    if (channels.length === 0 || free <= 0) return { more: false };
+    if (channels.length === 0 || free <= 0 || deps.ending?.aborted) return { more: false };
     const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
       "claim_outbound",
       {
@@ -121,6 +128,15 @@ export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>)
         p_channels: channels,
       },
     );
+    if (deps.ending?.aborted) {
+      const back = await Promise.allSettled(
+        claim.messages.map(({ id, lease }) => insist(() => settle({ id, lease, ...putBack() }), SETTLE_MS)),
+      );
+      const failed = back.find((result) => result.status === "rejected");
+      // Their leases end by themselves.
+      if (failed !== undefined) deps.onError("what was claimed could not be put back", failed.reason);
+      return { more: false };
+    }
     for (const message of claim.messages) {
       occupy(message.channel, 1);
       track(attempt(message));

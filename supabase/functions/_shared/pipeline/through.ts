@@ -9,7 +9,8 @@ import { traceparentFor } from "../http/traceparent.ts";
 import type { Fields } from "../log/log.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
 import type { LeftOut, Reply } from "./forward.ts";
-import type { ClaimedMessage, SendOutcome } from "./send.ts";
+import { platformLimitMs } from "../http/ending.ts";
+import { type ClaimedMessage, putBack, type SendOutcome } from "./send.ts";
 
 /** What {@linkcode throughChannels} needs. */
 export interface ThroughDeps {
@@ -110,7 +111,16 @@ export function throughChannels(registry: Registry, deps: ThroughDeps): Through 
     if (refused !== undefined) return outcomeOf(refused, claimed, channel);
     const began = performance.now();
     const traceparent = came == null ? undefined : traceparentFor(id, id, came);
-    const result = await channel.send({ id, senderId, to, message, traceparent }, deps.world);
+    let limitMs: number | undefined;
+    const world: SendWorld = {
+      fetch: (url, init) =>
+        deps.world.fetch(url, init).catch((error) => {
+          limitMs = platformLimitMs(error);
+          throw error;
+        }),
+    };
+    const result = await channel.send({ id, senderId, to, message, traceparent }, world);
+    if (!result.ok && limitMs !== undefined) return putBack(limitMs);
     const latencyMs = performance.now() - began;
     deps.measure(channel.provider, result.ok ? "sent" : String(result.code), latencyMs);
     deps.onOutcome(contact_id, { failed: !result.ok, latencyMs }, channel.flags.send);

@@ -158,6 +158,29 @@ for (const [sent, expected] of failures) {
   });
 }
 
+Deno.test("send(): where the platform lets no call out it was no attempt, whatever the channel makes of it", async () => {
+  const limit = Object.assign(new Error("Rate limit exceeded"), {
+    name: "RateLimitError",
+    retryAfterMs: 700,
+  });
+  const asks: Partial<Channel> = {
+    send: async (_, { fetch }) => {
+      await fetch("https://provider.example/", {}).catch(() => {});
+      return { ok: false, kind: "final", code: "network", message: "no connection" };
+    },
+  };
+  const { send, counted } = through([{ ...channel("whatsapp"), ...asks }], {
+    world: { fetch: () => Promise.reject(limit) },
+  });
+  assertEquals(await send(message()), {
+    outcome: "retry",
+    put_off: "back",
+    error: null,
+    retry_after_ms: 700,
+  });
+  assertEquals(counted, []);
+});
+
 Deno.test("checkReplies(): by the channel that the person wrote through, to that person alone", () => {
   const { checkReplies, counted } = through([channel("whatsapp"), channel("sms")]);
   const to = { channel: "sms", identities: { phone: "12025550123" } };

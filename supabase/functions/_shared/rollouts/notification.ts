@@ -3,11 +3,23 @@
  *
  * @module
  */
+import { healthAdvice, healthInWords, type HealthPart } from "../contract/words/health.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
 
 /** What happened, as the table `notifications` keeps it. */
-export interface Told extends EventFacts {
+export type Told = ToldOfRollout | ToldOfPart;
+
+/** How a part of health does. */
+export interface ToldOfPart {
+  kind: "failing" | "recovered";
+  /** ISO time. */
+  at: string;
+  part: HealthPart;
+}
+
+/** An event of a rollout. */
+export interface ToldOfRollout extends EventFacts {
   /** ISO time. */
   at: string;
   event_id: string;
@@ -22,12 +34,22 @@ export interface Told extends EventFacts {
 
 /** The body for an endpoint of this kind. */
 export function bodyOf(endpoint: "webhook" | "slack", told: Told): WebhookEvent | SlackText {
+  if ("part" in told) return bodyOfPart(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
   const what_to_do = adviceInWords(told);
   return endpoint === "slack"
     ? { text: escaped(`${facts.flag}: ${message}\n${what_to_do}`) }
     : { type: `rollout.${kind}`, timestamp: at, data: { ...facts, message, what_to_do } };
+}
+
+function bodyOfPart(endpoint: "webhook" | "slack", { kind, at, part }: ToldOfPart): WebhookEvent | SlackText {
+  const [{ component, status, why }] = healthInWords([part]);
+  const message = kind === "recovered" ? `${component} does well again` : `${component} is ${status}: ${why}`;
+  const what_to_do = kind === "recovered" ? "Nothing." : healthAdvice(component);
+  return endpoint === "slack"
+    ? { text: escaped(kind === "recovered" ? message : `${message}\n${what_to_do}`) }
+    : { type: `health.${kind}`, timestamp: at, data: { component, status, why, message, what_to_do } };
 }
 
 /** Slack takes these three for its own. */

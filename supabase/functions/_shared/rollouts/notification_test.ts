@@ -46,3 +46,36 @@ Deno.test("bodyOf(): Slack gets one text, in which nothing is markup", () => {
       `checkout.enabled: the rollout by the plan custom began with us &amp; &lt;b&gt; (12.5 %)\n${ADVICE}`,
   });
 });
+
+const PART: Told = {
+  kind: "failing",
+  at: "2026-11-29T10:00:00+00:00",
+  part: {
+    component: "queue",
+    status: "degraded",
+    because: "stopped",
+    figures: { destinations: [{ name: "crm", state: "circuit_open" }] },
+  },
+};
+const QUEUE = "Look at the services that are named: gatelink status shows their queues.";
+
+Deno.test("bodyOf(): a part that fails is named, with why and what to do", () => {
+  const why = "crm keeps failing: its circuit is open";
+  assertEquals(bodyOf("webhook", PART), {
+    type: "health.failing",
+    timestamp: PART.at,
+    data: {
+      component: "queue",
+      status: "degraded",
+      why,
+      message: `queue is degraded: ${why}`,
+      what_to_do: QUEUE,
+    },
+  });
+  assertEquals(bodyOf("slack", PART), { text: `queue is degraded: ${why}\n${QUEUE}` });
+});
+
+Deno.test("bodyOf(): a part that does well again is named", () => {
+  const part = { component: "queue", status: "healthy" as const, because: "taken", figures: {} };
+  assertEquals(bodyOf("slack", { ...PART, kind: "recovered", part }), { text: "queue does well again" });
+});

@@ -1,5 +1,5 @@
 /**
- * Brings the notifications of rollouts to whom they are for. `POST` to signed webhooks, by the same way and with the same
+ * Brings the notifications of rollouts and of what fails to whom they are for. `POST` to signed webhooks, by the same way and with the same
  * care as messages to services (allowlist, public addresses, no redirects); Slack takes the body and ignores the signature.
  *
  * Failure policy: a notification that cannot be delivered is tried again for a day, then dead; it stands in the table
@@ -69,6 +69,9 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     if (result.ok) {
       deps.onSettled("delivered", undefined);
       return { id, lease, outcome: "delivered" };
+    }
+    if (result.error === "platform_limit") {
+      return { id, lease, outcome: "put_back", retry_after_ms: result.retryAfterMs };
     }
     const error = result.detail === undefined ? `${result.error}` : `${result.error}: ${result.detail}`;
     const after = next(attempt, result, deps.random());

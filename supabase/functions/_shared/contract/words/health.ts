@@ -87,6 +87,8 @@ const REASONS: Readonly<
     taken: () => "nothing is overdue",
   },
   clock: {
+    unheard: ({ http_seconds, fault }) =>
+      `its calls do not arrive: none of wa-router for ${http_seconds} s${clockFault(fault)}`,
     ran: ({ seconds }) => `last ran ${seconds} s ago`,
     starting: ({ seconds }) => `starting: installed ${seconds} s ago`,
     never: () => "has never run",
@@ -125,6 +127,24 @@ const REASONS: Readonly<
   },
 };
 
+const CLOCK_FAULTS: Readonly<Record<string, string>> = {
+  no_secret: "the Vault lacks gatelink_url or gatelink_secret_key",
+  not_sent: "pg_net sends nothing; select net.worker_restart() starts it again",
+  no_answer: "wa-router did not answer",
+};
+
+function clockFault(fault: unknown): string {
+  if (typeof fault !== "string") return "";
+  const status = /^status (\d+)$/.exec(fault)?.[1];
+  return `; ${
+    status === undefined
+      ? CLOCK_FAULTS[fault] ?? fault
+      : status === "401" || status === "403"
+      ? `wa-router answers ${status}: the Vault's gatelink_secret_key is revoked or another project's`
+      : `wa-router answers ${status}`
+  }`;
+}
+
 function heldInWords({ channel, id, code, seconds }: Held): string {
   const meaning = code === null ? undefined : errorMeaning(channel, code);
   const why = code === null ? "" : `: the provider answers ${errorInWords(channel, code)}`;
@@ -145,4 +165,21 @@ export function healthInWords(parts: readonly HealthPart[]): HealthInWords[] {
     why: REASONS[component]?.[because]?.(figures) ?? because,
     ...shown,
   }));
+}
+
+/** What to do about a part, in one sentence. */
+const ADVICE: Readonly<Record<string, string>> = {
+  database: "Look at the database's load and connections.",
+  queue: "Look at the services that are named: gatelink status shows their queues.",
+  clock: "Retries, schedules and the guard of rollouts wait for it: docs/deploy.md, Clock.",
+  graph: "Look at the codes: gatelink diagnose.",
+  senders: "Repair the account at its provider; what waits goes by itself then.",
+  functions:
+    "Look into the logs of the functions that are named; where a rollout is under way, turn its flag off.",
+  storage: "Make room, or shorten a retention: docs/personal-data.md.",
+};
+
+/** What somebody who is told of a part should do. */
+export function healthAdvice(component: string): string {
+  return ADVICE[component] ?? "GET /functions/v1/health/detailed says more.";
 }

@@ -7,8 +7,14 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
   [
     "queue",
     "stopped",
-    { destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }] },
-    "crm is paused, erp keeps failing: its circuit is open",
+    {
+      destinations: [{ name: "crm", state: "paused" }, { name: "erp", state: "circuit_open" }, {
+        name: "shop",
+        state: "failing",
+        n: 3,
+      }],
+    },
+    "crm is paused, erp keeps failing: its circuit is open, shop failed 3 times in a row",
   ],
   [
     "queue",
@@ -30,6 +36,30 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
   ["clock", "ran", { seconds: 40 }, "last ran 40 s ago"],
   ["clock", "starting", { seconds: 120 }, "starting: installed 120 s ago"],
   ["clock", "never", { seconds: 200 }, "has never run"],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: null },
+    "its calls do not arrive: none of wa-router for 75 s",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "not_sent" },
+    "its calls do not arrive: none of wa-router for 75 s; pg_net sends nothing; select net.worker_restart() starts it again",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "status 401" },
+    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 401: the Vault's gatelink_secret_key is revoked or another project's",
+  ],
+  [
+    "clock",
+    "unheard",
+    { http_seconds: 75, fault: "status 500" },
+    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 500",
+  ],
   [
     "graph",
     "calls",

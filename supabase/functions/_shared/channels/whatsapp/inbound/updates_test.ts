@@ -199,7 +199,7 @@ Deno.test("parse(): what no body of Meta's would hold is few updates, and is kep
   }
 });
 
-Deno.test("parse() takes 1,000 updates of 3 MB apart in linear time, for a request has 2 s of CPU", async () => {
+Deno.test("parse() takes 1,000 updates of 3 MB apart in linear time, for an isolate has 2 s of CPU", async () => {
   const people = Array.from({ length: 500 }, (_, i) => `1202555${String(i).padStart(4, "0")}`);
   const value = (size: number) => ({
     messaging_product: "whatsapp",

@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { platformLimitMs } from "./ending.ts";
+
+const limit = (retryAfterMs?: unknown) =>
+  Object.assign(new Error("Rate limit exceeded"), { name: "RateLimitError", retryAfterMs });
+
+Deno.test("platformLimitMs: what the runtime asks for, a minute at most, and only of its own error", () => {
+  assertEquals(
+    [limit(1234.2), limit(0), limit(1e9), limit(), limit(-1), limit("2"), limit(NaN)].map(platformLimitMs),
+    [1235, 0, 60_000, 1000, 1000, 1000, 1000],
+  );
+  assertEquals([new TypeError("fetch failed"), "RateLimitError", undefined].map(platformLimitMs), [
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+for (const event of ["beforeunload", "drain"]) {
+  Deno.test(`ending: aborted at ${event}, and no listener stays`, async () => {
+    // A module of its own: the one that the others share goes on.
+    const fresh = `./ending.ts?${event}`;
+    const { ending }: { ending: AbortSignal } = await import(fresh);
+    assertEquals(ending.aborted, false);
+    dispatchEvent(new Event(event));
+    assertEquals(ending.aborted, true);
+  });
+}

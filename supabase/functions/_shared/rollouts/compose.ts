@@ -1,0 +1,39 @@
+/**
+ * Who tells people of rollouts and of what fails, with everything real.
+ *
+ * @module
+ */
+import { rpc } from "../db/client.ts";
+import { type Config, loadConfig } from "../db/config.ts";
+import { count } from "../db/counters.ts";
+import { type Reach, reachOf, worldOf } from "../delivery/compose.ts";
+import { log } from "../log/log.ts";
+import { createNotifier } from "./notify.ts";
+import { createWatch } from "./watch.ts";
+
+let reach: { config: Config; reach: Promise<Reach> } | undefined;
+
+/** Delivers the notifications that are due. */
+export const notify = createNotifier({
+  rpc,
+  world: async () => {
+    const config = await loadConfig();
+    if (reach?.config !== config) reach = { config, reach: reachOf(config) };
+    return worldOf(await reach.reach);
+  },
+  random: Math.random,
+  onSettled(result, error) {
+    count("notifications", result);
+    if (result === "dead") {
+      log.error("a notification could not be delivered and is given up", { fault: error });
+    }
+  },
+});
+
+/** Tells of parts that fail, the clock among them. */
+export const watch = createWatch({
+  rpc,
+  notify,
+  now: () => performance.now(),
+  onError: (error) => log.warn("how the parts do could not be looked at", { error }),
+});
