@@ -48,6 +48,18 @@ webhookTest("every case of ours is stored once, however often it comes", async (
   assertEquals([Number(rows), Number(kept)], [messages.size, messages.size]);
 });
 
+webhookTest(
+  "the dashboard's Test button makes nobody: no number of ours, no contact",
+  async ({ sql, post }) => {
+    const { body } = JSON.parse(Deno.readTextFileSync(new URL("dashboard_sample.json", CASES)));
+    assertEquals((await post(body)).status, 200);
+    const made = await sql`
+    select id from public.senders union all select id::text from public.contacts union all select id::text from public.messages`;
+    assertEquals([...made], []);
+    assertEquals(await events(sql), 1);
+  },
+);
+
 webhookTest("duplicates in one body are stored once", async ({ sql, post }) => {
   assertEquals((await post(hook([text("1"), text("2"), text("1")]))).body, counts(3, 2));
   assertEquals(await events(sql), 2);

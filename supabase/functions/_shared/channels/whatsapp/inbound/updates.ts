@@ -115,7 +115,7 @@ export function accountsOf(body: unknown): SenderAccount[] {
     for (const change of list(entry.changes) ?? []) {
       const metadata = isObject(change) ? object(object(change.value)?.metadata) : undefined;
       const sender = id(metadata?.phone_number_id);
-      if (!sender || accounts.some(({ id }) => id === sender)) continue;
+      if (!sender || sender === SAMPLE_NUMBER || accounts.some(({ id }) => id === sender)) continue;
       accounts.push({
         channel: "whatsapp",
         provider: "whatsapp",
