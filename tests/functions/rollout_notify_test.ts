@@ -167,7 +167,7 @@ edgeTest(
   "outcomes: what becomes of a routed message is counted under the flags that routing reads",
   async (edge) => {
     const { sql, set, meta, says, settled } = edge;
-    await withReceiver([410], async (url) => {
+    await withReceiver([503], async (url) => {
       await sql`select public.add_destination('service', ${url})`;
       await sql`select public.add_route(array['service'], '{"type": "any"}', 10, '{"flag_key": "service.enabled"}')`;
       await set({ "service.enabled": { value: "true", metadata: {} } });

@@ -164,7 +164,7 @@ function codeOf(part: string): string {
   text = text.normalize("NFKC").replace(/\p{Cf}/gu, "").toLowerCase();
   const query = text.search(/[?&#]/);
   if (query > 0) text = text.slice(0, query);
-  const [begin, code] = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)/.exec(text) ?? [];
+  const [begin = "", code] = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)/.exec(text) ?? [];
   if (code === undefined) return part.toLowerCase();
   // Codes are ASCII: what comes after the last sign that can be in one is the text's.
   const ended = /^(?:[^a-z0-9_]*$|\P{ASCII})/u.test(text.slice(begin.length));
