@@ -4,6 +4,7 @@ import { CliError } from "./errors.ts";
 import { type Cell, facts, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
 import { address, destinationName } from "./values.ts";
+import { EVENTS } from "../supabase/functions/_shared/contract/words/notifications.ts";
 
 interface Endpoint {
   id: string;
@@ -15,19 +16,6 @@ interface Endpoint {
   created_at: string;
   secret?: string;
 }
-
-const EVENTS = [
-  "started",
-  "advanced",
-  "held",
-  "paged",
-  "paused",
-  "resumed",
-  "rolled_back",
-  "completed",
-  "failing",
-  "recovered",
-];
 
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { EVENTS } from "../../supabase/functions/_shared/contract/words/notifications.ts";
 
 const T0 = Date.UTC(2026, 10, 22, 12);
 const at = (minutes: number) => new Date(T0 + minutes * 60_000).toISOString();
@@ -168,5 +169,15 @@ databaseTest(
     assertEquals(await queue(2), ["healthy", undefined]);
     assertEquals(await queue(3), ["degraded", [{ n: 3, name: "crm", state: "failing" }]]);
     assertEquals(await queue(0), ["healthy", undefined], "an answer ends it");
+  },
+);
+
+databaseTest(
+  "notifications: whoever is told can choose what the database takes, and all of it",
+  async (sql) => {
+    const [{ taken }] = await sql`
+    select pg_get_constraintdef(oid) as taken from pg_constraint
+    where conrelid = 'public.notification_endpoints'::regclass and pg_get_constraintdef(oid) like '%events <@%'`;
+    assertEquals([...taken.matchAll(/'(\w+)'/g)].map(([, event]) => event), EVENTS);
   },
 );

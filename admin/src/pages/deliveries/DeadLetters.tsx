@@ -18,12 +18,12 @@ import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../data/team.ts";
 import { useMay } from "../../session/me.tsx";
 import { useParameter } from "../../shell/location.ts";
-import { useAsk } from "../../ui/ask.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { droppedWords, typeWords } from "../messages/words.ts";
+import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { DeadLetter } from "./types.ts";
 
 const SIZE = 50;
@@ -80,8 +80,6 @@ export function DeadLetters({ names, open }: { names: string[]; open: (message: 
 
 function List({ filter, open }: { filter: Record<string, string>; open: (message: string) => void }) {
   const may = useMay("operator");
-  const ask = useAsk();
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const pages = usePages<DeadLetter>({
     key: ["list_dead_letters", filter],
     read: (after) =>
@@ -92,6 +90,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
     size: SIZE,
     idOf: ({ id }) => id,
   });
+  const chosen = useChosen(pages.items ?? []);
   const gone = (ids: string[]) =>
     ["newest", "pages"].map((part) => ({
       key: ["list_dead_letters", filter, part],
@@ -124,56 +123,26 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
       );
   }
   const { items } = pages;
-  const ids = items.map(({ id }) => id).filter((id) => chosen.has(id));
-  const choose = (id: string, on: boolean) => {
-    const next = new Set(chosen);
-    if (on) next.add(id);
-    else next.delete(id);
-    setChosen(next);
-  };
-  // Not all: what somebody chose while the answer was on its way stays chosen.
-  const forget = (done: string[]) =>
-    setChosen((chosen) => new Set([...chosen].filter((id) => !done.includes(id))));
+  const { ids } = chosen;
+  const done = { onSuccess: () => chosen.forget(ids) };
   return (
     <Stack gap="xs">
       {may && (
         <Group gap="sm">
-          <Checkbox
-            label={ids.length === 0 ? `All ${items.length} shown` : `${ids.length} chosen`}
-            checked={ids.length === items.length}
-            indeterminate={ids.length > 0 && ids.length < items.length}
-            onChange={({ currentTarget: { checked } }) =>
-              setChosen(new Set(checked ? items.map(({ id }) => id) : []))}
-          />
+          <ChooseAll chosen={ids.length} shown={items.length} chooseAll={chosen.chooseAll} />
           <Button
             size="xs"
             leftSection={<Icon name="retry" size={16} />}
             disabled={ids.length === 0}
-            onClick={() => retry.mutate(ids, { onSuccess: () => forget(ids) })}
+            onClick={() => retry.mutate(ids, done)}
           >
             Retry
           </Button>
           {filter.dropped === undefined && (
-            <Button
-              size="xs"
-              variant="default"
-              disabled={ids.length === 0}
-              onClick={async () => {
-                const answer = await ask({
-                  title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
-                  body:
-                    "The services do not get these messages. They stay listed under Dropped, with your reason.",
-                  action: "Drop",
-                  danger: true,
-                  reason: "required",
-                });
-                if (answer?.reason) {
-                  drop.mutate({ ids, reason: answer.reason }, { onSuccess: () => forget(ids) });
-                }
-              }}
-            >
-              Drop
-            </Button>
+            <DropButton
+              ids={ids}
+              drop={(reason) => drop.mutate({ ids, reason }, done)}
+            />
           )}
         </Group>
       )}
@@ -183,7 +152,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
             key={letter.id}
             of={letter}
             checked={may ? chosen.has(letter.id) : undefined}
-            choose={choose}
+            choose={chosen.choose}
             open={open}
           />
         ))}

@@ -1,6 +1,5 @@
 /** Deliveries that wait, the first of each conversation: try now, let step aside, drop with a reason; one or many. */
 import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
-import { useState } from "react";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useParameter } from "../../shell/location.ts";
@@ -10,6 +9,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { typeWords } from "../messages/words.ts";
+import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { WaitingDelivery } from "./types.ts";
 
 const MOST = 200;
@@ -50,7 +50,7 @@ export function Waiting({ names, open }: { names: string[]; open: (message: stri
 function List({ items, open }: { items: WaitingDelivery[]; open: (message: string) => void }) {
   const may = useMay("operator");
   const ask = useAsk();
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const chosen = useChosen(items);
   const retry = useChange({
     act: (ids: string[]) => rpc<number>("retry_deliveries", { p_ids: ids }),
     touches: TOUCHES,
@@ -70,19 +70,13 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
   if (items.length === 0) {
     return <Empty icon="check" title="Nothing waits">Every delivery so far has gone, or was given up.</Empty>;
   }
-  const ids = items.map(({ id }) => id).filter((id) => chosen.has(id));
-  const done = { onSuccess: () => setChosen(new Set()) };
+  const { ids } = chosen;
+  const done = { onSuccess: () => chosen.forget(ids) };
   return (
     <Stack gap="xs">
       {may && (
         <Group gap="sm">
-          <Checkbox
-            label={ids.length === 0 ? `All ${items.length} shown` : `${ids.length} chosen`}
-            checked={ids.length === items.length}
-            indeterminate={ids.length > 0 && ids.length < items.length}
-            onChange={({ currentTarget: { checked } }) =>
-              setChosen(new Set(checked ? items.map(({ id }) => id) : []))}
-          />
+          <ChooseAll chosen={ids.length} shown={items.length} chooseAll={chosen.chooseAll} />
           <Button
             size="xs"
             leftSection={<Icon name="retry" size={16} />}
@@ -108,24 +102,7 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
           >
             Skip
           </Button>
-          <Button
-            size="xs"
-            variant="default"
-            disabled={ids.length === 0}
-            onClick={async () => {
-              const answer = await ask({
-                title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
-                body:
-                  "The services do not get these messages. They stay listed under Dropped, with your reason.",
-                action: "Drop",
-                danger: true,
-                reason: "required",
-              });
-              if (answer?.reason) drop.mutate({ ids, reason: answer.reason }, done);
-            }}
-          >
-            Drop
-          </Button>
+          <DropButton ids={ids} drop={(reason) => drop.mutate({ ids, reason }, done)} />
         </Group>
       )}
       <Stack gap={6} component="ul" p={0} m={0} style={{ listStyle: "none" }}>
@@ -134,10 +111,7 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
             key={one.id}
             of={one}
             checked={may ? chosen.has(one.id) : undefined}
-            choose={(on) =>
-              setChosen((chosen) =>
-                new Set(on ? [...chosen, one.id] : [...chosen].filter((id) => id !== one.id))
-              )}
+            choose={(on) => chosen.choose(one.id, on)}
             open={open}
           />
         ))}

@@ -1,4 +1,5 @@
 /** Who is told of rollouts and of what fails. */
+import { EVENTS } from "../../../../supabase/functions/_shared/contract/words/notifications.ts";
 import {
   Badge,
   Button,
@@ -29,18 +30,6 @@ interface Endpoint {
   state: "active" | "paused";
 }
 
-const EVENTS = [
-  "started",
-  "advanced",
-  "held",
-  "paged",
-  "paused",
-  "resumed",
-  "rolled_back",
-  "completed",
-  "failing",
-  "recovered",
-];
 const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");

@@ -1,0 +1,60 @@
+/** Deliveries of a list that somebody chooses, to act on them together. */
+import { Button, Checkbox } from "@mantine/core";
+import { useState } from "react";
+import { useAsk } from "../../ui/ask.tsx";
+
+/** What is chosen of these. */
+export function useChosen(items: readonly { id: string }[]) {
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  return {
+    /** Those that are shown still, in their order. */
+    ids: items.map(({ id }) => id).filter((id) => chosen.has(id)),
+    has: (id: string) => chosen.has(id),
+    choose: (id: string, on: boolean) =>
+      setChosen((chosen) => new Set(on ? [...chosen, id] : [...chosen].filter((other) => other !== id))),
+    chooseAll: (on: boolean) => setChosen(new Set(on ? items.map(({ id }) => id) : [])),
+    /** After an act. Not all: what somebody chose while the answer was on its way stays chosen. */
+    forget: (done: readonly string[]) =>
+      setChosen((chosen) => new Set([...chosen].filter((id) => !done.includes(id)))),
+  };
+}
+
+/** Says how many are chosen of all that are shown, and chooses all or none. */
+export function ChooseAll({ chosen, shown, chooseAll }: {
+  chosen: number;
+  shown: number;
+  chooseAll: (on: boolean) => void;
+}) {
+  return (
+    <Checkbox
+      label={chosen === 0 ? `All ${shown} shown` : `${chosen} chosen`}
+      checked={chosen === shown}
+      indeterminate={chosen > 0 && chosen < shown}
+      onChange={(event) => chooseAll(event.currentTarget.checked)}
+    />
+  );
+}
+
+/** Asks for a reason, and drops these with it. */
+export function DropButton({ ids, drop }: { ids: string[]; drop: (reason: string) => void }) {
+  const ask = useAsk();
+  return (
+    <Button
+      size="xs"
+      variant="default"
+      disabled={ids.length === 0}
+      onClick={async () => {
+        const answer = await ask({
+          title: ids.length === 1 ? "Drop this delivery?" : `Drop ${ids.length} deliveries?`,
+          body: "The services do not get these messages. They stay listed under Dropped, with your reason.",
+          action: "Drop",
+          danger: true,
+          reason: "required",
+        });
+        if (answer?.reason) drop(answer.reason);
+      }}
+    >
+      Drop
+    </Button>
+  );
+}
