@@ -14,6 +14,7 @@ interface Taken {
 }
 
 const EPOCH = Date.UTC(2026, 10, 21);
+/** To be cast from text: as a parameter of type timestamptz the driver makes it a Date, which knows milliseconds only. */
 const at = (microseconds: number) =>
   `${new Date(EPOCH + Math.floor(microseconds / 1000)).toISOString().slice(0, -1)}${
     String(microseconds % 1000).padStart(3, "0")
@@ -29,7 +30,7 @@ async function take(
 ): Promise<Taken> {
   const [row] = await sql<Taken[]>`
     select allowed, remaining, reset_ms::float8, retry_after_ms::float8
-    from private.take_rate(${key}, ${rate}, ${burst}, ${cost}, ${at(now)})`;
+    from private.take_rate(${key}, ${rate}, ${burst}, ${cost}, ${at(now)}::text::timestamptz)`;
   return { ...row };
 }
 
@@ -85,7 +86,9 @@ databaseTest("take_rate: never more than burst + rate * t, and never less than w
           const later = now + taken.retry_after_ms * 1000;
           const [{ allowed }] = await sql`
             select g.allowed from public.rate_limits r,
-              lateral private.gcra(r.tat, ${at(later)}, ${rate}, ${burst}, ${cost}) g where r.key = ${key}`;
+              lateral private.gcra(r.tat, ${
+            at(later)
+          }::text::timestamptz, ${rate}, ${burst}, ${cost}) g where r.key = ${key}`;
           assertEquals(allowed, true, "retry_after_ms is long enough");
         }
       }
