@@ -1,5 +1,6 @@
 /** `deno task bench NAME`: speed, measured as medians of several runs, on a server beside a limit of the same run. */
 const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void> }>> = {
+  pipeline: () => import("./pipeline/main.ts"),
   webhook: () => import("./webhook.ts"),
   links: () => import("./links.ts"),
   flags: () => import("./flags.ts"),

@@ -1,0 +1,157 @@
+/**
+ * What is outside of Gatelink, in a process of its own: a service that answers 200 at once, or with a reply; and a Meta that
+ * takes what is sent and tells sent, delivered and read of each, a webhook each.
+ *
+ * Prints its port. Paths: `/hook`, `/graph/…`; for the bench `POST /begin` with {@linkcode Begin} and `GET /report`.
+ */
+import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
+import { answer, post } from "../load.ts";
+
+/** How the next run goes. */
+export interface Begin {
+  /** Port of the functions on 127.0.0.1. */
+  port: number;
+  appSecret: string;
+  /** Whether the service answers with a reply. */
+  replies: boolean;
+}
+
+/** What has arrived since the last `begin`. Times are milliseconds since 1970, with their fraction. */
+export interface Report {
+  arrived: number;
+  /** Messages that came more than once. */
+  twice: number;
+  /** Messages that came after a later one of the same person. */
+  late: number;
+  lastAt: number;
+  /** Of each message, by its place in the load: when it arrived. */
+  at: [place: number, at: number][];
+  sent: number;
+  statuses: number;
+  /** Statuses that were not answered 200. */
+  refused: number;
+  statusesDoneAt: number;
+}
+
+const STATUSES = ["sent", "delivered", "read"];
+/** Connections over which statuses are told. */
+const CONNECTIONS = 16;
+
+const encoder = new TextEncoder();
+const now = () => performance.timeOrigin + performance.now();
+
+let settings: Begin = { port: 0, appSecret: "", replies: false };
+let report: Report;
+let seen: Set<string>;
+/** Place of the latest message of each person. */
+let latest: Map<string, number>;
+let tellers = 0;
+begin(settings);
+
+function begin(given: Begin): void {
+  settings = given;
+  report = { arrived: 0, twice: 0, late: 0, lastAt: 0, at: [], sent: 0, statuses: 0, refused: 0, statusesDoneAt: 0 };
+  seen = new Set();
+  latest = new Map();
+  while (settings.port !== 0 && tellers < CONNECTIONS) {
+    tellers++;
+    void teller();
+  }
+}
+
+const REPLY = JSON.stringify({ replies: [{ type: "text", text: { body: "It is on its way." } }] });
+const JSON_HEADERS = { "content-type": "application/json" };
+
+async function hook(request: Request): Promise<Response> {
+  const at = now();
+  const { data: { message, contact } } = await request.json();
+  // "Is my order N on its way?": the load's own number, in the order in which it was sent.
+  const place = Number(/\d+/.exec(message.text)?.[0]);
+  if (seen.has(message.provider_id)) report.twice++;
+  else report.arrived++;
+  seen.add(message.provider_id);
+  if (place < (latest.get(contact.id) ?? -1)) report.late++;
+  latest.set(contact.id, place);
+  report.lastAt = at;
+  report.at.push([place, at]);
+  return settings.replies ? new Response(REPLY, { headers: JSON_HEADERS }) : new Response();
+}
+
+let serial = 0;
+const run = crypto.randomUUID().replaceAll("-", "").toUpperCase();
+
+async function graph(request: Request): Promise<Response> {
+  const { to, biz_opaque_callback_data } = await request.json();
+  const number = /\/(\d+)\/messages$/.exec(request.url)![1];
+  const id = `wamid.OUT${run}${serial++}`;
+  report.sent++;
+  for (const status of STATUSES) tell(statusOf(number, id, to, status, biz_opaque_callback_data));
+  return Response.json({
+    messaging_product: "whatsapp",
+    contacts: [{ input: to, wa_id: to }],
+    messages: [{ id }],
+  });
+}
+
+function statusOf(number: string, id: string, to: string, status: string, callback: string): string {
+  return JSON.stringify({
+    object: "whatsapp_business_account",
+    entry: [{
+      id: "102290129340398",
+      changes: [{
+        field: "messages",
+        value: {
+          messaging_product: "whatsapp",
+          metadata: { display_phone_number: `1555${number.slice(-7)}`, phone_number_id: number },
+          statuses: [{
+            id,
+            status,
+            timestamp: String(Math.floor(Date.now() / 1000)),
+            recipient_id: to,
+            biz_opaque_callback_data: callback,
+          }],
+        },
+      }],
+    }],
+  });
+}
+
+const waiting: string[] = [];
+const idle: (() => void)[] = [];
+
+function tell(body: string): void {
+  waiting.push(body);
+  idle.pop()?.();
+}
+
+async function teller(): Promise<never> {
+  const { port, appSecret } = settings;
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  conn.setNoDelay(true);
+  const buffer = new Uint8Array(16384);
+  for (;;) {
+    const body = waiting.shift();
+    if (body === undefined) {
+      await new Promise<void>((resolve) => idle.push(resolve));
+      continue;
+    }
+    const bytes = encoder.encode(body);
+    const request = post(`127.0.0.1:${port}`, "/functions/v1/wa-webhook", {
+      ...JSON_HEADERS,
+      "x-hub-signature-256": sign(bytes, appSecret),
+    }, bytes);
+    for (let written = 0; written < request.length;) written += await conn.write(request.subarray(written));
+    if (await answer(conn, buffer) !== "200") report.refused++;
+    report.statuses++;
+    report.statusesDoneAt = now();
+  }
+}
+
+const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+  const path = request.url.slice(request.url.indexOf("/", 8));
+  if (path.startsWith("/hook")) return hook(request);
+  if (path.startsWith("/graph")) return graph(request);
+  if (path === "/begin") begin(await request.json());
+  return Response.json(report);
+});
+await Deno.stdout.write(encoder.encode(`listening on ${server.addr.port}\n`));
