@@ -25,7 +25,10 @@ async function forward(id: string, text: string, from: string): Promise<void> {
   else free--;
   try {
     const timestamp = Math.floor(Date.now() / 1000);
-    const event = { type: "message.received", data: { message: { text, provider_id: id }, contact: { id: from } } };
+    const event = {
+      type: "message.received",
+      data: { message: { text, provider_id: id }, contact: { id: from } },
+    };
     const body = JSON.stringify(event);
     const signature = await sign({ id, timestamp, body, secrets: [SECRET] });
     const response = await fetch(service, {
@@ -49,11 +52,15 @@ async function forward(id: string, text: string, from: string): Promise<void> {
 
 const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
   const bytes = await readBody(request, 4_000_000);
-  if (!verify(bytes, request.headers.get("x-hub-signature-256"), [appSecret])) return new Response(null, { status: 401 });
+  if (!verify(bytes, request.headers.get("x-hub-signature-256"), [appSecret])) {
+    return new Response(null, { status: 401 });
+  }
   const [message] = JSON.parse(new TextDecoder().decode(bytes)).entry[0].changes[0].value.messages;
   await sql`insert into bench_plain.messages (conversation_id, direction, provider_id, type, text, native, status)
     values (${conversation}, 'in', ${message.id}, 'text', ${message.text.body}, ${message}, 'received')`;
   void forward(message.id, message.text.body, message.from);
-  return new Response('{"received":1,"stored":1,"duplicates":0}', { headers: { "content-type": "application/json" } });
+  return new Response('{"received":1,"stored":1,"duplicates":0}', {
+    headers: { "content-type": "application/json" },
+  });
 });
 await Deno.stdout.write(new TextEncoder().encode(`listening on ${server.addr.port}\n`));

@@ -52,7 +52,9 @@ export async function main(args: string[]): Promise<void> {
   if (parts.length === 0) throw new Error(`--only takes some of ${PARTS.join(",")}`);
 
   await using outside = await startHelper("outside.ts");
-  await using functions = await functionsWith({ WHATSAPP_GRAPH_URL: `http://127.0.0.1:${outside.port}/graph` });
+  await using functions = await functionsWith({
+    WHATSAPP_GRAPH_URL: `http://127.0.0.1:${outside.port}/graph`,
+  });
   const stack = await startStack({ functions: functions.path });
   const sql = postgres(stack.stack.dbUrl, { max: 4, onnotice: () => {} });
   try {
@@ -62,8 +64,20 @@ export async function main(args: string[]): Promise<void> {
       ...stack.stack.whatsapp,
     };
     await prepare(sql, outside.port);
-    await using bare = await startHelper("bare.ts", stack.stack.dbUrl, target.appSecret, `http://127.0.0.1:${outside.port}/hook`);
-    const measure = measures({ sql, target, outside, bare, size, pids: () => ({ ...stack.pids(), outside: outside.pid, load: Deno.pid }) });
+    await using bare = await startHelper(
+      "bare.ts",
+      stack.stack.dbUrl,
+      target.appSecret,
+      `http://127.0.0.1:${outside.port}/hook`,
+    );
+    const measure = measures({
+      sql,
+      target,
+      outside,
+      bare,
+      size,
+      pids: () => ({ ...stack.pids(), outside: outside.pid, load: Deno.pid }),
+    });
     // The first one warms caches, plans and the compiler, and makes the contacts.
     const all = Array.from({ length: runs + 1 }, (): Run => ({}));
     for (const run of all) {
@@ -72,7 +86,8 @@ export async function main(args: string[]): Promise<void> {
     await reconciled(sql);
     if (parts.includes("intake")) { for (const run of all) await measure.intake(run); }
     await reconciled(sql);
-    const how = `everything on; medians of ${runs} runs of ${size.messages.toLocaleString("en")} messages of ` +
+    const how =
+      `everything on; medians of ${runs} runs of ${size.messages.toLocaleString("en")} messages of ` +
       `${PEOPLE.toLocaleString("en")} people, ${CONNECTIONS} connections`;
     print("pipeline", how, rowsOf(all.slice(1)), args.includes("--json"));
   } finally {
@@ -92,15 +107,23 @@ interface World {
 }
 
 /** How each part is measured. Each throws where something was lost, came twice or out of order. */
-function measures({ sql, target, outside, bare, size, pids }: World): Record<Part, (run: Run) => Promise<void>> {
+function measures(
+  { sql, target, outside, bare, size, pids }: World,
+): Record<Part, (run: Run) => Promise<void>> {
   /** One number, or four by turns: whoever writes always writes to the same one. */
   const webhooks = (n: number, numbers = [target.phoneNumberId], path?: string) =>
-    Array.from({ length: n }, (_, i) => request({ ...target, phoneNumberId: numbers[i % numbers.length] }, 1, PEOPLE, path));
-  const begin = (replies: boolean) => ask(outside.port, "/begin", { port: target.port, appSecret: target.appSecret, replies });
+    Array.from(
+      { length: n },
+      (_, i) => request({ ...target, phoneNumberId: numbers[i % numbers.length] }, 1, PEOPLE, path),
+    );
+  const begin = (replies: boolean) =>
+    ask(outside.port, "/begin", { port: target.port, appSecret: target.appSecret, replies });
 
   async function routing(on: boolean): Promise<void> {
     const changed = await sql`
-      update public.settings set value = ${String(on)} where key in ('wa_router.enabled', 'wa_send.enabled') and value <> ${String(on)}`;
+      update public.settings set value = ${
+      String(on)
+    } where key in ('wa_router.enabled', 'wa_send.enabled') and value <> ${String(on)}`;
     // Every isolate sees the flags within 5 s.
     if (changed.count > 0) await sleep(5500);
   }
@@ -112,12 +135,16 @@ function measures({ sql, target, outside, bare, size, pids }: World): Record<Par
       await sleep(50);
       const report = await ask(outside.port, "/report");
       if (report.twice > 0) throw new Error(`${report.twice} messages came twice`);
-      if (report.late > 0) throw new Error(`${report.late} messages came after a later one of the same person`);
+      if (report.late > 0) {
+        throw new Error(`${report.late} messages came after a later one of the same person`);
+      }
       if (report.refused > 0) throw new Error(`${report.refused} statuses were refused`);
       if (done(report)) return report;
       const state = `${report.arrived} ${report.sent} ${report.statuses}`;
       if (state !== last) quietSince = now();
-      else if (now() - quietSince > PATIENCE_MS) throw new Error(`nothing comes any more; so far: ${JSON.stringify({ ...report, at: undefined })}`);
+      else if (now() - quietSince > PATIENCE_MS) {
+        throw new Error(`nothing comes any more; so far: ${JSON.stringify({ ...report, at: undefined })}`);
+      }
       last = state;
     }
   }
@@ -131,7 +158,9 @@ function measures({ sql, target, outside, bare, size, pids }: World): Record<Par
   }
 
   function accepted(result: Load): Load {
-    if (result.statuses["200"] !== result.requests) throw new Error(`webhooks were refused: ${JSON.stringify(result.statuses)}`);
+    if (result.statuses["200"] !== result.requests) {
+      throw new Error(`webhooks were refused: ${JSON.stringify(result.statuses)}`);
+    }
     return result;
   }
 
@@ -205,7 +234,8 @@ function rowsOf(runs: Run[]): Row[] {
   const add = (what: string, value: number | undefined, goal?: string) => {
     if (value !== undefined) rows.push({ what, value, goal });
   };
-  const share = (part?: number, whole?: number) => part === undefined || whole === undefined ? undefined : 100 * part / whole;
+  const share = (part?: number, whole?: number) =>
+    part === undefined || whole === undefined ? undefined : 100 * part / whole;
   const plain = mid((run) => run.plain), bare = mid((run) => run.bare);
   const delivered = mid((run) => run.delivered?.perSecond), turns = mid((run) => run.turns?.perSecond);
   add("limit: the rows of a message by plain SQL, batches of 64 on two connections, a second", plain);
@@ -220,10 +250,17 @@ function rowsOf(runs: Run[]): Row[] {
   add("  share of plain SQL, %", share(turns, plain), ">= 2.9");
   addCpu(rows, of((run) => run.turns?.cpu));
   const latency = of((run) => run.latency);
-  add(`received -> service called at ${PACE}/s, p50, ms`, latency.length === 0 ? undefined : median(latency.map((all) => all[Math.floor(all.length / 2)])));
+  add(
+    `received -> service called at ${PACE}/s, p50, ms`,
+    latency.length === 0 ? undefined : median(latency.map((all) => all[Math.floor(all.length / 2)])),
+  );
   // 25 ms where plain SQL writes 34,680 messages a second, longer in proportion where it writes less.
   const allowed = 25 * Math.max(1, 34_680 / (plain ?? 34_680));
-  add("  p95, ms", latency.length === 0 ? undefined : median(latency.map((all) => all[Math.floor(all.length * 0.95)])), `<= ${allowed.toFixed(0)}`);
+  add(
+    "  p95, ms",
+    latency.length === 0 ? undefined : median(latency.map((all) => all[Math.floor(all.length * 0.95)])),
+    `<= ${allowed.toFixed(0)}`,
+  );
   const intake = mid((run) => run.intake?.perSecond);
   add("intake alone (routing off), webhooks a second", intake);
   add("  share of plain SQL, %", share(intake, plain), ">= 50");
@@ -261,9 +298,15 @@ async function functionsWith(variables: Record<string, string>): Promise<AsyncDi
   for await (const { name, isDirectory } of Deno.readDir(from)) {
     if (!isDirectory || name.startsWith("_")) continue;
     await Deno.mkdir(`${path}/${name}`);
-    await Deno.writeTextFile(`${path}/${name}/index.ts`, `export { default } from "${new URL(`${name}/index.ts`, from)}";\n`);
+    await Deno.writeTextFile(
+      `${path}/${name}/index.ts`,
+      `export { default } from "${new URL(`${name}/index.ts`, from)}";\n`,
+    );
   }
-  await Deno.writeTextFile(`${path}/.env`, Object.entries(variables).map(([name, value]) => `${name}=${value}\n`).join(""));
+  await Deno.writeTextFile(
+    `${path}/.env`,
+    Object.entries(variables).map(([name, value]) => `${name}=${value}\n`).join(""),
+  );
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
@@ -293,7 +336,10 @@ async function startHelper(file: string, ...args: string[]): Promise<Helper> {
 }
 
 async function ask(port: number, path: string, begin?: Begin): Promise<Report> {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, begin && { method: "POST", body: JSON.stringify(begin) });
+  const response = await fetch(
+    `http://127.0.0.1:${port}${path}`,
+    begin && { method: "POST", body: JSON.stringify(begin) },
+  );
   return await response.json();
 }
 

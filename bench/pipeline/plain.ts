@@ -14,9 +14,12 @@ export async function makePlainTables(sql: postgres.Sql): Promise<void> {
 
 /** Messages a second that plain SQL writes for known people. */
 export async function plainSql(sql: postgres.Sql, batches = BATCHES): Promise<number> {
-  const conversations = (await sql<{ id: string }[]>`select id from bench_plain.conversations`).map(({ id }) => id);
+  const conversations = (await sql<{ id: string }[]>`select id from bench_plain.conversations`).map((
+    { id },
+  ) => id);
   const native =
-    JSON.parse(body({ hostname: "", port: 0, appSecret: "", phoneNumberId: "1" }, 1, 1)).entry[0].changes[0].value
+    JSON.parse(body({ hostname: "", port: 0, appSecret: "", phoneNumberId: "1" }, 1, 1)).entry[0].changes[0]
+      .value
       .messages[0];
   let made = 0;
   async function connection(): Promise<void> {
