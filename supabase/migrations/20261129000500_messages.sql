@@ -148,9 +148,14 @@ comment on type private.inbound_update is 'One update as the intake works on it:
 create function private.drop_echoes(p_ids uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin
-  delete from public.messages e using public.messages m
-  where m.id = any (p_ids) and e.provider_id = m.provider_id and e.channel = m.channel and e.direction = 'out' and e.id <> m.id
-    and not exists (select from public.outbound_messages o where o.message_id = e.id);
+  delete from public.messages gone
+  where gone.id in (
+    select e.id from unnest(p_ids) as ours (id)
+    cross join lateral (select m.provider_id, m.channel from public.messages m where m.id = ours.id limit 1) m
+    cross join lateral (
+      select e.id, e.channel, e.direction from public.messages e where e.provider_id = m.provider_id limit 10) e
+    where e.channel = m.channel and e.direction = 'out' and e.id <> ours.id
+      and not exists (select from public.outbound_messages o where o.message_id = e.id));
 end $$;
 comment on function private.drop_echoes(uuid[]) is 'Takes away the echoes of these messages of ours, whose provider''s id has just become known.';
 
@@ -230,6 +235,9 @@ comment on function public.tell_accounts(jsonb) is 'Writes down which account se
 create function private.apply_statuses(p_updates private.inbound_update[]) returns boolean
 language plpgsql set search_path = '' as $$
 declare
+  -- Which messages updates are about, by the places of the updates.
+  v_about uuid[];
+  v_places bigint[];
   v_ids uuid[];
   v_unnamed uuid[];
   v_window_closed boolean := exists (
@@ -239,30 +247,34 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
-  select array_agg(found.id order by found.id) into v_ids from (
-    select m.id from unnest(p_updates) u join public.messages m
-      on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-    where u.kind = 'status' and m.direction = 'out' and m.channel = u.channel
+  -- By our own id where the provider gives it back, else by the provider's id.
+  select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
+  from unnest(p_updates) with ordinality as u
+  cross join lateral (
+    (select m.id from public.messages m
+    where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+      and m.direction = 'out' and m.channel = u.channel limit 1)
     union
-    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel
-    where u.kind = 'status' and m.direction = 'out'
-  ) found;
-  if v_ids is null then
+    (select m.id from public.messages m
+    where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
+  where u.kind = 'status';
+  if v_about is null then
     return false;
   end if;
+  v_ids := array(select distinct id from unnest(v_about) as id order by id);
   if v_opted_out then
     perform private.keep_opt_words(array(
       select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
       from (
         select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
-        from unnest(p_updates) u
-        join public.messages m on m.id = any (v_ids) and (u.callback = m.id::text or u.provider_id = m.provider_id)
+        from unnest(v_about, v_places) as about (id, place)
+        join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+        join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -279,17 +291,16 @@ begin
     error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
-    select t.id,
+    select about.id,
       (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
       jsonb_object_agg(u.status, u.at order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
       (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
       max(u.provider_id) as provider_id
-    from public.messages t
-    join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
-      and u.channel = t.channel and (u.callback = t.id::text or u.provider_id = t.provider_id)
-    where t.id = any (v_ids)
-    group by t.id
+    from unnest(v_about, v_places) as about (id, place)
+    join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+    where u.status is not null and u.rank is not null
+    group by about.id
   ) best
   where m.id = best.id;
   if cardinality(v_unnamed) > 0 then

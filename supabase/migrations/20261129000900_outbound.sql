@@ -108,8 +108,8 @@ begin
 end $$;
 comment on function private.pair_allows_at(timestamptz, text, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
 
-create function private.release_outbound_lane(p_conversation_id uuid) returns void
-language plpgsql set search_path = '' as $$
+create function private.release_outbound_lanes(p_conversations uuid[]) returns void
+language plpgsql set search_path = '' set enable_seqscan = off set enable_sort = off as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
@@ -117,20 +117,20 @@ begin
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
-      order by o.id limit 1)
+      order by o.conversation_id, o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is null
-      order by o.id limit 1)
+      order by o.conversation_id, o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and o.aside
-      order by o.next_attempt_at limit 1)
+      order by o.conversation_id, o.next_attempt_at limit 1)
     ) first
     having count(*) > 0)
-  where l.conversation_id = p_conversation_id;
+  where l.conversation_id = any (p_conversations);
 end $$;
-comment on function private.release_outbound_lane(uuid) is 'Ends a lane''s lease and makes it due with its first open message, or one that has stepped aside, not before the pair''s pace and media on its way allow. The caller holds the lane''s lock from an earlier statement (see release_lane).';
+comment on function private.release_outbound_lanes(uuid[]) is 'Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before the pair''s pace and media on its way allow. The caller holds the lanes'' locks from an earlier statement (see release_lane).';
 
 -- Media take their time on the provider's side, and a text that is handed over after them overtakes them.
 create function private.is_media(p_message jsonb) returns boolean
@@ -159,7 +159,7 @@ begin
   if v_lanes is null then
     return false;
   end if;
-  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  perform private.release_outbound_lanes(v_lanes);
   select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
   return v_freed;
 end $$;
@@ -644,7 +644,8 @@ comment on function public.answer_category(uuid, jsonb) is 'Keeps what the provi
 create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
 ) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_number public.senders;
   v_flag text;
@@ -709,16 +710,16 @@ begin
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
             and o.message_id is not null
-          order by o.id limit 1)
+          order by o.conversation_id, o.id limit 1)
           union all
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
             and o.message_id is null
-          order by o.id limit 1)
+          order by o.conversation_id, o.id limit 1)
           union all
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
-          order by o.next_attempt_at limit 1)
+          order by o.conversation_id, o.next_attempt_at limit 1)
         ) first
         where first.next_attempt_at <= p_now
         order by first.message_id is null, first.id limit 1
@@ -755,7 +756,7 @@ begin
     into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
-      perform private.release_outbound_lane(conversation_id) from unnest(v_empty) as conversation_id;
+      perform private.release_outbound_lanes(v_empty);
     end if;
     if v_claimed is not null then
       v_all := v_all || v_claimed;
@@ -814,12 +815,38 @@ begin
 end $$;
 comment on function private.learn_answered(jsonb, timestamptz) is 'Keeps what the provider''s answers tell of the people that messages went to, where it is new.';
 
-create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+create type private.sending as (
+  id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text,
+  conversation_id uuid, channel text, number_id text, message_id uuid
+);
+comment on type private.sending is 'What the provider answered to a message, with where it belongs.';
+
+create function private.hold_sender(p_sending private.sending, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
 declare
-  v_result record;
-  v_wait interval;
-  v_settled integer := 0;
+  v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
+begin
+  if p_sending.put_off = 'back' then
+    -- It was no probe of a sender that is held: the next one may be at once.
+    update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
+    where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
+  elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
+    update public.senders
+    set held_since = coalesce(held_since, p_now), held_code = p_sending.error ->> 'code',
+      held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
+    where channel = p_sending.channel and id = p_sending.number_id;
+  elsif p_sending.put_off = 'throttle' and p_sending.scope = 'number' then
+    update public.senders set send_tat = greatest(coalesce(send_tat, p_now), v_until)
+    where channel = p_sending.channel and id = p_sending.number_id;
+  end if;
+end $$;
+comment on function private.hold_sender(private.sending, timestamptz) is 'Writes down what it means for a sender that a message was put off.';
+
+create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_settled private.sending[];
 begin
   -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
   perform private.learn_answered(p_results, p_now);
@@ -836,66 +863,47 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
-  for v_result in
-    select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
-    from jsonb_to_recordset(p_results) as r (
-      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
-    join public.outbound_messages o on o.id = r.id
-    join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
-    order by o.conversation_id
-  loop
-    -- A status may have overtaken the answer: it stays.
-    update public.messages
-    set provider_id = coalesce(provider_id, v_result.provider_id),
-      status = case when status_rank > 0 then status when v_result.outcome = 'sent' then 'accepted'
-        when v_result.outcome = 'failed' then 'failed' else status end,
-      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
-      error = case when v_result.outcome = 'failed' then v_result.error else error end
-    where id = v_result.message_id and v_result.outcome <> 'retry';
-    if v_result.provider_id is not null and v_result.message_id is not null then
-      perform private.drop_echoes(array[v_result.message_id]);
-    end if;
-    update public.outbound_messages
-    set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
-      attempt = attempt - (v_result.put_off is not null)::integer,
-      deferred = deferred + coalesce(v_result.put_off <> 'back', false)::integer,
-      tried_at = case when v_result.put_off = 'back' and attempt = 1 then null else tried_at end,
-      -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
-      aside = case when v_result.put_off is null
-        then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-        else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
-      error = case when v_result.put_off = 'back' then error else v_result.error end, updated_at = p_now,
-      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-    where id = v_result.id;
-    if v_result.put_off = 'back' then
-      -- It was no probe of a sender that is held: the next one may be at once.
-      update public.senders
-      set held_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0), held_probes = greatest(0, held_probes - 1)
-      where channel = v_result.channel and id = v_result.number_id and held_since is not null;
-    elsif v_result.put_off = 'held' and v_result.scope = 'number' then
-      update public.senders
-      set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
-        held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
-      where channel = v_result.channel and id = v_result.number_id;
-    elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
-      update public.senders
-      set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
-      where channel = v_result.channel and id = v_result.number_id;
-    end if;
-    if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
-      perform private.send_fallback(v_result.id, p_now);
-    end if;
-    -- A status may have come before the answer, and then says that it went.
-    if v_result.outcome = 'sent' then
-      v_wait := (private.channel_policy(v_result.channel)).media_wait;
-      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
-      from public.messages m
-      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
-        and l.conversation_id = v_result.conversation_id;
-    end if;
-    perform private.release_outbound_lane(v_result.conversation_id);
-    v_settled := v_settled + 1;
-  end loop;
+  select coalesce(array_agg((r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
+    o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending order by o.conversation_id), '{}')
+  into v_settled
+  from jsonb_to_recordset(p_results) as r (
+    id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
+
+  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
+  perform from public.messages m
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  update public.messages m
+  set provider_id = coalesce(m.provider_id, r.provider_id),
+    status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
+      when r.outcome = 'failed' then 'failed' else m.status end,
+    status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
+    error = case when r.outcome = 'failed' then r.error else m.error end
+  from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
+  perform private.drop_echoes(array(
+    select r.message_id from unnest(v_settled) r where r.provider_id is not null and r.message_id is not null));
+  update public.outbound_messages o
+  set state = case when o.state = 'sent' then 'sent' when r.outcome = 'retry' then 'queued' else r.outcome end,
+    attempt = o.attempt - (r.put_off is not null)::integer,
+    deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
+    tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
+    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+    aside = case when r.put_off is null
+      then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+      else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
+    error = case when r.put_off = 'back' then o.error else r.error end, updated_at = p_now,
+    next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+  from unnest(v_settled) r where o.id = r.id;
+  perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
+  perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
+  where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  -- A status may have come before the answer, and then says that it went.
+  update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + (private.channel_policy(r.channel)).media_wait
+  from unnest(v_settled) r join public.messages m on m.id = r.message_id
+  where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)
+    and (private.channel_policy(r.channel)).media_wait is not null and l.conversation_id = r.conversation_id;
+  perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
@@ -903,7 +911,7 @@ begin
     select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
-  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
+  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $$;
 comment on function private.settle_outbound(jsonb, timestamptz) is 'settle_outbound with the time given.';
 
@@ -918,7 +926,7 @@ comment on function public.settle_outbound(jsonb) is 'Writes what the provider a
 call private.close_functions();
 grant execute on function
   private.pair_allows_at(timestamptz, text, text),
-  private.release_outbound_lane(uuid),
+  private.release_outbound_lanes(uuid[]),
   private.is_media(jsonb),
   private.free_lanes(uuid[]),
   private.window_fallback(),
@@ -943,6 +951,7 @@ grant execute on function
   private.claim_outbound(integer, integer, jsonb, text[], timestamptz),
   public.claim_outbound(integer, integer, jsonb, text[]),
   private.learn_answered(jsonb, timestamptz),
+  private.hold_sender(private.sending, timestamptz),
   private.settle_outbound(jsonb, timestamptz),
   public.settle_outbound(jsonb)
   to service_role;

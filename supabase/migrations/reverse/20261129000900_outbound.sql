@@ -6,6 +6,8 @@ set local statement_timeout = '60s';
 
 drop function public.settle_outbound(jsonb);
 drop function private.settle_outbound(jsonb, timestamptz);
+drop function private.hold_sender(private.sending, timestamptz);
+drop type private.sending;
 drop function private.learn_answered(jsonb, timestamptz);
 drop function public.claim_outbound(integer, integer, jsonb, text[]);
 drop function private.claim_outbound(integer, integer, jsonb, text[], timestamptz);
@@ -30,7 +32,7 @@ drop function private.queue_lane(uuid, text, text, timestamptz);
 drop function private.window_fallback();
 drop function private.free_lanes(uuid[]);
 drop function private.is_media(jsonb);
-drop function private.release_outbound_lane(uuid);
+drop function private.release_outbound_lanes(uuid[]);
 drop function private.pair_allows_at(timestamptz, text, text);
 drop table private.outbound_lanes;
 drop table public.outbound_messages;
