@@ -117,7 +117,7 @@ export function createRpcPath({ dbUrl, secretKey, connections = 10 }: RpcOptions
       returnsVoid: found.returns_void,
     };
     statements.set(signature, statement);
-    if (!found.returns_set && columns.length === 1 && columns[0].type === "jsonb") {
+    if (!found.returns_set && found.names.length === 1 && columns[0]?.type === "jsonb") {
       const [{ arg }] = columns;
       plain.set(name, {
         text: `select to_json(r)::text as body from public."${name}"("${arg}" => $1::jsonb -> '${arg}') as r`,

@@ -7,6 +7,13 @@ grant usage on schema private to authenticated, service_role;
 
 -- Types -------------------------------------------------------------------------------------------
 
+-- Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.
+create type private.claim as (
+  delivery_ids uuid[],
+  leases uuid[],
+  empty uuid[]
+);
+
 -- Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.
 create type private.guard_quiet as (
   "on" bigint,
@@ -105,6 +112,15 @@ create type private.inbound_update as (
   raw jsonb
 );
 
+-- A delivery that is about to be made.
+create type private.new_delivery as (
+  message_id uuid,
+  destination_id uuid,
+  conversation_id uuid,
+  channel text,
+  seq bigint
+);
+
 -- That somebody has opted out of what a sender of ours writes, or in again, and when.
 create type private.opt_word as (
   channel text,
@@ -127,6 +143,40 @@ create type private.person as (
   needles text[],
   ids text,
   words text
+);
+
+-- What the provider answered to a message, with where it belongs.
+create type private.sending as (
+  id uuid,
+  lease uuid,
+  outcome text,
+  provider_id text,
+  error jsonb,
+  retry_after_ms bigint,
+  put_off text,
+  scope text,
+  conversation_id uuid,
+  channel text,
+  number_id text,
+  message_id uuid
+);
+
+-- What an attempt came to, with the delivery's lane and the number of the attempt.
+create type private.settlement as (
+  delivery_id uuid,
+  lease uuid,
+  outcome text,
+  status integer,
+  latency_ms integer,
+  error text,
+  answer text,
+  retry_after_ms bigint,
+  replies jsonb,
+  left_out jsonb,
+  wakes boolean,
+  destination_id uuid,
+  conversation_id uuid,
+  attempt integer
 );
 
 -- Tables ------------------------------------------------------------------------------------------
@@ -508,7 +558,8 @@ create table public.deliveries (
   message_id uuid not null,
   -- The destination.
   destination_id uuid not null,
-  -- The message's conversation; with the destination it names the lane.
+  -- The message's conversation; with the destination it names the lane. Not a reference: the message goes with its
+  -- conversation, and this row with the message.
   conversation_id uuid not null,
   -- messages.seq: the order within the lane.
   seq bigint not null,
@@ -538,13 +589,10 @@ create table public.deliveries (
   constraint deliveries_pkey PRIMARY KEY (id),
   -- A message goes to a destination once.
   constraint deliveries_once_key UNIQUE (message_id, destination_id),
-  constraint deliveries_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
   constraint deliveries_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE RESTRICT,
   constraint deliveries_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id) ON DELETE CASCADE,
   constraint deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'leased'::text, 'delivered'::text, 'dead'::text])))
 ) with (fillfactor=80);
--- Deliveries of a conversation; serves the foreign key and merges.
-create INDEX deliveries_conversation_idx ON public.deliveries USING btree (conversation_id);
 -- Dead letters of a destination, page by page.
 create INDEX deliveries_dead_destination_idx ON public.deliveries USING btree (destination_id, updated_at, id) WHERE (state = 'dead'::text);
 -- Dead letters, latest first.
@@ -1954,7 +2002,7 @@ grant select, insert, delete on private.cookie_key to service_role;
 
 -- The queue of one conversation to one destination: when it is due, and who works on it.
 create table private.delivery_lanes (
-  -- The destination.
+  -- The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.
   destination_id uuid not null,
   -- The conversation.
   conversation_id uuid not null,
@@ -1964,15 +2012,16 @@ create table private.delivery_lanes (
   due_at timestamp with time zone,
   -- Fencing token of the current lease: a result that carries another one comes too late.
   lease uuid,
-  -- One lane for each destination and conversation.
-  constraint delivery_lanes_pkey PRIMARY KEY (destination_id, conversation_id),
-  constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE,
-  constraint delivery_lanes_destination_id_fkey FOREIGN KEY (destination_id) REFERENCES destinations(id) ON DELETE CASCADE
+  -- One lane for each destination and conversation. The conversation first: its lanes are found by it too.
+  constraint delivery_lanes_pkey PRIMARY KEY (conversation_id, destination_id),
+  constraint delivery_lanes_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) ON DELETE CASCADE
 ) with (fillfactor=70);
--- Lanes of a conversation; serves the foreign key and merges.
-create INDEX delivery_lanes_conversation_idx ON private.delivery_lanes USING btree (conversation_id);
--- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read.
-create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (due_at IS NOT NULL);
+-- What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without
+-- what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step
+-- over until the next vacuum.
+create INDEX delivery_lanes_due_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE ((due_at IS NOT NULL) AND (lease IS NULL));
+-- Leases by their end: those that are over are claimed again.
+create INDEX delivery_lanes_leased_idx ON private.delivery_lanes USING btree (destination_id, channel, due_at) WHERE (lease IS NOT NULL);
 alter table private.delivery_lanes enable row level security;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
@@ -2667,7 +2716,10 @@ CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversati
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_ids uuid[] := private.unrouted(p_revision, p_conversations, p_channels);
@@ -2681,7 +2733,8 @@ begin
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
       'phone', (
         select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.dialled, i.id desc limit 1),
+        where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
+        order by i.dialled, i.id desc limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -3489,8 +3542,12 @@ begin
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
       order by l.due_at desc, d.id desc), '[]')
     from (
-      select l.destination_id, l.conversation_id, l.due_at from private.delivery_lanes l
-      where l.due_at is not null and l.destination_id in (
+      select l.destination_id, l.conversation_id, l.due_at
+      from (
+        select * from private.delivery_lanes w where w.due_at is not null and w.lease is null
+        union all
+        select * from private.delivery_lanes w where w.lease is not null) l
+      where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
       order by l.due_at desc limit least(greatest(p_limit, 1), 200)
     ) l
@@ -3834,18 +3891,23 @@ grant execute on function public.record_clicks(p_batch uuid, p_slot integer, p_c
 
 -- Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until,
 -- decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first
--- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.
-CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb)
+-- decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim
+-- {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim
+-- {deliveries, destinations}, as claim_deliveries answers it.
+CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  v_now timestamptz := clock_timestamp();
   v_decided integer;
-  v_deliveries integer;
+  v_new private.new_delivery[];
+  v_claim private.claim;
 begin
   perform private.refuse_older_code();
   -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
@@ -3863,23 +3925,17 @@ begin
     left join public.routes r on r.id = d.route_id
     on conflict (message_id) do nothing
     returning message_id, destination_ids
-  ), created as (
-    insert into public.deliveries (message_id, destination_id, conversation_id, seq)
-    select m.id, t.id, m.conversation_id, m.seq
+  )
+  select (select count(*) from decided), (
+    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq)::private.new_delivery order by m.seq)
     from decided
     join public.messages m on m.id = decided.message_id
     cross join unnest(decided.destination_ids) as wanted (id)
-    join public.destinations t on t.id = wanted.id
-    order by m.seq
-    returning destination_id, conversation_id
-  ), lanes as (
-    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
-    select distinct created.destination_id, c.id, c.channel, now()
-    from created join public.conversations c on c.id = created.conversation_id
-    order by created.destination_id, c.id
-    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
-  )
-  select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;
+    join public.destinations t on t.id = wanted.id)
+  into v_decided, v_new;
+  if v_new is not null then
+    v_claim := private.make_deliveries(v_new, p_claim, v_now);
+  end if;
 
   update public.conversations c
   set routed_seq = greatest(c.routed_seq, w.through_seq),
@@ -3894,9 +3950,12 @@ begin
     id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
   where c.id = w.id;
 
-  return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
+  return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
+    || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
+      'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
+      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n)))) end;
 end $function$;
-grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb) to service_role;
+grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
 
 -- Counts visits of unknown codes [{code, which, client}] and takes each from its client's limit (bursts of 20, then
 -- one in 5 seconds, over all isolates). code is what may be kept of it if it is a misprint, or its kind in brackets;
@@ -5077,15 +5136,27 @@ grant execute on function public.set_team_member(p_user_id uuid, p_role text, p_
 -- must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued
 -- replies in one transaction. A result whose lease is not the lane's current one is fenced off. Answers {settled,
 -- fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag
--- forbid.
-CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb)
+-- forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what
+-- claim_deliveries would.
+CREATE OR REPLACE FUNCTION public.settle_deliveries(p_results jsonb, p_claim jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  select private.settle_deliveries(p_results, clock_timestamp())
-$function$;
-grant execute on function public.settle_deliveries(p_results jsonb) to service_role;
+declare
+  v_settled jsonb := private.settle_deliveries(p_results, clock_timestamp());
+begin
+  if p_claim is null then
+    return v_settled;
+  end if;
+  begin
+    perform private.refuse_older_code();
+  exception when sqlstate 'GL503' then
+    return v_settled;
+  end;
+  return v_settled || jsonb_build_object('claim', private.claim_also(p_claim, clock_timestamp()));
+end $function$;
+grant execute on function public.settle_deliveries(p_results jsonb, p_claim jsonb) to service_role;
 
 -- Writes the outcome of attempts [{id, lease, outcome (delivered, retry, dead, put_back: nobody was called), error,
 -- retry_after_ms}] and says how many counted; a result whose lease is over does not. For secret keys.
@@ -5751,6 +5822,9 @@ CREATE OR REPLACE FUNCTION private.apply_statuses(p_updates private.inbound_upda
  SET search_path TO ''
 AS $function$
 declare
+  -- Which messages updates are about, by the places of the updates.
+  v_about uuid[];
+  v_places bigint[];
   v_ids uuid[];
   v_unnamed uuid[];
   v_window_closed boolean := exists (
@@ -5760,30 +5834,34 @@ declare
     select from unnest(p_updates) u where u.status = 'failed'
       and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code);
 begin
-  -- By our own id where the provider gives it back, else by the provider's id. Locks in one order: messages first.
-  select array_agg(found.id order by found.id) into v_ids from (
-    select m.id from unnest(p_updates) u join public.messages m
-      on m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
-    where u.kind = 'status' and m.direction = 'out' and m.channel = u.channel
+  -- By our own id where the provider gives it back, else by the provider's id.
+  select array_agg(m.id), array_agg(u.ordinality) into v_about, v_places
+  from unnest(p_updates) with ordinality as u
+  cross join lateral (
+    (select m.id from public.messages m
+    where m.id = case when u.callback ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then u.callback::uuid end
+      and m.direction = 'out' and m.channel = u.channel limit 1)
     union
-    select m.id from unnest(p_updates) u join public.messages m on m.provider_id = u.provider_id and m.channel = u.channel
-    where u.kind = 'status' and m.direction = 'out'
-  ) found;
-  if v_ids is null then
+    (select m.id from public.messages m
+    where m.provider_id = u.provider_id and m.direction = 'out' and m.channel = u.channel limit 10)) m
+  where u.kind = 'status';
+  if v_about is null then
     return false;
   end if;
+  v_ids := array(select distinct id from unnest(v_about) as id order by id);
   if v_opted_out then
     perform private.keep_opt_words(array(
       select row(word.channel, word.number_id, word.contact_id, true, word.at)::private.opt_word
       from (
         select distinct on (c.id) c.channel, c.number_id, c.contact_id, coalesce(u.at, now()) as at
-        from unnest(p_updates) u
-        join public.messages m on m.id = any (v_ids) and (u.callback = m.id::text or u.provider_id = m.provider_id)
+        from unnest(v_about, v_places) as about (id, place)
+        join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+        join public.messages m on m.id = about.id
         join public.conversations c on c.id = m.conversation_id
         where u.status = 'failed' and u.error #>> '{0,code}' = (private.channel_policy(u.channel)).opt_out_code
         order by c.id, u.at desc nulls last) word));
   end if;
-  -- Lanes are locked before messages wherever both are: those that wait for one of these, and of what goes again.
+  -- Locks in one order: lanes before messages wherever both are, those that wait for one of these, and of what goes again.
   perform from private.outbound_lanes l where l.waits_for = any (v_ids) order by l.conversation_id for update;
   if v_window_closed then
     perform from private.outbound_lanes l
@@ -5800,17 +5878,16 @@ begin
     error = case when greatest(m.status_rank, best.rank) <= 2 then coalesce(best.error, m.error) end,
     provider_id = coalesce(m.provider_id, best.provider_id)
   from (
-    select t.id,
+    select about.id,
       (array_agg(u.status order by u.rank desc))[1] as status, max(u.rank) as rank,
       jsonb_object_agg(u.status, u.at order by u.at desc) as times,
       (array_agg(u.pricing order by u.rank desc) filter (where u.pricing is not null))[1] as pricing,
       (array_agg(u.error order by u.rank desc) filter (where u.error is not null))[1] as error,
       max(u.provider_id) as provider_id
-    from public.messages t
-    join unnest(p_updates) u on u.kind = 'status' and u.status is not null and u.rank is not null
-      and u.channel = t.channel and (u.callback = t.id::text or u.provider_id = t.provider_id)
-    where t.id = any (v_ids)
-    group by t.id
+    from unnest(v_about, v_places) as about (id, place)
+    join unnest(p_updates) with ordinality as u on u.ordinality = about.place
+    where u.status is not null and u.rank is not null
+    group by about.id
   ) best
   where m.id = best.id;
   if cardinality(v_unnamed) > 0 then
@@ -5991,15 +6068,20 @@ CREATE OR REPLACE FUNCTION private.attribute_waiting(p_conversations uuid[], p_n
  SET enable_mergejoin TO 'off'
 AS $function$
 begin
-  perform private.attribute_message(m)
-  from public.messages m
-  join (
-    select u.message_id from private.unknown_tokens u
-    join public.messages x on x.id = u.message_id
-    join public.clicks c on c.token = x.link_token) late on late.message_id = m.id
-  order by m.seq;
-  delete from private.unknown_tokens u
-  where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+  -- Nearly always there is none.
+  if exists (select from private.unknown_tokens) then
+    perform private.attribute_message(m)
+    from private.unknown_tokens u
+    cross join lateral (select * from public.messages m where m.id = u.message_id limit 1) m
+    where exists (select from public.clicks c where c.token = m.link_token)
+    order by m.seq;
+    delete from private.unknown_tokens u
+    where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+  end if;
+  -- So does nobody's click of a known contact.
+  if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
+    return;
+  end if;
 
   insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
   select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',
@@ -6200,85 +6282,90 @@ begin
   return v_found;
 end $function$;
 
--- claim_deliveries with the time given.
-CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
+-- claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels,
+-- expired}.
+CREATE OR REPLACE FUNCTION private.claim_also(p_claim jsonb, p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+begin
+  return private.claim_deliveries((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
+    array(select jsonb_array_elements_text(p_claim -> 'channels')), p_now, coalesce((p_claim ->> 'expired')::boolean, true), (p_claim ->> 'free')::integer);
+end $function$;
+grant execute on function private.claim_also(p_claim jsonb, p_now timestamp with time zone) to service_role;
+
+-- claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller
+-- has free where it wants fewer filled.
+CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean DEFAULT true, p_free integer DEFAULT NULL::integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
 declare
   v_destination public.destinations;
-  v_claimed jsonb;
-  v_all jsonb := '[]';
-  v_used jsonb := '[]';
+  v_claim private.claim;
+  v_ids uuid[] := '{}';
+  v_leases uuid[] := '{}';
+  v_used uuid[] := '{}';
   v_left integer := p_limit;
-  v_busy integer;
+  v_free integer := greatest(p_limit, p_free);
 begin
   for v_destination in
     select * from public.destinations d
     where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
-      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now and l.channel = any (p_channels))
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
     -- What is limited is decided under the row's lock; everything else need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
+      continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
       continue when not found;
       if v_destination.circuit_open_until is not null then
         continue when v_destination.circuit_open_until > p_now;
       end if;
     end if;
-    -- Half of the places that the others leave: however many hang, the next one still finds some.
-    v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
-    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_channels, p_now);
-    if jsonb_array_length(v_claimed) > 0 then
+    v_claim := private.claim_lanes(v_destination,
+      least(v_left, private.places_for(v_free, coalesce((p_busy ->> v_destination.id::text)::integer, 0))),
+      p_lease_seconds, p_channels, p_expired, p_now);
+    if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
         -- The probe keeps everybody else out until it is settled or its lease ends.
         update public.destinations
-        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds),
-          circuit_probe = (v_claimed #>> '{0,lease}')::uuid
+        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
       end if;
-      v_all := v_all || v_claimed;
-      v_left := v_left - jsonb_array_length(v_claimed);
-      v_used := v_used || jsonb_build_object(
-        'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
-        'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
-        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
-        'secrets', (
-          select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
-          where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
+      v_ids := v_ids || v_claim.delivery_ids;
+      v_leases := v_leases || v_claim.leases;
+      v_used := v_used || v_destination.id;
+      v_left := v_left - cardinality(v_claim.delivery_ids);
+      v_free := v_free - cardinality(v_claim.delivery_ids);
     end if;
   end loop;
-
-  return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
-    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
-    from public.destinations d
-    cross join unnest(p_channels) as on_channel (name)
-    cross join lateral (
-      select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
-        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
-      from private.delivery_lanes l
-      where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null
-      order by l.due_at limit 1
-    ) next
-    where d.state = 'active'));
+  return jsonb_build_object(
+    'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
+    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used) end,
+    'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $function$;
-grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
 
--- Leases due lanes of one destination and these channels within its rate and circuit, and answers the first open
--- delivery of each.
-CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone)
- RETURNS jsonb
+-- Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose
+-- lease is over, and answers the first open delivery of each.
+CREATE OR REPLACE FUNCTION private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone)
+ RETURNS private.claim
  LANGUAGE plpgsql
  SET search_path TO ''
- SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_limit integer := p_limit;
-  v_empty uuid[];
-  v_claimed jsonb;
+  v_claim private.claim;
+  v_count integer;
 begin
   if p_destination.circuit_open_until is not null then
     v_limit := 1; -- half open: one delivery probes
@@ -6289,19 +6376,26 @@ begin
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
   if v_limit <= 0 then
-    return '[]';
+    return v_claim;
   end if;
 
   -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
-  with due as materialized (
-    select first.conversation_id from unnest(p_channels) as on_channel (name)
+  with ready as materialized (
+    select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
       select l.conversation_id, l.due_at from private.delivery_lanes l
-      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now
+      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now and l.lease is null
       order by l.due_at limit v_limit
-      for update skip locked
-    ) first
-    order by first.due_at limit v_limit
+      for update skip locked) first
+  ), over as materialized (
+    select first.* from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select l.conversation_id, l.due_at from private.delivery_lanes l
+      where p_expired and l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now and l.lease is not null
+      order by l.due_at limit v_limit
+      for update skip locked) first
+  ), due as (
+    select either.conversation_id from (select * from ready union all select * from over) either order by either.due_at limit v_limit
   ), heads as (
     select due.conversation_id, head.id
     from due
@@ -6322,48 +6416,38 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
+    returning d.id, leased.lease
   )
-  select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
-    'message', jsonb_build_object(
-      'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-      'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
-      'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
-    'traceparent', m.traceparent,
-    'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
-    'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, c.number_id))) order by b.seq)
-  into v_empty, v_claimed
-  from begun b
-  join public.messages m on m.id = b.message_id
-  join public.conversations c on c.id = b.conversation_id
-  join public.contacts p on p.id = c.contact_id
-  left join lateral (
-    select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id) came on true;
+  select (select array_agg(b.id) from begun b), (select array_agg(b.lease) from begun b),
+    (select array_agg(heads.conversation_id) from heads where heads.id is null)
+  into v_claim;
 
   -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
   -- delivery may have been committed meanwhile.
-  if v_empty is not null then
-    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_empty) as conversation_id;
+  if v_claim.empty is not null then
+    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
 
-  if p_destination.rate_per_second is not null and v_claimed is not null then
+  v_count := cardinality(v_claim.delivery_ids);
+  if p_destination.rate_per_second is not null and v_count > 0 then
     update public.destinations
-    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now)
-      + make_interval(secs => (jsonb_array_length(v_claimed) / rate_per_second)::double precision)
+    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now) + make_interval(secs => (v_count / rate_per_second)::double precision)
     where id = p_destination.id;
   end if;
-  return coalesce(v_claimed, '[]');
+  return v_claim;
 end $function$;
-grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamp with time zone) to service_role;
+grant execute on function private.claim_lanes(p_destination destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
 
 -- claim_outbound with the time given.
 CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   v_number public.senders;
@@ -6429,16 +6513,16 @@ begin
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
             and o.message_id is not null
-          order by o.id limit 1)
+          order by o.conversation_id, o.id limit 1)
           union all
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and not o.aside
             and o.message_id is null
-          order by o.id limit 1)
+          order by o.conversation_id, o.id limit 1)
           union all
           (select o.id, o.message_id, o.next_attempt_at from public.outbound_messages o
           where o.conversation_id = asked.conversation_id and o.state in ('queued', 'leased') and o.aside
-          order by o.next_attempt_at limit 1)
+          order by o.conversation_id, o.next_attempt_at limit 1)
         ) first
         where first.next_attempt_at <= p_now
         order by first.message_id is null, first.id limit 1
@@ -6475,7 +6559,7 @@ begin
     into v_empty, v_claimed, v_words
     from begun b left join public.messages m on m.id = b.message_id;
     if v_empty is not null then
-      perform private.release_outbound_lane(conversation_id) from unnest(v_empty) as conversation_id;
+      perform private.release_outbound_lanes(v_empty);
     end if;
     if v_claimed is not null then
       v_all := v_all || v_claimed;
@@ -6501,6 +6585,59 @@ begin
       and (not v_shared or v_left > coalesce((v_busy ->> n.channel)::integer, 0))));
 end $function$;
 grant execute on function private.claim_outbound(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone) to service_role;
+
+-- Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.
+CREATE OR REPLACE FUNCTION private.claimed_deliveries(p_ids uuid[], p_leases uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
+      'message', jsonb_build_object(
+        'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
+          case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+        'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+        'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+      'traceparent', m.traceparent,
+      'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
+      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) order by d.seq)
+    from unnest(p_ids, p_leases) as claimed (id, lease)
+    cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
+    cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
+    cross join lateral (select * from public.conversations c where c.id = d.conversation_id limit 1) c
+    cross join lateral (select * from public.contacts p where p.id = c.contact_id limit 1) p
+    cross join lateral (
+      select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids
+      from public.contact_identities i where i.contact_id = p.id and coalesce(i.valid_to, 'infinity') = 'infinity') known
+    left join lateral (
+      select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id limit 1) came on true);
+end $function$;
+grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
+
+-- What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.
+CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[])
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'timeout_ms', d.timeout_ms,
+      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
+      'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
+      'secrets', (
+        select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > clock_timestamp())))), '[]')
+    from public.destinations d where d.id = any (p_ids));
+end $function$;
+grant execute on function private.claimed_destinations(p_ids uuid[]) to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
 -- text for unknown.
@@ -7030,9 +7167,14 @@ CREATE OR REPLACE FUNCTION private.drop_echoes(p_ids uuid[])
  SET search_path TO ''
 AS $function$
 begin
-  delete from public.messages e using public.messages m
-  where m.id = any (p_ids) and e.provider_id = m.provider_id and e.channel = m.channel and e.direction = 'out' and e.id <> m.id
-    and not exists (select from public.outbound_messages o where o.message_id = e.id);
+  delete from public.messages gone
+  where gone.id in (
+    select e.id from unnest(p_ids) as ours (id)
+    cross join lateral (select m.provider_id, m.channel from public.messages m where m.id = ours.id limit 1) m
+    cross join lateral (
+      select e.id, e.channel, e.direction from public.messages e where e.provider_id = m.provider_id limit 10) e
+    where e.channel = m.channel and e.direction = 'out' and e.id <> ours.id
+      and not exists (select from public.outbound_messages o where o.message_id = e.id));
 end $function$;
 grant execute on function private.drop_echoes(p_ids uuid[]) to service_role;
 
@@ -7721,7 +7863,7 @@ begin
   if v_lanes is null then
     return false;
   end if;
-  perform private.release_outbound_lane(conversation_id) from unnest(v_lanes) as conversation_id;
+  perform private.release_outbound_lanes(v_lanes);
   select bool_or(l.due_at is not null) into v_freed from private.outbound_lanes l where l.conversation_id = any (v_lanes);
   return v_freed;
 end $function$;
@@ -8533,6 +8675,31 @@ begin
 end $function$;
 grant execute on function private.hold_identity(p_contact_id uuid, p_channel text, p_kind text, p_value text, p_at timestamp with time zone, p_sender_id text, p_beside boolean) to service_role;
 
+-- Writes down what it means for a sender that a message was put off.
+CREATE OR REPLACE FUNCTION private.hold_sender(p_sending private.sending, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_until timestamptz := p_now + make_interval(secs => p_sending.retry_after_ms / 1000.0);
+begin
+  if p_sending.put_off = 'back' then
+    -- It was no probe of a sender that is held: the next one may be at once.
+    update public.senders set held_until = v_until, held_probes = greatest(0, held_probes - 1)
+    where channel = p_sending.channel and id = p_sending.number_id and held_since is not null;
+  elsif p_sending.put_off = 'held' and p_sending.scope = 'number' then
+    update public.senders
+    set held_since = coalesce(held_since, p_now), held_code = p_sending.error ->> 'code',
+      held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
+    where channel = p_sending.channel and id = p_sending.number_id;
+  elsif p_sending.put_off = 'throttle' and p_sending.scope = 'number' then
+    update public.senders set send_tat = greatest(coalesce(send_tat, p_now), v_until)
+    where channel = p_sending.channel and id = p_sending.number_id;
+  end if;
+end $function$;
+grant execute on function private.hold_sender(p_sending private.sending, p_now timestamp with time zone) to service_role;
+
 -- Whether any of these stands in a text as it is: what is asked of each row of a large table, before anything that
 -- costs more.
 CREATE OR REPLACE FUNCTION private.holds(p_text text, p_needles text[])
@@ -8565,7 +8732,7 @@ AS $function$
     ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'' and channel = ''whatsapp'''),
     ('claim_unrouted: who waits longest', 'select from public.conversations where channel = ''whatsapp'' and unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
-    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and channel = ''whatsapp'' and due_at <= now() order by due_at limit 10'),
+    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and channel = ''whatsapp'' and due_at <= now() and lease is null order by due_at limit 10'),
     ('claim_deliveries: the first of a lane', 'select from public.deliveries where destination_id = ''00000000-0000-0000-0000-000000000000'' and conversation_id = ''00000000-0000-0000-0000-000000000000'' and state in (''pending'', ''leased'') order by seq limit 1'),
     ('claim_outbound: due lanes', 'select from private.outbound_lanes where channel = ''whatsapp'' and number_id = ''1'' and due_at <= now() order by due_at limit 10'),
     ('take_rate', 'select from public.rate_limits where key = ''x'''),
@@ -8864,6 +9031,23 @@ begin
 end $function$;
 grant execute on function private.ingest_updates(p_updates jsonb) to service_role;
 
+-- Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.
+CREATE OR REPLACE FUNCTION private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return exists (
+    select from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = any (p_channels) and l.due_at <= p_now and l.lease is null)
+  or p_expired and exists (
+    select from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = any (p_channels) and l.due_at <= p_now and l.lease is not null);
+end $function$;
+grant execute on function private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamp with time zone) to service_role;
+
 -- Whether a JSON value is one of the latencies that are counted exactly.
 CREATE OR REPLACE FUNCTION private.is_edge(p_value jsonb)
  RETURNS boolean
@@ -9079,6 +9263,24 @@ AS $function$
   select sha256(k.key || sha256(k.key || convert_to(p_value, 'UTF8'))) from private.hash_key k
 $function$;
 grant execute on function private.keyed_hash(p_value text) to service_role;
+
+-- When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.
+CREATE OR REPLACE FUNCTION private.lane_due_at(p_destination_id uuid, p_channel text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return least(
+    (select l.due_at from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = p_channel and l.due_at is not null and l.lease is null
+    order by l.due_at limit 1),
+    (select l.due_at from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = p_channel and l.due_at is not null and l.lease is not null
+    order by l.due_at limit 1));
+end $function$;
+grant execute on function private.lane_due_at(p_destination_id uuid, p_channel text) to service_role;
 
 -- Upper bounds of the buckets of measurements.counts in milliseconds, as in _shared/db/measurements.ts. One bucket
 -- more is for what took longer.
@@ -9343,6 +9545,47 @@ begin
   end if;
 end $function$;
 
+-- Makes deliveries and wakes their lanes; those that may begin at once within the caller's places {limit, free,
+-- lease_seconds, busy, channels} are claimed with it. The caller holds the conversations' locks.
+CREATE OR REPLACE FUNCTION private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone)
+ RETURNS private.claim
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_claim private.claim;
+  v_open jsonb := case when p_claim is null then '{}' else private.open_places(p_new, p_claim) end;
+  v_lease_end timestamptz := p_now + make_interval(secs => coalesce((p_claim ->> 'lease_seconds')::integer, 0));
+begin
+  with lanes as (
+    select n.destination_id, n.conversation_id, n.channel, min(n.seq) as first,
+      row_number() over (partition by n.destination_id order by min(n.seq)) <= coalesce((v_open ->> n.destination_id::text)::integer, 0)
+        and p_claim -> 'channels' ? n.channel as begins
+    from unnest(p_new) n group by n.destination_id, n.conversation_id, n.channel
+  ), woken as (
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at, lease)
+    select n.destination_id, n.conversation_id, n.channel, case when n.begins then v_lease_end else p_now end,
+      case when n.begins then gen_random_uuid() end
+    from lanes n order by n.destination_id, n.conversation_id
+    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
+    returning destination_id, conversation_id, lease
+  ), made as (
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select n.message_id, n.destination_id, n.conversation_id, n.seq,
+      case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
+    from unnest(p_new) n
+    join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
+    left join woken w on w.destination_id = n.destination_id and w.conversation_id = n.conversation_id and n.seq = f.first
+    order by n.seq
+    returning id, destination_id, conversation_id, state
+  )
+  select array_agg(m.id), array_agg(w.lease) into v_claim.delivery_ids, v_claim.leases
+  from made m join woken w on w.destination_id = m.destination_id and w.conversation_id = m.conversation_id
+  where m.state = 'leased';
+  return v_claim;
+end $function$;
+grant execute on function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamp with time zone) to service_role;
+
 -- Makes the contacts of those updates whose ids nobody has and no other update of the batch claims differently.
 CREATE OR REPLACE FUNCTION private.make_newcomers(p_updates private.inbound_update[])
  RETURNS void
@@ -9458,8 +9701,9 @@ begin
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
       and not exists (select from public.routing_decisions d where d.message_id = m.id);
+    update public.deliveries d set conversation_id = v_pair.keep_id
+    from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
     -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up
@@ -9649,6 +9893,28 @@ AS $function$
 $function$;
 grant execute on function private.new_webhook_secret() to service_role;
 
+-- Milliseconds until the next lane of these channels is due, or a lease is over; null for none.
+CREATE OR REPLACE FUNCTION private.next_delivery_ms(p_channels text[], p_now timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
+    from public.destinations d
+    cross join unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select greatest(lane.due_at, d.circuit_open_until, case when d.rate_per_second is not null
+        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
+      from (select private.lane_due_at(d.id, on_channel.name) as due_at) lane
+      where lane.due_at is not null
+    ) next
+    where d.state = 'active');
+end $function$;
+grant execute on function private.next_delivery_ms(p_channels text[], p_now timestamp with time zone) to service_role;
+
 -- Takes a rollout whose row the caller has locked to its next stage, or completes it after the last. One that is
 -- paused stays paused.
 CREATE OR REPLACE FUNCTION private.next_stage(p_rollout rollouts, p_now timestamp with time zone, p_evidence jsonb, p_verdict text, p_rule text, p_reason text)
@@ -9794,6 +10060,38 @@ AS $function$
         and (0::oid = any (p.polroles) or (select r.oid from pg_catalog.pg_roles r where r.rolname = 'anon') = any (p.polroles))))
 $function$;
 
+-- How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their
+-- row's lock, within the caller's places {limit, free, busy}.
+CREATE OR REPLACE FUNCTION private.open_places(p_new private.new_delivery[], p_claim jsonb)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_destination record;
+  v_left integer := (p_claim ->> 'limit')::integer;
+  v_free integer := greatest(v_left, (p_claim ->> 'free')::integer);
+  v_places integer;
+  v_open jsonb := '{}';
+begin
+  for v_destination in
+    select n.destination_id as id, count(distinct n.conversation_id)::integer as lanes
+    from unnest(p_new) n
+    join public.destinations d on d.id = n.destination_id
+    where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null
+    group by n.destination_id order by random()
+  loop
+    v_places := least(v_left, v_destination.lanes,
+      private.places_for(v_free, coalesce((p_claim #>> array['busy', v_destination.id::text])::integer, 0)));
+    v_open := v_open || jsonb_build_object(v_destination.id, v_places);
+    v_left := v_left - v_places;
+    v_free := v_free - v_places;
+  end loop;
+  return v_open;
+end $function$;
+grant execute on function private.open_places(p_new private.new_delivery[], p_claim jsonb) to service_role;
+
 -- What the queue has to do before it sends a message to who has opted out: {opted_out: true}, not send it; {ask:
 -- {name, account}}, ask for the template; {}, nothing.
 CREATE OR REPLACE FUNCTION private.opt_out_doubt(p_channel text, p_number_id text, p_message jsonb, p_now timestamp with time zone)
@@ -9913,10 +10211,7 @@ AS $function$
       where known.routed),
     (select min(first.due_at) from public.destinations d
       cross join known
-      cross join lateral (
-        select l.due_at from private.delivery_lanes l
-        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
-        order by l.due_at limit 1) first
+      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
       where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
@@ -10141,10 +10436,14 @@ begin
           select d.id, greatest(d.circuit_open_until, case when d.rate_per_second is not null
             then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as opens_at
           from public.destinations d where d.state = 'active') d
-        where coalesce(d.opens_at <= p_now, true) and exists (
+        where coalesce(d.opens_at <= p_now, true) and (exists (
           select from private.delivery_lanes l
-          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now
-            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end))))
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now and l.lease is null
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end)
+        or exists (
+          select from private.delivery_lanes l
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now and l.lease is not null
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end)))))
   or exists (
     select from (
       select n.channel, n.id, greatest(n.held_until,
@@ -10162,6 +10461,18 @@ begin
     where coalesce(n.opens_at <= p_now, true) and flag.value);
 end $function$;
 grant execute on function private.pipeline_is_due(p_now timestamp with time zone) to service_role;
+
+-- How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that
+-- are left.
+CREATE OR REPLACE FUNCTION private.places_for(p_left integer, p_busy integer)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select greatest(0, (p_left + p_busy + 1) / 2 - p_busy)
+$function$;
+grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
@@ -10424,6 +10735,35 @@ begin
     where l.due_at is null or (l.lease is null and l.due_at > excluded.due_at);
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
+
+-- Queues the replies of a service to a delivery: how many, and which window, opt-out or flag forbid [{reply, why}],
+-- null for none. The caller holds the conversation's lock.
+CREATE OR REPLACE FUNCTION private.queue_replies(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply record;
+  v_conversation public.conversations;
+  v_answer jsonb;
+begin
+  queued := 0;
+  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
+    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
+    v_answer := private.enqueue_message(v_conversation,
+      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
+    queued := queued + (v_answer ? 'id')::integer;
+    if v_answer ? 'error' then
+      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+    end if;
+  end loop;
+  if refused is not null then
+    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
+    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
+  end if;
+end $function$;
+grant execute on function private.queue_replies(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb) to service_role;
 
 -- What a service or a provider wrote about a message of this contact, for operators: without the contact's ids, and
 -- without numbers and mail addresses of others as far as they show.
@@ -10880,6 +11220,8 @@ CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_convers
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
 begin
   update private.delivery_lanes l
@@ -10887,7 +11229,7 @@ begin
     select d.next_attempt_at from public.deliveries d
     where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
       and d.state in ('pending', 'leased')
-    order by d.seq limit 1)
+    order by d.destination_id, d.conversation_id, d.seq limit 1)
   where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
 end $function$;
 grant execute on function private.release_lane(p_destination_id uuid, p_conversation_id uuid) to service_role;
@@ -10906,13 +11248,15 @@ AS $function$
 $function$;
 grant execute on function private.release_lanes(p_ids uuid[]) to service_role;
 
--- Ends a lane's lease and makes it due with its first open message, or one that has stepped aside, not before the
--- pair's pace and media on its way allow. The caller holds the lane's lock from an earlier statement (see
+-- Ends the leases of lanes and makes each due with its first open message, or one that has stepped aside, not before
+-- the pair's pace and media on its way allow. The caller holds the lanes' locks from an earlier statement (see
 -- release_lane).
-CREATE OR REPLACE FUNCTION private.release_outbound_lane(p_conversation_id uuid)
+CREATE OR REPLACE FUNCTION private.release_outbound_lanes(p_conversations uuid[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
 begin
   update private.outbound_lanes l
@@ -10921,20 +11265,20 @@ begin
     from (
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is not null
-      order by o.id limit 1)
+      order by o.conversation_id, o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and not o.aside and o.message_id is null
-      order by o.id limit 1)
+      order by o.conversation_id, o.id limit 1)
       union all
       (select o.next_attempt_at from public.outbound_messages o
       where o.conversation_id = l.conversation_id and o.state in ('queued', 'leased') and o.aside
-      order by o.next_attempt_at limit 1)
+      order by o.conversation_id, o.next_attempt_at limit 1)
     ) first
     having count(*) > 0)
-  where l.conversation_id = p_conversation_id;
+  where l.conversation_id = any (p_conversations);
 end $function$;
-grant execute on function private.release_outbound_lane(p_conversation_id uuid) to service_role;
+grant execute on function private.release_outbound_lanes(p_conversations uuid[]) to service_role;
 
 -- Trigger, before insert or update of a route's condition: refuses one that could not be used (23514). The owner of
 -- the table, who migrates and restores, is not asked.
@@ -11784,111 +12128,103 @@ CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now time
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_sort TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  v_result record;
-  v_reply record;
-  v_conversation public.conversations;
-  v_settled integer := 0;
+  v_results private.settlement[];
+  v_settled private.settlement[];
+  v_one private.settlement;
+  v_queued record;
   v_replies integer := 0;
-  v_refused jsonb;
   v_left_out jsonb := '[]';
-  v_answer jsonb;
 begin
+  select array_agg((r.delivery_id, r.lease, r.outcome, r.status, r.latency_ms, r.error, r.answer, coalesce(r.retry_after_ms, 0),
+    r.replies, r.left_out, r.wakes, d.destination_id, d.conversation_id, d.attempt)::private.settlement
+    order by d.destination_id, d.conversation_id)
+  into v_results
+  from jsonb_to_recordset(p_results) as r (
+    delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
+    retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
+  cross join lateral (
+    select d.destination_id, d.conversation_id, d.attempt from public.deliveries d where d.id = r.delivery_id limit 1) d;
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
-  perform from public.conversations
-  where id in (
-    select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
-    join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
-  order by id for update;
-  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
-  join public.deliveries d on d.id = r.delivery_id
-  join private.delivery_lanes l
-    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
-  order by l.destination_id, l.conversation_id for update of l;
+  if jsonb_path_exists(p_results, '$[*].replies[0]') then
+    perform from unnest(array(
+      select distinct r.conversation_id from unnest(v_results) r where jsonb_array_length(coalesce(r.replies, '[]')) > 0 order by 1)) as wanted (id)
+    cross join lateral (select from public.conversations c where c.id = wanted.id for update) c;
+  end if;
+  select array_agg(r) into v_settled from unnest(v_results) r
+  cross join lateral (
+    select from private.delivery_lanes l
+    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id and l.lease = r.lease for update) l;
 
-  for v_result in
-    select r.*, d.destination_id, d.conversation_id, d.attempt
-    from jsonb_to_recordset(p_results) as r (
-      delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
-    join public.deliveries d on d.id = r.delivery_id
-    join private.delivery_lanes l
-      on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
-    order by d.destination_id, d.conversation_id
+  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
+  insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
+  select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
+  from unnest(v_settled) r where r.outcome <> 'put_back'
+  on conflict (delivery_id, attempt) do nothing;
+  update public.deliveries d
+  set state = case r.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
+    attempt = d.attempt - (r.outcome = 'put_back')::integer,
+    delivered_at = case when r.outcome = 'delivered' then p_now end,
+    next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0),
+    wakes = case when r.outcome = 'put_back' then d.wakes else r.outcome = 'retry' and coalesce(r.wakes, true)
+      and coalesce(r.status not in (400, 413, 415, 422, 429), true) and coalesce(d.attempt >= d.woken + 2, true) end,
+    last_error = case r.outcome when 'put_back' then d.last_error when 'delivered' then null else r.error end, updated_at = p_now
+  from unnest(v_settled) r where d.id = r.delivery_id;
+  if jsonb_path_exists(p_results, '$[*] ? (@.outcome == "put_back")') then
+    update public.destinations d
+    set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+    from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
+  end if;
+  for v_one in
+    select r.* from unnest(v_settled) r
+    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
+    order by r.destination_id, r.conversation_id
   loop
-    if v_result.outcome = 'put_back' then
-      -- Nobody was called: it is no attempt, and tells nothing of the service.
-      update public.deliveries
-      set state = 'pending', attempt = attempt - 1, updated_at = p_now,
-        next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-      where id = v_result.delivery_id;
-      update public.destinations
-      set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-      where id = v_result.destination_id and circuit_probe = v_result.lease;
-      perform private.release_lane(v_result.destination_id, v_result.conversation_id);
-      v_settled := v_settled + 1;
-      continue;
+    v_queued := private.queue_replies(v_one, p_now);
+    v_replies := v_replies + v_queued.queued;
+    if v_queued.refused is not null then
+      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_queued.refused);
     end if;
-    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
-    values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
-      v_result.error, v_result.answer, v_result.left_out, p_now)
-    on conflict (delivery_id, attempt) do nothing;
-    update public.deliveries
-    set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
-      delivered_at = case when v_result.outcome = 'delivered' then p_now end,
-      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
-      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
-        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
-      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
-    where id = v_result.delivery_id;
-    if v_result.outcome = 'delivered' then
-      v_refused := '[]';
-      for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
-        select * into v_conversation from public.conversations where id = v_result.conversation_id;
-        v_answer := private.enqueue_message(v_conversation,
-          v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
-        v_replies := v_replies + (v_answer ? 'id')::integer;
-        if v_answer ? 'error' then
-          v_refused := v_refused || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
-        end if;
-      end loop;
-      if v_refused <> '[]' then
-        update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || v_refused
-        where a.delivery_id = v_result.delivery_id and a.attempt = v_result.attempt;
-        v_left_out := v_left_out || jsonb_build_object('delivery_id', v_result.delivery_id, 'replies', v_refused);
-      end if;
-    end if;
-    perform private.release_lane(v_result.destination_id, v_result.conversation_id);
-    v_settled := v_settled + 1;
   end loop;
+  -- As release_lane, and for its reason in a statement of its own.
+  update private.delivery_lanes l
+  set lease = null, due_at = (
+    select d.next_attempt_at from public.deliveries d
+    where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and d.state in ('pending', 'leased')
+    order by d.destination_id, d.conversation_id, d.seq limit 1)
+  from unnest(v_settled) r
+  where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
 
+  -- What was fenced off tells of the service too.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
-    select d.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
+    select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
       bool_or(r.outcome = 'delivered') as succeeded,
       array_agg(r.lease) filter (where r.outcome in ('retry', 'dead')) as failed_leases
-    from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
-    join public.deliveries d on d.id = r.delivery_id
-    group by d.destination_id order by d.destination_id
+    from unnest(v_results) r
+    group by r.destination_id order by r.destination_id
   ) per;
   -- Only where asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
     from (
-      select d.destination_id, min(r.error) as because
-      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
-      join public.deliveries d on d.id = r.delivery_id
-      where r.pause group by d.destination_id
+      select r.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as p (delivery_id uuid, pause boolean)
+      join unnest(v_results) r on r.delivery_id = p.delivery_id
+      where p.pause group by r.destination_id
     ) asked
     where t.id = asked.destination_id and t.state = 'active';
   end if;
-  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
-    'replies', v_replies, 'left_out', v_left_out);
+  return jsonb_build_object('settled', coalesce(cardinality(v_settled), 0),
+    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0), 'replies', v_replies, 'left_out', v_left_out);
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -11897,14 +12233,13 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  v_result record;
-  v_wait interval;
-  v_settled integer := 0;
+  v_settled private.sending[];
 begin
   -- First, for it may need the contacts' lock. Also what a fenced sender was told is so.
   perform private.learn_answered(p_results, p_now);
@@ -11921,66 +12256,47 @@ begin
   join public.outbound_messages o on o.id = r.id
   join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
   order by l.conversation_id for update of l;
-  for v_result in
-    select r.*, o.conversation_id, o.channel, o.number_id, o.message_id
-    from jsonb_to_recordset(p_results) as r (
-      id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
-    join public.outbound_messages o on o.id = r.id
-    join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease
-    order by o.conversation_id
-  loop
-    -- A status may have overtaken the answer: it stays.
-    update public.messages
-    set provider_id = coalesce(provider_id, v_result.provider_id),
-      status = case when status_rank > 0 then status when v_result.outcome = 'sent' then 'accepted'
-        when v_result.outcome = 'failed' then 'failed' else status end,
-      status_rank = case when status_rank = 0 and v_result.outcome = 'failed' then 2 else status_rank end,
-      error = case when v_result.outcome = 'failed' then v_result.error else error end
-    where id = v_result.message_id and v_result.outcome <> 'retry';
-    if v_result.provider_id is not null and v_result.message_id is not null then
-      perform private.drop_echoes(array[v_result.message_id]);
-    end if;
-    update public.outbound_messages
-    set state = case when state = 'sent' then 'sent' when v_result.outcome = 'retry' then 'queued' else v_result.outcome end,
-      attempt = attempt - (v_result.put_off is not null)::integer,
-      deferred = deferred + coalesce(v_result.put_off <> 'back', false)::integer,
-      tried_at = case when v_result.put_off = 'back' and attempt = 1 then null else tried_at end,
-      -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
-      aside = case when v_result.put_off is null
-        then attempt >= 3 or tried_at + interval '30 seconds' < p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-        else aside or (v_result.put_off = 'held' and v_result.scope = 'pair') end,
-      error = case when v_result.put_off = 'back' then error else v_result.error end, updated_at = p_now,
-      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-    where id = v_result.id;
-    if v_result.put_off = 'back' then
-      -- It was no probe of a sender that is held: the next one may be at once.
-      update public.senders
-      set held_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0), held_probes = greatest(0, held_probes - 1)
-      where channel = v_result.channel and id = v_result.number_id and held_since is not null;
-    elsif v_result.put_off = 'held' and v_result.scope = 'number' then
-      update public.senders
-      set held_since = coalesce(held_since, p_now), held_code = v_result.error ->> 'code',
-        held_until = p_now + least(interval '5 minutes', interval '5 seconds' * 2 ^ least(held_probes, 10))
-      where channel = v_result.channel and id = v_result.number_id;
-    elsif v_result.put_off = 'throttle' and v_result.scope = 'number' then
-      update public.senders
-      set send_tat = greatest(coalesce(send_tat, p_now), p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0))
-      where channel = v_result.channel and id = v_result.number_id;
-    end if;
-    if v_result.outcome = 'failed' and v_result.error ->> 'code' = (private.channel_policy(v_result.channel)).window_code then
-      perform private.send_fallback(v_result.id, p_now);
-    end if;
-    -- A status may have come before the answer, and then says that it went.
-    if v_result.outcome = 'sent' then
-      v_wait := (private.channel_policy(v_result.channel)).media_wait;
-      update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + v_wait
-      from public.messages m
-      where v_wait is not null and m.id = v_result.message_id and m.status_rank = 0 and private.is_media(m.native)
-        and l.conversation_id = v_result.conversation_id;
-    end if;
-    perform private.release_outbound_lane(v_result.conversation_id);
-    v_settled := v_settled + 1;
-  end loop;
+  select coalesce(array_agg((r.id, r.lease, r.outcome, r.provider_id, r.error, coalesce(r.retry_after_ms, 0), r.put_off, r.scope,
+    o.conversation_id, o.channel, o.number_id, o.message_id)::private.sending order by o.conversation_id), '{}')
+  into v_settled
+  from jsonb_to_recordset(p_results) as r (
+    id uuid, lease uuid, outcome text, provider_id text, error jsonb, retry_after_ms bigint, put_off text, scope text)
+  join public.outbound_messages o on o.id = r.id
+  join private.outbound_lanes l on l.conversation_id = o.conversation_id and l.lease = r.lease;
+
+  -- A status may have overtaken the answer: it stays. In the order of ids, as apply_statuses locks them.
+  perform from public.messages m
+  where m.id = any (array(select r.message_id from unnest(v_settled) r where r.outcome <> 'retry')) order by m.id for update;
+  update public.messages m
+  set provider_id = coalesce(m.provider_id, r.provider_id),
+    status = case when m.status_rank > 0 then m.status when r.outcome = 'sent' then 'accepted'
+      when r.outcome = 'failed' then 'failed' else m.status end,
+    status_rank = case when m.status_rank = 0 and r.outcome = 'failed' then 2 else m.status_rank end,
+    error = case when r.outcome = 'failed' then r.error else m.error end
+  from unnest(v_settled) r where m.id = r.message_id and r.outcome <> 'retry';
+  perform private.drop_echoes(array(
+    select r.message_id from unnest(v_settled) r where r.provider_id is not null and r.message_id is not null));
+  update public.outbound_messages o
+  set state = case when o.state = 'sent' then 'sent' when r.outcome = 'retry' then 'queued' else r.outcome end,
+    attempt = o.attempt - (r.put_off is not null)::integer,
+    deferred = o.deferred + coalesce(r.put_off <> 'back', false)::integer,
+    tried_at = case when r.put_off = 'back' and o.attempt = 1 then null else o.tried_at end,
+    -- What the provider keeps refusing does not hold the chat up: a person waits for what comes after it.
+    aside = case when r.put_off is null
+      then o.attempt >= 3 or o.tried_at + interval '30 seconds' < p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+      else o.aside or (r.put_off = 'held' and r.scope = 'pair') end,
+    error = case when r.put_off = 'back' then o.error else r.error end, updated_at = p_now,
+    next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+  from unnest(v_settled) r where o.id = r.id;
+  perform private.hold_sender(r, p_now) from unnest(v_settled) r where r.put_off is not null;
+  perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
+  where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
+  -- A status may have come before the answer, and then says that it went.
+  update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + (private.channel_policy(r.channel)).media_wait
+  from unnest(v_settled) r join public.messages m on m.id = r.message_id
+  where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)
+    and (private.channel_policy(r.channel)).media_wait is not null and l.conversation_id = r.conversation_id;
+  perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s
   set held_since = null, held_code = null, held_until = null, held_probes = 0
@@ -11988,7 +12304,7 @@ begin
     select from jsonb_to_recordset(p_results) as r (id uuid, outcome text, error jsonb)
     join public.outbound_messages o on o.id = r.id
     where r.outcome in ('sent', 'failed') and coalesce(r.error ->> 'code', '') <> 'opted_out' and o.channel = s.channel and o.number_id = s.id);
-  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled);
+  return jsonb_build_object('settled', cardinality(v_settled), 'fenced', jsonb_array_length(p_results) - cardinality(v_settled));
 end $function$;
 grant execute on function private.settle_outbound(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -12428,7 +12744,7 @@ AS $function$
   select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
   from public.destinations d
   where (d.state = 'paused' or d.circuit_open_until is not null)
-    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)
+    and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
   union all
   select d.name, 'failing', d.circuit_failures, (
     select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)
@@ -12585,10 +12901,8 @@ AS $function$
     cross join lateral (
       select min(first.due_at) filter (where known.routed) as due_at, min(known.flag) filter (where not known.routed) as flag
       from known
-      cross join lateral (
-        select l.due_at from private.delivery_lanes l
-        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
-        order by l.due_at limit 1) first) lane
+      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
+      where first.due_at is not null) lane
     cross join lateral (select case
       when d.state = 'paused' then 'paused'
       when d.circuit_open_until is not null then 'circuit_open'

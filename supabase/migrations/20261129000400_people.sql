@@ -469,8 +469,9 @@ begin
     from public.conversations c join public.messages m on m.conversation_id = c.id and m.seq > c.routed_seq
     where c.id in (v_pair.keep_id, v_pair.other_id) and m.direction = 'in'
       and not exists (select from public.routing_decisions d where d.message_id = m.id);
+    update public.deliveries d set conversation_id = v_pair.keep_id
+    from public.messages m where m.conversation_id = v_pair.other_id and d.message_id = m.id;
     update public.messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
-    update public.deliveries set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     update public.outbound_messages set conversation_id = v_pair.keep_id where conversation_id = v_pair.other_id;
     -- The other's lanes wake the kept ones. A lease on either is broken, so that no two work on one lane: its
     -- attempt is fenced off and made again, under the same webhook-id. Empty ones come along asleep: what was given up

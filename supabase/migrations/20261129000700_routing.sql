@@ -504,7 +504,8 @@ comment on function private.unrouted(bigint, integer, text[]) is 'The conversati
 create function public.claim_unrouted(
   p_revision bigint, p_conversations integer, p_each integer default 20, p_channels text[] default '{whatsapp}'
 ) returns jsonb
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_ids uuid[] := private.unrouted(p_revision, p_conversations, p_channels);
 begin
@@ -517,7 +518,8 @@ begin
       'id', c.id, 'channel', c.channel, 'number_id', c.number_id, 'contact_id', c.contact_id,
       'phone', (
         select i.value from public.contact_identities i
-        where i.contact_id = c.contact_id and i.kind = 'phone' and i.valid_to is null order by i.dialled, i.id desc limit 1),
+        where i.contact_id = c.contact_id and i.kind = 'phone' and coalesce(i.valid_to, 'infinity') = 'infinity'
+        order by i.dialled, i.id desc limit 1),
       'sticky_route_id', c.sticky_route_id, 'sticky_until', c.sticky_until,
       'messages', waiting.messages) as item
     from public.conversations c
@@ -540,65 +542,6 @@ begin
 end $$;
 comment on function public.claim_unrouted(bigint, integer, integer, text[]) is 'The conversations of these channels that wait longest for the router, each with its oldest undecided messages in order. Takes no lease: deciding twice is harmless, record_decisions keeps the first. Attributes messages that could not be when they came. Leaves out conversations held back at this configuration revision.';
 
--- How long a list is the planner can only guess, a hundred by a hundred where one stands in the other. What is looked up for
--- each of its items is looked up by index, here and wherever a list is settled.
-create function public.record_decisions(p_revision bigint, p_conversations jsonb) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-declare
-  v_decided integer;
-  v_deliveries integer;
-begin
-  perform private.refuse_older_code();
-  -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
-  perform from public.conversations
-  where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)
-  order by id for update;
-
-  with decided as (
-    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, contact, explanation, revision)
-    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.contact, d.explanation, p_revision
-    from jsonb_array_elements(p_conversations) c
-    cross join jsonb_to_recordset(c -> 'decisions') as d (
-      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], contact text, explanation jsonb)
-    join public.messages m on m.id = d.message_id
-    left join public.routes r on r.id = d.route_id
-    on conflict (message_id) do nothing
-    returning message_id, destination_ids
-  ), created as (
-    insert into public.deliveries (message_id, destination_id, conversation_id, seq)
-    select m.id, t.id, m.conversation_id, m.seq
-    from decided
-    join public.messages m on m.id = decided.message_id
-    cross join unnest(decided.destination_ids) as wanted (id)
-    join public.destinations t on t.id = wanted.id
-    order by m.seq
-    returning destination_id, conversation_id
-  ), lanes as (
-    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at)
-    select distinct created.destination_id, c.id, c.channel, now()
-    from created join public.conversations c on c.id = created.conversation_id
-    order by created.destination_id, c.id
-    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at where l.due_at is null
-  )
-  select (select count(*) from decided), (select count(*) from created) into v_decided, v_deliveries;
-
-  update public.conversations c
-  set routed_seq = greatest(c.routed_seq, w.through_seq),
-    sticky_route_id = w.sticky_route_id,
-    sticky_until = w.sticky_until,
-    held_revision = case when w.held then p_revision end,
-    unrouted_since = case when w.held then c.unrouted_since else (
-      select min(m.created_at) from public.messages m
-      where m.conversation_id = c.id and m.direction = 'in' and m.seq > greatest(c.routed_seq, w.through_seq)
-        and not exists (select from public.routing_decisions d where d.message_id = m.id)) end
-  from jsonb_to_recordset(p_conversations) as w (
-    id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
-  where c.id = w.id;
-
-  return jsonb_build_object('decided', v_decided, 'deliveries', v_deliveries);
-end $$;
-comment on function public.record_decisions(bigint, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction.';
-
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
@@ -606,8 +549,7 @@ grant execute on function
   private.texts_fault(jsonb, text, text, text),
   private.condition_fault(jsonb, text, integer),
   private.unrouted(bigint, integer, text[]),
-  public.claim_unrouted(bigint, integer, integer, text[]),
-  public.record_decisions(bigint, jsonb)
+  public.claim_unrouted(bigint, integer, integer, text[])
   to service_role;
 grant execute on function
   public.add_route(text[], jsonb, integer, jsonb),

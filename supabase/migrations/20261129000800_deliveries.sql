@@ -10,7 +10,7 @@ create table public.deliveries (
   id uuid primary key default private.uuid_v7(),
   message_id uuid not null references public.messages (id) on delete cascade,
   destination_id uuid not null references public.destinations (id) on delete restrict,
-  conversation_id uuid not null references public.conversations (id) on delete cascade,
+  conversation_id uuid not null,
   seq bigint not null,
   state text not null default 'pending' check (state in ('pending', 'leased', 'delivered', 'dead')),
   attempt integer not null default 0,
@@ -30,7 +30,7 @@ comment on constraint deliveries_once_key on public.deliveries is 'A message goe
 comment on column public.deliveries.id is 'UUID v7; sent as webhook-id.';
 comment on column public.deliveries.message_id is 'The message.';
 comment on column public.deliveries.destination_id is 'The destination.';
-comment on column public.deliveries.conversation_id is 'The message''s conversation; with the destination it names the lane.';
+comment on column public.deliveries.conversation_id is 'The message''s conversation; with the destination it names the lane. Not a reference: the message goes with its conversation, and this row with the message.';
 comment on column public.deliveries.seq is 'messages.seq: the order within the lane.';
 comment on column public.deliveries.state is 'pending, leased (under way), delivered, or dead (given up or dropped; can be retried by hand).';
 comment on column public.deliveries.attempt is 'Attempts begun.';
@@ -52,8 +52,6 @@ create index deliveries_dead_idx on public.deliveries (updated_at) where state =
 comment on index public.deliveries_dead_idx is 'Dead letters, latest first.';
 create index deliveries_dead_destination_idx on public.deliveries (destination_id, updated_at, id) where state = 'dead';
 comment on index public.deliveries_dead_destination_idx is 'Dead letters of a destination, page by page.';
-create index deliveries_conversation_idx on public.deliveries (conversation_id);
-comment on index public.deliveries_conversation_idx is 'Deliveries of a conversation; serves the foreign key and merges.';
 create index deliveries_destination_idx on public.deliveries (destination_id, created_at);
 comment on index public.deliveries_destination_idx is 'Counts of a destination; serves the foreign key.';
 alter table public.deliveries enable row level security;
@@ -99,29 +97,43 @@ create policy "operators read attempts" on public.delivery_attempts for select t
 comment on policy "operators read attempts" on public.delivery_attempts is 'How each call of a service went is for those who run things.';
 
 create table private.delivery_lanes (
-  destination_id uuid not null references public.destinations (id) on delete cascade,
+  destination_id uuid not null,
   conversation_id uuid not null references public.conversations (id) on delete cascade,
   channel text not null default 'whatsapp',
   due_at timestamptz,
   lease uuid,
-  constraint delivery_lanes_pkey primary key (destination_id, conversation_id)
+  constraint delivery_lanes_pkey primary key (conversation_id, destination_id)
 ) with (fillfactor = 70);
 comment on table private.delivery_lanes is 'The queue of one conversation to one destination: when it is due, and who works on it.';
-comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane for each destination and conversation.';
-comment on column private.delivery_lanes.destination_id is 'The destination.';
+comment on constraint delivery_lanes_pkey on private.delivery_lanes is 'One lane for each destination and conversation. The conversation first: its lanes are found by it too.';
+comment on column private.delivery_lanes.destination_id is 'The destination. Not a reference: the deliveries in it have one, and a lane alone leads nowhere.';
 comment on column private.delivery_lanes.conversation_id is 'The conversation.';
 comment on column private.delivery_lanes.channel is 'That of the conversation: a channel that is switched off is not claimed.';
 comment on column private.delivery_lanes.due_at is 'When its first open delivery may be tried; while leased, when the lease ends; null when empty.';
 comment on column private.delivery_lanes.lease is 'Fencing token of the current lease: a result that carries another one comes too late.';
-create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, channel, due_at) where due_at is not null;
-comment on index private.delivery_lanes_due_idx is 'What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read.';
-create index delivery_lanes_conversation_idx on private.delivery_lanes (conversation_id);
-comment on index private.delivery_lanes_conversation_idx is 'Lanes of a conversation; serves the foreign key and merges.';
+create index delivery_lanes_due_idx on private.delivery_lanes (destination_id, channel, due_at)
+  where due_at is not null and lease is null;
+comment on index private.delivery_lanes_due_idx is 'What is due at a destination on a channel, oldest first: what a channel that is off holds back is not read. Without what is leased: a lane that is leased as soon as it has something leaves no entry behind that each claim would step over until the next vacuum.';
+create index delivery_lanes_leased_idx on private.delivery_lanes (destination_id, channel, due_at) where lease is not null;
+comment on index private.delivery_lanes_leased_idx is 'Leases by their end: those that are over are claimed again.';
 alter table private.delivery_lanes enable row level security;
 revoke all on private.delivery_lanes from public, anon, authenticated;
 grant select, insert, update, delete on private.delivery_lanes to service_role;
 
 -- Claiming: leases on due lanes, within pause, circuit and rate -----------------------------------
+
+create function private.lane_due_at(p_destination_id uuid, p_channel text) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+begin
+  return least(
+    (select l.due_at from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = p_channel and l.due_at is not null and l.lease is null
+    order by l.due_at limit 1),
+    (select l.due_at from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = p_channel and l.due_at is not null and l.lease is not null
+    order by l.due_at limit 1));
+end $$;
+comment on function private.lane_due_at(uuid, text) is 'When the first lane of a destination on a channel is due, or its lease over; null where nothing waits.';
 
 create function private.default_retry_seconds() returns jsonb
 language sql stable set search_path = '' as $$
@@ -133,26 +145,86 @@ comment on function private.default_retry_seconds() is 'The setting forward.retr
 -- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
 -- committed between the two would never be woken.
 create function private.release_lane(p_destination_id uuid, p_conversation_id uuid) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set enable_sort = off as $$
 begin
   update private.delivery_lanes l
   set lease = null, due_at = (
     select d.next_attempt_at from public.deliveries d
     where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
       and d.state in ('pending', 'leased')
-    order by d.seq limit 1)
+    order by d.destination_id, d.conversation_id, d.seq limit 1)
   where l.destination_id = p_destination_id and l.conversation_id = p_conversation_id;
 end $$;
 comment on function private.release_lane(uuid, uuid) is 'Ends a lane''s lease and makes it due with its first open delivery.';
 
+create function private.is_due(p_destination_id uuid, p_channels text[], p_expired boolean, p_now timestamptz) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return exists (
+    select from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = any (p_channels) and l.due_at <= p_now and l.lease is null)
+  or p_expired and exists (
+    select from private.delivery_lanes l
+    where l.destination_id = p_destination_id and l.channel = any (p_channels) and l.due_at <= p_now and l.lease is not null);
+end $$;
+comment on function private.is_due(uuid, text[], boolean, timestamptz) is 'Whether a destination has a lane of these channels that is due, or with p_expired one whose lease is over.';
+
+-- Each look-up is a probe of one index, whatever the statistics say at that moment: "limit 1" and the loops of the caller
+-- see to that, and valid_to is compared in a form in which the index of all current ids is of no use.
+create function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'delivery_id', d.id, 'lease', claimed.lease, 'attempt', d.attempt, 'resent', d.resent, 'destination_id', d.destination_id,
+      'message', jsonb_build_object(
+        'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
+          case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
+        'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
+        'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
+      'traceparent', m.traceparent,
+      'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
+      'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
+      'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', known.ids)) order by d.seq)
+    from unnest(p_ids, p_leases) as claimed (id, lease)
+    cross join lateral (select * from public.deliveries d where d.id = claimed.id limit 1) d
+    cross join lateral (select * from public.messages m where m.id = d.message_id limit 1) m
+    cross join lateral (select * from public.conversations c where c.id = d.conversation_id limit 1) c
+    cross join lateral (select * from public.contacts p where p.id = c.contact_id limit 1) p
+    cross join lateral (
+      select coalesce(jsonb_object_agg(i.kind, i.value order by i.dialled desc, i.sender_id is not distinct from c.number_id, i.id), '{}') as ids
+      from public.contact_identities i where i.contact_id = p.id and coalesce(i.valid_to, 'infinity') = 'infinity') known
+    left join lateral (
+      select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id limit 1) came on true);
+end $$;
+comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.';
+
+create function private.claimed_destinations(p_ids uuid[]) returns jsonb
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'timeout_ms', d.timeout_ms,
+      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
+      'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
+      'secrets', (
+        select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > clock_timestamp())))), '[]')
+    from public.destinations d where d.id = any (p_ids));
+end $$;
+comment on function private.claimed_destinations(uuid[]) is 'What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.';
+
+create type private.claim as (delivery_ids uuid[], leases uuid[], empty uuid[]);
+comment on type private.claim is 'Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.';
+
 create function private.claim_lanes(
-  p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_now timestamptz
-) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off as $$
+  p_destination public.destinations, p_limit integer, p_lease_seconds integer, p_channels text[], p_expired boolean, p_now timestamptz
+) returns private.claim
+language plpgsql set search_path = '' as $$
 declare
   v_limit integer := p_limit;
-  v_empty uuid[];
-  v_claimed jsonb;
+  v_claim private.claim;
+  v_count integer;
 begin
   if p_destination.circuit_open_until is not null then
     v_limit := 1; -- half open: one delivery probes
@@ -163,19 +235,26 @@ begin
       extract(epoch from coalesce(p_destination.rate_tat, p_now) - p_now) * p_destination.rate_per_second))::integer);
   end if;
   if v_limit <= 0 then
-    return '[]';
+    return v_claim;
   end if;
 
   -- Channel by channel, so that each is read from its beginning. What is locked beyond the limit is free at the commit.
-  with due as materialized (
-    select first.conversation_id from unnest(p_channels) as on_channel (name)
+  with ready as materialized (
+    select first.* from unnest(p_channels) as on_channel (name)
     cross join lateral (
       select l.conversation_id, l.due_at from private.delivery_lanes l
-      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now
+      where l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now and l.lease is null
       order by l.due_at limit v_limit
-      for update skip locked
-    ) first
-    order by first.due_at limit v_limit
+      for update skip locked) first
+  ), over as materialized (
+    select first.* from unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select l.conversation_id, l.due_at from private.delivery_lanes l
+      where p_expired and l.destination_id = p_destination.id and l.channel = on_channel.name and l.due_at <= p_now and l.lease is not null
+      order by l.due_at limit v_limit
+      for update skip locked) first
+  ), due as (
+    select either.conversation_id from (select * from ready union all select * from over) either order by either.due_at limit v_limit
   ), heads as (
     select due.conversation_id, head.id
     from due
@@ -196,107 +275,107 @@ begin
     update public.deliveries d
     set state = 'leased', attempt = d.attempt + 1, updated_at = p_now
     from leased where d.id = leased.delivery_id
-    returning d.id, d.message_id, d.conversation_id, d.attempt, d.seq, d.resent, leased.lease
+    returning d.id, leased.lease
   )
-  select (select array_agg(heads.conversation_id) from heads where heads.id is null), jsonb_agg(jsonb_build_object(
-    'delivery_id', b.id, 'lease', b.lease, 'attempt', b.attempt, 'resent', b.resent, 'destination_id', p_destination.id,
-    'message', jsonb_build_object(
-      'id', m.id, 'seq', m.seq, 'channel', m.channel, 'type', m.type, 'text',
-        case when m.link_token is null then m.text else private.without_tokens(m.text) end, 'choice', m.choice,
-      'reply_to', m.reply_to, 'referral', m.referral, 'forwarded', m.forwarded, 'provider_id', m.provider_id,
-      'native', m.native, 'sent_at', m.sent_at, 'created_at', m.created_at),
-    'traceparent', m.traceparent,
-    'link', came.origin -> 'link', 'attribution', came.origin -> 'attribution',
-    'conversation', jsonb_build_object('id', c.id, 'number_id', c.number_id),
-    'contact', jsonb_build_object('id', p.id, 'name', p.name, 'identities', private.current_ids(p.id, c.number_id))) order by b.seq)
-  into v_empty, v_claimed
-  from begun b
-  join public.messages m on m.id = b.message_id
-  join public.conversations c on c.id = b.conversation_id
-  join public.contacts p on p.id = c.contact_id
-  left join lateral (
-    select private.message_link(a.message_id) as origin from public.attributions a where a.message_id = m.id) came on true;
+  select (select array_agg(b.id) from begun b), (select array_agg(b.lease) from begun b),
+    (select array_agg(heads.conversation_id) from heads where heads.id is null)
+  into v_claim;
 
   -- A lane without an open delivery in that snapshot: look again in a fresh one, its lock in hand, since its
   -- delivery may have been committed meanwhile.
-  if v_empty is not null then
-    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_empty) as conversation_id;
+  if v_claim.empty is not null then
+    perform private.release_lane(p_destination.id, conversation_id) from unnest(v_claim.empty) as conversation_id;
   end if;
 
-  if p_destination.rate_per_second is not null and v_claimed is not null then
+  v_count := cardinality(v_claim.delivery_ids);
+  if p_destination.rate_per_second is not null and v_count > 0 then
     update public.destinations
-    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now)
-      + make_interval(secs => (jsonb_array_length(v_claimed) / rate_per_second)::double precision)
+    set rate_tat = greatest(coalesce(rate_tat, p_now), p_now) + make_interval(secs => (v_count / rate_per_second)::double precision)
     where id = p_destination.id;
   end if;
-  return coalesce(v_claimed, '[]');
+  return v_claim;
 end $$;
-comment on function private.claim_lanes(public.destinations, integer, integer, text[], timestamptz) is 'Leases due lanes of one destination and these channels within its rate and circuit, and answers the first open delivery of each.';
+comment on function private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz) is 'Leases due lanes of one destination and these channels within its rate and circuit, with p_expired also those whose lease is over, and answers the first open delivery of each.';
 
+-- Half of the places that the others leave: however many hang, the next one still finds some.
+create function private.places_for(p_left integer, p_busy integer) returns integer
+language sql immutable set search_path = '' as $$
+  select greatest(0, (p_left + p_busy + 1) / 2 - p_busy)
+$$;
+comment on function private.places_for(integer, integer) is 'How many deliveries to a destination, of which the caller has so many under way, may be claimed into places that are left.';
+
+create function private.next_delivery_ms(p_channels text[], p_now timestamptz) returns bigint
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
+    from public.destinations d
+    cross join unnest(p_channels) as on_channel (name)
+    cross join lateral (
+      select greatest(lane.due_at, d.circuit_open_until, case when d.rate_per_second is not null
+        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
+      from (select private.lane_due_at(d.id, on_channel.name) as due_at) lane
+      where lane.due_at is not null
+    ) next
+    where d.state = 'active');
+end $$;
+comment on function private.next_delivery_ms(text[], timestamptz) is 'Milliseconds until the next lane of these channels is due, or a lease is over; null for none.';
+
+-- p_expired: what nobody has come back from. Ends of leases are read from their beginning, where those of the last minutes
+-- have left entries for the next vacuum: once a second is soon enough.
 create function private.claim_deliveries(
-  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
+  p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz,
+  p_expired boolean default true, p_free integer default null
 ) returns jsonb
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_destination public.destinations;
-  v_claimed jsonb;
-  v_all jsonb := '[]';
-  v_used jsonb := '[]';
+  v_claim private.claim;
+  v_ids uuid[] := '{}';
+  v_leases uuid[] := '{}';
+  v_used uuid[] := '{}';
   v_left integer := p_limit;
-  v_busy integer;
+  v_free integer := greatest(p_limit, p_free);
 begin
   for v_destination in
     select * from public.destinations d
     where d.state = 'active' and (d.circuit_open_until is null or d.circuit_open_until <= p_now)
-      and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at <= p_now and l.channel = any (p_channels))
     order by random() -- so that none is always first when places are few
   loop
     exit when v_left <= 0;
     -- What is limited is decided under the row's lock; everything else need not wait for anybody.
     if v_destination.rate_per_second is not null or v_destination.circuit_open_until is not null then
+      continue when not private.is_due(v_destination.id, p_channels, p_expired, p_now);
       select * into v_destination from public.destinations d where d.id = v_destination.id for update skip locked;
       continue when not found;
       if v_destination.circuit_open_until is not null then
         continue when v_destination.circuit_open_until > p_now;
       end if;
     end if;
-    -- Half of the places that the others leave: however many hang, the next one still finds some.
-    v_busy := coalesce((p_busy ->> v_destination.id::text)::integer, 0);
-    v_claimed := private.claim_lanes(v_destination, (v_left + v_busy + 1) / 2 - v_busy, p_lease_seconds, p_channels, p_now);
-    if jsonb_array_length(v_claimed) > 0 then
+    v_claim := private.claim_lanes(v_destination,
+      least(v_left, private.places_for(v_free, coalesce((p_busy ->> v_destination.id::text)::integer, 0))),
+      p_lease_seconds, p_channels, p_expired, p_now);
+    if v_claim.delivery_ids is not null then
       if v_destination.circuit_open_until is not null then
         -- The probe keeps everybody else out until it is settled or its lease ends.
         update public.destinations
-        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds),
-          circuit_probe = (v_claimed #>> '{0,lease}')::uuid
+        set circuit_open_until = p_now + make_interval(secs => p_lease_seconds), circuit_probe = v_claim.leases[1]
         where id = v_destination.id;
       end if;
-      v_all := v_all || v_claimed;
-      v_left := v_left - jsonb_array_length(v_claimed);
-      v_used := v_used || jsonb_build_object(
-        'id', v_destination.id, 'name', v_destination.name, 'kind', v_destination.kind, 'url', v_destination.url, 'timeout_ms', v_destination.timeout_ms,
-        'retry_seconds', coalesce(to_jsonb(v_destination.retry_seconds), private.default_retry_seconds()),
-        'failure_policy', v_destination.failure_policy, 'headers', private.headers_of(v_destination.id),
-        'secrets', (
-          select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
-          where s.destination_id = v_destination.id and (s.expires_at is null or s.expires_at > p_now)));
+      v_ids := v_ids || v_claim.delivery_ids;
+      v_leases := v_leases || v_claim.leases;
+      v_used := v_used || v_destination.id;
+      v_left := v_left - cardinality(v_claim.delivery_ids);
+      v_free := v_free - cardinality(v_claim.delivery_ids);
     end if;
   end loop;
-
-  return jsonb_build_object('deliveries', v_all, 'destinations', v_used, 'next_due_ms', (
-    select ceil(extract(epoch from min(next.due_at) - p_now) * 1000)::bigint
-    from public.destinations d
-    cross join unnest(p_channels) as on_channel (name)
-    cross join lateral (
-      select greatest(l.due_at, d.circuit_open_until, case when d.rate_per_second is not null
-        then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as due_at
-      from private.delivery_lanes l
-      where l.destination_id = d.id and l.channel = on_channel.name and l.due_at is not null
-      order by l.due_at limit 1
-    ) next
-    where d.state = 'active'));
+  return jsonb_build_object(
+    'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
+    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used) end,
+    'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $$;
-comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz) is 'claim_deliveries with the time given.';
+comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller has free where it wants fewer filled.';
 
 create function public.claim_deliveries(
   p_limit integer, p_lease_seconds integer default 60, p_busy jsonb default '{}', p_channels text[] default '{whatsapp}'
@@ -306,6 +385,133 @@ language sql set search_path = '' as $$
   select private.claim_deliveries(p_limit, p_lease_seconds, p_busy, p_channels, clock_timestamp())
 $$;
 comment on function public.claim_deliveries(integer, integer, jsonb, text[]) is 'Leases up to p_limit due lanes of these channels, given how many of each destination (by id) the caller has under way, and answers {deliveries, destinations, next_due_ms}: the first open delivery of each lane with its message, the destinations with their secrets, and when the next lane is due. Honours pause, circuit and rate.';
+
+-- Deciding: what the router decided becomes deliveries -------------------------------------------
+
+create type private.new_delivery as (message_id uuid, destination_id uuid, conversation_id uuid, channel text, seq bigint);
+comment on type private.new_delivery is 'A delivery that is about to be made.';
+
+create function private.open_places(p_new private.new_delivery[], p_claim jsonb) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_destination record;
+  v_left integer := (p_claim ->> 'limit')::integer;
+  v_free integer := greatest(v_left, (p_claim ->> 'free')::integer);
+  v_places integer;
+  v_open jsonb := '{}';
+begin
+  for v_destination in
+    select n.destination_id as id, count(distinct n.conversation_id)::integer as lanes
+    from unnest(p_new) n
+    join public.destinations d on d.id = n.destination_id
+    where d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null
+    group by n.destination_id order by random()
+  loop
+    v_places := least(v_left, v_destination.lanes,
+      private.places_for(v_free, coalesce((p_claim #>> array['busy', v_destination.id::text])::integer, 0)));
+    v_open := v_open || jsonb_build_object(v_destination.id, v_places);
+    v_left := v_left - v_places;
+    v_free := v_free - v_places;
+  end loop;
+  return v_open;
+end $$;
+comment on function private.open_places(private.new_delivery[], jsonb) is 'How many of these deliveries may begin at once, by destination: those whose pace and circuit need no look at their row''s lock, within the caller''s places {limit, free, busy}.';
+
+-- A lane that has nothing else is leased in the same breath, so that what can go at once is written once and settled once.
+create function private.make_deliveries(p_new private.new_delivery[], p_claim jsonb, p_now timestamptz) returns private.claim
+language plpgsql set search_path = '' as $$
+declare
+  v_claim private.claim;
+  v_open jsonb := case when p_claim is null then '{}' else private.open_places(p_new, p_claim) end;
+  v_lease_end timestamptz := p_now + make_interval(secs => coalesce((p_claim ->> 'lease_seconds')::integer, 0));
+begin
+  with lanes as (
+    select n.destination_id, n.conversation_id, n.channel, min(n.seq) as first,
+      row_number() over (partition by n.destination_id order by min(n.seq)) <= coalesce((v_open ->> n.destination_id::text)::integer, 0)
+        and p_claim -> 'channels' ? n.channel as begins
+    from unnest(p_new) n group by n.destination_id, n.conversation_id, n.channel
+  ), woken as (
+    insert into private.delivery_lanes as l (destination_id, conversation_id, channel, due_at, lease)
+    select n.destination_id, n.conversation_id, n.channel, case when n.begins then v_lease_end else p_now end,
+      case when n.begins then gen_random_uuid() end
+    from lanes n order by n.destination_id, n.conversation_id
+    on conflict (destination_id, conversation_id) do update set due_at = excluded.due_at, lease = excluded.lease where l.due_at is null
+    returning destination_id, conversation_id, lease
+  ), made as (
+    insert into public.deliveries (message_id, destination_id, conversation_id, seq, state, attempt, next_attempt_at, created_at, updated_at)
+    select n.message_id, n.destination_id, n.conversation_id, n.seq,
+      case when w.lease is not null then 'leased' else 'pending' end, (w.lease is not null)::integer, p_now, p_now, p_now
+    from unnest(p_new) n
+    join lanes f on f.destination_id = n.destination_id and f.conversation_id = n.conversation_id
+    left join woken w on w.destination_id = n.destination_id and w.conversation_id = n.conversation_id and n.seq = f.first
+    order by n.seq
+    returning id, destination_id, conversation_id, state
+  )
+  select array_agg(m.id), array_agg(w.lease) into v_claim.delivery_ids, v_claim.leases
+  from made m join woken w on w.destination_id = m.destination_id and w.conversation_id = m.conversation_id
+  where m.state = 'leased';
+  return v_claim;
+end $$;
+comment on function private.make_deliveries(private.new_delivery[], jsonb, timestamptz) is 'Makes deliveries and wakes their lanes; those that may begin at once within the caller''s places {limit, free, lease_seconds, busy, channels} are claimed with it. The caller holds the conversations'' locks.';
+
+-- How long a list is the planner can only guess, a hundred by a hundred where one stands in the other. What is looked up for
+-- each of its items is looked up by index, here and wherever a list is settled.
+create function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb default null) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_decided integer;
+  v_new private.new_delivery[];
+  v_claim private.claim;
+begin
+  perform private.refuse_older_code();
+  -- The conversation's lock first, always in the order of ids, as ingest_updates takes it.
+  perform from public.conversations
+  where id in (select (c ->> 'id')::uuid from jsonb_array_elements(p_conversations) c)
+  order by id for update;
+
+  with decided as (
+    insert into public.routing_decisions (message_id, route_id, route_name, reason, destination_ids, contact, explanation, revision)
+    select d.message_id, r.id, d.route_name, d.reason, coalesce(d.destination_ids, '{}'), d.contact, d.explanation, p_revision
+    from jsonb_array_elements(p_conversations) c
+    cross join jsonb_to_recordset(c -> 'decisions') as d (
+      message_id uuid, route_id uuid, route_name text, reason text, destination_ids uuid[], contact text, explanation jsonb)
+    join public.messages m on m.id = d.message_id
+    left join public.routes r on r.id = d.route_id
+    on conflict (message_id) do nothing
+    returning message_id, destination_ids
+  )
+  select (select count(*) from decided), (
+    select array_agg((m.id, t.id, m.conversation_id, m.channel, m.seq)::private.new_delivery order by m.seq)
+    from decided
+    join public.messages m on m.id = decided.message_id
+    cross join unnest(decided.destination_ids) as wanted (id)
+    join public.destinations t on t.id = wanted.id)
+  into v_decided, v_new;
+  if v_new is not null then
+    v_claim := private.make_deliveries(v_new, p_claim, v_now);
+  end if;
+
+  update public.conversations c
+  set routed_seq = greatest(c.routed_seq, w.through_seq),
+    sticky_route_id = w.sticky_route_id,
+    sticky_until = w.sticky_until,
+    held_revision = case when w.held then p_revision end,
+    unrouted_since = case when w.held then c.unrouted_since else (
+      select min(m.created_at) from public.messages m
+      where m.conversation_id = c.id and m.direction = 'in' and m.seq > greatest(c.routed_seq, w.through_seq)
+        and not exists (select from public.routing_decisions d where d.message_id = m.id)) end
+  from jsonb_to_recordset(p_conversations) as w (
+    id uuid, held boolean, through_seq bigint, sticky_route_id uuid, sticky_until timestamptz)
+  where c.id = w.id;
+
+  return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
+    || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
+      'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
+      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n)))) end;
+end $$;
+comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim {deliveries, destinations}, as claim_deliveries answers it.';
 
 -- Settling: what an attempt came to; the answer may hold replies ----------------------------------
 
@@ -363,117 +569,160 @@ begin
 end $$;
 comment on function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz) is 'Moves a destination''s circuit after some attempts: any success closes it and makes due what failed before, ten failures in a row open it, the failure of its probe opens it again.';
 
-create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
-language plpgsql set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+create type private.settlement as (
+  delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text, retry_after_ms bigint,
+  replies jsonb, left_out jsonb, wakes boolean, destination_id uuid, conversation_id uuid, attempt integer
+);
+comment on type private.settlement is 'What an attempt came to, with the delivery''s lane and the number of the attempt.';
+
+create function private.queue_replies(p_settled private.settlement, p_now timestamptz, out queued integer, out refused jsonb)
+language plpgsql set search_path = '' as $$
 declare
-  v_result record;
   v_reply record;
   v_conversation public.conversations;
-  v_settled integer := 0;
-  v_replies integer := 0;
-  v_refused jsonb;
-  v_left_out jsonb := '[]';
   v_answer jsonb;
 begin
-  -- Locks in the order that record_decisions takes them: conversations, then lanes.
-  perform from public.conversations
-  where id in (
-    select d.conversation_id from jsonb_to_recordset(p_results) as r (delivery_id uuid, replies jsonb)
-    join public.deliveries d on d.id = r.delivery_id where jsonb_array_length(coalesce(r.replies, '[]')) > 0)
-  order by id for update;
-  perform from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid)
-  join public.deliveries d on d.id = r.delivery_id
-  join private.delivery_lanes l
-    on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
-  order by l.destination_id, l.conversation_id for update of l;
-
-  for v_result in
-    select r.*, d.destination_id, d.conversation_id, d.attempt
-    from jsonb_to_recordset(p_results) as r (
-      delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
-      retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
-    join public.deliveries d on d.id = r.delivery_id
-    join private.delivery_lanes l
-      on l.destination_id = d.destination_id and l.conversation_id = d.conversation_id and l.lease = r.lease
-    order by d.destination_id, d.conversation_id
-  loop
-    if v_result.outcome = 'put_back' then
-      -- Nobody was called: it is no attempt, and tells nothing of the service.
-      update public.deliveries
-      set state = 'pending', attempt = attempt - 1, updated_at = p_now,
-        next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-      where id = v_result.delivery_id;
-      update public.destinations
-      set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0)
-      where id = v_result.destination_id and circuit_probe = v_result.lease;
-      perform private.release_lane(v_result.destination_id, v_result.conversation_id);
-      v_settled := v_settled + 1;
-      continue;
+  queued := 0;
+  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
+    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
+    v_answer := private.enqueue_message(v_conversation,
+      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
+    queued := queued + (v_answer ? 'id')::integer;
+    if v_answer ? 'error' then
+      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
     end if;
-    insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
-    values (v_result.delivery_id, v_result.attempt, v_result.outcome, v_result.status, v_result.latency_ms,
-      v_result.error, v_result.answer, v_result.left_out, p_now)
-    on conflict (delivery_id, attempt) do nothing;
-    update public.deliveries
-    set state = case v_result.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
-      delivered_at = case when v_result.outcome = 'delivered' then p_now end,
-      next_attempt_at = p_now + make_interval(secs => coalesce(v_result.retry_after_ms, 0) / 1000.0),
-      wakes = v_result.outcome = 'retry' and coalesce(v_result.wakes, true)
-        and coalesce(v_result.status not in (400, 413, 415, 422, 429), true) and coalesce(attempt >= woken + 2, true),
-      last_error = case when v_result.outcome <> 'delivered' then v_result.error end, updated_at = p_now
-    where id = v_result.delivery_id;
-    if v_result.outcome = 'delivered' then
-      v_refused := '[]';
-      for v_reply in select * from jsonb_array_elements(coalesce(v_result.replies, '[]')) with ordinality as e (item, n) loop
-        select * into v_conversation from public.conversations where id = v_result.conversation_id;
-        v_answer := private.enqueue_message(v_conversation,
-          v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || v_result.delivery_id || ':' || v_reply.n), p_now);
-        v_replies := v_replies + (v_answer ? 'id')::integer;
-        if v_answer ? 'error' then
-          v_refused := v_refused || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
-        end if;
-      end loop;
-      if v_refused <> '[]' then
-        update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || v_refused
-        where a.delivery_id = v_result.delivery_id and a.attempt = v_result.attempt;
-        v_left_out := v_left_out || jsonb_build_object('delivery_id', v_result.delivery_id, 'replies', v_refused);
-      end if;
-    end if;
-    perform private.release_lane(v_result.destination_id, v_result.conversation_id);
-    v_settled := v_settled + 1;
   end loop;
+  if refused is not null then
+    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
+    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
+  end if;
+end $$;
+comment on function private.queue_replies(private.settlement, timestamptz) is 'Queues the replies of a service to a delivery: how many, and which window, opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation''s lock.';
 
+-- Without sorts no index but that of a lane's open deliveries is read for the first of them. So nothing here asks a table for
+-- an order: lists are sorted, and looked up one by one.
+create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+  v_results private.settlement[];
+  v_settled private.settlement[];
+  v_one private.settlement;
+  v_queued record;
+  v_replies integer := 0;
+  v_left_out jsonb := '[]';
+begin
+  select array_agg((r.delivery_id, r.lease, r.outcome, r.status, r.latency_ms, r.error, r.answer, coalesce(r.retry_after_ms, 0),
+    r.replies, r.left_out, r.wakes, d.destination_id, d.conversation_id, d.attempt)::private.settlement
+    order by d.destination_id, d.conversation_id)
+  into v_results
+  from jsonb_to_recordset(p_results) as r (
+    delivery_id uuid, lease uuid, outcome text, status integer, latency_ms integer, error text, answer text,
+    retry_after_ms bigint, replies jsonb, left_out jsonb, wakes boolean)
+  cross join lateral (
+    select d.destination_id, d.conversation_id, d.attempt from public.deliveries d where d.id = r.delivery_id limit 1) d;
+  -- Locks in the order that record_decisions takes them: conversations, then lanes.
+  if jsonb_path_exists(p_results, '$[*].replies[0]') then
+    perform from unnest(array(
+      select distinct r.conversation_id from unnest(v_results) r where jsonb_array_length(coalesce(r.replies, '[]')) > 0 order by 1)) as wanted (id)
+    cross join lateral (select from public.conversations c where c.id = wanted.id for update) c;
+  end if;
+  select array_agg(r) into v_settled from unnest(v_results) r
+  cross join lateral (
+    select from private.delivery_lanes l
+    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id and l.lease = r.lease for update) l;
+
+  -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
+  insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
+  select r.delivery_id, r.attempt, r.outcome, r.status, r.latency_ms, r.error, r.answer, r.left_out, p_now
+  from unnest(v_settled) r where r.outcome <> 'put_back'
+  on conflict (delivery_id, attempt) do nothing;
+  update public.deliveries d
+  set state = case r.outcome when 'delivered' then 'delivered' when 'dead' then 'dead' else 'pending' end,
+    attempt = d.attempt - (r.outcome = 'put_back')::integer,
+    delivered_at = case when r.outcome = 'delivered' then p_now end,
+    next_attempt_at = p_now + make_interval(secs => r.retry_after_ms / 1000.0),
+    wakes = case when r.outcome = 'put_back' then d.wakes else r.outcome = 'retry' and coalesce(r.wakes, true)
+      and coalesce(r.status not in (400, 413, 415, 422, 429), true) and coalesce(d.attempt >= d.woken + 2, true) end,
+    last_error = case r.outcome when 'put_back' then d.last_error when 'delivered' then null else r.error end, updated_at = p_now
+  from unnest(v_settled) r where d.id = r.delivery_id;
+  if jsonb_path_exists(p_results, '$[*] ? (@.outcome == "put_back")') then
+    update public.destinations d
+    set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
+    from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
+  end if;
+  for v_one in
+    select r.* from unnest(v_settled) r
+    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
+    order by r.destination_id, r.conversation_id
+  loop
+    v_queued := private.queue_replies(v_one, p_now);
+    v_replies := v_replies + v_queued.queued;
+    if v_queued.refused is not null then
+      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_queued.refused);
+    end if;
+  end loop;
+  -- As release_lane, and for its reason in a statement of its own.
+  update private.delivery_lanes l
+  set lease = null, due_at = (
+    select d.next_attempt_at from public.deliveries d
+    where d.destination_id = l.destination_id and d.conversation_id = l.conversation_id
+      and d.state in ('pending', 'leased')
+    order by d.destination_id, d.conversation_id, d.seq limit 1)
+  from unnest(v_settled) r
+  where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id;
+
+  -- What was fenced off tells of the service too.
   perform private.settle_circuit(per.destination_id, per.failures, per.succeeded, per.failed_leases, p_now)
   from (
-    select d.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
+    select r.destination_id, count(*) filter (where r.outcome in ('retry', 'dead'))::integer as failures,
       bool_or(r.outcome = 'delivered') as succeeded,
       array_agg(r.lease) filter (where r.outcome in ('retry', 'dead')) as failed_leases
-    from jsonb_to_recordset(p_results) as r (delivery_id uuid, lease uuid, outcome text)
-    join public.deliveries d on d.id = r.delivery_id
-    group by d.destination_id order by d.destination_id
+    from unnest(v_results) r
+    group by r.destination_id order by r.destination_id
   ) per;
   -- Only where asked: the statement alone would count as a change of the configuration.
   if jsonb_path_exists(p_results, '$[*] ? (@.pause == true)') then
     update public.destinations t
     set state = 'paused', paused_because = asked.because, version = t.version + 1, updated_at = p_now, updated_by = private.actor()
     from (
-      select d.destination_id, min(r.error) as because
-      from jsonb_to_recordset(p_results) as r (delivery_id uuid, error text, pause boolean)
-      join public.deliveries d on d.id = r.delivery_id
-      where r.pause group by d.destination_id
+      select r.destination_id, min(r.error) as because
+      from jsonb_to_recordset(p_results) as p (delivery_id uuid, pause boolean)
+      join unnest(v_results) r on r.delivery_id = p.delivery_id
+      where p.pause group by r.destination_id
     ) asked
     where t.id = asked.destination_id and t.state = 'active';
   end if;
-  return jsonb_build_object('settled', v_settled, 'fenced', jsonb_array_length(p_results) - v_settled,
-    'replies', v_replies, 'left_out', v_left_out);
+  return jsonb_build_object('settled', coalesce(cardinality(v_settled), 0),
+    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0), 'replies', v_replies, 'left_out', v_left_out);
 end $$;
 comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
 
-create function public.settle_deliveries(p_results jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select private.settle_deliveries(p_results, clock_timestamp())
-$$;
-comment on function public.settle_deliveries(jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid.';
+create function private.claim_also(p_claim jsonb, p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+begin
+  return private.claim_deliveries((p_claim ->> 'limit')::integer, (p_claim ->> 'lease_seconds')::integer, p_claim -> 'busy',
+    array(select jsonb_array_elements_text(p_claim -> 'channels')), p_now, coalesce((p_claim ->> 'expired')::boolean, true), (p_claim ->> 'free')::integer);
+end $$;
+comment on function private.claim_also(jsonb, timestamptz) is 'claim_deliveries by what a caller of another function says beside: {limit, free, lease_seconds, busy, channels, expired}.';
+
+-- What has happened outside is written down whoever tells it: code that is too old only gets nothing new.
+create function public.settle_deliveries(p_results jsonb, p_claim jsonb default null) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_settled jsonb := private.settle_deliveries(p_results, clock_timestamp());
+begin
+  if p_claim is null then
+    return v_settled;
+  end if;
+  begin
+    perform private.refuse_older_code();
+  exception when sqlstate 'GL503' then
+    return v_settled;
+  end;
+  return v_settled || jsonb_build_object('claim', private.claim_also(p_claim, clock_timestamp()));
+end $$;
+comment on function public.settle_deliveries(jsonb, jsonb) is 'Writes the outcome of attempts [{delivery_id, lease, outcome (delivered, retry, dead, put_back: the service was not called), status, latency_ms, error, answer, retry_after_ms, replies, left_out [{reply, why}], wakes (false where it must not be made due early), pause (true pauses the destination)}]: attempt, delivery, lane, circuit and queued replies in one transaction. A result whose lease is not the lane''s current one is fenced off. Answers {settled, fenced, replies, left_out: [{delivery_id, replies: [{reply, why}]}]}: the replies that window, opt-out or flag forbid. With p_claim {limit, free, lease_seconds, busy, channels, expired} it also answers claim: what claim_deliveries would.';
 
 -- What waits and what was given up, as people handle it -------------------------------------------
 
@@ -726,8 +975,18 @@ call private.close_functions();
 grant execute on function
   private.default_retry_seconds(),
   private.release_lane(uuid, uuid),
-  private.claim_lanes(public.destinations, integer, integer, text[], timestamptz),
-  private.claim_deliveries(integer, integer, jsonb, text[], timestamptz),
+  private.lane_due_at(uuid, text),
+  private.is_due(uuid, text[], boolean, timestamptz),
+  private.claimed_deliveries(uuid[], uuid[]),
+  private.claimed_destinations(uuid[]),
+  private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz),
+  private.places_for(integer, integer),
+  private.next_delivery_ms(text[], timestamptz),
+  private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer),
+  private.claim_also(jsonb, timestamptz),
+  private.open_places(private.new_delivery[], jsonb),
+  private.make_deliveries(private.new_delivery[], jsonb, timestamptz),
+  public.record_decisions(bigint, jsonb, jsonb),
   public.claim_deliveries(integer, integer, jsonb, text[]),
   private.wake_deliveries(uuid, integer, timestamptz),
   private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz),
@@ -735,8 +994,9 @@ grant execute on function
   private.release_lanes(uuid[]),
   private.begin_again(uuid[]),
   private.tidy_destinations(timestamptz),
+  private.queue_replies(private.settlement, timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
-  public.settle_deliveries(jsonb)
+  public.settle_deliveries(jsonb, jsonb)
   to service_role;
 grant execute on function
   public.retry_deliveries(uuid[]),

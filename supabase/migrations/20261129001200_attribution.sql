@@ -143,15 +143,20 @@ create function private.attribute_waiting(p_conversations uuid[], p_now timestam
 language plpgsql volatile set search_path = ''
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
-  perform private.attribute_message(m)
-  from public.messages m
-  join (
-    select u.message_id from private.unknown_tokens u
-    join public.messages x on x.id = u.message_id
-    join public.clicks c on c.token = x.link_token) late on late.message_id = m.id
-  order by m.seq;
-  delete from private.unknown_tokens u
-  where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+  -- Nearly always there is none.
+  if exists (select from private.unknown_tokens) then
+    perform private.attribute_message(m)
+    from private.unknown_tokens u
+    cross join lateral (select * from public.messages m where m.id = u.message_id limit 1) m
+    where exists (select from public.clicks c where c.token = m.link_token)
+    order by m.seq;
+    delete from private.unknown_tokens u
+    where u.at < p_now - interval '10 minutes' or exists (select from public.attributions a where a.message_id = u.message_id);
+  end if;
+  -- So does nobody's click of a known contact.
+  if not exists (select from public.clicks k where k.user_id is not null and k.token is not null limit 1) then
+    return;
+  end if;
 
   insert into public.attributions (message_id, contact_id, code, token, confidence, reason, first_touch, clicked_at, user_id)
   select m.id, c.contact_id, k.code, k.token, 'contact', 'clicked',

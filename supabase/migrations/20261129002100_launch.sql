@@ -190,7 +190,7 @@ language sql immutable set search_path = '' as $$
     ('ingest_updates: the message of a status', 'select from public.messages where provider_id = ''x'' and channel = ''whatsapp'''),
     ('claim_unrouted: who waits longest', 'select from public.conversations where channel = ''whatsapp'' and unrouted_since is not null and held_revision is null order by held_revision, unrouted_since limit 10'),
     ('claim_unrouted: what waits in it', 'select from public.messages where conversation_id = ''00000000-0000-0000-0000-000000000000'' and seq > 1 order by seq limit 20'),
-    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and channel = ''whatsapp'' and due_at <= now() order by due_at limit 10'),
+    ('claim_deliveries: due lanes', 'select from private.delivery_lanes where destination_id = ''00000000-0000-0000-0000-000000000000'' and channel = ''whatsapp'' and due_at <= now() and lease is null order by due_at limit 10'),
     ('claim_deliveries: the first of a lane', 'select from public.deliveries where destination_id = ''00000000-0000-0000-0000-000000000000'' and conversation_id = ''00000000-0000-0000-0000-000000000000'' and state in (''pending'', ''leased'') order by seq limit 1'),
     ('claim_outbound: due lanes', 'select from private.outbound_lanes where channel = ''whatsapp'' and number_id = ''1'' and due_at <= now() order by due_at limit 10'),
     ('take_rate', 'select from public.rate_limits where key = ''x'''),

@@ -54,10 +54,7 @@ language sql stable set search_path = '' as $$
       where known.routed),
     (select min(first.due_at) from public.destinations d
       cross join known
-      cross join lateral (
-        select l.due_at from private.delivery_lanes l
-        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
-        order by l.due_at limit 1) first
+      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
       where known.routed and d.state = 'active' and d.circuit_open_until is null and d.rate_per_second is null),
     (select min(first.due_at) from public.senders n
       cross join lateral (
@@ -75,7 +72,7 @@ language sql stable set search_path = '' as $$
   select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
   from public.destinations d
   where (d.state = 'paused' or d.circuit_open_until is not null)
-    and exists (select from private.delivery_lanes l where l.destination_id = d.id and l.due_at is not null)
+    and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
   union all
   select d.name, 'failing', d.circuit_failures, (
     select x.last_error from public.deliveries x where x.destination_id = d.id and x.wakes and x.state = 'pending' limit 1)

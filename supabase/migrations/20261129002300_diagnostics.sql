@@ -38,10 +38,8 @@ language sql stable set search_path = '' as $$
     cross join lateral (
       select min(first.due_at) filter (where known.routed) as due_at, min(known.flag) filter (where not known.routed) as flag
       from known
-      cross join lateral (
-        select l.due_at from private.delivery_lanes l
-        where l.destination_id = d.id and l.channel = known.channel and l.due_at is not null
-        order by l.due_at limit 1) first) lane
+      cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
+      where first.due_at is not null) lane
     cross join lateral (select case
       when d.state = 'paused' then 'paused'
       when d.circuit_open_until is not null then 'circuit_open'

@@ -514,8 +514,12 @@ begin
         where x.destination_id = d.destination_id and x.conversation_id = d.conversation_id and x.state in ('pending', 'leased')))
       order by l.due_at desc, d.id desc), '[]')
     from (
-      select l.destination_id, l.conversation_id, l.due_at from private.delivery_lanes l
-      where l.due_at is not null and l.destination_id in (
+      select l.destination_id, l.conversation_id, l.due_at
+      from (
+        select * from private.delivery_lanes w where w.due_at is not null and w.lease is null
+        union all
+        select * from private.delivery_lanes w where w.lease is not null) l
+      where l.destination_id in (
         select x.id from public.destinations x where x.name = coalesce(p_filter ->> 'destination', x.name))
       order by l.due_at desc limit least(greatest(p_limit, 1), 200)
     ) l

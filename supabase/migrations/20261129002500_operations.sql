@@ -195,10 +195,14 @@ begin
           select d.id, greatest(d.circuit_open_until, case when d.rate_per_second is not null
             then d.rate_tat - make_interval(secs => ((d.rate_burst - 1) / d.rate_per_second)::double precision) end) as opens_at
           from public.destinations d where d.state = 'active') d
-        where coalesce(d.opens_at <= p_now, true) and exists (
+        where coalesce(d.opens_at <= p_now, true) and (exists (
           select from private.delivery_lanes l
-          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now
-            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end))))
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now and l.lease is null
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end)
+        or exists (
+          select from private.delivery_lanes l
+          where l.destination_id = d.id and l.channel = k.channel and l.due_at <= p_now and l.lease is not null
+            and l.due_at > case when d.opens_at > v_after then '-infinity' else v_after end)))))
   or exists (
     select from (
       select n.channel, n.id, greatest(n.held_until,

@@ -280,7 +280,7 @@ databaseTest("plans: claiming reads indexes, however long the queue", async (sql
     (await sql.unsafe(`explain ${query}`)).map((row) => row["QUERY PLAN"]).join("\n");
   const due = await explain(
     `select conversation_id from private.delivery_lanes where destination_id = '${d}' and channel = 'whatsapp'
-      and due_at <= now() order by due_at limit 10`,
+      and due_at <= now() and lease is null order by due_at limit 10`,
   );
   const head = await explain(
     `select id from public.deliveries where destination_id = '${d}' and conversation_id = '${d}' and state in ('pending', 'leased') order by seq limit 1`,

@@ -4,7 +4,6 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
-drop function public.record_decisions(bigint, jsonb);
 drop function public.claim_unrouted(bigint, integer, integer, text[]);
 drop function private.unrouted(bigint, integer, text[]);
 drop function public.move_route(uuid, integer, uuid);

@@ -9,12 +9,20 @@ import { evaluate, type Flag, type OnFlag } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
 import type { LinkFacts, Referral } from "../routing/facts.ts";
+import type { Claim, Places } from "./forward.ts";
 import type { Round } from "./pump.ts";
 import { routerFlag } from "./routed.ts";
 
-/** Conversations of a round, and messages of each: what one call carries with ease. */
+/** Conversations of a round at most, and messages of each: what one call carries with ease. */
 const CONVERSATIONS = 200;
 const MESSAGES_EACH = 20;
+/** At least so many, though fewer can be delivered at once: a round of few costs the database nearly what one of many does. */
+const WORTH_A_ROUND = 32;
+/**
+ * Longest wait for a place to deliver at, in milliseconds. What is decided when there is one is delivered in the same
+ * breath; but who waits for a service that hangs must not hold up what goes to another.
+ */
+const ROOM_MS = 250;
 
 /** What a round decides by. */
 export interface Rules {
@@ -78,8 +86,10 @@ export interface DeciderDeps {
   /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
   routed(): Promise<readonly string[]>;
   now(): Date;
-  /** Told how many messages were decided and how many deliveries that made. */
-  onDecided(decided: number, deliveries: number): void;
+  /** Holds places to deliver at; undefined where there are too few. */
+  places(): Promise<Places | undefined>;
+  /** Told how many messages were decided, and how many deliveries wait now, beyond those that began with it. */
+  onDecided(decided: number, waiting: number): void;
   onError(message: string, error: unknown): void;
 }
 
@@ -87,6 +97,7 @@ export interface DeciderDeps {
 interface Recorded {
   decided: number;
   deliveries: number;
+  claim?: Claim;
 }
 
 /**
@@ -97,14 +108,26 @@ interface Recorded {
  * is held back alone. So is a conversation whose decisions the database refuses.
  */
 export function createDecider(deps: DeciderDeps): () => Promise<Round> {
+  let decidedAt = -Infinity;
+  /** Held for the round under way, until a commit uses them. */
+  let places: Places | undefined;
+
   const record = groupCommit<{ revision: number; conversation: DecidedConversation }, Recorded>({
     maxItems: CONVERSATIONS,
     maxQueued: CONVERSATIONS,
     commit: async (items) => {
-      const recorded = await deps.rpc<Recorded>("record_decisions", {
-        p_revision: items[0].revision,
-        p_conversations: items.map(({ conversation }) => conversation),
-      });
+      const mine = places;
+      places = undefined;
+      let recorded: Recorded | undefined;
+      try {
+        recorded = await deps.rpc<Recorded>("record_decisions", {
+          p_revision: items[0].revision,
+          p_conversations: items.map(({ conversation }) => conversation),
+          ...(mine === undefined ? {} : { p_claim: mine.claim }),
+        });
+      } finally {
+        mine?.use(recorded?.claim);
+      }
       return items.map((_, i) => i === 0 ? recorded : { decided: 0, deliveries: 0 });
     },
   });
@@ -112,10 +135,23 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
   return async () => {
     const channels = await deps.routed();
     if (channels.length === 0) return { more: false };
+    places = await deps.places();
+    const at = deps.now().getTime();
+    const soonMs = decidedAt + ROOM_MS - at;
+    if (places === undefined && soonMs > 0) return { more: false, nextDueMs: soonMs };
+    decidedAt = at;
+    try {
+      return await decideWaiting(channels, Math.max(places?.claim.limit ?? CONVERSATIONS, WORTH_A_ROUND));
+    } finally {
+      places?.use(undefined);
+    }
+  };
+
+  async function decideWaiting(channels: readonly string[], conversations: number): Promise<Round> {
     const rules = await deps.rules();
     const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
       p_revision: rules.revision,
-      p_conversations: CONVERSATIONS,
+      p_conversations: conversations,
       p_each: MESSAGES_EACH,
       p_channels: channels,
     });
@@ -130,12 +166,15 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
     const refused = results.filter((result) => result.status === "rejected").map(({ reason }) => reason);
     if (stored.length === 0) throw refused[0];
     for (const error of refused) deps.onError("the decisions of a conversation were not stored", error);
-    const sum = (of: keyof Recorded) => stored.reduce((total, each) => total + each[of], 0);
-    deps.onDecided(sum("decided"), sum("deliveries"));
+    const sum = (of: (each: Recorded) => number) => stored.reduce((total, each) => total + of(each), 0);
+    deps.onDecided(
+      sum((each) => each.decided),
+      sum((each) => each.deliveries - (each.claim?.deliveries.length ?? 0)),
+    );
     // A full conversation or a full round may have left something behind. What was refused may be refused again.
-    const more = waiting.length === CONVERSATIONS || waiting.some((c) => c.messages.length === MESSAGES_EACH);
+    const more = waiting.length === conversations || waiting.some((c) => c.messages.length === MESSAGES_EACH);
     return { more: more && refused.length === 0 };
-  };
+  }
 }
 
 /** Decides about all that a conversation has waiting, in order. Pure. */

@@ -270,6 +270,7 @@ Deno.test("createDecider(): where no channel may be routed nothing is even claim
       routed: () => Promise.resolve(channels),
       rules: () => Promise.resolve(on),
       now: () => NOW,
+      places: () => Promise.resolve(undefined),
       onDecided: () => {},
       onError: () => {},
     });
@@ -289,11 +290,13 @@ Deno.test("createDecider(): claims, decides, writes, tells; goes on while a clai
     Array.from({ length: 200 }, () => waiting(["hi"])),
   );
   const told: number[][] = [];
+  let rounds = 0;
   const round = createDecider({
     routed: () => Promise.resolve(["whatsapp"]),
     rpc,
     rules: () => Promise.resolve(by),
-    now: () => NOW,
+    now: () => new Date(NOW.getTime() + 250 * rounds++),
+    places: () => Promise.resolve(undefined),
     onDecided: (...counts) => told.push(counts),
     onError: (message, error) => {
       throw new Error(message, { cause: error });
@@ -331,6 +334,7 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
     rpc,
     rules: () => Promise.resolve(by),
     now: () => NOW,
+    places: () => Promise.resolve(undefined),
     onDecided: (...counts: number[]) => told.push(counts),
     onError: (message: string) => told.push(message),
   };
@@ -347,4 +351,67 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
         : Promise.reject(new Problem("database_unavailable")),
   });
   await assertRejects(() => away(), Problem);
+});
+
+Deno.test("createDecider(): what can be delivered at once is claimed with the decision; without places it waits, but not for ever", async () => {
+  const by = await rules([REST]);
+  const begun: unknown[] = [];
+  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"], expired: false };
+  const claimed = { deliveries: [{}], destinations: [] };
+  const calls: [string, Record<string, unknown>][] = [];
+  let at = NOW.getTime();
+  let hasPlaces = true;
+  const told: number[][] = [];
+  const round = createDecider({
+    routed: () => Promise.resolve(["whatsapp"]),
+    rpc: <T>(name: string, args?: object) => {
+      calls.push([name, args as Record<string, unknown>]);
+      return Promise.resolve(
+        (name === "claim_unrouted" ? [waiting(["hi"])] : { decided: 1, deliveries: 3, claim: claimed }) as T,
+      );
+    },
+    rules: () => Promise.resolve(by),
+    now: () => new Date(at),
+    places: () =>
+      Promise.resolve(
+        hasPlaces ? { claim, use: (given) => (begun.push(given), { more: false }) } : undefined,
+      ),
+    onDecided: (...counts) => told.push(counts),
+    onError: () => {},
+  });
+  await round();
+  assertEquals(calls.map(([, { p_conversations, p_claim }]) => p_claim ?? p_conversations), [40, claim]);
+  // Two of the three could not begin with it.
+  assertEquals([begun, told], [[claimed], [[1, 2]]]);
+
+  hasPlaces = false;
+  at += 100;
+  assertEquals(await round(), { more: false, nextDueMs: 150 });
+  at += 150;
+  await round();
+  assertEquals(
+    calls.slice(2).map(([name, { p_conversations, p_claim }]) => [name, p_claim ?? p_conversations])[0],
+    [
+      "claim_unrouted",
+      200,
+    ],
+  );
+  assertEquals("p_claim" in calls[3][1], false);
+});
+
+Deno.test("createDecider(): places that no decision used are given back", async () => {
+  const by = await rules([REST]);
+  const begun: unknown[] = [];
+  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"], expired: false };
+  const deps = {
+    routed: () => Promise.resolve(["whatsapp"]),
+    rules: () => Promise.resolve(by),
+    now: () => NOW,
+    places: () => Promise.resolve({ claim, use: (given: unknown) => (begun.push(given), { more: false }) }),
+    onDecided: () => {},
+    onError: () => {},
+  };
+  await createDecider({ ...deps, rpc: <T>() => Promise.resolve([] as T) })();
+  await assertRejects(() => createDecider({ ...deps, rpc: () => Promise.reject(new Error("away")) })());
+  assertEquals(begun, [undefined, undefined]);
 });

@@ -10,10 +10,14 @@ import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/de
 import { type FailurePolicy, next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { insist } from "./insist.ts";
-import { type Round, roundOf } from "./pump.ts";
+import { type Round, roundOf, type Track } from "./pump.ts";
 
-/** Deliveries under way at once in one isolate. */
-const CONCURRENCY = 64;
+/** Deliveries under way at once in one isolate; a destination that is alone has half of them, see places_for in SQL. */
+const CONCURRENCY = 128;
+/** A claim for each place that becomes free would cost a call a delivery. */
+const WORTH_A_CLAIM = 4;
+/** So often leases that are over are looked for, in milliseconds. */
+const EXPIRED_EVERY_MS = 1000;
 /** Longer than the longest timeout a destination may have (30 s), so that no lease ends under a delivery. */
 const LEASE_SECONDS = 60;
 /** How long a settlement is tried when the database is away: within the lease of the slowest delivery. */
@@ -55,10 +59,47 @@ interface ClaimedDestination {
   secrets: string[];
 }
 
-interface Claim {
+/** What was claimed, as `claim_deliveries` and, beside what else they do, `record_decisions` and `settle_deliveries` answer it. */
+export interface Claim {
   deliveries: Claimed[];
   destinations: ClaimedDestination[];
-  next_due_ms: number | null;
+  /** Absent where it was not looked for. */
+  next_due_ms?: number | null;
+}
+
+/** Places of the forwarder that are held for a call which claims on the way. */
+export interface Places {
+  /** What the call takes as `p_claim`. */
+  readonly claim: {
+    limit: number;
+    /** All places that are free, of which it may fill so many: those that others leave decide how many one destination gets. */
+    free: number;
+    lease_seconds: number;
+    busy: Record<string, number>;
+    channels: readonly string[];
+    /** Whether leases that are over are looked for. */
+    expired: boolean;
+  };
+  /**
+   * Starts what was claimed and gives the rest of the places back; call it once, also where the call failed.
+   * @param ended Of those under way, how many the call has ended.
+   */
+  use(claim: Claim | undefined, ended?: number): Round;
+}
+
+/** The second step of the pipeline. */
+export interface Forwarder {
+  /** Claims what is due and starts it. */
+  round(): Promise<Round>;
+  /** Holds the free places for a call that claims on the way; undefined where there are too few, or nothing may be claimed. */
+  places(): Promise<Places | undefined>;
+}
+
+/** What `settle_deliveries` answers. */
+interface Settled {
+  replies: number;
+  left_out: { delivery_id: string; replies: LeftOut[] }[];
+  claim?: Claim;
 }
 
 /** A reply that is not sent. */
@@ -105,6 +146,8 @@ interface Settlement {
 /** What {@linkcode createForwarder} needs. */
 export interface ForwarderDeps {
   rpc: Rpc;
+  /** Told of each delivery that goes on after the call that claimed it. */
+  track: Track;
   /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
   routed(): Promise<readonly string[]>;
   world(): Promise<DeliveryWorld>;
@@ -128,40 +171,119 @@ export interface ForwarderDeps {
     outcome: { failed: boolean; latencyMs: number },
     channel: string,
   ): void;
+  /** Told that deliveries can begin again, or still. */
+  onRoom?(): void;
   onError(message: string, error: unknown): void;
   random(): number;
   /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
   ending?: AbortSignal;
 }
 
-/** A round that claims what is due and starts it. */
-export function createForwarder(
-  deps: ForwarderDeps,
-): (track: (work: Promise<unknown>) => void) => Promise<Round> {
+/** Makes a {@linkcode Forwarder}. */
+export function createForwarder(deps: ForwarderDeps): Forwarder {
   const busy = new Map<string, number>();
   let underWay = 0;
+  /** Places that are held for calls under way. */
+  let held = 0;
+  let expiredAt = -Infinity;
 
-  const settle = groupCommit<Settlement & { destination: string }, null>({
+  const settle = groupCommit<Settlement & { destination: string; destination_id: string }, Round | void>({
     maxItems: 256,
     maxQueued: 4096,
     inFlight: 2,
+    worthBeside: 32,
     commit: async (items) => {
-      const { replies, left_out } = await deps.rpc<
-        { replies: number; left_out: { delivery_id: string; replies: LeftOut[] }[] }
-      >("settle_deliveries", { p_results: items.map(({ destination: _, ...settlement }) => settlement) });
+      // Into the places that are freed with it and half of the others; the rest is for what is decided meanwhile.
+      // Failure policy: where nothing can be claimed, what has happened is written down all the same.
+      const next = await hold(items.length + Math.ceil(free() / 2), items).catch(() => undefined);
+      let settled: Settled | undefined;
+      let round: Round | void = undefined;
+      try {
+        settled = await deps.rpc<Settled>("settle_deliveries", {
+          p_results: items.map(({ destination: _, destination_id: __, ...settlement }) => settlement),
+          ...(next === undefined ? {} : { p_claim: next.claim }),
+        });
+      } finally {
+        if (next !== undefined) round = next.use(settled?.claim, items.length);
+      }
+      const { replies, left_out } = settled;
       for (const { delivery_id, replies } of left_out) {
         for (const { why } of replies) deps.onIgnored(why, delivery_id);
       }
       deps.onSettled(items, replies);
-      return items.map(() => null);
+      return items.map(() => settled?.claim === undefined ? undefined : round);
     },
   });
+
+  const free = () => CONCURRENCY - underWay - held;
+
+  /**
+   * @param most Places to hold at most.
+   * @param freed Those under way whose places will be free when the call has ended.
+   */
+  async function hold(
+    most = CONCURRENCY,
+    freed: readonly { destination_id: string }[] = [],
+  ): Promise<Places | undefined> {
+    const channels = await deps.routed();
+    const world = await deps.world();
+    const limit = Math.min(free() + freed.length, most);
+    if (limit < Math.min(WORTH_A_CLAIM, most) || channels.length === 0 || deps.ending?.aborted) {
+      return undefined;
+    }
+    held += limit;
+    const now = performance.now();
+    const expired = now - expiredAt >= EXPIRED_EVERY_MS;
+    if (expired) expiredAt = now;
+    const others = new Map(busy);
+    for (const { destination_id } of freed) others.set(destination_id, others.get(destination_id)! - 1);
+    return {
+      claim: {
+        limit,
+        free: CONCURRENCY - underWay + freed.length,
+        lease_seconds: LEASE_SECONDS,
+        busy: Object.fromEntries(others),
+        channels,
+        expired,
+      },
+      use: (claim, ended = 0) => {
+        held -= limit;
+        return claim === undefined ? { more: false } : start(claim, ended, world);
+      },
+    };
+  }
+
+  function start(claim: Claim, ended: number, world: DeliveryWorld): Round {
+    const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
+    if (deps.ending?.aborted) {
+      deps.track(allBack(claim.deliveries, destinations));
+      return { more: false };
+    }
+    for (const claimed of claim.deliveries) {
+      occupy(claimed.destination_id, 1);
+      deps.track(attempt(claimed, destinations.get(claimed.destination_id)!, world));
+    }
+    return claim.next_due_ms === undefined ? { more: false } : roundOf(claim.next_due_ms, underWay > ended);
+  }
+
+  async function allBack(
+    deliveries: readonly Claimed[],
+    destinations: ReadonlyMap<string, ClaimedDestination>,
+  ): Promise<Round> {
+    const back = await Promise.allSettled(
+      deliveries.map((claimed) => putBack(claimed, destinations.get(claimed.destination_id)!)),
+    );
+    const failed = back.find((result) => result.status === "rejected");
+    // Their leases end by themselves.
+    if (failed !== undefined) deps.onError("what was claimed could not be put back", failed.reason);
+    return { more: false };
+  }
 
   async function attempt(
     claimed: Claimed,
     destination: ClaimedDestination,
     world: DeliveryWorld,
-  ): Promise<void> {
+  ): Promise<Round | void> {
     try {
       const waitedMs = Date.now() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
@@ -176,8 +298,7 @@ export function createForwarder(
         traceparent,
       });
       if (result.error === "platform_limit") {
-        await putBack(claimed, destination, result.retryAfterMs);
-        return;
+        return await putBack(claimed, destination, result.retryAfterMs);
       }
       if (claimed.attempt === 1) deps.onCalled?.(waitedMs);
       const outcome = { failed: !result.ok, latencyMs: result.latencyMs };
@@ -195,8 +316,9 @@ export function createForwarder(
       const settled = {
         ...settlement(claimed, destination, result, replies, leftOut),
         destination: destination.name,
+        destination_id: destination.id,
       };
-      await insist(() => settle(settled), SETTLE_MS);
+      return await insist(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself and the delivery is made again under the same webhook-id.
       deps.onError("a delivery could not be settled", error);
@@ -207,11 +329,11 @@ export function createForwarder(
 
   function putBack(
     { delivery_id, lease }: Claimed,
-    { name: destination }: ClaimedDestination,
+    { name: destination, id: destination_id }: ClaimedDestination,
     retry_after_ms = 0,
-  ): Promise<unknown> {
+  ): Promise<Round | void> {
     const back = { delivery_id, lease, outcome: "put_back" as const, latency_ms: 0, retry_after_ms };
-    return insist(() => settle({ ...back, destination }), SETTLE_MS);
+    return insist(() => settle({ ...back, destination, destination_id }), SETTLE_MS);
   }
 
   function occupy(destination: string, by: 1 | -1): void {
@@ -219,6 +341,7 @@ export function createForwarder(
     const now = (busy.get(destination) ?? 0) + by;
     if (now === 0) busy.delete(destination);
     else busy.set(destination, now);
+    if (by < 0 && free() >= WORTH_A_CLAIM) deps.onRoom?.();
   }
 
   function settlement(
@@ -265,36 +388,26 @@ export function createForwarder(
       : { ...base, error: `${error} (${after.why})`, outcome: "dead" };
   }
 
-  return async (track) => {
-    const free = CONCURRENCY - underWay;
-    // Claims in bulk: a claim for each place that becomes free would cost a call a delivery. The last quarter of them
-    // is for those who answer while others hang.
-    if (free < CONCURRENCY / 16) return { more: false };
-    const channels = await deps.routed();
-    if (channels.length === 0) return { more: false };
-    const world = await deps.world();
-    if (deps.ending?.aborted) return { more: false };
-    const claim = await deps.rpc<Claim>("claim_deliveries", {
-      p_limit: free,
-      p_lease_seconds: LEASE_SECONDS,
-      p_busy: Object.fromEntries(busy),
-      p_channels: channels,
-    });
-    const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
-    if (deps.ending?.aborted) {
-      const back = await Promise.allSettled(
-        claim.deliveries.map((claimed) => putBack(claimed, destinations.get(claimed.destination_id)!)),
-      );
-      const failed = back.find((result) => result.status === "rejected");
-      // Their leases end by themselves.
-      if (failed !== undefined) deps.onError("what was claimed could not be put back", failed.reason);
-      return { more: false };
-    }
-    for (const claimed of claim.deliveries) {
-      occupy(claimed.destination_id, 1);
-      track(attempt(claimed, destinations.get(claimed.destination_id)!, world));
-    }
-    return roundOf(claim.next_due_ms, underWay > 0);
+  return {
+    places: () => hold(),
+    round: async () => {
+      const places = await hold();
+      if (places === undefined) return { more: false };
+      const { limit, lease_seconds, busy, channels } = places.claim;
+      let claim: Claim | undefined;
+      let round: Round = { more: false };
+      try {
+        claim = await deps.rpc<Claim>("claim_deliveries", {
+          p_limit: limit,
+          p_lease_seconds: lease_seconds,
+          p_busy: busy,
+          p_channels: channels,
+        });
+      } finally {
+        round = places.use(claim);
+      }
+      return round;
+    },
   };
 }
 

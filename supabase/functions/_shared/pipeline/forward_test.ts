@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Rpc } from "../db/client.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 import { Problem } from "../http/problem.ts";
-import { createForwarder, type ForwarderDeps } from "./forward.ts";
+import { type Claim, createForwarder, type ForwarderDeps } from "./forward.ts";
 import { until } from "../../../../tests/support/until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of thirty-two bytes ....");
@@ -50,8 +50,10 @@ function forwarder(
     const claim = () => claims.shift() ?? { deliveries: [], destinations: [], next_due_ms: null };
     return Promise.resolve((name === "claim_deliveries" ? claim() : { replies: 0, left_out: [] }) as T);
   };
-  const round = createForwarder({
+  const works: Promise<unknown>[] = [];
+  const { round, places } = createForwarder({
     rpc,
+    track: (work) => void works.push(work),
     routed: () => Promise.resolve(["whatsapp"]),
     world: () =>
       Promise.resolve({
@@ -68,12 +70,12 @@ function forwarder(
     random: () => 0.5,
     ...deps,
   });
-  const works: Promise<unknown>[] = [];
   return {
     calls,
     told,
     settled,
-    round: () => round((work) => works.push(work)),
+    round,
+    places,
     done: () => Promise.all(works),
     results: () =>
       calls.filter(([name]) => name === "settle_deliveries").flatMap(([, { p_results }]) =>
@@ -86,7 +88,7 @@ const claimOf = (deliveries: { destination_id: string }[], next_due_ms: number |
   deliveries,
   destinations: [...new Set(deliveries.map(({ destination_id }) => destination_id))].map(destination),
   next_due_ms,
-});
+} as Claim);
 
 Deno.test("createForwarder(): each answer becomes one settlement, under the lease of its claim", async () => {
   const answers: Record<string, () => Response> = {
@@ -155,7 +157,7 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   const many = (from: number, to: number, name: string) =>
     Array.from({ length: to - from }, (_, i) => delivery(from + i, name));
   const { round, done, calls } = forwarder(
-    [claimOf([...many(0, 32, "slow"), ...many(32, 42, "shop")], 0), claimOf(many(42, 62, "shop"), 0)],
+    [claimOf([...many(0, 64, "slow"), ...many(64, 85, "shop")], 0), claimOf(many(85, 125, "shop"), 0)],
     () => new Promise<Response>((resolve) => open.push(() => resolve(new Response()))),
   );
   const claims = () => calls.filter(([name]) => name === "claim_deliveries").map(([, args]) => args);
@@ -164,14 +166,68 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   assertEquals(await round(), { more: false });
   assertEquals(await round(), { more: false });
   assertEquals(claims(), [
-    { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
-    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 32, shop: 10 }, p_channels: ["whatsapp"] },
+    { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
+    { p_limit: 43, p_lease_seconds: 60, p_busy: { slow: 64, shop: 21 }, p_channels: ["whatsapp"] },
   ]);
-  await until("all are under way", () => open.length === 62);
+  await until("all are under way", () => open.length === 125);
   for (const answer of open) answer();
   await done();
   await round();
-  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(claims().at(-1), { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+});
+
+Deno.test("createForwarder(): what settles claims what comes next, into the places that it frees and half of the others", async () => {
+  const settlements: { p_results: unknown[]; p_claim: { limit: number; free: number; busy: object } }[] = [];
+  const next = [claimOf([delivery(2)], 0), claimOf([], 20_000)];
+  const received: string[] = [];
+  const { round, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()), {
+    rpc: <T>(name: string, args: object = {}) => {
+      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]) as T);
+      settlements.push(args as typeof settlements[number]);
+      return Promise.resolve({ replies: 0, left_out: [], claim: next.shift() } as T);
+    },
+  });
+  await round();
+  await until("both are delivered and settled", () => received.length === 2 && settlements.length === 2);
+  await done();
+  const { p_results, p_claim: { limit, free, busy } } = settlements[0];
+  // 127 are free beside the one that is settled, and nobody is under way any more.
+  assertEquals([p_results.length, limit, free, busy], [1, 65, 128, { shop: 0 }]);
+});
+
+Deno.test("createForwarder(): leases that are over are looked for by the first call of a second, not by each", async () => {
+  const { places } = forwarder([], () => new Response());
+  const [first, second] = [await places(), await places()];
+  assertEquals([first?.claim.expired, second?.claim.expired], [true, undefined]);
+  first?.use(undefined);
+  assertEquals((await places())?.claim.expired, false);
+});
+
+Deno.test("createForwarder(): places are held once, and given back by whoever held them", async () => {
+  const received: string[] = [];
+  const { places, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()));
+  const held = await places();
+  assertEquals([held?.claim.limit, await places()], [128, undefined]);
+  held?.use(claimOf([delivery(1)]));
+  await until("it is delivered", () => received.length === 1);
+  await done();
+  const again = await places();
+  assertEquals(again?.claim.limit, 128);
+  again?.use(undefined);
+  assertEquals((await places())?.claim.limit, 128);
+});
+
+Deno.test("createForwarder(): what was done is written down, also where nothing more can be claimed", async () => {
+  let configured = true;
+  const { round, done, results, told } = forwarder([claimOf([delivery(1)])], () => {
+    configured = false;
+    return new Response();
+  }, {
+    routed: () => configured ? Promise.resolve(["whatsapp"]) : Promise.reject(new Error("no configuration")),
+  });
+  await round();
+  await done();
+  assertEquals([results().map(({ outcome }) => outcome), told], [["delivered"], []]);
 });
 
 Deno.test("createForwarder(): switched off it claims nothing", async () => {
@@ -193,7 +249,7 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   await done();
   assertEquals(told, ["a delivery could not be settled"]);
   await round();
-  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(asked, { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): what a service took is written down though the database is away for a moment", async () => {

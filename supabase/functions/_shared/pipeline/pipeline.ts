@@ -6,7 +6,7 @@
 import { ending as isolateEnding } from "../http/ending.ts";
 import { createDecider, type DeciderDeps } from "./decide.ts";
 import { createForwarder, type ForwarderDeps } from "./forward.ts";
-import { createPump } from "./pump.ts";
+import { createPump, type Pump } from "./pump.ts";
 import { createSender, type SenderDeps } from "./send.ts";
 
 /**
@@ -18,8 +18,8 @@ const LINGER_MS = 10_000;
 /** What {@linkcode createPipeline} needs: what its three steps need, and someone to count and to tell. */
 export interface PipelineDeps
   extends
-    Omit<DeciderDeps, "onDecided">,
-    Omit<ForwarderDeps, "onSettled" | "onCalled" | "onError" | "ending">,
+    Omit<DeciderDeps, "onDecided" | "places">,
+    Omit<ForwarderDeps, "track" | "onSettled" | "onCalled" | "onRoom" | "onError" | "ending">,
     Omit<SenderDeps, "onSettled" | "onError" | "ending"> {
   count(name: string, label: string, n?: number): void;
   measure(name: string, label: string, ms: number): void;
@@ -64,33 +64,47 @@ export function createPipeline(deps: PipelineDeps): Pipeline {
       },
     }),
   });
-  const forwarder = createPump({
+  /** Whether the decider waits for places to deliver at. */
+  let starved = false;
+  const forward = createForwarder({
+    ...deps,
+    ending,
+    track: (work) => forwarder.track(work),
+    onCalled: (waitedMs) => measure("routed", "", waitedMs),
+    onRoom: () => {
+      if (!starved) return;
+      starved = false;
+      decider.poke();
+    },
+    onSettled: (outcomes, replies) => {
+      for (const { outcome, destination, latency_ms } of outcomes) {
+        count("delivery_attempts", outcome);
+        if (outcome === "put_back") continue;
+        measure("destination", `${destination} ${outcome}`, latency_ms);
+      }
+      if (replies > 0) sender.poke();
+    },
+  });
+  const forwarder: Pump = createPump({
     lingerMs: LINGER_MS,
     ending,
     onError: failed("forwarding"),
-    round: createForwarder({
-      ...deps,
-      ending,
-      onCalled: (waitedMs) => measure("routed", "", waitedMs),
-      onSettled: (outcomes, replies) => {
-        for (const { outcome, destination, latency_ms } of outcomes) {
-          count("delivery_attempts", outcome);
-          if (outcome === "put_back") continue;
-          measure("destination", `${destination} ${outcome}`, latency_ms);
-        }
-        if (replies > 0) sender.poke();
-      },
-    }),
+    round: () => forward.round(),
   });
-  const decider = createPump({
+  const decider: Pump = createPump({
     lingerMs: LINGER_MS,
     ending,
     onError: failed("deciding"),
     round: createDecider({
       ...deps,
-      onDecided: (messages, deliveries) => {
+      places: async () => {
+        const places = await forward.places();
+        starved = places === undefined;
+        return places;
+      },
+      onDecided: (messages, waiting) => {
         count("messages_routed", "decided", messages);
-        if (deliveries > 0) forwarder.poke();
+        if (waiting > 0) forwarder.poke();
       },
     }),
   });

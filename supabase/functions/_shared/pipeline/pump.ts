@@ -26,13 +26,16 @@ export function roundOf(nextDueMs: number | null, underWay: boolean): Round {
   return { more: false, nextDueMs: nextDueMs <= 0 ? HELD_ELSEWHERE_MS : nextDueMs };
 }
 
+/**
+ * Takes work that goes on after a round. Where it ends with a {@linkcode Round}, because it has claimed what came next
+ * itself, that says when another one makes sense; any other end starts one.
+ */
+export type Track = (work: Promise<Round | void>) => void;
+
 /** Options of {@linkcode createPump}. */
 export interface PumpOptions {
-  /**
-   * Claims and starts work; resolves when the next round may begin. Work that goes on after that is handed to
-   * `track`, whose end starts another round.
-   */
-  round(track: (work: Promise<unknown>) => void): Promise<Round>;
+  /** Claims and starts work; resolves when the next round may begin. Work that goes on after that is handed to `track`. */
+  round(track: Track): Promise<Round>;
   /** Longest wait for something that is not yet due, in milliseconds; what is due later is left to the clock. */
   lingerMs: number;
   /** Once aborted no round begins any more; tracked work goes on to its end. */
@@ -45,6 +48,8 @@ export interface PumpOptions {
 export interface Pump {
   /** Something may wait. Cheap: during a round it only makes that round be followed by another. */
   poke(): void;
+  /** Work of this pump that somebody else has claimed for it. */
+  track: Track;
   /** Whether a round runs, tracked work goes on or something is waited for. */
   busy(): boolean;
   /** Resolves when the pump is not busy any more. */
@@ -57,6 +62,8 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
   let again = false;
   let tracked = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the timer fires, by the clock that does not jump. */
+  let firesAt = 0;
   let waiting: (() => void)[] = [];
 
   ending?.addEventListener("abort", () => {
@@ -72,13 +79,17 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
     else void run();
   }
 
-  function track(work: Promise<unknown>): void {
+  function track(work: Promise<Round | void>): void {
     tracked++;
-    const done = () => {
+    work.then((round) => {
+      tracked--;
+      if (round === undefined || round.more) return poke();
+      if (!running) wait(round.nextDueMs);
+      settle();
+    }, () => {
       tracked--;
       poke();
-    };
-    work.then(done, done);
+    });
   }
 
   async function run(): Promise<void> {
@@ -98,13 +109,23 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
       onError(error);
     }
     running = false;
-    if (nextDueMs !== undefined && nextDueMs <= lingerMs && !ending?.aborted) {
-      timer = setTimeout(() => {
-        timer = undefined;
-        poke();
-      }, Math.max(nextDueMs, 1));
-    }
+    wait(nextDueMs);
     settle();
+  }
+
+  /** Starts a round when something is due, unless that is soon enough by an earlier timer. */
+  function wait(ms: number | undefined): void {
+    if (ms === undefined || ms > lingerMs || ending?.aborted) return;
+    const at = performance.now() + Math.max(ms, 1);
+    if (timer !== undefined) {
+      if (firesAt <= at) return;
+      clearTimeout(timer);
+    }
+    firesAt = at;
+    timer = setTimeout(() => {
+      timer = undefined;
+      poke();
+    }, Math.max(ms, 1));
   }
 
   function busy(): boolean {
@@ -122,5 +143,5 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
     return busy() ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
   }
 
-  return { poke, busy, idle };
+  return { poke, track, busy, idle };
 }

@@ -1,15 +1,15 @@
 import { assertEquals } from "@std/assert";
-import { createPump, type Round, roundOf } from "./pump.ts";
+import { createPump, type Round, roundOf, type Track } from "./pump.ts";
+import { until } from "../../../../tests/support/until.ts";
 
 /** A round under the test's control: each call waits for its answer. */
 function controlled() {
   const rounds: {
     finish(round: Round): void;
     fail(error: unknown): void;
-    track(work: Promise<unknown>): void;
+    track: Track;
   }[] = [];
-  const round = (track: (work: Promise<unknown>) => void) =>
-    new Promise<Round>((finish, fail) => rounds.push({ finish, fail, track }));
+  const round = (track: Track) => new Promise<Round>((finish, fail) => rounds.push({ finish, fail, track }));
   return { round, rounds };
 }
 
@@ -69,6 +69,27 @@ Deno.test("createPump: waits for what is due within the linger, not for what is 
   rounds[1].finish({ more: false, nextDueMs: 51 });
   await pump.idle();
   assertEquals(rounds.length, 2);
+});
+
+Deno.test("createPump: work that has claimed what comes next says itself when a round makes sense", async () => {
+  const { round, rounds } = controlled();
+  const pump = createPump({ round, lingerMs: 60_000, onError: () => {} });
+  pump.track(Promise.resolve(nothing));
+  await pump.idle();
+  pump.track(Promise.resolve({ more: false, nextDueMs: 60_001 }));
+  await pump.idle();
+  assertEquals(rounds.length, 0);
+  // The sooner of two counts.
+  pump.track(Promise.resolve({ more: false, nextDueMs: 59_000 }));
+  pump.track(Promise.resolve({ more: false, nextDueMs: 1 }));
+  await until("a round", () => rounds.length === 1);
+  rounds[0].finish(nothing);
+  await pump.idle();
+  pump.track(Promise.resolve({ more: true }));
+  await turn();
+  assertEquals(rounds.length, 2);
+  rounds[1].finish(nothing);
+  await pump.idle();
 });
 
 Deno.test("createPump: a failed round is told and stops the loop until the next poke", async () => {

@@ -7,7 +7,7 @@ import type { FailureScope, Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { insist } from "./insist.ts";
-import { type Round, roundOf } from "./pump.ts";
+import { type Round, roundOf, type Track } from "./pump.ts";
 
 /** Messages under way at once in one isolate that has one channel. */
 const PLACES = 32;
@@ -81,7 +81,7 @@ export function putBack(retry_after_ms = 0): SendOutcome {
 }
 
 /** A round that claims what may go now and sends it. */
-export function createSender(deps: SenderDeps): (track: (work: Promise<unknown>) => void) => Promise<Round> {
+export function createSender(deps: SenderDeps): (track: Track) => Promise<Round> {
   /** Under way, by channel. */
   const busy = new Map<string, number>();
   let underWay = 0;
