@@ -2,7 +2,7 @@
  * The command line as people and programs meet it: how it explains itself, refuses wrong arguments, finds its stack
  * and prints. What its commands do is in cli_*_test.ts.
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { join } from "node:path";
 import { program } from "../../cli/program.ts";
 import { REFERENCE, reference } from "../../cli/reference.ts";

@@ -1,5 +1,5 @@
 /** All four ways back are drilled, in CI as by a person. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { runGatelink } from "../support/gatelink.ts";
 
 Deno.test("gatelink drill: each of the four ways back works, verified from outside, within what it may take", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { createPump, type Round, roundOf } from "./pump.ts";
 
 /** A round under the test's control: each call waits for its answer. */
