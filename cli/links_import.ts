@@ -1,4 +1,5 @@
 /** `gatelink links import`: links of a file, made in calls of a thousand. */
+import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlaces, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import { pathOf } from "../supabase/functions/_shared/routing/condition.ts";
@@ -135,7 +136,7 @@ async function imported(session: Session, file: string, options: Options): Promi
 
 async function read(io: Io, file: string): Promise<string> {
   try {
-    return file === "-" ? await io.stdin() : await Deno.readTextFile(fromHere(io, file));
+    return file === "-" ? await io.stdin() : await readFile(fromHere(io, file), "utf8");
   } catch (error) {
     throw new CliError("usage", `${file} cannot be read: ${(error as Error).message}`, "Check the path.");
   }

@@ -1,4 +1,5 @@
-/** `deno task gatelink …`: runs one command, prints its result, and ends with its exit code. */
+/** `gatelink …`: runs one command, prints its result, and ends with its exit code. */
+import process from "node:process";
 import { type Command, CommanderError, type OutputConfiguration } from "commander";
 import { connect } from "./api.ts";
 import { CliError, EXIT, told } from "./errors.ts";
@@ -7,6 +8,7 @@ import { paint, plain } from "./output.ts";
 import { program } from "./program.ts";
 import type { Run, Session } from "./session.ts";
 import { findStack } from "./stack.ts";
+import { version } from "./version.ts";
 
 /** Runs the command line and gives the exit code. Leaves nothing behind: it may run again, and beside itself. */
 export async function main(args: string[], io: Io = processIo()): Promise<number> {
@@ -30,7 +32,12 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
     if (result.failed) code = EXIT.failed;
   };
 
-  const gatelink = program(run);
+  // Not an option of the program: some commands have one of that name, for the version of a flag.
+  if (args.filter((word) => word !== "--json").join() === "--version") {
+    print({ version: version() }, version());
+    return code;
+  }
+  const gatelink = await program(run, args);
   // Commander writes in pieces: help to the one, what is wrong with the arguments to the other.
   let help = "", wrong = "";
   const settings: OutputConfiguration = {
@@ -72,4 +79,5 @@ function everyCommand(command: Command, change: (command: Command) => void): voi
   for (const inner of command.commands) everyCommand(inner, change);
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+// Not at once: what was printed may be on its way into a pipe.
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

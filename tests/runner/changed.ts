@@ -7,6 +7,7 @@ import { fromFileUrl, join, ROOT } from "../../local/paths.ts";
  * test where the module does it to whatever checkout it is given.
  */
 export const REACHES: Readonly<Record<string, readonly string[]>> = {
+  "cli/checkout.ts": ["supabase/config.toml"],
   "cli/drill_project.ts": ["supabase/"],
   "cli/drill_stack.ts": ["local/start.ts"],
   "cli/flag_places.ts": ["supabase/functions/", "supabase/migrations/"],
@@ -17,6 +18,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "cli/reference.ts": ["docs/cli.md"],
   "cli/rollback_code.ts": [],
   "cli/rollback_database.ts": ["supabase/migrations/"],
+  "cli/version.ts": ["VERSION"],
   "local/database.ts": ["supabase/migrations/"],
   "local/functions.ts": ["supabase/config.toml"],
   "local/functions_process.ts": ["local/functions_host.ts"],
