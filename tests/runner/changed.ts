@@ -42,6 +42,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/openapi_test.ts": ["supabase/config.toml", "supabase/functions/"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
+  "tests/contracts/tasks_test.ts": ["admin/", "cli/main.ts", "local/start.ts", "tests/run.ts", "tools/"],
   "tests/database/migrations_test.ts": ["supabase/migrations/"],
   "tests/database/retention_test.ts": ["docs/"],
   "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
@@ -73,6 +74,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/errors_doc.ts": ["docs/errors.md"],
   "tools/flags_doc.ts": ["docs/flags.md"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
+  "tools/ok.ts": [],
   "tools/schema_sql.ts": ["supabase/schema.sql"],
 };
 
