@@ -224,7 +224,11 @@ function report(summary: Summary, outcomes: Outcome[]): Result {
     : { made: count("made"), exists: count("exists") };
   const counts = { rows: outcomes.length, ...did, refused: count("refused"), left_out: count("left_out") };
   const refused = outcomes.filter(({ status }) => status === "refused");
-  const leftOut = Object.groupBy(outcomes.filter(({ status }) => status === "left_out"), ({ why }) => why!);
+  // Object.groupBy() is of Node 21.
+  const leftOut = new Map<string, number>();
+  for (const { status, why = "" } of outcomes) {
+    if (status === "left_out") leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
+  }
   const parts = [
     facts({
       file: `${file} (${format})`,
@@ -233,9 +237,7 @@ function report(summary: Summary, outcomes: Outcome[]): Result {
       refused: counts.refused > 0 ? ["red", String(counts.refused)] : 0,
       ...(counts.left_out > 0
         ? {
-          "left out": `${counts.left_out} (${
-            Object.entries(leftOut).map(([why, rows]) => `${rows!.length}: ${why}`).join("; ")
-          })`,
+          "left out": `${counts.left_out} (${[...leftOut].map(([why, n]) => `${n}: ${why}`).join("; ")})`,
         }
         : {}),
       ...(Object.keys(lost).length > 0

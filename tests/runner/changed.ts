@@ -56,6 +56,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
+  "tests/slow/package_test.ts": ["tools/release/release.ts"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
@@ -75,6 +76,10 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/flags_doc.ts": ["docs/flags.md"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
+  "tools/release/pack.ts": [
+    ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
+  ],
+  "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
   "tools/schema_sql.ts": ["supabase/schema.sql"],
 };
 
