@@ -57,6 +57,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
   "tests/slow/package_test.ts": ["tools/release/release.ts"],
+  "tests/stack/examples_test.ts": ["examples/"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
