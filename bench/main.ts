@@ -6,6 +6,7 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   panel: () => import("./panel.ts"),
   deploy: () => import("./deploy.ts"),
   costs: () => import("./costs.ts"),
+  cli: () => import("./cli.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -16,7 +17,7 @@ if (help || name === undefined || !(name in BENCHES)) {
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
 links --full goes up to a million links, in about seven minutes; panel needs Chromium; deploy measures first answers of fresh
-processes on the hosted Deno; --quick, of links, flags, panel, deploy and costs, only shows that the bench works`);
+processes on the hosted Deno; cli measures the command line itself; --quick, of links, flags, panel, deploy, costs and cli, only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);
