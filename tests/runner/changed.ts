@@ -35,7 +35,16 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
   "tests/contracts/architecture_docs_test.ts": ["README.md", "docs/"],
   "tests/contracts/docs_test.ts": [
-    ...[".ci/", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "admin/README.md", "docs/"],
+    ...[
+      ".ci/",
+      "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "LICENSE",
+      "README.md",
+      "SECURITY.md",
+      "admin/README.md",
+      "docs/",
+    ],
     ...["cli/main.ts", "supabase/"],
   ],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
@@ -43,6 +52,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
   "tests/contracts/tasks_test.ts": ["admin/", "cli/main.ts", "local/start.ts", "tests/run.ts", "tools/"],
+  "tests/contracts/workflows_test.ts": [".ci/", ".github/", ".vscode/", "SECURITY.md"],
   "tests/database/migrations_test.ts": ["supabase/migrations/"],
   "tests/database/retention_test.ts": ["docs/"],
   "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
@@ -88,7 +98,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
 export const EVERYWHERE =
   /^(deno\.(json|lock)|tests\/run\.ts|tests\/runner\/job\.ts|tests\/support\/guard\.ts)$/;
 /** Files that no test depends on. */
-const INERT = /^(\.github\/|bench\/|\.gitignore$)/;
+const INERT = /^(bench\/|\.gitignore$|\.editorconfig$)/;
 
 /** Modules by path, and what each imports, all as paths from the root. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
