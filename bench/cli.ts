@@ -16,7 +16,9 @@ export async function main(args: string[]): Promise<void> {
   const runs = RUNS[args.includes("--quick") ? "quick" : "whole"];
   const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const gatelink: string[] = tasks.gatelink.command.split(" ").slice(1);
-  const folder = await Deno.makeTempDir({ prefix: "gatelink-bench-" });
+  // Of this checkout, so that what deno.json and its packages cost is in all of them.
+  const folder = join(ROOT, ".gatelink-test", "bench");
+  await Deno.mkdir(folder, { recursive: true });
   const stack = await startStack();
   try {
     const empty = join(folder, "empty.ts");

@@ -79,5 +79,5 @@ function everyCommand(command: Command, change: (command: Command) => void): voi
   for (const inner of command.commands) everyCommand(inner, change);
 }
 
-// Not at once: what was printed may be on its way into a pipe.
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+// At once: a connection that is kept open would be waited for.
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

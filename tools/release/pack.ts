@@ -3,7 +3,7 @@ import { join, ROOT } from "../../local/paths.ts";
 import { run } from "../programs.ts";
 import { ReleaseError } from "./changelog.ts";
 
-/** What its program is. Not at once ended: what was printed may be on its way into a pipe. */
+/** What its program is. Under Node not ended at once: what was printed may be on its way into a pipe. */
 const PROGRAM = `#!/usr/bin/env node
 import process from "node:process";
 import { main } from "../dist/main.js";
