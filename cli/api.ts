@@ -29,7 +29,7 @@ interface Answer {
 /** The API of a stack. Nothing is asked yet. */
 export function connect(stack: Stack): Api {
   const client = new PostgrestClient(`${stack.url}/rest/v1`, {
-    headers: { apikey: stack.secretKey, authorization: `Bearer ${stack.secretKey}` },
+    headers: headersOf(stack.secretKey),
     schema: "public",
     fetch: (input, init) =>
       fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
@@ -45,6 +45,11 @@ export function connect(stack: Stack): Api {
     rpc: (name, args = {}) => settle(client.rpc(name, args)),
     rows: (query) => settle(query(client)),
   };
+}
+
+/** `sb_` keys travel in `apikey` only; a legacy key is a JWT and is wanted as a bearer token too. */
+function headersOf(key: string): Record<string, string> {
+  return key.startsWith("sb_") ? { apikey: key } : { apikey: key, authorization: `Bearer ${key}` };
 }
 
 /** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a person's input can cause. */

@@ -8,7 +8,6 @@ import { paint, plain } from "./output.ts";
 import { program } from "./program.ts";
 import type { Run, Session } from "./session.ts";
 import { findStack } from "./stack.ts";
-import { version } from "./version.ts";
 
 /** Runs the command line and gives the exit code. Leaves nothing behind: it may run again, and beside itself. */
 export async function main(args: string[], io: Io = processIo()): Promise<number> {
@@ -34,7 +33,8 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
 
   // Not an option of the program: some commands have one of that name, for the version of a flag.
   if (args.filter((word) => word !== "--json").join() === "--version") {
-    print({ version: version() }, version());
+    const version = (await import("./version.ts")).version();
+    print({ version }, version);
     return code;
   }
   const gatelink = await program(run, args);
