@@ -7,16 +7,18 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   panel: () => import("./panel.ts"),
   deploy: () => import("./deploy.ts"),
   costs: () => import("./costs.ts"),
+  cli: () => import("./cli.ts"),
 };
 
 const [name, ...args] = Deno.args;
-if (name === undefined || name === "--help" || !(name in BENCHES)) {
+const help = Deno.args.includes("--help");
+if (help || name === undefined || !(name in BENCHES)) {
   console.log(`Usage: deno task bench NAME [--json]
 
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
 links --full goes up to a million links, in about seven minutes; panel needs Chromium; deploy measures first answers of fresh
-processes on the hosted Deno; --quick, of links, flags, panel, deploy and costs, only shows that the bench works`);
-  Deno.exit(name === "--help" ? 0 : 2);
+processes on the hosted Deno; cli measures the command line itself; --quick, of links, flags, panel, deploy, costs and cli, only shows that the bench works`);
+  Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

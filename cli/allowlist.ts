@@ -27,10 +27,8 @@ function purpose(): Option {
     .choices(["forward", "redirect"]);
 }
 
-/** Adds the group to the program. */
-export function allowlist(program: Command, run: Run): void {
-  const group = program.command("allowlist").description("hosts that messages and links may go to");
-
+/** Defines the commands of the group. */
+export function allowlist(group: Command, run: Run): void {
   group.command("add").description("allow a host; nothing goes to a host that is not allowed")
     .argument("<host>", "host name, or *.host for each name below it; with :port where it is not 443")
     .addOption(purpose().makeOptionMandatory())

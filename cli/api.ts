@@ -1,5 +1,8 @@
-/** The stack's Data API, with the secret key: the only place of the command line that knows supabase-js. */
-import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+/**
+ * The stack's Data API, with the secret key: the only place of the command line that knows postgrest-js, which is the part of
+ * supabase-js that it needs.
+ */
+import { PostgrestClient } from "@supabase/postgrest-js";
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
@@ -14,7 +17,7 @@ export interface Api {
   /** Calls a function in SQL. `T` is what the caller trusts it to give. */
   rpc<T>(name: string, args?: Record<string, unknown>): Promise<T>;
   /** Runs a query and gives its rows. */
-  rows<T>(query: (client: SupabaseClient) => PromiseLike<Answer>): Promise<T[]>;
+  rows<T>(query: (client: PostgrestClient) => PromiseLike<Answer>): Promise<T[]>;
 }
 
 interface Answer {
@@ -25,13 +28,12 @@ interface Answer {
 
 /** The API of a stack. Nothing is asked yet. */
 export function connect(stack: Stack): Api {
-  const client = createClient(stack.url, stack.secretKey, {
-    auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
-    global: {
-      fetch: (input, init) =>
-        fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
-          .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error }))),
-    },
+  const client = new PostgrestClient(`${stack.url}/rest/v1`, {
+    headers: headersOf(stack.secretKey),
+    schema: "public",
+    fetch: (input, init) =>
+      fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
+        .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error }))),
   });
   const settle = async <T>(asked: PromiseLike<Answer>): Promise<T> => {
     const { data, error, status } = await asked;
@@ -43,6 +45,11 @@ export function connect(stack: Stack): Api {
     rpc: (name, args = {}) => settle(client.rpc(name, args)),
     rows: (query) => settle(query(client)),
   };
+}
+
+/** `sb_` keys travel in `apikey` only; a legacy key is a JWT and is wanted as a bearer token too. */
+function headersOf(key: string): Record<string, string> {
+  return key.startsWith("sb_") ? { apikey: key } : { apikey: key, authorization: `Bearer ${key}` };
 }
 
 /** Our own SQLSTATEs (GL…, by HTTP status), and those of Postgres that a person's input can cause. */

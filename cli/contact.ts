@@ -17,10 +17,8 @@ interface Part {
 const PERSON =
   "phone number with its country code, contact's id, another id of theirs, or the id that flags are asked with";
 
-/** Adds the group to the program. */
-export function contact(program: Command, run: Run): void {
-  const group = program.command("contact").description("a person's data: give it out, erase it");
-
+/** Defines the commands of the group. */
+export function contact(group: Command, run: Run): void {
   group.command("export").description("all that there is of a person in every table, as one JSON document")
     .argument("<person>", PERSON)
     .addHelpText(

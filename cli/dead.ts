@@ -28,10 +28,8 @@ export interface Which {
   destination?: string;
 }
 
-/** Adds the group to the program. */
-export function dead(program: Command, run: Run): void {
-  const group = program.command("dead").description("deliveries that were given up (dead letters)");
-
+/** Defines the commands of the group. */
+export function dead(group: Command, run: Run): void {
   group.command("list").description("the dead deliveries, latest first; without those that were dropped")
     .option("--destination <name>", "only those to this destination")
     .option("--limit <n>", "so many at most", whole(1, PAGE), 50)

@@ -17,10 +17,8 @@ interface WaitingDelivery {
   behind: number;
 }
 
-/** Adds the group to the program. */
-export function deliveries(program: Command, run: Run): void {
-  const group = program.command("deliveries").description("deliveries that wait, and sending again");
-
+/** Defines the commands of the group. */
+export function deliveries(group: Command, run: Run): void {
   group.command("list").description(
     "the deliveries that wait, the first of each conversation; those that wait longest from now on first",
   )

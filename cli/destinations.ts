@@ -41,10 +41,8 @@ const HEADER_HINTS: Record<string, string | undefined> = {
   config_invalid: "Set SEALING_KEYS for the functions: see docs/routing.md, Headers of your own.",
 };
 
-/** Adds the group to the program. */
-export function destinations(program: Command, run: Run): void {
-  const group = program.command("destinations").description("services that get messages");
-
+/** Defines the commands of the group. */
+export function destinations(group: Command, run: Run): void {
   group.command("add").description("add a service; prints its signing secret, which is not shown again")
     .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
     .argument("<url>", "where messages are posted; its host must be on the allowlist")

@@ -53,9 +53,12 @@ export function told(error: unknown): CliError {
   return new CliError("unexpected", message, hint, { cause: error });
 }
 
-/** Why a fetch failed, in the words of the system: Deno keeps them in the cause, behind the address. */
+/** Why a fetch failed, in the words of the system: Deno keeps them in the cause, behind the address, Node in its code. */
 export function fetchReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const said = error.cause instanceof Error ? error.cause.message : error.message;
+  const { cause } = error;
+  const said = cause instanceof Error
+    ? cause.message || (cause as NodeJS.ErrnoException).code || ""
+    : error.message;
   return said.replace(/^error sending request for url \(\S*\): (client error \([^)]*\): )?/, "");
 }

@@ -21,9 +21,8 @@ import { currentRollout } from "./rollouts_api.ts";
 import type { Run } from "./session.ts";
 import { reason, several, whole } from "./values.ts";
 
-/** Adds the group to the program. */
-export function flags(program: Command, run: Run): void {
-  const group = program.command("flags").description("what is on, for whom, since when and why");
+/** Defines the commands of the group. */
+export function flags(group: Command, run: Run): void {
   listing(group, run);
   showing(group, run);
   setting(group, run);

@@ -88,3 +88,15 @@ export function percentage(text: string): number {
 export function versionOf(flag: { version: number }, given: number | undefined): number {
   return given ?? flag.version;
 }
+
+/**
+ * Commands that turn a flag on again.
+ * @param was The version in which it was on. A rollout that ends leaves the percentage at 0, so that `flags set FLAG on`
+ * would turn it on for nobody. Undefined where that is not known.
+ */
+export function again(flag: string, was: number | undefined): string {
+  return `gatelink flags ${
+    was === undefined ? `set ${flag} on --percentage 100` : `restore ${flag} ${was}`
+  } ` +
+    `--why "…"; or by stages: gatelink rollout create ${flag} --template canary`;
+}

@@ -1,6 +1,6 @@
 /** `gatelink flags stale`: flags that look done with, and where the code still reads them. */
 import type { Command } from "commander";
-import { flagPlaces } from "./flag_places.ts";
+import { fromCheckout } from "./checkout.ts";
 import { counted, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
 
@@ -30,6 +30,7 @@ Example:
     )
     .action(() =>
       run(async (session) => {
+        const { flagPlaces } = await fromCheckout("gatelink flags stale", () => import("./flag_places.ts"));
         const [found, places] = await Promise.all([
           (await session.api()).rpc<Stale[]>("stale_flags"),
           flagPlaces(),

@@ -1,19 +1,17 @@
 /** `gatelink gates`: what has to hold before a feature goes live, and who has signed for it. */
 import { type Command, Option } from "commander";
+import { fromCheckout } from "./checkout.ts";
 import { CliError } from "./errors.ts";
 import { flagKey } from "./flags_api.ts";
 import { SIGNED_GATES } from "./gates_people.ts";
-import { type GateResult, GATES, openGates, runGates } from "./gates_run.ts";
-import { type Approval, ROLES } from "./gates_world.ts";
+import { CHECKLIST } from "./gates_list.ts";
+import { type Approval, type GateResult, openGates, ROLES } from "./gates_world.ts";
 import { type Cell, counted, paint, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
 import { reason } from "./values.ts";
 
-/** Adds the group to the program. */
-export function gates(program: Command, run: Run): void {
-  const group = program.command("gates").description(
-    "what has to hold before a feature goes live, and who has signed",
-  );
+/** Defines the commands of the group. */
+export function gates(group: Command, run: Run): void {
   checking(group, run);
   signing(group, run);
 }
@@ -38,6 +36,7 @@ Examples:
       { markdown, projectRef }: { markdown?: boolean; projectRef?: string },
     ) =>
       run(async (session) => {
+        const { runGates } = await fromCheckout("gatelink gates check", () => import("./gates_run.ts"));
         const results = await runGates(session, flag, { projectRef });
         const open = openGates(results);
         return {
@@ -110,7 +109,7 @@ interface SignOptions {
 }
 
 /** Gates that can be signed, by the name that is stored. */
-const SIGNABLE = ["approval", ...GATES.map(({ id }) => id).filter((id) => !id.startsWith("approval_"))];
+const SIGNABLE = ["approval", ...CHECKLIST.map(({ id }) => id).filter((id) => !id.startsWith("approval_"))];
 
 function signing(group: Command, run: Run): void {
   const role = () => new Option("--role <role>", "in which role").choices(ROLES).makeOptionMandatory();
@@ -141,7 +140,7 @@ Examples:
       run(async (session) => {
         const api = await session.api();
         for (const name of options.gate) {
-          const known = GATES.find(({ id }) => id === name);
+          const known = CHECKLIST.find(({ id }) => id === name);
           if (known && !(known.roles as readonly string[]).includes(options.role)) {
             throw new CliError(
               "usage",
@@ -150,7 +149,7 @@ Examples:
             );
           }
           // Of those that are checked a signature would be kept, and would close nothing.
-          if (known && !SIGNED_GATES.includes(known) && options.notApplicable === undefined) {
+          if (known && !SIGNED_GATES.some(({ id }) => id === name) && options.notApplicable === undefined) {
             throw new CliError(
               "usage",
               `${name} is checked, not signed: it closes when what it looks at is well.`,

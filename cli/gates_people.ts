@@ -1,4 +1,5 @@
 /** Gates of the flag itself, and those that only people can close. */
+import { readFile } from "node:fs/promises";
 import { APPROVERS, approversOf, SIGN_OFFS } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { join } from "../local/paths.ts";
 import {
@@ -23,7 +24,7 @@ export const FLAG_GATES: Gate[] = [
   {
     ...entry("alerts"),
     async check({ facts, root }) {
-      const text = await Deno.readTextFile(join(root, RULES)).catch(() => "");
+      const text = await readFile(join(root, RULES), "utf8").catch(() => "");
       const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
       if (rules === 0) {
         return open(`${RULES} has no alert rules`, "Take those of the release: docs/operations.md");

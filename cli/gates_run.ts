@@ -2,15 +2,15 @@
 import { ROOT } from "../local/paths.ts";
 import { CODE_GATES } from "./gates_code.ts";
 import { DATABASE_GATES } from "./gates_database.ts";
+import { CHECKLIST } from "./gates_list.ts";
 import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./gates_people.ts";
 import { SECURITY_GATES } from "./gates_security.ts";
 import {
   type Facts,
   type Finding,
   type Gate,
+  type GateResult,
   type Health,
-  type Section,
-  SECTIONS,
   signaturesOf,
   type World,
 } from "./gates_world.ts";
@@ -18,28 +18,11 @@ import { FACT_GATES } from "../supabase/functions/_shared/rollouts/fact_gates.ts
 import { told } from "./errors.ts";
 import type { Session } from "./session.ts";
 
-/** The checklist. */
-export const GATES: readonly Gate[] = [
-  ...CODE_GATES,
-  ...DATABASE_GATES,
-  ...SECURITY_GATES,
-  ...FLAG_GATES,
-  // Those that look at more than the database stand above, under the same name.
-  ...FACT_GATES.filter(({ id }) => ![...CODE_GATES, ...DATABASE_GATES].some((gate) => gate.id === id)),
-  ...SIGNED_GATES,
-].sort((a, b) => SECTIONS.indexOf(a.section) - SECTIONS.indexOf(b.section));
-
-/** A gate and what it found. */
-export interface GateResult extends Finding {
-  id: string;
-  section: Section;
-  title: string;
-}
-
-/** The gates that hold a launch up. */
-export function openGates(results: readonly GateResult[]): GateResult[] {
-  return results.filter(({ status }) => status === "open");
-}
+/** The checklist with what each gate looks at. One that looks at more than the database stands before its namesake. */
+export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
+  [...CODE_GATES, ...DATABASE_GATES, ...SECURITY_GATES, ...FLAG_GATES, ...SIGNED_GATES, ...FACT_GATES]
+    .find((gate) => gate.id === id)!
+);
 
 /**
  * Runs all gates, or those that are about no flag.

@@ -1,6 +1,6 @@
 /** What a launch gate is, and what it has to look at. */
 import { APPROVER_ROLES, type ApproverRole } from "../supabase/functions/_shared/rollouts/sign_offs.ts";
-import type { Entry } from "../supabase/functions/_shared/rollouts/checklist.ts";
+import type { Entry, Section } from "../supabase/functions/_shared/rollouts/checklist.ts";
 import {
   FACT_GATES,
   type FactGate,
@@ -31,6 +31,18 @@ export type Role = ApproverRole;
 export interface Gate extends Entry {
   /** Looks. What it throws leaves the gate open. */
   check(world: World): Promise<Finding> | Finding;
+}
+
+/** A gate and what it found. */
+export interface GateResult extends Finding {
+  id: string;
+  section: Section;
+  title: string;
+}
+
+/** The gates that hold a launch up. */
+export function openGates(results: readonly GateResult[]): GateResult[] {
+  return results.filter(({ status }) => status === "open");
 }
 
 /** What `GET health` answers, as far as it matters. */

@@ -1,4 +1,8 @@
-/** What surrounds a run of the command line: given to it, so that several runs in one process do not mix. */
+/**
+ * What surrounds a run of the command line: given to it, so that several runs in one process do not mix. Taken from what
+ * Node has too, as all of the command line but what needs the checkout: the package runs on either.
+ */
+import process from "node:process";
 
 /** All that a run takes from where it was started, and all that it gives back but its exit code. */
 export interface Io {
@@ -22,22 +26,22 @@ export interface Io {
 
 /** That of this process. */
 export function processIo(): Io {
-  const terminal = Deno.stdout.isTerminal();
+  const { env, stdout, stderr } = process;
   let shown = "";
   return {
-    env: Deno.env.toObject(),
-    cwd: Deno.cwd(),
+    env: { ...env },
+    cwd: process.cwd(),
     // https://no-color.org
-    colours: terminal && !Deno.noColor,
+    colours: stdout.isTTY === true && !env.NO_COLOR,
     get columns() {
-      return terminal ? Deno.consoleSize().columns : 80;
+      return stdout.isTTY ? stdout.columns : 80;
     },
-    stdin: () => new Response(Deno.stdin.readable).text(),
+    stdin: async () => (await import("node:stream/consumers")).text(process.stdin),
     out: (line) => console.log(line),
     err: (line) => console.error(line),
     progress: (line) => {
-      if (line === shown || !Deno.stderr.isTerminal()) return;
-      Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${shown = line}`));
+      if (line === shown || !stderr.isTTY) return;
+      stderr.write(`\r\x1b[K${shown = line}`);
     },
   };
 }

@@ -11,9 +11,8 @@ import { type Cell, facts, table, time } from "./output.ts";
 import type { Run } from "./session.ts";
 import { day, linkCode, whole } from "./values.ts";
 
-/** Adds the group to the program. */
-export function links(program: Command, run: Run): void {
-  const group = program.command("links").description("links and QR codes that open a chat, an app or a page");
+/** Defines the commands of the group. */
+export function links(group: Command, run: Run): void {
   adding(group, run);
   listing(group, run);
   showing(group, run);

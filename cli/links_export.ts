@@ -1,4 +1,5 @@
 /** `gatelink links export`: the links as CSV or JSON lines. */
+import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { CliError } from "./errors.ts";
 import { type Link, linksApi } from "./links_api.ts";
@@ -81,7 +82,7 @@ async function exported(
   if (options.out === undefined) return { document: { links }, text: text.replace(/\r?\n$/, "") };
   try {
     // With the addresses of unannounced campaigns in it, and no reason for others to read it.
-    await Deno.writeTextFile(fromHere(session.io, options.out), text, { mode: 0o600 });
+    await writeFile(fromHere(session.io, options.out), text, { mode: 0o600 });
   } catch (error) {
     throw new CliError(
       "usage",

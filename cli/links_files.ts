@@ -1,5 +1,6 @@
 /** Files of links, read into records: CSV, JSON, JSON lines. And CSV, written. Pure. */
-import { parse, stringify } from "@std/csv";
+import { parse } from "csv-parse/sync";
+import { stringify } from "csv-stringify/sync";
 import { CliError } from "./errors.ts";
 
 /** One link of a file, by its columns or keys. */
@@ -30,7 +31,14 @@ export function readTable(text: string, name: string): Table {
 function readCsv(text: string, name: string): Table {
   let lines: string[][];
   try {
-    lines = parse(text, { separator: separatorOf(text) }) as string[][];
+    lines = parse(text, {
+      delimiter: separatorOf(text),
+      record_delimiter: ["\r\n", "\n", "\r"],
+      bom: true,
+      skip_empty_lines: true,
+      // Rows of another length are told by their place in the spreadsheet.
+      relax_column_count: true,
+    });
   } catch (error) {
     throw unreadable(name, `it is no CSV: ${(error as Error).message}`);
   }
@@ -94,7 +102,13 @@ export function csv(
   heading = true,
 ): string {
   const cells = rows.map((row) => Object.fromEntries(columns.map((column) => [column, armed(row[column])])));
-  return stringify(cells, { columns: [...columns], headers: heading });
+  return stringify(cells, {
+    columns: [...columns],
+    header: heading,
+    record_delimiter: "\r\n",
+    // By itself it quotes the whole delimiter of records, and no half of one.
+    quoted_match: /[\r\n]/,
+  });
 }
 
 /**

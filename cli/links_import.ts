@@ -1,4 +1,5 @@
 /** `gatelink links import`: links of a file, made in calls of a thousand. */
+import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlaces, newLink } from "../supabase/functions/_shared/links/schema.ts";
 import { pathOf } from "../supabase/functions/_shared/routing/condition.ts";
@@ -135,7 +136,7 @@ async function imported(session: Session, file: string, options: Options): Promi
 
 async function read(io: Io, file: string): Promise<string> {
   try {
-    return file === "-" ? await io.stdin() : await Deno.readTextFile(fromHere(io, file));
+    return file === "-" ? await io.stdin() : await readFile(fromHere(io, file), "utf8");
   } catch (error) {
     throw new CliError("usage", `${file} cannot be read: ${(error as Error).message}`, "Check the path.");
   }
@@ -223,7 +224,11 @@ function report(summary: Summary, outcomes: Outcome[]): Result {
     : { made: count("made"), exists: count("exists") };
   const counts = { rows: outcomes.length, ...did, refused: count("refused"), left_out: count("left_out") };
   const refused = outcomes.filter(({ status }) => status === "refused");
-  const leftOut = Object.groupBy(outcomes.filter(({ status }) => status === "left_out"), ({ why }) => why!);
+  // Object.groupBy() is of Node 21.
+  const leftOut = new Map<string, number>();
+  for (const { status, why = "" } of outcomes) {
+    if (status === "left_out") leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
+  }
   const parts = [
     facts({
       file: `${file} (${format})`,
@@ -232,9 +237,7 @@ function report(summary: Summary, outcomes: Outcome[]): Result {
       refused: counts.refused > 0 ? ["red", String(counts.refused)] : 0,
       ...(counts.left_out > 0
         ? {
-          "left out": `${counts.left_out} (${
-            Object.entries(leftOut).map(([why, rows]) => `${rows!.length}: ${why}`).join("; ")
-          })`,
+          "left out": `${counts.left_out} (${[...leftOut].map(([why, n]) => `${n}: ${why}`).join("; ")})`,
         }
         : {}),
       ...(Object.keys(lost).length > 0

@@ -1,5 +1,5 @@
 /** Each service's export says the same as a link of ours. */
-import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "../tests/support/assert.ts";
 import fc from "fast-check";
 import { newLink } from "../supabase/functions/_shared/links/schema.ts";
 import { CliError } from "./errors.ts";

@@ -1,4 +1,5 @@
-/** `deno task gatelink …`: runs one command, prints its result, and ends with its exit code. */
+/** `gatelink …`: runs one command, prints its result, and ends with its exit code. */
+import process from "node:process";
 import { type Command, CommanderError, type OutputConfiguration } from "commander";
 import { connect } from "./api.ts";
 import { CliError, EXIT, told } from "./errors.ts";
@@ -30,7 +31,13 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
     if (result.failed) code = EXIT.failed;
   };
 
-  const gatelink = program(run);
+  // Not an option of the program: some commands have one of that name, for the version of a flag.
+  if (args.filter((word) => word !== "--json").join() === "--version") {
+    const version = (await import("./version.ts")).version();
+    print({ version }, version);
+    return code;
+  }
+  const gatelink = await program(run, args);
   // Commander writes in pieces: help to the one, what is wrong with the arguments to the other.
   let help = "", wrong = "";
   const settings: OutputConfiguration = {
@@ -72,4 +79,5 @@ function everyCommand(command: Command, change: (command: Command) => void): voi
   for (const inner of command.commands) everyCommand(inner, change);
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+// At once: a connection that is kept open would be waited for.
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../tests/support/assert.ts";
 import { near } from "./near.ts";
 
 Deno.test("near: names with few letters wrong, the most alike first, and none where nothing is alike", () => {

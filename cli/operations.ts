@@ -26,16 +26,15 @@ interface Reconciliation {
   checks: { name: string; ok: boolean; expected: number; found: number }[];
 }
 
-/** Adds the commands to the program. */
-export function operations(program: Command, run: Run): void {
-  program.command("status").description("what waits and why, each service's state and queue, counters")
-    .addHelpText(
-      "after",
-      `
+/** Defines `status`. */
+export function status(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
 Examples:
   gatelink status
   gatelink status --json`,
-    )
+  )
     .action(() =>
       run(async (session) => {
         const api = await session.api();
@@ -79,18 +78,18 @@ Examples:
         };
       })
     );
+}
 
-  program.command("reconcile").description(
-    "prove that nothing was lost: received = stored + duplicates, and so on",
-  )
-    .addHelpText(
-      "after",
-      `
+/** Defines `reconcile`. */
+export function reconcile(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
 Exit code 1 when a check does not hold.
 
 Example:
   gatelink reconcile || echo "something was lost"`,
-    )
+  )
     .action(() =>
       run(async (session) => {
         const found = await (await session.api()).rpc<Reconciliation>("reconcile");

@@ -1,22 +1,104 @@
-/** The commands of `gatelink`, put together. */
-import { Command } from "commander";
-import { allowlist } from "./allowlist.ts";
-import { contact } from "./contact.ts";
-import { dead } from "./dead.ts";
-import { deliveries } from "./deliveries.ts";
-import { destinations } from "./destinations.ts";
-import { drill } from "./drill.ts";
-import { flags } from "./flags.ts";
-import { gates } from "./gates.ts";
-import { links } from "./links.ts";
-import { operations } from "./operations.ts";
-import { replay } from "./replay.ts";
-import { resend } from "./resend.ts";
-import { rollback } from "./rollback.ts";
-import { rollout } from "./rollout.ts";
-import { routes } from "./routes.ts";
+/**
+ * The commands of `gatelink`, put together. A command's module, and all that it imports, is loaded for that command alone:
+ * `--help` and `status` should not wait for what others compile. Deno puts that off only when it is told to, as the task
+ * tells it: --unstable-lazy-dynamic-imports.
+ */
+import { Command, Help } from "commander";
+import { reconcile, status } from "./operations.ts";
 import type { Run } from "./session.ts";
-import { tracing } from "./trace.ts";
+
+/** Defines a command that has its name and its line of help: arguments, options, commands in it, what it does. */
+type Define = (command: Command, run: Run) => void;
+
+interface Entry {
+  /** Its line of help. */
+  about: string;
+  /** What stands behind its name there. @default nothing */
+  usage?: string;
+  load(): Promise<Define>;
+}
+
+/** In the order of the help. */
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  allowlist: {
+    about: "hosts that messages and links may go to",
+    load: async () => (await import("./allowlist.ts")).allowlist,
+  },
+  destinations: {
+    about: "services that get messages",
+    load: async () => (await import("./destinations.ts")).destinations,
+  },
+  routes: {
+    about: "which messages go to which service",
+    load: async () => (await import("./routes.ts")).routes,
+  },
+  links: {
+    about: "links and QR codes that open a chat, an app or a page",
+    load: async () => (await import("./links.ts")).links,
+  },
+  flags: {
+    about: "what is on, for whom, since when and why",
+    load: async () => (await import("./flags.ts")).flags,
+  },
+  gates: {
+    about: "what has to hold before a feature goes live, and who has signed",
+    load: async () => (await import("./gates.ts")).gates,
+  },
+  rollout: {
+    about: "take a flag live by stages, watched, and back by itself",
+    load: async () => (await import("./rollout.ts")).rollout,
+  },
+  rollback: {
+    about: "four ways back: 1 flag, 2 environment, 3 code, 4 database",
+    load: async () => (await import("./rollback.ts")).rollback,
+  },
+  drill: {
+    about: "take all four ways back on a stack of its own, and time them",
+    load: async () => (await import("./drill.ts")).drill,
+  },
+  replay: {
+    about: "post recorded webhook bodies, signed, to a Gatelink",
+    usage: "[options] [paths...]",
+    load: async () => (await import("./replay.ts")).replay,
+  },
+  deliveries: {
+    about: "deliveries that wait, and sending again",
+    load: async () => (await import("./deliveries.ts")).deliveries,
+  },
+  dead: {
+    about: "deliveries that were given up (dead letters)",
+    load: async () => (await import("./dead.ts")).dead,
+  },
+  contact: {
+    about: "a person's data: give it out, erase it",
+    load: async () => (await import("./contact.ts")).contact,
+  },
+  status: {
+    about: "what waits and why, each service's state and queue, counters",
+    load: () => Promise.resolve(status),
+  },
+  reconcile: {
+    about: "prove that nothing was lost: received = stored + duplicates, and so on",
+    load: () => Promise.resolve(reconcile),
+  },
+  trace: {
+    about: "one message's story: received, decided and why, attempts, replies, statuses",
+    usage: "<message>",
+    load: async () => (await import("./trace.ts")).trace,
+  },
+  diagnose: {
+    about: "what is going on: traffic by route and service, errors, what waits and why",
+    load: async () => (await import("./trace.ts")).diagnose,
+  },
+  resend: {
+    about: "send messages that failed again: same content, same id, a new first attempt",
+    usage: "<messages...>",
+    load: async () => (await import("./resend.ts")).resend,
+  },
+};
+
+/** Names of all commands. */
+export const NAMES: readonly string[] = Object.keys(COMMANDS);
 
 const HELP = `
 Which stack: the file named by GATELINK_STACK (a stack.json), else .gatelink/stack.json of the local
@@ -30,44 +112,38 @@ Exit codes:
   4  refused by the stack
   5  unexpected
 
+gatelink --version tells which Gatelink this is.
+
 First steps:
   gatelink status
   gatelink allowlist add hooks.example.com --for forward
   gatelink destinations add orders https://hooks.example.com/whatsapp
   gatelink routes add --to orders --when '{"type":"any"}'`;
 
-/** The whole command line; `run` does the work of the command that is chosen. */
-export function program(run: Run): Command {
+/**
+ * The command line; `run` does the work of the command that is chosen.
+ * @param words What somebody typed. Commands that are not among them are there by name only.
+ */
+export async function program(run: Run, words: readonly string[]): Promise<Command> {
   const gatelink = new Command("gatelink")
     .description("Work with a Gatelink stack: services, routes, links, replays, proofs.")
     .option(
       "--json",
       "print one JSON document on stdout and nothing else; of an error {error: {code, message, hint}}",
     )
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: term })
     .showSuggestionAfterError()
     .addHelpText("after", HELP);
-  for (
-    const add of [
-      allowlist,
-      destinations,
-      routes,
-      links,
-      flags,
-      gates,
-      rollout,
-      rollback,
-      drill,
-      replay,
-      deliveries,
-      dead,
-      contact,
-      operations,
-      tracing,
-      resend,
-    ]
-  ) {
-    add(gatelink, run);
+  for (const [name, { about, load }] of Object.entries(COMMANDS)) {
+    const command = gatelink.command(name).description(about);
+    if (words.includes(name)) (await load())(command, run);
   }
   return gatelink;
+}
+
+/** How a command is listed: those of the program alike whether they are loaded or not. */
+function term(command: Command): string {
+  const entry = command.parent?.parent === null ? COMMANDS[command.name()] : undefined;
+  if (entry === undefined) return Help.prototype.subcommandTerm(command);
+  return [command.name(), entry.usage].filter(Boolean).join(" ");
 }

@@ -1,7 +1,7 @@
 /** `deno run -A cli/reference.ts` writes docs/cli.md from the commands' own help. */
 import type { Command } from "commander";
 import { join, ROOT } from "../local/paths.ts";
-import { program } from "./program.ts";
+import { NAMES, program } from "./program.ts";
 
 /** Where the reference is. */
 export const REFERENCE: string = join(ROOT, "docs", "cli.md");
@@ -19,8 +19,8 @@ Made from the commands' own \`--help\` by \`deno run -A cli/reference.ts\`; a te
 `;
 
 /** The text of docs/cli.md. */
-export function reference(): string {
-  const gatelink = program(() => Promise.resolve());
+export async function reference(): Promise<string> {
+  const gatelink = await program(() => Promise.resolve(), NAMES);
   return [INTRODUCTION.trim(), ...sections(gatelink, "gatelink")].join("\n\n") + "\n";
 }
 
@@ -41,4 +41,4 @@ function helpOf(command: Command): string {
   return text.trim();
 }
 
-if (import.meta.main) await Deno.writeTextFile(REFERENCE, reference());
+if (import.meta.main) await Deno.writeTextFile(REFERENCE, await reference());

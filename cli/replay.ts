@@ -1,5 +1,7 @@
 /** `gatelink replay`: recorded webhook bodies, signed as Meta signs, posted to a Gatelink. */
 import type { Command } from "commander";
+import { readdirSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sign } from "../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { CliError, fetchReason } from "./errors.ts";
@@ -36,10 +38,9 @@ interface Body {
   bytes: () => Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Adds the command to the program. */
-export function replay(program: Command, run: Run): void {
-  program.command("replay").description("post recorded webhook bodies, signed, to a Gatelink")
-    .argument("[paths...]", "files with one JSON body each, and folders of such files (*.json, by name)")
+/** Defines the command. */
+export function replay(command: Command, run: Run): void {
+  command.argument("[paths...]", "files with one JSON body each, and folders of such files (*.json, by name)")
     .option(
       "--since <time>",
       "instead of files: what this stack stored since a time (2026-11-21T14:00:00Z), or in so long (2h)",
@@ -122,8 +123,9 @@ function filesOf(io: Io, paths: string[]): Body[] {
   const files = paths.flatMap((path) => {
     const whole = fromHere(io, path);
     try {
-      if (!Deno.statSync(whole).isDirectory) return [{ file: path, whole }];
-      return [...Deno.readDirSync(whole)].filter((entry) => entry.isFile && entry.name.endsWith(".json"))
+      if (!statSync(whole).isDirectory()) return [{ file: path, whole }];
+      return readdirSync(whole, { withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.name.endsWith(".json"))
         .map((entry) => entry.name).sort()
         .map((name) => ({ file: join(path, name), whole: join(whole, name) }));
     } catch (error) {
@@ -131,7 +133,7 @@ function filesOf(io: Io, paths: string[]): Body[] {
     }
   });
   if (files.length === 0) throw new CliError("usage", "There is no .json file in there.", "Check the path.");
-  return files.map(({ file, whole }) => ({ file, bytes: () => Deno.readFile(whole) }));
+  return files.map(({ file, whole }) => ({ file, bytes: async () => new Uint8Array(await readFile(whole)) }));
 }
 
 async function* stored(

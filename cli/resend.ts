@@ -17,12 +17,9 @@ const WHY: Readonly<Record<string, string>> = {
   feature_off: "sending is off for the person",
 };
 
-/** Adds the command to the program. */
-export function resend(program: Command, run: Run): void {
-  program.command("resend").description(
-    "send messages that failed again: same content, same id, a new first attempt",
-  )
-    .argument("<messages...>", "ids of messages of ours", several(id))
+/** Defines the command. */
+export function resend(command: Command, run: Run): void {
+  command.argument("<messages...>", "ids of messages of ours", several(id))
     .addHelpText(
       "after",
       `

@@ -1,12 +1,9 @@
 /** `gatelink rollback`: the four ways back, from the fastest to the last. */
 import type { Command } from "commander";
+import { fromCheckout } from "./checkout.ts";
 import { CliError } from "./errors.ts";
 import { flagKey } from "./flags_api.ts";
 import { fromHere } from "./paths.ts";
-import { codeWayBack } from "./rollback_code.ts";
-import { databaseWayBack } from "./rollback_database.ts";
-import { environmentWayBack } from "./rollback_environment.ts";
-import { flagWayBack } from "./rollback_flag.ts";
 import type { Run, Session } from "./session.ts";
 import { duration, reason, whole } from "./values.ts";
 import { take, type WayBack } from "./way_back.ts";
@@ -22,17 +19,14 @@ interface OnProject extends Common {
   timeout?: number;
 }
 
-/** Adds the group to the program. */
-export function rollback(program: Command, run: Run): void {
-  const group = program.command("rollback").description(
-    "four ways back: 1 flag, 2 environment, 3 code, 4 database",
-  )
-    .addHelpText(
-      "after",
-      `
+/** Defines the commands of the group. */
+export function rollback(group: Command, run: Run): void {
+  group.addHelpText(
+    "after",
+    `
 Each says what it will do, does it, verifies it, times it and writes it down; --dry-run only says it. Begin with the
 lowest level that helps; docs/runbooks tells which that is.`,
-    );
+  );
   const common = (command: Command) =>
     command.requiredOption("--why <reason>", "the reason, kept with what was done", reason)
       .option("--dry-run", "say what it would do, and do nothing")
@@ -58,7 +52,14 @@ Examples:
   gatelink rollback 1 deeplinks.enabled --why "looking only" --dry-run`,
     )
     .action((flag: string, options: Common) =>
-      way((session) => flagWayBack(session, flag, options), options)
+      way(async (session) => {
+        const { flagWayBack } = await fromCheckout(
+          "gatelink rollback 1",
+          () => import("./rollback_flag.ts"),
+          `\nWithout one, gatelink flags set ${flag} off --why "…" turns it off.`,
+        );
+        return await flagWayBack(session, flag, options);
+      }, options)
     );
 
   onProject(
@@ -82,7 +83,11 @@ Examples:
   gatelink rollback 2 wa_send.enabled --undo --why "fixed"`,
     )
     .action((flag: string | undefined, options: OnProject & { undo?: boolean }) =>
-      way((session) => environmentWayBack(session, flag, options), options)
+      way(async (session) => {
+        const load = () => import("./rollback_environment.ts");
+        const { environmentWayBack } = await fromCheckout("gatelink rollback 2", load);
+        return await environmentWayBack(session, flag, options);
+      }, options)
     );
 
   onProject(
@@ -100,7 +105,11 @@ Examples:
   gatelink rollback 3 v1.4.2 --why "leaks memory" --dry-run`,
     )
     .action((commit: string, options: OnProject) =>
-      way((session) => codeWayBack(session, commit, options), options)
+      way(async (session) => {
+        const load = () => import("./rollback_code.ts");
+        const { codeWayBack } = await fromCheckout("gatelink rollback 3", load);
+        return await codeWayBack(session, commit, options);
+      }, options)
     );
 
   common(
@@ -130,9 +139,11 @@ Examples:
           "gatelink rollback 4 --help",
         );
       }
-      return way((session) => {
+      return way(async (session) => {
+        const load = () => import("./rollback_database.ts");
+        const { databaseWayBack } = await fromCheckout("gatelink rollback 4", load);
         const save = options.save === undefined ? undefined : fromHere(session.io, options.save);
-        return databaseWayBack(session, { ...options, to, save });
+        return await databaseWayBack(session, { ...options, to, save });
       }, options);
     });
 }

@@ -2,7 +2,7 @@
 import type { Api } from "./api.ts";
 import { loadConfig } from "./config.ts";
 import { CliError } from "./errors.ts";
-import { type FlagRow, listFlags } from "./flags_api.ts";
+import { again, type FlagRow, listFlags } from "./flags_api.ts";
 import { awaited, untilAll } from "./functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
 import { near } from "./near.ts";
@@ -76,18 +76,6 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
       },
     ],
   };
-}
-
-/**
- * Commands that turn a flag on again.
- * @param was The version in which it was on. A rollout that ends leaves the percentage at 0, so that `flags set FLAG on`
- * would turn it on for nobody. Undefined where that is not known.
- */
-export function again(flag: string, was: number | undefined): string {
-  return `gatelink flags ${
-    was === undefined ? `set ${flag} on --percentage 100` : `restore ${flag} ${was}`
-  } ` +
-    `--why "…"; or by stages: gatelink rollout create ${flag} --template canary`;
 }
 
 interface Off {

@@ -12,11 +12,8 @@ import { eventsOf, listRollouts, type Rollout, rolloutNamed, type Stage, stagesO
 import type { Result, Run } from "./session.ts";
 import { reason, whole } from "./values.ts";
 
-/** Adds the group to the program. */
-export function rollout(program: Command, run: Run): void {
-  const group = program.command("rollout").description(
-    "take a flag live by stages, watched, and back by itself",
-  );
+/** Defines the commands of the group. */
+export function rollout(group: Command, run: Run): void {
   creating(group, run);
   listing(group, run);
   showing(group, run);

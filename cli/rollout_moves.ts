@@ -1,10 +1,10 @@
 /** `gatelink rollout start | pause | resume | advance | back | complete`. */
 import type { Command } from "commander";
+import { fromCheckout } from "./checkout.ts";
 import { CliError } from "./errors.ts";
-import { type FlagRow, listFlags } from "./flags_api.ts";
-import { openGates, runGates } from "./gates_run.ts";
+import { again, type FlagRow, listFlags } from "./flags_api.ts";
+import { openGates } from "./gates_world.ts";
 import { clean } from "./output.ts";
-import { again } from "./rollback_flag.ts";
 import { type Rollout, rolloutNamed, stagesOf } from "./rollouts_api.ts";
 import type { Run } from "./session.ts";
 import { reason, whole } from "./values.ts";
@@ -127,6 +127,7 @@ Examples:
     )
     .action((name: string, options: StartOptions) =>
       run(async (session) => {
+        const { runGates } = await fromCheckout("gatelink rollout start", () => import("./gates_run.ts"));
         const api = await session.api();
         const { id, version, flag_key, state } = await rolloutNamed(api, name);
         if (state !== "draft") {

@@ -1,4 +1,5 @@
 /** Plans of rollouts, as the command line takes them. */
+import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlan } from "../supabase/functions/_shared/rollouts/plan.ts";
 import { CliError } from "./errors.ts";
@@ -51,7 +52,7 @@ export async function planOf(
   }
   let value: unknown;
   try {
-    value = JSON.parse(await Deno.readTextFile(fromHere(io, plan)));
+    value = JSON.parse(await readFile(fromHere(io, plan), "utf8"));
   } catch (error) {
     throw new CliError(
       "usage",

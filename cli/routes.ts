@@ -50,10 +50,8 @@ const CONDITIONS = [
   '{"type":"time","days":["mon","fri"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}  to before from: over midnight',
 ];
 
-/** Adds the group to the program. */
-export function routes(program: Command, run: Run): void {
-  const group = program.command("routes").description("which messages go to which service");
-
+/** Defines the commands of the group. */
+export function routes(group: Command, run: Run): void {
   group.command("add").description("add a route; the first route whose condition holds takes a message")
     .requiredOption("--to <destination>", "a destination's name; repeat it for more", several((name) => name))
     .requiredOption("--when <json>", "condition, see the examples", json)

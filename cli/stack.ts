@@ -1,20 +1,20 @@
 /** Which Gatelink the command line talks to. */
-import { z } from "zod";
+import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 
-const STACK = z.object({
-  url: z.url({ protocol: /^https?$/ }),
-  secretKey: z.string().min(1),
-  dbUrl: z.string().optional(),
-  publishableKey: z.string().optional(),
-  functions: z.string().optional(),
-  whatsapp: z.object({ appSecret: z.string(), phoneNumberId: z.string() }).partial().optional(),
-});
-
 /** What is known of a stack. The local stack writes it to stack.json; of a hosted project the first two are set. */
-export interface Stack extends z.infer<typeof STACK> {
+export interface Stack {
+  /** Of the project, without a slash at its end. */
+  url: string;
+  secretKey: string;
+  /** Of the local stack: its database. */
+  dbUrl?: string;
+  publishableKey?: string;
+  /** Of the local stack: the folder of the functions that it serves. */
+  functions?: string;
+  whatsapp?: { appSecret?: string; phoneNumberId?: string };
   /** Where it was found: a path, or the names of variables. */
   from: string;
   /** Folder of the file that it was found in, a whole path; undefined where that was no file. */
@@ -50,10 +50,11 @@ async function readStack(cwd: string, path: string): Promise<Stack | undefined> 
   const file = resolve(cwd, path);
   let text;
   try {
-    text = await Deno.readTextFile(file);
+    text = await readFile(file, "utf8");
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new CliError("stack_not_found", `${path} cannot be read: ${(error as Error).message}`, HOW);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    throw new CliError("stack_not_found", `${path} cannot be read: ${message}`, HOW);
   }
   let json;
   try {
@@ -64,9 +65,34 @@ async function readStack(cwd: string, path: string): Promise<Stack | undefined> 
   return parse(json, path, dirname(file));
 }
 
+/** The fields that are known of what was found. (By hand: a schema's library takes longer to load than the stack to answer.) */
 function parse(json: unknown, from: string, folder?: string): Stack {
-  const result = STACK.safeParse(json);
-  if (result.success) return { ...result.data, url: result.data.url.replace(/\/+$/, ""), from, folder };
-  const [issue] = result.error.issues;
-  throw new CliError("stack_not_found", `${from}: ${issue.path.join(".")} is wrong: ${issue.message}`, HOW);
+  const found = fieldsOf(json);
+  const wrong = (name: string, wanted: string) =>
+    new CliError("stack_not_found", `${from}: ${name} is wrong: it is ${wanted}.`, HOW);
+  const text = (fields: Record<string, unknown>, name: string): string | undefined => {
+    const value = fields[name];
+    if (value === undefined || typeof value === "string") return value;
+    throw wrong(name, "a text");
+  };
+  const url = text(found, "url") ?? "", secretKey = text(found, "secretKey");
+  if (!/^https?:/.test(url) || !URL.canParse(url)) {
+    throw wrong("url", "an address like https://abc.supabase.co");
+  }
+  if (!secretKey) throw wrong("secretKey", "a secret key (sb_secret_…)");
+  const whatsapp = fieldsOf(found.whatsapp);
+  return {
+    url: url.replace(/\/+$/, ""),
+    secretKey,
+    dbUrl: text(found, "dbUrl"),
+    publishableKey: text(found, "publishableKey"),
+    functions: text(found, "functions"),
+    whatsapp: { appSecret: text(whatsapp, "appSecret"), phoneNumberId: text(whatsapp, "phoneNumberId") },
+    from,
+    folder,
+  };
+}
+
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }

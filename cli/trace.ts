@@ -38,12 +38,9 @@ interface Diagnostics {
 /** Decisions that are shown to a person; --json has all 50. */
 const DECISIONS = 10;
 
-/** Adds the commands to the program. */
-export function tracing(program: Command, run: Run): void {
-  program.command("trace").description(
-    "one message's story: received, decided and why, attempts, replies, statuses",
-  )
-    .argument("<message>", "our id, WhatsApp's (wamid…), or the trace id of a traceparent")
+/** Defines `trace`. */
+export function trace(command: Command, run: Run): void {
+  command.argument("<message>", "our id, WhatsApp's (wamid…), or the trace id of a traceparent")
     .addHelpText(
       "after",
       `
@@ -90,19 +87,19 @@ Examples:
         };
       })
     );
+}
 
-  program.command("diagnose").description(
-    "what is going on: traffic by route and service, errors, what waits and why",
-  )
-    .addHelpText(
-      "after",
-      `
+/** Defines `diagnose`. */
+export function diagnose(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
 Of the last hour. Holds no personal data: contacts are their last four digits.
 
 Examples:
   gatelink diagnose
   gatelink diagnose --json`,
-    )
+  )
     .action(() =>
       run(async (session) => {
         const answer = await (await session.api()).rpc<Diagnostics>("diagnostics");

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../tests/support/assert.ts";
 import { isOutage } from "./data_api_errors.ts";
 
 Deno.test("isOutage(): what ends a connection, or gives none, whatever its code", () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "../tests/support/assert.ts";
 import { openDataFolder } from "./data_folder.ts";
 import { join } from "./paths.ts";
 import { StackError } from "./stack_error.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../tests/support/assert.ts";
 import { Webhook } from "standardwebhooks";
 import { createDemoService } from "./demo_service.ts";
 import { faultOf } from "./simulator/outgoing.ts";

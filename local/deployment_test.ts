@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../tests/support/assert.ts";
 import fc from "fast-check";
 import { parseEnv } from "node:util";
 import {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "../tests/support/assert.ts";
 import { readSealingKeys } from "../supabase/functions/_shared/crypto/seal.ts";
 import type { Keys } from "./data_folder.ts";
 import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../tests/support/assert.ts";
 import { ForwardedHeaders, listFunctions } from "./functions.ts";
 import { join } from "./paths.ts";
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../tests/support/assert.ts";
 import { startGateway } from "./gateway.ts";
 
 Deno.test("startGateway: by the beginning of the path; a part that fails is logged, and answered 500", async () => {

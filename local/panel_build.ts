@@ -87,6 +87,12 @@ export async function buildPanel(): Promise<void> {
 }
 
 if (import.meta.main) {
+  const { task } = await import("../tools/task.ts");
+  task(
+    "admin:build",
+    "Build the admin panel into admin/dist, for any static host; nothing, where it is built.",
+  )
+    .parse(Deno.args, { from: "user" });
   await buildPanel();
   console.log(
     `The admin panel is in ${PANEL}. Write your project's url and publishable key into config.json there.`,

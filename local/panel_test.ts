@@ -1,5 +1,5 @@
 /** The admin panel as it is built and served. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../tests/support/assert.ts";
 import { gzipSync } from "node:zlib";
 import { createPanel } from "./panel.ts";
 import { buildPanel, PANEL, panelIsBuilt } from "./panel_build.ts";

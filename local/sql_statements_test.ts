@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../tests/support/assert.ts";
 import { sqlStatements } from "./sql_statements.ts";
 
 const CASES: [name: string, text: string, statements: string[]][] = [

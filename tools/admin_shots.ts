@@ -9,6 +9,7 @@ import { join, ROOT } from "../local/paths.ts";
 import { CHROMIUM } from "../tests/support/chromium.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { fillPanel } from "./admin_shots_data.ts";
+import { task } from "./task.ts";
 
 const SIZES = {
   desktop: { width: 1280, height: 860 },
@@ -81,8 +82,11 @@ async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: st
 }
 
 if (import.meta.main) {
+  const program = task("admin:shots", "Take a picture of each page of the admin panel, to be looked at.")
+    .argument("[folder]", "where the pictures go (default: admin/shots)")
+    .parse(Deno.args, { from: "user" });
   if (!CHROMIUM) Deno.exit(1);
-  const folder = Deno.args[0] ?? join(ROOT, "admin", "shots");
+  const folder = program.args[0] ?? join(ROOT, "admin", "shots");
   await Deno.mkdir(folder, { recursive: true });
   await buildPanel();
   const stack = await startStack();

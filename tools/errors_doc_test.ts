@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../tests/support/assert.ts";
 import { PROBLEMS } from "../supabase/functions/_shared/http/problem.ts";
 import { ERRORS_PAGE, errorsPage } from "./errors_doc.ts";
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../tests/support/assert.ts";
 import { leaks } from "./leaks.ts";
 
 // Put together here, so that the repository holds none of these shapes.

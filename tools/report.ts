@@ -2,7 +2,7 @@
  * How each check of this repository reports: one line a finding, details of what failed, a closing line
  * `N passed, N failed`, exit code 1 when anything failed. With `--json` one JSON document on stdout instead.
  */
-import { Command } from "commander";
+import { task } from "./task.ts";
 
 /** One thing that was checked. */
 export interface Finding {
@@ -24,11 +24,9 @@ export interface Check {
 
 /** Runs a check as a program of its own and ends the process. */
 export async function main(check: Check): Promise<never> {
-  const { json } = new Command(`deno task ${check.name}`)
-    .description(check.description)
+  const { json } = task(check.name, check.description)
     .option("--json", "print one JSON document: {passed, failed, findings: [{ok, what, detail?}]}")
     .addHelpText("after", "\nExit codes: 0 all is well, 1 something failed, 2 wrong arguments.")
-    .exitOverride((error) => Deno.exit(error.exitCode === 0 ? 0 : 2))
     .parse(Deno.args, { from: "user" })
     .opts();
   const findings: Finding[] = [];

@@ -4,6 +4,7 @@
  */
 import type { Sql } from "postgres";
 import { join, ROOT } from "../local/paths.ts";
+import { task } from "./task.ts";
 
 /** Where the text is. */
 export const SCHEMA_FILE: string = join(ROOT, "supabase", "schema.sql");
@@ -210,10 +211,16 @@ function remark(comment: string | null, margin = ""): string | undefined {
 }
 
 if (import.meta.main) {
+  const about =
+    "Write supabase/schema.sql, what the migrations come to, from the catalog of a database that they made.";
+  const { check } = task("schema", about)
+    .option("--check", "write nothing; exit code 1 when it is not current")
+    .parse(Deno.args, { from: "user" })
+    .opts<{ check?: boolean }>();
   const { testDatabase } = await import("../tests/support/postgres.ts");
   const { sql, drop } = await testDatabase();
   const text = await schemaText(sql).finally(drop);
-  if (!Deno.args.includes("--check")) await Deno.writeTextFile(SCHEMA_FILE, text);
+  if (!check) await Deno.writeTextFile(SCHEMA_FILE, text);
   else if (await Deno.readTextFile(SCHEMA_FILE).catch(() => "") !== text) {
     console.error("supabase/schema.sql is not current: run `deno task schema`.");
     Deno.exit(1);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../../tests/support/assert.ts";
 import { FAULTS } from "./faults.ts";
 import type { Json } from "./model.ts";
 import { faultOf } from "./outgoing.ts";

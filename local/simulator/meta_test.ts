@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "../../tests/support/assert.ts";
 import type { Json, UserMessage } from "./model.ts";
 import { callGraph, OPTIONS, simulate } from "./testing.ts";
 

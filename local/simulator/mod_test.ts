@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../../tests/support/assert.ts";
 import { createSimulator, type Simulator } from "./mod.ts";
 import { CALM } from "./model.ts";
 import { callGraph, OPTIONS } from "./testing.ts";

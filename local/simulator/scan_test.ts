@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "../../tests/support/assert.ts";
 import { scan } from "./scan.ts";
 
 const ORIGIN = "http://127.0.0.1:54321", BUSINESS = "15550100100";

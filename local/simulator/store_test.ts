@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../tests/support/assert.ts";
 import type { ChatMessage, Update } from "./model.ts";
 import { KEEP, Store } from "./store.ts";
 

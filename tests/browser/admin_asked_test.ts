@@ -1,5 +1,5 @@
 /** What the panel asked about is what it does: who answers a question that was overtaken is told, and overwrites nothing. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Page } from "playwright-core";
 import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";

@@ -1,5 +1,5 @@
 /** Deliveries in the panel: dead letters retried and dropped, destinations paused, secrets shown once. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { configKnown } from "../support/file_stack.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";

@@ -1,5 +1,5 @@
 /** What the environment stops is seen in the panel: no flag shows it. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { faultsOf, panelTest } from "../support/panel.ts";
 
 panelTest(

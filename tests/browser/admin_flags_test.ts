@@ -1,5 +1,5 @@
 /** Flags in the panel: what a click does to a function, what history gives back, and who wins a conflict. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { RunningStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";

@@ -1,5 +1,5 @@
 /** The form of a link in the panel: everything that the function takes, faults at their field, and a link that is changed. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Page } from "playwright-core";
 import { until } from "../support/until.ts";
 import { go, panelTest } from "../support/panel.ts";

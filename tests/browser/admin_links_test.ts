@@ -1,5 +1,5 @@
 /** Links and routes in the panel: a link made and followed, a file of links, the order of routes. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { rasterize, readQr } from "../support/qr.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";

@@ -1,5 +1,5 @@
 /** Messages in the panel: who sees what, why a message went where, a reply that arrives, a contact seen on record. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";

@@ -1,5 +1,5 @@
 /** Every page of flags and rollouts, and the overview: in dark and light, on a desktop and a phone, by keyboard. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { go, inTime, panelTest } from "../support/panel.ts";
 import { isWell } from "../support/people.ts";

@@ -1,5 +1,5 @@
 /** A rollout in the panel, from its plan to its end. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { writeMinutes } from "../support/rollouts.ts";
 import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";

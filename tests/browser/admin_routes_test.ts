@@ -1,5 +1,5 @@
 /** Routes in the panel: their order, a message tried, a condition written, a conflict, and the way back. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { addDestination, addRoute } from "../support/service.ts";
 import { until } from "../support/until.ts";
 import { fillSignIn, go, inTime, panelTest } from "../support/panel.ts";

@@ -1,5 +1,5 @@
 /** Settings in the panel: what admins do and others see, and how every page of operations looks. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { answer, go, panelTest } from "../support/panel.ts";
 import { isWell, says, somebody } from "../support/people.ts";

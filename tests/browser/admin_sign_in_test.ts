@@ -1,5 +1,5 @@
 /** The panel's door: who comes in, what each role is shown, and that nobody else is given anything. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Request } from "playwright-core";
 import { join } from "../../local/paths.ts";
 import type { RunningStack } from "../support/stack.ts";

@@ -1,5 +1,5 @@
 /** Links in Chromium, with the user agents of phones and desktops: every kind of target ends where it should. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { type Browser, type BrowserContextOptions, devices, type Page } from "playwright-core";
 import { readQr } from "../support/qr.ts";
 import type { RunningStack } from "../support/stack.ts";

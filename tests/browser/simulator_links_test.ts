@@ -1,5 +1,5 @@
 /** The closed loop of links as a person plays it in the simulator: scan, send, and see it counted. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 import { PATIENCE_MS } from "../support/chromium.ts";
 import { fileStack } from "../support/file_stack.ts";

@@ -1,5 +1,5 @@
 /** The simulator's page in Chromium: as a person sees it, with the keyboard, with axe-core. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Browser, Page } from "playwright-core";
 import type { Json } from "../../local/simulator/model.ts";
 import { createSimulator, type Simulator } from "../../local/simulator/mod.ts";

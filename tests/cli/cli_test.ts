@@ -2,9 +2,10 @@
  * The command line as people and programs meet it: how it explains itself, refuses wrong arguments, finds its stack
  * and prints. What its commands do is in cli_*_test.ts.
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { join } from "node:path";
-import { program } from "../../cli/program.ts";
+import { pathToFileURL as toFileUrl } from "node:url";
+import { NAMES, program } from "../../cli/program.ts";
 import { REFERENCE, reference } from "../../cli/reference.ts";
 import { ROOT } from "../../local/paths.ts";
 import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
@@ -25,7 +26,46 @@ import {
 import { gatelinkProcess } from "../support/gatelink.ts";
 
 Deno.test("docs/cli.md is what the commands say of themselves (deno run -A cli/reference.ts writes it)", async () => {
-  assertEquals(await Deno.readTextFile(REFERENCE), reference());
+  assertEquals(await Deno.readTextFile(REFERENCE), await reference());
+});
+
+Deno.test("gatelink --help: lists a command alike whether its module is loaded or not", async () => {
+  const help = async (words: readonly string[]) =>
+    (await program(() => Promise.resolve(), words)).helpInformation();
+  assertEquals(await help([]), await help(NAMES));
+});
+
+interface Module {
+  specifier: string;
+  dependencies?: { isDynamic?: boolean; code?: { specifier: string }; npmPackage?: string }[];
+}
+
+Deno.test("gatelink --help and status: load commander and postgrest-js, and of ours a few small modules", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", join(ROOT, "cli", "main.ts")],
+    cwd: ROOT,
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
+  const graph = new Map(modules.map((module) => [module.specifier, module]));
+  const packages = new Set<string>(), ours = new Set<string>();
+  const open = [`${toFileUrl(join(ROOT, "cli", "main.ts"))}`];
+  for (let specifier; (specifier = open.pop()) !== undefined;) {
+    if (specifier.startsWith("npm:")) packages.add(specifier.replace(/^npm:\/?|@[\d.]+$/g, ""));
+    if (!specifier.startsWith("file:") || ours.has(specifier)) continue;
+    ours.add(specifier);
+    for (const { code, isDynamic } of graph.get(specifier)?.dependencies ?? []) {
+      if (code && !isDynamic) open.push(code.specifier);
+    }
+  }
+  assertEquals([...packages].sort(), ["@supabase/postgrest-js", "commander"]);
+  assert(ours.size < 15, [...ours].join("\n"));
+});
+
+Deno.test("gatelink --version: what the file VERSION says, as text and as a document", async () => {
+  const version = (await Deno.readTextFile(join(ROOT, "VERSION"))).trim();
+  assertMatch(version, /^\d+\.\d+\.\d+$/);
+  assertEquals((await gatelink("--version")).out, `${version}\n`);
+  assertEquals(await document("--version"), { version });
 });
 
 Deno.test("gatelink --help: for all and for each command, as text and as a document", async () => {
@@ -38,7 +78,7 @@ Deno.test("gatelink --help: for all and for each command, as text and as a docum
 });
 
 Deno.test("gatelink --help: each command has examples, and they are well-formed", async () => {
-  const sections = reference().split(/^## gatelink ?/m).slice(1);
+  const sections = (await reference()).split(/^## gatelink ?/m).slice(1);
   for (const section of sections) {
     const name = section.slice(0, section.indexOf("\n"));
     const examples = section.replaceAll(/\\\n\s*/g, "").matchAll(/^ {2}gatelink (.*)$/gm)
@@ -49,15 +89,16 @@ Deno.test("gatelink --help: each command has examples, and they are well-formed"
     assert(examples.length > 0, `${name} has no example`);
     for (const example of examples) {
       let ran = 0;
-      const command = program(() => Promise.resolve(void ran++)).exitOverride();
-      await command.configureOutput({ writeErr: () => {} }).parseAsync(words(example), { from: "user" });
+      const args = words(example);
+      const command = (await program(() => Promise.resolve(void ran++), args)).exitOverride();
+      await command.configureOutput({ writeErr: () => {} }).parseAsync(args, { from: "user" });
       assertEquals(ran, 1, example);
     }
   }
 });
 
 Deno.test("gatelink routes add --help: its conditions are conditions, one of each type", async () => {
-  const conditions = [...reference().matchAll(/^ {2}(\{"type".*\})(?: {2}|$)/gm)].map(([, json]) =>
+  const conditions = [...(await reference()).matchAll(/^ {2}(\{"type".*\})(?: {2}|$)/gm)].map(([, json]) =>
     JSON.parse(json)
   );
   for (const condition of conditions) await compile(parseCondition(condition));

@@ -1,5 +1,5 @@
 /** `gatelink contact` on a real stack. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { document, fails, gatelink, PHONE, sql, stored, unique } from "../support/cli.ts";
 
 Deno.test("gatelink contact: export, then erase in parts with --yes; once more there is nothing", async () => {

@@ -1,5 +1,5 @@
 /** `gatelink allowlist` and `gatelink destinations` on a real stack. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Webhook } from "standardwebhooks";
 import {
   document,

@@ -1,5 +1,5 @@
 /** `gatelink links`: made, looked at, counted, switched, taken over from elsewhere, written out and examined. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { csv } from "../../cli/links_files.ts";
 import {
   document,

@@ -1,5 +1,5 @@
 /** `gatelink status`, `reconcile`, `deliveries` and `dead` on a real stack. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import {
   decided,
   destination,

@@ -1,5 +1,5 @@
 /** `gatelink replay` on a real stack. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { join } from "node:path";
 import { verify } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";

@@ -1,5 +1,5 @@
 /** `gatelink rollout` on a real stack: plans, gates before the start, moves, evidence computed again. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { document, fails, gatelink, sql, unique, written } from "../support/cli.ts";
 
 async function made(): Promise<string> {

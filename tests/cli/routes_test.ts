@@ -1,5 +1,5 @@
 /** `gatelink routes` on a real stack. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import {
   body,
   decided,

@@ -1,5 +1,5 @@
 /** docs/architecture.md names every table there is, and its limits are those of the code. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery/answer.ts";

@@ -3,7 +3,7 @@
  * runnable run. A block is runnable when its fence says so: ```sh run (bash, `deno` and GATELINK_STACK set) or
  * ```sql run (on the stack's database, as the SQL editor would). They run in their order, on one seeded stack.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { dirname, join, normalize, relative } from "node:path";
 import postgres from "postgres";
 import { makeProject } from "../../cli/drill_project.ts";

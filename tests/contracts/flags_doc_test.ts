@@ -1,5 +1,5 @@
 /** docs/flags.md is what the code and the database say. */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import { seedFlags } from "../../local/seed.ts";
 import { FLAGS_DOC, flagTable, withTable } from "../../tools/flags_doc.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** Imports of deployed code run one way, as CONTRIBUTING.md says. Asked of Deno, so that none is overlooked. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join, ROOT } from "../../local/paths.ts";
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */

@@ -1,5 +1,5 @@
 /** The linters of `deno task lint:sql` find what they are there for. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { join } from "node:path";
 import { advisors, EXCEPTIONS, squawk } from "../../tools/lint_sql.ts";
 import { testDatabase } from "../support/postgres.ts";

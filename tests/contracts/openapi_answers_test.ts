@@ -1,5 +1,5 @@
 /** docs/openapi.yaml says what the functions answer, but for links: every answer that it describes was met, and no other. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";

@@ -1,5 +1,5 @@
 /** docs/openapi.yaml says what links answer: every answer that it describes was met, and no other. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";

@@ -1,5 +1,5 @@
 /** docs/openapi.yaml by itself, and beside the routes of the code: neither has one that the other has not. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import type { Context } from "../../supabase/functions/_shared/serve/serve.ts";

@@ -2,7 +2,7 @@
  * ops/ and docs/operations.md name what there is: metrics that the function prints, alerts that have a test, a line in the
  * table and a runbook.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import type { Metric } from "../../supabase/functions/metrics/exposition.ts";

@@ -1,5 +1,5 @@
 /** docs/routing.md: every condition can be stored, every sample verifies, every body fits its schema. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import { sign } from "../../supabase/functions/_shared/delivery/sign.ts";

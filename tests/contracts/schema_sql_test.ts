@@ -1,5 +1,5 @@
 /** supabase/schema.sql is what the migrations make, and says of each object what the catalog does. */
-import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "../support/assert.ts";
 import { SCHEMA_FILE, schemaText } from "../../tools/schema_sql.ts";
 import { databaseTest } from "../support/database.ts";
 

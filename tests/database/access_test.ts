@@ -4,7 +4,7 @@
  * Two lists say what is open, READERS and PEOPLES_FUNCTIONS. Everything else is closed, so a new table or function
  * that nobody wrote down here has to refuse everybody but service_role.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import type { Sql, TransactionSql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { migrate } from "../../local/migrate.ts";

@@ -1,5 +1,5 @@
 /** Channels that the core was not made for: what theirs is stays theirs, and WhatsApp beside them is as it was. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { decide, type WaitingConversation } from "../../supabase/functions/_shared/pipeline/decide.ts";
 import { prepareFlags } from "../../supabase/functions/_shared/flags/evaluate.ts";

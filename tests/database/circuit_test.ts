@@ -1,5 +1,5 @@
 /** The circuit of a destination: when it opens, what probes it, when it closes. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message } from "../support/intake.ts";
 import { at, claim, destination, route, settle } from "../support/deliveries.ts";

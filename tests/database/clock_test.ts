@@ -1,5 +1,5 @@
 /** What the clock calls, and when: a project in which nothing happens hardly calls. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import type { Job } from "../../local/clock.ts";

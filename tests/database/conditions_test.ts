@@ -1,5 +1,5 @@
 /** Conditions of routes at the database's door: what the router could not use is not stored. */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { ConditionError, parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";

@@ -1,5 +1,5 @@
 /** What waits or was given up: moved by a person, by an answer of its destination, or by its policy. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

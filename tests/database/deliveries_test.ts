@@ -1,5 +1,5 @@
 /** The queue to the services in SQL: order, leases and fencing, rate, places, replies. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";

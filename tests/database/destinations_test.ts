@@ -1,5 +1,5 @@
 /** Destinations: what they may be, who changes them, and their secrets. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** What waits and why, on the database: by the flag of the channel that it waits on. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import {
   waitingInWords,

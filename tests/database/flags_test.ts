@@ -1,5 +1,5 @@
 /** Flags in SQL and in TypeScript: the same answers, bit by bit. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { bucket } from "../../supabase/functions/_shared/flags/bucket.ts";
 import {
   evaluate,

@@ -1,5 +1,5 @@
 /** What every table stands on: ids, the team, the revision of the configuration. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { ANON, as, type Caller, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { until } from "../support/until.ts";

@@ -1,5 +1,5 @@
 /** The intake in SQL: once each, in order, nothing lost, people kept apart and together as they should. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { refusal } from "../support/callers.ts";

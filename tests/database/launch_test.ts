@@ -1,5 +1,5 @@
 /** What the launch gates ask the database: the plans of the statements that run for each message, click or request. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 

@@ -1,5 +1,5 @@
 /** Rate limits and counters in SQL: the algorithm on an injected clock, and under real concurrency. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE } from "../support/callers.ts";

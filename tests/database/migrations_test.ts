@@ -1,5 +1,5 @@
 /** Each migration and its way back, on tables with rows; and what every object has to have. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { listMigrations, type Migration } from "../../local/migrate.ts";

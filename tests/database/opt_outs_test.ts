@@ -1,5 +1,5 @@
 /** Who has said that they want no more: how wide it means, and who may still be written to. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";

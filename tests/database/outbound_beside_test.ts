@@ -1,5 +1,5 @@
 /** What goes beside words: media, read receipts, reactions, echoes. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { ingest, message, status } from "../support/intake.ts";
 import { at, claim, databaseTest, HOUR, send, settle, text, TO, to, written } from "../support/outbound.ts";

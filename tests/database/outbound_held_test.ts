@@ -1,5 +1,5 @@
 /** Sending in SQL: what is no fault of the message holds it, and costs it nothing. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { ingest, lost, message } from "../support/intake.ts";
 import { at, claim, Claimed, databaseTest, send, settle, text, to, written } from "../support/outbound.ts";
 

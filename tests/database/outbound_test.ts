@@ -1,5 +1,5 @@
 /** Sending in SQL: window, fallback, idempotency, order, pace, and what becomes of each message. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { until } from "../support/until.ts";
 import { ingest, lost, message, status } from "../support/intake.ts";

@@ -1,5 +1,5 @@
 /** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { healthInWords, type HealthPart } from "../../supabase/functions/_shared/contract/words/health.ts";
 import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed.ts";

@@ -1,5 +1,5 @@
 /** What the panel shows of destinations and dead letters, on Postgres, by role. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** What the panel shows of conversations and does in them, on Postgres, by role. */
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** What the panel is told of contacts in numbers, and of a rollout under way. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { replay } from "../../supabase/functions/_shared/rollouts/replay.ts";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";

@@ -1,5 +1,5 @@
 /** Changing and moving routes by version, on Postgres, by role. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";

@@ -1,5 +1,5 @@
 /** The team by address and the pace of numbers, on Postgres, by role. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

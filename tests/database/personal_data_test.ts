@@ -1,5 +1,5 @@
 /** A person's rights: all that there is of them, given out and erased, wherever it lies; and nobody else's. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import type { Sql } from "postgres";

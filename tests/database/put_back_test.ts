@@ -1,5 +1,5 @@
 /** What was claimed and never called with is put back as it was: it was no attempt, and tells nothing of the other side. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";

@@ -1,5 +1,5 @@
 /** Whom a message goes to: spellings, replaced ids, what the provider says of a person, groups. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { ingest, lost, message } from "../support/intake.ts";
 import {

@@ -1,5 +1,5 @@
 /** What is kept for how long: everything that grows has a retention, a purge goes in slices, and takes nothing that is needed. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

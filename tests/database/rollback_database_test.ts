@@ -1,5 +1,5 @@
 /** Way back 4 on real databases: what a reverse destroys is found before, and nothing is done by halves. */
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { CliError } from "../../cli/errors.ts";
 import { type DatabaseOptions, databaseWayBack } from "../../cli/rollback_database.ts";

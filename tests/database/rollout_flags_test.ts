@@ -1,5 +1,5 @@
 /** Flags as people write them: versioned, with their history; targets, segments, schedules, and which went stale. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** Outcomes as the database takes them, forecasts made of them, and what of rollouts the clock runs. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { begin, take } from "../../supabase/functions/_shared/rollouts/guard.ts";
 import { span } from "../../supabase/functions/_shared/rollouts/minutes.ts";

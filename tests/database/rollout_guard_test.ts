@@ -1,5 +1,5 @@
 /** The guard in SQL and in TypeScript: the same states, paths and verdicts, to the last digit. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import {
   type Alarm,
   begin,

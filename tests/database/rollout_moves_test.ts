@@ -1,5 +1,5 @@
 /** Rollouts from plan to launch or back: what people and the guard do to the flag, and that the evidence proves it. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { type EventFacts, eventInWords } from "../../supabase/functions/_shared/contract/words/rollouts.ts";
 import type { Minute } from "../../supabase/functions/_shared/rollouts/minutes.ts";

@@ -1,5 +1,5 @@
 /** Plans of rollouts: zod and SQL take and refuse the same, and the built-in plans are what the manual says. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { checkPlan } from "../../supabase/functions/_shared/rollouts/plan.ts";
 import { databaseTest } from "../support/database.ts";
 

@@ -1,5 +1,5 @@
 /** Senders of all channels, and the business numbers as a view of them. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { as, refusal, SERVICE } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, message } from "../support/intake.ts";

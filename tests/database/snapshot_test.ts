@@ -1,5 +1,5 @@
 /** The way back of a database that several tests share. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { snapshot } from "../support/snapshot.ts";
 

@@ -1,5 +1,5 @@
 /** Who may come into the team, that an admin is always left, and that roles and allowed hosts have a history. */
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, type Caller, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** Whom the router takes next: who waits longest, but those whom its flag holds back; at a cost of what is taken. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 

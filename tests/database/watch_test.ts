@@ -1,5 +1,5 @@
 /** Parts that fail reach people by themselves: each once when it fails, once when it does well again. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** Each channel keeps the contract, and the pipeline carries one that it has never heard of. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { channels } from "../../supabase/functions/_shared/channels/all.ts";
 import { createRegistry } from "../../supabase/functions/_shared/channels/registry.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";

@@ -1,5 +1,5 @@
 /** `PATCH /wa-router/destinations/{name}/headers` and `POST /wa-router/destinations/reseal`: credentials that the database cannot read. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";

@@ -1,5 +1,5 @@
 /** What is going on, and one message's story, on the real functions. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";

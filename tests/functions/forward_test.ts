@@ -1,5 +1,5 @@
 /** Deliveries: where they may go, how often, how fast, in which order, and what comes back. */
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
 import { edgeTest, KEYS } from "../support/edge.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { until } from "../support/until.ts";

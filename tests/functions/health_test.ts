@@ -1,5 +1,5 @@
 /** `GET /functions/v1/health/detailed` on the real functions and database. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { SCHEMA_VERSION } from "../../supabase/functions/_shared/db/schema.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { until } from "../support/until.ts";

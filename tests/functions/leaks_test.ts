@@ -2,7 +2,7 @@
  * What may not leave the database stays out of the logs: a run of intake, routing and sending, its failures included,
  * at the lowest level; then every line that it printed is searched for what people are, say and keep secret.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import { templateUrl } from "../support/postgres.ts";

@@ -1,5 +1,5 @@
 /** Who may ask for links from a page of another origin, how often anybody may, and how soon what was allowed is. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { IPHONE, type Links, linksTest } from "../support/links.ts";
 
 const HOME = "https://www.example.com/";

@@ -1,5 +1,5 @@
 /** What comes back: messages tied to links and ads, and what routing and services get to know of it. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { databaseTest } from "../support/database.ts";

@@ -1,5 +1,5 @@
 /** What keeps codes from being walked through and passwords from being guessed, and whom it leaves alone. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { keptOf } from "../../supabase/functions/_shared/links/misprints.ts";
 import { databaseTest } from "../support/database.ts";
 import { IPHONE, type Links, linksTest } from "../support/links.ts";

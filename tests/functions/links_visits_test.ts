@@ -1,6 +1,6 @@
 /** Visits of links, on the real database: what is answered, and what is kept of it. */
 import { createHmac } from "node:crypto";
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { ANDROID, IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";

@@ -1,5 +1,5 @@
 /** `GET /functions/v1/metrics` on the real functions: what happens is what it prints. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { flushMeasurements } from "../../supabase/functions/_shared/db/measurements.ts";
 import { type Edge, edgeTest, KEYS, withEdge } from "../support/edge.ts";

@@ -2,7 +2,7 @@
  * What identifies a customer is planted by the real intake, and looked for in all that a person of the team can get:
  * every function and every table, from the catalog.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql, TransactionSql } from "postgres";
 import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
 import { as, type Caller, signedIn } from "../support/callers.ts";

@@ -1,5 +1,5 @@
 /** Who is told of rollouts: signed webhooks and Slack's, over HTTP, from a queue; and the outcomes that functions count. */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "../support/assert.ts";
 import { Webhook } from "standardwebhooks";
 import { refusal } from "../support/callers.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";

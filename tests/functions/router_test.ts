@@ -2,7 +2,7 @@
  * Routing from the signed webhook to the tick on the reply: the deployed functions on a real database, services that
  * listen on this machine, and the simulator for Meta.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Contact } from "../../local/simulator/model.ts";
 import { evaluate, prepareFlags } from "../../supabase/functions/_shared/flags/evaluate.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";

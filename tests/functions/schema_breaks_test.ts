@@ -1,5 +1,5 @@
 /** A migration that older code must not run on: who marks it, what the database refuses, what the functions answer. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { basename, dirname } from "node:path";
 import { listMigrations } from "../../local/migrate.ts";

@@ -1,5 +1,5 @@
 /** What Meta makes of a message: its errors, silence, statuses in any order, its pace. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { until } from "../support/until.ts";

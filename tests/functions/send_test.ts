@@ -2,7 +2,7 @@
  * wa-send from the request to the ticks: the deployed function on a real database, with the simulator's Graph API for
  * Meta's.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import {

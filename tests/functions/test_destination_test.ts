@@ -1,5 +1,5 @@
 /** `POST /wa-router/destinations/{name}/test`: a signed event under the rules of deliveries, for those who may. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { flushCounts } from "../../supabase/functions/_shared/db/counters.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";

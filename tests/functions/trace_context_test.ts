@@ -1,5 +1,5 @@
 /** A trace that began elsewhere goes on: from the webhook to the service, and from wa-send or a reply to Meta. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { type Edge, edgeTest, KEYS } from "../support/edge.ts";
 import { text, writer } from "../support/sending.ts";

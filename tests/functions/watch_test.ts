@@ -1,5 +1,5 @@
 /** What fails reaches people without Prometheus, also where the clock that would tell it is dead. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { type Edge, edgeTest } from "../support/edge.ts";
 import { advance } from "../support/monotonic_clock.ts";
 import { assertTold } from "../support/openapi.ts";

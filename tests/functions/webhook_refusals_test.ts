@@ -1,5 +1,5 @@
 /** wa-webhook: what it refuses, and what it does not acknowledge. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { testDatabase } from "../support/postgres.ts";

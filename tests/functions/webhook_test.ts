@@ -1,5 +1,5 @@
 /** wa-webhook: what it takes is stored, once and whole, before it is answered. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { bytesOf, counts, events, hook, text, webhookTest } from "../support/webhook.ts";

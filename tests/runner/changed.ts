@@ -7,6 +7,7 @@ import { fromFileUrl, join, ROOT } from "../../local/paths.ts";
  * test where the module does it to whatever checkout it is given.
  */
 export const REACHES: Readonly<Record<string, readonly string[]>> = {
+  "cli/checkout.ts": ["supabase/config.toml"],
   "cli/drill_project.ts": ["supabase/"],
   "cli/drill_stack.ts": ["local/start.ts"],
   "cli/flag_places.ts": ["supabase/functions/", "supabase/migrations/"],
@@ -17,6 +18,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "cli/reference.ts": ["docs/cli.md"],
   "cli/rollback_code.ts": [],
   "cli/rollback_database.ts": ["supabase/migrations/"],
+  "cli/version.ts": ["VERSION"],
   "local/database.ts": ["supabase/migrations/"],
   "local/functions.ts": ["supabase/config.toml"],
   "local/functions_process.ts": ["local/functions_host.ts"],
@@ -33,13 +35,24 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
   "tests/contracts/architecture_docs_test.ts": ["README.md", "docs/"],
   "tests/contracts/docs_test.ts": [
-    ...[".ci/", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "admin/README.md", "docs/"],
+    ...[
+      ".ci/",
+      "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "LICENSE",
+      "README.md",
+      "SECURITY.md",
+      "admin/README.md",
+      "docs/",
+    ],
     ...["cli/main.ts", "supabase/"],
   ],
   "tests/contracts/layers_test.ts": ["supabase/functions/"],
   "tests/contracts/openapi_test.ts": ["supabase/config.toml", "supabase/functions/"],
   "tests/contracts/ops_test.ts": ["docs/", "ops/"],
   "tests/contracts/routing_docs_test.ts": ["docs/"],
+  "tests/contracts/tasks_test.ts": ["admin/", "cli/main.ts", "local/start.ts", "tests/run.ts", "tools/"],
+  "tests/contracts/workflows_test.ts": [".ci/", ".github/", ".vscode/", "SECURITY.md"],
   "tests/database/migrations_test.ts": ["supabase/migrations/"],
   "tests/database/retention_test.ts": ["docs/"],
   "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
@@ -53,6 +66,8 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/slow/deploy_test.ts": ["supabase/"],
   "tests/slow/drill_test.ts": ["cli/main.ts", "supabase/"],
   "tests/slow/patterns_test.ts": ["supabase/functions/"],
+  "tests/slow/package_test.ts": ["tools/release/release.ts"],
+  "tests/stack/examples_test.ts": ["examples/"],
   "tests/stack/link_domain_test.ts": ["docs/deploy.md"],
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
@@ -71,6 +86,11 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tools/errors_doc.ts": ["docs/errors.md"],
   "tools/flags_doc.ts": ["docs/flags.md"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
+  "tools/ok.ts": [],
+  "tools/release/pack.ts": [
+    ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
+  ],
+  "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
   "tools/schema_sql.ts": ["supabase/schema.sql"],
 };
 
@@ -78,7 +98,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
 export const EVERYWHERE =
   /^(deno\.(json|lock)|tests\/run\.ts|tests\/runner\/job\.ts|tests\/support\/guard\.ts)$/;
 /** Files that no test depends on. */
-const INERT = /^(\.github\/|bench\/|\.gitignore$)/;
+const INERT = /^(bench\/|\.gitignore$|\.editorconfig$)/;
 
 /** Modules by path, and what each imports, all as paths from the root. */
 export type Graph = ReadonlyMap<string, readonly string[]>;

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join, ROOT } from "../../local/paths.ts";
 import { EVERYWHERE, reachedBy, REACHES } from "./changed.ts";
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { isRunning } from "../../local/processes.ts";
 import { until } from "../support/until.ts";
 import { descendants, endAll } from "./descendants.ts";

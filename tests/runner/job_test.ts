@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { VARIABLE_NAMES } from "../../supabase/functions/_shared/config/env.ts";
 import { isRunning } from "../../local/processes.ts";
 import { join, ROOT } from "../../local/paths.ts";

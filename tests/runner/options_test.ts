@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../support/assert.ts";
 import { parseOptions } from "./options.ts";
 
 const parse = (...args: string[]) => parseOptions(args, 4, () => 0.5);

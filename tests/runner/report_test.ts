@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
 import type { Result } from "./job.ts";
 import { closing, type Run, told } from "./report.ts";
 

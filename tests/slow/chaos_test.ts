@@ -2,7 +2,7 @@
  * Everything at once: 50 people, 2,000 messages that Meta shuffles, repeats and batches, three services of which one
  * fails half of the time, the functions host killed ten times and Postgres twice. What got a 200 arrives.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import postgres from "postgres";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";

@@ -1,5 +1,5 @@
 /** The Supabase CLI itself takes the migrations forward and records the way back, as docs/deploy.md says. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { listMigrations, migrate } from "../../local/migrate.ts";

@@ -1,5 +1,5 @@
 /** The deploy check finds what would break a deployment: each fault in a project of its own, the real CLI runs. */
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { dirname, join } from "node:path";
 import { hostedDeno } from "../../tools/programs.ts";
 import { hostedTypes } from "../../tools/check.ts";

@@ -2,7 +2,7 @@
  * Whatever anybody sends to any function: it is answered, never by 500, never with what is inside, and never at a cost that
  * grows faster than what was sent.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { JSONValue } from "postgres";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";

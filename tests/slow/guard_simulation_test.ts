@@ -2,7 +2,7 @@
  * What the guard of rollouts does in the long run: whole days of traffic, made by a seeded generator on a clock of their
  * own. The same days on SQL, fewer of them, are in tests/database/rollout_guard_test.ts.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { begin, take, type Watch } from "../../supabase/functions/_shared/rollouts/guard.ts";
 import { type Counts, type Minute, none, span } from "../../supabase/functions/_shared/rollouts/minutes.ts";
 import { progress } from "../../supabase/functions/_shared/rollouts/progress.ts";

@@ -1,5 +1,5 @@
 /** The functions host asked to stop while clicks wait to be written: none is lost. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import postgres from "postgres";
 import { startStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";

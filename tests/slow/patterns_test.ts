@@ -1,5 +1,5 @@
 /** Patterns of what is deployed: none of them takes more than linear time, whatever text somebody sends. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { check } from "recheck";
 import ts from "typescript";
 import { FUNCTIONS, join, ROOT } from "../../local/paths.ts";

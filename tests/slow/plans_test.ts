@@ -2,7 +2,7 @@
  * What runs for each message reads what it takes, and no table because of a guess about a list: with a million messages
  * behind it, at the page costs of Postgres' default and of Supabase. Pages are counted, of every statement within.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 

@@ -1,5 +1,5 @@
 /** The four ways back, taken on a real stack: functions that run, the real Supabase CLI, a real database. */
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { CliError } from "../../cli/errors.ts";
 import { irreversible, readHead, refuseInVain } from "../../cli/irreversible.ts";
 import { codeWayBack } from "../../cli/rollback_code.ts";

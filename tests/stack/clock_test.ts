@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { type Job, runJob, sleep, startClock } from "../../local/clock.ts";
 import { until } from "../support/until.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { createDataApi, type DataApi } from "../../local/data_api.ts";
 import { until } from "../support/until.ts";

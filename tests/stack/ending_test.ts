@@ -1,5 +1,5 @@
 /** An isolate ends with deliveries under way: told so, nothing is called twice; killed, no more than what was under way. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import postgres, { type Sql } from "postgres";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { startService } from "../support/service.ts";

@@ -1,5 +1,5 @@
 /** What docs/deploy.md puts in front of the links: the Worker runs, and the other rules lead to the same addresses. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";
 import { startStack } from "../support/stack.ts";

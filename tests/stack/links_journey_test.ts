@@ -2,7 +2,7 @@
  * The closed loop on a whole local stack: a QR code is scanned, the link tapped, the message sent in the simulator; it
  * arrives at a service with its link and attribution, and the figures show it.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import postgres from "postgres";
 import { untilAll } from "../../cli/functions_state.ts";
 import { join } from "../../local/paths.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { ForeignDatabase, listMigrations, migrate, type Migration, standing } from "../../local/migrate.ts";

@@ -1,5 +1,5 @@
 /** On which port a stack listens, and what is there to be read once it answers. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { parseOptions } from "../../local/options.ts";
 import { join } from "../../local/paths.ts";
 import { freePort } from "../../local/postgres.ts";

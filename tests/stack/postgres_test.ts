@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import postgres from "postgres";
 import { join, ROOT } from "../../local/paths.ts";
 import { freePort, startPostgres } from "../../local/postgres.ts";

@@ -5,7 +5,7 @@
  * Only the clock is compressed: what was counted in the minutes in which the test ran is moved to the minutes in which 23
  * days of traffic would have come, and the guard is asked as of then.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import postgres, { type Sql } from "postgres";
 import { untilAll } from "../../cli/functions_state.ts";

@@ -1,5 +1,5 @@
 /** The simulator over real HTTP, against a small receiver that verifies, stores and now and then fails. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import { createSimulator } from "../../local/simulator/mod.ts";
 import { storedBefore } from "../../local/simulator/sender.ts";

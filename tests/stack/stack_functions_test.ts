@@ -1,5 +1,5 @@
 /** What the local stack makes of functions, and of the paths that are none. */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import { join } from "../../local/paths.ts";
 import { functionsFolder, startStack, temporaryFolder } from "../support/stack.ts";
 import { until } from "../support/until.ts";

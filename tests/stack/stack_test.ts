@@ -1,5 +1,5 @@
 /** The local stack as a user meets it: started as a process, stopped, and killed in part and whole. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../support/assert.ts";
 import postgres from "postgres";
 import { join, ROOT } from "../../local/paths.ts";
 import { isRunning } from "../../local/processes.ts";

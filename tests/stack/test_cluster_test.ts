@@ -1,5 +1,5 @@
 /** The Postgres of the tests themselves. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { join } from "../../local/paths.ts";
 import { StackError } from "../../local/stack_error.ts";
 import { startOnCopy } from "../support/kept_cluster.ts";

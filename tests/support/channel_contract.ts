@@ -1,5 +1,5 @@
 /** What each channel has to keep of `_shared/channels/channel.ts`, whatever its provider is. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "./assert.ts";
 import fc from "fast-check";
 import type { Channel, Outgoing, Parsed } from "../../supabase/functions/_shared/channels/channel.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";

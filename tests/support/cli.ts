@@ -4,7 +4,7 @@
  *
  * The router's flag is off, so that nothing happens to a message but what a test does.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "./assert.ts";
 import { dirname, join } from "node:path";
 import type { JSONValue } from "postgres";
 import { parse } from "../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";

@@ -2,7 +2,7 @@
  * The functions as they are deployed, each by its `index.ts`, in this process: on a real database through the real
  * Data API, with the simulator for Meta. Each test gets a database and a Meta of its own.
  */
-import { fail } from "@std/assert";
+import { fail } from "./assert.ts";
 import type { JSONValue, Sql } from "postgres";
 import { createDataApi, type DataApi } from "../../local/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";

@@ -3,6 +3,8 @@
  * where that is the point.
  */
 import { connect } from "../../cli/api.ts";
+// Loaded by the command that needs it, it would leave a listener behind in the test that is the first to use that.
+import "../../cli/functions_state.ts";
 import type { Io } from "../../cli/io.ts";
 import { main } from "../../cli/main.ts";
 import type { Session } from "../../cli/session.ts";

@@ -1,6 +1,6 @@
 /** Says how the time of something grows or compares, and nothing of how fast the machine is that it runs on. */
 import process from "node:process";
-import { assert } from "@std/assert";
+import { assert } from "./assert.ts";
 
 const TIMES = 8;
 /** So much more than eight times as long is still linear: caches, collections of garbage, other programs. */

@@ -1,5 +1,5 @@
 /** The guard, on tests that leave something behind: each is failed by name, and the next one begins as it should. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "./assert.ts";
 import { join, ROOT } from "../../local/paths.ts";
 
 const LEAKS = `

@@ -2,7 +2,7 @@
  * A run in which everything happens that writes a log line, for tests/functions/leaks_test.ts, which reads what it printed.
  * Argument: the file that it leaves, a JSON list of what must not have been printed.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "./assert.ts";
 import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { KEYS, NUMBER, withEdge } from "./edge.ts";

@@ -1,6 +1,6 @@
 /** docs/openapi.yaml as a judge of what the functions answer. */
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { assert, assertEquals, fail } from "@std/assert";
+import { assert, assertEquals, fail } from "./assert.ts";
 import { Ajv2020, type ValidateFunction } from "ajv/2020";
 import { join } from "node:path";
 import { ROOT } from "../../local/paths.ts";

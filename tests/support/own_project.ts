@@ -2,7 +2,7 @@
  * For tests that change what is deployed: a project of the test's own, as what is deployed of this checkout in a folder
  * with a history of its own, a local stack that serves it, and `gatelink` on that stack.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "./assert.ts";
 import postgres, { type Sql } from "postgres";
 import { type DrillProject, makeProject } from "../../cli/drill_project.ts";
 import type { Session } from "../../cli/session.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "./assert.ts";
 import fc from "fast-check";
 import { tracesOf, wamidOf } from "./planted.ts";
 import { holds } from "./property.ts";

@@ -1,5 +1,5 @@
 /** Prometheus' own judge. Debian has it in the package `prometheus`. */
-import { assert } from "@std/assert";
+import { assert } from "./assert.ts";
 import { hasProgram } from "./program.ts";
 
 /** Whether promtool is there; tests of it are ignored where not. */

@@ -1,5 +1,5 @@
 /** Messages to send, and what became of them. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "./assert.ts";
 import type { Sql } from "postgres";
 import type { Contact } from "../../local/simulator/model.ts";
 import { type Edge } from "./edge.ts";

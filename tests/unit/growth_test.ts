@@ -1,4 +1,4 @@
-import { assertRejects } from "@std/assert";
+import { assertRejects } from "../support/assert.ts";
 import { assertLinear } from "../support/growth.ts";
 
 const steps = (times: number) => {

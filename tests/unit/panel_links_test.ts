@@ -1,5 +1,5 @@
 /** What the panel sends of a link that is changed: the difference, by which the function comes to what was written. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import { bodyOf, cleaned, patchOf, valueAt, withValue } from "../../admin/src/pages/links/form/body.ts";
 import type { Link, LinkBody } from "../../admin/src/pages/links/types.ts";

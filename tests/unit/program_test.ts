@@ -1,5 +1,5 @@
 /** What is said where a program is missing. */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../support/assert.ts";
 import { hasProgram } from "../support/program.ts";
 
 Deno.test("hasProgram(): what needs one that is not there is said to be NOT run", async () => {

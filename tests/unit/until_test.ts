@@ -1,5 +1,5 @@
 /** How tests wait. */
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "../support/assert.ts";
 import { until } from "../support/until.ts";
 
 Deno.test("until(): nothing, false, 0, an empty text and an error are no answer yet", async () => {

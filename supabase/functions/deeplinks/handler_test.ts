@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../tests/support/assert.ts";
 import type { Context } from "../_shared/serve/serve.ts";
 import { assertLinear } from "../../../tests/support/growth.ts";
 import { createHandler, type Routes } from "./handler.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../tests/support/assert.ts";
 import { type Component, judge, type Seen, worst } from "./components.ts";
 
 const NEEDS = "20261129002500";

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../../../tests/support/assert.ts";
 import { forgetEnv, VARIABLE_NAMES } from "../_shared/config/env.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";

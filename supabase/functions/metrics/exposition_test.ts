@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../tests/support/assert.ts";
 import { render } from "./exposition.ts";
 
 Deno.test("render(): help, type and samples, labels escaped", () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../tests/support/assert.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import { metricsOf, type Snapshot } from "./metrics.ts";
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../tests/support/assert.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/serve/serve.ts";
 import { createHandler } from "./handler.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import type { Channel } from "./channel.ts";
 import { createRegistry } from "./registry.ts";
 

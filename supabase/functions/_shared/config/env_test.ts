@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { redactText } from "../log/redact.ts";
 import { configFaults, env, forgetEnv, type VariableName } from "./env.ts";

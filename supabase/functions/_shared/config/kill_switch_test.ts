@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { killed, killSwitches, SWITCH_ALIASES, switchName } from "./kill_switch.ts";
 
 function withEnv<T>(values: Record<string, string>, run: () => T): T {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { createHmac } from "node:crypto";
 import { hmacSha256 } from "./hmac.ts";

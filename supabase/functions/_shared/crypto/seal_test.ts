@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { readSealingKeys, seal, sealedWith, SealError, type SealingKeys, unseal } from "./seal.ts";
 import { holds } from "../../../../tests/support/property.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "../../../../tests/support/assert.ts";
 import { sipHash, sipKey } from "./siphash.ts";
 
 const KEY = sipKey("000102030405060708090a0b0c0d0e0f");

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { cached } from "./cache.ts";
 import { holds } from "../../../../tests/support/property.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { createRpc, DbError, isRefusedAsTooOld } from "./client.ts";
 import { forgetRefusal, isTooOld, SCHEMA_VERSION } from "./schema.ts";

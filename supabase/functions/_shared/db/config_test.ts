@@ -1,4 +1,9 @@
-import { assertEquals, assertRejects, assertStrictEquals, assertStringIncludes } from "@std/assert";
+import {
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { type Rpc } from "./client.ts";
 import { createConfigLoader } from "./config.ts";

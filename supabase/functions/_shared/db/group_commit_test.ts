@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { Problem } from "../http/problem.ts";
 import { DbError } from "./client.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { DbError } from "./client.ts";
 import { BUCKETS_MS, createMeasurements, type Measurement } from "./measurements.ts";

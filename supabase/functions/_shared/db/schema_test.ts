@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { SCHEMA_VERSION } from "./schema.ts";
 
 Deno.test("SCHEMA_VERSION is the newest migration", () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import table from "../../../../tests/cases/allowlist.json" with { type: "json" };
 import { checkPattern, compileAllowlist, parsePattern, permit } from "./allowlist.ts";

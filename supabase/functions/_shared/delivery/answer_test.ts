@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { findReplies, keptText, MAX_DEPTH, MAX_KEPT, MAX_REPLIES } from "./answer.ts";
 import { holds } from "../../../../tests/support/property.ts";

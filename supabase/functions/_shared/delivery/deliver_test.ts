@@ -1,5 +1,5 @@
 /** Deliveries to real servers on this machine, friendly and not. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "../../../../tests/support/assert.ts";
 import { Webhook } from "standardwebhooks";
 import type { Resolution } from "./addresses.ts";
 import { compileAllowlist } from "./allowlist.ts";

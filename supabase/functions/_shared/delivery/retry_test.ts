@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next, SCHEDULE } from "./retry.ts";
 import { holds } from "../../../../tests/support/property.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { MAX_KEYS, sign, SigningError } from "./sign.ts";

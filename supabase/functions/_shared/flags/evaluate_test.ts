@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { bucket, BUCKETS } from "./bucket.ts";
 import { evaluate, type Evaluation, onForAnybody, prepareFlags, type Setting } from "./evaluate.ts";
 import { murmur3 } from "../crypto/murmur3.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { createPace } from "./pace.ts";
 
 Deno.test("createPace() lets a second's worth pass at once, then one at a time, each subject for itself", () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { withoutPast } from "./schedule.ts";
 
 Deno.test("withoutPast(): times to come stay, past ones go, and the rest is as it was", () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import { forgetEnv } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
 import { type KeyOptions, requireKey } from "./keys.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import { DbError, type Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
 import { requireRate, take } from "./rate_limit.ts";

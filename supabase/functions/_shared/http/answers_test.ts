@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { MAX_READ, parseRetryAfter, readAnswer } from "./answers.ts";
 
 Deno.test("readAnswer() reads up to its limit, in whatever pieces it comes, and cancels the rest", async () => {

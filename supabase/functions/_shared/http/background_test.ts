@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { postpone } from "./background.ts";
 
 Deno.test("postpone(): what was begun many times is done once, and again when it is begun again", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { Problem } from "./problem.ts";
 import { parseJson, readBody, readJson } from "./body.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { platformLimitMs } from "./ending.ts";
 
 const limit = (retryAfterMs?: unknown) =>

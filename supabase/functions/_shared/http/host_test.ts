@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { holds } from "../../../../tests/support/property.ts";
 import { requireHost } from "./host.ts";

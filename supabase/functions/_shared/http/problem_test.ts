@@ -1,4 +1,4 @@
-import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertMatch } from "../../../../tests/support/assert.ts";
 import { Problem, type ProblemCode, type ProblemKind, problemResponse, PROBLEMS } from "./problem.ts";
 
 const codes = Object.keys(PROBLEMS) as ProblemCode[];

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { ALTERED, decode, id, isStorable, MAX_DEPTH, text, time, toStorable } from "./json.ts";
 import { holds } from "../../../../tests/support/property.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { isStorableText, storableText } from "./text.ts";
 import { holds } from "../../../../tests/support/property.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { agentOf, type Platform, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 import { assertLinear } from "../../../../tests/support/growth.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { DbError, type Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
 import { type Click, linesOf } from "./click_lines.ts";

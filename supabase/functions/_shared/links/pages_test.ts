@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { appleAppSiteAssociation, assetLinks } from "./domain.ts";
 import { appPage, escapeHtml, passwordPage, previewPage } from "./pages.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { inflateSync } from "node:zlib";
 import { encode } from "uqr";
 import { qrPng, qrSvg } from "./qr.ts";

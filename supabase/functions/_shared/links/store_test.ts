@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import type { LinkRow } from "./link.ts";
 import { LinkStore } from "./store.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import cases from "../../../../tests/cases/redirects.json" with { type: "json" };
 import type { LinkRow, TargetRow } from "./link.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "../../../../tests/support/assert.ts";
 import { hashPassword, isPassword } from "./passwords.ts";
 import { isToken, randomToken } from "./tokens.ts";
 import { dayOf, hashOf, isOwnAddress, networkOf } from "./visitors.ts";

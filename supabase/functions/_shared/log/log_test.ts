@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "../../../../tests/support/assert.ts";
 import { createLogger, type Level, type LoggerOptions } from "./log.ts";
 
 function recorded(options: LoggerOptions = {}) {

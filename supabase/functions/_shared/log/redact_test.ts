@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertNotMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotMatch,
+  assertStringIncludes,
+} from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import {
   createWebhookLogEntry,

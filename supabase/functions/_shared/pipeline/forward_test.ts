@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 import { Problem } from "../http/problem.ts";

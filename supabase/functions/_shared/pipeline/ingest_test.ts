@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { InboundUpdate } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { createIngest, type IngestOptions } from "./ingest.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";
 import { insist } from "./insist.ts";
 

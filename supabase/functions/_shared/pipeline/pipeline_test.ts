@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { createPipeline, type PipelineDeps } from "./pipeline.ts";
 import { prepareFlags } from "../flags/evaluate.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { createPump, type Round, roundOf, type Track } from "./pump.ts";
 import { until } from "../../../../tests/support/until.ts";
 

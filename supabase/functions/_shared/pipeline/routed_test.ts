@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { prepareFlags } from "../flags/evaluate.ts";
 import { routedNow } from "./routed.ts";
 

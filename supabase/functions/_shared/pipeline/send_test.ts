@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
 import { type ClaimedMessage, createSender, type SenderDeps } from "./send.ts";

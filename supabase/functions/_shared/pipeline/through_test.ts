@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Channel, Missing, Sent } from "../channels/channel.ts";
 import { createRegistry } from "../channels/registry.ts";
 import type { ClaimedMessage } from "./send.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import { ALARM, begin, type State, take, type Watch } from "./guard.ts";
 import { type Counts, none, span } from "./minutes.ts";
 import { type Criteria, progress } from "./progress.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { bodyOf, type Told } from "./notification.ts";
 
 const TOLD: Told = {

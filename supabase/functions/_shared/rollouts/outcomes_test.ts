@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { DbError } from "../db/client.ts";
 import { prepareFlags, type Setting } from "../flags/evaluate.ts";
 import { Problem } from "../http/problem.ts";

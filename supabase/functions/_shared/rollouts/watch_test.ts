@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { createWatch } from "./watch.ts";
 

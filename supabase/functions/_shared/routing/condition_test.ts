@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { type Condition, ConditionError, LIMITS, parseCondition } from "./condition.ts";
 import { describe, MAX_DESCRIPTION } from "./describe.ts";

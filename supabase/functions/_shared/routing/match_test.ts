@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import type { MessageFacts } from "./facts.ts";
 import { type Decision, match, MAX_FINDINGS, type RoutingContext } from "./match.ts";

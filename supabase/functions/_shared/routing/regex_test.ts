@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { compilePattern, MAX_PROGRAM } from "./regex.ts";
 import { MAX_TEXT } from "./text.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { compileRoutes } from "./routes.ts";
 import { route } from "../../../../tests/support/routing_samples.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { fold, holdsWord, MAX_TEXT, normalise, viewOf } from "./text.ts";
 import { message } from "../../../../tests/support/routing_samples.ts";

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "../../../../tests/support/assert.ts";
 import { Problem } from "../http/problem.ts";
 import { type Context, type Handler, serve } from "./serve.ts";
 import "../../../../tests/support/flushed.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../tests/support/assert.ts";
 import { forgetEnv } from "../config/env.ts";
 import type { Config } from "../db/config.ts";
 import { serve } from "./serve.ts";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { type Change, changeInWords } from "./changes.ts";
 
 const CASES: [kind: Change["kind"], name: string, change: string, Change["figures"], words: string][] = [

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { healthInWords, type HealthPart } from "./health.ts";
 
 const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [

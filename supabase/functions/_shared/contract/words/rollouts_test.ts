@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "../../../../../tests/support/assert.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "./rollouts.ts";
 
 const SHARED = ", with the flag and without it: a shared incident, the flag is not to blame";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { type StoryEvent, storyInWords } from "./story.ts";
 
 const AT = "2026-11-29T10:00:00Z";

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "../../../../../tests/support/assert.ts";
 import { waitingInWords, type WaitingQueue } from "./waiting.ts";
 
 const AT = "2026-11-29T10:00:00Z";

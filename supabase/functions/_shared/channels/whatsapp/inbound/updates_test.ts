@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { decode, isStorable, MAX_DEPTH } from "../../../json/json.ts";
 import { MAX_UPDATES, parse, unreadable, type Update } from "./updates.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { classify, MAX_RETRY_AFTER_MS, MAX_SEND_ATTEMPTS, nextSendAttempt } from "./errors.ts";
 import type { FailureKind } from "../../channel.ts";

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "../../../../../../tests/support/assert.ts";
 import type { SendFailure, Sent } from "../../channel.ts";
 import { askTemplates, type GraphAccount, graphBody, type OutboundRequest, send } from "./graph.ts";
 

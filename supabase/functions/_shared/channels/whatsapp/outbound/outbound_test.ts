@@ -1,4 +1,4 @@
-import { assert, assertEquals, fail } from "@std/assert";
+import { assert, assertEquals, fail } from "../../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { checkMessage, wordsOf } from "./outbound.ts";
 import { checkRequest } from "./request.ts";

@@ -1,0 +1,30 @@
+/** The tasks of deno.json explain themselves. */
+import { ROOT } from "../../local/paths.ts";
+import { run } from "../../tools/programs.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+
+const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`)) as {
+  tasks: Record<string, { description?: string; command: string }>;
+};
+
+Deno.test("deno task NAME --help: each says how it is used, ends well, and does nothing", async (t) => {
+  const files = () => run("git", ["status", "--porcelain", "--ignored=no"], { cwd: ROOT });
+  const before = (await files()).stdout;
+  for (const name of Object.keys(tasks)) {
+    await t.step(name, async () => {
+      const { code, stdout, stderr } = await run(Deno.execPath(), ["task", "--quiet", name, "--help"], {
+        cwd: ROOT,
+        env: { NO_COLOR: "1" },
+      });
+      assertEquals(code, 0, stderr);
+      assertMatch(stdout, /usage:|^ *deno task [a-z]/im);
+    });
+  }
+  assertEquals((await files()).stdout, before);
+});
+
+Deno.test("deno.json: each task has a line that tells what it does", () => {
+  const silent = Object.entries(tasks).filter(([, { description }]) => !description).map(([name]) => name);
+  assertEquals(silent, []);
+  assert(Object.keys(tasks).length > 10);
+});

@@ -1,0 +1,53 @@
+/** What GitHub runs and reads is of this repository: tasks that there are, one Deno, files that can be read. */
+import { join, ROOT } from "../../local/paths.ts";
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+
+const read = (path: string) => Deno.readTextFile(join(ROOT, path));
+const WORKFLOWS = [...Deno.readDirSync(join(ROOT, ".github", "workflows"))].map(({ name }) => name).sort();
+const workflow = (name: string) => read(`.github/workflows/${name}`);
+
+Deno.test("workflows: every task that they run is in deno.json, and every tier of the tests is run", async () => {
+  const { tasks } = JSON.parse(await read("deno.json"));
+  const run: string[] = [];
+  for (const name of WORKFLOWS) {
+    const text = await workflow(name);
+    const tiers = /^ +tier: \[(.*)\]$/m.exec(text)?.[1].split(", ") ?? [];
+    for (const [, task] of text.matchAll(/\bdeno task (?:--quiet )?(\S+)/g)) {
+      if (task === "test:${{") run.push(...tiers.map((tier) => `test:${tier}`));
+      else run.push(task);
+    }
+  }
+  assertEquals(run.filter((task) => !(task in tasks)), []);
+  const tests = Object.keys(tasks).filter((task) => task.startsWith("test:"));
+  assertEquals(tests.filter((task) => !run.includes(task)), []);
+  for (const task of ["check", "lint:sql", "deploy:check"]) assert(run.includes(task), task);
+});
+
+Deno.test("workflows: the Deno of .ci/run, and rights that are named", async () => {
+  const [, version] = /deno@([\d.]+)/.exec(await read(".ci/run"))!;
+  for (const name of WORKFLOWS) {
+    const text = await workflow(name);
+    const versions = [...text.matchAll(/deno-version: (.*)/g)].map(([, found]) => found);
+    assertEquals(new Set(versions), new Set([version]), name);
+    assertMatch(text, /^permissions:$/m, name);
+  }
+});
+
+Deno.test("renovate: reads the programs of tools/programs.ts, and not the Deno that Supabase runs", async () => {
+  const { customManagers } = JSON.parse(await read(".github/renovate.json"));
+  const [{ managerFilePatterns, matchStrings }] = customManagers;
+  assertMatch("tools/programs.ts", new RegExp(managerFilePatterns[0].slice(1, -1)));
+  const found = [...(await read("tools/programs.ts")).matchAll(new RegExp(matchStrings[0], "g"))];
+  assertEquals(found.map(({ groups }) => groups!.depName), ["supabase", "squawk-cli", "typescript"]);
+});
+
+Deno.test("issue forms: each asks that no phone numbers and secrets are pasted", async () => {
+  for (const name of ["bug.yml", "feature.yml"]) {
+    assertMatch(await read(`.github/ISSUE_TEMPLATE/${name}`), /paste no phone numbers[^]*secrets/, name);
+  }
+  assertMatch(await read("SECURITY.md"), /not an issue/);
+});
+
+Deno.test("editor: what it reads is JSON", async () => {
+  for (const name of ["extensions.json", "settings.json"]) JSON.parse(await read(`.vscode/${name}`));
+});

@@ -1,0 +1,20 @@
+/** `deno task ok`: everything that has to pass before a change is merged, one after the other, to the first that fails. */
+import { ROOT } from "../local/paths.ts";
+import { task } from "./task.ts";
+
+const TASKS = ["check", "lint:sql", "deploy:check", "test"];
+
+if (import.meta.main) {
+  task("ok", `Run what has to pass before a change is merged: deno task ${TASKS.join(", ")}.`)
+    .addHelpText("after", "\nEnds at the first that fails, with its exit code.")
+    .parse(Deno.args, { from: "user" });
+  for (const name of TASKS) {
+    const { code } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", name],
+      cwd: ROOT,
+      stdout: "inherit",
+      stderr: "inherit",
+    }).output();
+    if (code !== 0) Deno.exit(code);
+  }
+}

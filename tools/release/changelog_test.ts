@@ -1,0 +1,38 @@
+import { assertEquals, assertThrows } from "../../tests/support/assert.ts";
+import { cut, notes, ReleaseError } from "./changelog.ts";
+
+const CHANGELOG = `# Changelog
+
+Words.
+
+## [Unreleased]
+
+### Added
+
+- Something new.
+
+## [0.1.0] - 2026-01-01
+
+- The first.
+`;
+
+Deno.test("cut(): what was unreleased is the version's, below an empty Unreleased; nothing else changes", () => {
+  const after = cut(CHANGELOG, "0.2.0", "2026-02-03");
+  assertEquals(
+    after,
+    CHANGELOG.replace("[Unreleased]\n", "[Unreleased]\n\n## [0.2.0] - 2026-02-03\n"),
+  );
+  assertEquals(notes(after, "0.2.0"), "### Added\n\n- Something new.");
+  assertEquals(notes(after, "0.1.0"), "- The first.");
+});
+
+Deno.test("cut(), notes(): refuse what makes no release", () => {
+  const cases: [run: () => unknown, said: string][] = [
+    [() => cut(CHANGELOG, "0.1.0", "2026-02-03"), "was released"],
+    [() => cut(CHANGELOG, "next", "2026-02-03"), "no version"],
+    [() => cut(cut(CHANGELOG, "0.2.0", "2026-02-03"), "0.3.0", "2026-02-03"), "nothing under"],
+    [() => cut("# Changelog\n", "0.2.0", "2026-02-03"), "nothing under"],
+    [() => notes(CHANGELOG, "0.2.0"), "nothing of 0.2.0"],
+  ];
+  for (const [run, said] of cases) assertThrows(run, ReleaseError, said);
+});

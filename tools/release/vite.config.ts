@@ -1,0 +1,23 @@
+/**
+ * How the command line is bundled: for Node 20 and Deno, with its packages, without what needs the checkout. Run by
+ * pack.ts. Without the types of Vite: they bring those of Node along, which are not Deno's.
+ */
+
+/** Modules that `fromCheckout` loads. They stay names in the bundle, which are never loaded there. */
+const OF_CHECKOUT = /\/(drill_run|flag_places|gates_run|rollback_(flag|environment|code|database))\.ts$/;
+
+export default {
+  publicDir: false,
+  ssr: { noExternal: true, target: "node" },
+  build: {
+    ssr: "cli/main.ts",
+    target: "node20",
+    emptyOutDir: true,
+    // The licences of the packages that are in it ask to be given with it.
+    license: { fileName: "LICENSES.md" },
+    rolldownOptions: {
+      external: (id: string) => id.startsWith("node:") || OF_CHECKOUT.test(id),
+      output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
+    },
+  },
+};
