@@ -3953,7 +3953,7 @@ begin
   return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
     || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
       'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
-      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n)))) end;
+      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
 end $function$;
 grant execute on function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb) to service_role;
 
@@ -6350,7 +6350,7 @@ begin
   end loop;
   return jsonb_build_object(
     'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
-    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used) end,
+    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
     'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $function$;
 grant execute on function private.claim_deliveries(p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamp with time zone, p_expired boolean, p_free integer) to service_role;
@@ -6620,7 +6620,7 @@ end $function$;
 grant execute on function private.claimed_deliveries(p_ids uuid[], p_leases uuid[]) to service_role;
 
 -- What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.
-CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[])
+CREATE OR REPLACE FUNCTION private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone)
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
@@ -6634,10 +6634,10 @@ begin
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
         select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
-        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > clock_timestamp())))), '[]')
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $function$;
-grant execute on function private.claimed_destinations(p_ids uuid[]) to service_role;
+grant execute on function private.claimed_destinations(p_ids uuid[], p_now timestamp with time zone) to service_role;
 
 -- A link's human clicks from p_from to before p_to by platform, country, target or referrer: {value: n}, the empty
 -- text for unknown.

@@ -199,7 +199,7 @@ begin
 end $$;
 comment on function private.claimed_deliveries(uuid[], uuid[]) is 'Deliveries that were just claimed, each with its lease, as functions at the edge take them; null for none.';
 
-create function private.claimed_destinations(p_ids uuid[]) returns jsonb
+create function private.claimed_destinations(p_ids uuid[], p_now timestamptz) returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
@@ -209,10 +209,10 @@ begin
       'failure_policy', d.failure_policy, 'headers', private.headers_of(d.id),
       'secrets', (
         select jsonb_agg(s.secret order by s.created_at desc) from private.destination_secrets s
-        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > clock_timestamp())))), '[]')
+        where s.destination_id = d.id and (s.expires_at is null or s.expires_at > p_now)))), '[]')
     from public.destinations d where d.id = any (p_ids));
 end $$;
-comment on function private.claimed_destinations(uuid[]) is 'What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.';
+comment on function private.claimed_destinations(uuid[], timestamptz) is 'What functions at the edge need of destinations to deliver there, secrets and sealed headers with it.';
 
 create type private.claim as (delivery_ids uuid[], leases uuid[], empty uuid[]);
 comment on type private.claim is 'Deliveries claimed with their leases, and conversations whose lanes turned out to have nothing open.';
@@ -372,7 +372,7 @@ begin
   end loop;
   return jsonb_build_object(
     'deliveries', case when v_ids = '{}' then '[]' else private.claimed_deliveries(v_ids, v_leases) end,
-    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used) end,
+    'destinations', case when v_used = '{}' then '[]' else private.claimed_destinations(v_used, p_now) end,
     'next_due_ms', private.next_delivery_ms(p_channels, p_now));
 end $$;
 comment on function private.claim_deliveries(integer, integer, jsonb, text[], timestamptz, boolean, integer) is 'claim_deliveries with the time given, whether leases that are over are looked for, and how many places the caller has free where it wants fewer filled.';
@@ -509,7 +509,7 @@ begin
   return jsonb_build_object('decided', v_decided, 'deliveries', coalesce(cardinality(v_new), 0))
     || case when v_claim.delivery_ids is null then '{}' else jsonb_build_object('claim', jsonb_build_object(
       'deliveries', private.claimed_deliveries(v_claim.delivery_ids, v_claim.leases),
-      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n)))) end;
+      'destinations', private.claimed_destinations(array(select distinct n.destination_id from unnest(v_new) n), v_now))) end;
 end $$;
 comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Writes what the router decided for some conversations: [{id, held, through_seq, sticky_route_id, sticky_until, decisions: [{message_id, route_id, route_name, reason, destination_ids, contact, explanation}]}]. The first decision on a message stands. Makes the deliveries and wakes their lanes, all in one transaction. With p_claim {limit, free, lease_seconds, busy, channels} those that can go at once are claimed for the caller: claim {deliveries, destinations}, as claim_deliveries answers it.';
 
@@ -978,7 +978,7 @@ grant execute on function
   private.lane_due_at(uuid, text),
   private.is_due(uuid, text[], boolean, timestamptz),
   private.claimed_deliveries(uuid[], uuid[]),
-  private.claimed_destinations(uuid[]),
+  private.claimed_destinations(uuid[], timestamptz),
   private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz),
   private.places_for(integer, integer),
   private.next_delivery_ms(text[], timestamptz),

@@ -31,7 +31,7 @@ drop function private.next_delivery_ms(text[], timestamptz);
 drop function private.places_for(integer, integer);
 drop function private.claim_lanes(public.destinations, integer, integer, text[], boolean, timestamptz);
 drop type private.claim;
-drop function private.claimed_destinations(uuid[]);
+drop function private.claimed_destinations(uuid[], timestamptz);
 drop function private.claimed_deliveries(uuid[], uuid[]);
 drop function private.is_due(uuid, text[], boolean, timestamptz);
 drop function private.release_lane(uuid, uuid);
