@@ -630,7 +630,9 @@ begin
   select array_agg(r) into v_settled from unnest(v_results) r
   cross join lateral (
     select from private.delivery_lanes l
-    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id and l.lease = r.lease for update) l;
+    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
+      -- With "=" the index of all leases would do too.
+      and l.lease is not distinct from r.lease for update) l;
 
   -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
