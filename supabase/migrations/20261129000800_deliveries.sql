@@ -575,30 +575,6 @@ create type private.settlement as (
 );
 comment on type private.settlement is 'What an attempt came to, with the delivery''s lane and the number of the attempt.';
 
-create function private.queue_replies(p_settled private.settlement, p_now timestamptz, out queued integer, out refused jsonb)
-language plpgsql set search_path = '' as $$
-declare
-  v_reply record;
-  v_conversation public.conversations;
-  v_answer jsonb;
-begin
-  queued := 0;
-  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
-    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
-    v_answer := private.enqueue_message(v_conversation,
-      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
-    queued := queued + (v_answer ? 'id')::integer;
-    if v_answer ? 'error' then
-      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
-    end if;
-  end loop;
-  if refused is not null then
-    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
-    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
-  end if;
-end $$;
-comment on function private.queue_replies(private.settlement, timestamptz) is 'Queues the replies of a service to a delivery: how many, and which window, opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation''s lock.';
-
 -- Without sorts no index but that of a lane's open deliveries is read for the first of them. So nothing here asks a table for
 -- an order: lists are sorted, and looked up one by one.
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
@@ -607,10 +583,8 @@ set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set ena
 declare
   v_results private.settlement[];
   v_settled private.settlement[];
-  v_one private.settlement;
-  v_queued record;
-  v_replies integer := 0;
-  v_left_out jsonb := '[]';
+  v_replying boolean := jsonb_path_exists(p_results, '$[*].replies[0]');
+  v_queued jsonb := '{"replies": 0, "left_out": []}';
 begin
   select array_agg((r.delivery_id, r.lease, r.outcome, r.status, r.latency_ms, r.error, r.answer, coalesce(r.retry_after_ms, 0),
     r.replies, r.left_out, r.wakes, d.destination_id, d.conversation_id, d.attempt)::private.settlement
@@ -622,7 +596,7 @@ begin
   cross join lateral (
     select d.destination_id, d.conversation_id, d.attempt from public.deliveries d where d.id = r.delivery_id limit 1) d;
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
-  if jsonb_path_exists(p_results, '$[*].replies[0]') then
+  if v_replying then
     perform from unnest(array(
       select distinct r.conversation_id from unnest(v_results) r where jsonb_array_length(coalesce(r.replies, '[]')) > 0 order by 1)) as wanted (id)
     cross join lateral (select from public.conversations c where c.id = wanted.id for update) c;
@@ -653,17 +627,9 @@ begin
     set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
     from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
   end if;
-  for v_one in
-    select r.* from unnest(v_settled) r
-    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
-    order by r.destination_id, r.conversation_id
-  loop
-    v_queued := private.queue_replies(v_one, p_now);
-    v_replies := v_replies + v_queued.queued;
-    if v_queued.refused is not null then
-      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_queued.refused);
-    end if;
-  end loop;
+  if v_replying then
+    v_queued := private.queue_replies(v_settled, p_now);
+  end if;
   -- As release_lane, and for its reason in a statement of its own.
   update private.delivery_lanes l
   set lease = null, due_at = (
@@ -696,7 +662,7 @@ begin
     where t.id = asked.destination_id and t.state = 'active';
   end if;
   return jsonb_build_object('settled', coalesce(cardinality(v_settled), 0),
-    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0), 'replies', v_replies, 'left_out', v_left_out);
+    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0)) || v_queued;
 end $$;
 comment on function private.settle_deliveries(jsonb, timestamptz) is 'settle_deliveries with the time given.';
 
@@ -996,7 +962,6 @@ grant execute on function
   private.release_lanes(uuid[]),
   private.begin_again(uuid[]),
   private.tidy_destinations(timestamptz),
-  private.queue_replies(private.settlement, timestamptz),
   private.settle_deliveries(jsonb, timestamptz),
   public.settle_deliveries(jsonb, jsonb)
   to service_role;

@@ -236,6 +236,47 @@ begin
 end $$;
 comment on function private.send_refusal(public.conversations, jsonb, timestamptz) is 'Why a message may not go in a conversation now: opted_out, window_closed; null where it may, as far as is known now.';
 
+create type private.queued as (
+  id uuid, conversation_id uuid, channel text, number_id text, message jsonb, text text, recipient text, key text, hash text, traceparent text,
+  fallback jsonb, used_fallback boolean
+);
+comment on type private.queued is 'A message that may go: who takes it, what it says, and under which key it was asked for.';
+
+create function private.queue_messages(p_messages private.queued[], p_now timestamptz) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_queued uuid[];
+begin
+  if p_messages is null then
+    return '{}';
+  end if;
+  insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
+  select q.id, q.channel, q.conversation_id, 'out', q.message ->> 'type', case when q.used_fallback then null else q.text end,
+    coalesce(q.message #>> '{context,message_id}', q.message #>> '{reaction,message_id}'), q.message, 'queued', q.traceparent, p_now
+  from unnest(p_messages) q where q.message ->> 'type' <> 'read';
+  with made as (
+    insert into public.outbound_messages (
+      id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
+      next_attempt_at, created_at)
+    select q.id, q.channel, q.conversation_id, q.number_id, case when q.message ->> 'type' <> 'read' then q.id end,
+      case when q.message ->> 'type' = 'read' then q.message end, q.recipient, q.key, q.hash, q.fallback, q.used_fallback, p_now, p_now
+    from unnest(p_messages) q
+    on conflict (idempotency_key, channel) do nothing
+    returning id
+  )
+  select coalesce(array_agg(m.id), '{}') into v_queued from made m;
+  if cardinality(v_queued) < cardinality(p_messages) then
+    -- Somebody else committed the same key in this moment: theirs is the message.
+    delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
+  end if;
+  perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
+  from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
+  update public.conversations c set last_message_at = p_now
+  from (select distinct q.conversation_id as id from unnest(p_messages) q where q.id = any (v_queued)) told where c.id = told.id;
+  return v_queued;
+end $$;
+comment on function private.queue_messages(private.queued[], timestamptz) is 'Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else had.';
+
 create function private.enqueue_message(p_conversation public.conversations, p_item jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -281,30 +322,92 @@ begin
     if v_refusal is not null then
       return jsonb_build_object('error', v_refusal);
     end if;
-    insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
-    values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
-      case when v_fallback then null else p_item ->> 'text' end,
-      coalesce(v_message #>> '{context,message_id}', v_message #>> '{reaction,message_id}'), v_message, 'queued', p_item ->> 'traceparent', p_now);
   end if;
 
-  insert into public.outbound_messages (
-    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
-    next_attempt_at, created_at)
-  values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
-    case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
-  on conflict (idempotency_key, channel) do nothing;
-  if not found then
-    -- Somebody else committed the same key in this moment: theirs is the message.
-    delete from public.messages where id = v_id;
+  if private.queue_messages(array[(v_id, p_conversation.id, p_conversation.channel, p_conversation.number_id, v_message, p_item ->> 'text',
+      coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item ->> 'traceparent', p_item -> 'fallback', v_fallback)::private.queued],
+      p_now) = '{}' then
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
-
-  perform private.queue_lane(p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now);
-  update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $$;
 comment on function private.enqueue_message(public.conversations, jsonb, timestamptz) is 'Queues one message {message, text, to, idempotency_key, fallback, traceparent, address (where it goes if that is not to)} in a conversation whose lock the caller holds. Answers {id, status} or {error}: opted_out, window_closed, unknown_message, idempotency_conflict.';
+
+-- What nearly all replies are: new, within the window, not opted out of and no receipt. Asked of all at once, for it costs more
+-- than the rest of a settlement.
+create function private.plain_replies(p_settled private.settlement[], p_now timestamptz) returns private.queued[]
+language plpgsql set search_path = '' as $$
+begin
+  return (
+    with replies as (
+      select r.delivery_id, e.n, e.item, c.row as conversation, 'reply:' || r.delivery_id || ':' || e.n as key
+      from unnest(p_settled) r
+      cross join lateral jsonb_array_elements(r.replies) with ordinality as e (item, n)
+      cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
+      where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
+    ), asked as (
+      -- No "not exists": of many it would be asked by a hash of the whole table.
+      select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
+          and (
+            select o.id from public.outbound_messages o
+            where o.idempotency_key = replies.key and o.channel = (conversation).channel limit 1) is null) is true)
+        over (partition by delivery_id order by n rows between unbounded preceding and unbounded following) as plain
+      from replies
+    )
+    select array_agg((private.uuid_v7(), (conversation).id, (conversation).channel, (conversation).number_id, item -> 'message', item ->> 'text',
+      coalesce(item ->> 'address', item ->> 'to'), key, md5((item - array['idempotency_key', 'traceparent', 'address'])::text),
+      item ->> 'traceparent', item -> 'fallback', false)::private.queued)
+    from asked where plain);
+end $$;
+comment on function private.plain_replies(private.settlement[], timestamptz) is 'The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are asked one by one.';
+
+create function private.queue_each_reply(p_settled private.settlement, p_now timestamptz, out queued integer, out refused jsonb)
+language plpgsql set search_path = '' as $$
+declare
+  v_reply record;
+  v_conversation public.conversations;
+  v_answer jsonb;
+begin
+  queued := 0;
+  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
+    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
+    v_answer := private.enqueue_message(v_conversation,
+      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
+    queued := queued + (v_answer ? 'id')::integer;
+    if v_answer ? 'error' then
+      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+    end if;
+  end loop;
+  if refused is not null then
+    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
+    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
+  end if;
+end $$;
+comment on function private.queue_each_reply(private.settlement, timestamptz) is 'Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag forbid [{reply, why}], null for none. The caller holds the conversation''s lock.';
+
+create function private.queue_replies(p_settled private.settlement[], p_now timestamptz) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_plain private.queued[] := private.plain_replies(p_settled, p_now);
+  v_queued integer := coalesce(cardinality(private.queue_messages(v_plain, p_now)), 0);
+  v_one private.settlement;
+  v_each record;
+  v_left_out jsonb := '[]';
+begin
+  for v_one in
+    select r.* from unnest(p_settled) r
+    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
+      and not exists (select from unnest(v_plain) q where q.key = 'reply:' || r.delivery_id || ':1')
+  loop
+    v_each := private.queue_each_reply(v_one, p_now);
+    v_queued := v_queued + v_each.queued;
+    if v_each.refused is not null then
+      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_each.refused);
+    end if;
+  end loop;
+  return jsonb_build_object('replies', v_queued, 'left_out', v_left_out);
+end $$;
+comment on function private.queue_replies(private.settlement[], timestamptz) is 'Queues the replies of services to deliveries in conversations whose locks the caller holds: {replies (how many), left_out: [{delivery_id, replies: [{reply, why}]}]}.';
 
 create function private.queue_again(p_id uuid, p_now timestamptz) returns void
 language plpgsql set search_path = '' as $$
@@ -936,6 +1039,10 @@ grant execute on function
   private.opt_out_doubt(text, text, jsonb, timestamptz),
   public.answer_category(uuid, jsonb),
   private.send_refusal(public.conversations, jsonb, timestamptz),
+  private.queue_messages(private.queued[], timestamptz),
+  private.plain_replies(private.settlement[], timestamptz),
+  private.queue_each_reply(private.settlement, timestamptz),
+  private.queue_replies(private.settlement[], timestamptz),
   private.queue_again(uuid, timestamptz),
   private.enqueue_message(public.conversations, jsonb, timestamptz),
   private.send_fallback(uuid, timestamptz),

@@ -17,7 +17,6 @@ drop function private.lock_lanes(uuid[]);
 drop function public.settle_deliveries(jsonb, jsonb);
 drop function private.claim_also(jsonb, timestamptz);
 drop function private.settle_deliveries(jsonb, timestamptz);
-drop function private.queue_replies(private.settlement, timestamptz);
 drop type private.settlement;
 drop function private.settle_circuit(uuid, integer, boolean, uuid[], timestamptz);
 drop function private.wake_deliveries(uuid, integer, timestamptz);
