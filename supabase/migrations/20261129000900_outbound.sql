@@ -752,6 +752,8 @@ set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set ena
 declare
   v_number public.senders;
   v_flag text;
+  -- Then it is asked once and not for each.
+  v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
   -- Under way by channel, those of this claim with them.
@@ -775,6 +777,7 @@ begin
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
+    v_everybody := private.on_for_everybody(v_flag);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
@@ -795,10 +798,10 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, c.contact_id, c.opted_out_at, flag.value as allowed
+      select due.conversation_id, c.contact_id, c.opted_out_at,
+        v_everybody or (select flag.value from private.evaluate_flag(v_flag, c.contact_id::text) flag) as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
-      cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
     ), held as (
       -- Off for this contact: what a service replied waits, and is asked about again.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
@@ -1002,10 +1005,12 @@ begin
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
   -- A status may have come before the answer, and then says that it went.
-  update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + (private.channel_policy(r.channel)).media_wait
-  from unnest(v_settled) r join public.messages m on m.id = r.message_id
-  where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)
-    and (private.channel_policy(r.channel)).media_wait is not null and l.conversation_id = r.conversation_id;
+  update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
+  from (
+    select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
+    where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)) media
+  cross join lateral private.channel_policy(media.channel) policy
+  where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s

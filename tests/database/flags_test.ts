@@ -140,6 +140,14 @@ databaseTest("evaluate_flag() decides as evaluate() does, on what load_config gi
     from answers`;
   assertEquals({ same, different }, { same: expected.length, different: null });
 
+  const everybody = new Set((await sql<{ key: string }[]>`
+    select key from unnest(${
+    flags.map(({ key }) => key)
+  }::text[]) as key where private.on_for_everybody(key)`)
+    .map(({ key }) => key));
+  assertEquals(everybody.size > 20, true);
+  assertEquals(expected.filter(({ key, value }) => everybody.has(key) && !value), []);
+
   const anybody = await sql<{ key: string; on: boolean }[]>`
     select key, private.on_for_anybody(key) as on from unnest(${[
     ...flags.map(({ key }) => key),

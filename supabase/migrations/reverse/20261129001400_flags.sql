@@ -14,6 +14,7 @@ drop function private.without_start(jsonb);
 drop function private.flag_needs_itself(text);
 drop function private.flag_at(text, bigint);
 drop function private.on_for_anybody(text);
+drop function private.on_for_everybody(text);
 drop function private.evaluate_flag(text, text);
 drop function private.prerequisites_on(text, text);
 drop function private.evaluate_flag_alone(text, text);
