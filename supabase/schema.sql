@@ -145,6 +145,22 @@ create type private.person as (
   words text
 );
 
+-- A message that may go: who takes it, what it says, and under which key it was asked for.
+create type private.queued as (
+  id uuid,
+  conversation_id uuid,
+  channel text,
+  number_id text,
+  message jsonb,
+  text text,
+  recipient text,
+  key text,
+  hash text,
+  traceparent text,
+  fallback jsonb,
+  used_fallback boolean
+);
+
 -- What the provider answered to a message, with where it belongs.
 create type private.sending as (
   id uuid,
@@ -6452,6 +6468,8 @@ AS $function$
 declare
   v_number public.senders;
   v_flag text;
+  -- Then it is asked once and not for each.
+  v_everybody boolean;
   v_limit integer;
   v_left integer := p_limit;
   -- Under way by channel, those of this claim with them.
@@ -6475,6 +6493,7 @@ begin
     exit when v_left <= 0;
     v_under_way := coalesce((v_busy ->> v_number.channel)::integer, 0);
     v_flag := private.send_flag(v_number.channel);
+    v_everybody := private.on_for_everybody(v_flag);
     -- A tenth of a second's worth may go at once, the rest at nine tenths of the rate: no second sees more than the limit.
     v_burst := greatest(1, v_number.max_per_second / 10);
     v_rate := v_number.max_per_second * 0.9;
@@ -6495,10 +6514,10 @@ begin
       order by l.due_at limit v_limit
       for update skip locked
     ), asked as (
-      select due.conversation_id, c.contact_id, c.opted_out_at, flag.value as allowed
+      select due.conversation_id, c.contact_id, c.opted_out_at,
+        v_everybody or (select flag.value from private.evaluate_flag(v_flag, c.contact_id::text) flag) as allowed
       from due
       join public.conversations c on c.id = due.conversation_id
-      cross join lateral private.evaluate_flag(v_flag, c.contact_id::text) flag
     ), held as (
       -- Off for this contact: what a service replied waits, and is asked about again.
       update private.outbound_lanes l set due_at = p_now + interval '5 seconds', lease = null
@@ -7271,27 +7290,13 @@ begin
     if v_refusal is not null then
       return jsonb_build_object('error', v_refusal);
     end if;
-    insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
-    values (v_id, p_conversation.channel, p_conversation.id, 'out', v_message ->> 'type',
-      case when v_fallback then null else p_item ->> 'text' end,
-      coalesce(v_message #>> '{context,message_id}', v_message #>> '{reaction,message_id}'), v_message, 'queued', p_item ->> 'traceparent', p_now);
   end if;
 
-  insert into public.outbound_messages (
-    id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
-    next_attempt_at, created_at)
-  values (v_id, p_conversation.channel, p_conversation.id, p_conversation.number_id,
-    case when not v_receipt then v_id end, case when v_receipt then v_message end,
-    coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item -> 'fallback', v_fallback, p_now, p_now)
-  on conflict (idempotency_key, channel) do nothing;
-  if not found then
-    -- Somebody else committed the same key in this moment: theirs is the message.
-    delete from public.messages where id = v_id;
+  if private.queue_messages(array[(v_id, p_conversation.id, p_conversation.channel, p_conversation.number_id, v_message, p_item ->> 'text',
+      coalesce(p_item ->> 'address', p_item ->> 'to'), v_key, v_hash, p_item ->> 'traceparent', p_item -> 'fallback', v_fallback)::private.queued],
+      p_now) = '{}' then
     return private.enqueue_message(p_conversation, p_item, p_now);
   end if;
-
-  perform private.queue_lane(p_conversation.id, p_conversation.channel, p_conversation.number_id, p_now);
-  update public.conversations set last_message_at = p_now where id = p_conversation.id;
   return jsonb_build_object('id', v_id, 'status', 'queued') || case when v_fallback then '{"used_fallback": true}' else '{}' end::jsonb;
 end $function$;
 grant execute on function private.enqueue_message(p_conversation conversations, p_item jsonb, p_now timestamp with time zone) to service_role;
@@ -10026,6 +10031,22 @@ AS $function$
 $function$;
 grant execute on function private.on_for_anybody(p_key text) to service_role;
 
+-- Whether a flag is on whoever is asked about, so that nobody need be; false where it has prerequisites, which are on
+-- or off for each.
+CREATE OR REPLACE FUNCTION private.on_for_everybody(p_key text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select exists (
+    select from public.settings s
+    where s.key = p_key and s.value = 'true' and not s.metadata ? 'prerequisites'
+      and case when s.metadata ? 'rollout_percentage' then round((s.metadata ->> 'rollout_percentage')::numeric * 100) = 10000
+        else not s.metadata ?| array['target_user_ids', 'target_segments'] end)
+$function$;
+grant execute on function private.on_for_everybody(p_key text) to service_role;
+
 -- What of our schemas strangers could reach: {without_rls, open_to_anon, policies_for_anon}, each a list of names;
 -- all empty where nothing is.
 CREATE OR REPLACE FUNCTION private.open_doors()
@@ -10474,6 +10495,37 @@ AS $function$
 $function$;
 grant execute on function private.places_for(p_left integer, p_busy integer) to service_role;
 
+-- The replies to deliveries all of whose replies may go as they are, in their order; null for none. The others are
+-- asked one by one.
+CREATE OR REPLACE FUNCTION private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone)
+ RETURNS private.queued[]
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  return (
+    with replies as (
+      select r.delivery_id, e.n, e.item, c.row as conversation, 'reply:' || r.delivery_id || ':' || e.n as key
+      from unnest(p_settled) r
+      cross join lateral jsonb_array_elements(r.replies) with ordinality as e (item, n)
+      cross join lateral (select c as row from public.conversations c where c.id = r.conversation_id limit 1) c
+      where r.outcome = 'delivered' and jsonb_typeof(r.replies) = 'array'
+    ), asked as (
+      -- No "not exists": of many it would be asked by a hash of the whole table.
+      select *, bool_and((item #>> '{message,type}' <> 'read' and private.send_refusal(conversation, item -> 'message', p_now) is null
+          and (
+            select o.id from public.outbound_messages o
+            where o.idempotency_key = replies.key and o.channel = (conversation).channel limit 1) is null) is true)
+        over (partition by delivery_id order by n rows between unbounded preceding and unbounded following) as plain
+      from replies
+    )
+    select array_agg((private.uuid_v7(), (conversation).id, (conversation).channel, (conversation).number_id, item -> 'message', item ->> 'text',
+      coalesce(item ->> 'address', item ->> 'to'), key, md5((item - array['idempotency_key', 'traceparent', 'address'])::text),
+      item ->> 'traceparent', item -> 'fallback', false)::private.queued)
+    from asked where plain);
+end $function$;
+grant execute on function private.plain_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
+
 -- Whether all that a flag needs, directly and through others, is on for the same id.
 CREATE OR REPLACE FUNCTION private.prerequisites_on(p_key text, p_targeting_id text)
  RETURNS boolean
@@ -10699,6 +10751,35 @@ begin
 end $function$;
 grant execute on function private.queue_again(p_id uuid, p_now timestamp with time zone) to service_role;
 
+-- Queues the replies of a service to a delivery, each asked for itself: how many, and which window, opt-out or flag
+-- forbid [{reply, why}], null for none. The caller holds the conversation's lock.
+CREATE OR REPLACE FUNCTION private.queue_each_reply(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_reply record;
+  v_conversation public.conversations;
+  v_answer jsonb;
+begin
+  queued := 0;
+  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
+    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
+    v_answer := private.enqueue_message(v_conversation,
+      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
+    queued := queued + (v_answer ? 'id')::integer;
+    if v_answer ? 'error' then
+      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+    end if;
+  end loop;
+  if refused is not null then
+    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
+    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
+  end if;
+end $function$;
+grant execute on function private.queue_each_reply(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb) to service_role;
+
 -- The queues: degraded when something is overdue by a minute or a destination is in trouble, down at ten minutes.
 CREATE OR REPLACE FUNCTION private.queue_health(p_now timestamp with time zone)
  RETURNS jsonb
@@ -10736,34 +10817,74 @@ begin
 end $function$;
 grant execute on function private.queue_lane(p_conversation_id uuid, p_channel text, p_number_id text, p_now timestamp with time zone) to service_role;
 
--- Queues the replies of a service to a delivery: how many, and which window, opt-out or flag forbid [{reply, why}],
--- null for none. The caller holds the conversation's lock.
-CREATE OR REPLACE FUNCTION private.queue_replies(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb)
- RETURNS record
+-- Queues messages in conversations whose locks the caller holds, and answers which (ids): those whose key nobody else
+-- had.
+CREATE OR REPLACE FUNCTION private.queue_messages(p_messages private.queued[], p_now timestamp with time zone)
+ RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
 declare
-  v_reply record;
-  v_conversation public.conversations;
-  v_answer jsonb;
+  v_queued uuid[];
 begin
-  queued := 0;
-  for v_reply in select * from jsonb_array_elements(p_settled.replies) with ordinality as e (item, n) loop
-    select * into v_conversation from public.conversations where id = p_settled.conversation_id;
-    v_answer := private.enqueue_message(v_conversation,
-      v_reply.item || jsonb_build_object('idempotency_key', 'reply:' || p_settled.delivery_id || ':' || v_reply.n), p_now);
-    queued := queued + (v_answer ? 'id')::integer;
-    if v_answer ? 'error' then
-      refused := coalesce(refused, '[]') || jsonb_build_object('reply', coalesce((v_reply.item ->> 'place')::bigint, v_reply.n), 'why', v_answer ->> 'error');
+  if p_messages is null then
+    return '{}';
+  end if;
+  insert into public.messages (id, channel, conversation_id, direction, type, text, reply_to, native, status, traceparent, created_at)
+  select q.id, q.channel, q.conversation_id, 'out', q.message ->> 'type', case when q.used_fallback then null else q.text end,
+    coalesce(q.message #>> '{context,message_id}', q.message #>> '{reaction,message_id}'), q.message, 'queued', q.traceparent, p_now
+  from unnest(p_messages) q where q.message ->> 'type' <> 'read';
+  with made as (
+    insert into public.outbound_messages (
+      id, channel, conversation_id, number_id, message_id, payload, recipient, idempotency_key, request_hash, fallback, used_fallback,
+      next_attempt_at, created_at)
+    select q.id, q.channel, q.conversation_id, q.number_id, case when q.message ->> 'type' <> 'read' then q.id end,
+      case when q.message ->> 'type' = 'read' then q.message end, q.recipient, q.key, q.hash, q.fallback, q.used_fallback, p_now, p_now
+    from unnest(p_messages) q
+    on conflict (idempotency_key, channel) do nothing
+    returning id
+  )
+  select coalesce(array_agg(m.id), '{}') into v_queued from made m;
+  if cardinality(v_queued) < cardinality(p_messages) then
+    -- Somebody else committed the same key in this moment: theirs is the message.
+    delete from public.messages m where m.id in (select q.id from unnest(p_messages) q where q.id <> all (v_queued));
+  end if;
+  perform private.queue_lane(q.conversation_id, q.channel, q.number_id, p_now)
+  from (select distinct q.conversation_id, q.channel, q.number_id from unnest(p_messages) q where q.id = any (v_queued) order by 1) q;
+  update public.conversations c set last_message_at = p_now
+  from (select distinct q.conversation_id as id from unnest(p_messages) q where q.id = any (v_queued)) told where c.id = told.id;
+  return v_queued;
+end $function$;
+grant execute on function private.queue_messages(p_messages private.queued[], p_now timestamp with time zone) to service_role;
+
+-- Queues the replies of services to deliveries in conversations whose locks the caller holds: {replies (how many),
+-- left_out: [{delivery_id, replies: [{reply, why}]}]}.
+CREATE OR REPLACE FUNCTION private.queue_replies(p_settled private.settlement[], p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_plain private.queued[] := private.plain_replies(p_settled, p_now);
+  v_queued integer := coalesce(cardinality(private.queue_messages(v_plain, p_now)), 0);
+  v_one private.settlement;
+  v_each record;
+  v_left_out jsonb := '[]';
+begin
+  for v_one in
+    select r.* from unnest(p_settled) r
+    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
+      and not exists (select from unnest(v_plain) q where q.key = 'reply:' || r.delivery_id || ':1')
+  loop
+    v_each := private.queue_each_reply(v_one, p_now);
+    v_queued := v_queued + v_each.queued;
+    if v_each.refused is not null then
+      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_each.refused);
     end if;
   end loop;
-  if refused is not null then
-    update public.delivery_attempts a set left_out = coalesce(a.left_out, '[]') || refused
-    where a.delivery_id = p_settled.delivery_id and a.attempt = p_settled.attempt;
-  end if;
+  return jsonb_build_object('replies', v_queued, 'left_out', v_left_out);
 end $function$;
-grant execute on function private.queue_replies(p_settled private.settlement, p_now timestamp with time zone, OUT queued integer, OUT refused jsonb) to service_role;
+grant execute on function private.queue_replies(p_settled private.settlement[], p_now timestamp with time zone) to service_role;
 
 -- What a service or a provider wrote about a message of this contact, for operators: without the contact's ids, and
 -- without numbers and mail addresses of others as far as they show.
@@ -12137,10 +12258,8 @@ AS $function$
 declare
   v_results private.settlement[];
   v_settled private.settlement[];
-  v_one private.settlement;
-  v_queued record;
-  v_replies integer := 0;
-  v_left_out jsonb := '[]';
+  v_replying boolean := jsonb_path_exists(p_results, '$[*].replies[0]');
+  v_queued jsonb := '{"replies": 0, "left_out": []}';
 begin
   select array_agg((r.delivery_id, r.lease, r.outcome, r.status, r.latency_ms, r.error, r.answer, coalesce(r.retry_after_ms, 0),
     r.replies, r.left_out, r.wakes, d.destination_id, d.conversation_id, d.attempt)::private.settlement
@@ -12152,7 +12271,7 @@ begin
   cross join lateral (
     select d.destination_id, d.conversation_id, d.attempt from public.deliveries d where d.id = r.delivery_id limit 1) d;
   -- Locks in the order that record_decisions takes them: conversations, then lanes.
-  if jsonb_path_exists(p_results, '$[*].replies[0]') then
+  if v_replying then
     perform from unnest(array(
       select distinct r.conversation_id from unnest(v_results) r where jsonb_array_length(coalesce(r.replies, '[]')) > 0 order by 1)) as wanted (id)
     cross join lateral (select from public.conversations c where c.id = wanted.id for update) c;
@@ -12160,7 +12279,9 @@ begin
   select array_agg(r) into v_settled from unnest(v_results) r
   cross join lateral (
     select from private.delivery_lanes l
-    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id and l.lease = r.lease for update) l;
+    where l.destination_id = r.destination_id and l.conversation_id = r.conversation_id
+      -- With "=" the index of all leases would do too.
+      and l.lease is not distinct from r.lease for update) l;
 
   -- put_back: nobody was called. It is no attempt, and tells nothing of the service.
   insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms, error, answer, left_out, at)
@@ -12181,17 +12302,9 @@ begin
     set circuit_probe = null, circuit_open_until = p_now + make_interval(secs => r.retry_after_ms / 1000.0)
     from unnest(v_settled) r where r.outcome = 'put_back' and d.id = r.destination_id and d.circuit_probe = r.lease;
   end if;
-  for v_one in
-    select r.* from unnest(v_settled) r
-    where r.outcome = 'delivered' and jsonb_array_length(coalesce(r.replies, '[]')) > 0
-    order by r.destination_id, r.conversation_id
-  loop
-    v_queued := private.queue_replies(v_one, p_now);
-    v_replies := v_replies + v_queued.queued;
-    if v_queued.refused is not null then
-      v_left_out := v_left_out || jsonb_build_object('delivery_id', v_one.delivery_id, 'replies', v_queued.refused);
-    end if;
-  end loop;
+  if v_replying then
+    v_queued := private.queue_replies(v_settled, p_now);
+  end if;
   -- As release_lane, and for its reason in a statement of its own.
   update private.delivery_lanes l
   set lease = null, due_at = (
@@ -12224,7 +12337,7 @@ begin
     where t.id = asked.destination_id and t.state = 'active';
   end if;
   return jsonb_build_object('settled', coalesce(cardinality(v_settled), 0),
-    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0), 'replies', v_replies, 'left_out', v_left_out);
+    'fenced', jsonb_array_length(p_results) - coalesce(cardinality(v_settled), 0)) || v_queued;
 end $function$;
 grant execute on function private.settle_deliveries(p_results jsonb, p_now timestamp with time zone) to service_role;
 
@@ -12292,10 +12405,12 @@ begin
   perform private.send_fallback(r.id, p_now) from unnest(v_settled) r
   where r.outcome = 'failed' and r.error ->> 'code' = (private.channel_policy(r.channel)).window_code;
   -- A status may have come before the answer, and then says that it went.
-  update private.outbound_lanes l set waits_for = m.id, waits_until = p_now + (private.channel_policy(r.channel)).media_wait
-  from unnest(v_settled) r join public.messages m on m.id = r.message_id
-  where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)
-    and (private.channel_policy(r.channel)).media_wait is not null and l.conversation_id = r.conversation_id;
+  update private.outbound_lanes l set waits_for = media.id, waits_until = p_now + policy.media_wait
+  from (
+    select m.id, r.conversation_id, r.channel from unnest(v_settled) r join public.messages m on m.id = r.message_id
+    where r.outcome = 'sent' and m.status_rank = 0 and private.is_media(m.native)) media
+  cross join lateral private.channel_policy(media.channel) policy
+  where policy.media_wait is not null and l.conversation_id = media.conversation_id;
   perform private.release_outbound_lanes(array(select r.conversation_id from unnest(v_settled) r));
   -- An answer about the message itself says that the account is well again; who has opted out was not written to.
   update public.senders s

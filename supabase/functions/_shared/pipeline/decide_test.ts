@@ -356,7 +356,7 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
 Deno.test("createDecider(): what can be delivered at once is claimed with the decision; without places it waits, but not for ever", async () => {
   const by = await rules([REST]);
   const begun: unknown[] = [];
-  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"], expired: false };
+  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"] };
   const claimed = { deliveries: [{}], destinations: [] };
   const calls: [string, Record<string, unknown>][] = [];
   let at = NOW.getTime();
@@ -402,7 +402,7 @@ Deno.test("createDecider(): what can be delivered at once is claimed with the de
 Deno.test("createDecider(): places that no decision used are given back", async () => {
   const by = await rules([REST]);
   const begun: unknown[] = [];
-  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"], expired: false };
+  const claim = { limit: 40, free: 40, lease_seconds: 60, busy: {}, channels: ["whatsapp"] };
   const deps = {
     routed: () => Promise.resolve(["whatsapp"]),
     rules: () => Promise.resolve(by),

@@ -77,8 +77,6 @@ export interface Places {
     lease_seconds: number;
     busy: Record<string, number>;
     channels: readonly string[];
-    /** Whether leases that are over are looked for. */
-    expired: boolean;
   };
   /**
    * Starts what was claimed and gives the rest of the places back; call it once, also where the call failed.
@@ -174,6 +172,7 @@ export interface ForwarderDeps {
   /** Told that deliveries can begin again, or still. */
   onRoom?(): void;
   onError(message: string, error: unknown): void;
+  now(): Date;
   random(): number;
   /** Once aborted nothing is claimed any more, and what was claimed and not begun is put back. */
   ending?: AbortSignal;
@@ -196,12 +195,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       // Into the places that are freed with it and half of the others; the rest is for what is decided meanwhile.
       // Failure policy: where nothing can be claimed, what has happened is written down all the same.
       const next = await hold(items.length + Math.ceil(free() / 2), items).catch(() => undefined);
+      const p_claim = next && { ...next.claim, expired: isTimeForExpired() };
       let settled: Settled | undefined;
       let round: Round | void = undefined;
       try {
         settled = await deps.rpc<Settled>("settle_deliveries", {
           p_results: items.map(({ destination: _, destination_id: __, ...settlement }) => settlement),
-          ...(next === undefined ? {} : { p_claim: next.claim }),
+          ...(p_claim === undefined ? {} : { p_claim }),
         });
       } finally {
         if (next !== undefined) round = next.use(settled?.claim, items.length);
@@ -216,6 +216,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   });
 
   const free = () => CONCURRENCY - underWay - held;
+
+  function isTimeForExpired(): boolean {
+    const now = deps.now().getTime();
+    if (now - expiredAt < EXPIRED_EVERY_MS) return false;
+    expiredAt = now;
+    return true;
+  }
 
   /**
    * @param most Places to hold at most.
@@ -232,9 +239,6 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       return undefined;
     }
     held += limit;
-    const now = performance.now();
-    const expired = now - expiredAt >= EXPIRED_EVERY_MS;
-    if (expired) expiredAt = now;
     const others = new Map(busy);
     for (const { destination_id } of freed) others.set(destination_id, others.get(destination_id)! - 1);
     return {
@@ -244,7 +248,6 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         lease_seconds: LEASE_SECONDS,
         busy: Object.fromEntries(others),
         channels,
-        expired,
       },
       use: (claim, ended = 0) => {
         held -= limit;
@@ -285,7 +288,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     world: DeliveryWorld,
   ): Promise<Round | void> {
     try {
-      const waitedMs = Date.now() - Date.parse(claimed.message.created_at);
+      const waitedMs = deps.now().getTime() - Date.parse(claimed.message.created_at);
       const traceparent = traceparentFor(claimed.message.id, claimed.delivery_id, claimed.traceparent);
       const result = await deliver(world, {
         id: claimed.delivery_id,

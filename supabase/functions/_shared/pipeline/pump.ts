@@ -84,7 +84,7 @@ export function createPump({ round, lingerMs, ending, onError }: PumpOptions): P
     work.then((round) => {
       tracked--;
       if (round === undefined || round.more) return poke();
-      if (!running) wait(round.nextDueMs);
+      wait(round.nextDueMs);
       settle();
     }, () => {
       tracked--;
