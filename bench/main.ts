@@ -17,8 +17,9 @@ if (help || name === undefined || !(name in BENCHES)) {
 
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
-links --full goes up to a million links, in about seven minutes; panel needs Chromium; deploy measures first answers of fresh
-processes on the hosted Deno; cli measures the command line itself; --quick, of links, flags, panel, deploy, costs and cli, only shows that the bench works`);
+pipeline takes --runs N and --only PART,… (plain, bare, delivered, turns, latency); links --full goes up to a million links, in
+about seven minutes; panel needs Chromium; deploy measures first answers of fresh processes on the hosted Deno; cli measures
+the command line itself; --quick, of all but webhook, only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

@@ -26,8 +26,7 @@ const NUMBERS = ["150000000000001", "150000000000002", "150000000000003", "15000
 /** So long nothing may arrive before what is missing is given up, in milliseconds. */
 const PATIENCE_MS = 20_000;
 
-/** In this order; what the last one leaves waits for ever. */
-const PARTS = ["plain", "bare", "delivered", "turns", "latency", "intake"] as const;
+const PARTS = ["plain", "bare", "delivered", "turns", "latency"] as const;
 type Part = typeof PARTS[number];
 type Cpu = Record<string, number>;
 
@@ -35,7 +34,6 @@ type Cpu = Record<string, number>;
 interface Run {
   plain?: number;
   bare?: number;
-  intake?: Load;
   delivered?: { perSecond: number; load: Load; cpu: Cpu };
   turns?: { perSecond: number; cpu: Cpu };
   /** Milliseconds from the post to the service's call, sorted. */
@@ -81,10 +79,8 @@ export async function main(args: string[]): Promise<void> {
     // The first one warms caches, plans and the compiler, and makes the contacts.
     const all = Array.from({ length: runs + 1 }, (): Run => ({}));
     for (const run of all) {
-      for (const part of parts.filter((part) => part !== "intake")) await measure[part](run);
+      for (const part of parts) await measure[part](run);
     }
-    await reconciled(sql);
-    if (parts.includes("intake")) { for (const run of all) await measure.intake(run); }
     await reconciled(sql);
     const how =
       `everything on; medians of ${runs} runs of ${size.messages.toLocaleString("en")} messages of ` +
@@ -118,15 +114,6 @@ function measures(
     );
   const begin = (replies: boolean) =>
     ask(outside.port, "/begin", { port: target.port, appSecret: target.appSecret, replies });
-
-  async function routing(on: boolean): Promise<void> {
-    const changed = await sql`
-      update public.settings set value = ${
-      String(on)
-    } where key in ('wa_router.enabled', 'wa_send.enabled') and value <> ${String(on)}`;
-    // Every isolate sees the flags within 5 s.
-    if (changed.count > 0) await sleep(5500);
-  }
 
   /** Waits for the last of so many; gives the report. */
   async function until(done: (report: Report) => boolean): Promise<Report> {
@@ -176,12 +163,7 @@ function measures(
       run.bare = size.messages * 1000 / (lastAt - started);
       await sql`truncate bench_plain.messages`;
     },
-    intake: async (run) => {
-      await routing(false);
-      run.intake = accepted(await load(target, webhooks(size.messages), CONNECTIONS));
-    },
     delivered: async (run) => {
-      await routing(true);
       await begin(false);
       const made = webhooks(size.messages);
       let perSecond = 0;
@@ -195,7 +177,6 @@ function measures(
       run.delivered = { perSecond, load: result!, cpu };
     },
     turns: async (run) => {
-      await routing(true);
       await begin(true);
       const made = webhooks(size.turns, NUMBERS);
       let perSecond = 0;
@@ -208,7 +189,6 @@ function measures(
       run.turns = { perSecond, cpu };
     },
     latency: async (run) => {
-      await routing(true);
       await begin(false);
       const all = WARM + size.paced;
       const made = webhooks(all);
@@ -261,10 +241,6 @@ function rowsOf(runs: Run[]): Row[] {
     latency.length === 0 ? undefined : median(latency.map((all) => all[Math.floor(all.length * 0.95)])),
     `<= ${allowed.toFixed(0)}`,
   );
-  const intake = mid((run) => run.intake?.perSecond);
-  add("intake alone (routing off), webhooks a second", intake);
-  add("  share of plain SQL, %", share(intake, plain), ">= 50");
-  add("  p99, ms", mid((run) => run.intake?.p99));
   return rows;
 }
 
