@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   deploy: () => import("./deploy.ts"),
   costs: () => import("./costs.ts"),
   cli: () => import("./cli.ts"),
+  growth: () => import("./growth/main.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -18,7 +19,8 @@ if (help || name === undefined || !(name in BENCHES)) {
 NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
 links --full goes up to a million links, in about seven minutes; panel needs Chromium; deploy measures first answers of fresh
-processes on the hosted Deno; cli measures the command line itself; --quick, of links, flags, panel, deploy, costs and cli, only shows that the bench works`);
+processes on the hosted Deno; cli measures the command line itself; growth fills --rows N messages, a million unless said otherwise and up to ten, and compares with
+ten thousand; --quick, of links, flags, panel, deploy, costs, cli and growth, only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

@@ -1,0 +1,57 @@
+/** A day's rows purged while messages come in: how long a message waits for it. */
+import type { World } from "./work.ts";
+import { ingest } from "./work.ts";
+
+/** Messages a second meanwhile, each a group of its own. */
+export const PACE = 200;
+
+/** What it came to. */
+export interface Purged {
+  /** Rows that were deleted or changed. */
+  rows: number;
+  /** Milliseconds of each call of a job. */
+  slices: number[];
+  /** Milliseconds from when a message was due to its commit. */
+  intake: number[];
+}
+
+/**
+ * Runs the clock's jobs until they find nothing any more, one call after the other: harder than the clock, which waits a
+ * minute after each.
+ */
+export async function purgeBesideIntake(world: World): Promise<Purged> {
+  let over = false;
+  const coming = intakeUntil(world, () => over);
+  const slices: number[] = [];
+  let rows = 0;
+  const slice = async (job: () => Promise<number>) => {
+    for (let done = 1; done > 0; rows += done) {
+      const began = performance.now();
+      done = await job();
+      slices.push(performance.now() - began);
+    }
+  };
+  try {
+    await slice(async () => sum((await world.owner`select private.purge(now()) as counts`)[0].counts));
+    await slice(async () => sum((await world.owner`select private.purge_clicks(now()) as counts`)[0].counts));
+  } finally {
+    over = true;
+  }
+  return { rows, slices, intake: await coming };
+}
+
+const sum = (counts: Record<string, number>) => Object.values(counts).reduce((all, n) => all + n, 0);
+
+/** Stores messages at a steady pace. One that has to wait for the one before counts from when it was due. */
+async function intakeUntil(world: World, over: () => boolean): Promise<number[]> {
+  const times: number[] = [];
+  const began = performance.now();
+  while (!over()) {
+    const due = began + times.length * 1000 / PACE;
+    const early = due - performance.now();
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    await ingest(world, 1)();
+    times.push(performance.now() - due);
+  }
+  return times;
+}
