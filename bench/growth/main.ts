@@ -8,6 +8,7 @@
  * The data lie where the system keeps temporary files, and are written as durably as in production; TMPDIR names another
  * disk.
  */
+import { tmpdir } from "node:os";
 import postgres, { type Sql } from "postgres";
 import { bootstrap } from "../../local/bootstrap.ts";
 import { migrate } from "../../local/migrate.ts";
@@ -18,8 +19,8 @@ import { temporaryFolder } from "../../tests/support/stack.ts";
 import { print, type Row } from "../report.ts";
 import { DAYS, fill } from "./fill.ts";
 import { PACE, purgeBesideIntake } from "./purge.ts";
-import { requireRoom } from "./room.ts";
-import { enter, panel, turn, type World } from "./work.ts";
+import { roomFault } from "./room.ts";
+import { enter, enterPanel, panel, turn, type World } from "./work.ts";
 
 const FULL = { few: 10_000, rows: 1_000_000, turns: 200, warm: 20 };
 /** For seeing that the bench itself works. */
@@ -33,11 +34,14 @@ export async function main(args: string[]): Promise<void> {
   const size = args.includes("--quick") ? QUICK : FULL;
   const { few, turns, warm } = size;
   const rows = args.includes("--rows") ? Number(args[args.indexOf("--rows") + 1]) : size.rows;
-  if (!Number.isInteger(rows) || rows < few || rows > MOST) {
-    throw new Error(`--rows takes a whole number from ${few} to ${MOST}`);
+  const fault = Number.isInteger(rows) && rows >= few && rows <= MOST
+    ? roomFault(tmpdir(), few + rows)
+    : `--rows takes a whole number from ${few} to ${MOST}.`;
+  if (fault !== undefined) {
+    console.error(fault);
+    Deno.exit(2);
   }
   await using folder = await temporaryFolder();
-  requireRoom(folder.path, few + rows);
   const start = () =>
     startPostgres({ dataDir: join(folder.path, "postgres"), password: "password of the bench" });
   let server = await start();
@@ -114,10 +118,10 @@ async function measure(
 
 /** What the panel reads, each for the first time since the server began. The system may still hold its files. */
 async function coldPanel(server: Postgres, name: string): Promise<{ what: string; ms: number }[]> {
-  await using world = await enter(onDatabase(server.url, name));
-  await world.operator`select 1`;
+  await using member = await enterPanel(onDatabase(server.url, name));
+  await member.sql`select 1`;
   const read: { what: string; ms: number }[] = [];
-  for (const [what, call] of panel(world)) {
+  for (const [what, call] of panel(member.sql)) {
     const began = performance.now();
     await call();
     read.push({ what, ms: performance.now() - began });

@@ -52,23 +52,31 @@ export interface World extends AsyncDisposable {
 /** Connects to a database that was filled. */
 export async function enter(url: string): Promise<World> {
   const owner = postgres(url, { max: 1, onnotice: () => {} });
-  const { sub } = await signedIn(owner, "operator");
   const service = connectAs(url, { role: "service_role" });
-  const operator = connectAs(url, { role: "authenticated", sub: sub! });
+  const member = await enterPanel(url);
   const [{ destination, revision }] = await owner<[{ destination: string; revision: string }]>`
     select (select id from public.destinations) as destination, (select revision::text from private.config_revision) as revision`;
   return {
     owner,
     service,
-    operator,
+    operator: member.sql,
     destination,
     revision,
     keys: await keysOf(owner),
     times: new Map(),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all([owner, service, operator].map((sql) => sql.end({ timeout: 5 })));
+      await Promise.all([owner, service].map((sql) => sql.end({ timeout: 5 })));
+      await member[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Signs in somebody new to the panel, who reads nothing yet. */
+export async function enterPanel(url: string): Promise<AsyncDisposable & { sql: Sql }> {
+  const owner = postgres(url, { max: 1, onnotice: () => {} });
+  const { sub } = await signedIn(owner, "operator").finally(() => owner.end());
+  const sql = connectAs(url, { role: "authenticated", sub: sub! });
+  return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
 }
 
 /** A connection as the Data API has it; text in, text out. */
@@ -113,11 +121,11 @@ export async function turn(world: World): Promise<void> {
   await timed(world, `redirect, a look-up (get_links, ${READ_AHEAD} ahead)`, lookUp(world));
   await timed(world, `redirect, ${ROUND} clicks written (record_clicks)`, click(world));
   await world.owner`select private.sample_minutes(clock_timestamp())`;
-  for (const [what, call] of panel(world)) await timed(world, what, call);
+  for (const [what, call] of panel(world.operator)) await timed(world, what, call);
 }
 
 /** What the panel reads, as an operator. */
-export function panel({ operator }: World): [what: string, call: () => Promise<unknown>][] {
+export function panel(operator: Sql): [what: string, call: () => Promise<unknown>][] {
   return [
     ["panel, overview", () => operator`select public.overview(60)::text`],
     [
