@@ -1,8 +1,8 @@
 /** A day's rows purged while messages come in: how long a message waits for it. */
-import type { World } from "./work.ts";
-import { ingest } from "./work.ts";
+import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
+import { messages, store, type World } from "./work.ts";
 
-/** Messages a second meanwhile, each a group of its own. */
+/** Webhooks a second meanwhile, of one message each. */
 export const PACE = 200;
 
 /** What it came to. */
@@ -42,16 +42,28 @@ export async function purgeBesideIntake(world: World): Promise<Purged> {
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((all, n) => all + n, 0);
 
-/** Stores messages at a steady pace. One that has to wait for the one before counts from when it was due. */
+/**
+ * Webhooks at a steady pace, whatever becomes of those before, stored as an isolate stores them: those that come while a
+ * group is under way are the next group.
+ */
 async function intakeUntil(world: World, over: () => boolean): Promise<number[]> {
-  const times: number[] = [];
+  const ingest = createIngest(
+    async <T>(_name: string, args?: object) =>
+      await store(world, JSON.stringify((args as { p_updates: unknown }).p_updates)) as T,
+    { fields: new Set(["messages"]) },
+    { count: () => {} },
+  );
   const began = performance.now();
+  const times: Promise<number>[] = [];
   while (!over()) {
     const due = began + times.length * 1000 / PACE;
     const early = due - performance.now();
     if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
-    await ingest(world, 1)();
-    times.push(performance.now() - due);
+    times.push((async () => {
+      const outcomes = await ingest({ updates: messages(world.keys, 1), bytes: 0 });
+      if (outcomes !== "s") throw new Error(`the intake answered ${outcomes}`);
+      return performance.now() - due;
+    })());
   }
-  return times;
+  return await Promise.all(times);
 }

@@ -153,10 +153,10 @@ async function answerOf<T>(sql: Sql, call: string, ...args: (string | null)[]): 
 const run = crypto.randomUUID().replaceAll("-", "").toUpperCase();
 let serial = 0;
 
-/** The call that stores so many messages, each of another person as far as there are as many. */
-export function ingest({ service, keys: { phones } }: World, size: number): () => Promise<void> {
+/** So many new messages, each of another person as far as there are as many. */
+export function messages({ phones }: Keys, size: number) {
   const first = Math.floor(Math.random() * phones.length);
-  const updates = Array.from({ length: size }, (_, i) => {
+  return Array.from({ length: size }, (_, i) => {
     const phone = phones[(first + i) % phones.length];
     const wamid = `wamid.HBgM${run}${serial++}`;
     const body = `Is my order ${serial} on its way?`;
@@ -165,7 +165,7 @@ export function ingest({ service, keys: { phones } }: World, size: number): () =
       channel: "whatsapp",
       provider: "whatsapp",
       field: "messages",
-      kind: "message",
+      kind: "message" as const,
       sender_id: "1",
       provider_id: wamid,
       type: "text",
@@ -175,13 +175,17 @@ export function ingest({ service, keys: { phones } }: World, size: number): () =
       at: new Date().toISOString(),
     };
   });
-  const text = JSON.stringify(updates);
+}
+
+/** Stores updates, given as text, and gives what became of each. */
+export async function store({ service }: World, updates: string): Promise<{ outcomes: string }> {
+  return await answerOf(service, "public.ingest_updates($1::text::jsonb)", updates);
+}
+
+function ingest(world: World, size: number): () => Promise<void> {
+  const text = JSON.stringify(messages(world.keys, size));
   return async () => {
-    const { outcomes } = await answerOf<{ outcomes: string }>(
-      service,
-      "public.ingest_updates($1::text::jsonb)",
-      text,
-    );
+    const { outcomes } = await store(world, text);
     if (outcomes !== "s".repeat(size)) throw new Error(`the intake answered ${outcomes}`);
   };
 }
