@@ -102,7 +102,7 @@ async function insert(tx: TransactionSql, rows: number): Promise<void> {
     create or replace function pg_temp.wamid(n bigint) returns text language sql immutable as $$
       select 'wamid.HBgM' || upper(md5('message ' || n)) $$;
     create or replace function pg_temp.code(n bigint) returns text language sql immutable as $$
-      select substr(md5('link ' || n), 1, 10) $$;
+      select substr(md5('link ' || n), 1, 14) $$;
 
     insert into public.senders (channel, id, address) values ('whatsapp', '1', '15550001234');
     insert into public.destinations (name, url) values ('crm', 'https://crm.example.com/');
