@@ -8,6 +8,7 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   deploy: () => import("./deploy.ts"),
   costs: () => import("./costs.ts"),
   cli: () => import("./cli.ts"),
+  growth: () => import("./growth/main.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -19,7 +20,8 @@ NAME is one of: ${Object.keys(BENCHES).join(", ")}
 
 pipeline takes --runs N and --only PART,… (plain, bare, delivered, turns, latency); links --full goes up to a million links, in
 about seven minutes; panel needs Chromium; deploy measures first answers of fresh processes on the hosted Deno; cli measures
-the command line itself; --quick, of all but webhook, only shows that the bench works`);
+the command line itself; growth fills --rows N messages, a million unless said otherwise and up to ten, and compares with ten
+thousand; --quick, of all but webhook, only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);
