@@ -6,7 +6,7 @@
  * Order, nothing twice, nothing lost and `reconcile` are checked in the same run.
  */
 import postgres from "postgres";
-import { startStack } from "../../tests/support/stack.ts";
+import { functionsWith, startStack } from "../../tests/support/stack.ts";
 import { type Load, load } from "../load.ts";
 import { median, print, type Row } from "../report.ts";
 import { request, type WebhookTarget } from "../webhooks.ts";
@@ -265,25 +265,6 @@ async function reconciled(sql: postgres.Sql): Promise<void> {
   const [{ report }] = await sql`select public.reconcile() as report`;
   const failed = report.checks.filter((check: { ok: boolean }) => !check.ok);
   if (failed.length > 0) throw new Error(`reconcile: ${JSON.stringify(failed)}`);
-}
-
-/** The functions as they are, with variables of our own: a folder whose functions lead to them. */
-async function functionsWith(variables: Record<string, string>): Promise<AsyncDisposable & { path: string }> {
-  const path = await Deno.makeTempDir({ prefix: "gatelink-bench-" });
-  const from = new URL("../../supabase/functions/", import.meta.url);
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (!isDirectory || name.startsWith("_")) continue;
-    await Deno.mkdir(`${path}/${name}`);
-    await Deno.writeTextFile(
-      `${path}/${name}/index.ts`,
-      `export { default } from "${new URL(`${name}/index.ts`, from)}";\n`,
-    );
-  }
-  await Deno.writeTextFile(
-    `${path}/.env`,
-    Object.entries(variables).map(([name, value]) => `${name}=${value}\n`).join(""),
-  );
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
 /** A process of the bench that serves; disposing ends it. */

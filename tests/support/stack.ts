@@ -1,6 +1,7 @@
 /** Whole local stacks for tests, started as `deno task start` starts them. */
+import { pathToFileURL } from "node:url";
 import type { StackFile } from "../../local/data_folder.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { FUNCTIONS, join, ROOT } from "../../local/paths.ts";
 
 export interface StackOptions {
   /** Data folder. @default a temporary one, removed by `stop` */
@@ -136,5 +137,28 @@ export async function functionsFolder(parent: string, sources: Record<string, st
     await Deno.mkdir(join(folder, name), { recursive: true });
     await Deno.writeTextFile(join(folder, name, "index.ts"), source);
   }
+  return folder;
+}
+
+/**
+ * Makes a folder with the functions of the repository and secrets of the test's own, which come before what a stack makes
+ * up (`WHATSAPP_GRAPH_URL` and others): for {@linkcode StackOptions.functions}. It goes when it is disposed of.
+ */
+export async function functionsWith(
+  secrets: Record<string, string>,
+): Promise<AsyncDisposable & { path: string }> {
+  const folder = await temporaryFolder();
+  for await (const { name, isDirectory } of Deno.readDir(FUNCTIONS)) {
+    if (!isDirectory || name.startsWith("_")) continue;
+    await Deno.mkdir(join(folder.path, name));
+    await Deno.writeTextFile(
+      join(folder.path, name, "index.ts"),
+      `export { default } from "${pathToFileURL(join(FUNCTIONS, name, "index.ts"))}";\n`,
+    );
+  }
+  await Deno.writeTextFile(
+    join(folder.path, ".env"),
+    Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(""),
+  );
   return folder;
 }
