@@ -447,3 +447,48 @@ edgeTest(
     await settled();
   },
 );
+
+edgeTest(
+  "an isolate that dies with what it has just decided: another one calls, once the lease is over, under the same id, in order",
+  async (edge) => {
+    const { sql, says, settled, reread } = edge;
+    await using service = startService();
+    await addDestination(sql, "service", service);
+    await addRoute(sql, ["service"]);
+    await reread();
+    const nora = person(edge, 1), omar = person(edge, 2);
+    const decided = () =>
+      sql`select d.id, l.lease from public.deliveries d
+        join private.delivery_lanes l on l.conversation_id = d.conversation_id and l.destination_id = d.destination_id`;
+    await edge.unheard("record_decisions", async () => {
+      await says(nora, "1");
+      await until("it is decided", async () => (await decided()).length);
+    });
+    await settled();
+    const [claimed] = await decided();
+    assertNotEquals(claimed.lease, null);
+
+    for (const said of ["2", "3"]) await says(nora, said);
+    await says(omar, "meanwhile");
+    await settled();
+    // Who holds the lane may still be calling: nobody overtakes it.
+    assertEquals(service.texts(), ["meanwhile"]);
+    assertEquals(await states(sql), ["leased", "pending", "pending", "delivered"]);
+
+    await sql`update private.delivery_lanes set due_at = now() where lease is not null`;
+    await edge.call("wa-router", { headers: { apikey: KEYS.secretKey } });
+    await settled();
+    assertEquals(service.texts(), ["meanwhile", "1", "2", "3"]);
+    assertEquals(service.received[1].id, claimed.id);
+    assertEquals(new Set(await states(sql)), new Set(["delivered"]));
+    // The first of it is the one that nobody came back from.
+    const [{ attempt }] =
+      await sql`select attempt from public.delivery_attempts where delivery_id = ${claimed.id}`;
+    assertEquals(attempt, 2);
+    const late = [{ delivery_id: claimed.id, lease: claimed.lease, outcome: "retry", retry_after_ms: 0 }];
+    const [{ fenced }] = await sql`
+      select public.settle_deliveries(${sql.json(late)}) ->> 'fenced' as fenced`;
+    assertEquals([fenced, await states(sql)], ["1", ["delivered", "delivered", "delivered", "delivered"]]);
+    assertEquals(await lost(sql), []);
+  },
+);

@@ -87,6 +87,11 @@ export interface Edge {
   hurry(): Promise<void>;
   /** Runs `use` while something in front of the database answers that it is away. */
   away(use: () => Promise<void>): Promise<void>;
+  /**
+   * Runs `use` while the answers of a function of the database are lost on their way: what it did stays done, and whoever
+   * asked knows nothing of it, as one that has died.
+   */
+  unheard(name: string, use: () => Promise<void>): Promise<void>;
   /** Resolves when everything that can be routed and sent now is. */
   settled(): Promise<void>;
 }
@@ -207,6 +212,19 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       body: json && answer !== "" ? JSON.parse(answer) : answer,
     };
   };
+  const through = async (
+    fetch: (api: DataApi, request: Request) => Promise<Response>,
+    use: () => Promise<void>,
+  ) => {
+    const before = serving!;
+    serving = { meta, api: { ...before.api, fetch: (request) => fetch(before.api, request) } };
+    try {
+      await use();
+    } finally {
+      serving = before;
+    }
+  };
+  const unavailable = () => new Response("no healthy upstream", { status: 503 });
   const reread = async () => {
     const [{ revision }] = await sql<{ revision: number }[]>`
       select (public.load_config(null) ->> 'revision')::float8 as revision`;
@@ -257,16 +275,14 @@ function edgeOf(sql: Sql, meta: MetaSimulator): Edge {
       await sql`update public.senders 
         set send_tat = null, held_until = case when held_since is not null then now() end`;
     },
-    away: async (use) => {
-      const before = serving!;
-      const fetch = () => Promise.resolve(new Response("no healthy upstream", { status: 503 }));
-      serving = { meta, api: { ...before.api, fetch } };
-      try {
-        await use();
-      } finally {
-        serving = before;
-      }
-    },
+    away: (use) => through(() => Promise.resolve(unavailable()), use),
+    unheard: (name, use) =>
+      through(async (api, request) => {
+        const response = await api.fetch(request);
+        if (!request.url.endsWith(`/rpc/${name}`)) return response;
+        await response.body?.cancel();
+        return unavailable();
+      }, use),
     settled: async () => {
       await pipeline.drain();
     },
