@@ -82,8 +82,10 @@ edgeTest(
     see("/wa-send", "post", 409, await send({ to, ...TEMPLATE }));
     await set({ "wa_send.enabled": "false" });
     see("/wa-send", "post", 403, await send({ to, ...text("off") }));
-    // One at once, and the next in hours: however long the machine stands still in between.
+    // One at once, and the next in hours: however long the machine stands still in between. What was sent at the old rate
+    // would let the second go in place of the first.
     await set({ "wa_send.enabled": "true", "wa_send.rate_per_second": "0.0001" });
+    await sql`delete from public.rate_limits`;
     await send({ to, ...text("off") });
     see("/wa-send", "post", 429, await send({ to, ...text("off") }));
 
