@@ -185,6 +185,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   /** Places that are held for calls under way. */
   let held = 0;
   let expiredAt = -Infinity;
+  /** Whether a round found all places held: nobody else would begin it again. */
+  let turnedAway = false;
 
   const settle = groupCommit<Settlement & { destination: string; destination_id: string }, Round | void>({
     maxItems: 256,
@@ -194,7 +196,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     commit: async (items) => {
       // Into the places that are freed with it and half of the others; the rest is for what is decided meanwhile.
       // Failure policy: where nothing can be claimed, what has happened is written down all the same.
-      const next = await hold(items.length + Math.ceil(free() / 2), items).catch(() => undefined);
+      const next = await hold(items.length + half(), items).catch(() => undefined);
       const p_claim = next && { ...next.claim, expired: isTimeForExpired() };
       let settled: Settled | undefined;
       let round: Round | void = undefined;
@@ -216,6 +218,8 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   });
 
   const free = () => CONCURRENCY - underWay - held;
+  /** What a claim for what waits may hold: the other half is for what is decided meanwhile. */
+  const half = () => Math.ceil(free() / 2);
 
   function isTimeForExpired(): boolean {
     const now = deps.now().getTime();
@@ -229,13 +233,14 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
    * @param freed Those under way whose places will be free when the call has ended.
    */
   async function hold(
-    most = CONCURRENCY,
+    most: number,
     freed: readonly { destination_id: string }[] = [],
   ): Promise<Places | undefined> {
     const channels = await deps.routed();
     const world = await deps.world();
     const limit = Math.min(free() + freed.length, most);
-    if (limit < Math.min(WORTH_A_CLAIM, most) || channels.length === 0 || deps.ending?.aborted) {
+    const least = freed.length > 0 ? 1 : WORTH_A_CLAIM;
+    if (limit < least || channels.length === 0 || deps.ending?.aborted) {
       return undefined;
     }
     held += limit;
@@ -251,7 +256,9 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       },
       use: (claim, ended = 0) => {
         held -= limit;
-        return claim === undefined ? { more: false } : start(claim, ended, world);
+        const round = claim === undefined ? { more: false } : start(claim, ended, world);
+        tellRoom();
+        return round;
       },
     };
   }
@@ -344,7 +351,16 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     const now = (busy.get(destination) ?? 0) + by;
     if (now === 0) busy.delete(destination);
     else busy.set(destination, now);
-    if (by < 0 && free() >= WORTH_A_CLAIM) deps.onRoom?.();
+    if (by < 0) tellRoom();
+  }
+
+  function tellRoom(): void {
+    if (half() < WORTH_A_CLAIM) return;
+    deps.onRoom?.();
+    if (!turnedAway) return;
+    turnedAway = false;
+    // The end of such work starts a round.
+    deps.track(Promise.resolve());
   }
 
   function settlement(
@@ -392,10 +408,13 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   return {
-    places: () => hold(),
+    places: () => hold(CONCURRENCY),
     round: async () => {
-      const places = await hold();
-      if (places === undefined) return { more: false };
+      const places = await hold(half());
+      if (places === undefined) {
+        turnedAway = half() < WORTH_A_CLAIM;
+        return { more: false };
+      }
       const { limit, lease_seconds, busy, channels } = places.claim;
       let claim: Claim | undefined;
       let round: Round = { more: false };

@@ -77,6 +77,7 @@ function forwarder(
     settled,
     round,
     places,
+    tracked: () => works,
     done: () => Promise.all(works),
     results: () =>
       calls.filter(([name]) => name === "settle_deliveries").flatMap(([, { p_results }]) =>
@@ -167,14 +168,14 @@ Deno.test("createForwarder(): claims for its free places, in bulk, and says who 
   assertEquals(await round(), { more: false });
   assertEquals(await round(), { more: false });
   assertEquals(claims(), [
-    { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
-    { p_limit: 43, p_lease_seconds: 60, p_busy: { slow: 64, shop: 21 }, p_channels: ["whatsapp"] },
+    { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] },
+    { p_limit: 22, p_lease_seconds: 60, p_busy: { slow: 64, shop: 21 }, p_channels: ["whatsapp"] },
   ]);
   await until("all are under way", () => open.length === 125);
   for (const answer of open) answer();
   await done();
   await round();
-  assertEquals(claims().at(-1), { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(claims().at(-1), { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): what settles claims what comes next, into the places that it frees and half of the others", async () => {
@@ -215,6 +216,20 @@ Deno.test("createForwarder(): places are held once, and given back by whoever he
   assertEquals((await places())?.claim.limit, 128);
 });
 
+Deno.test("createForwarder(): a round that finds all places held begins again when they are given back", async () => {
+  const { round, places, tracked, calls } = forwarder([], () => new Response());
+  const held = [];
+  for (let each; (each = await places()) !== undefined;) held.push(each);
+  assertEquals([await round(), calls.length], [{ more: false }, 0]);
+  assertEquals(tracked().length, 0);
+  for (const each of held) each.use(undefined);
+  // Work that ends at once and says nothing: the pump starts a round.
+  assertEquals(await Promise.all(tracked()), [undefined]);
+  await round();
+  assertEquals(calls.map(([name]) => name), ["claim_deliveries"]);
+  assertEquals(tracked().length, 1);
+});
+
 Deno.test("createForwarder(): what was done is written down, also where nothing more can be claimed", async () => {
   let configured = true;
   const { round, done, results, told } = forwarder([claimOf([delivery(1)])], () => {
@@ -247,7 +262,7 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   await done();
   assertEquals(told, ["a delivery could not be settled"]);
   await round();
-  assertEquals(asked, { p_limit: 128, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
+  assertEquals(asked, { p_limit: 64, p_lease_seconds: 60, p_busy: {}, p_channels: ["whatsapp"] });
 });
 
 Deno.test("createForwarder(): what a service took is written down though the database is away for a moment", async () => {
