@@ -108,6 +108,17 @@ apiTest(
   },
 );
 
+apiTest("an argument that earlier calls left out arrives, for each key", ECHO, async (call) => {
+  for (const key of [SECRET, PUBLISHABLE]) {
+    const seen = [];
+    for (const body of [{ p: [1] }, { p: [1], n: 5 }, { p: [1] }]) {
+      const [, answer] = await call("/rest/v1/rpc/echo", { key, body });
+      seen.push((answer as { n: number }).n);
+    }
+    assertEquals(seen, [3, 5, 3]);
+  }
+});
+
 apiTest("without a key, or with a wrong one, there is nothing", ECHO, async (call) => {
   for (const key of ["", "sb_secret_wrong"]) {
     assertEquals((await call("/rest/v1/rpc/echo", { key, body: { p: 1 } }))[0], 401);
