@@ -30,7 +30,8 @@ fileStack()(
     await dialog.waitFor({ state: "hidden" });
 
     const message = page.getByRole("textbox", { name: "Message" });
-    const words = await message.inputValue();
+    // The dialog is hidden before its `close` event hands the words on.
+    const words = await until("the words of the link", async () => await message.inputValue() || undefined);
     assertMatch(words, /^Hello! I come from the demo link\.\s+\[ref:[a-z2-7]{16}\]$/);
     await page.getByRole("button", { name: "Send" }).click();
     const bubble = page.locator("#messages li.user", { hasText: "I come from the demo link." });
