@@ -1,13 +1,13 @@
 /** `gatelink …`: runs one command, prints its result, and ends with its exit code. */
 import process from "node:process";
 import { type Command, CommanderError, type OutputConfiguration } from "commander";
-import { connect } from "./api.ts";
-import { CliError, EXIT, told } from "./errors.ts";
-import { type Io, processIo } from "./io.ts";
-import { paint, plain } from "./output.ts";
+import { connect } from "./core/api.ts";
+import { CliError, EXIT, told } from "./core/errors.ts";
+import { type Io, processIo } from "./core/io.ts";
+import { paint, plain } from "./core/output.ts";
 import { program } from "./program.ts";
-import type { Run, Session } from "./session.ts";
-import { findStack } from "./stack.ts";
+import type { Run, Session } from "./core/session.ts";
+import { findStack } from "./core/stack.ts";
 
 /** Runs the command line and gives the exit code. Leaves nothing behind: it may run again, and beside itself. */
 export async function main(args: string[], io: Io = processIo()): Promise<number> {

@@ -4,8 +4,8 @@
  * tells it: --unstable-lazy-dynamic-imports.
  */
 import { Command, Help } from "commander";
-import { reconcile, status } from "./operations.ts";
-import type { Run } from "./session.ts";
+import { reconcile, status } from "./commands/status.ts";
+import type { Run } from "./core/session.ts";
 
 /** Defines a command that has its name and its line of help: arguments, options, commands in it, what it does. */
 type Define = (command: Command, run: Run) => void;
@@ -22,56 +22,56 @@ interface Entry {
 const COMMANDS: Readonly<Record<string, Entry>> = {
   allowlist: {
     about: "hosts that messages and links may go to",
-    load: async () => (await import("./allowlist.ts")).allowlist,
+    load: async () => (await import("./commands/allowlist.ts")).allowlist,
   },
   destinations: {
     about: "services that get messages",
-    load: async () => (await import("./destinations.ts")).destinations,
+    load: async () => (await import("./commands/destinations/destinations.ts")).destinations,
   },
   routes: {
     about: "which messages go to which service",
-    load: async () => (await import("./routes.ts")).routes,
+    load: async () => (await import("./commands/routes/routes.ts")).routes,
   },
   links: {
     about: "links and QR codes that open a chat, an app or a page",
-    load: async () => (await import("./links.ts")).links,
+    load: async () => (await import("./commands/links/links.ts")).links,
   },
   flags: {
     about: "what is on, for whom, since when and why",
-    load: async () => (await import("./flags.ts")).flags,
+    load: async () => (await import("./commands/flags/flags.ts")).flags,
   },
   gates: {
     about: "what has to hold before a feature goes live, and who has signed",
-    load: async () => (await import("./gates.ts")).gates,
+    load: async () => (await import("./commands/gates/gates.ts")).gates,
   },
   rollout: {
     about: "take a flag live by stages, watched, and back by itself",
-    load: async () => (await import("./rollout.ts")).rollout,
+    load: async () => (await import("./commands/rollout/rollout.ts")).rollout,
   },
   rollback: {
     about: "four ways back: 1 flag, 2 environment, 3 code, 4 database",
-    load: async () => (await import("./rollback.ts")).rollback,
+    load: async () => (await import("./commands/rollback/rollback.ts")).rollback,
   },
   drill: {
     about: "take all four ways back on a stack of its own, and time them",
-    load: async () => (await import("./drill.ts")).drill,
+    load: async () => (await import("./commands/drill/drill.ts")).drill,
   },
   replay: {
     about: "post recorded webhook bodies, signed, to a Gatelink",
     usage: "[options] [paths...]",
-    load: async () => (await import("./replay.ts")).replay,
+    load: async () => (await import("./commands/replay/replay.ts")).replay,
   },
   deliveries: {
     about: "deliveries that wait, and sending again",
-    load: async () => (await import("./deliveries.ts")).deliveries,
+    load: async () => (await import("./commands/deliveries/deliveries.ts")).deliveries,
   },
   dead: {
     about: "deliveries that were given up (dead letters)",
-    load: async () => (await import("./dead.ts")).dead,
+    load: async () => (await import("./commands/deliveries/dead.ts")).dead,
   },
   contact: {
     about: "a person's data: give it out, erase it",
-    load: async () => (await import("./contact.ts")).contact,
+    load: async () => (await import("./commands/contact.ts")).contact,
   },
   status: {
     about: "what waits and why, each service's state and queue, counters",
@@ -84,16 +84,16 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   trace: {
     about: "one message's story: received, decided and why, attempts, replies, statuses",
     usage: "<message>",
-    load: async () => (await import("./trace.ts")).trace,
+    load: async () => (await import("./commands/trace.ts")).trace,
   },
   diagnose: {
     about: "what is going on: traffic by route and service, errors, what waits and why",
-    load: async () => (await import("./trace.ts")).diagnose,
+    load: async () => (await import("./commands/trace.ts")).diagnose,
   },
   resend: {
     about: "send messages that failed again: same content, same id, a new first attempt",
     usage: "<messages...>",
-    load: async () => (await import("./resend.ts")).resend,
+    load: async () => (await import("./commands/resend.ts")).resend,
   },
 };
 

@@ -3,7 +3,7 @@
  * places that read them, and the database, which describes them. tests/contracts/flags_doc_test.ts holds the two together.
  */
 import type { Sql } from "postgres";
-import { flagPlaces, type Place } from "../cli/flag_places.ts";
+import { flagPlaces, type Place } from "../lib/flag_places.ts";
 import { join, ROOT } from "../local/paths.ts";
 import { seedFlags } from "../local/seed.ts";
 import { switchName } from "../supabase/functions/_shared/config/kill_switch.ts";

@@ -1,7 +1,7 @@
 /** `gatelink flags` on a real stack: what is written, what is refused, what is told. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { flagPlaces } from "../../cli/flag_places.ts";
-import { audience, percentage } from "../../cli/flags_api.ts";
+import { flagPlaces } from "../../lib/flag_places.ts";
+import { audience, percentage } from "../../cli/commands/flags/api.ts";
 import { document, fails, gatelink, PHONE, sql, stored, unique } from "../support/cli.ts";
 
 /** A flag of the test's own, off. */

@@ -1,8 +1,8 @@
 /** Launch gates on a real stack: each opens when what it looks at is not well, and sign-offs count as they should. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
-import { ciState } from "../../cli/ci_state.ts";
-import { GATES, runGates } from "../../cli/gates_run.ts";
-import type { GateResult } from "../../cli/gates_world.ts";
+import { ciState } from "../../cli/commands/gates/ci_state.ts";
+import { GATES, runGates } from "../../cli/commands/gates/run.ts";
+import type { GateResult } from "../../cli/commands/gates/gate.ts";
 import { join } from "../../local/paths.ts";
 import { run } from "../../tools/programs.ts";
 import { SIGN_OFFS } from "../../supabase/functions/_shared/rollouts/sign_offs.ts";

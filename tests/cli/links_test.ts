@@ -1,6 +1,6 @@
 /** `gatelink links`: made, looked at, counted, switched, taken over from elsewhere, written out and examined. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
-import { csv } from "../../cli/links_files.ts";
+import { csv } from "../../cli/commands/links/files.ts";
 import {
   document,
   fails,

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { dirname, join, normalize, relative } from "node:path";
 import postgres from "postgres";
-import { makeProject } from "../../cli/drill_project.ts";
+import { makeProject } from "../../cli/commands/drill/project.ts";
 import { ROOT } from "../../local/paths.ts";
 import { startStack } from "../support/stack.ts";
 

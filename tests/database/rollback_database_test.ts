@@ -1,10 +1,10 @@
 /** Way back 4 on real databases: what a reverse destroys is found before, and nothing is done by halves. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { CliError } from "../../cli/errors.ts";
-import { type DatabaseOptions, databaseWayBack } from "../../cli/rollback_database.ts";
-import type { Session } from "../../cli/session.ts";
-import { take } from "../../cli/way_back.ts";
+import { CliError } from "../../cli/core/errors.ts";
+import { type DatabaseOptions, databaseWayBack } from "../../cli/commands/rollback/database.ts";
+import type { Session } from "../../cli/core/session.ts";
+import { take } from "../../cli/commands/rollback/steps.ts";
 import { listMigrations, migrate } from "../../local/migrate.ts";
 import { join, MIGRATIONS } from "../../local/paths.ts";
 import { catalogDifferences, readCatalog } from "../support/catalog.ts";

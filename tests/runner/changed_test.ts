@@ -8,23 +8,26 @@ const graph = new Map([
   ["tests/support/stack.ts", ["local/paths.ts"]],
   ["tests/support/tied_start.ts", ["local/start.ts"]],
   ["local/start.ts", ["local/stack.ts", "local/options.ts"]],
-  ["cli/near_test.ts", ["cli/near.ts"]],
-  ["cli/near.ts", []],
+  ["cli/core/suggest_test.ts", ["cli/core/suggest.ts"]],
+  ["cli/core/suggest.ts", []],
   ["tests/support/kept_cluster.ts", []],
 ]);
-const files = ["tests/database/a_test.ts", "tests/stack/b_test.ts", "cli/near_test.ts"];
+const files = ["tests/database/a_test.ts", "tests/stack/b_test.ts", "cli/core/suggest_test.ts"];
 const reached = (...changed: string[]) => reachedBy(changed, files, graph);
 
 Deno.test("reachedBy(): by imports, by what is started, by what is read", () => {
   const cases: [changed: string, reached: string[]][] = [
-    ["cli/near.ts", ["cli/near_test.ts"]],
-    ["cli/near_test.ts", ["cli/near_test.ts"]],
+    ["cli/core/suggest.ts", ["cli/core/suggest_test.ts"]],
+    ["cli/core/suggest_test.ts", ["cli/core/suggest_test.ts"]],
     ["local/stack.ts", ["tests/stack/b_test.ts"]],
     ["supabase/migrations/1_a.sql", ["tests/database/a_test.ts"]],
     ["supabase/functions/flags/index.ts", ["tests/stack/b_test.ts"]],
   ];
   for (const [changed, expected] of cases) assertEquals(reached(changed), expected, changed);
-  assertEquals(reached("cli/near.ts", "local/paths.ts"), ["tests/stack/b_test.ts", "cli/near_test.ts"]);
+  assertEquals(reached("cli/core/suggest.ts", "local/paths.ts"), [
+    "tests/stack/b_test.ts",
+    "cli/core/suggest_test.ts",
+  ]);
 });
 
 Deno.test("reachedBy(): what every job runs with, and what nothing is known of, reaches all; some reach none", () => {
@@ -44,7 +47,7 @@ Deno.test("REACHES: a file that is read or run, and not imported, reaches the te
     [".ci/run", "tests/contracts/docs_test.ts", []],
     ["ops/prometheus/alerts.yml", "tests/cli/gates_test.ts", []],
     ["admin/src/App.tsx", "local/panel_test.ts", ["local/panel_build.ts"]],
-    ["local/start.ts", "tests/slow/drill_test.ts", ["cli/drill_stack.ts"]],
+    ["local/start.ts", "tests/slow/drill_test.ts", ["cli/commands/drill/stack.ts"]],
     ["local/functions_host.ts", "tests/stack/a_test.ts", ["local/functions_process.ts"]],
   ];
   for (const [changed, test, imports] of cases) {

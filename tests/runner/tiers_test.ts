@@ -4,8 +4,8 @@ import { holds } from "../support/property.ts";
 import { isTest, jobsFor, randomFrom, select, shuffled, tierOf } from "./tiers.ts";
 
 const FILES = [
-  "cli/near_test.ts",
-  "cli/recorded_test.ts",
+  "cli/core/suggest_test.ts",
+  "cli/commands/replay/recorded_test.ts",
   "supabase/functions/_shared/links/urls_test.ts",
   "tests/browser/links_test.ts",
   "tests/database/links_counts_test.ts",
@@ -48,7 +48,7 @@ Deno.test("select(): tiers, paths, folders and subjects, together and alone; not
   }
   assertThrows(() => select(FILES, ["nonsense"]), TypeError, "nonsense");
   assertThrows(() => select(FILES, ["database", "chaos"]), TypeError, "chaos");
-  assertThrows(() => select(FILES, ["database", "cli/near_test.ts"]), TypeError, "of database");
+  assertThrows(() => select(FILES, ["database", "cli/core/suggest_test.ts"]), TypeError, "of database");
 });
 
 Deno.test("jobsFor(): every file once; unit tests by their folder, the others alone; long tiers first", () => {

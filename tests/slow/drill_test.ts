@@ -1,6 +1,6 @@
 /** All four ways back are drilled, in CI as by a person. */
 // Loaded by the command, what it imports would change globals in the middle of the test.
-import "../../cli/drill_run.ts";
+import "../../cli/commands/drill/run.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { runGatelink } from "../support/gatelink.ts";
 

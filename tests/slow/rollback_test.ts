@@ -1,11 +1,11 @@
 /** The four ways back, taken on a real stack: functions that run, the real Supabase CLI, a real database. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
-import { CliError } from "../../cli/errors.ts";
-import { irreversible, readHead, refuseInVain } from "../../cli/irreversible.ts";
-import { codeWayBack } from "../../cli/rollback_code.ts";
-import { environmentWayBack } from "../../cli/rollback_environment.ts";
-import { flagWayBack } from "../../cli/rollback_flag.ts";
-import { take } from "../../cli/way_back.ts";
+import { CliError } from "../../cli/core/errors.ts";
+import { irreversible, readHead, refuseInVain } from "../../cli/commands/rollback/irreversible.ts";
+import { codeWayBack } from "../../cli/commands/rollback/code.ts";
+import { environmentWayBack } from "../../cli/commands/rollback/environment.ts";
+import { flagWayBack } from "../../cli/commands/rollback/flag.ts";
+import { take } from "../../cli/commands/rollback/steps.ts";
 import { join } from "../../local/paths.ts";
 import { run } from "../../tools/programs.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";

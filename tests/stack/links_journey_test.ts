@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import postgres from "postgres";
-import { untilAll } from "../../cli/functions_state.ts";
+import { untilAll } from "../../cli/core/functions_state.ts";
 import { join } from "../../local/paths.ts";
 import { testSession } from "../support/gatelink.ts";
 import { rasterize, readQr } from "../support/qr.ts";

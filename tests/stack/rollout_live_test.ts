@@ -8,7 +8,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import postgres, { type Sql } from "postgres";
-import { untilAll } from "../../cli/functions_state.ts";
+import { untilAll } from "../../cli/core/functions_state.ts";
 import { join } from "../../local/paths.ts";
 import { runGatelink, testSession } from "../support/gatelink.ts";
 import { addDestination, addRoute, type Service, startService } from "../support/service.ts";

@@ -2,13 +2,13 @@
  * `gatelink` as tests run it: in this process, with surroundings that are the run's alone; and as a process of its own,
  * where that is the point.
  */
-import { connect } from "../../cli/api.ts";
+import { connect } from "../../cli/core/api.ts";
 // Loaded by the command that needs it, it would leave a listener behind in the test that is the first to use that.
-import "../../cli/functions_state.ts";
-import type { Io } from "../../cli/io.ts";
+import "../../cli/core/functions_state.ts";
+import type { Io } from "../../cli/core/io.ts";
 import { main } from "../../cli/main.ts";
-import type { Session } from "../../cli/session.ts";
-import { findStack } from "../../cli/stack.ts";
+import type { Session } from "../../cli/core/session.ts";
+import { findStack } from "../../cli/core/stack.ts";
 import { join, ROOT } from "../../local/paths.ts";
 
 export interface Ran {

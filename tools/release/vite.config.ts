@@ -4,7 +4,8 @@
  */
 
 /** Modules that `fromCheckout` loads. They stay names in the bundle, which are never loaded there. */
-const OF_CHECKOUT = /\/(drill_run|flag_places|gates_run|rollback_(flag|environment|code|database))\.ts$/;
+const OF_CHECKOUT =
+  /\/(lib\/flag_places|commands\/(drill\/run|gates\/run|rollback\/(flag|environment|code|database)))\.ts$/;
 
 export default {
   publicDir: false,
@@ -16,7 +17,8 @@ export default {
     // The licences of the packages that are in it ask to be given with it.
     license: { fileName: "LICENSES.md" },
     rolldownOptions: {
-      external: (id: string) => id.startsWith("node:") || OF_CHECKOUT.test(id),
+      external: (id: string, _from: string | undefined, resolved: boolean) =>
+        id.startsWith("node:") || (resolved && OF_CHECKOUT.test(id)),
       output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
     },
   },

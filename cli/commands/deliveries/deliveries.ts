@@ -1,0 +1,141 @@
+/** `gatelink deliveries`: what waits for a service, and what it had already. */
+import type { Command } from "commander";
+import { change, type Which } from "./dead.ts";
+import { counted, table, time } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { id, moment, several, whole } from "../../core/values.ts";
+
+interface WaitingDelivery {
+  id: string;
+  message_id: string;
+  destination: string;
+  state: "pending" | "leased";
+  attempt: number;
+  last_error: string | null;
+  next_attempt_at: string;
+  /** Deliveries of the same conversation that wait behind it. */
+  behind: number;
+}
+
+/** Defines the commands of the group. */
+export function deliveries(group: Command, run: Run): void {
+  group.command("list").description(
+    "the deliveries that wait, the first of each conversation; those that wait longest from now on first",
+  )
+    .option("--destination <name>", "only those to this destination")
+    .option("--limit <n>", "so many at most", whole(1, 200), 50)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink deliveries list --destination orders`,
+    )
+    .action((options: { destination?: string; limit: number }) =>
+      run(async (session) => {
+        const rows = await (await session.api()).rpc<WaitingDelivery[]>("list_waiting", {
+          p_filter: options.destination === undefined ? {} : { destination: options.destination },
+          p_limit: options.limit,
+        });
+        return {
+          document: { deliveries: rows },
+          text: table(
+            ["delivery", "to", "next attempt", "attempts", "last error", "behind it", "message"],
+            rows.map((row) => [
+              row.id,
+              row.destination,
+              row.state === "leased" ? "under way" : time(row.next_attempt_at),
+              row.attempt,
+              row.last_error,
+              row.behind,
+              row.message_id,
+            ]),
+            "No delivery waits.",
+          ),
+        };
+      })
+    );
+
+  const acts = [
+    {
+      name: "retry",
+      about: "try deliveries that wait again, now, and what they wait behind",
+      verb: "retried",
+      rpc: "retry_deliveries",
+    },
+    {
+      name: "skip",
+      about: "let deliveries that wait step aside as dead letters, so that what is behind them goes",
+      verb: "skipped",
+      rpc: "skip_deliveries",
+    },
+    {
+      name: "drop",
+      about: "close deliveries that wait for good; the rows stay, with the reason",
+      verb: "dropped",
+      rpc: "drop_deliveries",
+    },
+  ] as const;
+  for (const { name, about, verb, rpc } of acts) {
+    const command = group.command(name).description(about)
+      .argument("[ids...]", "deliveries", several(id))
+      .option("--all", "all deliveries that wait")
+      .option("--destination <name>", "all those to this destination");
+    if (name === "drop") command.requiredOption("--reason <text>", "why; it is kept");
+    command.addHelpText(
+      "after",
+      `
+Exit code 1 when some of the ids do not wait.
+
+Example:
+  gatelink deliveries ${name} 01968f00-0000-7000-8000-000000000001${
+        name === "drop" ? ' --reason "a test message"' : ""
+      }`,
+    )
+      .action((ids: string[] | undefined, options: Which & { reason?: string }) =>
+        run((session) =>
+          change(
+            session,
+            "waiting",
+            ids,
+            options,
+            verb,
+            (api, some) =>
+              api.rpc(rpc, { p_ids: some, ...(name === "drop" ? { p_reason: options.reason } : {}) }),
+          )
+        )
+      );
+  }
+
+  group.command("resend").description(
+    "send again what a service had already: under the same webhook-id, marked by data.resent",
+  )
+    .requiredOption("--destination <name>", "the service")
+    .requiredOption("--from <time>", "messages decided since, such as 2026-11-21T10:00:00Z", moment)
+    .requiredOption("--to <time>", "and before", moment)
+    .addHelpText(
+      "after",
+      `
+In the order of each conversation. Replies that the service gives again are not sent a second time.
+
+Example:
+  gatelink deliveries resend --destination orders --from 2026-11-21T10:00:00Z --to 2026-11-21T12:00:00Z`,
+    )
+    .action((options: { destination: string; from: Date; to: Date }) =>
+      run(async (session) => {
+        const api = await session.api();
+        let resent = 0;
+        for (let after: string | null = null, first = true; first || after !== null; first = false) {
+          const page: { resent: number; after: string | null } = await api.rpc("resend_deliveries", {
+            p_destination: options.destination,
+            p_from: options.from,
+            p_to: options.to,
+            p_after: after,
+          });
+          resent += page.resent;
+          after = page.after;
+          session.progress(`${resent} resent`);
+        }
+        return { document: { resent }, text: `${counted(resent, "delivery", "deliveries")} sent again.` };
+      })
+    );
+}

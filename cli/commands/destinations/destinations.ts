@@ -1,0 +1,351 @@
+/** `gatelink destinations`: the services that get messages. */
+import type { Command } from "commander";
+import { type Destination, destinationNamed, listDestinations } from "../../core/config.ts";
+import { CliError } from "../../core/errors.ts";
+import { callFunction } from "../../core/functions_api.ts";
+import { type Cell, counted, facts, table } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { testDestination } from "./send_test.ts";
+import type { FailurePolicy } from "../../../supabase/functions/_shared/delivery/retry.ts";
+import {
+  destinationName,
+  durations,
+  durationWithin,
+  failurePolicy,
+  orNone,
+  positive,
+  secret,
+  whole,
+} from "../../core/values.ts";
+
+interface AddOptions {
+  timeout?: number;
+  rate?: number;
+  burst?: number;
+  retry?: number[];
+  onFailure?: FailurePolicy;
+  secret?: string;
+}
+
+interface SetOptions extends Pick<AddOptions, "timeout" | "burst"> {
+  url?: string;
+  rate?: number | "none";
+  retry?: number[] | "none";
+  onFailure?: FailurePolicy | "none";
+}
+
+/** What to do about what the function refuses a header for. */
+const HEADER_HINTS: Record<string, string | undefined> = {
+  destination_not_found: "gatelink destinations list shows them.",
+  invalid_request: "gatelink destinations set-header --help",
+  config_invalid: "Set SEALING_KEYS for the functions: see docs/routing.md, Headers of your own.",
+};
+
+/** Defines the commands of the group. */
+export function destinations(group: Command, run: Run): void {
+  group.command("add").description("add a service; prints its signing secret, which is not shown again")
+    .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
+    .argument("<url>", "where messages are posted; its host must be on the allowlist")
+    .option(
+      "--timeout <time>",
+      "longest wait for an answer, 100ms to 30s (default: 15s)",
+      durationWithin(100, 30_000, "100ms to 30s"),
+    )
+    .option("--rate <n>", "deliveries a second at most (default: no limit)", positive)
+    .option("--burst <n>", "deliveries that may go at once within the rate (default: 10)", whole(1, 100_000))
+    .option(
+      "--retry <times>",
+      "waits between attempts, such as 5s,1m,1h (default: 8 attempts over 28 hours)",
+      durations,
+    )
+    .option(
+      "--on-failure <policy>",
+      "what a status does to the conversation, such as 404=aside,410=hold,else=hold: hold, aside or pause " +
+        "(default: 400, 413, 415 and 422 aside, 410 pause, all else hold)",
+      failurePolicy,
+    )
+    .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: a new one)", secret)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink destinations add demo http://127.0.0.1:9999/hook
+  gatelink destinations add orders https://hooks.example.com/whatsapp --timeout 5s --rate 20
+  gatelink destinations add night https://hooks.example.com/night --retry 5s,1m,1h`,
+    )
+    .action((name: string, url: string, options: AddOptions) =>
+      run(async (session) => {
+        const api = await session.api();
+        const added = await api.rpc<{ id: string; name: string; url: string; state: string; secret: string }>(
+          "add_destination",
+          {
+            p_name: name,
+            p_url: url,
+            p_options: {
+              timeout_ms: options.timeout,
+              rate_per_second: options.rate,
+              rate_burst: options.burst,
+              retry_seconds: options.retry?.map((ms) => ms / 1000),
+              failure_policy: options.onFailure,
+              secret: options.secret,
+            },
+          },
+        );
+        const text = facts({ name: added.name, url: added.url, secret: added.secret }) + `
+
+Give the secret to the service: it checks each delivery's signature with it (Standard Webhooks).
+It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"type":"any"}'`;
+        return { document: added, text };
+      })
+    );
+
+  group.command("set").description("change a service; what waits goes by the new values")
+    .argument("<name>", "the destination", destinationName)
+    .option("--url <url>", "where messages are posted; its host must be on the allowlist")
+    .option(
+      "--timeout <time>",
+      "longest wait for an answer, 100ms to 30s",
+      durationWithin(100, 30_000, "100ms to 30s"),
+    )
+    .option("--rate <n>", "deliveries a second at most, or none", orNone(positive))
+    .option("--burst <n>", "deliveries that may go at once within the rate", whole(1, 100_000))
+    .option(
+      "--retry <times>",
+      "waits between attempts, such as 5s,1m,1h, or none for the default",
+      orNone(durations),
+    )
+    .option(
+      "--on-failure <policy>",
+      "what a status does to the conversation, such as 404=aside,410=hold, or none for the default",
+      orNone(failurePolicy),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink destinations set orders --url https://hooks.example.com/v2
+  gatelink destinations set orders --rate none --on-failure 404=aside,else=hold`,
+    )
+    .action((name: string, options: SetOptions) =>
+      run(async (session) => {
+        const { timeout, url, rate, burst, retry, onFailure } = options;
+        const changes = Object.fromEntries(
+          Object.entries({
+            url,
+            timeout_ms: timeout,
+            rate_per_second: rate === "none" ? null : rate,
+            rate_burst: burst,
+            retry_seconds: retry === "none" ? null : retry?.map((ms) => ms / 1000),
+            failure_policy: onFailure === "none" ? {} : onFailure,
+          }).filter(([, value]) => value !== undefined),
+        );
+        if (Object.keys(changes).length === 0) {
+          throw new CliError("usage", "Say what to change.", "gatelink destinations set --help");
+        }
+        const api = await session.api();
+        const { version } = await destinationNamed(api, name);
+        const document = await api.rpc<Record<string, unknown>>("set_destination", {
+          p_name: name,
+          p_version: version,
+          p_changes: changes,
+        });
+        return { document, text: `${name} is changed: ${Object.keys(changes).join(", ")}.` };
+      })
+    );
+
+  group.command("set-header").description(
+    "send a header of its own with each delivery, such as authorization; its value comes on stdin",
+  )
+    .argument("<name>", "the destination", destinationName)
+    .argument("<header>", "its name")
+    .option("--remove", "send it no more")
+    .addHelpText(
+      "after",
+      `
+The function wa-router seals the value with the key in SEALING_KEYS; nobody can read it again. A destination that moves
+to another host loses its headers.
+
+Examples:
+  echo "Bearer $TOKEN" | gatelink destinations set-header orders authorization
+  gatelink destinations set-header orders apikey --remove`,
+    )
+    .action((name: string, header: string, options: { remove?: boolean }) =>
+      run(async (session) => {
+        const { stack } = await session.api();
+        const value = options.remove ? null : (await session.io.stdin()).replace(/\r?\n$/, "");
+        const { body } = await callFunction<{ headers: { name: string; key: string }[] }>(
+          stack,
+          "PATCH",
+          `wa-router/destinations/${name}/headers`,
+          {
+            body: { headers: { [header]: value } },
+            hintOf: (code) => HEADER_HINTS[code],
+          },
+        );
+        return {
+          document: body,
+          text: `${name} gets ${body.headers.map((one) => one.name).join(", ") || "no header of its own"}.`,
+        };
+      })
+    );
+
+  group.command("reseal").description(
+    "seal the headers of all destinations anew, under the first key of SEALING_KEYS",
+  )
+    .addHelpText(
+      "after",
+      `
+To rotate a key: put a new one first in SEALING_KEYS, reseal, then take the old one away. Exit code 1 when the key of
+some is not there any more: set those headers again.
+
+Example:
+  gatelink destinations reseal`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const { stack } = await session.api();
+        const { body } = await callFunction<{ key: string; resealed: number; left: number }>(
+          stack,
+          "POST",
+          "wa-router/destinations/reseal",
+        );
+        return {
+          document: body,
+          text: `${counted(body.resealed, "header")} sealed anew with ${body.key}` +
+            (body.left === 0 ? "." : `; ${body.left} could not be opened.`),
+          failed: body.left > 0,
+        };
+      })
+    );
+
+  group.command("remove").description("remove a service that no route leads to; what it got stays on record")
+    .argument("<name>", "the destination", destinationName)
+    .option("--reason <text>", "drop what waits for it and its dead letters, and why; it is kept")
+    .addHelpText(
+      "after",
+      `
+Refused while routes lead to it, and without a reason while deliveries wait or are dead.
+
+Example:
+  gatelink destinations remove old-crm --reason "service was shut down in May"`,
+    )
+    .action((name: string, options: { reason?: string }) =>
+      run(async (session) => {
+        const document = await (await session.api()).rpc<{ dropped: number }>("remove_destination", {
+          p_name: name,
+          p_reason: options.reason ?? null,
+        });
+        const { dropped } = document;
+        return {
+          document,
+          text: `${name} is removed${
+            dropped > 0 ? `; ${counted(dropped, "delivery", "deliveries")} dropped` : ""
+          }.`,
+        };
+      })
+    );
+
+  group.command("list").description("the services and what they are set to")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink destinations list`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const rows = await listDestinations(await session.api());
+        return {
+          document: rows,
+          text: table(
+            ["name", "state", "url", "timeout", "rate", "retry"],
+            rows.map((row) => [
+              row.name,
+              stateOf(row),
+              row.url,
+              `${row.timeout_ms / 1000} s`,
+              row.rate_per_second === null ? null : `${row.rate_per_second}/s, burst ${row.rate_burst}`,
+              row.retry_seconds === null
+                ? "default"
+                : row.retry_seconds.map((seconds) => `${seconds}s`).join(","),
+            ]),
+            "No service yet: gatelink destinations add NAME URL",
+          ),
+        };
+      })
+    );
+
+  group.command("test").description("have a signed test event (type gatelink.test) sent")
+    .argument("<name>", "the destination", destinationName)
+    .addHelpText(
+      "after",
+      `
+The function wa-router sends it as a message would be: same signature, allowlist, address check and timeout, from
+the same place. Exit code 1 when the service does not answer 2xx.
+
+Example:
+  gatelink destinations test demo`,
+    )
+    .action((name: string) => run((session) => testDestination(session, name)));
+
+  for (
+    const [verb, state, told] of [
+      ["pause", "paused", "is paused: its queue waits. Resume it: gatelink destinations resume"],
+      ["resume", "active", "is active, and its circuit closed."],
+    ] as const
+  ) {
+    group.command(verb)
+      .description(
+        verb === "pause"
+          ? "stop deliveries to a service; its queue is kept"
+          : "deliver again; closes the circuit too",
+      )
+      .argument("<name>", "the destination")
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink destinations ${verb} orders`,
+      )
+      .action((name: string) =>
+        run(async (session) => {
+          const document = await (await session.api()).rpc("set_destination_state", {
+            p_name: name,
+            p_state: state,
+          });
+          return { document, text: `${name} ${told}${verb === "pause" ? ` ${name}` : ""}` };
+        })
+      );
+  }
+
+  group.command("rotate-secret").description(
+    "make a new signing secret; the old one signs too for the overlap",
+  )
+    .argument("<name>", "the destination")
+    .option("--overlap <hours>", "hours for which both sign", whole(0, 168), 24)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink destinations rotate-secret orders --overlap 48`,
+    )
+    .action((name: string, options: { overlap: number }) =>
+      run(async (session) => {
+        const rotated = await (await session.api()).rpc<
+          { name: string; secret: string; old_secret_signs_until: string }
+        >(
+          "rotate_destination_secret",
+          { p_name: name, p_overlap_hours: options.overlap },
+        );
+        const text =
+          facts({ name, secret: rotated.secret, "old one signs until": rotated.old_secret_signs_until }) +
+          "\n\nGive the new secret to the service before then. It is not shown again.";
+        return { document: rotated, text };
+      })
+    );
+}
+
+function stateOf({ state, circuit_open_until }: Destination): Cell {
+  if (state === "paused") return ["yellow", "paused"];
+  return circuit_open_until === null ? ["green", "active"] : ["red", "circuit open"];
+}

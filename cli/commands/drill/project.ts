@@ -1,0 +1,56 @@
+/** A project of its own for a drill: what is deployed of this checkout, in a folder with a history of its own. */
+import { dirname, join, ROOT } from "../../../local/paths.ts";
+import { git } from "../../core/git.ts";
+
+export interface DrillProject {
+  folder: string;
+  /** Folder of its functions; `.env` in it is nobody else's. */
+  functions: string;
+  /** Writes a file and commits it; gives the commit. */
+  commit(path: string, text: string, message: string): Promise<string>;
+  remove(): Promise<void>;
+}
+
+/** Makes it, with one commit. */
+export async function makeProject(): Promise<DrillProject> {
+  const folder = await Deno.makeTempDir({ prefix: "gatelink-drill-" });
+  await copy(join(ROOT, "supabase"), join(folder, "supabase"));
+  await Deno.copyFile(join(ROOT, "deno.json"), join(folder, "deno.json"));
+  await Deno.writeTextFile(join(folder, ".gitignore"), ".env*\n");
+  const run = (...args: string[]) =>
+    git(
+      folder,
+      "-c",
+      "user.name=drill",
+      "-c",
+      "user.email=drill@example.com",
+      "-c",
+      "commit.gpgsign=false",
+      ...args,
+    );
+  await run("init", "--quiet", "--initial-branch=main");
+  await run("add", "--all");
+  await run("commit", "--quiet", "--message", "What is deployed");
+  return {
+    folder,
+    functions: join(folder, "supabase", "functions"),
+    async commit(path, text, message) {
+      await Deno.mkdir(dirname(join(folder, path)), { recursive: true });
+      await Deno.writeTextFile(join(folder, path), text);
+      await run("add", "--all");
+      await run("commit", "--quiet", "--message", message);
+      return await run("rev-parse", "HEAD");
+    },
+    remove: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/** All of a folder but secrets, tests and what the Supabase CLI keeps there. */
+async function copy(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (/^\.env|_test\.ts$|^\.(temp|branches)$/.test(name)) continue;
+    if (isDirectory) await copy(join(from, name), join(to, name));
+    else await Deno.copyFile(join(from, name), join(to, name));
+  }
+}

@@ -1,0 +1,102 @@
+/** Flags as the command line reads and writes them. */
+import type { FactFlag } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+import { InvalidArgumentError } from "commander";
+import type { Api } from "../../core/api.ts";
+import { CliError } from "../../core/errors.ts";
+
+export { audience } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+
+/** A flag's row in `settings`. */
+export interface FlagRow extends FactFlag {
+  /** `true` or `false`. */
+  value: string;
+  metadata: FactFlag["metadata"] & {
+    prerequisites?: string[];
+    schedule?: { on_at?: string; off_at?: string };
+    approvers?: string[];
+    description?: string;
+    launched_at?: string | null;
+  };
+  updated_at: string;
+  updated_by: string;
+}
+
+const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
+
+/** All flags, by key. */
+export function listFlags(api: Api): Promise<FlagRow[]> {
+  return api.rows((client) => client.from("settings").select(COLUMNS).like("key", "%.enabled").order("key"));
+}
+
+/** The flag of a key. @throws {CliError} not_found */
+export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
+  const [flag] = await api.rows<FlagRow>((client) => client.from("settings").select(COLUMNS).eq("key", key));
+  if (flag) return flag;
+  throw new CliError(
+    "not_found",
+    `There is no flag ${key}.`,
+    `gatelink flags list shows them; gatelink flags set ${key} off --new --why "…" makes it.`,
+  );
+}
+
+/** A flag that another one needs, and that keeps it from everybody. */
+export interface Unmet {
+  key: string;
+  why: "missing" | "off";
+}
+
+/** What of the flags that a flag needs, and that those need, is off for everybody or not there. */
+export function unmet({ key, metadata }: Pick<FlagRow, "key" | "metadata">, rows: FlagRow[]): Unmet[] {
+  const flags = new Map(rows.map((row) => [row.key, row]));
+  const seen = new Set([key]), found: Unmet[] = [];
+  const look = (needs: string[] = []) => {
+    for (const need of needs.filter((need) => !seen.has(need))) {
+      seen.add(need);
+      const flag = flags.get(need);
+      if (flag === undefined) found.push({ key: need, why: "missing" });
+      else if (flag.value !== "true") found.push({ key: need, why: "off" });
+      look(flag?.metadata.prerequisites);
+    }
+  };
+  look(metadata.prerequisites);
+  return found;
+}
+
+/** `nothere.enabled is not there, other.enabled is off`. */
+export function describeUnmet(list: Unmet[]): string {
+  return list.map(({ key, why }) => `${key} is ${why === "off" ? "off" : "not there"}`).join(", ");
+}
+
+/** A flag's key, as people type it: `deeplinks` is `deeplinks.enabled`. */
+export function flagKey(text: string): string {
+  const key = /\.enabled$/.test(text) ? text : `${text}.enabled`;
+  if (/^[a-z0-9][a-z0-9._-]*\.enabled$/.test(key) && key.length <= 200) return key;
+  throw new InvalidArgumentError("It is a flag's key, like deeplinks.enabled.");
+}
+
+/** A percentage in steps of 0.01. */
+export function percentage(text: string): number {
+  const value = Number(text.replace(/ ?%$/, ""));
+  // 0.29 * 100 is not whole, but its nearest whole number is 29 hundredths.
+  if (text.trim() !== "" && value >= 0 && value <= 100 && Math.round(value * 100) / 100 === value) {
+    return value;
+  }
+  throw new InvalidArgumentError("It is a percentage from 0 to 100 in steps of 0.01.");
+}
+
+/** The version to write at: the one that was given, else the one that is. */
+export function versionOf(flag: { version: number }, given: number | undefined): number {
+  return given ?? flag.version;
+}
+
+/**
+ * Commands that turn a flag on again.
+ * @param was The version in which it was on. A rollout that ends leaves the percentage at 0, so that `flags set FLAG on`
+ * would turn it on for nobody. Undefined where that is not known.
+ */
+export function again(flag: string, was: number | undefined): string {
+  return `gatelink flags ${
+    was === undefined ? `set ${flag} on --percentage 100` : `restore ${flag} ${was}`
+  } ` +
+    `--why "…"; or by stages: gatelink rollout create ${flag} --template canary`;
+}

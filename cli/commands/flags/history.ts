@@ -1,0 +1,155 @@
+/** `gatelink flags schedule | history | restore`: what will change, what did, and back to what was. */
+import type { Command } from "commander";
+import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
+import { CliError } from "../../core/errors.ts";
+import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { paint, table, time } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { later, reason, whole } from "../../core/values.ts";
+
+/** A row of `settings_history`. */
+interface Change {
+  version: number;
+  before: Pick<FlagRow, "value" | "metadata"> | null;
+  after: Pick<FlagRow, "value" | "metadata"> | null;
+  changed_at: string;
+  changed_by: string;
+  reason: string | null;
+}
+
+/** Adds `schedule`. */
+export function schedule(group: Command, run: Run): void {
+  group.command("schedule").description("turn a flag on or off at a time; the clock does so within a minute")
+    .argument("<flag>", "its key; .enabled may be left out", flagKey)
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+    .option("--on-at <time>", "ISO 8601, or how long from now, like 2h", later)
+    .option("--off-at <time>", "likewise", later)
+    .option("--clear", "forget what is scheduled")
+    .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink flags schedule referrals --on-at 2026-12-01T08:00:00Z --off-at 2027-01-07T00:00:00Z --why "the campaign"
+  gatelink flags schedule referrals --off-at 30m --why "a look at it"
+  gatelink flags schedule referrals --clear --why "put off"`,
+    )
+    .action((
+      key: string,
+      options: { why: string; onAt?: string; offAt?: string; clear?: boolean; version?: number },
+    ) =>
+      run(async (session) => {
+        const { onAt, offAt, clear } = options;
+        if ((onAt === undefined && offAt === undefined) === !clear) {
+          throw new CliError(
+            "usage",
+            "Give --on-at or --off-at, or --clear.",
+            "gatelink flags schedule --help",
+          );
+        }
+        const api = await session.api();
+        const changes = clear ? { on_at: null, off_at: null } : {
+          ...(onAt === undefined ? {} : { on_at: onAt }),
+          ...(offAt === undefined ? {} : { off_at: offAt }),
+        };
+        const flag = await api.rpc<FlagRow>("set_flag", {
+          p_key: key,
+          p_changes: changes,
+          p_expected_version: versionOf(await flagNamed(api, key), options.version),
+          p_reason: options.why,
+        });
+        const { on_at, off_at } = flag.metadata.schedule ?? {};
+        const said = [
+          ...(on_at ? [`on at ${time(on_at)}`] : []),
+          ...(off_at ? [`off at ${time(off_at)}`] : []),
+        ];
+        return {
+          document: flag,
+          text: said.length === 0 ? `Nothing is scheduled for ${key}.` : `${key} turns ${said.join(", ")}.`,
+        };
+      })
+    );
+}
+
+/** Adds `history` and `restore`. */
+export function history(group: Command, run: Run): void {
+  group.command("history").description("who changed a flag, from what to what, when and why; newest first")
+    .argument("<flag>", "its key; .enabled may be left out; it may have been deleted", flagKey)
+    .option("--limit <n>", "so many at most", whole(1, 1000), 20)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink flags history deeplinks --limit 5`,
+    )
+    .action((key: string, { limit }: { limit: number }) =>
+      run(async (session) => {
+        const changes = await (await session.api()).rows<Change>((client) =>
+          client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
+            "key",
+            key,
+          )
+            .order("version", { ascending: false }).limit(limit)
+        );
+        if (changes.length === 0) {
+          throw new CliError("not_found", `There never was a flag ${key}.`, "gatelink flags list");
+        }
+        return {
+          document: changes,
+          text: table(
+            ["version", "when", "on for", "was", "by", "why"],
+            changes.map(({ version, before, after, changed_at, changed_by, reason }) => [
+              version,
+              time(changed_at),
+              after === null ? "(deleted)" : audience(after),
+              before === null ? "(not there)" : audience(before),
+              changed_by,
+              reason,
+            ]),
+          ) + `\n\n${paint("dim", `Back to one of them: gatelink flags restore ${key} VERSION --why "…"`)}`,
+        };
+      })
+    );
+
+  group.command("restore").description("set a flag to what it was at an earlier version")
+    .argument("<flag>", "its key; .enabled may be left out", flagKey)
+    .argument("<version>", "as flags history tells it", whole(1, 1e15))
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+    .addHelpText(
+      "after",
+      `
+It becomes a new version; nothing of the history goes. What was scheduled then for a time that is over stays away.
+
+Example:
+  gatelink flags restore deeplinks 7 --why "the list of testers was right then"`,
+    )
+    .action((key: string, version: number, { why }: { why: string }) =>
+      run(async (session) => {
+        const api = await session.api();
+        const flag = await flagNamed(api, key);
+        const [then] = await api.rows<Change>((client) =>
+          client.from("settings_history").select("after").eq("key", key).eq("version", version)
+        );
+        if (!then?.after) {
+          throw new CliError(
+            "not_found",
+            `${key} has no version ${version} to go back to.`,
+            `gatelink flags history ${key}`,
+          );
+        }
+        const restored = await api.rpc<FlagRow>("set_setting", {
+          p_key: key,
+          p_value: then.after.value,
+          p_metadata: withoutPast(then.after.metadata, Date.now()),
+          p_expected_version: flag.version,
+          p_reason: `${why} (restored version ${version})`,
+        });
+        return {
+          document: { ...restored, on_for: audience(restored) },
+          text: `${key} is as it was at version ${version}: on for ${
+            audience(restored)
+          } (now version ${restored.version}).`,
+        };
+      })
+    );
+}

@@ -1,0 +1,258 @@
+/** `gatelink flags targets | segments`: for whom a flag is on whatever its percentage. */
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import type { Api } from "../../core/api.ts";
+import { CliError } from "../../core/errors.ts";
+import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { counted, facts, table, time } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { reason, several, whole } from "../../core/values.ts";
+
+interface Segment {
+  key: string;
+  description: string;
+  version: number;
+  updated_at: string;
+  updated_by: string;
+}
+
+interface People {
+  user?: string[];
+  phone?: string[];
+  segment?: string[];
+  why: string;
+  version?: number;
+}
+
+function segmentKey(text: string): string {
+  if (/^[a-z0-9][a-z0-9._-]{0,62}$/.test(text)) return text;
+  throw new InvalidArgumentError("It is a segment's key: lower-case letters, digits, dot, - and _.");
+}
+
+function subject(text: string): string {
+  if (text.length > 0 && text.length <= 200) return text;
+  throw new InvalidArgumentError("It is an id of 1 to 200 characters.");
+}
+
+/** A phone number; what is stored is the contact's id. */
+function phone(text: string): string {
+  if (/^\+?[\d\s().-]{5,25}$/.test(text)) return text;
+  throw new InvalidArgumentError("It is a phone number with its country code, like +16505551234.");
+}
+
+function people(command: Command): Command {
+  return command
+    .option(
+      "--user <id>",
+      "the id that flags are asked with: a contact's, or one of your own; repeat it for more",
+      several(subject),
+    )
+    .option(
+      "--phone <number>",
+      "a contact by phone number; kept as the contact's id; repeat it for more",
+      several(phone),
+    )
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+    .option("--version <n>", "only if it still is at this version", whole(0, 1e15));
+}
+
+/** Refuses a change that names nobody. */
+function requireSome(...lists: (string[] | undefined)[]): void {
+  if (lists.some((list) => list !== undefined)) return;
+  throw new CliError("usage", "Nobody is named.", "Give --user, --phone or, for a flag, --segment.");
+}
+
+/** Adds `targets`. */
+export function targets(group: Command, run: Run): void {
+  const inner = group.command("targets").description(
+    "people and segments that a flag is on for, whatever its percentage",
+  );
+  for (
+    const [verb, rpc, description] of [
+      ["add", "add_flag_targets", "turn a flag on for people or segments"],
+      ["remove", "remove_flag_targets", "take people or segments off a flag's targets"],
+    ] as const
+  ) {
+    people(
+      inner.command(verb).description(description)
+        .argument("<flag>", "its key; .enabled may be left out", flagKey)
+        .option("--segment <key>", "a named list; repeat it for more", several(segmentKey)),
+    )
+      .addHelpText(
+        "after",
+        `
+${
+          verb === "add"
+            ? "They have it as soon as the flag itself is on."
+            : "The lists stay, be they empty: the flag does not turn on for everybody by that."
+        }
+
+Examples:
+  gatelink flags targets ${verb} deeplinks --user 01968f00-0000-7000-8000-000000000001 --why "tester"
+  gatelink flags targets ${verb} deeplinks --phone +16505551234 --segment beta --why "beta"`,
+      )
+      .action((key: string, options: People) =>
+        run(async (session) => {
+          requireSome(options.user, options.phone, options.segment);
+          const api = await session.api();
+          const flag = await api.rpc<FlagRow>(rpc, {
+            p_key: key,
+            p_expected_version: versionOf(await flagNamed(api, key), options.version),
+            p_user_ids: options.user ?? [],
+            p_phones: options.phone ?? [],
+            p_segments: options.segment ?? [],
+            p_reason: options.why,
+          });
+          return {
+            document: { ...flag, on_for: audience(flag) },
+            text: `${key} is ${
+              flag.value === "true" ? `on for ${audience(flag)}` : "off; its targets have it once it is on"
+            }.`,
+          };
+        })
+      );
+  }
+}
+
+/** Adds `segments`. */
+export function segments(group: Command, run: Run): void {
+  const inner = group.command("segments").description(
+    "named lists of people, for flags and rollouts to target",
+  );
+  listing(inner, run);
+  inner.command("make").description("make a segment, or change what it is for")
+    .argument("<segment>", "its key", segmentKey)
+    .option("--description <text>", "who is in it, and why", "")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink flags segments make beta --description "customers who asked for it"`,
+    )
+    .action((key: string, { description }: { description: string }) =>
+      run(async (session) => {
+        const api = await session.api();
+        const known = await find(api, key);
+        const segment = await api.rpc<Segment>("set_segment", {
+          p_key: key,
+          p_description: description,
+          p_expected_version: known?.version ?? 0,
+        });
+        return {
+          document: segment,
+          text: `Segment ${key} is ${
+            known ? "changed" : "made"
+          }. Next: gatelink flags segments add ${key} --user ID --why "…"`,
+        };
+      })
+    );
+  for (
+    const [verb, rpc, description] of [
+      ["add", "add_segment_members", "put people into a segment"],
+      ["remove", "remove_segment_members", "take people out of a segment"],
+    ] as const
+  ) {
+    people(inner.command(verb).description(description).argument("<segment>", "its key", segmentKey))
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink flags segments ${verb} beta --user 01968f00-0000-7000-8000-000000000001 --phone +16505551234 --why "asked"`,
+      )
+      .action((key: string, options: People) =>
+        run(async (session) => {
+          requireSome(options.user, options.phone);
+          const api = await session.api();
+          const segment = await api.rpc<Segment>(rpc, {
+            p_key: key,
+            p_expected_version: versionOf(await segmentNamed(api, key), options.version),
+            p_user_ids: options.user ?? [],
+            p_phones: options.phone ?? [],
+            p_reason: options.why,
+          });
+          const ids = await members(api, key);
+          return {
+            document: { ...segment, members: ids },
+            text: `${counted(ids.length, "person", "people")} in ${key}.`,
+          };
+        })
+      );
+  }
+  inner.command("delete").description("delete a segment that no flag targets; its history stays")
+    .argument("<segment>", "its key", segmentKey)
+    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink flags segments delete beta --why "the beta is over"`,
+    )
+    .action((key: string, { why }: { why: string }) =>
+      run(async (session) => {
+        const api = await session.api();
+        const { version } = await segmentNamed(api, key);
+        await api.rpc("remove_segment", { p_key: key, p_expected_version: version, p_reason: why });
+        return { document: { key, deleted: true }, text: `Segment ${key} is deleted.` };
+      })
+    );
+}
+
+function listing(inner: Command, run: Run): void {
+  inner.command("list").description("all segments, or the people in one")
+    .argument("[segment]", "its key", segmentKey)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink flags segments list
+  gatelink flags segments list beta`,
+    )
+    .action((key: string | undefined) =>
+      run(async (session) => {
+        const api = await session.api();
+        if (key !== undefined) {
+          const segment = await segmentNamed(api, key), ids = await members(api, key);
+          return {
+            document: { ...segment, members: ids },
+            text: facts({
+              segment: key,
+              description: segment.description,
+              version: segment.version,
+              people: ids.length,
+            }) +
+              (ids.length === 0 ? "" : `\n\n${ids.join("\n")}`),
+          };
+        }
+        const rows = await api.rows<Segment>((client) =>
+          client.from("segments").select("key,description,version,updated_at,updated_by").order("key")
+        );
+        return {
+          document: rows,
+          text: table(
+            ["segment", "changed", "by", "description"],
+            rows.map((row) => [row.key, time(row.updated_at), row.updated_by, row.description]),
+            "No segment yet: gatelink flags segments make NAME",
+          ),
+        };
+      })
+    );
+}
+
+async function find(api: Api, key: string): Promise<Segment | undefined> {
+  const [segment] = await api.rows<Segment>((client) =>
+    client.from("segments").select("key,description,version,updated_at,updated_by").eq("key", key)
+  );
+  return segment;
+}
+
+async function segmentNamed(api: Api, key: string): Promise<Segment> {
+  const segment = await find(api, key);
+  if (segment) return segment;
+  throw new CliError("not_found", `There is no segment ${key}.`, `gatelink flags segments make ${key}`);
+}
+
+/** The ids in a segment, from the configuration, which has them whole: at most 10,000. */
+async function members(api: Api, key: string): Promise<string[]> {
+  const { segments } = await api.rpc<{ segments: Record<string, string[]> }>("load_config");
+  return segments[key] ?? [];
+}

@@ -1,0 +1,118 @@
+/** Gates that look at the checkout. */
+import { join } from "../../../local/paths.ts";
+import { leaks } from "../../../tools/leaks.ts";
+import { ciState } from "./ci_state.ts";
+import { flagPlaces } from "../../../lib/flag_places.ts";
+import { entry, factGate, type Gate, none, open, passed } from "./gate.ts";
+import { git } from "../../core/git.ts";
+
+const read = (root: string, path: string) => Deno.readTextFile(join(root, path)).catch(() => undefined);
+
+/** One page a level, and one for an incident. */
+export const RUNBOOKS = [
+  "docs/runbooks/1-flag.md",
+  "docs/runbooks/2-environment.md",
+  "docs/runbooks/3-code.md",
+  "docs/runbooks/4-database.md",
+  "docs/runbooks/incident.md",
+] as const;
+
+export const CODE_GATES: Gate[] = [
+  {
+    ...entry("ci"),
+    async check({ root, session }) {
+      const { ok, said } = await ciState(root, session.io.env);
+      return ok ? passed(said) : open(said, "bash .ci/run, or push and let CI run");
+    },
+  },
+  {
+    ...entry("load_test"),
+    async check({ root }) {
+      const speed =
+        /^## Speed\n([\s\S]*?)(?=^## |$(?![\s\S]))/m.exec(await read(root, "README.md") ?? "")?.[1] ?? "";
+      const figures = speed.split("\n").filter((line) => /^\|.*\d.*\|/.test(line));
+      return figures.length > 0 ? passed(`${figures.length} figures in README.md, Speed`) : open(
+        "README.md has no figures under Speed",
+        "deno task bench webhook, and write down what it measured",
+      );
+    },
+  },
+  {
+    ...entry("no_secrets"),
+    async check({ root }) {
+      const names =
+        (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate"))
+          .split("\n").filter((name) => name !== "");
+      const found: string[] = [];
+      for (const name of names) {
+        const text = await read(root, name);
+        if (text === undefined) continue;
+        for (const { line, what } of leaks(name, text)) found.push(`${name}:${line} ${what}`);
+      }
+      return none(
+        found,
+        `${names.length} files`,
+        "found",
+        "Take it out, and change the secret: it is in the history",
+      );
+    },
+  },
+  {
+    ...entry("structured_logs"),
+    async check({ root }) {
+      const folder = "supabase/functions";
+      const files = (await git(root, "ls-files", "--cached", "--others", "--exclude-standard", "--", folder))
+        .split("\n")
+        .filter((name) =>
+          /\.ts$/.test(name) && !/(_test|testing)\.ts$/.test(name) && !name.includes("/_shared/log/")
+        );
+      const found: string[] = [];
+      for (const name of files) {
+        (await read(root, name) ?? "").split("\n").forEach((line, index) => {
+          if (/^\s*(\/\/|\*)/.test(line)) return;
+          if (/\bconsole\.\w+\(/.test(line)) found.push(`${name}:${index + 1}`);
+        });
+      }
+      return none(
+        found,
+        `${files.length} modules print by _shared/log alone`,
+        "prints by itself",
+        "Use log of _shared/log",
+      );
+    },
+  },
+  {
+    ...entry("runbook"),
+    async check({ root }) {
+      const missing: string[] = [];
+      for (const path of RUNBOOKS) if (!await read(root, path)) missing.push(path);
+      return none(
+        missing,
+        `${RUNBOOKS.length} pages in docs/runbooks, each step run by a test`,
+        "missing",
+        "Write it",
+      );
+    },
+  },
+  {
+    ...entry("flag_documented"),
+    async check({ root, flag }) {
+      const text = await read(root, "docs/flags.md") ?? "";
+      return text.includes(`\`${flag}\``)
+        ? passed("docs/flags.md names it")
+        : open("docs/flags.md does not name it", "deno run -A tools/flags_doc.ts, or write a line about it");
+    },
+  },
+  {
+    ...factGate("metrics"),
+    async check(world) {
+      const found = await factGate("metrics").check(world);
+      if (found.status !== "open") return found;
+      return (await flagPlaces(world.root)).has(world.flag!) ? found : {
+        ...found,
+        how:
+          "No function of this checkout reads it, and no service has asked the function flags: deploy what reads it",
+      };
+    },
+  },
+];

@@ -1,0 +1,77 @@
+/** What a launch gate is, and what it has to look at. */
+import { APPROVER_ROLES, type ApproverRole } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
+import type { Entry, Section } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
+import {
+  FACT_GATES,
+  type FactGate,
+  type Facts,
+  type Finding,
+} from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+import type { Api } from "../../core/api.ts";
+import type { Session } from "../../core/session.ts";
+
+export { entry, type Section, SECTIONS } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
+export {
+  type Approval,
+  type Facts,
+  type Finding,
+  none,
+  notApplicable,
+  open,
+  passed,
+  signaturesOf,
+  type Status,
+} from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+
+/** Roles that approve launches. */
+export const ROLES = APPROVER_ROLES;
+export type Role = ApproverRole;
+
+/** One gate of the checklist. */
+export interface Gate extends Entry {
+  /** Looks. What it throws leaves the gate open. */
+  check(world: World): Promise<Finding> | Finding;
+}
+
+/** A gate and what it found. */
+export interface GateResult extends Finding {
+  id: string;
+  section: Section;
+  title: string;
+}
+
+/** The gates that hold a launch up. */
+export function openGates(results: readonly GateResult[]): GateResult[] {
+  return results.filter(({ status }) => status === "open");
+}
+
+/** What `GET health` answers, as far as it matters. */
+export interface Health {
+  status?: string;
+  code?: string;
+  config?: { variable: string; fault: string }[];
+}
+
+/** All that gates look at; what costs something is asked for once. */
+export interface World {
+  session: Session;
+  api: Api;
+  /** Root of the checkout. */
+  root: string;
+  /** Reference of a hosted project; undefined where its address tells. */
+  projectRef: string | undefined;
+  /** The flag; undefined where the gates are looked at without one. */
+  flag: string | undefined;
+  facts: Facts;
+  health: Health;
+  /** A stack on this machine, whose secrets are its own. */
+  local: boolean;
+  now: Date;
+}
+
+/** The gate of this name that needs the database alone. @throws {Error} when there is none */
+export function factGate(id: string): FactGate {
+  const found = FACT_GATES.find((one) => one.id === id);
+  if (found === undefined) throw new Error(`no gate ${id} needs the database alone`);
+  return found;
+}

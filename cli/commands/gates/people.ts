@@ -1,0 +1,83 @@
+/** Gates of the flag itself, and those that only people can close. */
+import { readFile } from "node:fs/promises";
+import { APPROVERS, approversOf, SIGN_OFFS } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
+import { join } from "../../../local/paths.ts";
+import {
+  type Approval,
+  entry,
+  type Finding,
+  type Gate,
+  notApplicable,
+  open,
+  passed,
+  type Role,
+  ROLES,
+  signaturesOf,
+  type World,
+} from "./gate.ts";
+import { time } from "../../core/output.ts";
+
+/** The alert rules, for Prometheus. */
+const RULES = "ops/prometheus/alerts.yml";
+
+export const FLAG_GATES: Gate[] = [
+  {
+    ...entry("alerts"),
+    async check({ facts, root }) {
+      const text = await readFile(join(root, RULES), "utf8").catch(() => "");
+      const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
+      if (rules === 0) {
+        return open(`${RULES} has no alert rules`, "Take those of the release: docs/operations.md");
+      }
+      return facts.told.length > 0
+        ? passed(`${rules} rules in ${RULES}; told of pages and rollbacks: ${facts.told.join(", ")}`)
+        : open(
+          "nobody is told when a rollout pages or is taken back",
+          "gatelink rollout notify add NAME URL",
+        );
+    },
+  },
+];
+
+/** Who has to approve the launch of the flag: what it says, else everybody; the engineering lead in any case. */
+export function requiredRoles({ facts }: World): readonly Role[] {
+  return approversOf(facts.flag?.metadata.approvers);
+}
+
+export const SIGNED_GATES: Gate[] = [
+  ...SIGN_OFFS.map(({ people = 1, asks, ...gate }): Gate => ({
+    ...gate,
+    ofFlag: true,
+    check(world) {
+      if (asks && !requiredRoles(world).includes(asks)) return notApplicable("the flag does not ask for it");
+      return signed(world, gate.id, gate.roles, people);
+    },
+  })),
+  ...ROLES.map((role): Gate => ({
+    id: `approval_${role}`,
+    section: "Approval",
+    title: `Approved by the ${APPROVERS[role]}`,
+    ofFlag: true,
+    roles: [role],
+    check(world) {
+      if (!requiredRoles(world).includes(role)) return notApplicable("the flag does not ask for it");
+      return signed(world, "approval", [role], 1, `gatelink gates sign ${world.flag} --role ${role}`);
+    },
+  })),
+];
+
+function signed(world: World, gate: string, roles: readonly Role[], people: number, how?: string): Finding {
+  const found = signaturesOf(world.facts, gate, roles);
+  const persons = new Map(found.map((approval) => [approval.signed_by, approval]));
+  const said = [...persons.values()].map(describeSignature).join(", ");
+  if (persons.size >= people) return passed(said);
+  return open(
+    persons.size > 0 ? `${persons.size} of ${people}: ${said}` : "not signed",
+    how ?? `gatelink gates sign ${world.flag} --role ${roles[0]} --gate ${gate}`,
+  );
+}
+
+/** `lead@example.com (engineering) 2026-11-21 14:05:09Z`. */
+export function describeSignature({ signed_as, role, signed_at, note }: Approval): string {
+  return `${signed_as} (${role}) ${time(signed_at)}${note ? `: ${note}` : ""}`;
+}

@@ -1,0 +1,84 @@
+/** Runs the launch gates. */
+import { ROOT } from "../../../local/paths.ts";
+import { CODE_GATES } from "./code.ts";
+import { DATABASE_GATES } from "./database.ts";
+import { CHECKLIST } from "./list.ts";
+import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./people.ts";
+import { SECURITY_GATES } from "./security.ts";
+import {
+  type Facts,
+  type Finding,
+  type Gate,
+  type GateResult,
+  type Health,
+  signaturesOf,
+  type World,
+} from "./gate.ts";
+import { FACT_GATES } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+import { told } from "../../core/errors.ts";
+import type { Session } from "../../core/session.ts";
+
+/** The checklist with what each gate looks at. One that looks at more than the database stands before its namesake. */
+export const GATES: readonly Gate[] = CHECKLIST.map(({ id }) =>
+  [...CODE_GATES, ...DATABASE_GATES, ...SECURITY_GATES, ...FLAG_GATES, ...SIGNED_GATES, ...FACT_GATES]
+    .find((gate) => gate.id === id)!
+);
+
+/**
+ * Runs all gates, or those that are about no flag.
+ * @param root The checkout that is looked at. @default the one that this runs from
+ * @param projectRef Reference of a hosted project, where its address does not tell.
+ * @param only Ids of the gates to run. @default all
+ */
+export async function runGates(
+  session: Session,
+  flag: string | undefined,
+  { root = ROOT, projectRef, only }: { root?: string; projectRef?: string; only?: readonly string[] } = {},
+): Promise<GateResult[]> {
+  const api = await session.api();
+  const [facts, health] = await Promise.all([
+    api.rpc<Facts>("launch_facts", { p_flag_key: flag ?? "" }),
+    askHealth(api.stack.url),
+  ]);
+  const world: World = {
+    session,
+    api,
+    root,
+    projectRef,
+    flag,
+    facts,
+    health,
+    local: api.stack.functions !== undefined,
+    now: new Date(),
+  };
+  const results: GateResult[] = [];
+  for (const gate of GATES) {
+    if (gate.ofFlag && flag === undefined) continue;
+    if (only !== undefined && !only.includes(gate.id)) continue;
+    session.progress(`${gate.id} …`);
+    const { id, section, title } = gate;
+    results.push({ id, section, title, ...await look(gate, world) });
+  }
+  return results;
+}
+
+/** A gate that fails to look stays open; one that people declared not applicable is closed. */
+async function look(gate: Gate, world: World): Promise<Finding> {
+  const waived = signaturesOf(world.facts, gate.id, gate.roles).find(({ applies }) => !applies);
+  if (waived) return { status: "not_applicable", detail: describeSignature(waived) };
+  try {
+    return await gate.check(world);
+  } catch (error) {
+    const { message, hint } = told(error);
+    return { status: "open", detail: `cannot be told: ${message}`, how: hint?.split("\n")[0] ?? "See above" };
+  }
+}
+
+async function askHealth(url: string): Promise<Health> {
+  try {
+    const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+    return await response.json();
+  } catch {
+    return {};
+  }
+}

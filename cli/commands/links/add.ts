@@ -1,0 +1,191 @@
+/** `gatelink links add`: one link. */
+import type { Command } from "commander";
+import { CliError } from "../../core/errors.ts";
+import type { Io } from "../../core/io.ts";
+import { type LinksApi, linksApi, type Target } from "./api.ts";
+import { isAllowedNow, UNSEEN_MS } from "./rules.ts";
+import { facts } from "../../core/output.ts";
+import type { Run, Session } from "../../core/session.ts";
+import { json, later, pair, several, whole } from "../../core/values.ts";
+
+const UTM = ["source", "medium", "campaign", "term", "content"];
+const PREVIEW = ["title", "description", "image"];
+
+interface Options {
+  code?: string;
+  whatsapp?: string;
+  number?: string;
+  target?: unknown[];
+  tag?: string[];
+  utm?: [string, string][];
+  externalId?: string;
+  starts?: string;
+  expires?: string;
+  expiredUrl?: string;
+  maxUses?: number;
+  password?: string;
+  flag?: string;
+  preview?: [string, string][];
+  passQuery?: boolean;
+  fingerprint?: boolean;
+  body?: unknown;
+}
+
+/** Adds the command to the group. */
+export function adding(group: Command, run: Run): void {
+  group.command("add").description("make a link; prints it, and where its QR code is")
+    .argument("[url]", "where it leads; its host must be on the allowlist for redirect")
+    .option("--code <code>", "its last part: 3 to 64 of a-z, 0-9, - and _ (default: 8 at random)")
+    .option(
+      "--whatsapp <text>",
+      "lead to a chat with this text ready to be sent; a url is then for where chats are off",
+    )
+    .option(
+      "--number <id>",
+      "the business number of the chat, by its phone_number_id (default: the only one)",
+    )
+    .option("--target <json>", "a rule, asked in order: the first that holds decides", several(json))
+    .option("--tag <tag>", "for lists and routes; repeat it for more", several((tag) => tag))
+    .option(
+      "--utm <name=value>",
+      "source, medium, campaign, term or content; repeat it for more",
+      several(pair(UTM)),
+    )
+    .option("--external-id <id>", "your own id: doing it again gives the same link")
+    .option("--starts <time>", "not before: a time, or how long from now, like 2h", later)
+    .option("--expires <time>", "not after: a time, or how long from now, like 30d", later)
+    .option("--expired-url <url>", "where visits go while it cannot be used")
+    .option("--max-uses <n>", "so many people at most", whole(1, 1_000_000_000))
+    .option(
+      "--password <password>",
+      "ask for this first, 8 characters or more; - reads it from standard input, where nobody looks",
+    )
+    .option("--flag <key>", "lead to the url only, where this flag is off for the visitor")
+    .option(
+      "--preview <name=value>",
+      "what messengers show: title, description or image; repeat it for more",
+      several(pair(PREVIEW)),
+    )
+    .option("--pass-query", "hand the query of a visit on to the page")
+    .option("--fingerprint", "let an app's first open be matched by network and device, which is a guess")
+    .option("--body <json>", "instead of all others: the body of POST deeplinks", json)
+    .addHelpText(
+      "after",
+      `
+Rules: {"when":{…}} with one of "url", "store", "app":{"url","package","fallback"}, "whatsapp":{"phone_number_id","text"}
+and any of these conditions:
+  "platform":"ios"  or "android", "windows", "macos", "linux", "other"; a list of them
+  "country":"DE"  "language":"pt-BR"  "referrer":"news.example.com"  one, or a list
+  "query":{"src":["mail","app"]}  or true for any value
+  "date":{"from":"2026-12-01T00:00:00Z","until":"2027-01-01T00:00:00Z"}
+  "time":{"days":["sat","sun"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}
+  "visitor":"new"  or "returning"
+  "weight":50  percent of the visitors, in steps of 0.01
+
+Examples:
+  gatelink links add https://www.example.com/spring --code spring --tag poster --utm campaign=spring
+  gatelink links add --whatsapp 'Hello! I would like to order bread.' --tag poster
+  gatelink links add https://www.example.com/app --code app \\
+    --target '{"when":{"platform":"ios"},"store":"https://apps.apple.com/app/id123"}' \\
+    --target '{"when":{"platform":"android"},"store":"https://play.google.com/store/apps/details?id=com.example.app"}'
+  gatelink links add https://www.example.com/coupon --max-uses 100 --expires 30d --expired-url https://www.example.com/
+  gatelink links add --body '{"default_url":"https://www.example.com/","external_id":"order-4711"}'`,
+    )
+    .action((url: string | undefined, options: Options) => run((session) => added(session, url, options)));
+}
+
+async function added(session: Session, url: string | undefined, options: Options) {
+  const api = await linksApi(session);
+  const { made, ...link } = await create(session, api, await bodyOf(session, url, options));
+  const text = facts({ link: link.url, "QR code": `${link.qr_url} (or .png)` });
+  return {
+    document: { ...link, made },
+    text: made
+      ? `${text}\n\nIt works within 5 seconds.`
+      : `${text}\n\nIt was made before, under this external id.`,
+  };
+}
+
+/** Makes the link, also to a host that was allowed a moment ago. */
+async function create(session: Session, api: LinksApi, body: unknown): ReturnType<LinksApi["create"]> {
+  // What stays undefined is no member of the body.
+  const sent = JSON.parse(JSON.stringify(body));
+  const until = Date.now() + UNSEEN_MS;
+  for (;;) {
+    try {
+      return await api.create(sent);
+    } catch (error) {
+      const refused = error instanceof CliError && error.code === "invalid";
+      if (!refused || Date.now() > until || !await isAllowedNow(await session.api(), sent)) throw error;
+      session.progress("waiting until the function has seen the allowlist");
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+}
+
+async function bodyOf(session: Session, url: string | undefined, options: Options): Promise<unknown> {
+  const { body, ...others } = options;
+  if (body !== undefined) {
+    if (url === undefined && Object.keys(others).length === 0) return body;
+    throw new CliError("usage", "--body stands for all others: give it alone.", "gatelink links add --help");
+  }
+  if (url === undefined && options.whatsapp === undefined) {
+    throw new CliError(
+      "usage",
+      "Give a url, or --whatsapp and a text.",
+      "gatelink links add --help has examples.",
+    );
+  }
+  for (const address of [url, options.expiredUrl]) {
+    if (address === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(address)) continue;
+    throw new CliError("usage", `${address} is not written in full.`, `Did you mean https://${address} ?`);
+  }
+  return {
+    default_url: url,
+    whatsapp: options.whatsapp === undefined
+      ? undefined
+      : { phone_number_id: options.number ?? await onlyNumber(session), text: options.whatsapp },
+    code: options.code,
+    targets: options.target as Target[] | undefined,
+    tags: options.tag,
+    utm: options.utm && Object.fromEntries(options.utm),
+    external_id: options.externalId,
+    starts_at: options.starts,
+    expires_at: options.expires,
+    expired_url: options.expiredUrl,
+    max_uses: options.maxUses,
+    password: options.password === "-" ? await passwordGiven(session.io) : options.password,
+    flag_key: options.flag,
+    preview: options.preview && Object.fromEntries(options.preview),
+    pass_query: options.passQuery,
+    fingerprint: options.fingerprint,
+  };
+}
+
+/** What standard input holds, without the end of the line. */
+async function passwordGiven(io: Io): Promise<string> {
+  const password = (await io.stdin()).replace(/\r?\n$/, "");
+  if (password !== "") return password;
+  throw new CliError(
+    "usage",
+    "Standard input holds no password.",
+    "printf '%s' \"$PASSWORD\" | gatelink links add … --password -",
+  );
+}
+
+async function onlyNumber(session: Session): Promise<string> {
+  const numbers = await (await session.api()).rows<{ id: string; display_number: string | null }>((client) =>
+    client.from("wa_numbers").select("id,display_number").order("id")
+  );
+  if (numbers.length === 1) return numbers[0].id;
+  const known = numbers.map(({ id, display_number }) => `${id} (${display_number ?? "no number yet"})`).join(
+    ", ",
+  );
+  throw new CliError(
+    "usage",
+    numbers.length === 0 ? "There is no business number yet." : "There are several business numbers.",
+    numbers.length === 0
+      ? "One is known once Meta's first webhook has come."
+      : `Give one with --number: ${known}`,
+  );
+}

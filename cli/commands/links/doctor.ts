@@ -1,0 +1,238 @@
+/** `gatelink links doctor`: what is wrong with links, where they lead, and the domain that they are on. */
+import type { Command } from "commander";
+import { type Link, linkNamed, type LinksApi, linksApi } from "./api.ts";
+import {
+  checkDomainFile,
+  checkImage,
+  checkLink,
+  checkPage,
+  DOMAIN_FILE_BYTES,
+  DOMAIN_FILES,
+  type Finding,
+  IMAGE_BYTES,
+  isOpen,
+  needsHtml,
+} from "./checks.ts";
+import { each, probe } from "./probe.ts";
+import type { Api } from "../../core/api.ts";
+import { type Orphan, ORPHAN_DAYS, topOrphans } from "./orphans.ts";
+import { loadRules, placesOf } from "./rules.ts";
+import { type Cell, counted, table } from "../../core/output.ts";
+import type { Result, Run, Session } from "../../core/session.ts";
+import { durationWithin, linkCode, several } from "../../core/values.ts";
+import type { Rules } from "../../../supabase/functions/_shared/links/rules.ts";
+
+/** Addresses visited at once: each is somebody's server. */
+const AT_ONCE = 8;
+/** A messenger that asks what a link is about; counted as a preview, uses nothing up. */
+const MESSENGER = { "user-agent": "WhatsApp/2.24.20.78 A" };
+
+interface Options {
+  timeout: number;
+  offline?: boolean;
+}
+
+/** A finding and what it is about. */
+interface Report extends Finding {
+  /** The links that it concerns; none for the domain. */
+  codes: string[];
+  /** The address that was visited. */
+  url?: string;
+}
+
+/** Adds the command to the group. */
+export function doctor(group: Command, run: Run): void {
+  group.command("doctor").description("check the links, where they lead, and their domain")
+    .argument("[codes...]", "only these links, by code or address", several(linkCode))
+    .option(
+      "--timeout <time>",
+      "longest wait for each address, 1s to 60s",
+      durationWithin(1000, 60_000, "1s to 60s"),
+      10_000,
+    )
+    .option("--offline", "visit nothing: only what the stack itself can tell")
+    .addHelpText(
+      "after",
+      `
+Looked at are the links that visits can use: active, not expired, not used up.
+  links    every address on the allowlist, apps, schemes and numbers known, flags there
+  pages    dead, moved, reached by a chain of redirects or through http, or leading back to links
+  images   of previews: there, an image, of a size that WhatsApp shows
+  domain   apple-app-site-association and assetlinks.json: JSON, no redirect, with the apps of the setting
+           deeplinks.apps; whether HTML gets through, if a link needs it
+  guesses  at a link's password, as long as they go on
+  codes    that no link has and a link nearly has, the ones asked for most in 7 days: misprints on posters
+From this machine, as a program: what answers a program otherwise than people is a warning. Exit code 1 when there is
+a problem; warnings alone end with 0.
+
+Examples:
+  gatelink links doctor
+  gatelink links doctor spring --timeout 5s
+  gatelink links doctor --offline --json`,
+    )
+    .action((codes: string[] | undefined, options: Options) =>
+      run((session) => examine(session, codes ?? [], options))
+    );
+}
+
+async function examine(session: Session, codes: string[], options: Options): Promise<Result> {
+  const api = await linksApi(session);
+  const rules = await loadRules(await session.api());
+  const all = await read(session, api, codes);
+  const links = all.filter((link) => isOpen(link, Date.now()));
+  const reports: Report[] = links.flatMap((link) =>
+    checkLink(link, rules).map((finding) => ({ ...finding, codes: [link.code] }))
+  );
+  reports.push(...await guesses(await session.api(), links));
+  const domain = links.length === 0 ? undefined : new URL(links[0].url).host;
+  let addresses = 0;
+  if (!options.offline) {
+    const places = addressesOf(links);
+    addresses = places.length;
+    reports.push(...await visit(session, places, domain, options.timeout));
+    if (links.length > 0) reports.push(...await checkDomain(links, rules, options.timeout));
+  }
+  const unknown_codes = codes.length > 0 ? [] : await topOrphans(await session.api());
+  const left_out = all.length - links.length;
+  return report({ links: links.length, left_out, addresses, domain, unknown_codes }, reports);
+}
+
+/** Links whose password somebody is guessing at. */
+async function guesses(api: Api, links: readonly Link[]): Promise<Report[]> {
+  const guessed = await api.rpc<{ code: string; wrong: number }[]>("guessed_links");
+  return guessed.filter(({ code }) => links.some((link) => link.code === code)).map(({ code, wrong }) => ({
+    level: "warning",
+    what: `somebody is guessing the password: ${wrong} wrong ones in the last two hours`,
+    advice: "Who guesses waits longer and longer. Give the link a longer password, or turn it off.",
+    codes: [code],
+  }));
+}
+
+async function read(session: Session, api: LinksApi, codes: string[]): Promise<Link[]> {
+  if (codes.length > 0) return await Promise.all([...new Set(codes)].map((code) => linkNamed(api, code)));
+  const links: Link[] = [];
+  for await (const page of api.pages({})) {
+    links.push(...page);
+    session.progress(`${links.length} links read`);
+  }
+  return links;
+}
+
+interface Address {
+  url: string;
+  kind: "page" | "image";
+  codes: string[];
+}
+
+/** Every address that a browser or messenger would visit, once, with the links that lead there. */
+function addressesOf(links: readonly Link[]): Address[] {
+  const found = new Map<string, Address>();
+  for (const link of links) {
+    for (const { url, kind } of placesOf(link)) {
+      // A scheme of an app's own is for the phone.
+      if (!/^https?:/i.test(url)) continue;
+      const key = `${kind === "image" ? "image" : "page"} ${url}`;
+      const address = found.get(key) ?? { url, kind: kind === "image" ? "image" : "page", codes: [] };
+      if (!address.codes.includes(link.code)) address.codes.push(link.code);
+      found.set(key, address);
+    }
+  }
+  return [...found.values()];
+}
+
+async function visit(
+  session: Session,
+  addresses: readonly Address[],
+  domain: string | undefined,
+  timeoutMs: number,
+): Promise<Report[]> {
+  const reports: Report[] = [];
+  let done = 0;
+  await each(addresses, AT_ONCE, async ({ url, kind, codes }) => {
+    const findings = kind === "page"
+      ? checkPage(await probe(url, { timeoutMs }), domain)
+      : checkImage(await probe(url, { timeoutMs, bytes: IMAGE_BYTES }));
+    reports.push(...findings.map((finding) => ({ ...finding, codes, url })));
+    session.progress(`${++done} of ${addresses.length} addresses visited`);
+  });
+  return reports.sort((a, b) => a.url! < b.url! ? -1 : 1);
+}
+
+async function checkDomain(links: readonly Link[], rules: Rules, timeoutMs: number): Promise<Report[]> {
+  const { origin } = new URL(links[0].url);
+  const reports: Report[] = [];
+  for (const path of Object.keys(DOMAIN_FILES) as (keyof typeof DOMAIN_FILES)[]) {
+    // Without an app nobody asks for it.
+    if (DOMAIN_FILES[path].of(rules.apps) === 0) continue;
+    const url = origin + path;
+    const answer = await probe(url, { timeoutMs, follow: 0, bytes: DOMAIN_FILE_BYTES });
+    reports.push(
+      ...checkDomainFile(path, answer, rules.apps).map((finding) => ({ ...finding, codes: [], url })),
+    );
+  }
+  const needy = links.filter((link) => needsHtml(link) !== undefined);
+  if (needy.length > 0) reports.push(...await checkHtml(needy, timeoutMs));
+  return reports;
+}
+
+/** Asks one link for a page, as whom it answers with one. */
+async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Report[]> {
+  const asked = needy.find(({ preview }) => preview !== undefined) ?? needy.find(({ password }) => password);
+  // A link that only opens an app would count the visit as a person's.
+  if (asked === undefined) return [];
+  const answer = await probe(asked.url, {
+    timeoutMs,
+    follow: 0,
+    headers: { ...MESSENGER, accept: "text/html" },
+  });
+  if (/^text\/html\b/.test(answer.headers.get("content-type") ?? "")) return [];
+  const codes = needy.map(({ code }) => code);
+  const why = answer.error ?? (asked.preview ? needsHtml({ ...asked, password: false }) : needsHtml(asked));
+  return [{
+    level: needy.some(({ password }) => password) ? "problem" : "warning",
+    what: answer.error === undefined
+      ? `no page comes through the domain, and ${
+        counted(needy.length, "link")
+      } would show one: ${asked.code} ${why}`
+      : `the domain does not answer: ${answer.error}`,
+    advice: "Put a domain in front that serves HTML, and set LINK_HTML=true (docs/deploy.md, Link domain).",
+    codes,
+    url: asked.url,
+  }];
+}
+
+interface Seen {
+  links: number;
+  left_out: number;
+  addresses: number;
+  domain: string | undefined;
+  /** Asked for most, of all links only. */
+  unknown_codes: Orphan[];
+}
+
+function report(seen: Seen, reports: Report[]): Result {
+  const problems = reports.filter(({ level }) => level === "problem").length;
+  const warnings = reports.length - problems;
+  const sorted = reports.toSorted((a, b) => a.level === b.level ? 0 : a.level === "problem" ? -1 : 1);
+  const said =
+    `${counted(seen.links, "link")} and ${counted(seen.addresses, "address", "addresses")} checked` +
+    `${seen.domain === undefined ? "" : ` on ${seen.domain}`}: ${counted(problems, "problem")}, ${
+      counted(warnings, "warning")
+    }.`;
+  const rows = sorted.map(({ level, codes, url, what, advice }): Cell[] => [
+    [level === "problem" ? "red" : "yellow", level],
+    codes.length === 0
+      ? "domain"
+      : codes.slice(0, 3).join(", ") + (codes.length > 3 ? ` +${codes.length - 3}` : ""),
+    url === undefined ? what : `${url} ${what}`,
+    advice,
+  ]);
+  const unknown = seen.unknown_codes.map(({ code, visits }) => `${code} (${visits})`).join(", ");
+  const asked = unknown === "" ? "" : `\n\nAsked for in ${ORPHAN_DAYS} days, and no link: ${unknown}.`;
+  return {
+    document: { ...seen, problems, warnings, findings: sorted },
+    text: (rows.length === 0 ? said : `${table(["", "link", "what", "what to do"], rows)}\n\n${said}`) +
+      asked,
+    failed: problems > 0,
+  };
+}

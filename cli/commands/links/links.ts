@@ -1,0 +1,220 @@
+/** `gatelink links`: links that open a chat, an app or a page. */
+import type { Command } from "commander";
+import { doctor } from "./doctor.ts";
+import { exporting } from "./export.ts";
+import { importing } from "./import.ts";
+import { adding } from "./add.ts";
+import { type Link, linkNamed, linksApi, type Stats } from "./api.ts";
+import { describeLink, describeTarget, describeWhen } from "./describe.ts";
+import { filtered, filterOf, type FilterOptions } from "./filter.ts";
+import { type Cell, facts, table, time } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { day, linkCode, whole } from "../../core/values.ts";
+
+/** Defines the commands of the group. */
+export function links(group: Command, run: Run): void {
+  adding(group, run);
+  listing(group, run);
+  showing(group, run);
+  figures(group, run);
+  switching(group, run);
+  importing(group, run);
+  exporting(group, run);
+  doctor(group, run);
+}
+
+function listing(group: Command, run: Run): void {
+  filtered(group.command("list").description("the links, newest first"))
+    .option("--limit <n>", "so many at most", whole(1, 1000), 50)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink links list
+  gatelink links list --tag poster --limit 200`,
+    )
+    .action((options: FilterOptions & { limit: number }) =>
+      run(async (session) => {
+        const api = await linksApi(session);
+        let found: Link[] = [];
+        for await (const page of api.pages(filterOf(options), Math.min(options.limit + 1, 1000))) {
+          found = found.concat(page);
+          if (found.length > options.limit) break;
+        }
+        const shown = found.slice(0, options.limit), more = found.length > shown.length;
+        return {
+          document: { links: shown, more },
+          text: table(
+            ["link", "goes to", "state", "tags", "made"],
+            shown.map((link) => [
+              link.url,
+              describeLink(link),
+              stateOf(link),
+              link.tags?.join(", "),
+              time(link.created_at),
+            ]),
+            "No link yet: gatelink links add https://example.com/",
+          ) +
+            (more ? `\nThere are more: --limit ${Math.min(options.limit * 10, 1000)}, or links export` : ""),
+        };
+      })
+    );
+}
+
+function showing(group: Command, run: Run): void {
+  group.command("show").description("all that is known of a link")
+    .argument("<code>", "its code, or its address", linkCode)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink links show spring
+  gatelink links show https://go.example.com/spring`,
+    )
+    .action((code: string) =>
+      run(async (session) => {
+        const link = await linkNamed(await linksApi(session), code);
+        const { targets = [] } = link;
+        const text = facts(known({
+          link: link.url,
+          "QR code": `${link.qr_url} (or .png)`,
+          "goes to": describeLink(link),
+          state: stateOf(link),
+          from: link.starts_at === undefined ? null : time(link.starts_at),
+          until: link.expires_at === undefined ? null : time(link.expires_at),
+          "else to": link.expired_url,
+          uses: link.max_uses === undefined ? null : `${link.uses} of ${link.max_uses}`,
+          password: link.password ? "yes" : null,
+          flag: link.flag_key,
+          tags: link.tags?.join(", "),
+          utm: Object.entries(link.utm ?? {}).map(([name, value]) => `${name}=${value}`).join(" "),
+          "hands on": link.pass_query ? "the query of the visit" : null,
+          preview: link.preview?.title,
+          "external id": link.external_id,
+          made: `${time(link.created_at)} by ${link.created_by}`,
+          changed: link.version > 1 ? `${time(link.updated_at)} by ${link.updated_by}` : null,
+        }));
+        const rules = targets.map((
+          target,
+          index,
+        ) => [index, describeWhen(target.when), describeTarget(target)]);
+        return {
+          document: link,
+          text: rules.length === 0
+            ? text
+            : `${text}\n\n${table(["rule", "when", "goes to"], rules)}\nThe first that holds decides.`,
+        };
+      })
+    );
+}
+
+function figures(group: Command, run: Run): void {
+  group.command("stats").description("how often a link was visited, and what it brought")
+    .argument("<code>", "its code, or its address", linkCode)
+    .option("--days <n>", "the last so many days, today included (UTC)", whole(1, 3660), 30)
+    .option("--from <day>", "instead: from this day on", day)
+    .option("--to <day>", "up to this day (default: today)", day)
+    .addHelpText(
+      "after",
+      `
+Clicks are those of people, by whoever fetched the link: bots, previews of messengers and browsers that fetch ahead
+are counted apart and use nothing up.
+
+Examples:
+  gatelink links stats spring
+  gatelink links stats spring --from 2026-11-01 --to 2026-11-30 --json`,
+    )
+    .action((code: string, options: { days: number; from?: string; to?: string }) =>
+      run(async (session) => {
+        const to = options.to ?? new Date().toISOString().slice(0, 10);
+        const from = options.from ??
+          new Date(Date.parse(to) - (options.days - 1) * 86_400_000).toISOString().slice(0, 10);
+        const stats = await (await linksApi(session)).stats(code, from, to);
+        return { document: stats, text: statsText(stats) };
+      })
+    );
+}
+
+function statsText({ clicks, attributions, ...stats }: Stats): string {
+  const groups: [string, Record<string, number>][] = [
+    ["platforms", stats.platforms],
+    ["countries", stats.countries],
+    ["referrers", stats.referrers],
+    ["targets", stats.targets],
+  ];
+  const top = (counts: Record<string, number>) =>
+    Object.entries(counts).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, 8)
+      .map(([name, n]) => `${name === "" ? "unknown" : name} ${n}`).join(", ");
+  const parts = [
+    facts(known({
+      link: stats.code,
+      days: `${stats.from} to ${stats.to} (UTC)`,
+      clicks: clicks.human,
+      visitors: stats.visitors,
+      bots: clicks.bot,
+      previews: clicks.preview,
+      prefetches: clicks.prefetch,
+      conversations: stats.conversations,
+      messages: attributions.total === 0
+        ? null
+        : `${attributions.total} (${
+          top(attributions.by_confidence)
+        }), first touch ${attributions.first_touch}`,
+      uses: stats.max_uses === null ? null : `${stats.uses} of ${stats.max_uses}`,
+      ...Object.fromEntries(groups.map(([name, counts]) => [name, top(counts)])),
+    })),
+  ];
+  if (stats.days.length > 1) {
+    parts.push(table(
+      ["day", "clicks", "visitors", "bots", "previews"],
+      stats.days.map((day) => [day.day, day.human, day.visitors, day.bot, day.preview]),
+    ));
+  }
+  return parts.join("\n\n");
+}
+
+function switching(group: Command, run: Run): void {
+  for (
+    const [verb, state, description, told] of [
+      [
+        "disable",
+        "disabled",
+        "switch a link off; visits get its expired_url, or an error",
+        "is switched off: every function sees it within 5 seconds. Back: gatelink links enable",
+      ],
+      ["enable", "active", "switch a link on again", "is on again."],
+    ] as const
+  ) {
+    group.command(verb).description(description)
+      .argument("<code>", "its code, or its address", linkCode)
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink links ${verb} spring`,
+      )
+      .action((code: string) =>
+        run(async (session) => {
+          const api = await linksApi(session);
+          const link = await api.change((await linkNamed(api, code)).code, { state });
+          return { document: link, text: `${link.url} ${told}${verb === "disable" ? ` ${link.code}` : ""}` };
+        })
+      );
+  }
+}
+
+/** Without what there is nothing to say about. */
+function known(values: Record<string, Cell>): Record<string, Cell> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""),
+  );
+}
+
+function stateOf(link: Link): Cell {
+  if (link.state !== "active") return ["red", link.state];
+  const now = Date.now();
+  if (link.expires_at !== undefined && Date.parse(link.expires_at) <= now) return ["yellow", "expired"];
+  if (link.starts_at !== undefined && Date.parse(link.starts_at) > now) return ["yellow", "not started"];
+  if (link.max_uses !== undefined && link.uses >= link.max_uses) return ["yellow", "used up"];
+  return ["green", "active"];
+}

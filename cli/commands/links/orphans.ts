@@ -1,0 +1,29 @@
+/** Codes that people asked for and no link has: misprints of links that are there. */
+import type { Api } from "../../core/api.ts";
+
+/** Days that are looked at, today included. */
+export const ORPHAN_DAYS = 7;
+/** Codes that are shown. */
+const MOST = 10;
+
+/** An unknown code, and how often it was asked for. */
+export interface Orphan {
+  code: string;
+  visits: number;
+}
+
+/**
+ * The misprints that were asked for most in the last days. What is no misprint of a link is counted by its kind alone,
+ * "(other)", and left out: it may be somebody's name.
+ */
+export async function topOrphans(api: Api): Promise<Orphan[]> {
+  const since = new Date(Date.now() - (ORPHAN_DAYS - 1) * 86_400_000).toISOString().slice(0, 10);
+  const rows = await api.rows<Orphan>((client) =>
+    client.from("orphan_visits").select("code,visits").gte("day", since)
+      .not("code", "like", "(%").order("visits", { ascending: false }).limit(1000)
+  );
+  const visits = new Map<string, number>();
+  for (const row of rows) visits.set(row.code, (visits.get(row.code) ?? 0) + row.visits);
+  return [...visits].map(([code, visits]) => ({ code, visits }))
+    .sort((a, b) => b.visits - a.visits || (a.code < b.code ? -1 : 1)).slice(0, MOST);
+}

@@ -1,0 +1,96 @@
+/** Addresses visited as a browser would, each redirect seen. Knows nothing of links. */
+import { fetchReason } from "../../core/errors.ts";
+
+/** What became of a visit. */
+export interface Probe {
+  url: string;
+  /** Status at the end; undefined when there was no answer. */
+  status?: number;
+  /** Where it went on to, in order; empty when it was answered at once. */
+  hops: { status: number; to: string }[];
+  /** Headers of the last answer. */
+  headers: Headers;
+  /** Body of the last answer, as far as it was asked for. */
+  bytes: Uint8Array;
+  /** Whether the body is longer than that. */
+  cut: boolean;
+  /** Why there was no answer, or why it was given up. */
+  error?: string;
+}
+
+/** How to visit. */
+export interface ProbeOptions {
+  timeoutMs: number;
+  /** Redirects that are followed. @default {5} */
+  follow?: number;
+  /** Bytes of the body that are read. @default {0} */
+  bytes?: number;
+  headers?: Record<string, string>;
+}
+
+/** Tells the owner of a page who asks. */
+const USER_AGENT = "Mozilla/5.0 (compatible; gatelink-links-doctor)";
+
+/** Visits an address. Never throws. */
+export async function probe(url: string, options: ProbeOptions): Promise<Probe> {
+  const { timeoutMs, follow = 5, bytes = 0, headers = {} } = options;
+  const found: Probe = { url, hops: [], headers: new Headers(), bytes: new Uint8Array(), cut: false };
+  let at = url;
+  try {
+    for (;;) {
+      const response = await fetch(at, {
+        headers: { "user-agent": USER_AGENT, accept: "*/*", ...headers },
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      found.status = response.status;
+      found.headers = response.headers;
+      const location = response.headers.get("location");
+      if (location === null || response.status < 300 || response.status > 399) {
+        Object.assign(found, await head(response, bytes));
+        return found;
+      }
+      await response.body?.cancel();
+      if (found.hops.length === follow) {
+        return follow === 0 ? found : { ...found, error: `it was sent on more than ${follow} times` };
+      }
+      at = new URL(location, at).href;
+      found.hops.push({ status: response.status, to: at });
+    }
+  } catch (error) {
+    const late = error instanceof DOMException && error.name === "TimeoutError";
+    return {
+      ...found,
+      status: undefined,
+      error: late ? `no answer within ${timeoutMs / 1000} s` : fetchReason(error),
+    };
+  }
+}
+
+async function head(response: Response, most: number): Promise<{ bytes: Uint8Array; cut: boolean }> {
+  const parts: Uint8Array[] = [];
+  let length = 0, cut = false;
+  const reader = response.body?.getReader();
+  while (reader !== undefined && !cut && most > 0) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value.subarray(0, most - length));
+    length += value.length;
+    cut = length > most;
+  }
+  await reader?.cancel();
+  return { bytes: new Uint8Array(await new Blob(parts as Uint8Array<ArrayBuffer>[]).arrayBuffer()), cut };
+}
+
+/** Does something with each item, several at a time. */
+export async function each<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    while (next < items.length) await work(items[next++]);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+}

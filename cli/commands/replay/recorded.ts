@@ -1,0 +1,261 @@
+/**
+ * Webhook bodies made again from what a stack has stored: the same updates, one entry each, up to {@linkcode BATCH} a
+ * body. Sent to a Gatelink that has them they are duplicates, sent to another one they are stored as they were here.
+ *
+ * What Meta gives an id (messages, echoes, statuses) has the same dedupe key again. The rest was told apart by its
+ * whole surroundings, of which the WhatsApp account and the time of sending are not kept: it is stored under a new
+ * key, the same at each replay.
+ */
+import { systemChange } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/identities.ts";
+import type { Api } from "../../core/api.ts";
+
+/** Updates in one body. */
+export const BATCH = 100;
+
+/** A row of webhook_events. */
+export interface StoredEvent {
+  dedupe_key: string;
+  field: string;
+  kind: "message" | "echo" | "status" | "identity" | "other";
+  number_id: string | null;
+  /** Null where the message's row keeps it. */
+  raw: unknown;
+  received_at: string;
+}
+
+/** The row of messages that keeps an update, with who it is about. */
+export interface StoredMessage {
+  provider_id: string;
+  seq: number;
+  direction: "in" | "out";
+  type: string;
+  /** Null once the person took the message back. */
+  native: Record<string, unknown> | null;
+  number_id: string;
+  name: string | null;
+  /** Current ids of the person, by kind. */
+  ids: Record<string, string>;
+}
+
+interface StoredId {
+  id: number;
+  kind: string;
+  value: string;
+  dialled: boolean;
+  valid_to: string | null;
+}
+
+/** A body to send. */
+export interface Recording {
+  label: string;
+  body: unknown;
+}
+
+/** Events that are not sent, by why. */
+export interface LeftOut {
+  /** What came was no JSON, and only its beginning is kept. */
+  not_json: number;
+  /** Its message is gone, was taken back, or has no id of Meta's to find it by; or it is the echo of one of ours. */
+  no_message: number;
+  /** Has no id of Meta's, so the stack that it came from would take it for new. */
+  no_id: number;
+}
+
+type Json = Record<string, unknown>;
+
+/**
+ * Reads what the stack has stored since a time, oldest first, and makes bodies of it.
+ * @param toItself whether they are sent to the stack that they come from
+ * @param left counts what is left out
+ */
+export async function* recordedSince(
+  api: Api,
+  since: Date,
+  toItself: boolean,
+  left: LeftOut,
+): AsyncGenerator<Recording> {
+  // What the replay itself stores is not read again.
+  const until = new Date().toISOString();
+  const displays = new Map(
+    (await api.rows<{ id: string; display_number: string | null }>((client) =>
+      client.from("wa_numbers").select("id,display_number")
+    )).map((number) => [number.id, number.display_number]),
+  );
+  for (let first = 0;; first += BATCH) {
+    const events = await api.rows<StoredEvent>((client) =>
+      client.from("webhook_events").select("dedupe_key,field,kind,number_id,raw,received_at")
+        .eq("provider", "whatsapp").gte("received_at", since.toISOString()).lte("received_at", until)
+        .order("received_at").order("dedupe_key").range(first, first + BATCH - 1)
+    );
+    if (events.length === 0) return;
+    const messages = await messagesOf(api, events);
+    for (const [index, body] of bodiesOf(events, messages, displays, toItself, left).entries()) {
+      yield {
+        label: `events ${first + 1}-${first + events.length}${index === 0 ? "" : ` (${index + 1})`}`,
+        body,
+      };
+    }
+    if (events.length < BATCH) return;
+  }
+}
+
+/** The rows of messages that keep these events' updates, by key. */
+async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, StoredMessage>> {
+  const ids = events.filter(isInMessage).flatMap((event) => wamidOf(event) ?? []);
+  if (ids.length === 0) return new Map();
+  const rows = await api.rows<{
+    provider_id: string;
+    seq: number;
+    direction: "in" | "out";
+    type: string;
+    native: Json | null;
+    conversation: {
+      number_id: string;
+      contact: { name: string | null; ids: StoredId[] };
+    };
+  }>((client) =>
+    client.from("messages").select(
+      "provider_id,seq,direction,type,native,conversation:conversations!messages_conversation_id_fkey(" +
+        "number_id,contact:contacts(name,ids:contact_identities(id,kind,value,dialled,valid_to)))",
+    ).in("provider_id", ids)
+  );
+  return new Map(rows.map(({ conversation: { number_id, contact }, ...row }) => {
+    // Of several of a kind the last one stays: the latest, as Meta spells it.
+    const current = contact.ids.filter((id) => id.valid_to === null)
+      .sort((a, b) => Number(b.dialled) - Number(a.dialled) || a.id - b.id).map((id) => [id.kind, id.value]);
+    return [keyOf(row, number_id), {
+      ...row,
+      number_id,
+      name: contact.name,
+      ids: Object.fromEntries(current),
+    }];
+  }));
+}
+
+/** Whether the raw form is kept in the row of a message (see ingest_updates). */
+function isInMessage({ kind, number_id }: StoredEvent): boolean {
+  return (kind === "message" || kind === "echo") && number_id !== null;
+}
+
+/** A message as Meta gave it, and not as we gave it to Meta: that has no id. */
+function nativeOf(message: StoredMessage | undefined): Json | undefined {
+  return message?.native?.id === undefined ? undefined : message.native;
+}
+
+function keyOf(message: { provider_id: string; type: string }, numberId: string): string {
+  return `m:${numberId}:${message.provider_id}:${message.type}`;
+}
+
+/** The message id in `m:<number>:<wamid>:<type>`; undefined where the key is of another kind. */
+function wamidOf({ dedupe_key, number_id }: StoredEvent): string | undefined {
+  const prefix = `m:${number_id}:`;
+  return dedupe_key.startsWith(prefix)
+    ? dedupe_key.slice(prefix.length, dedupe_key.lastIndexOf(":"))
+    : undefined;
+}
+
+/** Bodies of these events, in order; most fit into one. Pure, but for counting what is left out. */
+export function bodiesOf(
+  events: readonly StoredEvent[],
+  messages: ReadonlyMap<string, StoredMessage>,
+  displays: ReadonlyMap<string, string | null>,
+  toItself: boolean,
+  left: LeftOut,
+): unknown[] {
+  const entries: unknown[] = [];
+  const alone: unknown[] = [];
+  // Events of one batch were stored in the order of their keys; their messages know the order in which they came.
+  const seqOf = (event: StoredEvent) => messages.get(event.dedupe_key)?.seq ?? 0;
+  const ordered = events.toSorted((a, b) =>
+    a.received_at < b.received_at ? -1 : a.received_at > b.received_at ? 1 : seqOf(a) - seqOf(b)
+  );
+  for (const event of ordered) {
+    const message = messages.get(event.dedupe_key);
+    const raw = isInMessage(event) ? nativeOf(message) : event.raw;
+    if (event.field === "invalid_json") left.not_json++;
+    // Raw forms may be purged before events are. Where a whole body or value was null, its key is that of nothing else.
+    else if (raw === undefined || raw === null && isInMessage(event)) left.no_message++;
+    else if (toItself && event.dedupe_key.startsWith("x:")) left.no_id++;
+    else if (event.field === "unknown" && event.kind === "other") alone.push(raw);
+    else {
+      const { entry, bodyRest } = entryOf(
+        event,
+        raw,
+        message,
+        displays.get(event.number_id ?? "") ?? undefined,
+      );
+      if (bodyRest === undefined) entries.push(entry);
+      else alone.push({ ...bodyOf([entry]), ...bodyRest });
+    }
+  }
+  return entries.length === 0 ? alone : [bodyOf(entries), ...alone];
+}
+
+function bodyOf(entry: unknown[]): Json {
+  return { object: "whatsapp_business_account", entry };
+}
+
+/** The lists in which Meta sends these kinds. */
+const LISTS = {
+  message: "messages",
+  echo: "message_echoes",
+  status: "statuses",
+  identity: "user_id_update",
+} as const;
+
+function listOf(kind: keyof typeof LISTS, field: string): string {
+  if (field === "calls") return "calls";
+  return kind === "identity" && field === "messages" ? "messages" : LISTS[kind];
+}
+
+/** The entry of one update, and what stood beside the entries of its body. */
+function entryOf(event: StoredEvent, raw: unknown, message: StoredMessage | undefined, display?: string) {
+  // `_rest` is ours: what stood beside the update, by level (see _shared/channels/whatsapp/inbound/updates.ts).
+  const { _rest, ...item } = isObject(raw) ? raw : { _rest: undefined };
+  const rest = (_rest ?? {}) as Record<"value" | "change" | "entry" | "body", Json | undefined>;
+  const { metadata: metadataRest, contacts: contactsRest, ...valueRest } = rest.value ?? {};
+  const contact = contactOf(item, message);
+  const contacts = contactsRest ?? [];
+  const value = event.kind === "other" ? (isObject(raw) ? item : raw) : {
+    messaging_product: "whatsapp",
+    ...(event.number_id === null ? {} : {
+      metadata: {
+        display_phone_number: display,
+        phone_number_id: event.number_id,
+        ...(metadataRest as Json | undefined),
+      },
+    }),
+    contacts: contact && Array.isArray(contacts) ? [contact, ...contacts] : contacts,
+    [listOf(event.kind, event.field)]: [item],
+    ...valueRest,
+  };
+  const entry = {
+    // Keeps events apart that say the same, and is the same at each replay.
+    id: event.dedupe_key,
+    time: Math.floor(Date.parse(event.received_at) / 1000),
+    ...rest.entry,
+    changes: [{ field: event.field === "unknown" ? undefined : event.field, value, ...rest.change }],
+  };
+  return { entry, bodyRest: rest.body };
+}
+
+/** The entry that tells a message's person: under the ids that the message itself gives, then the present ones. */
+function contactOf(item: Json, message: StoredMessage | undefined): Json | undefined {
+  // A change of identity says all in the message; another word on the person would contradict it.
+  if (!message || systemChange(item)) return undefined;
+  const { name, ids, direction } = message;
+  // Who of a group wrote stands beside the message.
+  if (ids.group !== undefined) return undefined;
+  if (name === null && Object.keys(ids).length === 0) return undefined;
+  const side = direction === "in" ? "from" : "to";
+  return {
+    profile: { name: name ?? undefined, username: ids.username },
+    wa_id: item[side] ?? ids.phone,
+    user_id: item[`${side}_user_id`] ?? ids.bsuid,
+    parent_user_id: item[`${side}_parent_user_id`] ?? ids.parent_bsuid,
+  };
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,226 @@
+/** Way back 4: migrations taken back by their reverse files, newest first, each in one transaction. */
+import postgres, { type JSONValue, type Sql } from "postgres";
+import { listMigrations, type Migration } from "../../../local/migrate.ts";
+import { MIGRATIONS } from "../../../local/paths.ts";
+import { CliError } from "../../core/errors.ts";
+import { irreversible, refuseInVain } from "./irreversible.ts";
+import { counted } from "../../core/output.ts";
+import { describeLoss, lossy, rehearseAll, reverse, reversePath } from "./reverse.ts";
+import { healthy } from "./code.ts";
+import type { Session } from "../../core/session.ts";
+import type { Event, Step, WayBack } from "./steps.ts";
+
+export interface DatabaseOptions {
+  why: string;
+  /** Version that stays the newest; `0` for none at all. Either this or `steps`. */
+  to?: string;
+  /** How many migrations to take back. */
+  steps?: number;
+  /** @default the stack's */
+  dbUrl?: string;
+  acceptLoss?: boolean;
+  /** Folder that what is lost is saved into first. @default it is not saved */
+  save?: string;
+  anyway?: boolean;
+  /** @default those of this checkout */
+  migrations?: string;
+}
+
+/** Plans it: looks at what has been applied, tries the reverses and undoes that, and changes nothing. */
+export async function databaseWayBack(session: Session, options: DatabaseOptions): Promise<WayBack> {
+  const api = options.dbUrl === undefined ? await session.api() : undefined;
+  const url = options.dbUrl ?? api?.stack.dbUrl;
+  if (url === undefined) {
+    throw new CliError(
+      "usage",
+      "The address of the database is needed.",
+      'gatelink rollback 4 … --db-url "$SUPABASE_DB_URL" (dashboard: Connect > Session pooler)',
+    );
+  }
+  const sql = connect(url);
+  try {
+    const folder = options.migrations ?? MIGRATIONS;
+    const { back, to } = await chosen(sql, folder, options);
+    const marked = (await irreversible(folder)).filter(({ version }) =>
+      back.some((migration) => migration.version === version)
+    );
+    refuseInVain(marked, 4, options.anyway ?? false);
+    const needs = api && await neededSchema(api.stack.url);
+    if (needs !== undefined && needs > to && !options.anyway) {
+      throw new CliError(
+        "refused",
+        `The functions that are deployed need the migration ${needs}.`,
+        "Take them back first: gatelink rollback 3 <commit>. --anyway goes on, and health answers 503 until then.",
+      );
+    }
+    const losses = await rehearseAll(sql, back);
+    if (losses.size > 0 && !options.acceptLoss) throw lossy(losses);
+    const sound = await unsound(sql).then((found) => found.length === 0);
+    return {
+      level: 4,
+      target: to,
+      reason: options.why,
+      notes: [
+        "Take a backup first, if you have not: this is the last way back.",
+        ...[...losses].map(([{ version, name }, loss]) =>
+          `${version}_${name} destroys ${loss.map(describeLoss).join(", ")}`
+        ),
+      ],
+      forward: "Forward again: supabase db push, or the local stack's next start.",
+      cleanUp: () => sql.end({ timeout: 2 }),
+      record: (event) => record(sql, event),
+      steps: [
+        ...back.map((migration) => step(sql, migration, options)),
+        {
+          what: `check that ${to === "0" ? "no migration" : to} is the newest on record`,
+          run: () => checkHistory(sql, to),
+        },
+        {
+          what: "check the data",
+          run: async () => {
+            const found = await unsound(sql);
+            if (sound && found.length > 0) {
+              throw new CliError("refused", `It does not hold: ${found.join(", ")}.`);
+            }
+            return found.length === 0 ? "all holds" : `as before, does not hold: ${found.join(", ")}`;
+          },
+        },
+        ...(api === undefined || to === "0" || options.anyway
+          ? []
+          : [{ what: "ask health whether the functions can serve on it", run: () => healthy(api) }]),
+      ],
+    };
+  } catch (error) {
+    await sql.end({ timeout: 2 });
+    throw error;
+  }
+}
+
+function connect(url: string): Sql {
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new CliError(
+      "usage",
+      "--db-url is not an address like postgresql://user:password@host:5432/postgres.",
+      "It is shown under Connect in the dashboard.",
+    );
+  }
+  return postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
+}
+
+function step(sql: Sql, migration: Migration, { acceptLoss = false, save }: DatabaseOptions): Step {
+  return {
+    what: `reverse ${migration.version}_${migration.name}`,
+    run: async () => {
+      const { loss, saved } = await reverse(sql, migration, { acceptLoss, save });
+      const lost = loss.length === 0 ? "no rows lost" : `lost ${loss.map(describeLoss).join(", ")}`;
+      return saved.length === 0 ? lost : `${lost}; saved in ${saved.join(", ")}`;
+    },
+  };
+}
+
+/** Versions on record, newest first. @throws {CliError} stack_unreachable, or invalid where nobody kept a record */
+async function applied(sql: Sql): Promise<string[]> {
+  try {
+    const rows = await sql<{ version: string }[]>`
+      select version from supabase_migrations.schema_migrations order by version desc`;
+    return rows.map(({ version }) => version);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === "42P01" || code === "3F000") {
+      throw new CliError(
+        "invalid",
+        "This database has no record of migrations.",
+        "Migrations go there by supabase db push or by the local stack.",
+      );
+    }
+    if (/^[0-9A-Z]{5}$/.test(code ?? "") && !code!.startsWith("08") && !code!.startsWith("28")) throw error;
+    throw new CliError(
+      "stack_unreachable",
+      `The database does not answer: ${message}`,
+      "Check the address and the password.",
+      { cause: error },
+    );
+  }
+}
+
+/** The migrations to take back, newest first, and the version that is left. @throws {CliError} */
+async function chosen(
+  sql: Sql,
+  folder: string,
+  { to: wanted, steps }: DatabaseOptions,
+): Promise<{ back: Migration[]; to: string }> {
+  const versions = await applied(sql);
+  const to = wanted ?? versions[steps ?? 1] ?? "0";
+  if (to !== "0" && !versions.includes(to)) {
+    throw new CliError(
+      "not_found",
+      `${to} is not applied here.`,
+      `The newest are ${versions.slice(0, 5).join(", ")}.`,
+    );
+  }
+  const newer = versions.filter((version) => version > to);
+  if (newer.length === 0) {
+    throw new CliError("conflict", `${to} is the newest already.`, "There is nothing to take back.");
+  }
+  const files = new Map(listMigrations(folder).map((migration) => [migration.version, migration]));
+  const back = newer.map((version) => {
+    const migration = files.get(version);
+    if (migration === undefined) {
+      throw new CliError(
+        "refused",
+        `${version} is applied, and this checkout does not have it.`,
+        "Check out the commit that was deployed last.",
+      );
+    }
+    return migration;
+  });
+  for (const migration of back) {
+    await Deno.stat(reversePath(migration)).catch(() => {
+      throw new CliError(
+        "refused",
+        `${migration.version}_${migration.name} has no reverse.`,
+        "Restore the backup that was taken before it.",
+      );
+    });
+  }
+  return { back, to };
+}
+
+async function checkHistory(sql: Sql, to: string): Promise<string> {
+  const left = await applied(sql);
+  if ((left[0] ?? "0") !== to) throw new CliError("refused", `${left[0]} is still on record.`);
+  return counted(left.length, "migration");
+}
+
+/** What does not hold in the data: references that were never checked, and what `reconcile` finds. */
+async function unsound(sql: Sql): Promise<string[]> {
+  const references = await sql<{ name: string }[]>`
+    select format('%s of %s', k.conname, k.conrelid::regclass) as name
+    from pg_constraint k join pg_namespace n on n.oid = k.connamespace
+    where n.nspname in ('public', 'private') and k.contype = 'f' and not k.convalidated`;
+  const [{ exists }] = await sql`select to_regprocedure('public.reconcile()') is not null as exists`;
+  const checks: { name: string; ok: boolean }[] = exists
+    ? (await sql`select public.reconcile() as found`)[0].found.checks
+    : [];
+  return [...references, ...checks.filter(({ ok }) => !ok)].map(({ name }) => name);
+}
+
+/** The migration that the deployed functions cannot do without; undefined where that cannot be told. */
+async function neededSchema(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(`${url}/functions/v1/health`, { signal: AbortSignal.timeout(10_000) });
+    return (await response.json()).database?.needs;
+  } catch {
+    // Functions that do not answer cannot be cut off.
+    return undefined;
+  }
+}
+
+/** Where the table of events has not been taken back itself. */
+async function record(sql: Sql, event: Event): Promise<string> {
+  const [{ exists }] =
+    await sql`select to_regprocedure('public.record_rollback(jsonb)') is not null as exists`;
+  if (!exists) throw new CliError("refused", "the table of such events was taken back too.");
+  const [{ id }] = await sql`select public.record_rollback(${sql.json(event as unknown as JSONValue)}) as id`;
+  return id;
+}

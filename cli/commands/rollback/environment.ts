@@ -1,0 +1,133 @@
+/** Way back 2: a kill switch in the environment, which needs no database. */
+import { switchName } from "../../../supabase/functions/_shared/config/kill_switch.ts";
+import type { Api } from "../../core/api.ts";
+import { CliError } from "../../core/errors.ts";
+import { flagPlaces } from "../../../lib/flag_places.ts";
+import { listFlags } from "../flags/api.ts";
+import { awaited, untilAll } from "../../core/functions_state.ts";
+import { refuseInVain } from "./irreversible.ts";
+import { near } from "../../core/suggest.ts";
+import { openProject, type Project } from "../../core/project.ts";
+import { appliedIrreversible } from "./flag.ts";
+import type { Session } from "../../core/session.ts";
+import type { WayBack } from "./steps.ts";
+
+/** Supabase starts functions anew with changed secrets; one that works on lives for up to 400 s. */
+const SEEN_WITHIN_MS = 420_000;
+
+export interface EnvironmentOptions {
+  why: string;
+  /** Lets the feature run again instead. @default {false} */
+  undo?: boolean;
+  projectRef?: string;
+  anyway?: boolean;
+  /** How long the functions may take to go by it, in milliseconds. @default {7 min} */
+  timeout?: number;
+  /** Folder of the migrations. @default those of this checkout */
+  migrations?: string;
+}
+
+/** What is taken in is decided by no flag: it has this switch alone. */
+const SWITCH_ALONE = "wa_webhook.enabled";
+
+/**
+ * Plans it; without a feature for every one of them.
+ * @param feature Its flag's key, with or without `.enabled`, or `wa-webhook`.
+ * @throws {CliError} not_found for a name that stops nothing; refused when the switch takes nothing back any more
+ */
+export async function environmentWayBack(
+  session: Session,
+  feature: string | undefined,
+  options: EnvironmentOptions,
+): Promise<WayBack> {
+  const api = await session.api();
+  const { stack } = api;
+  const flag = feature === undefined ? undefined : await stoppable(api, feature);
+  const name = flag === undefined ? "FEATURE_ENABLED" : switchName(flag);
+  if (flag !== undefined && !options.undo) {
+    const steps = await whileAway(() => appliedIrreversible(api, flag, options.migrations));
+    refuseInVain(steps, 2, options.anyway ?? false);
+  }
+  const project = await openProject(session.io, stack, options.projectRef);
+  const again = `gatelink rollback 2${flag === undefined ? "" : ` ${flag}`}`;
+  return {
+    level: 2,
+    target: options.undo ? `${name} unset` : `${name}=false`,
+    reason: options.why,
+    notes: notes(name, project),
+    forward: options.undo ? `Off again: ${again} --why "…"` : `On again: ${again} --undo --why "…"`,
+    cleanUp: () => project.close(),
+    steps: [
+      {
+        what: options.undo ? `supabase secrets unset ${name}` : `supabase secrets set ${name}=false`,
+        run: async () => {
+          await project.supabase(
+            options.undo ? ["secrets", "unset", name] : ["secrets", "set", `${name}=false`],
+          );
+          return project.name;
+        },
+      },
+      {
+        what: "ask each function until it reports that",
+        run: async () =>
+          awaited(
+            await untilAll(
+              stack,
+              flag ?? "",
+              ({ kill_switches }) =>
+                options.undo ? kill_switches[name] !== false : kill_switches[name] === false,
+              options.timeout ?? SEEN_WITHIN_MS,
+            ),
+          ),
+      },
+    ],
+  };
+}
+
+/**
+ * The flag whose switch a name is. The database is asked only for one that this code does not read: this way back is for
+ * when it is away.
+ *
+ * Failure policy: closed. A switch that nothing reads would be set, reported by every function, and stop nothing.
+ * @throws {CliError} not_found
+ */
+async function stoppable(api: Api, feature: string): Promise<string> {
+  const name = switchName(feature);
+  const find = (keys: string[]) => keys.find((key) => switchName(key) === name);
+  const read = [...(await flagPlaces()).keys(), SWITCH_ALONE];
+  const known = find(read);
+  if (known !== undefined) return known;
+  const stored = (await whileAway(() => listFlags(api))).map(({ key }) => key);
+  const found = find(stored);
+  if (found !== undefined) return found;
+  const all = [...new Set([...read, ...stored])].sort();
+  const alike = near(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
+  throw new CliError(
+    "not_found",
+    `Nothing goes by ${name}: there is no flag ${feature}.`,
+    alike.length > 0
+      ? `Do you mean ${alike.join(" or ")}?`
+      : `There are ${all.join(", ")}; without a name it stops all of them.`,
+  );
+}
+
+/** A list that the database gives, empty while it is away: then this way is the only one anyway. */
+async function whileAway<T>(ask: () => Promise<T[]>): Promise<T[]> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof CliError && (error.code === "stack_unreachable" || error.code === "refused")) {
+      return [];
+    }
+    throw error;
+  }
+}
+
+function notes(name: string, project: Project): string[] {
+  return [
+    ...(name === "FEATURE_ENABLED"
+      ? ["This stops every feature. Meta's webhooks are answered with 503, and Meta repeats them."]
+      : []),
+    ...(project.local ? ["On the local stack this is functions/.env; it starts its functions anew."] : []),
+  ];
+}

@@ -1,0 +1,119 @@
+/** Way back 1: a flag off, in the database, seen by every function. */
+import type { Api } from "../../core/api.ts";
+import { loadConfig } from "../../core/config.ts";
+import { CliError } from "../../core/errors.ts";
+import { again, type FlagRow, listFlags } from "../flags/api.ts";
+import { awaited, untilAll } from "../../core/functions_state.ts";
+import { irreversible, refuseInVain } from "./irreversible.ts";
+import { near } from "../../core/suggest.ts";
+import { currentRollout } from "../rollout/api.ts";
+import type { Session } from "../../core/session.ts";
+import type { WayBack } from "./steps.ts";
+
+/** Warm functions read the configuration again after at most 5 s; the rest is for a busy machine. */
+const SEEN_WITHIN_MS = 15_000;
+/** A rollout that is under way may move meanwhile. */
+const ATTEMPTS = 10;
+
+export interface FlagOptions {
+  why: string;
+  anyway?: boolean;
+  /** Folder of the migrations. @default those of this checkout */
+  migrations?: string;
+}
+
+/** What of {@linkcode irreversible} is about a flag and has been applied. */
+export async function appliedIrreversible(api: Api, flag: string, migrations?: string) {
+  const steps = (await irreversible(migrations)).filter((step) => step.flag === flag || step.flag === "all");
+  if (steps.length === 0) return [];
+  const newest = await api.rpc<string | null>("schema_version");
+  return steps.filter(({ version }) => newest === null || version <= newest);
+}
+
+/** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more */
+export async function flagWayBack(session: Session, flag: string, options: FlagOptions): Promise<WayBack> {
+  const api = await session.api();
+  const keys = (await listFlags(api)).map(({ key }) => key);
+  if (!keys.includes(flag)) {
+    const alike = near(flag, keys);
+    throw new CliError(
+      "not_found",
+      `There is no flag ${flag}.`,
+      alike.length > 0 ? `Do you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
+    );
+  }
+  refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
+  let revision = 0;
+  let off: Off | undefined;
+  return {
+    level: 1,
+    target: flag,
+    reason: options.why,
+    // Known once it is off.
+    get forward() {
+      return `On again: ${again(flag, off?.was)}`;
+    },
+    steps: [
+      {
+        what: `set ${flag} to off`,
+        run: async () => {
+          off = await turnOff(api, flag, options.why);
+          revision = (await loadConfig(api)).revision;
+          return off.said;
+        },
+      },
+      {
+        what: "ask each function until it goes by that",
+        run: async () =>
+          awaited(
+            await untilAll(
+              api.stack,
+              flag,
+              ({ config_revision, flag }) => flag.on === false && (config_revision ?? 0) >= revision,
+              SEEN_WITHIN_MS,
+            ),
+          ),
+      },
+    ],
+  };
+}
+
+interface Off {
+  said: string;
+  /** The version in which it was on; undefined where it was off already. */
+  was?: number;
+}
+
+/** Off, and with it the rollout that is under way: else the guard would find the flag changed by hand. */
+async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
+  for (let attempt = 1;; attempt++) {
+    const rollout = await currentRollout(api, flag);
+    const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
+    if (setting === undefined) return { said: "it is not there any more, which is off" };
+    const { on_at: start } = (setting.metadata as FlagRow["metadata"]).schedule ?? {};
+    if (setting.value === "false" && rollout === undefined && start === undefined) {
+      return { said: "it was off already" };
+    }
+    const calledOff = start === undefined ? "" : `, and the clock no longer turns it on at ${start}`;
+    try {
+      if (rollout !== undefined) {
+        await api.rpc("roll_back_rollout", {
+          p_id: rollout.id,
+          p_expected_version: rollout.version,
+          p_reason: why,
+        });
+        return {
+          said: `its rollout ${rollout.id} is rolled back${setting.value === "true" ? calledOff : ""}`,
+          ...(setting.value === "true" ? { was: setting.version } : {}),
+        };
+      }
+      const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
+      return version === null ? { said: "it was off already" } : {
+        said: `version ${version}${calledOff}`,
+        ...(setting.value === "true" ? { was: version - 1 } : {}),
+      };
+    } catch (error) {
+      if (!(error instanceof CliError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
+    }
+  }
+}

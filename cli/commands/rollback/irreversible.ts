@@ -1,0 +1,67 @@
+/**
+ * Migrations after which a lower way back does not help any more. Such a migration says so in its head:
+ *
+ *     -- irreversible: deeplinks.enabled: 4: codes are stored in a form that the code before it cannot read
+ *
+ * the flag that it is about (or `all`), the lowest level that still takes it back (3, 4, or `none` where only a backup
+ * does), and why.
+ */
+import { listMigrations, type Migration } from "../../../local/migrate.ts";
+import { MIGRATIONS } from "../../../local/paths.ts";
+import { CliError } from "../../core/errors.ts";
+
+/** What a migration's head says. */
+export interface Irreversible {
+  version: string;
+  name: string;
+  /** A flag's key, or `all`. */
+  flag: string;
+  /** The lowest level that takes it back; 5 where only a backup does. */
+  level: 3 | 4 | 5;
+  why: string;
+}
+
+const HEAD = /^-- irreversible: (\S+): (3|4|none): (.+)$/;
+
+/** What the head of a migration says; several where it is about several flags. @throws {CliError} for one misspelt */
+export function readHead({ version, name }: Migration, text: string): Irreversible[] {
+  const head = text.split("\n").filter((line) => line.trim() !== "");
+  const end = head.findIndex((line) => !line.startsWith("--"));
+  return (end === -1 ? head : head.slice(0, end)).filter((line) => /^--\s*irreversible/i.test(line)).map(
+    (line) => {
+      const match = HEAD.exec(line.trimEnd());
+      // One that is not understood must not be taken for none.
+      if (match === null) {
+        throw new CliError(
+          "invalid",
+          `The migration ${version}_${name} says “${line}”, which cannot be read.`,
+          "It is -- irreversible: <flag or all>: <3, 4 or none>: <why>",
+        );
+      }
+      const [, flag, level, why] = match;
+      return { version, name, flag, level: level === "none" ? 5 : Number(level) as 3 | 4, why };
+    },
+  );
+}
+
+/** What the migrations of a folder say, oldest first. */
+export async function irreversible(folder: string = MIGRATIONS): Promise<Irreversible[]> {
+  const found = listMigrations(folder).map(async (migration) =>
+    readHead(migration, await Deno.readTextFile(migration.path))
+  );
+  return (await Promise.all(found)).flat();
+}
+
+/** Refuses a way back that does not take back what has been done; `anyway` lets it through, for it may still help. */
+export function refuseInVain(steps: Irreversible[], level: number, anyway: boolean): void {
+  const [worst] = steps.filter((step) => step.level > level).sort((a, b) => b.level - a.level);
+  if (worst === undefined || anyway) return;
+  const { version, name, why } = worst;
+  throw new CliError(
+    "refused",
+    `Level ${level} does not take this back any more since ${version}_${name} was applied: ${why}.`,
+    worst.level === 5
+      ? "No level does: restore the backup that was taken before it. --anyway takes this level none the less."
+      : `Level ${worst.level} does: gatelink rollback ${worst.level} --help. --anyway takes this level none the less.`,
+  );
+}

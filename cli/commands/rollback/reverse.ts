@@ -1,0 +1,201 @@
+/**
+ * One migration taken back by its reverse, in one transaction with its entry in the history: tried first behind a
+ * savepoint to see what it would destroy, then done.
+ */
+import type { Sql, TransactionSql } from "postgres";
+import { basename, dirname, join } from "node:path";
+import type { Migration } from "../../../local/migrate.ts";
+import { CliError } from "../../core/errors.ts";
+import { counted } from "../../core/output.ts";
+
+/** What a reverse destroys of a table. */
+export interface Loss {
+  table: string;
+  /** A column of it; undefined where rows go. */
+  column?: string;
+  rows: number;
+}
+
+/** `3 rows of public.clicks`, `12 values of public.links.title`. */
+export function describeLoss({ table, column, rows }: Loss): string {
+  return column === undefined
+    ? `${counted(rows, "row")} of ${table}`
+    : `${counted(rows, "value")} of ${table}.${column}`;
+}
+
+export interface ReverseOptions {
+  /** Goes on where rows that came after the migration are destroyed. */
+  acceptLoss: boolean;
+  /** Folder that these rows are saved into first, a JSON document a line. @default they are not */
+  save?: string;
+}
+
+/** Path of a migration's reverse. */
+export function reversePath({ path }: Migration): string {
+  return join(dirname(path), "reverse", basename(path));
+}
+
+/**
+ * Takes migrations back in a transaction that is undone, to see what that would destroy.
+ *
+ * @param back newest first
+ * @returns what each would destroy, those that destroy nothing left out
+ */
+export async function rehearseAll(sql: Sql, back: Migration[]): Promise<Map<Migration, Loss[]>> {
+  const losses = new Map<Migration, Loss[]>();
+  const undo = new Error("undone");
+  await sql.begin(async (sql) => {
+    await sql`set local lock_timeout = '5s'`;
+    for (const migration of back) {
+      const text = await Deno.readTextFile(reversePath(migration));
+      const loss = await rehearse(sql, text).catch(failing(migration));
+      if (loss.length > 0) losses.set(migration, loss);
+      await sql.unsafe(text);
+    }
+    throw undo;
+  }).catch((error) => {
+    if (error !== undo) throw error;
+  });
+  return losses;
+}
+
+/**
+ * Takes a migration back.
+ *
+ * @throws {CliError} refused, with what would be lost, unless that is accepted; then nothing has changed
+ * @returns what was lost, and the files that it was saved in
+ */
+export async function reverse(
+  sql: Sql,
+  migration: Migration,
+  { acceptLoss, save }: ReverseOptions,
+): Promise<{ loss: Loss[]; saved: string[] }> {
+  const text = await Deno.readTextFile(reversePath(migration));
+  return await sql.begin(async (sql) => {
+    // Rather fail and be run again than queue everybody behind a lock.
+    await sql`set local lock_timeout = '5s'`;
+    const loss = await rehearse(sql, text).catch(failing(migration));
+    if (loss.length > 0 && !acceptLoss) throw lossy(new Map([[migration, loss]]));
+    const saved = save === undefined ? [] : await saveRows(sql, loss, join(save, migration.version));
+    await sql.unsafe(text);
+    await sql`delete from supabase_migrations.schema_migrations where version = ${migration.version}`;
+    // PostgREST keeps the schema in memory.
+    await sql`notify pgrst, 'reload schema'`;
+    return { loss, saved };
+  }) as { loss: Loss[]; saved: string[] };
+}
+
+/** Tells which migration's reverse it is that fails. */
+function failing({ version, name }: Migration): (error: Error & { code?: string }) => never {
+  return (error) => {
+    throw new CliError(
+      "refused",
+      `The reverse of ${version}_${name} fails: ${error.message}.`,
+      error.code === "55P03"
+        ? "Somebody holds a lock on what it is about. Try again, or find out who with pg_locks."
+        : "Nothing of it was done.",
+      { cause: error },
+    );
+  };
+}
+
+/** The refusal to destroy rows. */
+export function lossy(losses: Map<Migration, Loss[]>): CliError {
+  const each = [...losses].map(([{ version, name }, loss]) =>
+    `${version}_${name} (${loss.map(describeLoss).join(", ")})`
+  );
+  return new CliError(
+    "refused",
+    `Taking this back destroys what came after it: ${each.join("; ")}.`,
+    "--accept-loss goes on; --save DIR saves these rows first.",
+  );
+}
+
+/** What there is: tables with the file that holds their rows, and columns with what they hold when nobody writes them. */
+interface Inventory {
+  files: Map<string, string>;
+  columns: Map<string, { table: string; column: string; fallback: string }>;
+}
+
+async function inventory(sql: TransactionSql): Promise<Inventory> {
+  const columns = await sql<{ table: string; file: string; column: string; fallback: string }[]>`
+    select format('%I.%I', n.nspname, c.relname) as table, c.relfilenode::text as file, quote_ident(a.attname) as column,
+      coalesce(pg_get_expr(d.adbin, d.adrelid), 'null') as fallback
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+    where n.nspname in ('public', 'private') and c.relkind in ('r', 'p') and not c.relispartition`;
+  return {
+    files: new Map(columns.map(({ table, file }) => [table, file])),
+    columns: new Map(
+      columns.map(({ table, column, fallback }) => [`${table}.${column}`, { table, column, fallback }]),
+    ),
+  };
+}
+
+/**
+ * Runs the reverse behind a savepoint, and counts what it destroys. The tables that it is about stay locked, so what is
+ * counted is what will go.
+ */
+async function rehearse(sql: TransactionSql, text: string): Promise<Loss[]> {
+  const before = await inventory(sql);
+  const deletedBefore = await deletions(sql);
+  await sql`savepoint rehearsal`;
+  await sql.unsafe(text);
+  const after = await inventory(sql);
+  const gone = [...before.files.keys()].filter((table) => !after.files.has(table));
+  const columns = [...before.columns].filter(([name, { table }]) =>
+    after.files.has(table) && !after.columns.has(name)
+  ).map(([, column]) => column);
+  // A truncate, or a change that writes the table anew.
+  const left = new Map<string, number>();
+  for (const [table, file] of after.files) {
+    if (before.files.has(table) && before.files.get(table) !== file) left.set(table, await rows(sql, table));
+  }
+  const deleted = [...await deletions(sql)]
+    .map(([table, rows]) => ({ table, rows: rows - (deletedBefore.get(table) ?? 0) }))
+    .filter(({ table, rows }) => rows > 0 && after.files.has(table) && !left.has(table));
+  await sql`rollback to savepoint rehearsal`;
+
+  const touched = [...gone, ...left.keys(), ...[...columns, ...deleted].map(({ table }) => table)];
+  for (const table of new Set(touched)) await sql.unsafe(`lock table ${table} in access exclusive mode`);
+  const loss: Loss[] = [];
+  for (const table of gone) loss.push({ table, rows: await rows(sql, table) });
+  for (const { table, column, fallback } of columns) {
+    const written = `${column} is distinct from (${fallback})`;
+    loss.push({ table, column, rows: await rows(sql, `${table} where ${written}`) });
+  }
+  for (const [table, kept] of left) loss.push({ table, rows: await rows(sql, table) - kept });
+  loss.push(...deleted);
+  return loss.filter(({ rows }) => rows > 0).sort((a, b) => a.table < b.table ? -1 : 1);
+}
+
+/** Rows that this transaction has deleted so far, by table. */
+async function deletions(sql: TransactionSql): Promise<Map<string, number>> {
+  const found = await sql<{ table: string; rows: number }[]>`
+    select format('%I.%I', schemaname, relname) as table, n_tup_del::int as rows from pg_stat_xact_all_tables
+    where schemaname in ('public', 'private') and n_tup_del > 0`;
+  return new Map(found.map(({ table, rows }) => [table, rows]));
+}
+
+async function rows(sql: TransactionSql, from: string): Promise<number> {
+  const [{ n }] = await sql.unsafe(`select count(*)::int as n from ${from}`);
+  return n;
+}
+
+/** Whole rows of each table that loses something, a JSON document a line, for their owner's eyes only. */
+async function saveRows(sql: TransactionSql, loss: Loss[], folder: string): Promise<string[]> {
+  const tables = [...new Set(loss.map(({ table }) => table))];
+  if (tables.length > 0) await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  const saved: string[] = [];
+  for (const table of tables) {
+    const path = join(folder, `${table.replaceAll('"', "")}.jsonl`);
+    using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+    for await (const part of sql.unsafe(`select to_jsonb(t)::text as row from ${table} t`).cursor(1000)) {
+      const lines = new TextEncoder().encode(part.map(({ row }) => `${row}\n`).join(""));
+      for (let at = 0; at < lines.length;) at += await file.write(lines.subarray(at));
+    }
+    saved.push(path);
+  }
+  return saved;
+}

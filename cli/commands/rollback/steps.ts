@@ -1,0 +1,167 @@
+/**
+ * A way back, taken: says what it will do, does it step by step, each verified and timed, stops at the first step that
+ * fails, and writes it all down.
+ */
+import type { Api } from "../../core/api.ts";
+import { told } from "../../core/errors.ts";
+import { clean, paint } from "../../core/output.ts";
+import type { Result, Session } from "../../core/session.ts";
+
+/** One thing that is done or verified. */
+export interface Step {
+  /** What it does, as an instruction: "set deeplinks.enabled to off". */
+  what: string;
+  /** Does it. Gives what was seen; throws when it did not go well, which ends the way. */
+  run(): Promise<string | void>;
+}
+
+/** A way back. */
+export interface WayBack {
+  level: 1 | 2 | 3 | 4;
+  /** What is taken back: a flag, a variable, the commit or the migration gone back to. */
+  target: string;
+  /** Why, in the words of whoever does it. */
+  reason: string;
+  /** What else is worth knowing before. */
+  notes?: string[];
+  steps: Step[];
+  /** How to undo it, a sentence or a command. */
+  forward: string;
+  /** Done at the end, however it ends. */
+  cleanUp?(): Promise<void>;
+  /** Writes the event, answering its id. @default {through the Data API} */
+  record?(event: Event): Promise<string>;
+}
+
+/** What `record_rollback` takes. */
+export interface Event {
+  level: number;
+  target: string;
+  reason: string;
+  ok: boolean;
+  steps: Taken[];
+  took_ms: number;
+  began_at: string;
+}
+
+/** A step that was taken. */
+export interface Taken {
+  what: string;
+  ok: boolean;
+  ms: number;
+  detail?: string;
+}
+
+/** The name of each level, and what the mission of a release team allows it to take. */
+export const LEVELS = {
+  1: { name: "feature flag", within: "1 min" },
+  2: { name: "environment", within: "5 min" },
+  3: { name: "code", within: "15 min" },
+  4: { name: "database", within: "30 min" },
+} as const;
+
+/**
+ * Takes it, or with `dryRun` only says what it would do.
+ *
+ * Failure policy: the event is the last step and its failure is told, but does not make a way back fail that worked: the
+ * database may be what is broken.
+ */
+export async function take(session: Session, way: WayBack, dryRun = false): Promise<Result> {
+  try {
+    return await walk(session, way, dryRun);
+  } finally {
+    await way.cleanUp?.();
+  }
+}
+
+async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Result> {
+  const { level, target, reason, steps } = way;
+  const { name, within } = LEVELS[level];
+  const head = `Way back ${level} (${name}, within ${within}): ${target}`;
+  const plan = [
+    paint("bold", head),
+    ...steps.map(({ what }, index) => `  ${index + 1}. ${what}`),
+    ...(way.notes ?? []).map((note) => paint("yellow", `  ${note}`)),
+  ].join("\n");
+  if (dryRun) {
+    const document = {
+      level,
+      target,
+      dry_run: true,
+      notes: way.notes ?? [],
+      steps: steps.map(({ what }) => what),
+    };
+    return { document, text: `${plan}\n\nNothing was done (--dry-run).` };
+  }
+  session.say(plan + "\n");
+
+  const began = new Date(), start = performance.now();
+  const taken: Taken[] = [];
+  for (const { what, run } of steps) {
+    session.progress(what);
+    const since = performance.now();
+    const step: Taken = { what, ok: true, ms: 0 };
+    try {
+      const detail = await run();
+      if (detail) step.detail = detail;
+    } catch (error) {
+      const { message, hint } = told(error);
+      Object.assign(step, { ok: false, detail: [message, hint].filter(Boolean).join(" ") });
+    }
+    step.ms = Math.round(performance.now() - since);
+    taken.push(step);
+    session.progress("");
+    session.say(line(step));
+    if (!step.ok) break;
+  }
+  const ok = taken.every((step) => step.ok);
+  const event: Event = {
+    level,
+    target,
+    reason,
+    ok,
+    steps: taken,
+    took_ms: Math.round(performance.now() - start),
+    began_at: began.toISOString(),
+  };
+  const record = way.record ?? (async (event: Event) => await recordBy(await session.api(), event));
+  const recorded = await record(event).catch((error) => ({ why: told(error).message }));
+  const id = typeof recorded === "string" ? recorded : null;
+  return {
+    document: { id, ...event, ...(typeof recorded === "string" ? {} : { not_recorded: recorded.why }) },
+    text: [
+      "",
+      ok
+        ? `${paint("green", "Taken back")} in ${seconds(event.took_ms)}. ${way.forward}`
+        : `${paint("red", "Not taken back")}: step ${taken.length} of ${steps.length} failed. ${
+          nextLevel(level)
+        }`,
+      typeof recorded === "string"
+        ? `Written down as ${id}.`
+        : `It could not be written down: ${recorded.why}`,
+    ].join("\n"),
+    failed: !ok,
+  };
+}
+
+function line({ what, ok, ms, detail }: Taken): string {
+  const mark = paint(ok ? "green" : "red", (ok ? "ok" : "FAILED").padEnd(6));
+  return `${mark} ${seconds(ms).padStart(8)}  ${clean(detail ? `${what}: ${detail}` : what)}`;
+}
+
+function recordBy(api: Api, event: Event): Promise<string> {
+  return api.rpc("record_rollback", { p_event: event });
+}
+
+/** Milliseconds as people read them. */
+export function seconds(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+function nextLevel(level: number): string {
+  return level === 4
+    ? "What it did stays. Mend what failed and take it again, or restore the backup from before the migration."
+    : `What it did stays. Mend what failed and take it again, or the next way: gatelink rollback ${
+      level + 1
+    } --help`;
+}

@@ -1,0 +1,119 @@
+/** Rollouts as the command line reads them. */
+import {
+  type EventFacts,
+  eventInWords,
+} from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
+import type { Api } from "../../core/api.ts";
+import { CliError } from "../../core/errors.ts";
+import { isId } from "../../core/values.ts";
+
+/** A row of `rollouts`. */
+export interface Rollout {
+  id: string;
+  flag_key: string;
+  plan: string;
+  state: "draft" | "running" | "paused" | "completed" | "rolled_back";
+  /** From 1; 0 before the start. */
+  stage: number;
+  stage_started_at: string | null;
+  hold_reason: string | null;
+  guard: { seen: { n: number; failed: number; timed: number; late: number } } | null;
+  version: number;
+  created_at: string;
+  created_by: string;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+/** A row of `rollout_stages`. */
+export interface Stage {
+  position: number;
+  name: string;
+  /** A number; as text where it has decimals. */
+  percentage: number | string;
+  user_ids: string[];
+  segments: string[];
+  hold_minutes: number;
+  min_samples: number;
+  advance_when: Record<string, unknown>;
+  roll_back_when: Record<string, unknown>;
+  entered_at: string | null;
+  left_at: string | null;
+}
+
+/** A row of `rollout_events`, without its evidence, and in words in the place of its figures. */
+export interface RolloutEvent {
+  id: string;
+  at: string;
+  kind: string;
+  stage: number;
+  verdict: string | null;
+  rule: string | null;
+  message: string;
+  actor: string;
+  reason: string | null;
+}
+
+const COLUMNS =
+  "id,flag_key,plan,state,stage,stage_started_at,hold_reason,guard,version,created_at,created_by,started_at,finished_at";
+
+/** Rollouts, newest first. */
+export function listRollouts(api: Api, limit: number): Promise<Rollout[]> {
+  return api.rows((client) =>
+    client.from("rollouts").select(COLUMNS).order("created_at", { ascending: false }).limit(limit)
+  );
+}
+
+/** The rollout of a flag that is under way; undefined when there is none. */
+export async function currentRollout(api: Api, flag: string): Promise<Rollout | undefined> {
+  const [rollout] = await api.rows<Rollout>((client) =>
+    client.from("rollouts").select(COLUMNS).eq("flag_key", flag).in("state", ["running", "paused"])
+  );
+  return rollout;
+}
+
+/**
+ * The rollout of an id, or of a flag: the one under way, else the newest.
+ * @throws {CliError} not_found
+ */
+export async function rolloutNamed(api: Api, name: string): Promise<Rollout> {
+  if (isId(name)) {
+    const [rollout] = await api.rows<Rollout>((client) =>
+      client.from("rollouts").select(COLUMNS).eq("id", name.toLowerCase())
+    );
+    if (rollout) return rollout;
+  } else {
+    const flag = /\.enabled$/.test(name) ? name : `${name}.enabled`;
+    const rollout = await currentRollout(api, flag) ??
+      (await api.rows<Rollout>((client) =>
+        client.from("rollouts").select(COLUMNS).eq("flag_key", flag).order("created_at", { ascending: false })
+          .limit(1)
+      ))[0];
+    if (rollout) return rollout;
+  }
+  throw new CliError("not_found", `There is no rollout ${name}.`, "gatelink rollout list shows them.");
+}
+
+/** The stages of a rollout, in order. */
+export function stagesOf(api: Api, id: string): Promise<Stage[]> {
+  return api.rows((client) =>
+    client.from("rollout_stages").select(
+      "position,name,percentage,user_ids,segments,hold_minutes,min_samples,advance_when,roll_back_when,entered_at,left_at",
+    ).eq("rollout_id", id).order("position")
+  );
+}
+
+/** What happened to a rollout, oldest first. */
+export async function eventsOf(api: Api, id: string): Promise<RolloutEvent[]> {
+  const rows = await api.rows<Omit<RolloutEvent, "message"> & EventFacts>((client) =>
+    client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,actor,reason").eq(
+      "rollout_id",
+      id,
+    )
+      .order("at").order("id")
+  );
+  return rows.map(({ id, at, kind, stage, verdict, rule, figures, actor, reason }) => {
+    const message = eventInWords({ kind, verdict, rule, figures });
+    return { id, at, kind, stage, verdict, rule, message, actor, reason };
+  });
+}

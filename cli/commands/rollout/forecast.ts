@@ -1,0 +1,82 @@
+/** `gatelink rollout forecast`: how long a plan takes with the traffic there is, and how soon a fault would be caught. */
+import type { Command } from "commander";
+import { flagKey, percentage } from "../flags/api.ts";
+import { age, type Cell, table } from "../../core/output.ts";
+import { planned, planOf, type PlanOptions } from "./plan.ts";
+import type { Run } from "../../core/session.ts";
+import { positive } from "../../core/values.ts";
+
+interface Forecast {
+  per_minute: number | null;
+  failure_rate: number | null;
+  traffic: "given" | "measured" | "unknown";
+  stages: {
+    name: string;
+    hold_minutes: number;
+    per_minute: number | null;
+    samples_needed: number;
+    minutes_for_samples: number | null;
+    minutes: number;
+    passes: boolean;
+    caught_after_minutes: Record<"2x" | "5x" | "20%", number | null> | null;
+  }[];
+  minutes: number;
+  passes: boolean;
+}
+
+/** Adds the command. */
+export function forecasting(group: Command, run: Run): void {
+  planned(
+    group.command("forecast").description(
+      "how long each stage will take, and how soon a fault would be caught",
+    ),
+  )
+    .argument("<flag>", "the flag; .enabled may be left out", flagKey)
+    .option("--per-minute <n>", "outcomes a minute (default: as measured in the last 7 days)", positive)
+    .option("--failure-rate <percent>", "how many fail today (default: as measured)", percentage)
+    .addHelpText(
+      "after",
+      `
+Exit code 1 when a stage cannot be passed at today's failure rate.
+
+Examples:
+  gatelink rollout forecast deeplinks --template canary
+  gatelink rollout forecast deeplinks --template standard --per-minute 2 --failure-rate 0.1`,
+    )
+    .action((flag: string, options: PlanOptions & { perMinute?: number; failureRate?: number }) =>
+      run(async (session) => {
+        const forecast = await (await session.api()).rpc<Forecast>("forecast_rollout", {
+          p_flag_key: flag,
+          p_plan: await planOf(session.io, options),
+          p_per_minute: options.perMinute ?? null,
+          p_failure_rate: options.failureRate === undefined ? null : options.failureRate / 100,
+        });
+        return { document: forecast, text: forecastText(forecast), failed: !forecast.passes };
+      })
+    );
+}
+
+function forecastText({ traffic, per_minute, failure_rate, stages, minutes, passes }: Forecast): string {
+  const wait = (value: number | null | undefined): Cell => value == null ? null : age(value * 60);
+  return [
+    traffic === "unknown"
+      ? "Nothing was counted for this flag yet, so only the hold times are known: give --per-minute."
+      : `${per_minute} outcomes a minute${traffic === "measured" ? " in the last 7 days" : ""}` +
+        (failure_rate === null ? "." : `, of which ${+(failure_rate * 100).toFixed(3)} % fail.`),
+    table(
+      ["stage", "lasts", "because of", "outcomes needed", "2x caught in", "5x", "20 %"],
+      stages.map((stage): Cell[] => [
+        stage.name,
+        stage.passes ? age(stage.minutes * 60) : ["red", "cannot be passed"],
+        (stage.minutes_for_samples ?? 0) > stage.hold_minutes ? "the traffic" : "its hold time",
+        stage.samples_needed,
+        wait(stage.caught_after_minutes?.["2x"]),
+        wait(stage.caught_after_minutes?.["5x"]),
+        wait(stage.caught_after_minutes?.["20%"]),
+      ]),
+    ),
+    passes
+      ? `In all ${age(minutes * 60)} at least.`
+      : "At today's failure rate a stage cannot be passed: mend that first, or allow more in the plan.",
+  ].join("\n\n");
+}

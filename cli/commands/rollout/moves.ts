@@ -1,0 +1,170 @@
+/** `gatelink rollout start | pause | resume | advance | back | complete`. */
+import type { Command } from "commander";
+import { fromCheckout } from "../../core/checkout.ts";
+import { CliError } from "../../core/errors.ts";
+import { again, type FlagRow, listFlags } from "../flags/api.ts";
+import { openGates } from "../gates/gate.ts";
+import { clean } from "../../core/output.ts";
+import { type Rollout, rolloutNamed, stagesOf } from "./api.ts";
+import type { Run } from "../../core/session.ts";
+import { reason, whole } from "../../core/values.ts";
+
+/** Adds the commands. */
+export function moves(group: Command, run: Run): void {
+  starting(group, run);
+  for (const [verb, rpc, description, needsReason, told] of MOVES) {
+    const command = group.command(verb).description(description).argument("<rollout>", "its id, or its flag");
+    (needsReason
+      ? command.requiredOption("--why <reason>", "the reason, kept with it", reason)
+      : command.option("--why <reason>", "the reason, kept with it", reason))
+      .option("--version <n>", "only if it still is at this version, as rollout show told it", whole(0, 1e15))
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink rollout ${verb} deeplinks --why "${EXAMPLES[verb]}"`,
+      )
+      .action((name: string, options: { why?: string; version?: number }) =>
+        run(async (session) => {
+          const api = await session.api();
+          const { id, version, flag_key } = await rolloutNamed(api, name);
+          // It may have been deleted: its rollout has to end all the same.
+          const flag = (await listFlags(api)).find(({ key }) => key === flag_key);
+          const rollout = await api.rpc<Rollout>(rpc, {
+            p_id: id,
+            p_expected_version: options.version ?? version,
+            p_reason: options.why ?? null,
+          });
+          const stage = (await stagesOf(api, id)).find(({ position }) => position === rollout.stage);
+          return { document: rollout, text: `${flag_key}: ${told(clean(stage?.name ?? ""), rollout, flag)}` };
+        })
+      );
+  }
+}
+
+type Verb = "pause" | "resume" | "advance" | "back" | "complete";
+
+const MOVES: [
+  Verb,
+  string,
+  string,
+  boolean,
+  (stage: string, rollout: Rollout, before: FlagRow | undefined) => string,
+][] = [
+  [
+    "pause",
+    "pause_rollout",
+    "keep a rollout where it is; the guard still watches, and takes it back",
+    false,
+    (stage) => `paused at ${stage}.`,
+  ],
+  [
+    "resume",
+    "resume_rollout",
+    "go on with a paused rollout; its stage begins anew",
+    false,
+    (stage) => `goes on; ${stage} begins anew.`,
+  ],
+  [
+    "advance",
+    "advance_rollout",
+    "go on to the next stage before the guard does; a paused rollout stays paused there",
+    true,
+    (stage, { state, id }) =>
+      state === "completed"
+        ? "completed: on for everybody."
+        : `${stage} began${
+          state === "paused" ? `, and it stays paused until gatelink rollout resume ${id}` : ""
+        }.`,
+  ],
+  [
+    "back",
+    "roll_back_rollout",
+    "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
+    true,
+    (_, { flag_key }, before) =>
+      `rolled back: the flag is off. On again: ${
+        again(flag_key, before?.value === "true" ? before.version : undefined)
+      }`,
+  ],
+  [
+    "complete",
+    "complete_rollout",
+    "turn the flag on for everybody and end the rollout, whatever stages are left",
+    true,
+    () => "completed: on for everybody.",
+  ],
+];
+
+const EXAMPLES: Record<Verb, string> = {
+  pause: "a customer complains",
+  resume: "it was another service",
+  advance: "enough is known",
+  back: "wrong totals",
+  complete: "tried long enough",
+};
+
+interface StartOptions {
+  why?: string;
+  override?: string;
+  version?: number;
+  projectRef?: string;
+}
+
+function starting(group: Command, run: Run): void {
+  group.command("start").description("start a planned rollout; refused while a launch gate is open")
+    .argument("<rollout>", "its id, or its flag")
+    .option("--why <reason>", "kept with it", reason)
+    .option("--override <reason>", "start although gates are open; kept with which they were", reason)
+    .option("--project-ref <ref>", "the hosted project, where its address does not tell")
+    .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink rollout start deeplinks
+  gatelink rollout start deeplinks --override "an incident: the old way is broken altogether"`,
+    )
+    .action((name: string, options: StartOptions) =>
+      run(async (session) => {
+        const { runGates } = await fromCheckout("gatelink rollout start", () => import("../gates/run.ts"));
+        const api = await session.api();
+        const { id, version, flag_key, state } = await rolloutNamed(api, name);
+        if (state !== "draft") {
+          throw new CliError(
+            "conflict",
+            `Rollout ${id} of ${flag_key} is ${state}.`,
+            "Plan another: gatelink rollout create",
+          );
+        }
+        const gates = await runGates(session, flag_key, { projectRef: options.projectRef });
+        const open = openGates(gates);
+        if (open.length > 0 && !options.override?.trim()) {
+          throw new CliError(
+            "refused",
+            `${flag_key} is not ready: ${open.map(({ id }) => id).join(", ")} ${
+              open.length === 1 ? "is" : "are"
+            } open.`,
+            `gatelink gates ${flag_key} tells why. --override "…" starts it none the less, and that is kept.`,
+          );
+        }
+        const rollout = await api.rpc<Rollout>("start_rollout", {
+          p_id: id,
+          p_expected_version: options.version ?? version,
+          p_reason: options.why ?? options.override ?? null,
+          p_gates: {
+            gates: gates.map(({ id, status, detail }) => ({ id, status, detail })),
+            override: open.length > 0 ? options.override : null,
+          },
+        });
+        return {
+          document: { ...rollout, overridden: open.map(({ id }) => id) },
+          text: `${flag_key}: started. ${
+            open.length === 0
+              ? "All gates are closed."
+              : `Overridden: ${open.map(({ id }) => id).join(", ")}.`
+          }\nThe guard looks every minute: gatelink rollout show ${flag_key}`,
+        };
+      })
+    );
+}

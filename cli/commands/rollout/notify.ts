@@ -1,0 +1,137 @@
+/** `gatelink rollout notify`: who is told when a rollout starts, goes on, waits, pages or is taken back, and of what fails. */
+import { type Command, Option } from "commander";
+import { CliError } from "../../core/errors.ts";
+import { type Cell, facts, table, time } from "../../core/output.ts";
+import type { Run } from "../../core/session.ts";
+import { address, destinationName } from "../../core/values.ts";
+import { EVENTS } from "../../../supabase/functions/_shared/contract/words/notifications.ts";
+
+interface Endpoint {
+  id: string;
+  name: string;
+  kind: "webhook" | "slack";
+  host: string;
+  events: string[];
+  state: "active" | "paused";
+  created_at: string;
+  secret?: string;
+}
+
+/** Adds the group. */
+export function notifying(group: Command, run: Run): void {
+  const inner = group.command("notify").description(
+    "who is told of rollouts and of what fails, by signed webhook or in Slack",
+  );
+  inner.command("add").description(
+    "tell somebody; of a webhook it prints the signing secret, which is not shown again",
+  )
+    .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
+    .argument("<url>", "where it is posted; its host must be on the allowlist for forward", address)
+    .addOption(
+      new Option(
+        "--kind <kind>",
+        'webhook: a signed JSON event; slack: {"text"}, as Slack and Mattermost take it',
+      )
+        .choices(["webhook", "slack"]).default("webhook"),
+    )
+    .addOption(
+      new Option("--events <events...>", "what it is told of (default: all but paused and resumed)").choices(
+        EVENTS,
+      ),
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  gatelink rollout notify add on-call https://hooks.example.com/rollouts
+  gatelink rollout notify add incidents https://hooks.slack.com/services/T0/B0/X --kind slack --events paged rolled_back`,
+    )
+    .action((name: string, url: string, options: { kind: string; events?: string[] }) =>
+      run(async (session) => {
+        const endpoint = await (await session.api()).rpc<Endpoint>("add_notification_endpoint", {
+          p_name: name,
+          p_kind: options.kind,
+          p_url: url,
+          ...(options.events === undefined ? {} : { p_events: options.events }),
+        });
+        return {
+          document: endpoint,
+          text: facts({
+            name: endpoint.name,
+            host: endpoint.host,
+            events: endpoint.events.join(", "),
+            ...(endpoint.secret === undefined ? {} : { secret: endpoint.secret }),
+          }),
+        };
+      })
+    );
+  inner.command("list").description("who is told")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink rollout notify list`,
+    )
+    .action(() =>
+      run(async (session) => {
+        const rows = await (await session.api()).rows<Endpoint>((client) =>
+          client.from("notification_endpoints").select("id,name,kind,host,events,state,created_at").order(
+            "name",
+          )
+        );
+        return {
+          document: rows,
+          text: table(
+            ["name", "kind", "state", "host", "events", "since"],
+            rows.map((row): Cell[] => [
+              row.name,
+              row.kind,
+              [row.state === "active" ? "green" : "yellow", row.state],
+              row.host,
+              row.events.join(", "),
+              time(row.created_at),
+            ]),
+            "Nobody is told: gatelink rollout notify add NAME URL",
+          ),
+        };
+      })
+    );
+  for (const [verb, state] of [["pause", "paused"], ["resume", "active"]] as const) {
+    inner.command(verb)
+      .description(
+        verb === "pause" ? "tell somebody nothing for a while; it is not told later" : "tell them again",
+      )
+      .argument("<name>", "as it was added", destinationName)
+      .addHelpText(
+        "after",
+        `
+Example:
+  gatelink rollout notify ${verb} on-call`,
+      )
+      .action((name: string) =>
+        run(async (session) => {
+          const endpoint = await (await session.api()).rpc<Endpoint>("set_notification_state", {
+            p_name: name,
+            p_state: state,
+          });
+          return { document: endpoint, text: `${name} is ${state}.` };
+        })
+      );
+  }
+  inner.command("remove").description("tell somebody no more; what waits for them goes")
+    .argument("<name>", "as it was added", destinationName)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink rollout notify remove on-call`,
+    )
+    .action((name: string) =>
+      run(async (session) => {
+        if (!await (await session.api()).rpc<boolean>("remove_notification_endpoint", { p_name: name })) {
+          throw new CliError("not_found", `Nobody named ${name} is told.`, "gatelink rollout notify list");
+        }
+        return { document: { name, removed: true }, text: `${name} is told no more.` };
+      })
+    );
+}

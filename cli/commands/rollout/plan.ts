@@ -1,0 +1,75 @@
+/** Plans of rollouts, as the command line takes them. */
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { checkPlan } from "../../../supabase/functions/_shared/rollouts/plan.ts";
+import { CliError } from "../../core/errors.ts";
+import type { Io } from "../../core/io.ts";
+import { fromHere } from "../../core/paths.ts";
+import { several } from "../../core/values.ts";
+
+/** Which plan is meant. */
+export interface PlanOptions {
+  template?: "standard" | "canary";
+  plan?: string;
+  user?: string[];
+  segment?: string[];
+}
+
+/** Options that say which plan is meant. */
+export function planned(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "--template <name>",
+        "standard: internal, 10, 25, 50, 75, 100 % in 17 days; canary: 1 to 100 % in 5.5 hours",
+      )
+        .choices(["standard", "canary"]),
+    )
+    .option("--plan <file>", "or a plan of your own, a file with JSON: {name, stages}")
+    .option(
+      "--user <id>",
+      "who has it in the first stage of standard; repeat it for more",
+      several((id) => id),
+    )
+    .option("--segment <key>", "likewise a segment", several((key) => key));
+}
+
+/** The plan that the options name, checked. @throws {CliError} usage, invalid */
+export async function planOf(
+  io: Io,
+  { template, plan, user, segment }: PlanOptions,
+): Promise<Record<string, unknown>> {
+  if ((template === undefined) === (plan === undefined)) {
+    throw new CliError("usage", "Give --template or --plan.", "gatelink rollout create --help");
+  }
+  if (plan === undefined) return { template, user_ids: user, segments: segment };
+  if (user !== undefined || segment !== undefined) {
+    throw new CliError(
+      "usage",
+      "--user and --segment belong to --template.",
+      "In a plan they stand with their stage.",
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(fromHere(io, plan), "utf8"));
+  } catch (error) {
+    throw new CliError(
+      "usage",
+      `${plan} cannot be read: ${(error as Error).message}`,
+      "It is a file with JSON.",
+    );
+  }
+  const checked = checkPlan(value);
+  if (checked.ok) return checked.plan;
+  throw new CliError(
+    "invalid",
+    `${plan}: ${checked.faults.map(({ path, message }) => `${path} ${message}`.trim()).join("; ")}`,
+    "docs/rollouts.md says what a plan is, with an example; gatelink rollout create --help has a short one.",
+  );
+}
+
+/** The same options, as one types them. */
+export function planWords({ template, plan }: PlanOptions): string {
+  return template === undefined ? `--plan ${plan}` : `--template ${template}`;
+}

@@ -1,0 +1,183 @@
+/** `gatelink rollout`: a flag that goes live by stages, watched, and taken back by itself. */
+import type { Command } from "commander";
+import type { Api } from "../../core/api.ts";
+import { flagKey } from "../flags/api.ts";
+import { age, type Cell, counted, facts, table, time } from "../../core/output.ts";
+import { forecasting } from "./forecast.ts";
+import { moves } from "./moves.ts";
+import { notifying } from "./notify.ts";
+import { planned, planOf, type PlanOptions, planWords } from "./plan.ts";
+import { replaying } from "./replay.ts";
+import { eventsOf, listRollouts, type Rollout, rolloutNamed, type Stage, stagesOf } from "./api.ts";
+import type { Result, Run } from "../../core/session.ts";
+import { reason, whole } from "../../core/values.ts";
+
+/** Defines the commands of the group. */
+export function rollout(group: Command, run: Run): void {
+  creating(group, run);
+  listing(group, run);
+  showing(group, run);
+  forecasting(group, run);
+  moves(group, run);
+  replaying(group, run);
+  notifying(group, run);
+}
+
+function creating(group: Command, run: Run): void {
+  planned(group.command("create").description("plan a rollout; it is started by rollout start"))
+    .argument("<flag>", "the flag; .enabled may be left out", flagKey)
+    .option("--why <reason>", "kept with it", reason)
+    .addHelpText(
+      "after",
+      `
+A plan of your own is a file like this one; the percentages are percent, error rates fractions (0.01 is 1 %), latencies
+milliseconds. docs/rollouts.md has all that a stage may say.
+
+  {"stages": [
+    {"name": "a tenth", "percentage": 10, "hold_minutes": 60, "min_samples": 300,
+     "advance_when": {"error_rate_below": 0.01}, "roll_back_when": {"error_rate_above": 0.02}},
+    {"name": "all", "percentage": 100, "hold_minutes": 1440, "min_samples": 1000,
+     "advance_when": {"error_rate_below": 0.01}, "roll_back_when": {"error_rate_above": 0.02}}]}
+
+Examples:
+  gatelink rollout create deeplinks --template standard --segment team
+  gatelink rollout create deeplinks --template canary --why "after the fix"
+  gatelink rollout create deeplinks --plan plans/deeplinks.json`,
+    )
+    .action((flag: string, options: PlanOptions & { why?: string }) =>
+      run(async (session) => {
+        const plan = await planOf(session.io, options);
+        const api = await session.api();
+        const rollout = await api.rpc<Rollout>("create_rollout", {
+          p_flag_key: flag,
+          p_plan: plan,
+          p_reason: options.why ?? null,
+        });
+        const stages = await stagesOf(api, rollout.id);
+        return {
+          document: { ...rollout, stages },
+          text: `${stageTable(rollout, stages)}\n\nRollout ${rollout.id} of ${flag} is planned. ` +
+            `How long will it take: gatelink rollout forecast ${flag} ${planWords(options)}\n` +
+            `What is still missing: gatelink gates ${flag}\nStart it: gatelink rollout start ${rollout.id}`,
+        };
+      })
+    );
+}
+
+function listing(group: Command, run: Run): void {
+  group.command("list").description("the rollouts, newest first")
+    .option("--limit <n>", "so many at most", whole(1, 1000), 20)
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink rollout list`,
+    )
+    .action(({ limit }: { limit: number }) =>
+      run(async (session) => {
+        const rows = await listRollouts(await session.api(), limit);
+        return {
+          document: rows,
+          text: table(
+            ["rollout", "flag", "plan", "state", "stage", "since"],
+            rows.map((row): Cell[] => [
+              row.id,
+              row.flag_key,
+              row.plan,
+              stateOf(row),
+              row.stage,
+              time(row.finished_at ?? row.stage_started_at ?? row.created_at),
+            ]),
+            "No rollout yet: gatelink rollout create FLAG --template standard --segment team",
+          ),
+        };
+      })
+    );
+}
+
+const COLOURS = {
+  draft: "dim",
+  running: "green",
+  paused: "yellow",
+  completed: "green",
+  rolled_back: "red",
+} as const;
+
+function stateOf({ state }: Rollout): Cell {
+  return [COLOURS[state], state.replace("_", " ")];
+}
+
+function showing(group: Command, run: Run): void {
+  group.command("show").description("where a rollout stands, its stages, and what happened")
+    .argument("<rollout>", "its id, or its flag")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink rollout show deeplinks`,
+    )
+    .action((name: string) => run(async (session) => await shown(await session.api(), name)));
+}
+
+async function shown(api: Api, name: string): Promise<Result> {
+  const rollout = await rolloutNamed(api, name);
+  const [stages, events] = await Promise.all([stagesOf(api, rollout.id), eventsOf(api, rollout.id)]);
+  const seen = rollout.guard?.seen;
+  return {
+    document: { ...rollout, stages, events },
+    text: [
+      facts({
+        rollout: rollout.id,
+        flag: rollout.flag_key,
+        plan: rollout.plan,
+        state: stateOf(rollout),
+        "why it waits": rollout.state === "running" ? rollout.hold_reason : null,
+        seen: seen ? `${counted(seen.n, "outcome")} in this stage, ${seen.failed} failed` : null,
+        version: rollout.version,
+      }),
+      stageTable(rollout, stages),
+      table(
+        ["when", "what", "stage", "by", "message", "why"],
+        events.map((
+          event,
+        ) => [time(event.at), event.kind, event.stage, event.actor, event.message, event.reason]),
+      ),
+    ].join("\n\n"),
+  };
+}
+
+/** The stages, with the one that it is in marked. */
+function stageTable(rollout: Rollout, stages: Stage[]): string {
+  return table(
+    ["", "stage", "on for", "lasts", "samples", "goes on when", "goes back when", "began"],
+    stages.map((stage): Cell[] => [
+      rollout.stage === stage.position && rollout.state !== "completed" ? ["bold", ">"] : " ",
+      stage.name,
+      [
+        ...(Number(stage.percentage) > 0 ? [`${Number(stage.percentage)} %`] : []),
+        ...(stage.user_ids.length ? [counted(stage.user_ids.length, "person", "people")] : []),
+        ...stage.segments,
+      ].join(", "),
+      age(stage.hold_minutes * 60),
+      stage.min_samples,
+      words(stage.advance_when),
+      words(stage.roll_back_when),
+      time(stage.entered_at),
+    ]),
+  );
+}
+
+/** `{"error_rate_below":0.01}` -> `error rate below 1 %`. */
+function words(criteria: Record<string, unknown>): string {
+  return Object.entries(criteria).sort().map(([name, value]) => {
+    if (typeof value === "object" && value !== null) {
+      const { minutes, min_samples: _, ...rest } = value as Record<string, unknown>;
+      return `${words(rest)} for ${minutes} min`;
+    }
+    const said = name.replaceAll("_", " ").replace(" ms ", " ");
+    if (value === true) return said;
+    return `${said} ${
+      name.startsWith("error_rate") ? `${+((value as number) * 100).toFixed(3)} %` : `${value} ms`
+    }`;
+  }).join(", ");
+}

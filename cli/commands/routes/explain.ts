@@ -1,0 +1,275 @@
+/** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
+import { z } from "zod";
+import { evaluate, prepareFlags } from "../../../supabase/functions/_shared/flags/evaluate.ts";
+import { routerFlag } from "../../../supabase/functions/_shared/pipeline/routed.ts";
+import type { LinkFacts } from "../../../supabase/functions/_shared/routing/facts.ts";
+import { type Finding, match } from "../../../supabase/functions/_shared/routing/match.ts";
+import { lastFour } from "../../../supabase/functions/_shared/log/redact.ts";
+import type { Api } from "../../core/api.ts";
+import { type Config, loadConfig, namesOf, routesOf } from "../../core/config.ts";
+import { CliError } from "../../core/errors.ts";
+import { type Cell, facts, table, time } from "../../core/output.ts";
+import type { Result } from "../../core/session.ts";
+import { isId } from "../../core/values.ts";
+
+const REASONS: Record<string, string> = {
+  matched: "its condition holds",
+  sticky: "the conversation stays with it",
+  default: "no other route holds",
+  no_match: "no route holds: it is kept and goes nowhere",
+};
+
+interface Message {
+  id: string;
+  direction: "in" | "out";
+  type: string;
+  created_at: string;
+  conversation_id: string;
+}
+
+interface Decision {
+  route_id: string | null;
+  route_name: string | null;
+  reason: string;
+  destination_ids: string[];
+  explanation: Finding[];
+  decided_at: string;
+}
+
+interface Conversation {
+  channel: string;
+  contact_id: string;
+  sticky_route_id: string | null;
+  sticky_until: string | null;
+}
+
+const CONVERSATION = "channel,contact_id,sticky_route_id,sticky_until";
+
+interface Delivery {
+  id: string;
+  destination_id: string;
+  state: string;
+  attempt: number;
+  last_error: string | null;
+}
+
+/** Why a message of this stack went where it went, by what the router wrote down then. */
+export async function explainMessage(api: Api, message: string): Promise<Result> {
+  const found = await findMessage(api, message);
+  const [[decision], [conversation], deliveries, config] = await Promise.all([
+    api.rows<Decision>((client) => client.from("routing_decisions").select("*").eq("message_id", found.id)),
+    api.rows<Conversation>((client) =>
+      client.from("conversations").select(CONVERSATION).eq("id", found.conversation_id)
+    ),
+    api.rows<Delivery>((client) =>
+      client.from("deliveries").select("id,destination_id,state,attempt,last_error").eq(
+        "message_id",
+        found.id,
+      )
+    ),
+    loadConfig(api),
+  ]);
+  const contact = await redactedContact(api, conversation.contact_id);
+  const nameOf = namesOf(config);
+  const why = decision ? REASONS[decision.reason] : waiting(found, conversation, config);
+  const destinations = (decision?.destination_ids ?? []).map(nameOf);
+  const { conversation_id: _, ...shown } = found;
+  return {
+    document: {
+      message: { ...shown, contact },
+      route: decision?.route_name ?? null,
+      reason: decision?.reason ?? null,
+      why,
+      destinations,
+      decided_at: decision?.decided_at ?? null,
+      explanation: decision?.explanation ?? [],
+      deliveries: deliveries.map(({ destination_id, ...rest }) => ({
+        ...rest,
+        destination: nameOf(destination_id),
+      })),
+    },
+    text: [
+      facts({
+        message: `${found.id} (${found.type}, ${time(found.created_at)})`,
+        contact,
+        route: decision?.route_name,
+        why,
+        "goes to": destinations.join(", "),
+      }),
+      findingsTable(decision?.explanation ?? []),
+      deliveries.length === 0 ? "" : table(
+        ["delivery", "to", "state", "attempts", "last error"],
+        deliveries.map((one) => [one.id, nameOf(one.destination_id), one.state, one.attempt, one.last_error]),
+      ),
+    ].filter((part) => part !== "").join("\n\n"),
+  };
+}
+
+async function findMessage(api: Api, message: string): Promise<Message> {
+  const [found] = await api.rows<Message>((client) =>
+    client.from("messages").select("id,direction,type,created_at,conversation_id")
+      .eq(isId(message) ? "id" : "provider_id", isId(message) ? message.toLowerCase() : message)
+      .order("seq").limit(1)
+  );
+  if (found) return found;
+  throw new CliError(
+    "not_found",
+    "There is no message of that id.",
+    "Give our id or WhatsApp's (wamid…), whole.",
+  );
+}
+
+/** Why a message has no decision. */
+function waiting(message: Message, { channel, contact_id }: Conversation, config: Config): string {
+  if (message.direction === "out") return "it goes out: only what comes in is routed";
+  const flag = routerFlag(channel);
+  return evaluate(prepareFlags(config.settings, config.segments), flag, contact_id).value
+    ? "it waits for the router"
+    : `it waits: ${flag} is off for this contact`;
+}
+
+/** A contact as it may be shown: the last four digits of the phone, or characters of another id. */
+async function redactedContact(api: Api, contactId: string): Promise<string | null> {
+  const ids = await api.rows<{ kind: string; value: string }>((client) =>
+    client.from("contact_identities").select("kind,value").eq("contact_id", contactId).is("valid_to", null)
+  );
+  const best = ids.find(({ kind }) => kind === "phone") ?? ids[0];
+  return best ? lastFour(best.value) : null;
+}
+
+const TRY = z.strictObject({
+  channel: z.string().default("whatsapp"),
+  type: z.string().default("text"),
+  text: z.string().optional(),
+  choice: z.string().optional(),
+  number: z.string().optional(),
+  from: z.string().transform((text) => text.replace(/\D/g, "")).optional(),
+  contact: z.guid().toLowerCase().optional(),
+  referral: z.object({ source_id: z.string(), source_type: z.string(), ctwa_clid: z.string() }).partial()
+    .optional(),
+  token: z.string().optional(),
+  link: z.string().toLowerCase().optional(),
+  at: z.iso.datetime({ offset: true }).optional(),
+});
+
+/** What routing would know of a link. @throws {CliError} not_found */
+async function linkFacts(api: Api, code: string): Promise<LinkFacts> {
+  const [found] = await api.rows<{ code: string; tags: string[]; campaign: string | null }>((client) =>
+    client.from("links").select("code,tags,campaign").eq("code", code)
+  );
+  if (!found) throw new CliError("not_found", `There is no link ${code}.`, "gatelink links list shows them.");
+  return {
+    code: found.code,
+    tags: found.tags,
+    ...(found.campaign === null ? {} : { campaign: found.campaign }),
+  };
+}
+
+/** Which route would take a message now, by the configuration as it is. Nothing is stored. */
+export async function explainTry(api: Api, input: unknown): Promise<Result> {
+  const parsed = TRY.safeParse(input);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0];
+    throw new CliError(
+      "usage",
+      `--try: ${path.join(".") || "the message"}: ${message}`,
+      `It is like {"type":"text","text":"hello"}: gatelink routes explain --help`,
+    );
+  }
+  const {
+    channel,
+    type,
+    text,
+    choice,
+    number = api.stack.whatsapp?.phoneNumberId ?? "",
+    from,
+    referral,
+    token,
+    at,
+  } = parsed.data;
+  const config = await loadConfig(api);
+  const link = parsed.data.link === undefined ? undefined : await linkFacts(api, parsed.data.link);
+  const contactId = parsed.data.contact ?? (from === undefined ? undefined : await contactOf(api, from)) ??
+    "";
+  const conversation = contactId === "" ? undefined : await conversationOf(api, contactId, number);
+  const flags = prepareFlags(config.settings, config.segments);
+  const decision = match(
+    await routesOf(config),
+    {
+      id: "",
+      channel,
+      type,
+      body: text,
+      choice,
+      referral,
+      token,
+      link,
+      number_id: number,
+      contact: { id: contactId, phone: from },
+      at,
+    },
+    {
+      now: at === undefined ? new Date() : new Date(at),
+      flagOn: (key, contact) => evaluate(flags, key, contact).value,
+      ...(conversation?.sticky_route_id && conversation.sticky_until
+        ? { sticky: { routeId: conversation.sticky_route_id, until: new Date(conversation.sticky_until) } }
+        : {}),
+    },
+  );
+  const on = evaluate(flags, routerFlag(channel), contactId).value;
+  const nameOf = namesOf(config);
+  const route = decision.explanation.find((finding) => finding.matched)?.name ?? null;
+  const destinations = decision.destinationIds.map(nameOf);
+  return {
+    document: {
+      route,
+      reason: decision.reason,
+      why: REASONS[decision.reason],
+      destinations,
+      router_on: on,
+      explanation: decision.explanation,
+      ...(decision.omitted === undefined ? {} : { omitted: decision.omitted }),
+    },
+    text: [
+      facts({
+        route,
+        why: REASONS[decision.reason],
+        "goes to": destinations.join(", "),
+        ...(on
+          ? {}
+          : { but: `${routerFlag(channel)} is off for this contact: it would wait until that is on` }),
+      }),
+      findingsTable(decision.explanation),
+    ].filter((part) => part !== "").join("\n\n"),
+  };
+}
+
+async function contactOf(api: Api, phone: string): Promise<string | undefined> {
+  const [identity] = await api.rows<{ contact_id: string }>((client) =>
+    client.from("contact_identities").select("contact_id").eq("kind", "phone").eq("value", phone).is(
+      "valid_to",
+      null,
+    )
+  );
+  return identity?.contact_id;
+}
+
+async function conversationOf(
+  api: Api,
+  contactId: string,
+  numberId: string,
+): Promise<Conversation | undefined> {
+  const [conversation] = await api.rows<Conversation>((client) =>
+    client.from("conversations").select(CONVERSATION).eq("contact_id", contactId).eq("number_id", numberId)
+  );
+  return conversation;
+}
+
+function findingsTable(findings: Finding[] | readonly Finding[]): string {
+  return table(
+    ["route", "", "why"],
+    findings.map((
+      finding,
+    ): Cell[] => [finding.name, finding.matched ? ["green", "taken"] : ["dim", "no"], finding.why]),
+  );
+}

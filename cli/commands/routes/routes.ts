@@ -1,0 +1,249 @@
+/** `gatelink routes`: which messages go where. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { compile } from "../../../supabase/functions/_shared/routing/compile.ts";
+import {
+  type Condition,
+  ConditionError,
+  parseCondition,
+} from "../../../supabase/functions/_shared/routing/condition.ts";
+import type { Api } from "../../core/api.ts";
+import { loadConfig, namesOf, routesOf } from "../../core/config.ts";
+import { CliError } from "../../core/errors.ts";
+import { explainMessage, explainTry } from "./explain.ts";
+import { type Cell, facts, table } from "../../core/output.ts";
+import type { Result, Run } from "../../core/session.ts";
+import { durationWithin, isId, json, several, whole } from "../../core/values.ts";
+
+interface AddOptions {
+  to: string[];
+  when: unknown;
+  priority: number;
+  name?: string;
+  mode: "first" | "all";
+  flag?: string;
+  sticky?: number;
+  channels?: string[];
+}
+
+/** What add_route answers, as far as it is shown. */
+interface Route {
+  id: string;
+  name: string;
+  priority: number;
+  destinations: string[];
+}
+
+/** One condition of each type, with what may be left out. */
+const CONDITIONS = [
+  '{"type":"any"}  every message; with "of":[…] those for which one of these holds',
+  '{"type":"all","of":[{"type":"link_token","present":true},{"type":"not","of":{"type":"message_type","in":["text"]}}]}',
+  '{"type":"default"}  what no other route takes, whatever its priority',
+  '{"type":"channel","in":["whatsapp"]}  narrows what --channels lets in',
+  '{"type":"message_type","in":["image","video"]}',
+  '{"type":"text","match":"keywords","values":["order"],"case_sensitive":false}  exact, prefix, keywords or regex (RE2)',
+  '{"type":"choice","ids":["buy"]}  id of a button or list row, or a quick reply\'s payload',
+  '{"type":"referral","source_type":"ad","source_id":"120211","ctwa":true}  from an ad or post',
+  '{"type":"link_token","present":true}  came through one of our links',
+  '{"type":"link","tags":["poster"],"campaigns":["spring"]}  came through such a link; or "codes":["spring-24"]',
+  '{"type":"number","ids":["106540352242922"]}  business numbers by phone_number_id',
+  '{"type":"contacts","phones":["+16505551234"]}  or "ids":[…] of contacts',
+  '{"type":"time","days":["mon","fri"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}  to before from: over midnight',
+];
+
+/** Defines the commands of the group. */
+export function routes(group: Command, run: Run): void {
+  group.command("add").description("add a route; the first route whose condition holds takes a message")
+    .requiredOption("--to <destination>", "a destination's name; repeat it for more", several((name) => name))
+    .requiredOption("--when <json>", "condition, see the examples", json)
+    .option("--priority <n>", "smaller comes first", whole(-1_000_000, 1_000_000), 100)
+    .option("--name <name>", "what explanations call it (default: made from the destinations)")
+    .addOption(
+      new Option("--mode <mode>", "first: to the first destination that is not paused; all: to each of them")
+        .choices(["first", "all"]).default("first"),
+    )
+    .option("--flag <key>", "the route counts only where this flag is on for the contact")
+    .option(
+      "--sticky <time>",
+      "keep the conversation with this route for so long after each match, such as 30m",
+      durationWithin(60_000, 30 * 86_400_000, "1m to 30d"),
+    )
+    .option(
+      "--channels <names>",
+      "whose messages it may take, as in whatsapp,sms (default: whatsapp)",
+      channels,
+    )
+    .addHelpText(
+      "after",
+      `
+Conditions:
+${CONDITIONS.map((line) => `  ${line}`).join("\n")}
+
+Examples:
+  gatelink routes add --to demo --when '{"type":"any"}'
+  gatelink routes add --to orders --when '{"type":"text","match":"keywords","values":["order","invoice"]}' --priority 10
+  gatelink routes add --to night --sticky 30m \\
+    --when '{"type":"time","days":["sat","sun"],"zone":"Europe/Berlin"}'
+  gatelink routes add --to crm --to archive --mode all --flag crm.enabled --when '{"type":"default"}'`,
+    )
+    .action((options: AddOptions) =>
+      run(async (session) => {
+        const condition = await checked(options.when);
+        const api = await session.api();
+        const route = await api.rpc<Route>("add_route", {
+          p_destinations: [...new Set(options.to)],
+          p_condition: condition,
+          p_priority: options.priority,
+          p_options: {
+            name: options.name,
+            mode: options.mode,
+            flag_key: options.flag,
+            sticky_minutes: options.sticky === undefined ? undefined : Math.ceil(options.sticky / 60_000),
+            channels: options.channels,
+          },
+        }).catch((error) => {
+          if (!(error instanceof CliError) || error.code !== "conflict") throw error;
+          throw new CliError(
+            "conflict",
+            `A route named ${options.name} exists already.`,
+            "Choose another --name.",
+          );
+        });
+        return {
+          document: route,
+          text: facts({
+            route: route.name,
+            id: route.id,
+            to: route.destinations.join(", "),
+            priority: route.priority,
+          }) +
+            `\n\nIt takes effect within 5 seconds. Try it: gatelink routes explain --try '{"text":"hello"}'`,
+        };
+      })
+    );
+
+  group.command("list").description("the routes, in the order in which they are asked")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink routes list`,
+    )
+    .action(() => run(async (session) => await list(await session.api())));
+
+  group.command("remove").description("remove a route; what it decided stays")
+    .argument("<route>", "its name or id")
+    .addHelpText(
+      "after",
+      `
+Example:
+  gatelink routes remove orders-1f3a`,
+    )
+    .action((route: string) =>
+      run(async (session) => {
+        const api = await session.api();
+        const { routes } = await loadConfig(api);
+        const found = routes.find((row) =>
+          row.name === route || (isId(route) && row.id === route.toLowerCase())
+        );
+        if (!found || !await api.rpc<boolean>("remove_route", { p_id: found.id })) {
+          throw new CliError("not_found", `There is no route ${route}.`, "gatelink routes list shows them.");
+        }
+        return {
+          document: { id: found.id, name: found.name, removed: true },
+          text: `Route ${found.name} is removed.`,
+        };
+      })
+    );
+
+  group.command("explain").description("why a message went where it went, or where one would go")
+    .argument("[message]", "a message, by our id or by WhatsApp's (wamid…)")
+    .option(
+      "--try <json>",
+      "a message that nobody sent: channel, type, text, choice, number, from, contact, referral, token, link (a code), at",
+      json,
+    )
+    .addHelpText(
+      "after",
+      `
+Contacts are shown by their last four digits.
+
+Examples:
+  gatelink routes explain 01968f00-0000-7000-8000-000000000001
+  gatelink routes explain wamid.HBgLMTY0NjcwNDM1OTUVAgASGBQ
+  gatelink routes explain --try '{"type":"text","text":"hello"}'
+  gatelink routes explain --try '{"text":"hello","link":"demo"}'
+  gatelink routes explain --try '{"text":"hello","from":"16505551234","at":"2026-11-21T22:00:00Z"}'`,
+    )
+    .action((message: string | undefined, options: { try?: unknown }) =>
+      run(async (session) => {
+        if ((message === undefined) === (options.try === undefined)) {
+          throw new CliError(
+            "usage",
+            "Give a message's id, or --try and a message.",
+            "gatelink routes explain --help",
+          );
+        }
+        const api = await session.api();
+        return message === undefined
+          ? await explainTry(api, options.try)
+          : await explainMessage(api, message);
+      })
+    );
+}
+
+/** Names of channels, separated by commas. */
+function channels(text: string): string[] {
+  const names = [...new Set(text.split(",").map((name) => name.trim()).filter((name) => name !== ""))];
+  if (names.length === 0 || names.some((name) => !/^[a-z][a-z0-9_]{0,31}$/.test(name))) {
+    throw new InvalidArgumentError("It is a list of channels such as whatsapp,sms.");
+  }
+  return names;
+}
+
+async function checked(when: unknown): Promise<Condition> {
+  try {
+    const condition = parseCondition(when);
+    await compile(condition);
+    return condition;
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    throw new CliError(
+      "usage",
+      `--when cannot be used: ${error.message}`,
+      "gatelink routes add --help has examples.",
+    );
+  }
+}
+
+async function list(api: Api): Promise<Result> {
+  const config = await loadConfig(api);
+  const nameOf = namesOf(config);
+  const rows = new Map(config.routes.map((row) => [row.id, row]));
+  const listed = (await routesOf(config)).map(({ id, description, test }) => {
+    const { destination_ids, ...row } = rows.get(id)!;
+    return { ...row, description, valid: test !== undefined, destinations: destination_ids.map(nameOf) };
+  });
+  // A column of its own only where a route is for more than WhatsApp.
+  const channelsOf = ({ channels }: { channels?: readonly string[] }) =>
+    channels === undefined || channels.join() === "whatsapp" ? null : channels.join(", ");
+  const named = listed.some((route) => channelsOf(route) !== null);
+  return {
+    document: listed,
+    text: table(
+      ["route", "priority", "when", ...(named ? ["channels"] : []), "to", "flag", "sticky", "id"],
+      listed.map((route): Cell[] => [
+        route.active === false ? ["dim", `${route.name} (inactive)`] : route.name,
+        route.priority,
+        route.valid ? route.description : ["red", `cannot be used: ${route.description}`],
+        ...(named ? [channelsOf(route)] : []),
+        route.destinations.length > 1
+          ? `${route.mode} of ${route.destinations.join(", ")}`
+          : route.destinations.join(", "),
+        route.flag_key,
+        route.sticky_minutes ? `${route.sticky_minutes} min` : null,
+        route.id,
+      ]),
+      `No route yet, so no message goes anywhere: gatelink routes add --to NAME --when '{"type":"any"}'`,
+    ),
+  };
+}

@@ -1,0 +1,112 @@
+/** `gatelink status` and `gatelink reconcile`: what waits and why, and the proof that nothing was lost. */
+import type { Command } from "commander";
+import { age, type Cell, counted, paint, table, verdict } from "../core/output.ts";
+import type { Run } from "../core/session.ts";
+
+/** What the SQL function `status` gives. */
+interface Status {
+  revision: number;
+  unrouted: { conversations: number; held_by_flag: number; oldest_seconds: number | null };
+  destinations: {
+    name: string;
+    url: string;
+    state: "active" | "paused" | "circuit_open";
+    circuit_open_until: string | null;
+    open: number;
+    oldest_seconds: number | null;
+    dead: number;
+  }[];
+  outbound: { open: number; oldest_seconds: number | null };
+  counters: { name: string; label: string; value: number }[];
+}
+
+/** What the SQL function `reconcile` gives, as far as it is shown. */
+interface Reconciliation {
+  ok: boolean;
+  checks: { name: string; ok: boolean; expected: number; found: number }[];
+}
+
+/** Defines `status`. */
+export function status(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
+Examples:
+  gatelink status
+  gatelink status --json`,
+  )
+    .action(() =>
+      run(async (session) => {
+        const api = await session.api();
+        const status = await api.rpc<Status>("status");
+        const { unrouted, outbound } = status;
+        return {
+          document: { stack: api.stack.url, ...status },
+          text: [
+            `${paint("bold", api.stack.url)} (from ${api.stack.from})`,
+            `${counted(unrouted.conversations, "conversation")} ${
+              unrouted.conversations === 1 ? "waits" : "wait"
+            } for the router` +
+            `${unrouted.conversations === 0 ? "" : `, the oldest for ${age(unrouted.oldest_seconds)}`}` +
+            `${
+              unrouted.held_by_flag === 0
+                ? ""
+                : `; ${unrouted.held_by_flag} held back by their channel's flag`
+            }`,
+            `${counted(outbound.open, "message")} to send` +
+            `${outbound.open === 0 ? "" : `, the oldest for ${age(outbound.oldest_seconds)}`}`,
+            "",
+            table(
+              ["destination", "state", "queue", "oldest", "dead", "url"],
+              status.destinations.map((one): Cell[] => [
+                one.name,
+                STATES[one.state],
+                one.open,
+                age(one.oldest_seconds),
+                one.dead,
+                one.url,
+              ]),
+              "No service yet: gatelink destinations add NAME URL",
+            ),
+            "",
+            table(
+              ["counter", "label", "value"],
+              status.counters.map((one) => [one.name, one.label, one.value]),
+              "Nothing was counted yet.",
+            ),
+          ].join("\n"),
+        };
+      })
+    );
+}
+
+/** Defines `reconcile`. */
+export function reconcile(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
+Exit code 1 when a check does not hold.
+
+Example:
+  gatelink reconcile || echo "something was lost"`,
+  )
+    .action(() =>
+      run(async (session) => {
+        const found = await (await session.api()).rpc<Reconciliation>("reconcile");
+        return {
+          document: found,
+          text: table(
+            ["", "check", "expected", "found"],
+            found.checks.map((check) => [verdict(check.ok), check.name, check.expected, check.found]),
+          ),
+          failed: !found.ok,
+        };
+      })
+    );
+}
+
+const STATES: Record<Status["destinations"][number]["state"], Cell> = {
+  active: ["green", "active"],
+  paused: ["yellow", "paused"],
+  circuit_open: ["red", "circuit open"],
+};

@@ -1,0 +1,164 @@
+/** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
+import { type StoryEvent, storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
+import {
+  waitingInWords,
+  type WaitingQueue,
+} from "../../supabase/functions/_shared/contract/words/waiting.ts";
+import type { Command } from "commander";
+import { CliError } from "../core/errors.ts";
+import { age, type Cell, facts, table, time } from "../core/output.ts";
+import type { Run } from "../core/session.ts";
+
+/** What the SQL function `trace_message` gives. */
+interface Story {
+  id: string;
+  trace_id: string;
+  /** Other messages of the trace. */
+  others: string[];
+  conversation_id: string;
+  direction: "in" | "out";
+  type: string;
+  status: string;
+  events: StoryEvent[];
+}
+
+/** What the SQL function `diagnostics` gives, as far as it is shown. */
+interface Diagnostics {
+  routes: { route: string | null; reason: string; n: number; last_at: string }[];
+  destinations: { destination: string; outcome: string; n: number; last_at: string }[];
+  decisions: {
+    at: string;
+    message_id: string;
+    contact: string | null;
+    route: string | null;
+    reason: string;
+  }[];
+  flags: { key: string; on: boolean; percentage: number | null; targets: number; updated_at: string }[];
+  errors: { where: string; code: string; n: number; last_at: string }[];
+  waiting: WaitingQueue[];
+}
+
+/** Decisions that are shown to a person; --json has all 50. */
+const DECISIONS = 10;
+
+/** Defines `trace`. */
+export function trace(command: Command, run: Run): void {
+  command.argument("<message>", "our id, WhatsApp's (wamid…), or the trace id of a traceparent")
+    .addHelpText(
+      "after",
+      `
+Times are by the database's clock, but for "written" and statuses, which are Meta's. Shows no words and no numbers.
+
+Examples:
+  gatelink trace 01968f00-0000-7000-8000-000000000001
+  gatelink trace wamid.HBgLMTIwMjU1NTAxNDM= --json`,
+    )
+    .action((message: string) =>
+      run(async (session) => {
+        const answer = await (await session.api()).rpc<Story | null>("trace_message", { p_message: message });
+        if (answer === null) {
+          throw new CliError(
+            "not_found",
+            "There is no message of that id.",
+            "Give our id or WhatsApp's (wamid…), whole.",
+          );
+        }
+        const story = { ...answer, events: storyInWords(answer.events) };
+        // Our own clock's first word; what Meta's clock says may lie before it.
+        const first = story.events.find(({ what }) => what === "stored" || what === "queued");
+        const begin = Date.parse(first?.at ?? story.events[0]?.at);
+        return {
+          document: story,
+          text: [
+            facts({
+              message: `${story.id} (${story.type}, ${story.direction})`,
+              trace: story.trace_id,
+              ...(story.others.length === 0 ? {} : { "also of the trace": story.others.join(", ") }),
+              conversation: story.conversation_id,
+              status: story.status,
+            }),
+            table(
+              ["time", "after", "what", "detail"],
+              story.events.map(({ at, what, detail }): Cell[] => [
+                time(at),
+                seconds(Date.parse(at) - begin),
+                what,
+                detail,
+              ]),
+            ),
+          ].join("\n\n"),
+        };
+      })
+    );
+}
+
+/** Defines `diagnose`. */
+export function diagnose(command: Command, run: Run): void {
+  command.addHelpText(
+    "after",
+    `
+Of the last hour. Holds no personal data: contacts are their last four digits.
+
+Examples:
+  gatelink diagnose
+  gatelink diagnose --json`,
+  )
+    .action(() =>
+      run(async (session) => {
+        const answer = await (await session.api()).rpc<Diagnostics>("diagnostics");
+        const found = { ...answer, waiting: waitingInWords(answer.waiting) };
+        return {
+          document: found,
+          text: [
+            table(
+              ["waits", "n", "oldest", "why"],
+              found.waiting.map((one) => [one.what, one.n, age(one.oldest_seconds), one.why]),
+              "Nothing waits.",
+            ),
+            table(
+              ["errors of", "code", "n", "last"],
+              found.errors.map((one) => [one.where, one.code, one.n, time(one.last_at)]),
+              "Nothing failed.",
+            ),
+            table(
+              ["route", "reason", "n", "last"],
+              found.routes.map((one) => [one.route ?? "(none)", one.reason, one.n, time(one.last_at)]),
+              "Nothing was routed.",
+            ),
+            table(
+              ["destination", "outcome", "n", "last"],
+              found.destinations.map((one) => [one.destination, one.outcome, one.n, time(one.last_at)]),
+              "No service was called.",
+            ),
+            table(
+              ["flag", "", "percent", "targets", "changed"],
+              found.flags.map((one) => [
+                one.key,
+                one.on ? ["green", "on"] : ["yellow", "off"],
+                one.percentage,
+                one.targets,
+                time(one.updated_at),
+              ]),
+              "There is no flag.",
+            ),
+            table(
+              ["decided", "message", "contact", "route", "reason"],
+              found.decisions.slice(0, DECISIONS).map((one) => [
+                time(one.at),
+                one.message_id,
+                one.contact,
+                one.route ?? "(none)",
+                one.reason,
+              ]),
+              "Nothing was decided yet.",
+            ),
+          ].join("\n\n"),
+        };
+      })
+    );
+}
+
+/** "+0.120 s" after the message was stored or queued. */
+function seconds(ms: number): string {
+  return `${ms < 0 ? "-" : "+"}${(Math.abs(ms) / 1000).toFixed(3)} s`;
+}

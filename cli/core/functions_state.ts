@@ -1,0 +1,105 @@
+/** Asks the running functions themselves what they go by; see supabase/functions/_shared/serve/state.ts. */
+import { listFunctions } from "../../local/functions.ts";
+import { FUNCTIONS } from "../../local/paths.ts";
+import { type State, STATE_HEADER } from "../../supabase/functions/_shared/serve/state.ts";
+import { CliError, fetchReason } from "./errors.ts";
+import type { Stack } from "./stack.ts";
+
+/**
+ * What a function answered: its state; `mute` for one that runs but was deployed before functions could say; `absent`
+ * for one that is not deployed; else why there was no answer to go by.
+ */
+export type Reported =
+  & { name: string }
+  & ({ state: State } | { mute: true } | { absent: true } | { failed: string });
+
+const TIMEOUT_MS = 10_000;
+const ASK_EVERY_MS = 250;
+/** Several instances of a function may run; each request reaches one of them. */
+const REQUESTS_EACH = 3;
+
+/** Names of the functions of this checkout, which are those that the stack should serve. */
+export function functionNames(stack: Stack): string[] {
+  return [...listFunctions(stack.functions ?? FUNCTIONS).keys()];
+}
+
+/** Asks a function once. */
+export async function ask(stack: Stack, name: string, flag: string): Promise<Reported> {
+  try {
+    const response = await fetch(`${stack.url}/functions/v1/${name}`, {
+      headers: { apikey: stack.secretKey, [STATE_HEADER]: flag },
+      redirect: "manual",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const body = await response.json().catch(() => undefined) as
+      | Partial<State> & { code?: string }
+      | undefined;
+    if (response.ok && body?.function === name && body.kill_switches) return { name, state: body as State };
+    if (response.status === 404 && /^not_found$/i.test(body?.code ?? "")) return { name, absent: true };
+    if (response.status >= 500) {
+      return { name, failed: `answers ${response.status} ${body?.code ?? ""}`.trim() };
+    }
+    return { name, mute: true };
+  } catch (error) {
+    return { name, failed: fetchReason(error) };
+  }
+}
+
+export interface Awaited {
+  /** Functions that say that it holds. */
+  confirmed: string[];
+  /** Functions that run but cannot say. */
+  mute: string[];
+  absent: string[];
+}
+
+/**
+ * Asks all functions until each that is deployed says what is waited for, in each of several requests.
+ *
+ * @param flag Key of the flag to ask for, or anything where none is meant.
+ * @throws {CliError} refused, naming those that do not, when the time is over
+ */
+export async function untilAll(
+  stack: Stack,
+  flag: string,
+  holds: (state: State) => boolean,
+  timeoutMs: number,
+): Promise<Awaited> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const asked = functionNames(stack).flatMap((name) =>
+      Array.from({ length: REQUESTS_EACH }, () => ask(stack, name, flag))
+    );
+    const reports = await Promise.all(asked);
+    const late = reports.filter((report) => "failed" in report || "state" in report && !holds(report.state));
+    const names = (
+      kind: string,
+    ) => [...new Set(reports.filter((one) => kind in one).map(({ name }) => name))];
+    const confirmed = names("state");
+    if (late.length === 0 && confirmed.length > 0) {
+      return { confirmed, mute: names("mute"), absent: names("absent") };
+    }
+    if (Date.now() > deadline) {
+      const why = new Map(late.map((report) => [
+        report.name,
+        `${report.name} ${"failed" in report ? report.failed : "still goes by what was before"}`,
+      ]));
+      throw new CliError(
+        "refused",
+        `Not every function goes by it after ${timeoutMs / 1000} s: ${
+          [...why.values()].join(", ") || "none can say"
+        }.`,
+      );
+    }
+    await new Promise((done) => setTimeout(done, ASK_EVERY_MS));
+  }
+}
+
+/** What {@linkcode untilAll} found, as a sentence's end. */
+export function awaited({ confirmed, mute, absent }: Awaited): string {
+  return [
+    confirmed.join(", "),
+    ...(mute.length === 0 ? [] : [`not able to say: ${mute.join(", ")}`]),
+    ...(absent.length === 0 ? [] : [`not deployed: ${absent.join(", ")}`]),
+  ].join("; ");
+}

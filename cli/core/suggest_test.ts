@@ -1,0 +1,15 @@
+import { assertEquals } from "../../tests/support/assert.ts";
+import { near } from "./suggest.ts";
+
+Deno.test("near: names with few letters wrong, the most alike first, and none where nothing is alike", () => {
+  const names = ["wa_send", "wa_router", "deeplinks", "wa_webhook", "wa_sand"];
+  const cases: [string, string[]][] = [
+    ["wa_sned", ["wa_send", "wa_sand"]],
+    ["wa_sent", ["wa_send", "wa_sand"]],
+    ["deeplink", ["deeplinks"]],
+    ["wa-webhok", ["wa_webhook"]],
+    ["referrals", []],
+    ["", []],
+  ];
+  for (const [name, expected] of cases) assertEquals(near(name, names), expected, name);
+});

@@ -1,0 +1,164 @@
+/** Values that people type, checked: each function gives the value or says what would be one. */
+import { InvalidArgumentError } from "commander";
+import type { FailurePolicy, OnFailure } from "../../supabase/functions/_shared/delivery/retry.ts";
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `15s`, `500ms`, `5m`, `2h`, `1.5d` -> milliseconds. */
+export function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
+  if (!match) throw new InvalidArgumentError("It is a number with its unit: 500ms, 15s, 5m, 2h, 1d.");
+  return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
+}
+
+/** A {@linkcode duration} within bounds, in milliseconds; `said` names them. */
+export function durationWithin(least: number, most: number, said: string): (text: string) => number {
+  return (text) => {
+    const value = duration(text);
+    if (value < least || value > most) throw new InvalidArgumentError(`It is ${said}.`);
+    return value;
+  };
+}
+
+/** `5s,5m,30m` -> milliseconds of each. */
+export function durations(text: string): number[] {
+  return text.split(",").map(duration);
+}
+
+/** Why something is done, without the blanks around it. */
+export function reason(text: string): string {
+  if (text.trim() !== "") return text.trim();
+  throw new InvalidArgumentError("It must say something.");
+}
+
+/** A whole number within bounds. */
+export function whole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : NaN;
+    if (!(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+/** A number above 0. */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("It is a number above 0.");
+  return value;
+}
+
+/** Any JSON value. */
+export function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`It is not JSON: ${(error as Error).message}`);
+  }
+}
+
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether a text is one of our ids. */
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+/** One of our ids. */
+export function id(text: string): string {
+  if (!isId(text)) throw new InvalidArgumentError("It is an id like 01968f00-0000-7000-8000-000000000001.");
+  return text.toLowerCase();
+}
+
+/** Collects a repeated option, or the arguments of a variadic one, each checked by `one`. */
+export function several<T>(one: (text: string) => T): (text: string, before: T[] | undefined) => T[] {
+  return (text, before) => [...(before ?? []), one(text)];
+}
+
+/** What `one` takes, or `none`. (Commander makes an empty text of a parsed null.) */
+export function orNone<T>(one: (text: string) => T): (text: string) => T | "none" {
+  return (text) => text === "none" ? "none" : one(text);
+}
+
+/** `404=aside,else=hold` as a policy for failures. */
+export function failurePolicy(text: string): FailurePolicy {
+  const pairs = text.split(",").map((one) => /^([345]\d\d|else)=(hold|aside|pause)$/.exec(one.trim()));
+  if (pairs.some((one) => one === null)) {
+    throw new InvalidArgumentError(
+      "It is a list like 404=aside,else=hold: a status or else, and hold, aside or pause.",
+    );
+  }
+  return Object.fromEntries(pairs.map((one) => [one![1], one![2] as OnFailure]));
+}
+
+/** A moment: ISO 8601 (`2026-11-21`, `2026-11-21T14:00:00Z`) or how long ago (`2h`). */
+export function moment(text: string): Date {
+  if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() - duration(text));
+  const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new InvalidArgumentError("It is a time like 2026-11-21T14:00:00Z, or how long ago, like 2h.");
+  }
+  return date;
+}
+
+/** A destination's name. */
+export function destinationName(text: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) return text;
+  throw new InvalidArgumentError("It is up to 63 lower-case letters, digits, - and _, like orders-eu.");
+}
+
+/** An http(s) address. */
+export function address(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
+  throw new InvalidArgumentError("It is an address like https://abcdef.supabase.co.");
+}
+
+/** A signing secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64. */
+export function secret(text: string): string {
+  if (/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(text)) return text;
+  throw new InvalidArgumentError("It is whsec_ and 24 to 64 bytes in base64.");
+}
+
+/** A moment to come: ISO 8601, or how long from now (`30d`). As ISO 8601 in UTC. */
+export function later(text: string): string {
+  if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() + duration(text)).toISOString();
+  const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
+  if (Number.isNaN(date.getTime())) {
+    throw new InvalidArgumentError("It is a time like 2026-12-24T18:00:00Z, or how long from now, like 30d.");
+  }
+  return date.toISOString();
+}
+
+/** A day like 2026-11-21. */
+export function day(text: string): string {
+  const date = new Date(`${text}T00:00:00Z`);
+  // The 31st of February reads as one of March.
+  if (
+    /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
+  ) return text;
+  throw new InvalidArgumentError("It is a day like 2026-11-21.");
+}
+
+/** `name=value` as a pair; the names are given. */
+export function pair(names: readonly string[]): (text: string) => [name: string, value: string] {
+  return (text) => {
+    const at = text.indexOf("="), name = text.slice(0, at), value = text.slice(at + 1).trim();
+    if (at > 0 && names.includes(name) && value !== "") return [name, value];
+    throw new InvalidArgumentError(`It is name=value, with a name of ${names.join(", ")}.`);
+  };
+}
+
+/** A link's code, also out of its address. */
+export function linkCode(text: string): string {
+  const path = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text).pathname : text;
+  const code = path.replace(/\/+$/, "").split("/").at(-1)!.toLowerCase();
+  if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(code)) return code;
+  throw new InvalidArgumentError("It is a link's code, like spring-24, or its address.");
+}
+
+/** The state of a link. */
+export function linkState(text: string): string {
+  if (/^(active|disabled|blocked)$/.test(text)) return text;
+  throw new InvalidArgumentError("It is active, disabled or blocked.");
+}
