@@ -3,7 +3,7 @@
  * that the same Deno runs in the same minute: what is left is what `gatelink` loads and does. `status` asks a stack on this
  * machine.
  */
-import { join, ROOT } from "../local/paths.ts";
+import { join, ROOT } from "../lib/paths.ts";
 import { startStack } from "../tests/support/stack.ts";
 import { median, print, type Row } from "./report.ts";
 

@@ -6,13 +6,13 @@
  * and the first connection to the database, until the whole body has been read.
  */
 import { join } from "node:path";
-import { ROOT } from "../local/paths.ts";
+import { ROOT } from "../lib/paths.ts";
 import { startStack } from "../tests/support/stack.ts";
 import { ask, type Probe, PROBES, type Project } from "../tools/deploy/probe.ts";
 import { start } from "../tools/deploy/process.ts";
 import { fetchImports, unpack, type Unpacked } from "../tools/deploy/unpacked.ts";
 import { upload } from "../tools/deploy/upload.ts";
-import { hostedDeno } from "../tools/programs.ts";
+import { hostedDeno } from "../lib/programs.ts";
 import { median, print, type Row } from "./report.ts";
 
 const STARTS = { whole: 9, quick: 1 };

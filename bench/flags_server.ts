@@ -1,6 +1,6 @@
 /** The flags function as it is deployed, in a process of its own, with a configuration in memory and no database. */
 import { countFlag } from "../supabase/functions/_shared/db/counters.ts";
-import { createPace } from "../supabase/functions/_shared/flags/pace.ts";
+import { createPace } from "../supabase/functions/_shared/flags/rate_limit.ts";
 import { requireKey } from "../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../supabase/functions/_shared/serve/serve.ts";
 import { killed } from "../supabase/functions/_shared/config/kill_switch.ts";

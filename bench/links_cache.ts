@@ -1,6 +1,6 @@
 /** What the links that an isolate holds take of its memory, however many it has seen. */
 import type { Rpc } from "../supabase/functions/_shared/db/client.ts";
-import { LinkStore } from "../supabase/functions/_shared/links/store.ts";
+import { LinkStore } from "../supabase/functions/_shared/links/store/store.ts";
 import type { Row } from "./report.ts";
 import { codeOf } from "./visits.ts";
 

@@ -9,7 +9,7 @@
 import { gzipSync } from "node:zlib";
 import postgres, { type Sql } from "postgres";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
-import { buildPanel } from "../local/panel_build.ts";
+import { buildPanel } from "../local/panel/build.ts";
 import { CHROMIUM } from "../tests/support/chromium.ts";
 import { type RunningStack, startStack } from "../tests/support/stack.ts";
 import { until } from "../tests/support/until.ts";

@@ -33,7 +33,7 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
 
   // Not an option of the program: some commands have one of that name, for the version of a flag.
   if (args.filter((word) => word !== "--json").join() === "--version") {
-    const version = (await import("./version.ts")).version();
+    const version = (await import("../lib/version.ts")).version();
     print({ version }, version);
     return code;
   }

@@ -1,6 +1,6 @@
 /** `deno run -A cli/reference.ts` writes docs/cli.md from the commands' own help. */
 import type { Command } from "commander";
-import { join, ROOT } from "../local/paths.ts";
+import { join, ROOT } from "../lib/paths.ts";
 import { NAMES, program } from "./program.ts";
 
 /** Where the reference is. */

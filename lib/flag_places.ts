@@ -1,5 +1,5 @@
 /** Where code reads which flag: what the report of stale flags and docs/flags.md name. */
-import { join, ROOT } from "../local/paths.ts";
+import { join, ROOT } from "./paths.ts";
 
 /** A place in the code. */
 export interface Place {

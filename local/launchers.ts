@@ -2,7 +2,7 @@
  * `npx deno task start` is four processes: npx, a shell, `deno task`, the stack. A signal that is sent to npx alone
  * ends npx and the shell and never arrives further down, so the stack looks after those above it.
  */
-import { describeProcess, isRunning } from "./processes.ts";
+import { describeProcess, isRunning } from "../lib/processes.ts";
 
 /** Programs that do nothing but wait for the stack: when one is gone, somebody ended it. */
 const LAUNCHER = /(^|[/\\\s])(npm exec|npx(-cli\.js)?|deno(\.exe)? task)\s/;

@@ -1,7 +1,7 @@
 /** The command line of `deno task start`. */
 import { parseArgs } from "node:util";
-import { FUNCTIONS, resolve } from "./paths.ts";
-import { StackError } from "./stack_error.ts";
+import { FUNCTIONS, resolve } from "../lib/paths.ts";
+import { UserError } from "../lib/user_error.ts";
 
 export interface StartOptions {
   /** Public port on 127.0.0.1; 0 for any that is free. */
@@ -35,7 +35,7 @@ Environment:
   supabase/functions/.env holds secrets for the functions, as on Supabase's own local stack
 `;
 
-/** @throws StackError for an argument that makes no sense. */
+/** @throws UserError for an argument that makes no sense. */
 export function parseOptions(args: string[], env: { get(name: string): string | undefined }): StartOptions {
   let values;
   try {
@@ -52,15 +52,15 @@ export function parseOptions(args: string[], env: { get(name: string): string | 
       allowNegative: true,
     }));
   } catch (error) {
-    throw new StackError(`${(error as Error).message}\n\n${HELP}`);
+    throw new UserError(`${(error as Error).message}\n\n${HELP}`);
   }
   const port = Number(values.port);
   if (!/^\d+$/.test(values.port) || port > 65_535) {
-    throw new StackError(`--port takes a number from 0 to 65535, not ${values.port}.`);
+    throw new UserError(`--port takes a number from 0 to 65535, not ${values.port}.`);
   }
   const databaseUrl = env.get("DATABASE_URL")?.trim() || undefined;
   if (values.fresh && databaseUrl !== undefined) {
-    throw new StackError(
+    throw new UserError(
       `--fresh does not empty a database of your own: unset DATABASE_URL, or empty it yourself.`,
     );
   }

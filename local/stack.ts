@@ -1,23 +1,23 @@
 /** One local stack: all of its parts, started in order, watched, stopped in order. */
 import type { Sql } from "postgres";
-import { startClock } from "./clock.ts";
-import { createDataApi } from "./data_api.ts";
-import { openDataFolder, type StackFile } from "./data_folder.ts";
-import { embeddedDatabase, ownDatabase } from "./database.ts";
-import { createDemoService } from "./demo_service.ts";
-import { type Deployment, forgetDeployed, watchDeployment } from "./deployment.ts";
-import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
-import { startFunctionsHost } from "./functions_process.ts";
+import { startClock } from "./database/clock.ts";
+import { createDataApi } from "./data_api/data_api.ts";
+import { openDataFolder, type StackFile } from "./project/data_folder.ts";
+import { embeddedDatabase, ownDatabase } from "./database/database.ts";
+import { createDemoService } from "./seed/demo_service.ts";
+import { type Deployment, forgetDeployed, watchDeployment } from "./project/deployment.ts";
+import { functionsEnvironment, userSecrets, whatsappAccount } from "./project/environment.ts";
+import { startFunctionsHost } from "./functions/process.ts";
 import { startGateway } from "./gateway.ts";
-import { createMailbox } from "./mailbox.ts";
+import { createMailbox } from "./project/mailbox.ts";
 import type { StartOptions } from "./options.ts";
-import { createPanel } from "./panel.ts";
-import { join } from "./paths.ts";
-import { freePort } from "./postgres.ts";
-import { describeProcess } from "./processes.ts";
-import { DEMO, seed } from "./seed.ts";
+import { createPanel } from "./panel/panel.ts";
+import { join } from "../lib/paths.ts";
+import { freePort } from "../lib/postgres/postgres.ts";
+import { describeProcess } from "../lib/processes.ts";
+import { DEMO, seed } from "./seed/seed.ts";
 import { createSimulator } from "./simulator/mod.ts";
-import { PortInUse, StackError } from "./stack_error.ts";
+import { PortInUse, UserError } from "../lib/user_error.ts";
 
 export interface Stack {
   /** What stack.json holds. */
@@ -40,7 +40,7 @@ const PORTS = 5;
  * Starts a stack and resolves when it serves.
  * @param say Told of each step, for the user.
  * @param choosePort Gives a free port for a start where any will do.
- * @throws StackError when it can't; what was started is stopped.
+ * @throws UserError when it can't; what was started is stopped.
  */
 export async function startStack(
   options: StartOptions,
@@ -181,7 +181,7 @@ async function start(
       say(`Secrets or functions changed; serving ${deployment.source.functions}`);
       renewals = renewals.then(() => host.renew(deployed(deployment)));
     },
-    (error) => say(error instanceof StackError ? error.message : String(error)),
+    (error) => say(error instanceof UserError ? error.message : String(error)),
   );
   undo.push(() => (watcher.stop(), renewals));
   const clock = await startClock({ sql: database.sql, url, secretKey: keys.secretKey });
@@ -199,13 +199,14 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
       return;
     } catch (error) {
       if (error instanceof Deno.errors.PermissionDenied) {
-        throw new StackError(`Port ${port} is for root alone. Choose one above 1023 with --port.`);
+        throw new UserError(`Port ${port} is for root alone. Choose one above 1023 with --port.`);
       }
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }
     if (Date.now() > deadline) {
       if (
-        leftover === undefined || killed || !/functions_host\.ts/.test(describeProcess(leftover)?.args ?? "")
+        leftover === undefined || killed ||
+        !/functions[/\\]host\.ts/.test(describeProcess(leftover)?.args ?? "")
       ) throw new PortInUse(port);
       Deno.kill(leftover, "SIGKILL");
       killed = true;
@@ -228,7 +229,7 @@ async function answers(url: string): Promise<void> {
     }
     await new Promise((done) => setTimeout(done, 25));
   }
-  throw new StackError(`${url} did not answer 200. Its last answer: ${last}`);
+  throw new UserError(`${url} did not answer 200. Its last answer: ${last}`);
 }
 
 /** The demo service, with the secrets of its destination as they are in the database now. */

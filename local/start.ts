@@ -2,10 +2,10 @@
 import { log } from "../supabase/functions/_shared/log/log.ts";
 import { launcherGone } from "./launchers.ts";
 import { HELP, parseOptions } from "./options.ts";
-import { join } from "./paths.ts";
-import { PEOPLE } from "./seed.ts";
+import { join } from "../lib/paths.ts";
+import { PEOPLE } from "./seed/seed.ts";
 import { type Stack, startStack } from "./stack.ts";
-import { StackError } from "./stack_error.ts";
+import { UserError } from "../lib/user_error.ts";
 
 function welcome({ file }: Stack, data: string, ms: number): string {
   const { url, dbUrl, admin } = file;
@@ -82,7 +82,7 @@ function survive(): void {
 try {
   Deno.exit(await main());
 } catch (error) {
-  if (error instanceof StackError) console.error(`\n${error.message}`);
+  if (error instanceof UserError) console.error(`\n${error.message}`);
   else console.error("\nThe local stack failed by a fault of its own:", error);
   Deno.exit(1);
 }

@@ -3,9 +3,9 @@
  * at a time as there are processors, in random order, on one Postgres. Its last line counts them: `N passed, N failed`.
  * Exit code 0 when all passed. See tests/runner/options.ts for its options.
  */
-import { buildPanel } from "../local/panel_build.ts";
-import { ROOT } from "../local/paths.ts";
-import { StackError } from "../local/stack_error.ts";
+import { buildPanel } from "../local/panel/build.ts";
+import { ROOT } from "../lib/paths.ts";
+import { UserError } from "../lib/user_error.ts";
 import { affected } from "./runner/changed.ts";
 import { type Result, runJob } from "./runner/job.ts";
 import { HELP, type Options, parseOptions } from "./runner/options.ts";
@@ -15,7 +15,7 @@ import { CLUSTER_VARIABLE, startTestCluster, type TestCluster } from "./support/
 import { CASES_VARIABLE, SEED_VARIABLE } from "./support/property.ts";
 
 /** Where tests are. */
-const FOLDERS = ["cli", "local", "supabase/functions", "tests", "tools"];
+const FOLDERS = ["cli", "lib", "local", "supabase/functions", "tests", "tools"];
 
 /** All test files, as paths from the root. */
 function testFiles(): string[] {
@@ -70,7 +70,7 @@ async function run(options: Options): Promise<number> {
   let fault: unknown;
   const starting = (): Promise<TestCluster | void> =>
     startTestCluster().catch((error) => {
-      if (!(error instanceof StackError)) console.error(error);
+      if (!(error instanceof UserError)) console.error(error);
       fault = error;
       stop.abort();
     });
@@ -136,7 +136,7 @@ try {
   }
   Deno.exit(await run(options));
 } catch (error) {
-  if (!(error instanceof StackError || error instanceof TypeError)) throw error;
+  if (!(error instanceof UserError || error instanceof TypeError)) throw error;
   console.error(error.message);
   Deno.exit(error instanceof TypeError ? 2 : 1);
 }

@@ -1,8 +1,8 @@
 /** `deno task check`: what can be said about the repository without running it. */
 import { join } from "node:path";
-import { ROOT } from "../local/paths.ts";
+import { ROOT } from "../lib/paths.ts";
 import { leaks } from "./leaks.ts";
-import { DENO_ENV, hostedDeno, run, TYPESCRIPT } from "./programs.ts";
+import { DENO_ENV, hostedDeno, run, TYPESCRIPT } from "../lib/programs.ts";
 import { type Finding, main } from "./report.ts";
 
 /** Runs Deno; what it says becomes the detail of a failure. */

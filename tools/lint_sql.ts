@@ -3,10 +3,10 @@
  * make as Supabase's advisors see it (RLS, search paths, indexes), on a fresh Postgres.
  */
 import { join, relative } from "node:path";
-import { listMigrations } from "../local/migrate.ts";
-import { MIGRATIONS, ROOT } from "../local/paths.ts";
+import { listMigrations } from "../lib/migrate.ts";
+import { MIGRATIONS, ROOT } from "../lib/paths.ts";
 import { startTestCluster } from "../tests/support/cluster.ts";
-import { npx, SQUAWK, SUPABASE } from "./programs.ts";
+import { npx, SQUAWK, SUPABASE } from "../lib/programs.ts";
 import { type Finding, main } from "./report.ts";
 
 /**
@@ -42,7 +42,7 @@ export async function squawk(
   const exceptions = EXCEPTIONS.filter((exception) => exception.where === where).map(({ rule }) => rule);
   const { code, stdout, stderr } = await npx(SQUAWK, [
     "--pg-version=17.0",
-    // `supabase db push` and local/migrate.ts run each file in one transaction, psql -1 each reverse.
+    // `supabase db push` and lib/migrate.ts run each file in one transaction, psql -1 each reverse.
     "--assume-in-transaction",
     "--reporter=gcc",
     `--exclude=${exceptions.join(",")}`,

@@ -1,6 +1,6 @@
 /** `deno task ok`: everything that has to pass before a change is merged, one after the other, to the first that fails. */
-import { ROOT } from "../local/paths.ts";
-import { task } from "./task.ts";
+import { ROOT } from "../lib/paths.ts";
+import { task } from "../lib/task.ts";
 
 const TASKS = ["check", "lint:sql", "deploy:check", "test"];
 

@@ -2,7 +2,7 @@
  * How each check of this repository reports: one line a finding, details of what failed, a closing line
  * `N passed, N failed`, exit code 1 when anything failed. With `--json` one JSON document on stdout instead.
  */
-import { task } from "./task.ts";
+import { task } from "../lib/task.ts";
 
 /** One thing that was checked. */
 export interface Finding {

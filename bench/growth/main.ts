@@ -10,10 +10,10 @@
  */
 import { tmpdir } from "node:os";
 import postgres, { type Sql } from "postgres";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { migrate } from "../../local/migrate.ts";
-import { join } from "../../local/paths.ts";
-import { type Postgres, startPostgres } from "../../local/postgres.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { migrate } from "../../lib/migrate.ts";
+import { join } from "../../lib/paths.ts";
+import { type Postgres, startPostgres } from "../../lib/postgres/postgres.ts";
 import { onDatabase } from "../../tests/support/connect.ts";
 import { temporaryFolder } from "../../tests/support/stack.ts";
 import { print, type Row } from "../report.ts";

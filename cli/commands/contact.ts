@@ -77,7 +77,7 @@ Example:
           text: [
             `Erased: ${erasure}`,
             table(["table", "rows"], Object.entries(counts).sort(([a], [b]) => a < b ? -1 : 1)),
-            `Kept: hashes of what came, for ${kept.dedupe_keys_days} days; ${
+            `VisitRecorder: hashes of what came, for ${kept.dedupe_keys_days} days; ${
               counted(kept.opt_outs, "opt-out")
             } as ${kept.opt_outs === 1 ? "a hash" : "hashes"}.`,
             `Out of reach:\n${out_of_reach.map((what) => `- ${what}`).join("\n")}`,

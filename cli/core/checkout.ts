@@ -1,6 +1,6 @@
 /** What can be done from a checkout only. */
 import { existsSync } from "node:fs";
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 import { CliError } from "./errors.ts";
 
 /**

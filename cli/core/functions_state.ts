@@ -1,6 +1,6 @@
 /** Asks the running functions themselves what they go by; see supabase/functions/_shared/serve/state.ts. */
-import { listFunctions } from "../../local/functions.ts";
-import { FUNCTIONS } from "../../local/paths.ts";
+import { listFunctions } from "../../local/functions/functions.ts";
+import { FUNCTIONS } from "../../lib/paths.ts";
 import { type State, STATE_HEADER } from "../../supabase/functions/_shared/serve/state.ts";
 import { CliError, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";

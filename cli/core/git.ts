@@ -1,5 +1,5 @@
 /** What the command line asks git. */
-import { run } from "../../tools/programs.ts";
+import { run } from "../../lib/programs.ts";
 import { CliError } from "./errors.ts";
 
 /** Runs git in a repository and gives what it printed. @throws {CliError} refused, with what it said */

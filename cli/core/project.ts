@@ -2,11 +2,11 @@
  * The real Supabase CLI on the project that a stack is: on a hosted one as it is installed and logged in, on the local
  * stack through a stand-in for Supabase's Management API that hands on what it is told to the stack.
  */
-import { changeDeployedSecrets, deployFunctions } from "../../local/deployment.ts";
-import { userSecrets } from "../../local/environment.ts";
+import { changeDeployedSecrets, deployFunctions } from "../../local/project/deployment.ts";
+import { userSecrets } from "../../local/project/environment.ts";
 import { complaints } from "../../tools/deploy/upload.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
-import { type Ended, npx, SUPABASE } from "../../tools/programs.ts";
+import { type Ended, npx, SUPABASE } from "../../lib/programs.ts";
 import { CliError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import type { Stack } from "./stack.ts";

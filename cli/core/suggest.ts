@@ -4,7 +4,7 @@
 const allowed = (name: string) => Math.max(2, Math.floor(name.length / 3));
 
 /** Those of the names that are spelt much like this one, the most alike first; three at most. */
-export function near(name: string, names: Iterable<string>): string[] {
+export function suggest(name: string, names: Iterable<string>): string[] {
   return [...new Set(names)]
     .map((other) => ({ other, distance: distance(name, other) }))
     .filter(({ distance }) => distance <= allowed(name))

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../tests/support/assert.ts";
-import { near } from "./suggest.ts";
+import { suggest } from "./suggest.ts";
 
 Deno.test("near: names with few letters wrong, the most alike first, and none where nothing is alike", () => {
   const names = ["wa_send", "wa_router", "deeplinks", "wa_webhook", "wa_sand"];
@@ -11,5 +11,5 @@ Deno.test("near: names with few letters wrong, the most alike first, and none wh
     ["referrals", []],
     ["", []],
   ];
-  for (const [name, expected] of cases) assertEquals(near(name, names), expected, name);
+  for (const [name, expected] of cases) assertEquals(suggest(name, names), expected, name);
 });

@@ -1,7 +1,7 @@
 /** The panel's door: who comes in, what each role is shown, and that nobody else is given anything. */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Request } from "playwright-core";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import type { RunningStack } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 import { answer, faultsOf, fillSignIn, go, panelTest, seesOverview } from "../support/panel.ts";

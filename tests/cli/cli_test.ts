@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL as toFileUrl } from "node:url";
 import { NAMES, program } from "../../cli/program.ts";
 import { REFERENCE, reference } from "../../cli/reference.ts";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
 import { parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";
 import {

@@ -3,8 +3,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "../supp
 import { ciState } from "../../cli/commands/gates/ci_state.ts";
 import { GATES, runGates } from "../../cli/commands/gates/run.ts";
 import type { GateResult } from "../../cli/commands/gates/gate.ts";
-import { join } from "../../local/paths.ts";
-import { run } from "../../tools/programs.ts";
+import { join } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
 import { SIGN_OFFS } from "../../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
 import { document, fails, file, folder, gatelink, sql, stack, unique } from "../support/cli.ts";

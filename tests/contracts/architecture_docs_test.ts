@@ -1,7 +1,7 @@
 /** docs/architecture.md names every table there is, and its limits are those of the code. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery/answer.ts";
 import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";

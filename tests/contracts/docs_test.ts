@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { dirname, join, normalize, relative } from "node:path";
 import postgres from "postgres";
 import { makeProject } from "../../cli/commands/drill/project.ts";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { startStack } from "../support/stack.ts";
 
 interface Document {

@@ -1,11 +1,11 @@
 /** docs/flags.md is what the code and the database say. */
 import { assertEquals, assertThrows } from "../support/assert.ts";
-import { seedFlags } from "../../local/seed.ts";
-import { FLAGS_DOC, flagTable, withTable } from "../../tools/flags_doc.ts";
+import { seedFlags } from "../../local/seed/seed.ts";
+import { FLAGS_DOC, flagTable, withTable } from "../../tools/docs/flags.ts";
 import { databaseTest } from "../support/database.ts";
 
 databaseTest(
-  "docs/flags.md has every flag of the code (deno run -A tools/flags_doc.ts writes it)",
+  "docs/flags.md has every flag of the code (deno run -A tools/docs/flags.ts writes it)",
   async (sql) => {
     await sql.begin((sql) => seedFlags(sql));
     const document = await Deno.readTextFile(FLAGS_DOC);
@@ -17,7 +17,7 @@ databaseTest("flagTable(): a flag that code reads and nobody describes is refuse
   await sql.begin((sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]));
   let said = "";
   await flagTable(sql).catch((error) => said = error.message);
-  assertEquals(said, "local/seed.ts does not describe deeplinks.enabled");
+  assertEquals(said, "local/seed/seed.ts does not describe deeplinks.enabled");
 });
 
 Deno.test("withTable(): refuses a document without a place for it", () => {

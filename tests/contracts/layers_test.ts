@@ -1,6 +1,39 @@
-/** Imports of deployed code run one way, as CONTRIBUTING.md says. Asked of Deno, so that none is overlooked. */
+/** Imports run one way, as CONTRIBUTING.md says. Asked of Deno, so that none is overlooked. */
 import { assert, assertEquals } from "../support/assert.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { type Graph, graphOf } from "../runner/imports.ts";
+
+/** The rooms of the house, each with those that it may import besides itself; a room is the longest prefix that fits. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  "supabase/functions/": [],
+  "admin/src/": ["supabase/functions/"],
+  "admin/": [],
+  "lib/": ["supabase/functions/"],
+  "local/": ["lib/", "supabase/functions/"],
+  "tools/": ["lib/", "local/", "supabase/functions/", "tests/support/"],
+  "cli/": ["lib/", "local/", "tools/", "supabase/functions/"],
+  "examples/": [],
+  "bench/": ["lib/", "local/", "tools/", "supabase/functions/", "tests/support/"],
+  "tests/": [
+    "bench/",
+    "cli/",
+    "lib/",
+    "local/",
+    "tools/",
+    "supabase/functions/",
+    "admin/src/",
+    "tests/support/",
+  ],
+  "tests/support/": ["bench/", "cli/", "lib/", "local/", "tools/", "supabase/functions/"],
+};
+
+/** Folders of a room, in the order in which they may import: each those before it. */
+const SHELVES: Readonly<Record<string, readonly string[]>> = {
+  "cli/": ["core/", "commands/", ""],
+  "local/": ["project/", "database/", "seed/", "data_api/", "functions/", "panel/", "simulator/", ""],
+  "admin/src/": ["data/", "ui/", "session/", "pages/", "shell/", ""],
+  "supabase/functions/_shared/links/": ["limits/", "visitor/", "model/", "answer/", "store/", "clicks/"],
+};
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
@@ -15,16 +48,19 @@ const LESS: Record<string, string[]> = {
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */
 const PURE =
-  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(accept|agents|link|pages|place|rules|schema|urls|visit|when)\.)/;
+  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
 const IMPURE = /^_shared\/(log|http|config|db|gates|rollouts|serve|pipeline)\//;
 const COMPOSED = /^(_shared\/(compose|channels\/all)\.ts$|(?!_shared\/))/;
 
+const FUNCTIONS = "supabase/functions/";
 const isShared = (path: string) => path.startsWith("_shared/");
 const folderOf = (path: string) => isShared(path) ? path.split("/")[1] : `${path.split("/")[0]}/`;
 const rankOf = (path: string) => isShared(path) ? ORDER.indexOf(folderOf(path)) : ORDER.length;
 const channelOf = (path: string) => /^_shared\/channels\/(all\.ts|\w+(?=\/))/.exec(path)?.[1];
+const longest = (of: Readonly<Record<string, unknown>>, path: string) =>
+  Object.keys(of).filter((room) => path.startsWith(room)).sort((a, b) => b.length - a.length)[0];
 
-/** Whether one module may import the other. */
+/** Whether a module of the functions may import another of them. */
 function allowed(from: string, to: string): boolean {
   const other = channelOf(to) !== undefined && channelOf(to) !== channelOf(from);
   if (other && !COMPOSED.test(from)) return false;
@@ -33,36 +69,68 @@ function allowed(from: string, to: string): boolean {
   return rankOf(to) < rankOf(from) && (LESS[folderOf(from)]?.includes(folderOf(to)) ?? true);
 }
 
-/** Every module of the functions with those of ours that it imports; paths below supabase/functions. */
-async function modules(): Promise<Map<string, string[]>> {
-  const folder = join(ROOT, "supabase", "functions");
-  const ours = (specifier = "") => specifier.split("/supabase/functions/").slice(1);
-  const found = new Map<string, string[]>();
-  for (const { name } of Deno.readDirSync(folder)) {
-    if (name === "_shared" || name.includes(".")) continue;
-    const args = ["info", "--json", join(folder, name, "index.ts")];
-    const { stdout } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
-    for (const { specifier, dependencies = [] } of JSON.parse(new TextDecoder().decode(stdout)).modules) {
-      const to = (d: { code?: { specifier: string }; type?: { specifier: string } }) =>
-        ours((d.code ?? d.type)?.specifier);
-      for (const path of [ours(specifier)].flat()) found.set(path, dependencies.flatMap(to));
-    }
-  }
-  return found;
+/** Each import of our modules, tests left out, as `[from, to]`. */
+async function imports(): Promise<{ graph: Graph; edges: [string, string][] }> {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "*.ts", "*.tsx"];
+  const { stdout } = await new Deno.Command("git", { args, cwd: ROOT }).output();
+  const files = new TextDecoder().decode(stdout).trim().split("\n").filter((path) =>
+    !/_test\.tsx?$/.test(path)
+  );
+  const here = new Set(files.filter((path) => Deno.statSync(`${ROOT}/${path}`).isFile));
+  const graph = new Map(
+    [...await graphOf([...here])].filter(([from]) => here.has(from)).map((
+      [from, to],
+    ) => [from, [...new Set(to)]]),
+  );
+  return { graph, edges: [...graph].flatMap(([from, tos]) => tos.map((to): [string, string] => [from, to])) };
 }
 
-Deno.test("imports: functions, pipeline, channels, domain, each only what is below it", async () => {
-  const graph = await modules();
-  assert(graph.size > 100 && graph.has("wa-webhook/index.ts"));
-  assertEquals([...graph.keys()].filter((path) => rankOf(path) < 0), [], "without a place in ORDER");
-  const all = [...graph].flatMap(([from, tos]) => tos.map((to) => [from, to]));
-  assertEquals(all.filter(([from, to]) => !allowed(from, to)), []);
+Deno.test("imports: no room, shelf or folder of the functions imports what is above it", async () => {
+  const { graph, edges } = await imports();
+  assert(graph.size > 500 && graph.has("supabase/functions/wa-webhook/index.ts") && graph.has("cli/main.ts"));
+  const roomOf = (path: string) => longest(ROOMS, path);
+  assertEquals([...graph.keys()].filter((path) => roomOf(path) === undefined), [], "in no room");
+  assertEquals(
+    edges.filter(([from, to]) => roomOf(to) !== roomOf(from) && !ROOMS[roomOf(from)].includes(roomOf(to))),
+    [],
+  );
+  const shelfOf = (room: string, path: string) =>
+    SHELVES[room].findIndex((shelf) => path.startsWith(room + shelf));
+  const upward = edges.filter(([from, to]) => {
+    const room = longest(SHELVES, from);
+    return room !== undefined && to.startsWith(room) && shelfOf(room, to) > shelfOf(room, from);
+  });
+  assertEquals(upward, []);
+  const inFunctions = edges.filter((edge) => edge.every((path) => path.startsWith(FUNCTIONS)))
+    .map((edge) => edge.map((path) => path.slice(FUNCTIONS.length)));
+  assertEquals(inFunctions.filter(([from]) => rankOf(from) < 0), [], "without a place in ORDER");
+  assertEquals(inFunctions.filter(([from, to]) => !allowed(from, to)), []);
+});
+
+Deno.test("imports: no module reaches itself", async () => {
+  const { graph } = await imports();
+  const done = new Set<string>(), circles: string[] = [];
+  const walk = (path: string, way: string[]) => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(" > "));
+    if (done.has(path) || way.includes(path)) return;
+    for (const to of graph.get(path) ?? []) walk(to, [...way, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) walk(path, []);
+  assertEquals(circles, []);
+});
+
+Deno.test("imports: decisions reach no environment, network or database, and what users run no test", async () => {
+  const { graph } = await imports();
   const reached = (path: string, seen = new Set<string>()): Set<string> => {
     if (!seen.has(path)) { for (const to of graph.get(seen.add(path) && path) ?? []) reached(to, seen); }
     return seen;
   };
+  const shared = (path: string) => path.startsWith(FUNCTIONS) ? path.slice(FUNCTIONS.length) : "";
   const impure = [...graph.keys()].filter((path) =>
-    PURE.test(path) && [...reached(path)].some((to) => IMPURE.test(to))
+    PURE.test(shared(path)) && [...reached(path)].some((to) => IMPURE.test(shared(to)))
   );
   assertEquals(impure, []);
+  const run = ["cli/main.ts", "local/start.ts", "local/functions/host.ts", "admin/src/main.tsx"];
+  assertEquals(run.flatMap((path) => [...reached(path)].filter((to) => to.startsWith("tests/"))), []);
 });

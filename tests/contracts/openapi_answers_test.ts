@@ -4,7 +4,7 @@ import { forgetEnv } from "../../supabase/functions/_shared/config/env.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
 import { createConfigLoader } from "../../supabase/functions/_shared/db/config.ts";
-import { createPace } from "../../supabase/functions/_shared/flags/pace.ts";
+import { createPace } from "../../supabase/functions/_shared/flags/rate_limit.ts";
 import { requireKey } from "../../supabase/functions/_shared/gates/keys.ts";
 import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";

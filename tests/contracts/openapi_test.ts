@@ -1,10 +1,10 @@
 /** docs/openapi.yaml by itself, and beside the routes of the code: neither has one that the other has not. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import type { Context } from "../../supabase/functions/_shared/serve/serve.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
-import { newLink } from "../../supabase/functions/_shared/links/schema.ts";
+import { newLink } from "../../supabase/functions/_shared/links/model/schema.ts";
 import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { createHandler, type Routes } from "../../supabase/functions/deeplinks/handler.ts";
 import { createRoutes } from "../../supabase/functions/deeplinks/routes.ts";

@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import type { Metric } from "../../supabase/functions/metrics/exposition.ts";
 import { metricsOf } from "../../supabase/functions/metrics/metrics.ts";
 import { PROMTOOL, promtool } from "../support/promtool.ts";

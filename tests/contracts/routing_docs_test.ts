@@ -1,7 +1,7 @@
 /** docs/routing.md: every condition can be stored, every sample verifies, every body fits its schema. */
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { sign } from "../../supabase/functions/_shared/delivery/sign.ts";
 import { compile } from "../../supabase/functions/_shared/routing/compile.ts";
 import { ConditionError, parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";

@@ -1,6 +1,6 @@
 /** supabase/schema.sql is what the migrations make, and says of each object what the catalog does. */
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "../support/assert.ts";
-import { SCHEMA_FILE, schemaText } from "../../tools/schema_sql.ts";
+import { SCHEMA_FILE, schemaText } from "../../tools/docs/schema_sql.ts";
 import { databaseTest } from "../support/database.ts";
 
 databaseTest("supabase/schema.sql is what `deno task schema` writes", async (sql) => {

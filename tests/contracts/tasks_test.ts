@@ -1,6 +1,6 @@
 /** The tasks of deno.json explain themselves. */
-import { ROOT } from "../../local/paths.ts";
-import { run } from "../../tools/programs.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 
 const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`)) as {

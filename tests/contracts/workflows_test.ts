@@ -1,5 +1,5 @@
 /** What GitHub runs and reads is of this repository: tasks that there are, one Deno, files that can be read. */
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 
 const read = (path: string) => Deno.readTextFile(join(ROOT, path));
@@ -33,11 +33,11 @@ Deno.test("workflows: the Deno of .ci/run, and rights that are named", async () 
   }
 });
 
-Deno.test("renovate: reads the programs of tools/programs.ts, and not the Deno that Supabase runs", async () => {
+Deno.test("renovate: reads the programs of lib/programs.ts, and not the Deno that Supabase runs", async () => {
   const { customManagers } = JSON.parse(await read(".github/renovate.json"));
   const [{ managerFilePatterns, matchStrings }] = customManagers;
-  assertMatch("tools/programs.ts", new RegExp(managerFilePatterns[0].slice(1, -1)));
-  const found = [...(await read("tools/programs.ts")).matchAll(new RegExp(matchStrings[0], "g"))];
+  assertMatch("lib/programs.ts", new RegExp(managerFilePatterns[0].slice(1, -1)));
+  const found = [...(await read("lib/programs.ts")).matchAll(new RegExp(matchStrings[0], "g"))];
   assertEquals(found.map(({ groups }) => groups!.depName), ["supabase", "squawk-cli", "typescript"]);
 });
 

@@ -6,8 +6,8 @@
  */
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import type { Sql, TransactionSql } from "postgres";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { migrate } from "../../local/migrate.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { migrate } from "../../lib/migrate.ts";
 import { catalogDifferences, readCatalog } from "../support/catalog.ts";
 import { FILL } from "../support/fill.ts";
 import { ANON, as, type Caller, refusal, SERVICE, signedIn } from "../support/callers.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
-import type { Job } from "../../local/clock.ts";
+import type { Job } from "../../local/database/clock.ts";
 import { databaseTest } from "../support/database.ts";
 import { holds } from "../support/property.ts";
 

@@ -1,9 +1,9 @@
 /** Each migration and its way back, on tables with rows; and what every object has to have. */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { listMigrations, type Migration } from "../../local/migrate.ts";
-import { dirname, join, MIGRATIONS } from "../../local/paths.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { listMigrations, type Migration } from "../../lib/migrate.ts";
+import { dirname, join, MIGRATIONS } from "../../lib/paths.ts";
 import { type Catalog, catalogDifferences, readCatalog } from "../support/catalog.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";

@@ -2,7 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { healthInWords, type HealthPart } from "../../supabase/functions/_shared/contract/words/health.ts";
-import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed.ts";
+import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed_channels.ts";
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";

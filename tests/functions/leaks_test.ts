@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { templateUrl } from "../support/postgres.ts";
 import { tracesOf } from "../support/planted.ts";
 import { CLUSTER_VARIABLE } from "../support/cluster.ts";

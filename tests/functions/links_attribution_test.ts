@@ -1,7 +1,7 @@
 /** What comes back: messages tied to links and ads, and what routing and services get to know of it. */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { type Click, linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
 import { databaseTest } from "../support/database.ts";
 import { edgeTest } from "../support/edge.ts";
 import { ingest, message } from "../support/intake.ts";

@@ -1,7 +1,7 @@
 /** Figures of links over time, an app's first open, and how the database finds what it looks for. */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { type Click, linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
 import { databaseTest } from "../support/database.ts";
 import { ANDROID, IPHONE, type Links, linksTest, NUMBER } from "../support/links.ts";
 import { until } from "../support/until.ts";

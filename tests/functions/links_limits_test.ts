@@ -1,6 +1,6 @@
 /** What keeps codes from being walked through and passwords from being guessed, and whom it leaves alone. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { keptOf } from "../../supabase/functions/_shared/links/misprints.ts";
+import { keptOf } from "../../supabase/functions/_shared/links/limits/misprints.ts";
 import { databaseTest } from "../support/database.ts";
 import { IPHONE, type Links, linksTest } from "../support/links.ts";
 import { until } from "../support/until.ts";

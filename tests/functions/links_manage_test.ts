@@ -1,5 +1,5 @@
 /** Making and keeping links, on the real database: with a secret key, and as a member of the team. */
-import { hashPassword } from "../../supabase/functions/_shared/links/passwords.ts";
+import { hashPassword } from "../../supabase/functions/_shared/links/model/passwords.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
 import { IPHONE, KEYS, type Links, linksTest, NUMBER } from "../support/links.ts";
 

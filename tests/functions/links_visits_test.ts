@@ -2,7 +2,7 @@
 import { createHmac } from "node:crypto";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { forgetRefusal } from "../../supabase/functions/_shared/db/schema.ts";
-import { linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
 import { ANDROID, IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
 import { until } from "../support/until.ts";
 

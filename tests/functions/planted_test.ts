@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Sql, TransactionSql } from "postgres";
-import { type Click, linesOf } from "../../supabase/functions/_shared/links/click_lines.ts";
+import { type Click, linesOf } from "../../supabase/functions/_shared/links/clicks/lines.ts";
 import { as, type Caller, signedIn } from "../support/callers.ts";
 import { type Edge, edgeTest, NUMBER } from "../support/edge.ts";
 import { ingest, message } from "../support/intake.ts";

@@ -1,6 +1,6 @@
 /** The functions' way to the database, over the local stack's Data API and real Postgres. */
 import { assertEquals, assertRejects } from "../support/assert.ts";
-import { createDataApi } from "../../local/data_api.ts";
+import { createDataApi } from "../../local/data_api/data_api.ts";
 import { createRpc, DbError, type Rpc } from "../../supabase/functions/_shared/db/client.ts";
 import { createConfigLoader } from "../../supabase/functions/_shared/db/config.ts";
 import { requireRate } from "../../supabase/functions/_shared/gates/rate_limit.ts";

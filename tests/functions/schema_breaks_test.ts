@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import type { Sql } from "postgres";
 import { basename, dirname } from "node:path";
-import { listMigrations } from "../../local/migrate.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { listMigrations } from "../../lib/migrate.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";
 import { forgetRefusal, isTooOld, SCHEMA_VERSION } from "../../supabase/functions/_shared/db/schema.ts";

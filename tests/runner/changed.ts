@@ -1,5 +1,6 @@
 /** Which tests a change can reach: by the graph of imports, and by what helpers start or read without importing it. */
-import { fromFileUrl, join, ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
+import { type Graph, graphOf } from "./imports.ts";
 
 /**
  * What a module reaches without an import: programs that it starts and files that it reads, as paths from the root; one
@@ -18,13 +19,13 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "cli/reference.ts": ["docs/cli.md"],
   "cli/commands/rollback/code.ts": [],
   "cli/commands/rollback/database.ts": ["supabase/migrations/"],
-  "cli/version.ts": ["VERSION"],
-  "local/database.ts": ["supabase/migrations/"],
-  "local/functions.ts": ["supabase/config.toml"],
-  "local/functions_process.ts": ["local/functions_host.ts"],
-  "local/migrate.ts": ["supabase/migrations/"],
+  "lib/version.ts": ["VERSION"],
+  "local/database/database.ts": ["supabase/migrations/"],
+  "local/functions/functions.ts": ["supabase/config.toml"],
+  "local/functions/process.ts": ["local/functions/host.ts"],
+  "lib/migrate.ts": ["supabase/migrations/"],
   "local/options.ts": ["supabase/functions/"],
-  "local/panel_build.ts": ["admin/", "supabase/functions/_shared/"],
+  "local/panel/build.ts": ["admin/", "supabase/functions/_shared/"],
   "local/simulator/mod.ts": ["local/simulator/page/"],
   "local/simulator/mod_test.ts": ["local/simulator/page/"],
   "local/simulator/samples.ts": ["local/simulator/samples/"],
@@ -60,6 +61,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/functions/schema_breaks_test.ts": ["supabase/functions/", "supabase/migrations/"],
   "tests/functions/webhook_test.ts": ["tests/fixtures/whatsapp/"],
   "tests/runner/changed.ts": [],
+  "tests/runner/imports.ts": [],
   "tests/runner/job_test.ts": [],
   "tests/runner/changed_test.ts": ["cli/", "local/", "supabase/functions/", "tests/", "tools/"],
   "tests/slow/db_push_test.ts": ["supabase/"],
@@ -79,19 +81,19 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/support/panel.ts": ["admin/"],
   "tests/support/promtool.ts": ["ops/"],
   "tests/support/stack.ts": ["tests/support/tied_start.ts"],
-  "tools/admin_shots.ts": [],
+  "tools/admin_shots/admin_shots.ts": [],
   "tools/check.ts": [],
   "tools/deploy/check.ts": ["supabase/"],
   "tools/deploy/process.ts": ["tools/deploy/serve.ts"],
-  "tools/errors_doc.ts": ["docs/errors.md"],
-  "tools/flags_doc.ts": ["docs/flags.md"],
+  "tools/docs/errors.ts": ["docs/errors.md"],
+  "tools/docs/flags.ts": ["docs/flags.md"],
   "tools/lint_sql.ts": ["supabase/migrations/"],
   "tools/ok.ts": [],
   "tools/release/pack.ts": [
     ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
   ],
   "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
-  "tools/schema_sql.ts": ["supabase/schema.sql"],
+  "tools/docs/schema_sql.ts": ["supabase/schema.sql"],
 };
 
 /** Files that every test depends on: each job is run with them. */
@@ -100,23 +102,21 @@ export const EVERYWHERE =
 /** Files that no test depends on. */
 const INERT = /^(bench\/|\.gitignore$|\.editorconfig$)/;
 
-/** Modules by path, and what each imports, all as paths from the root. */
-export type Graph = ReadonlyMap<string, readonly string[]>;
-
 /**
  * The test files, of these, that changes since a commit can reach. A changed file that nothing is known of reaches
  * all.
  * @throws TypeError when git does not know the commit.
  */
 export async function affected(files: readonly string[], commit: string): Promise<string[]> {
-  return reachedBy(await changedSince(commit), files, await graphOf(files));
+  const started = Object.values(REACHES).flat().filter((path) => path.endsWith(".ts"));
+  return reachedBy(await changedSince(commit), files, await graphOf([...files, ...started]));
 }
 
 /** As above, on what is known. */
 export function reachedBy(changed: readonly string[], files: readonly string[], graph: Graph): string[] {
   if (changed.some((path) => EVERYWHERE.test(path))) return [...files];
   const lively = changed.filter((path) => !INERT.test(path));
-  const reached = new Map(files.map((file) => [file, reachOf(file, graph)]));
+  const reached = new Map(files.map((file) => [file, deliveryConfigOf(file, graph)]));
   const covers = (places: ReadonlySet<string>, path: string) =>
     [...places].some((place) => place === path || place.endsWith("/") && path.startsWith(place));
   const known = (path: string) => [...reached.values()].some((places) => covers(places, path));
@@ -125,7 +125,7 @@ export function reachedBy(changed: readonly string[], files: readonly string[], 
 }
 
 /** All that a module reaches, itself included: modules, and what {@linkcode REACHES} says of them. */
-function reachOf(file: string, graph: Graph): Set<string> {
+function deliveryConfigOf(file: string, graph: Graph): Set<string> {
   const found = new Set<string>(), open = [file];
   for (let path; (path = open.pop()) !== undefined;) {
     if (found.has(path)) continue;
@@ -147,32 +147,4 @@ async function changedSince(commit: string): Promise<string[]> {
     ...await git(["diff", "--name-only", "--no-renames", "-z", commit, "--"]),
     ...await git(["ls-files", "--others", "--exclude-standard", "-z"]),
   ];
-}
-
-/** The graph of imports of these files, as `deno info` has it. */
-async function graphOf(files: readonly string[]): Promise<Graph> {
-  const all = join(ROOT, ".gatelink-test", "all.ts");
-  await Deno.mkdir(join(ROOT, ".gatelink-test"), { recursive: true });
-  const entries = [...files, ...Object.values(REACHES).flat().filter((path) => path.endsWith(".ts"))];
-  await Deno.writeTextFile(all, entries.map((file) => `import "../${file}";\n`).join(""));
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", all],
-    cwd: ROOT,
-  }).output();
-  if (!success) throw new Error(`deno info failed: ${new TextDecoder().decode(stderr)}`);
-  const path = (specifier: string) =>
-    specifier.startsWith("file:") ? fromFileUrl(specifier).slice(ROOT.length + 1) : undefined;
-  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
-  return new Map(modules.flatMap(({ specifier, dependencies = [] }) => {
-    const from = path(specifier);
-    if (from === undefined) return [];
-    const to = dependencies.flatMap(({ code, type }) => [code?.specifier, type?.specifier])
-      .flatMap((specifier) => specifier === undefined ? [] : path(specifier) ?? []);
-    return [[from, to]];
-  }));
-}
-
-interface Module {
-  specifier: string;
-  dependencies?: { code?: { specifier: string }; type?: { specifier: string } }[];
 }

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "../support/assert.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 import { EVERYWHERE, reachedBy, REACHES } from "./changed.ts";
 
 const graph = new Map([
   ["tests/database/a_test.ts", ["tests/support/kept_cluster.ts"]],
   ["tests/stack/b_test.ts", ["tests/support/stack.ts"]],
-  ["tests/support/stack.ts", ["local/paths.ts"]],
+  ["tests/support/stack.ts", ["lib/paths.ts"]],
   ["tests/support/tied_start.ts", ["local/start.ts"]],
   ["local/start.ts", ["local/stack.ts", "local/options.ts"]],
   ["cli/core/suggest_test.ts", ["cli/core/suggest.ts"]],
@@ -24,7 +24,7 @@ Deno.test("reachedBy(): by imports, by what is started, by what is read", () => 
     ["supabase/functions/flags/index.ts", ["tests/stack/b_test.ts"]],
   ];
   for (const [changed, expected] of cases) assertEquals(reached(changed), expected, changed);
-  assertEquals(reached("cli/core/suggest.ts", "local/paths.ts"), [
+  assertEquals(reached("cli/core/suggest.ts", "lib/paths.ts"), [
     "tests/stack/b_test.ts",
     "cli/core/suggest_test.ts",
   ]);
@@ -40,15 +40,15 @@ Deno.test("reachedBy(): what every job runs with, and what nothing is known of, 
 
 Deno.test("REACHES: a file that is read or run, and not imported, reaches the test that does it", () => {
   const cases: [changed: string, test: string, imports: string[]][] = [
-    ["supabase/config.toml", "local/functions_test.ts", ["local/functions.ts"]],
-    ["supabase/schema.sql", "tests/contracts/schema_sql_test.ts", ["tools/schema_sql.ts"]],
+    ["supabase/config.toml", "local/functions/functions_test.ts", ["local/functions/functions.ts"]],
+    ["supabase/schema.sql", "tests/contracts/schema_sql_test.ts", ["tools/docs/schema_sql.ts"]],
     ["docs/adr/0001-x.md", "tests/contracts/docs_test.ts", []],
     ["CHANGELOG.md", "tests/contracts/docs_test.ts", []],
     [".ci/run", "tests/contracts/docs_test.ts", []],
     ["ops/prometheus/alerts.yml", "tests/cli/gates_test.ts", []],
-    ["admin/src/App.tsx", "local/panel_test.ts", ["local/panel_build.ts"]],
+    ["admin/src/App.tsx", "local/panel/panel_test.ts", ["local/panel/build.ts"]],
     ["local/start.ts", "tests/slow/drill_test.ts", ["cli/commands/drill/stack.ts"]],
-    ["local/functions_host.ts", "tests/stack/a_test.ts", ["local/functions_process.ts"]],
+    ["local/functions/host.ts", "tests/stack/a_test.ts", ["local/functions/process.ts"]],
   ];
   for (const [changed, test, imports] of cases) {
     assertEquals(reachedBy([changed], ["a_test.ts", test], new Map([[test, imports]])), [test], changed);
@@ -79,6 +79,6 @@ Deno.test("REACHES: every module that reads of the checkout, or starts a part of
       }
     }
   };
-  for (const folder of ["cli", "local", "supabase/functions", "tests", "tools"]) look(folder);
+  for (const folder of ["cli", "lib", "local", "supabase/functions", "tests", "tools"]) look(folder);
   assertEquals(without, []);
 });

@@ -1,5 +1,5 @@
 /** What a job has started, and that it is gone when the job is. */
-import { describeProcess, isRunning } from "../../local/processes.ts";
+import { describeProcess, isRunning } from "../../lib/processes.ts";
 import { until } from "../support/until.ts";
 
 /** How long they may take to end in order, in milliseconds. A stack stops its functions and its Postgres. */

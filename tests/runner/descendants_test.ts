@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "../support/assert.ts";
-import { isRunning } from "../../local/processes.ts";
+import { isRunning } from "../../lib/processes.ts";
 import { until } from "../support/until.ts";
 import { descendants, endAll } from "./descendants.ts";
 

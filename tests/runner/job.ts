@@ -1,6 +1,6 @@
 /** One job: a `deno test` of its own, run to its end, and what came of it. */
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { VARIABLE_NAMES } from "../../supabase/functions/_shared/config/env.ts";
 import { descendants, endAll, send } from "./descendants.ts";
 import type { Job, Tier } from "./tiers.ts";

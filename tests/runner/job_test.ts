@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { VARIABLE_NAMES } from "../../supabase/functions/_shared/config/env.ts";
-import { isRunning } from "../../local/processes.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { isRunning } from "../../lib/processes.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 import { until } from "../support/until.ts";
 import { cleanEnvironment, counted, runJob } from "./job.ts";
 

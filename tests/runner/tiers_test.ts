@@ -6,7 +6,7 @@ import { isTest, jobsFor, randomFrom, select, shuffled, tierOf } from "./tiers.t
 const FILES = [
   "cli/core/suggest_test.ts",
   "cli/commands/replay/recorded_test.ts",
-  "supabase/functions/_shared/links/urls_test.ts",
+  "supabase/functions/_shared/links/model/urls_test.ts",
   "tests/browser/links_test.ts",
   "tests/database/links_counts_test.ts",
   "tests/database/settings_test.ts",
@@ -38,7 +38,7 @@ Deno.test("select(): tiers, paths, folders and subjects, together and alone; not
     [["tests/slow/chaos_test.ts"], [6]],
     [["links"], [2, 3, 4, 7]],
     [["database", "links"], [4]],
-    [["tests/database/", "near"], [0, 4, 5]],
+    [["tests/database/", "suggest"], [0, 4, 5]],
     [["slow", "tests/slow/chaos_test.ts"], [6]],
     [["unit", "./cli"], [0, 1]],
     [["unit", "database", "counts", "./cli"], [0, 1, 4]],

@@ -1,10 +1,10 @@
 /** The Supabase CLI itself takes the migrations forward and records the way back, as docs/deploy.md says. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { join } from "node:path";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { listMigrations, migrate } from "../../local/migrate.ts";
-import { MIGRATIONS, ROOT } from "../../local/paths.ts";
-import { npx, SUPABASE } from "../../tools/programs.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { listMigrations, migrate } from "../../lib/migrate.ts";
+import { MIGRATIONS, ROOT } from "../../lib/paths.ts";
+import { npx, SUPABASE } from "../../lib/programs.ts";
 import { testDatabase } from "../support/postgres.ts";
 
 async function supabase(...args: string[]): Promise<string> {

@@ -1,7 +1,7 @@
 /** The deploy check finds what would break a deployment: each fault in a project of its own, the real CLI runs. */
 import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { dirname, join } from "node:path";
-import { hostedDeno } from "../../tools/programs.ts";
+import { hostedDeno } from "../../lib/programs.ts";
 import { hostedTypes } from "../../tools/check.ts";
 import type { Finding } from "../../tools/report.ts";
 import { checkUploads } from "../../tools/deploy/check.ts";

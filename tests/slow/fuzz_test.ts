@@ -8,7 +8,7 @@ import type { JSONValue } from "postgres";
 import { sign } from "../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import type { Bytes } from "../../supabase/functions/_shared/http/body.ts";
 import { PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
-import { hashPassword } from "../../supabase/functions/_shared/links/passwords.ts";
+import { hashPassword } from "../../supabase/functions/_shared/links/model/passwords.ts";
 import { type Edge, edgeTest, KEYS, NUMBER } from "../support/edge.ts";
 import { assertTimes } from "../support/growth.ts";
 import { operations, samples } from "../support/openapi.ts";

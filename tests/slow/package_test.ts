@@ -3,9 +3,9 @@
  * and by Deno, on a stack.
  */
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { pack } from "../../tools/release/pack.ts";
-import { run } from "../../tools/programs.ts";
+import { run } from "../../lib/programs.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { document, file, folder, stack } from "../support/cli.ts";
 import { hasProgram } from "../support/program.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { check } from "recheck";
 import ts from "typescript";
-import { FUNCTIONS, join, ROOT } from "../../local/paths.ts";
+import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
 import { assertLinear } from "../support/growth.ts";
 
 interface Pattern {

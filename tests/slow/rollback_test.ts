@@ -6,10 +6,10 @@ import { codeWayBack } from "../../cli/commands/rollback/code.ts";
 import { environmentWayBack } from "../../cli/commands/rollback/environment.ts";
 import { flagWayBack } from "../../cli/commands/rollback/flag.ts";
 import { take } from "../../cli/commands/rollback/steps.ts";
-import { join } from "../../local/paths.ts";
-import { run } from "../../tools/programs.ts";
+import { join } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
 import { startStandIn } from "../../tools/deploy/stand_in.ts";
-import { changeSecrets } from "../../local/deployment.ts";
+import { changeSecrets } from "../../local/project/deployment.ts";
 import { connect, onDatabase } from "../support/connect.ts";
 import { type OwnProject, ownProject } from "../support/own_project.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { type Job, runJob, sleep, startClock } from "../../local/clock.ts";
+import { type Job, runJob, sleep, startClock } from "../../local/database/clock.ts";
 import { until } from "../support/until.ts";
 
 const KEY = "sb_secret_test";

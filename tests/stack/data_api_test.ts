@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { createDataApi, type DataApi } from "../../local/data_api.ts";
+import { createDataApi, type DataApi } from "../../local/data_api/data_api.ts";
 import { until } from "../support/until.ts";
 
 const SECRET = "sb_secret_test", PUBLISHABLE = "sb_publishable_test";

@@ -1,5 +1,5 @@
 /** The examples: each service takes what Gatelink signs and nothing else, and the page's link opens a chat. */
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 import { sign } from "../../supabase/functions/_shared/delivery/sign.ts";
 import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";

@@ -1,7 +1,7 @@
 /** What docs/deploy.md puts in front of the links: the Worker runs, and the other rules lead to the same addresses. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { startStack } from "../support/stack.ts";
 
 const GUIDE = await Deno.readTextFile(join(ROOT, "docs", "deploy.md"));

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import postgres from "postgres";
 import { untilAll } from "../../cli/core/functions_state.ts";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { testSession } from "../support/gatelink.ts";
 import { rasterize, readQr } from "../support/qr.ts";
 import { addDestination, addRoute, isSigned, startService } from "../support/service.ts";

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { testDatabase } from "../support/postgres.ts";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { ForeignDatabase, listMigrations, migrate, type Migration, standing } from "../../local/migrate.ts";
-import { join } from "../../local/paths.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { ForeignDatabase, listMigrations, migrate, type Migration, standing } from "../../lib/migrate.ts";
+import { join } from "../../lib/paths.ts";
 
 async function folderWith(files: Record<string, string>): Promise<string> {
   const folder = await Deno.makeTempDir();

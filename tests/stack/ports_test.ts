@@ -1,8 +1,8 @@
 /** On which port a stack listens, and what is there to be read once it answers. */
 import { assert, assertEquals } from "../support/assert.ts";
 import { parseOptions } from "../../local/options.ts";
-import { join } from "../../local/paths.ts";
-import { freePort } from "../../local/postgres.ts";
+import { join } from "../../lib/paths.ts";
+import { freePort } from "../../lib/postgres/postgres.ts";
 import { startStack } from "../../local/stack.ts";
 import { testDatabase } from "../support/postgres.ts";
 import { functionsFolder, startStack as startProcess, temporaryFolder } from "../support/stack.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import postgres from "postgres";
-import { join, ROOT } from "../../local/paths.ts";
-import { freePort, startPostgres } from "../../local/postgres.ts";
-import { isRunning } from "../../local/processes.ts";
-import { StackError } from "../../local/stack_error.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { freePort, startPostgres } from "../../lib/postgres/postgres.ts";
+import { isRunning } from "../../lib/processes.ts";
+import { UserError } from "../../lib/user_error.ts";
 import { until } from "../support/until.ts";
 
 async function folder(): Promise<string> {
@@ -80,7 +80,7 @@ Deno.test("startPostgres: a port that another took first is left to it", async (
     }
     const error = await assertRejects(
       () => startPostgres({ ...options, dataDir }, () => first.port),
-      StackError,
+      UserError,
     );
     assert(error.message.includes(`Port ${first.port}`), error.message);
   } finally {
@@ -106,7 +106,9 @@ Deno.test("startPostgres: settings for data that matters, and for data that does
 Deno.test("startPostgres: a server that a killed program left on the folder is taken over from", async () => {
   const dir = await folder();
   const program = `
-    import { startPostgres } from ${JSON.stringify(new URL("../../local/postgres.ts", import.meta.url).href)};
+    import { startPostgres } from ${
+    JSON.stringify(new URL("../../lib/postgres/postgres.ts", import.meta.url).href)
+  };
     const server = await startPostgres({ dataDir: ${JSON.stringify(join(dir, "postgres"))}, password: "x" });
     console.log(server.pid(), server.port);
     Deno.kill(Deno.pid, "SIGKILL");`;
@@ -143,7 +145,7 @@ Deno.test("startPostgres: one that can't live says why, and gives up", async () 
   Deno.kill(server.pid(), "SIGKILL");
   // The server keeps no program alive, and a test that waits for it alone would end.
   const alive = setInterval(() => {}, 1_000);
-  const error = await assertRejects(() => server.failed, StackError);
+  const error = await assertRejects(() => server.failed, UserError);
   clearInterval(alive);
   assert(error.message.includes("--fresh"), error.message);
   await server.stop();

@@ -9,7 +9,7 @@ import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { createHmac } from "node:crypto";
 import postgres, { type Sql } from "postgres";
 import { untilAll } from "../../cli/core/functions_state.ts";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { runGatelink, testSession } from "../support/gatelink.ts";
 import { addDestination, addRoute, type Service, startService } from "../support/service.ts";
 import { type RunningStack, startStack } from "../support/stack.ts";

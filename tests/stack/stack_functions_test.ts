@@ -1,6 +1,6 @@
 /** What the local stack makes of functions, and of the paths that are none. */
 import { assertEquals, assertMatch } from "../support/assert.ts";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { functionsFolder, startStack, temporaryFolder } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 

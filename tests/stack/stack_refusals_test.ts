@@ -1,6 +1,6 @@
 /** Starts that can't succeed: each is told in a sentence, with the way out, and ends with an exit code. */
 import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { connect } from "../support/connect.ts";
 import { clusterUrl, testDatabase } from "../support/postgres.ts";
 import { type FailedStart, startStack, temporaryFolder, tryStack } from "../support/stack.ts";

@@ -1,8 +1,8 @@
 /** The local stack as a user meets it: started as a process, stopped, and killed in part and whole. */
 import { assert, assertEquals } from "../support/assert.ts";
 import postgres from "postgres";
-import { join, ROOT } from "../../local/paths.ts";
-import { isRunning } from "../../local/processes.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { isRunning } from "../../lib/processes.ts";
 import { functionsFolder, type RunningStack, startStack, temporaryFolder } from "../support/stack.ts";
 import { until } from "../support/until.ts";
 

@@ -1,7 +1,7 @@
 /** The Postgres of the tests themselves. */
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { join } from "../../local/paths.ts";
-import { StackError } from "../../local/stack_error.ts";
+import { join } from "../../lib/paths.ts";
+import { UserError } from "../../lib/user_error.ts";
 import { startOnCopy } from "../support/kept_cluster.ts";
 import { temporaryFolder } from "../support/stack.ts";
 
@@ -30,6 +30,6 @@ Deno.test("startOnCopy(): a folder that cannot be used is named", async () => {
   await using folder = await temporaryFolder();
   const kept = join(folder.path, "kept");
   await Deno.writeTextFile(kept, "");
-  const error = await assertRejects(() => startOnCopy(join(folder.path, "data"), kept), StackError);
+  const error = await assertRejects(() => startOnCopy(join(folder.path, "data"), kept), UserError);
   assert(error.message.includes(kept), error.message);
 });

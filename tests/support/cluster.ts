@@ -7,9 +7,9 @@
  */
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "../../local/paths.ts";
-import type { Postgres } from "../../local/postgres.ts";
-import { readText, stopLeftover } from "../../local/postgres_server.ts";
+import { join } from "../../lib/paths.ts";
+import type { Postgres } from "../../lib/postgres/postgres.ts";
+import { readText, stopLeftover } from "../../lib/postgres/server.ts";
 import { onDatabase } from "./connect.ts";
 import { startOnCopy, TEMPLATE } from "./kept_cluster.ts";
 
@@ -29,7 +29,7 @@ const TEMPORARY = "gatelink-test-cluster-";
 /** Where Linux has a file system in memory. What a whole run writes has to fit, and the tests beside it. */
 const MEMORY = "/dev/shm", ROOM = 2 * 2 ** 30;
 
-/** Starts a cluster of this run's own. @throws {StackError} when it does not start; it leaves nothing behind then */
+/** Starts a cluster of this run's own. @throws {UserError} when it does not start; it leaves nothing behind then */
 export async function startTestCluster(): Promise<TestCluster> {
   for (const place of new Set([MEMORY, tmpdir()])) await sweep(place);
   const parent = temporaryParent();

@@ -4,7 +4,7 @@
  */
 import { fail } from "./assert.ts";
 import type { JSONValue, Sql } from "postgres";
-import { createDataApi, type DataApi } from "../../local/data_api.ts";
+import { createDataApi, type DataApi } from "../../local/data_api/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";
 import { loadConfig } from "../../supabase/functions/_shared/db/config.ts";

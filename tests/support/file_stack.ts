@@ -4,7 +4,7 @@
  */
 import type { Sql } from "postgres";
 import type { Browser } from "playwright-core";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { browserTest } from "./chromium.ts";
 import { testDatabase } from "./postgres.ts";
 import { type Restore, snapshot } from "./snapshot.ts";
@@ -12,7 +12,7 @@ import { type RunningStack, startStack } from "./stack.ts";
 import { until } from "./until.ts";
 
 /** What a test on the stack of its file works with. */
-export interface Ground<Prepared = void> {
+export interface RouteDeps<Prepared = void> {
   browser: Browser;
   stack: RunningStack;
   /** The database, as superuser. */
@@ -31,10 +31,10 @@ export interface FileStackOptions<Prepared = void> {
 /** Declares a test on the stack; its name and what it does. */
 export type StackTest<Prepared = void> = (
   name: string,
-  test: (ground: Ground<Prepared>) => Promise<void>,
+  test: (ground: RouteDeps<Prepared>) => Promise<void>,
 ) => void;
 
-interface Running<Prepared> extends Omit<Ground<Prepared>, "browser"> {
+interface Running<Prepared> extends Omit<RouteDeps<Prepared>, "browser"> {
   restore: Restore;
   stop(): Promise<void>;
 }

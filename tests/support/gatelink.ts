@@ -9,7 +9,7 @@ import type { Io } from "../../cli/core/io.ts";
 import { main } from "../../cli/main.ts";
 import type { Session } from "../../cli/core/session.ts";
 import { findStack } from "../../cli/core/stack.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 
 export interface Ran {
   code: number;

@@ -1,6 +1,6 @@
 /** The guard, on tests that leave something behind: each is failed by name, and the next one begins as it should. */
 import { assert, assertEquals } from "./assert.ts";
-import { join, ROOT } from "../../local/paths.ts";
+import { join, ROOT } from "../../lib/paths.ts";
 
 const LEAKS = `
 import { watch } from ${JSON.stringify(`file://${join(ROOT, "tests", "support", "guard.ts")}`)};

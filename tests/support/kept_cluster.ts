@@ -4,13 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { cp } from "node:fs/promises";
-import { bootstrap } from "../../local/bootstrap.ts";
-import { listMigrations, migrate } from "../../local/migrate.ts";
-import { join, ROOT } from "../../local/paths.ts";
-import { type Postgres, startPostgres } from "../../local/postgres.ts";
-import { runAs } from "../../local/postgres_binaries.ts";
-import { stopLeftover } from "../../local/postgres_server.ts";
-import { StackError } from "../../local/stack_error.ts";
+import { bootstrap } from "../../local/database/bootstrap.ts";
+import { listMigrations, migrate } from "../../lib/migrate.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { type Postgres, startPostgres } from "../../lib/postgres/postgres.ts";
+import { runAs } from "../../lib/postgres/binaries.ts";
+import { stopLeftover } from "../../lib/postgres/server.ts";
+import { UserError } from "../../lib/user_error.ts";
 import { connect, onDatabase } from "./connect.ts";
 
 /** The folder that is kept. */
@@ -21,12 +21,12 @@ export const TEMPLATE = "gatelink_template";
 /** What the template is made from, beside the migrations. deno.json has the versions of Postgres and of what makes auth. */
 const SOURCES = [
   "deno.json",
-  "local/bootstrap.ts",
-  "local/migrate.ts",
-  "local/postgres.ts",
-  "local/postgres_binaries.ts",
-  "local/postgres_server.ts",
-  "local/sql_statements.ts",
+  "local/database/bootstrap.ts",
+  "lib/migrate.ts",
+  "lib/postgres/postgres.ts",
+  "lib/postgres/binaries.ts",
+  "lib/postgres/server.ts",
+  "lib/sql_statements.ts",
   "tests/support/kept_cluster.ts",
 ];
 
@@ -34,7 +34,7 @@ const OPTIONS = { password: "password of the tests", durable: false };
 
 /**
  * Starts a server on a copy of the kept cluster. One that was damaged is made anew, once.
- * @throws {StackError} when it does not start
+ * @throws {UserError} when it does not start
  */
 export async function startOnCopy(dataDir: string, folder: string = KEPT): Promise<Postgres> {
   const attempt = async (again: boolean) => {
@@ -58,7 +58,7 @@ export async function startOnCopy(dataDir: string, folder: string = KEPT): Promi
     });
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new StackError(
+    throw new UserError(
       `There is no Postgres for the tests. It is kept in ${folder}, which may be removed: ${why}`,
       {
         cause: error,

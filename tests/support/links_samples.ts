@@ -4,9 +4,9 @@
  * @module
  */
 import { prepareFlags, type Setting } from "../../supabase/functions/_shared/flags/evaluate.ts";
-import { Link, type LinkRow } from "../../supabase/functions/_shared/links/link.ts";
-import { readRules, type Rules } from "../../supabase/functions/_shared/links/rules.ts";
-import { RequestVisit } from "../../supabase/functions/_shared/links/visit.ts";
+import { Link, type LinkRow } from "../../supabase/functions/_shared/links/model/link.ts";
+import { readRules, type Rules } from "../../supabase/functions/_shared/links/model/rules.ts";
+import { RequestVisit } from "../../supabase/functions/_shared/links/visitor/visit.ts";
 
 /** Browsers by name. */
 export const AGENTS = {

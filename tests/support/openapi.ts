@@ -3,7 +3,7 @@ import { Validator } from "@seriousme/openapi-schema-validator";
 import { assert, assertEquals, fail } from "./assert.ts";
 import { Ajv2020, type ValidateFunction } from "ajv/2020";
 import { join } from "node:path";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
 import type { Answer } from "./edge.ts";
 

@@ -6,7 +6,7 @@ import { assertEquals } from "./assert.ts";
 import postgres, { type Sql } from "postgres";
 import { type DrillProject, makeProject } from "../../cli/commands/drill/project.ts";
 import type { Session } from "../../cli/core/session.ts";
-import { join } from "../../local/paths.ts";
+import { join } from "../../lib/paths.ts";
 import { type Ran, runGatelink, testSession } from "./gatelink.ts";
 import { type RunningStack, type StackOptions, startStack } from "./stack.ts";
 

@@ -1,7 +1,7 @@
 /** The admin panel in Chromium, on the stack of the test's file. */
 import type { Sql } from "postgres";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
-import { buildPanel } from "../../local/panel_build.ts";
+import { buildPanel } from "../../local/panel/build.ts";
 import { PATIENCE_MS } from "./chromium.ts";
 import { fileStack, type StackTest } from "./file_stack.ts";
 import { seriousFaults, watch } from "./page.ts";

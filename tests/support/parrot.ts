@@ -1,7 +1,7 @@
 /** A channel that is thrown away: what a provider called Parrot would need. Here to show how little that is. */
 import type { Channel, Checked, Outbound } from "../../supabase/functions/_shared/channels/channel.ts";
 import { hmacSha256 } from "../../supabase/functions/_shared/crypto/hmac.ts";
-import { same } from "../../supabase/functions/_shared/crypto/same.ts";
+import { timingSafeEqual } from "../../supabase/functions/_shared/crypto/timing_safe_equal.ts";
 import { isObject, isStorable, list, object, text } from "../../supabase/functions/_shared/json/json.ts";
 
 /** The header with which Parrot signs, and what it signs with. */
@@ -30,7 +30,8 @@ export const parrot = (name: string): Channel => ({
   limits: { webhookBytes: 64 * 1024, requestBytes: 4096 },
   ready: () => Deno.env.has(PARROT.variable) ? true : [{ variable: PARROT.variable, fault: "it is not set" }],
   isSigned: ({ headers }) => headers.has(PARROT.header),
-  verify: ({ headers }, bytes) => same(hmacSha256(PARROT.secret, bytes), headers.get(PARROT.header) ?? ""),
+  verify: ({ headers }, bytes) =>
+    timingSafeEqual(hmacSha256(PARROT.secret, bytes), headers.get(PARROT.header) ?? ""),
   parse(bytes) {
     const source = { channel: name, provider: "parrot_api" };
     const other = () => ({

@@ -1,7 +1,7 @@
 /** Whole local stacks for tests, started as `deno task start` starts them. */
 import { pathToFileURL } from "node:url";
-import type { StackFile } from "../../local/data_folder.ts";
-import { FUNCTIONS, join, ROOT } from "../../local/paths.ts";
+import type { StackFile } from "../../local/project/data_folder.ts";
+import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
 
 export interface StackOptions {
   /** Data folder. @default a temporary one, removed by `stop` */

@@ -4,9 +4,9 @@
  * it is small and whole, starts, and answers on a real database. Its types are those of the repository, which
  * `deno task check` looks at under the same Deno.
  */
-import { hostedDeno } from "../programs.ts";
+import { hostedDeno } from "../../lib/programs.ts";
 import { type Finding, main } from "../report.ts";
-import { ROOT } from "../../local/paths.ts";
+import { ROOT } from "../../lib/paths.ts";
 import { startStack } from "../../tests/support/stack.ts";
 import { ask, PROBES, type Project } from "./probe.ts";
 import { start } from "./process.ts";

@@ -1,6 +1,6 @@
 /** Starts one uploaded function in a fresh process of the hosted Deno, with the hosted environment and rights. */
 import { fileURLToPath } from "node:url";
-import { DENO_ENV } from "../programs.ts";
+import { DENO_ENV } from "../../lib/programs.ts";
 import type { Project } from "./probe.ts";
 import type { Unpacked } from "./unpacked.ts";
 

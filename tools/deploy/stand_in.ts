@@ -1,6 +1,6 @@
 /** The real Supabase CLI, pointed at a stand-in for the Management API instead of at Supabase. */
 import { join } from "node:path";
-import { type Ended, npx, SUPABASE } from "../programs.ts";
+import { type Ended, npx, SUPABASE } from "../../lib/programs.ts";
 import { type Effects, type ManagementApi, startManagementApi } from "./management_api.ts";
 
 /** The CLI asks for an access token and a project of these shapes; the stand-in knows no others. */

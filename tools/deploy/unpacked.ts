@@ -4,7 +4,7 @@
  */
 import { dirname, join, normalize } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
-import { DENO_ENV, type Ended, run } from "../programs.ts";
+import { DENO_ENV, type Ended, run } from "../../lib/programs.ts";
 import type { Upload } from "./management_api.ts";
 
 /** Most bytes of a bundle that Supabase makes itself (https://supabase.com/docs/guides/functions/limits). */

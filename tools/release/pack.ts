@@ -1,6 +1,6 @@
 /** Packs the command line as one package of npm, for machines without a checkout. */
-import { join, ROOT } from "../../local/paths.ts";
-import { run } from "../programs.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
 import { ReleaseError } from "./changelog.ts";
 
 /** What its program is. Under Node not ended at once: what was printed may be on its way into a pipe. */

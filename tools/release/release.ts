@@ -1,8 +1,8 @@
 /** `deno task release`: cuts the changelog, and packs the command line as one tarball. */
-import { version as current } from "../../cli/version.ts";
-import { join, ROOT } from "../../local/paths.ts";
-import { run } from "../programs.ts";
-import { task } from "../task.ts";
+import { version as current } from "../../lib/version.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { run } from "../../lib/programs.ts";
+import { task } from "../../lib/task.ts";
 import { cut, notes, ReleaseError } from "./changelog.ts";
 import { pack } from "./pack.ts";
 

@@ -1,6 +1,6 @@
 /** The one connection to the project: supabase-js with the publishable key. What it may do, the database decides. */
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import type { Config } from "../config.ts";
+import type { Config } from "./config.ts";
 
 let connected: { client: SupabaseClient; config: Config } | undefined;
 

@@ -129,3 +129,6 @@ export function useSetFlag(onConflict?: (refusal: Refusal, args: SetFlag) => voi
     },
   });
 }
+
+/** Called when somebody else was faster: what was wanted, and on which version. */
+export type OnConflict = (refusal: unknown, args: SetFlag) => void;

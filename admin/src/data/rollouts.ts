@@ -1,7 +1,6 @@
 /** Rollouts as the panel reads them. */
 import type { UseQueryResult } from "@tanstack/react-query";
 import { LIVE_MS, useRows } from "./query.ts";
-import type { Tone } from "../ui/State.tsx";
 import type { Refusal } from "./refusal.ts";
 
 export type RolloutState = "draft" | "running" | "paused" | "completed" | "rolled_back";
@@ -112,15 +111,6 @@ export const MOVED = [
   "settings_history",
   "overview",
 ];
-
-/** Words for a state, and whether it is good. */
-export const STATES: Record<RolloutState, [words: string, tone: Tone]> = {
-  draft: ["planned", "plain"],
-  running: ["running", "good"],
-  paused: ["paused", "warn"],
-  completed: ["completed", "info"],
-  rolled_back: ["rolled back", "bad"],
-};
 
 /** Whether it is under way. */
 export const underWay = ({ state }: Pick<Rollout, "state">): boolean =>

@@ -22,7 +22,7 @@ import { Empty, Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
 import { Boundary } from "./Boundary.tsx";
-import { useHashSearch } from "./location.ts";
+import { useHashSearch } from "../ui/location.ts";
 import classes from "./Shell.module.css";
 
 /** Whether an address belongs to a page. */

@@ -5,7 +5,7 @@ import { CliError } from "../../core/errors.ts";
 import { callFunction } from "../../core/functions_api.ts";
 import { type Cell, counted, facts, table } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
-import { testDestination } from "./send_test.ts";
+import { testDestination } from "./test_event.ts";
 import type { FailurePolicy } from "../../../supabase/functions/_shared/delivery/retry.ts";
 import {
   destinationName,

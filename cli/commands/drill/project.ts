@@ -1,5 +1,5 @@
 /** A project of its own for a drill: what is deployed of this checkout, in a folder with a history of its own. */
-import { dirname, join, ROOT } from "../../../local/paths.ts";
+import { dirname, join, ROOT } from "../../../lib/paths.ts";
 import { git } from "../../core/git.ts";
 
 export interface DrillProject {

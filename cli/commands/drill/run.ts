@@ -1,6 +1,6 @@
 /** Takes all four ways back, on a project and a stack of its own. */
-import { migrate } from "../../../local/migrate.ts";
-import { join } from "../../../local/paths.ts";
+import { migrate } from "../../../lib/migrate.ts";
+import { join } from "../../../lib/paths.ts";
 import postgres from "postgres";
 import { connect } from "../../core/api.ts";
 import { type DrillProject, makeProject } from "./project.ts";
@@ -44,7 +44,7 @@ export async function drillAll({ io, progress }: Pick<Session, "io" | "progress"
       const api = connect(found);
       // What the levels say while they go is not the drill's result.
       const session: Session = { io, api: () => Promise.resolve(api), progress, say: () => {} };
-      const world: World = {
+      const world: DrillContext = {
         session,
         project,
         url: found.url,
@@ -61,7 +61,7 @@ export async function drillAll({ io, progress }: Pick<Session, "io" | "progress"
   }
 }
 
-interface World {
+interface DrillContext {
   session: Session;
   project: DrillProject;
   url: string;
@@ -106,7 +106,7 @@ function lastDetail(document: unknown): string {
 }
 
 /** Code of the answer to a message for a number that nobody has, or its status where it has none. */
-async function send({ url, secretKey }: World): Promise<string> {
+async function send({ url, secretKey }: DrillContext): Promise<string> {
   const response = await fetch(`${url}/functions/v1/wa-send`, {
     method: "POST",
     headers: { apikey: secretKey, "content-type": "application/json" },
@@ -121,7 +121,7 @@ function expect(seen: string, wanted: (seen: string) => boolean, what: string): 
   throw new CliError("refused", `${what}: ${seen}`);
 }
 
-async function flag(world: World): Promise<Drilled> {
+async function flag(world: DrillContext): Promise<Drilled> {
   const before = await send(world);
   const drilled = await level(
     world.session,
@@ -141,7 +141,7 @@ async function flag(world: World): Promise<Drilled> {
   return drilled;
 }
 
-async function environment(world: World): Promise<Drilled> {
+async function environment(world: DrillContext): Promise<Drilled> {
   const { session } = world;
   const drilled = await level(
     session,
@@ -156,7 +156,7 @@ async function environment(world: World): Promise<Drilled> {
   return drilled;
 }
 
-async function code(world: World): Promise<Drilled> {
+async function code(world: DrillContext): Promise<Drilled> {
   const { session, project } = world;
   const index = "supabase/functions/wa-router/index.ts";
   const broken = await project.commit(
@@ -191,7 +191,7 @@ async function code(world: World): Promise<Drilled> {
   );
 }
 
-async function database(world: World): Promise<Drilled> {
+async function database(world: DrillContext): Promise<Drilled> {
   const { session, project } = world;
   const migrations = join(project.folder, "supabase", "migrations");
   const name = `${DRILL_VERSION}_drill.sql`;

@@ -1,5 +1,5 @@
 /** The stack of a drill: this checkout's local stack as a process of its own, on ports and data that are nobody else's. */
-import { join, ROOT } from "../../../local/paths.ts";
+import { join, ROOT } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 
 export interface DrillStack {

@@ -1,5 +1,5 @@
 /** Whether CI passed for the commit that is checked out. */
-import { join } from "../../../local/paths.ts";
+import { join } from "../../../lib/paths.ts";
 import { fetchReason } from "../../core/errors.ts";
 import { git } from "../../core/git.ts";
 import type { Io } from "../../core/io.ts";

@@ -1,5 +1,5 @@
 /** Gates that look at the checkout. */
-import { join } from "../../../local/paths.ts";
+import { join } from "../../../lib/paths.ts";
 import { leaks } from "../../../tools/leaks.ts";
 import { ciState } from "./ci_state.ts";
 import { flagPlaces } from "../../../lib/flag_places.ts";
@@ -100,7 +100,7 @@ export const CODE_GATES: Gate[] = [
       const text = await read(root, "docs/flags.md") ?? "";
       return text.includes(`\`${flag}\``)
         ? passed("docs/flags.md names it")
-        : open("docs/flags.md does not name it", "deno run -A tools/flags_doc.ts, or write a line about it");
+        : open("docs/flags.md does not name it", "deno run -A tools/docs/flags.ts, or write a line about it");
     },
   },
   {

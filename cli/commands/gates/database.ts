@@ -1,7 +1,7 @@
 /** Gates that look at the database. */
-import { listMigrations } from "../../../local/migrate.ts";
-import { join } from "../../../local/paths.ts";
-import { entry, factGate, type Gate, none, notApplicable, open, passed, type World } from "./gate.ts";
+import { listMigrations } from "../../../lib/migrate.ts";
+import { join } from "../../../lib/paths.ts";
+import { entry, factGate, type Gate, type GateContext, none, notApplicable, open, passed } from "./gate.ts";
 import { irreversible } from "../rollback/irreversible.ts";
 import { age, counted } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
@@ -55,7 +55,7 @@ export const DATABASE_GATES: Gate[] = [
 ];
 
 /** By the catalog, and by trying with the publishable key, which anybody has. */
-async function rowLevelSecurity(world: World) {
+async function rowLevelSecurity(world: GateContext) {
   const { api, facts } = world;
   const found = await factGate("rls").check(world);
   if (found.status === "open") return found;
@@ -86,7 +86,7 @@ interface Backups {
 }
 
 /** What Supabase says of a hosted project; what the server says of its archive elsewhere. */
-async function backup({ session, api, facts, local, projectRef, now }: World) {
+async function backup({ session, api, facts, local, projectRef, now }: GateContext) {
   if (local) return notApplicable("a stack of this machine");
   const how =
     "Take one (dashboard: Database > Backups), or sign that there is one: gatelink gates sign FLAG --gate backup";

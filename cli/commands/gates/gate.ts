@@ -30,7 +30,7 @@ export type Role = ApproverRole;
 /** One gate of the checklist. */
 export interface Gate extends Entry {
   /** Looks. What it throws leaves the gate open. */
-  check(world: World): Promise<Finding> | Finding;
+  check(world: GateContext): Promise<Finding> | Finding;
 }
 
 /** A gate and what it found. */
@@ -53,7 +53,7 @@ export interface Health {
 }
 
 /** All that gates look at; what costs something is asked for once. */
-export interface World {
+export interface GateContext {
   session: Session;
   api: Api;
   /** Root of the checkout. */

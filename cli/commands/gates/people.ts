@@ -1,19 +1,19 @@
 /** Gates of the flag itself, and those that only people can close. */
 import { readFile } from "node:fs/promises";
 import { APPROVERS, approversOf, SIGN_OFFS } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
-import { join } from "../../../local/paths.ts";
+import { join } from "../../../lib/paths.ts";
 import {
   type Approval,
   entry,
   type Finding,
   type Gate,
+  type GateContext,
   notApplicable,
   open,
   passed,
   type Role,
   ROLES,
   signaturesOf,
-  type World,
 } from "./gate.ts";
 import { time } from "../../core/output.ts";
 
@@ -40,7 +40,7 @@ export const FLAG_GATES: Gate[] = [
 ];
 
 /** Who has to approve the launch of the flag: what it says, else everybody; the engineering lead in any case. */
-export function requiredRoles({ facts }: World): readonly Role[] {
+export function requiredRoles({ facts }: GateContext): readonly Role[] {
   return approversOf(facts.flag?.metadata.approvers);
 }
 
@@ -66,7 +66,13 @@ export const SIGNED_GATES: Gate[] = [
   })),
 ];
 
-function signed(world: World, gate: string, roles: readonly Role[], people: number, how?: string): Finding {
+function signed(
+  world: GateContext,
+  gate: string,
+  roles: readonly Role[],
+  people: number,
+  how?: string,
+): Finding {
   const found = signaturesOf(world.facts, gate, roles);
   const persons = new Map(found.map((approval) => [approval.signed_by, approval]));
   const said = [...persons.values()].map(describeSignature).join(", ");

@@ -1,5 +1,5 @@
 /** Runs the launch gates. */
-import { ROOT } from "../../../local/paths.ts";
+import { ROOT } from "../../../lib/paths.ts";
 import { CODE_GATES } from "./code.ts";
 import { DATABASE_GATES } from "./database.ts";
 import { CHECKLIST } from "./list.ts";
@@ -9,10 +9,10 @@ import {
   type Facts,
   type Finding,
   type Gate,
+  type GateContext,
   type GateResult,
   type Health,
   signaturesOf,
-  type World,
 } from "./gate.ts";
 import { FACT_GATES } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
 import { told } from "../../core/errors.ts";
@@ -40,7 +40,7 @@ export async function runGates(
     api.rpc<Facts>("launch_facts", { p_flag_key: flag ?? "" }),
     askHealth(api.stack.url),
   ]);
-  const world: World = {
+  const world: GateContext = {
     session,
     api,
     root,
@@ -63,7 +63,7 @@ export async function runGates(
 }
 
 /** A gate that fails to look stays open; one that people declared not applicable is closed. */
-async function look(gate: Gate, world: World): Promise<Finding> {
+async function look(gate: Gate, world: GateContext): Promise<Finding> {
   const waived = signaturesOf(world.facts, gate.id, gate.roles).find(({ applies }) => !applies);
   if (waived) return { status: "not_applicable", detail: describeSignature(waived) };
   try {

@@ -1,6 +1,6 @@
 /** Gates that ask the running functions and the project's secrets. */
 import { sign } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
-import { entry, type Gate, none, notApplicable, open, type World } from "./gate.ts";
+import { entry, type Gate, type GateContext, none, notApplicable, open } from "./gate.ts";
 import { age } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
 
@@ -33,7 +33,7 @@ export const SECURITY_GATES: Gate[] = [
 ];
 
 /** Puts webhooks to the running function: unsigned, signed by somebody else, and, where the secret is known, properly. */
-async function signatures({ api }: World) {
+async function signatures({ api }: GateContext) {
   const url = `${api.stack.url}/functions/v1/wa-webhook`;
   const body = new TextEncoder().encode(`{"object":"whatsapp_business_account","entry":[]}`);
   const post = async (signature: string | undefined) => {
@@ -69,7 +69,7 @@ async function signatures({ api }: World) {
 }
 
 /** Takes from a limit of its own until it refuses; and looks at what was set. */
-async function rateLimits({ api }: World) {
+async function rateLimits({ api }: GateContext) {
   const key = `gates:${crypto.randomUUID()}`;
   const take = () =>
     api.rpc<{ allowed: boolean; retry_after_ms: number | null }>("take_rate", {
@@ -94,7 +94,7 @@ async function rateLimits({ api }: World) {
   );
 }
 
-async function secretsAge({ session, api, local, projectRef, now }: World) {
+async function secretsAge({ session, api, local, projectRef, now }: GateContext) {
   if (local) return notApplicable("a stack of this machine");
   const project = await openProject(session.io, api.stack, projectRef);
   try {

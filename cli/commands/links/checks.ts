@@ -1,8 +1,11 @@
 /** What can be wrong with links and their domain, told by what is stored and what addresses answer. Pure. */
 import { imageSize } from "image-size";
-import { appleAppSiteAssociation, assetLinks } from "../../../supabase/functions/_shared/links/domain.ts";
-import type { Apps, Rules } from "../../../supabase/functions/_shared/links/rules.ts";
-import { checkPlaces, type LinkBody } from "../../../supabase/functions/_shared/links/schema.ts";
+import {
+  appleAppSiteAssociation,
+  assetLinks,
+} from "../../../supabase/functions/_shared/links/model/domain.ts";
+import type { Apps, Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
+import { checkPlaces, type LinkBody } from "../../../supabase/functions/_shared/links/model/schema.ts";
 import type { Link } from "./api.ts";
 import type { Probe } from "./probe.ts";
 

@@ -20,7 +20,7 @@ import { loadRules, placesOf } from "./rules.ts";
 import { type Cell, counted, table } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { durationWithin, linkCode, several } from "../../core/values.ts";
-import type { Rules } from "../../../supabase/functions/_shared/links/rules.ts";
+import type { Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
 
 /** Addresses visited at once: each is somebody's server. */
 const AT_ONCE = 8;

@@ -1,7 +1,7 @@
 /** `gatelink links import`: links of a file, made in calls of a thousand. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/schema.ts";
+import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
 import { pathOf } from "../../../supabase/functions/_shared/routing/condition.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";

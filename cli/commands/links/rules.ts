@@ -1,7 +1,7 @@
 /** What links of a stack may lead to, read as the function reads it; and every address in a link. */
 import { permit } from "../../../supabase/functions/_shared/delivery/allowlist.ts";
-import { readRules, type Rules } from "../../../supabase/functions/_shared/links/rules.ts";
-import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/schema.ts";
+import { readRules, type Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
+import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
 import type { Api } from "../../core/api.ts";
 import { loadConfig } from "../../core/config.ts";
 import type { Target } from "./api.ts";

@@ -1,7 +1,7 @@
 /** Each service's export says the same as a link of ours. */
 import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { newLink } from "../../../supabase/functions/_shared/links/schema.ts";
+import { newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Link } from "./api.ts";
 import { written } from "./export.ts";

@@ -1,7 +1,7 @@
 /** Bodies made from what was stored say the same as the bodies that came. */
 import { assertEquals } from "../../../tests/support/assert.ts";
 import { parse, type Update } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/updates.ts";
-import { join, ROOT } from "../../../local/paths.ts";
+import { join, ROOT } from "../../../lib/paths.ts";
 import { bodiesOf, type LeftOut, type StoredEvent, type StoredMessage } from "./recorded.ts";
 
 const FIXTURES = join(ROOT, "tests", "fixtures", "whatsapp");

@@ -1,7 +1,7 @@
 /** Way back 3: the functions of an earlier commit, deployed from a clean worktree with the real CLI. */
-import { listFunctions } from "../../../local/functions.ts";
-import { listMigrations } from "../../../local/migrate.ts";
-import { join, ROOT } from "../../../local/paths.ts";
+import { listFunctions } from "../../../local/functions/functions.ts";
+import { listMigrations } from "../../../lib/migrate.ts";
+import { join, ROOT } from "../../../lib/paths.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 import { awaited, functionNames, untilAll } from "../../core/functions_state.ts";

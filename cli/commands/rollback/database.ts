@@ -1,7 +1,7 @@
 /** Way back 4: migrations taken back by their reverse files, newest first, each in one transaction. */
 import postgres, { type JSONValue, type Sql } from "postgres";
-import { listMigrations, type Migration } from "../../../local/migrate.ts";
-import { MIGRATIONS } from "../../../local/paths.ts";
+import { listMigrations, type Migration } from "../../../lib/migrate.ts";
+import { MIGRATIONS } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
 import { counted } from "../../core/output.ts";

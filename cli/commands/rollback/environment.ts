@@ -6,7 +6,7 @@ import { flagPlaces } from "../../../lib/flag_places.ts";
 import { listFlags } from "../flags/api.ts";
 import { awaited, untilAll } from "../../core/functions_state.ts";
 import { refuseInVain } from "./irreversible.ts";
-import { near } from "../../core/suggest.ts";
+import { suggest } from "../../core/suggest.ts";
 import { openProject, type Project } from "../../core/project.ts";
 import { appliedIrreversible } from "./flag.ts";
 import type { Session } from "../../core/session.ts";
@@ -101,7 +101,7 @@ async function stoppable(api: Api, feature: string): Promise<string> {
   const found = find(stored);
   if (found !== undefined) return found;
   const all = [...new Set([...read, ...stored])].sort();
-  const alike = near(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
+  const alike = suggest(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
   throw new CliError(
     "not_found",
     `Nothing goes by ${name}: there is no flag ${feature}.`,

@@ -5,7 +5,7 @@ import { CliError } from "../../core/errors.ts";
 import { again, type FlagRow, listFlags } from "../flags/api.ts";
 import { awaited, untilAll } from "../../core/functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
-import { near } from "../../core/suggest.ts";
+import { suggest } from "../../core/suggest.ts";
 import { currentRollout } from "../rollout/api.ts";
 import type { Session } from "../../core/session.ts";
 import type { WayBack } from "./steps.ts";
@@ -35,7 +35,7 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
   const api = await session.api();
   const keys = (await listFlags(api)).map(({ key }) => key);
   if (!keys.includes(flag)) {
-    const alike = near(flag, keys);
+    const alike = suggest(flag, keys);
     throw new CliError(
       "not_found",
       `There is no flag ${flag}.`,

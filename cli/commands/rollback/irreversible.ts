@@ -6,8 +6,8 @@
  * the flag that it is about (or `all`), the lowest level that still takes it back (3, 4, or `none` where only a backup
  * does), and why.
  */
-import { listMigrations, type Migration } from "../../../local/migrate.ts";
-import { MIGRATIONS } from "../../../local/paths.ts";
+import { listMigrations, type Migration } from "../../../lib/migrate.ts";
+import { MIGRATIONS } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 
 /** What a migration's head says. */

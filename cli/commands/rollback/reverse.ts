@@ -4,7 +4,7 @@
  */
 import type { Sql, TransactionSql } from "postgres";
 import { basename, dirname, join } from "node:path";
-import type { Migration } from "../../../local/migrate.ts";
+import type { Migration } from "../../../lib/migrate.ts";
 import { CliError } from "../../core/errors.ts";
 import { counted } from "../../core/output.ts";
 

@@ -1,7 +1,7 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
 import { evaluate, prepareFlags } from "../../../supabase/functions/_shared/flags/evaluate.ts";
-import { routerFlag } from "../../../supabase/functions/_shared/pipeline/routed.ts";
+import { routerFlag } from "../../../supabase/functions/_shared/pipeline/routed_channels.ts";
 import type { LinkFacts } from "../../../supabase/functions/_shared/routing/facts.ts";
 import { type Finding, match } from "../../../supabase/functions/_shared/routing/match.ts";
 import { lastFour } from "../../../supabase/functions/_shared/log/redact.ts";

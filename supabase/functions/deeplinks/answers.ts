@@ -9,10 +9,10 @@
  */
 import { type Problem, type ProblemCode, PROBLEMS } from "../_shared/http/problem.ts";
 import type { Context } from "../_shared/serve/serve.ts";
-import type { Link } from "../_shared/links/link.ts";
+import type { Link } from "../_shared/links/model/link.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
-import { type Page, passwordPage, refusalPage } from "../_shared/links/pages.ts";
-import { randomToken } from "../_shared/links/tokens.ts";
+import { type Page, passwordPage, refusalPage } from "../_shared/links/answer/pages.ts";
+import { randomToken } from "../_shared/links/visitor/tokens.ts";
 
 const NO_STORE: [string, string] = ["cache-control", "no-store"];
 const REFERRER: [string, string] = ["referrer-policy", "strict-origin-when-cross-origin"];

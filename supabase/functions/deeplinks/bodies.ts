@@ -5,8 +5,8 @@
  */
 import type { z } from "zod";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
-import type { Rules } from "../_shared/links/rules.ts";
-import { type ChangedLink, checkPlaces, type LinkBody } from "../_shared/links/schema.ts";
+import type { Rules } from "../_shared/links/model/rules.ts";
+import { type ChangedLink, checkPlaces, type LinkBody } from "../_shared/links/model/schema.ts";
 import { type Fault, faultsOf } from "./manage_faults.ts";
 
 /** A link that was refused before it got to the database. */

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { Link } from "../_shared/links/link.ts";
-import { placeOf } from "../_shared/links/place.ts";
-import { type Finding, resolve } from "../_shared/links/resolve.ts";
-import type { LinkStore } from "../_shared/links/store.ts";
-import type { RequestVisit } from "../_shared/links/visit.ts";
+import type { Link } from "../_shared/links/model/link.ts";
+import { placeOf } from "../_shared/links/answer/address.ts";
+import { type Finding, resolve } from "../_shared/links/answer/resolve.ts";
+import type { LinkStore } from "../_shared/links/store/store.ts";
+import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { jsonAnswer } from "./answers.ts";
 import type { Call } from "./handler.ts";
 

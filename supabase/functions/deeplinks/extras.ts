@@ -6,14 +6,14 @@
 import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import { PLATFORMS } from "../_shared/links/agents.ts";
-import { appleAppSiteAssociation, assetLinks } from "../_shared/links/domain.ts";
-import { type QrOptions, qrPng, qrSvg } from "../_shared/links/qr.ts";
-import type { Rules } from "../_shared/links/rules.ts";
-import type { VisitorKeys } from "../_shared/links/visitors.ts";
-import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitors.ts";
-import { isToken } from "../_shared/links/tokens.ts";
-import { checkApp, checkWeb } from "../_shared/links/urls.ts";
+import { PLATFORMS } from "../_shared/links/visitor/agents.ts";
+import { appleAppSiteAssociation, assetLinks } from "../_shared/links/model/domain.ts";
+import { type QrOptions, qrPng, qrSvg } from "../_shared/links/answer/qr.ts";
+import type { Rules } from "../_shared/links/model/rules.ts";
+import type { VisitorKeys } from "../_shared/links/visitor/hashes.ts";
+import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitor/hashes.ts";
+import { isToken } from "../_shared/links/visitor/tokens.ts";
+import { checkApp, checkWeb } from "../_shared/links/model/urls.ts";
 import type { Call } from "./handler.ts";
 
 /** What these need. */

@@ -13,11 +13,11 @@ import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
 import type { ProblemCode } from "../_shared/http/problem.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { createClicks } from "../_shared/links/clicks.ts";
-import { createOrphans } from "../_shared/links/orphans.ts";
-import { hashPassword } from "../_shared/links/passwords.ts";
-import { LINKS_FLAG } from "../_shared/links/resolve.ts";
-import { LinkStore } from "../_shared/links/store.ts";
+import { createClicks } from "../_shared/links/clicks/clicks.ts";
+import { createOrphans } from "../_shared/links/limits/orphans.ts";
+import { hashPassword } from "../_shared/links/model/passwords.ts";
+import { LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
+import { LinkStore } from "../_shared/links/store/store.ts";
 import { log } from "../_shared/log/log.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
 import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
@@ -26,7 +26,7 @@ import { createExplain } from "./explain.ts";
 import { createExtras } from "./extras.ts";
 import { createGate } from "./gate.ts";
 import type { Routes } from "./handler.ts";
-import { createKept } from "./kept.ts";
+import { createVisitRecorder } from "./record_visit.ts";
 import { createLists } from "./lists.ts";
 import { createManage } from "./manage.ts";
 import { createUnlock, type PasswordAttempt } from "./unlock.ts";
@@ -36,7 +36,7 @@ import { createVisits } from "./visits.ts";
 const CLAIMS = { name: "link_claim", perSecond: 0.1, burst: 20 };
 
 /** What the routes stand on. */
-export interface Ground {
+export interface RouteDeps {
   rpc: Rpc;
   loadConfig(): Promise<Config>;
   authorise: Authorise;
@@ -48,7 +48,7 @@ export interface Ground {
 
 /** What answers each address; `flush` resolves when all clicks and outcomes taken so far are written. */
 export function createRoutes(
-  ground: Partial<Ground> = {},
+  ground: Partial<RouteDeps> = {},
 ): Routes & { flush(): Promise<void>; store: LinkStore } {
   const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = ground;
   const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
@@ -111,7 +111,7 @@ export function createRoutes(
     return { rules: store.rules, keys: store.keys };
   };
   const killedNow = everySecond(() => killed(LINKS_FLAG));
-  const kept = createKept({
+  const kept = createVisitRecorder({
     store,
     clicks,
     observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),

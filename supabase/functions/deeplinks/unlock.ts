@@ -14,15 +14,15 @@
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { parseJson, readBody } from "../_shared/http/body.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
-import type { Link } from "../_shared/links/link.ts";
-import { isPassword } from "../_shared/links/passwords.ts";
+import type { Link } from "../_shared/links/model/link.ts";
+import { isPassword } from "../_shared/links/model/passwords.ts";
 import { passwordForm } from "./answers.ts";
 import type { Call } from "./handler.ts";
-import type { Kept } from "./kept.ts";
+import type { VisitRecorder } from "./record_visit.ts";
 
 /** What unlocking needs. */
 export interface UnlockDeps {
-  kept: Kept;
+  kept: VisitRecorder;
   /** Hands on once the link is found; throws `link_not_found`. */
   withLink(
     call: Call,

@@ -6,29 +6,29 @@
  *
  * @module
  */
-import { wantsHtml, wantsJson } from "../_shared/links/accept.ts";
+import { wantsHtml, wantsJson } from "../_shared/links/visitor/accept.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
-import type { Link } from "../_shared/links/link.ts";
-import { CODE } from "../_shared/links/misprints.ts";
-import { placeOf, wantsToken } from "../_shared/links/place.ts";
-import type { Orphans } from "../_shared/links/orphans.ts";
-import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/resolve.ts";
-import type { LinkStore } from "../_shared/links/store.ts";
-import { randomToken } from "../_shared/links/tokens.ts";
-import { isOurVisitor, signedVisitor } from "../_shared/links/identities.ts";
-import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visit.ts";
-import { appPage, previewPage } from "../_shared/links/pages.ts";
+import type { Link } from "../_shared/links/model/link.ts";
+import { CODE } from "../_shared/links/limits/misprints.ts";
+import { placeOf, wantsToken } from "../_shared/links/answer/address.ts";
+import type { Orphans } from "../_shared/links/limits/orphans.ts";
+import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
+import type { LinkStore } from "../_shared/links/store/store.ts";
+import { randomToken } from "../_shared/links/visitor/tokens.ts";
+import { isOurVisitor, signedVisitor } from "../_shared/links/visitor/cookies.ts";
+import { GO_ON, RequestVisit, VISITOR_COOKIE } from "../_shared/links/visitor/visit.ts";
+import { appPage, previewPage } from "../_shared/links/answer/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
 import { forAnyOrigin } from "../_shared/http/cors.ts";
 import type { Explain } from "./explain.ts";
 import type { Call } from "./handler.ts";
-import type { Kept } from "./kept.ts";
+import type { VisitRecorder } from "./record_visit.ts";
 
 /** What visits need. */
 export interface VisitDeps {
   store: LinkStore;
   orphans: Orphans;
-  kept: Kept;
+  kept: VisitRecorder;
   explain: Explain;
   /** Takes one use of a link with a limit; false when none is left. */
   takeUse(code: string): Promise<boolean>;

@@ -21,7 +21,7 @@ import {
   statusOf,
   withoutTargets,
 } from "../_shared/flags/ofrep.ts";
-import type { Pace } from "../_shared/flags/pace.ts";
+import type { Pace } from "../_shared/flags/rate_limit.ts";
 import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
 import { parseJson, readBody, readJson } from "../_shared/http/body.ts";
@@ -69,7 +69,7 @@ const PREFLIGHT = {
 const JSON_HEADERS = { ...CORS, "content-type": "application/json", "cache-control": "no-store" };
 
 /** What a configuration means here, worked out once for each revision. */
-interface Meaning {
+interface CompiledConfig {
   flags: ReadonlyMap<string, Flag>;
   remote: ReadonlyMap<string, RemoteFlag>;
   /** For publishable keys: the flags that they may read, and these for an id on no list. */
@@ -91,30 +91,30 @@ const EVALUATE = "/ofrep/v1/evaluate/flags";
  * Failure policy: closed, like all flags; with the database away the last known configuration answers.
  */
 export function createHandler(deps: FlagsDeps): Handler {
-  const meanings = new WeakMap<Config, Meaning>();
+  const compiledConfigs = new WeakMap<Config, CompiledConfig>();
 
-  function meaningOf(config: Config): Meaning {
-    let meaning = meanings.get(config);
-    if (meaning === undefined) {
+  function compiledOf(config: Config): CompiledConfig {
+    let compiled = compiledConfigs.get(config);
+    if (compiled === undefined) {
       const set = Number(config.settings.find(({ key }) => key === "flags.rate_per_second")?.value);
       const remote = prepareRemote(config.settings);
-      meaning = {
+      compiled = {
         flags: prepareFlags(config.settings, config.segments),
         remote,
         forApps: forApps(remote),
         unlisted: withoutTargets(config.settings),
         perSecond: set > 0 ? set : RATE_PER_SECOND,
       };
-      meanings.set(config, meaning);
+      compiledConfigs.set(config, compiled);
     }
-    return meaning;
+    return compiled;
   }
 
   async function evaluateFlags(request: Request, path: string): Promise<Response> {
     const key = deps.requireKey(request.headers, { kind: "any", bearer: true });
     const config = await deps.loadConfig();
-    const meaning = meaningOf(config);
-    const waitMs = deps.pace(`${key.kind}:${key.name}`, meaning.perSecond);
+    const compiled = compiledOf(config);
+    const waitMs = deps.pace(`${key.kind}:${key.name}`, compiled.perSecond);
     if (waitMs > 0) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
     }
@@ -131,11 +131,11 @@ export function createHandler(deps: FlagsDeps): Handler {
     const context = readContext(body);
     if (!context.ok) return failure(one, context.errorCode, context.errorDetails);
     const { targetingKey } = context;
-    const remote = key.kind === "secret" ? meaning.remote : meaning.forApps;
+    const remote = key.kind === "secret" ? compiled.remote : compiled.forApps;
     const flags = key.kind === "secret" || !saysWho(targetingKey) ||
         isSignedAudience(deps.audienceSecrets(), targetingKey, context.signature)
-      ? meaning.flags
-      : meaning.unlisted;
+      ? compiled.flags
+      : compiled.unlisted;
     if (one !== undefined) {
       if (remote.has(one)) deps.outcomes.evaluated(one);
       const single = answer(remote, flags, one, targetingKey, options);
@@ -161,7 +161,7 @@ export function createHandler(deps: FlagsDeps): Handler {
 
   async function report(request: Request): Promise<Response> {
     deps.requireKey(request.headers, { bearer: true });
-    const { flags } = meaningOf(await deps.loadConfig());
+    const { flags } = compiledOf(await deps.loadConfig());
     const body = await readJson(request, MAX_BODY_BYTES);
     return Response.json({ accepted: recordReports(body, flags, deps.outcomes) }, { status: 202 });
   }

@@ -3,7 +3,7 @@ import { killed } from "../_shared/config/kill_switch.ts";
 import { requireSchema } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
 import { countFlag } from "../_shared/db/counters.ts";
-import { createPace } from "../_shared/flags/pace.ts";
+import { createPace } from "../_shared/flags/rate_limit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/serve/serve.ts";

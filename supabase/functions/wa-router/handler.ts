@@ -15,7 +15,7 @@ import type { Handler } from "../_shared/serve/serve.ts";
 import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
 import { createPanelCors } from "../_shared/http/cors.ts";
 import type { DestinationHeaders } from "./headers.ts";
-import type { TestDestination } from "./test_destination.ts";
+import type { TestDestination } from "./destination_test_event.ts";
 
 /** What the handler needs. */
 export interface RouterDeps {

@@ -4,16 +4,16 @@ import { killed } from "../_shared/config/kill_switch.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
-import { reachOf, worldOf } from "../_shared/delivery/compose.ts";
+import { deliveryConfigOf, deliveryDepsOf } from "../_shared/delivery/compose.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/serve/serve.ts";
-import { readRules } from "../_shared/links/rules.ts";
+import { readRules } from "../_shared/links/model/rules.ts";
 import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
-import { createTest } from "./test_destination.ts";
+import { createTest } from "./destination_test_event.ts";
 
 /** Tests that one key or person may make: a few at once, then one every two seconds. */
 const TESTS = { name: "destination_test", perSecond: 0.5, burst: 10 };
@@ -24,7 +24,7 @@ const test = createTest({
   rpc,
   authorise,
   limit: (actor) => requireRate(TESTS, actor),
-  world: async () => worldOf(await reachOf(await createConfigLoader(rpc)())),
+  world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
   count,
 });
 

@@ -2,7 +2,7 @@
 import { Anchor, Badge, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
 import { type ReactNode, useRef, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";

@@ -2,7 +2,7 @@
 import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";

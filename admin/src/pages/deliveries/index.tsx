@@ -1,7 +1,7 @@
 /** What goes to the team's services: how each does, and what could not be delivered. */
 import { Badge, Tabs } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";

@@ -2,7 +2,7 @@
 import { Alert, Button, Code, Group, Stack, Text } from "@mantine/core";
 import { type Flag, type SetFlag, useSetFlag } from "../../data/flags.ts";
 import { useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Diff } from "./Diff.tsx";

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link } from "wouter";
 import { audience, type Flag, isOn, type SetFlag, useFlags } from "../../data/flags.ts";
 import { underWay, useRollouts } from "../../data/rollouts.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -16,9 +16,6 @@ import { Schedule } from "./Schedule.tsx";
 import { Share } from "./Share.tsx";
 import { Targets } from "./Targets.tsx";
 import { Toggle } from "./Toggle.tsx";
-
-/** Told when somebody else was faster: what was wanted, and on which version. */
-export type OnConflict = (refusal: unknown, args: SetFlag) => void;
 
 export function FlagPage({ flagKey }: { flagKey: string }) {
   const flags = useFlags();

@@ -3,7 +3,7 @@ import { Button, Group, Stack, Text } from "@mantine/core";
 import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
 import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";

@@ -2,10 +2,11 @@
 import { Anchor, Badge, Button, Group, Paper, Progress, Stack, Text, TextInput } from "@mantine/core";
 import { Link } from "wouter";
 import { audience, type Flag, isOn, setShareOf, shareOf, useFlags } from "../../data/flags.ts";
-import { type Rollout, STATES, underWay, useRollouts } from "../../data/rollouts.ts";
-import { useNames } from "../../data/team.ts";
+import { type Rollout, underWay, useRollouts } from "../../data/rollouts.ts";
+import { STATES } from "../../ui/rollout_states.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";

@@ -1,11 +1,10 @@
 /** Flags that have to be on first. */
 import { Button, Group, MultiSelect, Stack, Text } from "@mantine/core";
 import { useState } from "react";
-import { type Flag, isOn, useSetFlag } from "../../data/flags.ts";
+import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
-import type { OnConflict } from "./FlagPage.tsx";
 
 export function Needs({ flag, flags, onConflict }: { flag: Flag; flags: Flag[]; onConflict: OnConflict }) {
   const may = useMay("operator");

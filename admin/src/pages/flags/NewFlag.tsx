@@ -3,7 +3,7 @@ import { Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine
 import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
 import { useSetFlag } from "../../data/flags.ts";
-import { navigate } from "../../shell/location.ts";
+import { navigate } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 
 export function NewFlag() {

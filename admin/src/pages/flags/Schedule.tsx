@@ -1,12 +1,11 @@
 /** When the clock turns the flag on or off. */
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { audience, type Flag, isOn, useSetFlag } from "../../data/flags.ts";
+import { audience, type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Time } from "../../ui/Time.tsx";
-import type { OnConflict } from "./FlagPage.tsx";
 
 /** An instant as a datetime-local input has it, in the reader's zone. */
 function local(at: string | undefined): string {

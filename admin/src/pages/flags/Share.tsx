@@ -1,12 +1,11 @@
 /** The percentage, as a slider, with how many people that is. */
 import { Button, Group, NumberInput, Slider, Stack, Text } from "@mantine/core";
 import { useState } from "react";
-import { type Flag, isOn, setShareOf, useSetFlag } from "../../data/flags.ts";
+import { type Flag, isOn, type OnConflict, setShareOf, useSetFlag } from "../../data/flags.ts";
 import { useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
-import type { OnConflict } from "./FlagPage.tsx";
 
 export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict }) {
   const may = useMay("operator");

@@ -6,17 +6,17 @@ import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
-import { navigate } from "../../shell/location.ts";
+import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded, Loading } from "../../ui/states.tsx";
 import { bodyOf, type Draft, patchOf } from "./form/body.ts";
 import { LinkForm } from "./form/LinkForm.tsx";
 import { useLink } from "./LinkView.tsx";
-import { type Ground, readGround } from "./preview.ts";
+import { type PreviewContext, readPreviewContext } from "./preview.ts";
 import type { Link } from "./types.ts";
 
 export function EditLinkPage({ code }: { code: string }) {
-  const ground = useRead(["link_ground"], readGround, { every: false });
+  const ground = useRead(["link_ground"], readPreviewContext, { every: false });
   const link = useLink(code);
   const [round, setRound] = useState(0);
   // What was seen of it a while ago is nothing to change: it would look as if somebody else had been faster.
@@ -55,7 +55,7 @@ interface Sent {
   onRefused: (refusal: Refusal) => void;
 }
 
-function Edit({ link: now, ground, again }: { link: Link; ground: Ground; again: () => void }) {
+function Edit({ link: now, ground, again }: { link: Link; ground: PreviewContext; again: () => void }) {
   // What was there when the form was opened: what is saved is a change of that, or a conflict.
   const [link] = useState(now);
   const [before] = useState(() => bodyOf(link));

@@ -11,7 +11,7 @@ import {
 } from "@mantine/core";
 import { callFunction } from "../../data/functions.ts";
 import { useRead } from "../../data/query.ts";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import type { Stats } from "./types.ts";
 import { PLATFORM_NAMES } from "./words.ts";

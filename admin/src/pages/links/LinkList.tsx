@@ -8,7 +8,7 @@ import { callFunction } from "../../data/functions.ts";
 import { useRows } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";

@@ -5,15 +5,15 @@ import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For } from "../../session/me.tsx";
-import { navigate } from "../../shell/location.ts";
+import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { LinkForm } from "./form/LinkForm.tsx";
 import type { Draft } from "./form/body.ts";
-import { type Ground, readGround } from "./preview.ts";
+import { type PreviewContext, readPreviewContext } from "./preview.ts";
 
 export function NewLinkPage() {
-  const ground = useRead(["link_ground"], readGround, { every: false });
+  const ground = useRead(["link_ground"], readPreviewContext, { every: false });
   return (
     <Page title="New link" back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}>
       <For
@@ -31,7 +31,7 @@ interface Sent {
   onRefused: (refusal: Refusal) => void;
 }
 
-function New({ ground }: { ground: Ground }) {
+function New({ ground }: { ground: PreviewContext }) {
   const create = useChange({
     act: ({ body }: Sent) => callFunction<{ code: string }>("deeplinks", { method: "POST", body }),
     touches: ["links"],

@@ -1,6 +1,6 @@
 /** Where each platform would go, while a link is being written, for a visitor who can be chosen. */
 import { Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
-import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
+import type { When } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import { isoOf, localOf } from "./form/body.ts";
 import { COUNTRIES } from "./form/countries.ts";
 import type { PreviewPlace, PreviewRow, Visitor } from "./preview.ts";

@@ -1,6 +1,6 @@
 /** The QR code of a link: drawn here, by the code that draws it for everybody else. */
 import { Button, Image } from "@mantine/core";
-import { qrPng, qrSvg } from "../../../../supabase/functions/_shared/links/qr.ts";
+import { qrPng, qrSvg } from "../../../../supabase/functions/_shared/links/answer/qr.ts";
 import { Icon } from "../../ui/icons.tsx";
 
 /** Width of the PNG, for print. */

@@ -1,27 +1,27 @@
 /** Where a link would lead on each platform: by the very code that decides at each visit. */
-import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/link.ts";
-import { placeOf } from "../../../../supabase/functions/_shared/links/place.ts";
-import { LINKS_FLAG, resolve } from "../../../../supabase/functions/_shared/links/resolve.ts";
+import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
+import { placeOf } from "../../../../supabase/functions/_shared/links/answer/address.ts";
+import { LINKS_FLAG, resolve } from "../../../../supabase/functions/_shared/links/answer/resolve.ts";
 import {
   readRules,
   type Rules,
   type RulesSource,
-} from "../../../../supabase/functions/_shared/links/rules.ts";
-import type { Visit } from "../../../../supabase/functions/_shared/links/visit.ts";
-import { shareOf } from "../../../../supabase/functions/_shared/links/when.ts";
+} from "../../../../supabase/functions/_shared/links/model/rules.ts";
+import type { Visit } from "../../../../supabase/functions/_shared/links/visitor/visit.ts";
+import { shareOf } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import { client } from "../../data/client.ts";
 import { unwrap } from "../../data/query.ts";
 import type { NewLink, Target, WaNumber } from "./types.ts";
 import { PLATFORM_NAMES } from "./words.ts";
 
 /** What the installation allows links to do, and its numbers. */
-export interface Ground {
+export interface PreviewContext {
   rules: Rules;
   numbers: WaNumber[];
 }
 
 /** Reads it. @throws {Refusal} */
-export async function readGround(): Promise<Ground> {
+export async function readPreviewContext(): Promise<PreviewContext> {
   const [settings, allowlist, numbers] = await Promise.all([
     unwrap<RulesSource["settings"]>(client().from("settings").select("key,value,metadata,version")),
     unwrap<RulesSource["allowlist"]>(

@@ -1,5 +1,5 @@
 /** Links as the function deeplinks tells them. */
-import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
+import type { When } from "../../../../supabase/functions/_shared/links/model/when.ts";
 
 export interface Chat {
   phone_number_id: string;

@@ -1,5 +1,5 @@
 /** Links and their rules in words. */
-import type { When } from "../../../../supabase/functions/_shared/links/when.ts";
+import type { When } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import type { Tone } from "../../ui/State.tsx";
 import { exact } from "../../ui/Time.tsx";
 import type { Chat, Link, Target, WaNumber } from "./types.ts";

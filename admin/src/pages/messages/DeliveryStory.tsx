@@ -1,7 +1,7 @@
 /** How one delivery of a message went, and what an operator can do with it while it waits or once it was given up. */
 import { Badge, Button, Code, Group, Text, Timeline } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";

@@ -1,7 +1,7 @@
 /** Who of the team saw this contact whole, when and why: the latest three. */
 import { Text } from "@mantine/core";
 import { useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { Reason } from "../../ui/Reason.tsx";
 import { Time } from "../../ui/Time.tsx";
 

@@ -2,7 +2,7 @@
 import { Badge, Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useRpc } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { useMay } from "../../session/me.tsx";
 import { redacted } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";

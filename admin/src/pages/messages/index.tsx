@@ -1,7 +1,7 @@
 /** Conversations, message by message. */
 import { Anchor, Box, Text } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
-import { navigate, useParameter } from "../../shell/location.ts";
+import { navigate, useParameter } from "../../ui/location.ts";
 import { For } from "../../session/me.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/states.tsx";

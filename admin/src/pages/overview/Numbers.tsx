@@ -3,7 +3,6 @@ import { Anchor, Paper, SimpleGrid, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { duration } from "../../ui/Time.tsx";
-import { PAGES } from "../../shell/pages.ts";
 import type { OverviewData } from "./data.ts";
 import classes from "./overview.module.css";
 
@@ -51,9 +50,7 @@ export function Numbers({ data }: { data: OverviewData }) {
 }
 
 function To({ path, children }: { path: string; children: string }) {
-  return PAGES.some((page) => page.path === path)
-    ? <Anchor component={Link} href={path} size="xs">{children}</Anchor>
-    : children;
+  return <Anchor component={Link} href={path} size="xs">{children}</Anchor>;
 }
 
 function Number(

@@ -2,7 +2,7 @@
 import { Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
 import { healthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import { useRpc } from "../../data/query.ts";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { ago, exact, useNow } from "../../ui/Time.tsx";

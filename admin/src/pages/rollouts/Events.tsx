@@ -7,7 +7,7 @@ import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts"
 import { replay, type Replayed } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import type { RolloutEvent } from "../../data/rollouts.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { Section } from "../../ui/Section.tsx";
 import { State, type Tone } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";

@@ -1,10 +1,11 @@
 /** All rollouts, newest first. */
 import { Anchor, Button, Group, Paper, SegmentedControl, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { type Rollout, STATES, underWay, useRollouts } from "../../data/rollouts.ts";
-import { useNames } from "../../data/team.ts";
+import { type Rollout, underWay, useRollouts } from "../../data/rollouts.ts";
+import { STATES } from "../../ui/rollout_states.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";

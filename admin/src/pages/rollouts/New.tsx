@@ -20,7 +20,7 @@ import { audience, useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";
-import { navigate, useParameter } from "../../shell/location.ts";
+import { navigate, useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";

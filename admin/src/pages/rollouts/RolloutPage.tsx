@@ -5,13 +5,13 @@ import { eventInWords } from "../../../../supabase/functions/_shared/contract/wo
 import {
   type Rollout,
   type Stage,
-  STATES,
   underWay,
   useRollout,
   useRolloutEvents,
   useStages,
 } from "../../data/rollouts.ts";
-import { useNames } from "../../data/team.ts";
+import { STATES } from "../../ui/rollout_states.ts";
+import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";

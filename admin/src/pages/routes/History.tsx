@@ -1,7 +1,7 @@
 /** What a route was at each of its versions, and the way back to one. */
 import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";

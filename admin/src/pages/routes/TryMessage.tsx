@@ -9,7 +9,7 @@ import { type Decision, match } from "../../../../supabase/functions/_shared/rou
 import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
 import { useState } from "react";
 import { useRead, useRows } from "../../data/query.ts";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { REASONS } from "../messages/words.ts";

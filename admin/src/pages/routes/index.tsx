@@ -1,7 +1,7 @@
 /** Which messages go to which service. */
 import { Button, Drawer, Stack } from "@mantine/core";
 import { For, useMay } from "../../session/me.tsx";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";

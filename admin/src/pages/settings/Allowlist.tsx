@@ -12,7 +12,7 @@ import {
 } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange, useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";

@@ -2,7 +2,7 @@
 import { Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { Section } from "../../ui/Section.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";

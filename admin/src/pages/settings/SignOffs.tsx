@@ -1,7 +1,7 @@
 /** Who has signed which launch, and taking that back. Signing itself is at the rollout that it is for. */
 import { Badge, Button, Stack, Table, Text } from "@mantine/core";
 import { rpc, useChange, useRows } from "../../data/query.ts";
-import { useNames } from "../../data/team.ts";
+import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";

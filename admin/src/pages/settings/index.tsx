@@ -1,7 +1,7 @@
 /** What the whole installation works by: allowed hosts, the team, numbers, limits, who is told, and launch gates. */
 import { Tabs } from "@mantine/core";
 import type { ReactNode } from "react";
-import { useParameter } from "../../shell/location.ts";
+import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Allowlist } from "./Allowlist.tsx";
 import { Limits } from "./Limits.tsx";

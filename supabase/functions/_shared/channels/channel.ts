@@ -133,7 +133,7 @@ export interface Outgoing {
 }
 
 /** What sending needs of the world. */
-export interface SendWorld {
+export interface SendDeps {
   fetch(url: string, init: RequestInit): Promise<Response>;
 }
 
@@ -308,7 +308,7 @@ export interface Channel {
    * Failure policy: without an answer the outcome is unknown, and the failure is a `retry` (a channel whose provider
    * must not be asked twice says otherwise in its own words). What is not known is judged by its HTTP status.
    */
-  send(outgoing: Outgoing, world: SendWorld): Promise<Sent>;
+  send(outgoing: Outgoing, world: SendDeps): Promise<Sent>;
 
   /**
    * Asks the provider what the templates of a name are: an opt-out is about those of marketing alone. Never throws. Absent
@@ -317,7 +317,7 @@ export interface Channel {
    * Failure policy: whoever is not answered sends later. Where the provider will not say, none are known, and what the
    * sender of the message states counts.
    */
-  templates?(asked: { account: string; name: string }, world: SendWorld): Promise<Templates>;
+  templates?(asked: { account: string; name: string }, world: SendDeps): Promise<Templates>;
   /**
    * When a message is sent again. Pure.
    *

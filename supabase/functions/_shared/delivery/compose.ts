@@ -8,16 +8,16 @@ import { unseal } from "../crypto/seal.ts";
 import type { Config } from "../db/config.ts";
 import { rememberResolutions, resolvePublic } from "./addresses.ts";
 import { type Allowlist, compileAllowlist } from "./allowlist.ts";
-import type { DeliveryWorld } from "./deliver.ts";
+import type { DeliveryDeps } from "./deliver.ts";
 
 /** What a configuration says about where may be delivered to. */
-export interface Reach {
+export interface DeliveryConfig {
   readonly allowlist: Allowlist;
   readonly allowLoopback: boolean;
 }
 
 /** Reads it from a configuration; to be kept as long as that is. */
-export async function reachOf(config: Config): Promise<Reach> {
+export async function deliveryConfigOf(config: Config): Promise<DeliveryConfig> {
   return {
     allowlist: await compileAllowlist(
       config.allowlist.filter(({ purpose }) => purpose === "forward").map(({ pattern }) => pattern),
@@ -36,7 +36,7 @@ function isLocalStack(): boolean {
 const resolve = rememberResolutions((host) => resolvePublic(host));
 
 /** The world that deliveries of this isolate are made in. */
-export function worldOf({ allowlist, allowLoopback }: Reach): DeliveryWorld {
+export function deliveryDepsOf({ allowlist, allowLoopback }: DeliveryConfig): DeliveryDeps {
   return {
     fetch,
     resolve,

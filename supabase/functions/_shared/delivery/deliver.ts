@@ -44,7 +44,7 @@ export interface DeliveryRequest {
 }
 
 /** What the attempt needs of the world. */
-export interface DeliveryWorld {
+export interface DeliveryDeps {
   readonly fetch: typeof fetch;
   readonly resolve: (host: string) => Promise<Resolution>;
   readonly allowlist: Allowlist;
@@ -110,7 +110,7 @@ const USER_AGENT = "Gatelink-Webhooks/1";
  * Asks the allowlist and DNS just before, follows no redirect, and ends after `timeoutMs` whatever the other side
  * does. It never throws: every failure is a result, so that one bad destination cannot stop a round of deliveries.
  */
-export async function deliver(world: DeliveryWorld, request: DeliveryRequest): Promise<DeliveryResult> {
+export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Promise<DeliveryResult> {
   const { now = Date.now } = world;
   const started = performance.now();
   const end = (result: Omit<DeliveryResult, "latencyMs">): DeliveryResult => ({
@@ -188,7 +188,7 @@ export async function deliver(world: DeliveryWorld, request: DeliveryRequest): P
 /** Body and headers of an attempt made at `now`, in milliseconds since 1970. */
 async function prepare(
   request: DeliveryRequest,
-  world: DeliveryWorld,
+  world: DeliveryDeps,
   now: number,
 ): Promise<{ body: string; headers: Headers; own: string[] }> {
   const { id, secrets, traceparent } = request;

@@ -5,13 +5,13 @@ import type { Resolution } from "./addresses.ts";
 import { compileAllowlist } from "./allowlist.ts";
 import { MAX_READ } from "../http/answers.ts";
 import { MAX_KEPT } from "./answer.ts";
-import { deliver, type DeliveryRequest, type DeliveryWorld } from "./deliver.ts";
+import { deliver, type DeliveryDeps, type DeliveryRequest } from "./deliver.ts";
 import { selfSigned } from "../../../../tests/support/forward_samples.ts";
 
 const SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"];
 const PUBLIC: Resolution = { ok: true, addresses: ["93.184.215.14"] };
 
-const local: DeliveryWorld = {
+const local: DeliveryDeps = {
   fetch,
   resolve: () => Promise.reject(new Error("DNS is not asked about this machine")),
   allowlist: await compileAllowlist(["127.0.0.1", "localhost", "api.example.com"]),
@@ -277,7 +277,7 @@ Deno.test("deliver(): connections that fail, each by its name, and no error text
 
 Deno.test("deliver(): what may not be called is not called", async () => {
   let calls = 0;
-  const world: DeliveryWorld = {
+  const world: DeliveryDeps = {
     ...local,
     allowLoopback: false,
     fetch: () => (calls++, Promise.reject(new Error("called"))),
@@ -353,12 +353,12 @@ Deno.test("deliver(): a server without a certificate for the host sees nothing o
       },
     );
     using client = Deno.createHttpClient({ caCerts: [cert] });
-    const trusting: DeliveryWorld = {
+    const trusting: DeliveryDeps = {
       ...local,
       fetch: (url, init) => fetch(url, Object.assign({ client }, init)),
     };
     try {
-      const run = (world: DeliveryWorld) => deliver(world, request(`https://localhost:${server.addr.port}/`));
+      const run = (world: DeliveryDeps) => deliver(world, request(`https://localhost:${server.addr.port}/`));
       const trusted = await run(trusting);
       const untrusted = await run(local);
       assertEquals([untrusted.ok, untrusted.error], [false, "tls"]);

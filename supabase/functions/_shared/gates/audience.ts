@@ -5,7 +5,7 @@
  * @module
  */
 import { hmacSha256 } from "../crypto/hmac.ts";
-import { same } from "../crypto/same.ts";
+import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 
 /** Digits of a signature: 128 bits. */
 const DIGITS = 32;
@@ -18,7 +18,7 @@ export function isSignedAudience(secrets: readonly string[], id: string, signatu
   const bytes = new TextEncoder().encode(id);
   let found = false;
   for (const secret of secrets) {
-    if (same(hmacSha256(secret, bytes).slice(0, DIGITS), signature)) found = true;
+    if (timingSafeEqual(hmacSha256(secret, bytes).slice(0, DIGITS), signature)) found = true;
   }
   return found;
 }

@@ -10,7 +10,7 @@
  */
 import { env } from "../config/env.ts";
 import { Problem } from "../http/problem.ts";
-import { same } from "../crypto/same.ts";
+import { timingSafeEqual } from "../crypto/timing_safe_equal.ts";
 
 /** A key that a caller has shown. */
 export interface ApiKey {
@@ -74,7 +74,7 @@ function publishableKeys(kind: "secret" | "any"): Readonly<Record<string, string
 function findKey(keys: Readonly<Record<string, string>>, shown: string): string | undefined {
   let found: string | undefined;
   for (const [name, key] of Object.entries(keys)) {
-    if (same(key, shown)) found = name;
+    if (timingSafeEqual(key, shown)) found = name;
   }
   return found;
 }

@@ -11,39 +11,39 @@ import { type Config, loadConfig } from "../db/config.ts";
 import { count, countFlag } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
-import { type Reach, reachOf, worldOf } from "../delivery/compose.ts";
+import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
-import { routedNow, routerFlag } from "./routed.ts";
-import { throughChannels } from "./through.ts";
+import { routedChannels, routerFlag } from "./routed_channels.ts";
+import { createChannelSteps } from "./channel_steps.ts";
 
 /** What a configuration means to routing, worked out once for each revision. */
-interface Meaning extends Reach {
+interface CompiledConfig extends DeliveryConfig {
   flags: ReadonlyMap<string, Flag>;
   routes: CompiledRoute[];
   /** Flags of routes. */
   routeFlags: readonly string[];
 }
 
-const meanings = new WeakMap<Config, Promise<Meaning>>();
+const compiledConfigs = new WeakMap<Config, Promise<CompiledConfig>>();
 
-async function meaningOf(config: Config): Promise<Meaning> {
-  let meaning = meanings.get(config);
-  if (meaning === undefined) {
-    meaning = (async () => ({
+async function compiledOf(config: Config): Promise<CompiledConfig> {
+  let compiled = compiledConfigs.get(config);
+  if (compiled === undefined) {
+    compiled = (async () => ({
       flags: prepareFlags(config.settings, config.segments),
       routes: await compileRoutes(config.routes, ...stoppedOf(config.destinations)).then(tellUnusable),
       routeFlags: [...new Set(config.routes.flatMap(({ flag_key }) => flag_key ?? []))],
-      ...await reachOf(config),
+      ...await deliveryConfigOf(config),
     }))();
-    meanings.set(config, meaning);
+    compiledConfigs.set(config, compiled);
     // A library that could not be loaded this time may be there the next.
-    meaning.catch(() => meanings.delete(config));
+    compiled.catch(() => compiledConfigs.delete(config));
   }
-  return await meaning;
+  return await compiled;
 }
 
 /** A pipeline over these channels; an isolate has one. */
@@ -57,10 +57,10 @@ export function composePipeline(channels: Registry): Pipeline {
     random: Math.random,
     rules: async () => {
       const config = await loadConfig();
-      return { revision: config.revision, ...await meaningOf(config), onFlag: countFlag };
+      return { revision: config.revision, ...await compiledOf(config), onFlag: countFlag };
     },
-    routed: () => routedNow(names, killed, async () => (await meaningOf(await loadConfig())).flags),
-    world: async () => worldOf(await meaningOf(await loadConfig())),
+    routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
+    world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
     onOutcome: (contactId, outcome, channel) =>
       watch(contactId, outcome, ({ routeFlags }) => [routerFlag(channel), ...routeFlags]),
     onIgnored: (why, deliveryId) => {
@@ -69,7 +69,7 @@ export function composePipeline(channels: Registry): Pipeline {
     },
     onLostReplies: (destination, why) => measure("replies", `${destination} ${why}`, 0),
     onError: (message, error) => log.warn(message, { error }),
-    ...throughChannels(channels, {
+    ...createChannelSteps(channels, {
       killed,
       onForAnybody: isOnForAnybody,
       world: { fetch: (url, init) => fetch(url, init) },
@@ -92,16 +92,20 @@ function tellUnusable(routes: CompiledRoute[]): CompiledRoute[] {
 }
 
 async function isOnForAnybody(feature: string): Promise<boolean> {
-  return onForAnybody((await meaningOf(await loadConfig())).flags, feature);
+  return onForAnybody((await compiledOf(await loadConfig())).flags, feature);
 }
 
 /**
  * Counts for the guard of rollouts how it went for a person. What it asks for is in memory; the one who waits for it is
  * nobody.
  */
-function watch(contactId: string, outcome: Outcome, flagsOf: (meaning: Meaning) => Iterable<string>): void {
-  loadConfig().then(meaningOf).then(
-    (meaning) => observe(meaning.flags, flagsOf(meaning), contactId, outcome),
+function watch(
+  contactId: string,
+  outcome: Outcome,
+  flagsOf: (compiled: CompiledConfig) => Iterable<string>,
+): void {
+  loadConfig().then(compiledOf).then(
+    (compiled) => observe(compiled.flags, flagsOf(compiled), contactId, outcome),
     (error) => log.warn("an outcome could not be counted", { error }),
   );
 }

@@ -11,7 +11,7 @@ import type { CompiledRoute } from "../routing/routes.ts";
 import type { LinkFacts, Referral } from "../routing/facts.ts";
 import type { Claim, Places } from "./forward.ts";
 import type { Round } from "./pump.ts";
-import { routerFlag } from "./routed.ts";
+import { routerFlag } from "./routed_channels.ts";
 
 /** Conversations of a round at most, and messages of each: what one call carries with ease. */
 const CONVERSATIONS = 200;
@@ -83,7 +83,7 @@ export interface DecidedConversation {
 export interface DeciderDeps {
   rpc: Rpc;
   rules(): Promise<Rules>;
-  /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
+  /** Names of the channels that may be routed now, see `routedChannels` in routed.ts. */
   routed(): Promise<readonly string[]>;
   now(): Date;
   /** Holds places to deliver at; undefined where there are too few. */

@@ -12,7 +12,7 @@ import {
   type Rules,
   type WaitingConversation,
 } from "./decide.ts";
-import { routerFlag } from "./routed.ts";
+import { routerFlag } from "./routed_channels.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const NOW = new Date("2026-03-02T10:00:00Z");

@@ -6,10 +6,10 @@
 import type { Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import { deliver, type DeliveryResult, type DeliveryWorld } from "../delivery/deliver.ts";
+import { deliver, type DeliveryDeps, type DeliveryResult } from "../delivery/deliver.ts";
 import { type FailurePolicy, next, SCHEDULE } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
-import { insist } from "./insist.ts";
+import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
 /** Deliveries under way at once in one isolate; a destination that is alone has half of them, see places_for in SQL. */
@@ -146,9 +146,9 @@ export interface ForwarderDeps {
   rpc: Rpc;
   /** Told of each delivery that goes on after the call that claimed it. */
   track: Track;
-  /** Names of the channels that may be routed now, see `routedNow` in routed.ts. */
+  /** Names of the channels that may be routed now, see `routedChannels` in routed.ts. */
   routed(): Promise<readonly string[]>;
-  world(): Promise<DeliveryWorld>;
+  world(): Promise<DeliveryDeps>;
   /** Checks a service's replies to a contact; those that cannot be sent are left out and reported by it. */
   checkReplies(
     replies: readonly Record<string, unknown>[],
@@ -263,7 +263,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     };
   }
 
-  function start(claim: Claim, ended: number, world: DeliveryWorld): Round {
+  function start(claim: Claim, ended: number, world: DeliveryDeps): Round {
     const destinations = new Map(claim.destinations.map((destination) => [destination.id, destination]));
     if (deps.ending?.aborted) {
       deps.track(allBack(claim.deliveries, destinations));
@@ -292,7 +292,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   async function attempt(
     claimed: Claimed,
     destination: ClaimedDestination,
-    world: DeliveryWorld,
+    world: DeliveryDeps,
   ): Promise<Round | void> {
     try {
       const waitedMs = deps.now().getTime() - Date.parse(claimed.message.created_at);
@@ -328,7 +328,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
         destination: destination.name,
         destination_id: destination.id,
       };
-      return await insist(() => settle(settled), SETTLE_MS);
+      return await retrySettlement(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself and the delivery is made again under the same webhook-id.
       deps.onError("a delivery could not be settled", error);
@@ -343,7 +343,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
     retry_after_ms = 0,
   ): Promise<Round | void> {
     const back = { delivery_id, lease, outcome: "put_back" as const, latency_ms: 0, retry_after_ms };
-    return insist(() => settle({ ...back, destination, destination_id }), SETTLE_MS);
+    return retrySettlement(() => settle({ ...back, destination, destination_id }), SETTLE_MS);
   }
 
   function occupy(destination: string, by: 1 | -1): void {

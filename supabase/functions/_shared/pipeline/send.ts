@@ -6,7 +6,7 @@
 import type { FailureScope, Outbound } from "../channels/channel.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
-import { insist } from "./insist.ts";
+import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
 
 /** Messages under way at once in one isolate that has one channel. */
@@ -99,7 +99,7 @@ export function createSender(deps: SenderDeps): (track: Track) => Promise<Round>
   async function attempt(message: ClaimedMessage): Promise<void> {
     try {
       const settled = { id: message.id, lease: message.lease, ...await deps.send(message) };
-      await insist(() => settle(settled), SETTLE_MS);
+      await retrySettlement(() => settle(settled), SETTLE_MS);
     } catch (error) {
       // The lease ends by itself. It is sent again then, unless a status has told meanwhile that it went.
       deps.onError("an outbound message could not be settled", error);
@@ -130,7 +130,9 @@ export function createSender(deps: SenderDeps): (track: Track) => Promise<Round>
     );
     if (deps.ending?.aborted) {
       const back = await Promise.allSettled(
-        claim.messages.map(({ id, lease }) => insist(() => settle({ id, lease, ...putBack() }), SETTLE_MS)),
+        claim.messages.map(({ id, lease }) =>
+          retrySettlement(() => settle({ id, lease, ...putBack() }), SETTLE_MS)
+        ),
       );
       const failed = back.find((result) => result.status === "rejected");
       // Their leases end by themselves.

@@ -6,20 +6,20 @@
 import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count } from "../db/counters.ts";
-import { type Reach, reachOf, worldOf } from "../delivery/compose.ts";
+import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
 import { createNotifier } from "./notify.ts";
 import { createWatch } from "./watch.ts";
 
-let reach: { config: Config; reach: Promise<Reach> } | undefined;
+let reach: { config: Config; reach: Promise<DeliveryConfig> } | undefined;
 
 /** Delivers the notifications that are due. */
 export const notify = createNotifier({
   rpc,
   world: async () => {
     const config = await loadConfig();
-    if (reach?.config !== config) reach = { config, reach: reachOf(config) };
-    return worldOf(await reach.reach);
+    if (reach?.config !== config) reach = { config, reach: deliveryConfigOf(config) };
+    return deliveryDepsOf(await reach.reach);
   },
   random: Math.random,
   onSettled(result, error) {

@@ -8,10 +8,10 @@ import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/
 import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
 
 /** What happened, as the table `notifications` keeps it. */
-export type Told = ToldOfRollout | ToldOfPart;
+export type Notification = RolloutNotification | PartNotification;
 
 /** How a part of health does. */
-export interface ToldOfPart {
+export interface PartNotification {
   kind: "failing" | "recovered";
   /** ISO time. */
   at: string;
@@ -19,7 +19,7 @@ export interface ToldOfPart {
 }
 
 /** An event of a rollout. */
-export interface ToldOfRollout extends EventFacts {
+export interface RolloutNotification extends EventFacts {
   /** ISO time. */
   at: string;
   event_id: string;
@@ -33,7 +33,7 @@ export interface ToldOfRollout extends EventFacts {
 }
 
 /** The body for an endpoint of this kind. */
-export function bodyOf(endpoint: "webhook" | "slack", told: Told): WebhookEvent | SlackText {
+export function bodyOf(endpoint: "webhook" | "slack", told: Notification): WebhookEvent | SlackText {
   if ("part" in told) return bodyOfPart(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
@@ -43,7 +43,10 @@ export function bodyOf(endpoint: "webhook" | "slack", told: Told): WebhookEvent 
     : { type: `rollout.${kind}`, timestamp: at, data: { ...facts, message, what_to_do } };
 }
 
-function bodyOfPart(endpoint: "webhook" | "slack", { kind, at, part }: ToldOfPart): WebhookEvent | SlackText {
+function bodyOfPart(
+  endpoint: "webhook" | "slack",
+  { kind, at, part }: PartNotification,
+): WebhookEvent | SlackText {
   const [{ component, status, why }] = healthInWords([part]);
   const message = kind === "recovered" ? `${component} does well again` : `${component} is ${status}: ${why}`;
   const what_to_do = kind === "recovered" ? "Nothing." : healthAdvice(component);

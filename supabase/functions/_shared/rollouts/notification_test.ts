@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
-import { bodyOf, type Told } from "./notification.ts";
+import { bodyOf, type Notification } from "./notification.ts";
 
-const TOLD: Told = {
+const TOLD: Notification = {
   kind: "started",
   at: "2026-11-29T10:00:00+00:00",
   event_id: "e1",
@@ -47,7 +47,7 @@ Deno.test("bodyOf(): Slack gets one text, in which nothing is markup", () => {
   });
 });
 
-const PART: Told = {
+const PART: Notification = {
   kind: "failing",
   at: "2026-11-29T10:00:00+00:00",
   part: {

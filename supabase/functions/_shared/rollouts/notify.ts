@@ -8,9 +8,9 @@
  * @module
  */
 import type { Rpc } from "../db/client.ts";
-import { deliver, type DeliveryWorld } from "../delivery/deliver.ts";
+import { deliver, type DeliveryDeps } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
-import { bodyOf, type Told } from "./notification.ts";
+import { bodyOf, type Notification } from "./notification.ts";
 
 /** A notification as `claim_notifications` gives it. */
 interface Claimed {
@@ -20,15 +20,15 @@ interface Claimed {
   kind: "webhook" | "slack";
   url: string;
   secret: string;
-  payload: Told;
+  payload: Notification;
 }
 
 /** What {@linkcode createNotifier} needs. */
 export interface NotifierDeps {
   rpc: Rpc;
-  world(): Promise<DeliveryWorld>;
+  world(): Promise<DeliveryDeps>;
   random(): number;
-  /** Told of each attempt: delivered, retry or dead, and why. */
+  /** Notification of each attempt: delivered, retry or dead, and why. */
   onSettled(outcome: string, error: string | undefined): void;
 }
 
@@ -58,7 +58,7 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
     }
   }
 
-  async function attempt(world: DeliveryWorld, { id, lease, attempt, kind, url, secret, payload }: Claimed) {
+  async function attempt(world: DeliveryDeps, { id, lease, attempt, kind, url, secret, payload }: Claimed) {
     const result = await deliver(world, {
       id,
       url,

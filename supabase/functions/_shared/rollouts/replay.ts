@@ -73,7 +73,7 @@ export function replay(events: readonly RolloutEvent[]): Replayed[] {
     const result = replayOne(event, evidence);
     if (
       last !== undefined && last.stage === evidence.stage && last.started === evidence.started_ms &&
-      !same(last.after, evidence.before)
+      !equal(last.after, evidence.before)
     ) {
       result.differences.push("before");
     }
@@ -91,8 +91,8 @@ function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidenc
     ? { verdict: alarm.verdict, rule: alarm.rule }
     : said(progress(evidence.criteria, state, evidence.started_ms, evidence.now_ms));
   const differences: string[] = [];
-  if (!same(path, evidence.path)) differences.push("path");
-  if (!same(state, evidence.after)) differences.push("after");
+  if (!equal(path, evidence.path)) differences.push("path");
+  if (!equal(state, evidence.after)) differences.push("after");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
   const own = verdict === null || rule === null || rule === "overdue" || rule === "paused"
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
@@ -145,9 +145,9 @@ function isEvidence(value: unknown): value is Evidence {
 }
 
 /** Whether two values of evidence are equal; members in any order, as jsonb gives them. */
-function same(a: unknown, b: unknown): boolean {
+function equal(a: unknown, b: unknown): boolean {
   if (typeof a !== "object" || a === null || typeof b !== "object" || b === null) return a === b;
   const [keysA, keysB] = [Object.keys(a), Object.keys(b)];
   return keysA.length === keysB.length &&
-    keysA.every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+    keysA.every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }

@@ -10,12 +10,12 @@ import { fold, holdsWord, normalise, type TextView, viewOf } from "./text.ts";
 import { inWindow } from "../time/window.ts";
 
 /** What a condition may ask beside the message. */
-export interface Moment {
+export interface DecisionTime {
   readonly now: Date;
 }
 
 /** A compiled condition: pure, and quick enough for every message. */
-export type Predicate = (message: MessageFacts, moment: Moment) => boolean;
+export type Predicate = (message: MessageFacts, moment: DecisionTime) => boolean;
 
 /**
  * Compiles a checked condition.

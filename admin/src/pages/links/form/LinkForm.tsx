@@ -3,7 +3,7 @@ import { Alert, Button, Group, Input, SegmentedControl, SimpleGrid, Stack, Text,
 import { type FormEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Fault, Refusal } from "../../../data/refusal.ts";
 import { Icon } from "../../../ui/icons.tsx";
-import { type Ground, preview, type Visitor } from "../preview.ts";
+import { preview, type PreviewContext, type Visitor } from "../preview.ts";
 import { PreviewTable, VisitorFields } from "../PreviewTable.tsx";
 import { cleaned, type Draft, withValue } from "./body.ts";
 import { ChatFields } from "./ChatFields.tsx";
@@ -18,7 +18,7 @@ const FIELD_OF: Record<string, string> = {
 };
 
 interface Props {
-  ground: Ground;
+  ground: PreviewContext;
   /** What it begins with. */
   start: Draft;
   /** Whether it is a link that is there already, and whether it has a password. */

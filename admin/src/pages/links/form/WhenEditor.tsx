@@ -12,7 +12,7 @@ import {
   Text,
 } from "@mantine/core";
 import type { ReactNode } from "react";
-import type { When } from "../../../../../supabase/functions/_shared/links/when.ts";
+import type { When } from "../../../../../supabase/functions/_shared/links/model/when.ts";
 import { Icon } from "../../../ui/icons.tsx";
 import { freshWindow, WindowFields } from "../../../ui/WindowFields.tsx";
 import { PLATFORM_NAMES } from "../words.ts";

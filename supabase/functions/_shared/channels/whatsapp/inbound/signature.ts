@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { same } from "../../../crypto/same.ts";
+import { timingSafeEqual } from "../../../crypto/timing_safe_equal.ts";
 import { hmacSha256 } from "../../../crypto/hmac.ts";
 
 /** The header that holds Meta's signature. */
@@ -35,7 +35,7 @@ export function verify(bytes: Uint8Array, header: string | null, secrets: readon
   const claimed = header.slice(PREFIX.length);
   let valid = false;
   for (const secret of secrets) {
-    if (same(hmacSha256(secret, bytes), claimed)) valid = true;
+    if (timingSafeEqual(hmacSha256(secret, bytes), claimed)) valid = true;
   }
   return valid;
 }
@@ -58,6 +58,6 @@ export function challengeOf(query: URLSearchParams, verifyToken: string): string
   if (query.get("hub.mode") !== "subscribe" || verifyToken === "") return undefined;
   const challenge = query.get("hub.challenge");
   const token = query.get("hub.verify_token");
-  if (challenge === null || token === null || !same(verifyToken, token)) return undefined;
+  if (challenge === null || token === null || !timingSafeEqual(verifyToken, token)) return undefined;
   return challenge;
 }

@@ -1,0 +1,24 @@
+/** Names for those who did something: histories hold a user's id, or the role of a key. */
+import { useMe } from "./me.tsx";
+import { useRpc } from "../data/query.ts";
+
+interface Member {
+  user_id: string;
+  email: string;
+}
+
+const ROLES: Record<string, string> = {
+  service_role: "a secret key",
+  postgres: "the database",
+};
+
+/** Gives a function from what a history holds to a name. */
+export function useNames(): (who: string) => string {
+  const me = useMe();
+  const team = useRpc<Member[]>("list_team", {}, { every: 60_000 });
+  return (who) => {
+    if (who === me.id) return "you";
+    return ROLES[who] ?? team.data?.find(({ user_id }) => user_id === who)?.email ??
+      (who.length > 20 ? "a former member" : who);
+  };
+}

@@ -1,0 +1,179 @@
+/** Applies the migrations of supabase/migrations, and records them as the supabase CLI does. */
+import type { Sql } from "postgres";
+import { join, MIGRATIONS } from "./paths.ts";
+import { UserError } from "./user_error.ts";
+import { sqlStatements } from "./sql_statements.ts";
+
+/** One file of supabase/migrations, as `20261129000100_foundation.sql`. */
+export interface Migration {
+  /** The leading digits; orders the files and is their identity. */
+  version: string;
+  name: string;
+  path: string;
+}
+
+/** The files of a folder that count as migrations, oldest first. Folders and other names are skipped. */
+export function listMigrations(folder: string = MIGRATIONS): Migration[] {
+  return [...Deno.readDirSync(folder)]
+    .filter((entry) => entry.isFile)
+    .flatMap(({ name }) => {
+      const match = /^([0-9]+)_(.*)\.sql$/.exec(name);
+      return match ? [{ version: match[1], name: match[2], path: join(folder, name) }] : [];
+    })
+    .sort((a, b) => a.version < b.version ? -1 : 1);
+}
+
+/** The CLI's own table, so that `supabase db push` and `migration list` go on from here. */
+const HISTORY = `
+create schema if not exists supabase_migrations;
+create table if not exists supabase_migrations.schema_migrations (version text not null primary key);
+alter table supabase_migrations.schema_migrations add column if not exists statements text[];
+alter table supabase_migrations.schema_migrations add column if not exists name text;
+`;
+
+/** Any number: two starts on one database take turns. */
+const LOCK = 7_205_759_403;
+
+/** A migration as a database has it on record. The CLI's older versions wrote no name. */
+export interface Recorded {
+  version: string;
+  name: string | null;
+}
+
+/** How a database stands to the files of a checkout. */
+export interface Standing {
+  /** Files that were not applied yet, oldest first. */
+  pending: Migration[];
+  /** What was applied and is in no file, oldest first. */
+  unknown: Recorded[];
+  /** Whether all that is unknown came after our newest, on top of all of ours: the database of a newer checkout. */
+  newer: boolean;
+}
+
+/** Compares what a database has on record with the files of a checkout. */
+export function standing(files: readonly Migration[], recorded: readonly Recorded[]): Standing {
+  const [ours, theirs] = [files, recorded].map((list) => new Set(list.map(({ version }) => version)));
+  const pending = files.filter(({ version }) => !theirs.has(version));
+  const unknown = recorded.filter(({ version }) => !ours.has(version))
+    .sort((a, b) => a.version < b.version ? -1 : 1);
+  const newest = files.at(-1)?.version ?? "";
+  const newer = unknown.length > 0 && pending.length === 0 &&
+    unknown.every(({ version }) => version > newest);
+  return { pending, unknown, newer };
+}
+
+/** The database was made by files that this checkout does not have. Nothing was changed in it. */
+export class ForeignDatabase extends UserError {
+  override name = "ForeignDatabase";
+
+  constructor(readonly unknown: readonly Recorded[], options: { place: string; remedy: string }) {
+    super(
+      `${options.place} was made by other migrations than this version's: it has ${named(unknown)}, ` +
+        `which supabase/migrations does not have. ${options.remedy}`,
+    );
+  }
+}
+
+/** "a, b and 55 more", from the oldest. */
+function named(recorded: readonly Recorded[]): string {
+  const names = recorded.slice(0, 2).map(({ version, name }) => name ? `${version}_${name}` : version);
+  return recorded.length > 2 ? `${names.join(", ")} and ${recorded.length - 2} more` : names.join(" and ");
+}
+
+/** What a database has on record; nothing where nobody keeps one. Changes nothing. */
+async function recordOf(sql: Sql): Promise<Recorded[]> {
+  const [{ kept }] =
+    await sql`select to_regclass('supabase_migrations.schema_migrations') is not null as kept`;
+  if (!kept) return [];
+  return await sql<Recorded[]>`
+    select version, to_jsonb(m) ->> 'name' as name from supabase_migrations.schema_migrations m`;
+}
+
+/** The newest migration of a database that older code must not run on. */
+async function breakingOf(sql: Sql): Promise<{ version: string; why: string } | undefined> {
+  const [{ kept }] = await sql`select to_regclass('private.schema_breaks') is not null as kept`;
+  if (!kept) return undefined;
+  const [newest] = await sql<{ version: string; why: string }[]>`
+    select version, why from private.schema_breaks order by version desc limit 1`;
+  return newest;
+}
+
+export interface MigrateOptions {
+  /** What the database is called before its user. @default "This database" */
+  place?: string;
+  /** What that user can do where the database was made by other files. @default to take an empty one */
+  remedy?: string;
+  /** Called where the database is ahead of the files, with its newest migration. Nothing is applied then. */
+  onNewer?: (newest: Recorded) => void;
+}
+
+/**
+ * What is to be applied to a database. Changes nothing.
+ * @throws UserError when it is newer, and breaks this version.
+ * @throws ForeignDatabase when it has migrations that the folder does not, and is not merely newer.
+ */
+export async function pendingMigrations(
+  sql: Sql,
+  folder: string = MIGRATIONS,
+  { place = "This database", remedy = "Give an empty one.", onNewer }: MigrateOptions = {},
+): Promise<Migration[]> {
+  const files = listMigrations(folder);
+  const { pending, unknown, newer } = standing(files, await recordOf(sql));
+  if (newer) {
+    const breaks = await breakingOf(sql);
+    if (breaks !== undefined && breaks.version > files.at(-1)!.version) {
+      throw new UserError(
+        `${place} is of a newer version, and this one must not run on it: migration ${breaks.version} breaks what ` +
+          `came before it (${breaks.why}). Take that version. ${remedy}`,
+      );
+    }
+    onNewer?.(unknown.at(-1)!);
+  } // Failure policy: closed. On top of a database that others made, ours could do anything.
+  else if (unknown.length > 0) throw new ForeignDatabase(unknown, { place, remedy });
+  return pending;
+}
+
+/**
+ * Applies what is not applied yet, each file in one transaction with its record, and returns those applied now.
+ * @throws ForeignDatabase as pendingMigrations(), before anything is changed.
+ * @throws UserError that names the file and the line when one fails; those before it stay applied.
+ */
+export async function migrate(
+  sql: Sql,
+  folder: string = MIGRATIONS,
+  options: MigrateOptions = {},
+): Promise<Migration[]> {
+  const one = await sql.reserve();
+  try {
+    await one`select pg_advisory_lock(${LOCK})`;
+    const pending = await pendingMigrations(one, folder, options);
+    await one.unsafe(HISTORY);
+    for (const migration of pending) await apply(one, migration);
+    return pending;
+  } finally {
+    await one`select pg_advisory_unlock(${LOCK})`.catch(() => {});
+    one.release();
+  }
+}
+
+async function apply(sql: Sql, { version, name, path }: Migration): Promise<void> {
+  const text = await Deno.readTextFile(path);
+  await sql`begin`;
+  try {
+    await sql.unsafe(text);
+    await sql`insert into supabase_migrations.schema_migrations (version, name, statements)
+      values (${version}, ${name}, ${sqlStatements(text)})`;
+    await sql`commit`;
+  } catch (error) {
+    await sql`rollback`;
+    throw new UserError(`Migration ${version}_${name}.sql failed${place(text, error)}`, { cause: error });
+  }
+}
+
+/** " at line 12: message", with Postgres's hint and context when it gives them. */
+function place(text: string, error: unknown): string {
+  if (!(error instanceof Error)) return `: ${error}`;
+  const { position, hint, detail, where } = error as Error & Record<string, string | undefined>;
+  const line = position === undefined ? "" : ` at line ${text.slice(0, Number(position)).split("\n").length}`;
+  return [`${line}: ${error.message}`, detail, hint, where].filter(Boolean).join("\n  ");
+}

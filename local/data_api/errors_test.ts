@@ -1,0 +1,18 @@
+import { assertEquals } from "../../tests/support/assert.ts";
+import { isOutage } from "./errors.ts";
+
+Deno.test("isOutage(): what ends a connection, or gives none, whatever its code", () => {
+  const cases: [error: unknown, outage: boolean][] = [
+    [{ code: "57P01", severity: "FATAL" }, true],
+    [{ code: "53300", severity: "FATAL" }, true],
+    // "database … is not currently accepting connections"
+    [{ code: "55000", severity: "FATAL" }, true],
+    [{ code: "55000", severity: "ERROR" }, false],
+    [{ code: "08006" }, true],
+    [{ code: "ECONNREFUSED" }, true],
+    [{ code: "23505", severity: "ERROR" }, false],
+    [new Error("no code"), false],
+    [undefined, false],
+  ];
+  for (const [error, outage] of cases) assertEquals(isOutage(error), outage, JSON.stringify(error));
+});

@@ -1,0 +1,90 @@
+/** What pg_cron does on a hosted project: runs the jobs of `private.clock_jobs()`, the one list for both. */
+import type { Sql } from "postgres";
+import { log } from "../../supabase/functions/_shared/log/log.ts";
+
+/** A row of private.clock_jobs(). */
+export interface Job {
+  name: string;
+  /** From the end of one run to the begin of the next, in seconds. */
+  every_seconds: number;
+  /** sql: `target` is a statement. http: `target` names a function that is sent a POST with a secret key. */
+  kind: "sql" | "http";
+  target: string;
+  /** An expression of SQL: whether there is something to call for. null: always. */
+  due: string | null;
+}
+
+export interface ClockOptions {
+  sql: Sql;
+  /** Address of the stack, without a slash at the end. */
+  url: string;
+  secretKey: string;
+  /** Waits, at most until the signal is aborted. @default {sleep} */
+  sleep?(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export interface Clock {
+  /** Starts no further job. Resolves when those under way are done. */
+  stop(): Promise<void>;
+}
+
+/** A job of every hour runs soon after the start too: few stacks live for an hour. */
+const FIRST_RUN_AFTER_MS = 10_000;
+/** As pg_net waits. */
+const TIMEOUT_MS = 30_000;
+
+/** Runs each job at its interval, never two runs of one job at once. A run that fails is logged and its turn over. */
+export async function startClock(options: ClockOptions): Promise<Clock> {
+  const { sql, sleep: wait = sleep } = options;
+  const jobs = await sql<Job[]>`select * from private.clock_jobs()`;
+  const stopped = new AbortController();
+  const running = jobs.map(async (job) => {
+    await wait(Math.min(job.every_seconds * 1000, FIRST_RUN_AFTER_MS), stopped.signal);
+    while (!stopped.signal.aborted) {
+      await runJob(job, options).catch((error) =>
+        log.warn("a job of the clock failed", { job: job.name, error })
+      );
+      await wait(job.every_seconds * 1000, stopped.signal);
+    }
+  });
+  return {
+    async stop() {
+      stopped.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+/** Runs a job once, or sees that it is not due. @throws when the statement fails or the function does not answer 2xx. */
+export async function runJob(job: Job, { sql, url, secretKey }: ClockOptions): Promise<void> {
+  if (job.kind === "sql") {
+    await sql.unsafe(job.target);
+    return;
+  }
+  if (job.due !== null) {
+    const [{ due }] = await sql.unsafe<{ due: boolean }[]>(`select ${job.due} as due`);
+    if (!due) return;
+  }
+  const response = await fetch(`${url}/functions/v1/${job.target}`, {
+    method: "POST",
+    headers: { apikey: secretKey, "content-type": "application/json" },
+    body: "{}",
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+  await response.body?.cancel();
+  if (!response.ok) throw new Error(`the function ${job.target} answered ${response.status}`);
+}
+
+/** Waits so long, or until the signal is aborted. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}

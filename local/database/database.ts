@@ -1,0 +1,106 @@
+/** The database of a stack: an embedded Postgres in its data folder, or one of the user's own by DATABASE_URL. */
+import postgres, { type Sql } from "postgres";
+import { bootstrap } from "./bootstrap.ts";
+import type { DataFolder } from "../project/data_folder.ts";
+import { migrate, type Migration, pendingMigrations } from "../../lib/migrate.ts";
+import { join, MIGRATIONS } from "../../lib/paths.ts";
+import { startPostgres } from "../../lib/postgres/postgres.ts";
+import { UserError } from "../../lib/user_error.ts";
+
+export interface Database {
+  url: string;
+  /** Connections of the supervisor itself, for migrations, seed and clock. */
+  sql: Sql;
+  /** Process id of the embedded server; undefined for the user's own. */
+  pid(): number | undefined;
+  /**
+   * Applies what is missing, and returns it.
+   * @param say Told when the database is ahead of this version.
+   * @throws UserError with what to do, when it was made by migrations that are not here.
+   */
+  migrate(say: (line: string) => void): Promise<Migration[]>;
+  /** Closes the connections, and stops the embedded server. */
+  stop(): Promise<void>;
+  /** Rejects when the embedded server can't be kept running; never resolves. */
+  failed: Promise<never>;
+}
+
+export interface DatabaseOptions {
+  folder: DataFolder;
+  /** TCP port wanted for the embedded server; a free one is taken where that is in use. */
+  port: number;
+  /** Told when the embedded server died and when it is back. */
+  onRestart: (event: "died" | "back") => void;
+}
+
+/** Starts the embedded server. @throws UserError */
+export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOptions): Promise<Database> {
+  const server = await startPostgres({
+    dataDir: join(folder.path, "postgres"),
+    password: folder.keys.dbPassword,
+    port,
+    onRestart,
+  });
+  const database = connect(server.url, {
+    place: `The database in ${folder.path}`,
+    remedy: "Start with --fresh to begin anew (the data is lost), or give another --data.",
+  });
+  return {
+    ...database,
+    pid: server.pid,
+    failed: server.failed,
+    async stop() {
+      await database.stop();
+      await server.stop();
+    },
+  };
+}
+
+/** Connects to the user's own. @throws UserError that says what is wrong with DATABASE_URL. */
+export async function ownDatabase(url: string): Promise<Database> {
+  const wrong = (what: string) => new UserError(`DATABASE_URL can't be used: ${what}`);
+  const host = URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol) && new URL(url).hostname;
+  if (!host) throw wrong("it is not of the form postgresql://user:password@host:5432/database.");
+  if (/\.supabase\.(co|com|in)$/.test(host)) {
+    throw wrong(
+      `${host} is a hosted Supabase project, and the local stack would put an admin and demo content into it. ` +
+        `See docs/deploy.md for how Gatelink gets there.`,
+    );
+  }
+  const database = connect(url, {
+    place: `DATABASE_URL can't be used: the database ${new URL(url).pathname.slice(1)} on ${host}`,
+    remedy: "Take the version that made it, or give an empty database (createdb); nothing in it was changed.",
+  });
+  try {
+    await database.sql`select 1`;
+    return database;
+  } catch (error) {
+    await database.stop();
+    const { code, message } = error as { code?: string; message?: string };
+    if (code === "28P01" || code === "28000") throw wrong(`${host} refuses user or password.`);
+    if (code === "3D000") throw wrong(`${message}. Create it first, with createdb.`);
+    throw wrong(`${host} can't be reached (${code ?? message}). Is it running there?`);
+  }
+}
+
+/** @param foreign How it is called, and what helps, when others made it. */
+function connect(url: string, foreign: { place: string; remedy: string }): Database {
+  const sql = postgres(url, { max: 4, connect_timeout: 10, onnotice: () => {} });
+  return {
+    url,
+    sql,
+    pid: () => undefined,
+    failed: new Promise(() => {}),
+    async migrate(say) {
+      // Before anything is made in a database that may be somebody else's.
+      await pendingMigrations(sql, MIGRATIONS, {
+        ...foreign,
+        onNewer: ({ version }) =>
+          say(`${foreign.place} is of a newer version (migration ${version}); migrations only add: going on`),
+      });
+      await bootstrap(sql);
+      return await migrate(sql, MIGRATIONS, foreign);
+    },
+    stop: () => sql.end({ timeout: 2 }),
+  };
+}

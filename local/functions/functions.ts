@@ -1,0 +1,222 @@
+/**
+ * Edge Functions served in this process, as the hosted platform serves them: what is in supabase/config.toml, each
+ * from its `index.ts` by `export default { fetch }`, with the request as it arrives there.
+ */
+import { Problem, problemResponse } from "../../supabase/functions/_shared/http/problem.ts";
+import { log } from "../../supabase/functions/_shared/log/log.ts";
+import { dirname, join } from "../../lib/paths.ts";
+
+/** What a function's module exports by default. */
+interface Served {
+  fetch(request: Request): Response | Promise<Response>;
+}
+
+export interface Functions {
+  /**
+   * The answer to a request for a function; undefined for any other. Never rejects: what a function throws is logged,
+   * and answered 500 as problem+json.
+   * @param peer Address of the caller.
+   */
+  fetch(request: Request, peer: string): Response | Promise<Response> | undefined;
+  /** Loads all of them now, so that the first request need not wait; one that fails is logged. */
+  preload(): Promise<void>;
+}
+
+/** Path that functions live under. */
+const PREFIX = "/functions/v1/";
+
+/**
+ * What a domain for links sends to the function deeplinks (docs/deploy.md), here on the stack's own host. The function
+ * sees the address as it is, and its pages stay pages, since that is a custom domain.
+ */
+const LINK_PATHS: readonly string[] = ["/l/", "/.well-known/"];
+
+/**
+ * Names of the functions in a folder, and where they begin: what config.toml beside the folder names, else each folder
+ * with an index.ts.
+ */
+export function listFunctions(folder: string): Map<string, string> {
+  let names: string[];
+  try {
+    const config = Deno.readTextFileSync(join(dirname(folder), "config.toml"));
+    names = [...config.matchAll(/^\s*\[functions\.("?)([\w-]+)\1\]/gm)].map((match) => match[2]);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    names = [...Deno.readDirSync(folder)].filter((entry) => entry.isDirectory).map((entry) => entry.name);
+  }
+  return new Map(
+    names.map((name) => [name, join(folder, name, "index.ts")] as const)
+      .filter(([name, path]) => !name.startsWith("_") && isFile(path)),
+  );
+}
+
+/** Serves the functions of a folder. Each is loaded at its first request, or by `preload`. */
+export function serveFunctions(folder: string): Functions {
+  const functions = new Map(
+    [...listFunctions(folder)].map(([name, path]) => [name, new LoadedOnce(name, path)]),
+  );
+
+  /** At once where the function does: small answers are many, and a promise costs as much as one. */
+  function answer(name: string, request: Request): Response | Promise<Response> {
+    const found = functions.get(name);
+    try {
+      if (!found) throw new Problem("not_found");
+      const response = found.served?.fetch(request) ?? found.load().then((served) => served.fetch(request));
+      return response instanceof Promise
+        ? response.then(checked).catch((error) => refusal(name, request, error))
+        : checked(response);
+    } catch (error) {
+      return refusal(name, request, error);
+    }
+  }
+
+  /** Without a custom domain the platform serves no web pages: they become plain text. */
+  function answerWithoutPages(name: string, request: Request): Response | Promise<Response> {
+    const response = answer(name, request);
+    if (request.method !== "GET") return response;
+    return response instanceof Promise ? response.then(withoutPages) : withoutPages(response);
+  }
+
+  return {
+    preload: async () => {
+      for (const found of functions.values()) await found.load().catch(() => {});
+    },
+    fetch(request, peer) {
+      // http://127.0.0.1:54321/functions/v1/NAME/rest?query
+      const url = request.url;
+      const path = url.indexOf("/", 8);
+      const link = LINK_PATHS.some((begin) => url.startsWith(begin, path)) && functions.has("deeplinks");
+      if (!link && !url.startsWith(PREFIX, path)) return undefined;
+      // Both are defined on the request at hand: a new Request would move its body through a stream, which costs more
+      // than everything else here.
+      Object.defineProperty(request, "headers", { value: new ForwardedHeaders(request.headers, peer) });
+      if (link) return answer("deeplinks", request);
+      const begin = path + PREFIX.length;
+      const length = url.slice(begin).search(/[/?]/);
+      const name = length === -1 ? url.slice(begin) : url.slice(begin, begin + length);
+      // On the platform the function sees /NAME/rest?query.
+      Object.defineProperty(request, "url", { value: url.slice(0, path + 1) + url.slice(begin) });
+      return answerWithoutPages(name, request);
+    },
+  };
+}
+
+class LoadedOnce {
+  served: Served | undefined;
+  #name: string;
+  #path: string;
+  #loading: Promise<Served> | undefined;
+
+  constructor(name: string, path: string) {
+    this.#name = name;
+    this.#path = path;
+  }
+
+  load(): Promise<Served> {
+    return this.#loading ??= this.#import();
+  }
+
+  async #import(): Promise<Served> {
+    try {
+      const module = await import(`file://${this.#path}`);
+      if (typeof module.default?.fetch !== "function") {
+        throw new TypeError("index.ts has no `export default { fetch }`");
+      }
+      return this.served = module.default;
+    } catch (error) {
+      log.error("the function could not be loaded", { function: this.#name, error });
+      throw new Problem("internal_error", { cause: LOGGED });
+    }
+  }
+}
+
+/** Marks a failure that is in the log already. */
+const LOGGED = Symbol("logged");
+
+function refusal(name: string, request: Request, error: unknown): Response {
+  const requestId = request.headers.get("x-request-id") ?? crypto.randomUUID();
+  const problem = error instanceof Problem ? error : new Problem("internal_error", { cause: error });
+  if (problem.status >= 500 && problem.cause !== LOGGED) {
+    log.error("the function failed", { function: name, request_id: requestId, error: problem.cause });
+  }
+  return problemResponse(problem, requestId);
+}
+
+function checked(response: Response): Response {
+  if (!(response instanceof Response)) throw new TypeError("the function returned no Response");
+  return response;
+}
+
+function withoutPages(response: Response): Response {
+  if (response.body === null) return response;
+  const type = response.headers.get("content-type");
+  if (type === null || !/^text\/html\b/i.test(type)) return response;
+  const headers = new Headers(response.headers);
+  headers.set("content-type", type.replace(/^text\/html/i, "text/plain"));
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers });
+}
+
+/**
+ * A request's headers with the caller's address at the end of `x-forwarded-for`, as a proxy in front adds it. A view
+ * rather than a copy, which would take a third of the time of a small request.
+ */
+export class ForwardedHeaders extends Headers {
+  #original: Headers;
+  #peer: string;
+
+  constructor(original: Headers, peer: string) {
+    super();
+    this.#original = original;
+    this.#peer = peer;
+  }
+
+  override get(name: string): string | null {
+    const value = this.#original.get(name);
+    if (name.length !== 15 || name.toLowerCase() !== "x-forwarded-for") return value;
+    return value === null ? this.#peer : `${value}, ${this.#peer}`;
+  }
+  override has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+  override getSetCookie(): string[] {
+    return this.#original.getSetCookie();
+  }
+  #copy(): Headers {
+    const copy = new Headers(this.#original);
+    copy.append("x-forwarded-for", this.#peer);
+    return copy;
+  }
+  override entries(): ReturnType<Headers["entries"]> {
+    return this.#copy().entries();
+  }
+  override keys(): ReturnType<Headers["keys"]> {
+    return this.#copy().keys();
+  }
+  override values(): ReturnType<Headers["values"]> {
+    return this.#copy().values();
+  }
+  override forEach(use: (value: string, key: string, parent: this) => void, self?: unknown): void {
+    this.#copy().forEach((value, key) => use.call(self, value, key, this));
+  }
+  override [Symbol.iterator](): ReturnType<Headers["entries"]> {
+    return this.entries();
+  }
+  override append(): never {
+    throw new TypeError("The headers of a request can't be changed");
+  }
+  override set(): never {
+    return this.append();
+  }
+  override delete(): never {
+    return this.append();
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+/** The admin panel as it is built and served. */
+import { assert, assertEquals, assertMatch } from "../../tests/support/assert.ts";
+import { gzipSync } from "node:zlib";
+import { createPanel } from "./panel.ts";
+import { buildPanel, PANEL, panelIsBuilt } from "./build.ts";
+import { join } from "../../lib/paths.ts";
+import { until } from "../../tests/support/until.ts";
+
+/** What a browser loads before it shows the overview: bytes, compressed. */
+const FIRST_LOAD = 350_000;
+
+interface Chunk {
+  file: string;
+  css?: string[];
+  imports?: string[];
+}
+
+const panel = () => createPanel({ url: "http://127.0.0.1:9", publishableKey: "sb_publishable_x" });
+const get = (path: string, of = panel()) => of.fetch(new Request(`http://127.0.0.1:9${path}`));
+
+Deno.test("panel: what is loaded first is at most 350 KB compressed", async () => {
+  await buildPanel();
+  const manifest: Record<string, Chunk> = JSON.parse(
+    await Deno.readTextFile(join(PANEL, ".vite", "manifest.json")),
+  );
+  const files = new Set(["index.html", "scheme.js", "icon.svg", "config.json"]);
+  const follow = (key: string) => {
+    const { file, css = [], imports = [] } = manifest[key];
+    if (files.has(file)) return;
+    for (const name of [file, ...css]) files.add(name);
+    imports.forEach(follow);
+  };
+  for (const key of ["index.html", "src/pages/overview/index.tsx", "src/ui/Chart.tsx"]) follow(key);
+  const sizes = await Promise.all(
+    [...files].map(async (name) => gzipSync(await Deno.readFile(join(PANEL, name))).length),
+  );
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert(total <= FIRST_LOAD, `${total} bytes in ${files.size} files`);
+});
+
+Deno.test("panel: served with its project, with types, and nothing from outside of its folder", async () => {
+  await buildPanel();
+  assertEquals(await panelIsBuilt(), true);
+  const served = panel();
+  assertEquals(await (await get("/admin/config.json", served)).json(), {
+    url: "http://127.0.0.1:9",
+    publishableKey: "sb_publishable_x",
+  });
+  assertEquals((await get("/admin", served)).headers.get("location"), "/admin/");
+  // It looks whether it is built first.
+  const page = await until("the panel is served", async () => {
+    const page = await get("/admin/", served);
+    if (page.status !== 503) return page;
+    assertMatch(await page.text(), /is being built/);
+  });
+  assertEquals(page.headers.get("content-type"), "text/html; charset=utf-8");
+  const html = await page.text();
+  assertMatch(html, /script-src 'self';/);
+  for (const [script] of html.matchAll(/<script[^>]*>/g)) {
+    assertMatch(script, / src="\.\//, "no inline script");
+  }
+  const [asset] = /assets\/[\w-]+\.js/.exec(html)!;
+  const code = await get(`/admin/${asset}`, served);
+  assertMatch(code.headers.get("cache-control")!, /immutable/);
+  await code.body?.cancel();
+  for (
+    const path of ["/admin/../deno.json", "/admin/..%2fdeno.json", "/admin/assets/none.js", "/admin/assets/"]
+  ) {
+    assertEquals((await get(path, served)).status, 404, path);
+  }
+  const post = await served.fetch(new Request("http://127.0.0.1:9/admin/", { method: "POST" }));
+  assertEquals(post.status, 405);
+});
+
+Deno.test("panel: no answer of it may be framed, ready or not, and hosts that read _headers are told", async () => {
+  await buildPanel();
+  const served = panel();
+  const waiting = await get("/admin/", served);
+  await until("the panel is served", async () => (await get("/admin/", served)).status !== 503);
+  const answers = [waiting, await served.fetch(new Request("http://127.0.0.1:9/admin/", { method: "POST" }))];
+  for (const path of ["", "/", "/index.html", "/config.json", "/scheme.js", "/none.js"]) {
+    answers.push(await get(`/admin${path}`, served));
+  }
+  for (const { status, headers } of answers) {
+    assertEquals(headers.get("content-security-policy"), "frame-ancestors 'none'", String(status));
+    assertEquals(headers.get("x-frame-options"), "DENY", String(status));
+  }
+  for (const { body } of answers) await body?.cancel();
+  assertMatch(
+    await Deno.readTextFile(join(PANEL, "_headers")),
+    /^\/\*\n {2}Content-Security-Policy: frame-ancestors 'none'\n {2}X-Frame-Options: DENY\n/m,
+  );
+});

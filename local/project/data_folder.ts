@@ -1,0 +1,215 @@
+/**
+ * The folder that holds everything of one local stack: the Postgres cluster, the keys, what the simulator remembers.
+ *
+ * `keys.json` marks a folder as ours. `stack.json` is there while a stack runs on it (or was killed). `lock` is locked
+ * by the one process that may use it; the lock ends with that process, however that ends.
+ */
+import { generateApiKey } from "@supabase/lite";
+import { statfsSync } from "node:fs";
+import { join, resolve } from "../../lib/paths.ts";
+import { UserError } from "../../lib/user_error.ts";
+
+/** What is made once, at random, and kept. */
+export interface Keys {
+  publishableKey: string;
+  secretKey: string;
+  /** Signs the tokens of signed-in users. */
+  jwtSecret: string;
+  dbPassword: string;
+  admin: { email: string; password: string };
+  whatsapp: {
+    appSecret: string;
+    verifyToken: string;
+    accessToken: string;
+    /** Meta's id of the business number. */
+    phoneNumberId: string;
+    /** The number itself, digits only; one that is never given to anybody. */
+    displayNumber: string;
+  };
+}
+
+/** What others read from `stack.json` to find a running stack. */
+export interface StackFile {
+  /** Of the public port, without a slash at the end. */
+  url: string;
+  dbUrl: string;
+  publishableKey: string;
+  secretKey: string;
+  admin: { email: string; password: string };
+  whatsapp: { appSecret: string; verifyToken: string; phoneNumberId: string };
+  /** Folder of the functions; its `.env` holds the secrets of this stack. */
+  functions: string;
+  /** postgres is absent where the stack runs on a database of the user's own. */
+  pids: { supervisor: number; functions: number; postgres?: number };
+}
+
+export interface DataFolder {
+  path: string;
+  keys: Keys;
+  /** What an earlier run left in stack.json, if it was killed. */
+  left: StackFile | undefined;
+  /** Writes stack.json, for its owner's eyes only. */
+  announce(stack: StackFile): void;
+  /** Removes stack.json and lets others use the folder. */
+  release(): void;
+}
+
+/** What a stack makes in its folder; `keys.json` alone could be of any project. */
+const OURS = /^(postgres|keys|stack|simulator|deployed|mails|lock)(\.|$)/;
+
+/** So much is needed for a new cluster and its first write-ahead log, and so much to go on with one, in bytes. */
+const ROOM = { new: 400e6, more: 100e6 };
+
+/**
+ * Makes or opens the folder and locks it.
+ * @param options.fresh Removes what is in it first, if it is one of ours.
+ * @throws UserError when it can't be used: somebody else's, in use, broken, not writable, no room.
+ */
+export async function openDataFolder(dir: string, options: { fresh?: boolean } = {}): Promise<DataFolder> {
+  const path = resolve(dir);
+  try {
+    return await open(path, options.fresh ?? false);
+  } catch (error) {
+    throw explain(error, path);
+  }
+}
+
+async function open(path: string, fresh: boolean): Promise<DataFolder> {
+  await Deno.mkdir(path, { recursive: true });
+  const names = [...Deno.readDirSync(path)].map((entry) => entry.name);
+  if (names.some((name) => name !== "lock") && !names.includes("keys.json")) {
+    throw new UserError(
+      `${path} holds files that are not Gatelink's: ${
+        names.slice(0, 3).join(", ")
+      }. Give --data an empty folder, ` +
+        `one that does not exist yet, or one of an earlier start.`,
+    );
+  }
+  const lock = await Deno.open(join(path, "lock"), { create: true, write: true, read: true });
+  if (!await lock.tryLock(true)) {
+    lock.close();
+    throw new UserError(`A Gatelink stack is running on ${path} already. Stop it, or give another --data.`);
+  }
+  try {
+    const left = parse<StackFile>(join(path, "stack.json"));
+    if (fresh) {
+      const foreign = names.filter((name) => !OURS.test(name));
+      if (foreign.length > 0) {
+        throw new UserError(
+          `--fresh would remove files that are not Gatelink's from ${path}: ${
+            foreign.slice(0, 3).join(", ")
+          }. ` +
+            `Move them away, or give another --data.`,
+        );
+      }
+      for (const name of names) if (name !== "lock") await Deno.remove(join(path, name), { recursive: true });
+    }
+    checkRoom(path);
+    // Postgres may run as another user, who has to pass through; what is in here is closed to others by itself.
+    if (Deno.build.os !== "windows") await Deno.chmod(path, 0o711);
+    const keys = parse<Keys>(join(path, "keys.json")) ?? await makeKeys(path);
+    return {
+      path,
+      keys,
+      left: fresh ? undefined : left,
+      announce: (stack) => write(join(path, "stack.json"), stack),
+      release: () => {
+        try {
+          Deno.removeSync(join(path, "stack.json"));
+        } catch (error) {
+          if (!(error instanceof Deno.errors.NotFound)) throw error;
+        }
+        lock.close();
+      },
+    };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+function checkRoom(path: string): void {
+  const { bavail, bsize } = statfsSync(path);
+  const needed = exists(join(path, "postgres")) ? ROOM.more : ROOM.new;
+  const free = bavail * bsize;
+  if (free < needed) {
+    throw new UserError(
+      `There is no free disk space for ${path}: ${Math.floor(free / 1e6)} MB are left and ${
+        needed / 1e6
+      } MB are ` +
+        `needed. Free some, or give --data a folder on another disk.`,
+    );
+  }
+}
+
+async function makeKeys(path: string): Promise<Keys> {
+  const keys: Keys = {
+    publishableKey: (await generateApiKey("publishable")).key,
+    secretKey: (await generateApiKey("secret")).key,
+    jwtSecret: random(32),
+    dbPassword: random(24),
+    admin: { email: "admin@example.com", password: random(12) },
+    whatsapp: {
+      appSecret: random(16),
+      verifyToken: random(16),
+      accessToken: random(32),
+      phoneNumberId: "100000000000100",
+      displayNumber: "15550100100",
+    },
+  };
+  write(join(path, "keys.json"), keys);
+  return keys;
+}
+
+/** So many random bytes in hex. */
+function random(bytes: number): string {
+  return Array.from(
+    crypto.getRandomValues(new Uint8Array(bytes)),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+/** All or nothing, readable by the owner alone. */
+function write(path: string, value: unknown): void {
+  const draft = `${path}.new`;
+  Deno.writeTextFileSync(draft, JSON.stringify(value, null, 2) + "\n", { mode: 0o600 });
+  Deno.renameSync(draft, path);
+}
+
+function parse<T>(path: string): T | undefined {
+  if (!exists(path)) return undefined;
+  try {
+    const value = JSON.parse(Deno.readTextFileSync(path));
+    if (typeof value === "object" && value !== null) return value as T;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new UserError(
+    `${path} is broken. Start with --fresh to begin anew (the data is lost), or give another --data.`,
+  );
+}
+
+function explain(error: unknown, path: string): unknown {
+  if (error instanceof UserError || !(error instanceof Error)) return error;
+  if (/os error 28|ENOSPC|No space left/.test(error.message)) {
+    return new UserError(
+      `There is no free disk space for ${path}. Free some, or give --data a folder on another disk.`,
+    );
+  }
+  if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists) {
+    return new UserError(`${path} is a file. Give --data a folder.`);
+  }
+  if (error instanceof Deno.errors.NotFound || /os error (1|13|30)\b|denied|Read-only/.test(error.message)) {
+    return new UserError(`${path} can't be written: ${error.message}. Give --data a folder of your own.`);
+  }
+  return error;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,73 @@
+import { assert, assertEquals, assertThrows } from "../../tests/support/assert.ts";
+import { readSealingKeys } from "../../supabase/functions/_shared/crypto/seal.ts";
+import type { Keys } from "./data_folder.ts";
+import { functionsEnvironment, userSecrets, whatsappAccount } from "./environment.ts";
+import { join } from "../../lib/paths.ts";
+import { UserError } from "../../lib/user_error.ts";
+
+const KEYS: Keys = {
+  publishableKey: "sb_publishable_p",
+  secretKey: "sb_secret_s",
+  jwtSecret: "j",
+  dbPassword: "d",
+  admin: { email: "admin@example.com", password: "p" },
+  whatsapp: {
+    appSecret: "a",
+    verifyToken: "v",
+    accessToken: "t",
+    phoneNumberId: "1",
+    displayNumber: "15550100100",
+  },
+};
+
+function environment(secrets: Record<string, string>): Record<string, string> {
+  const whatsapp = whatsappAccount(KEYS, secrets);
+  return functionsEnvironment({
+    url: "http://127.0.0.1:9",
+    keys: KEYS,
+    whatsapp,
+    apiUrl: "http://127.0.0.1:1",
+    dbUrl: "postgresql://x",
+    secrets,
+  });
+}
+
+Deno.test("functionsEnvironment: what the platform injects, and a Meta of the stack's own", () => {
+  const { SEALING_KEYS, ...rest } = environment({});
+  assert(typeof readSealingKeys(SEALING_KEYS) !== "string");
+  assertEquals(rest, {
+    DEPLOY_ENVIRONMENT: "local",
+    SUPABASE_URL: "http://127.0.0.1:1",
+    SUPABASE_DB_URL: "postgresql://x",
+    SUPABASE_PUBLISHABLE_KEYS: `{"default":"sb_publishable_p"}`,
+    SUPABASE_SECRET_KEYS: `{"default":"sb_secret_s"}`,
+    SUPABASE_JWKS: `{"keys":[]}`,
+    WHATSAPP_APP_SECRET: "a",
+    WHATSAPP_VERIFY_TOKEN: "v",
+    WHATSAPP_ACCESS_TOKEN: "t",
+    WHATSAPP_GRAPH_URL: "http://127.0.0.1:1/simulator/graph/v26.0",
+    CLIENT_IP_HEADER: "x-forwarded-for",
+    LINK_DOMAIN: "127.0.0.1:9/l",
+  });
+});
+
+Deno.test("functionsEnvironment: the user's secrets come first, and the simulator signs with them", () => {
+  const secrets = {
+    WHATSAPP_APP_SECRET: "new, old",
+    WHATSAPP_GRAPH_URL: "https://graph.facebook.com/v26.0",
+    OWN: "1",
+  };
+  const env = environment(secrets);
+  assertEquals(Object.fromEntries(Object.keys(secrets).map((name) => [name, env[name]])), secrets);
+  assertEquals(whatsappAccount(KEYS, secrets).appSecret, "new");
+  assertEquals(whatsappAccount(KEYS, secrets).verifyToken, "v");
+});
+
+Deno.test("userSecrets: those of .env, none where there is no such file, a reserved name is refused", async () => {
+  const folder = await Deno.makeTempDir();
+  assertEquals(userSecrets(folder), {});
+  await Deno.writeTextFile(join(folder, ".env"), `# a comment\nA=1\nB="two words"\n`);
+  assertEquals(userSecrets(folder), { A: "1", B: "two words" });
+  await Deno.writeTextFile(join(folder, ".env"), "SUPABASE_URL=http://x\n");
+  assertThrows(() => userSecrets(folder), UserError, "SUPABASE_URL");
+});

@@ -1,0 +1,156 @@
+/** What a new local stack begins with, so that a first message goes somewhere: see {@link STEPS}. */
+import type { Sql, TransactionSql } from "postgres";
+import type { Keys } from "../project/data_folder.ts";
+
+export interface SeedOptions {
+  sql: Sql;
+  keys: Keys;
+  /** Address of the stack, without a slash at the end. */
+  url: string;
+  /** Auth and Data API; see local/data_api/data_api.ts. */
+  api: { fetch(request: Request): Promise<Response> };
+}
+
+/** Name and path of the destination that leads to the demo service. */
+export const DEMO = { name: "echo", path: "/demo/service" };
+
+/** Code of the demo link: it opens a chat with the stack's own number. */
+export const DEMO_LINK = "demo";
+/** Where it leads while chats are off. */
+const DEMO_PAGE = "/simulator/";
+
+/** The features' flags, and what each turns on; docs/flags.md has it from here. */
+const FLAGS = {
+  "wa_router.enabled": "Messages are routed to services. Off: they are taken in and wait, in order.",
+  "wa_send.enabled": "Messages and replies are sent. Off: new ones are refused, queued ones wait.",
+  "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
+};
+
+/** Makes these flags (all of them by default), on for everybody, where they are not there yet. */
+export async function seedFlags(
+  sql: TransactionSql,
+  keys: (keyof typeof FLAGS)[] = Object.keys(FLAGS) as (keyof typeof FLAGS)[],
+): Promise<void> {
+  for (const key of keys) {
+    const metadata = { rollout_percentage: 100, description: FLAGS[key] };
+    await sql`insert into public.settings (key, value, metadata) values (${key}, 'true', ${
+      sql.json(metadata)
+    })
+      on conflict (key) do nothing`;
+  }
+}
+
+/**
+ * Each is done once in the life of a database, so what somebody removes or turns off later stays so.
+ */
+const STEPS: Record<string, (sql: TransactionSql, options: SeedOptions) => Promise<unknown>> = {
+  flags: (sql) => seedFlags(sql, ["wa_router.enabled", "wa_send.enabled"]),
+  loopback: async (sql) => {
+    await sql`insert into public.settings (key, value) values ('forward.allow_loopback', 'true')
+      on conflict (key) do nothing`;
+    for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'forward')`;
+  },
+  number: (sql, { keys: { whatsapp } }) =>
+    sql`insert into public.senders (id, address)
+      values (${whatsapp.phoneNumberId}, ${whatsapp.displayNumber}) on conflict (channel, id) do nothing`,
+  demo: async (sql, { url }) => {
+    const [taken] = await sql`select from public.destinations where name = ${DEMO.name}`;
+    if (taken) return;
+    await sql`select public.add_destination(${DEMO.name}, ${url + DEMO.path})`;
+    await sql`select public.add_route(${[DEMO.name]}, '{"type": "any"}', 1000,
+      '{"name": "everything else to the demo service"}')`;
+  },
+  links: async (sql, { url, keys: { whatsapp } }) => {
+    await seedFlags(sql, ["deeplinks.enabled"]);
+    await sql`insert into public.settings (key, value) values ('deeplinks.allow_loopback', 'true')
+      on conflict (key) do nothing`;
+    for (const host of ["127.0.0.1", "localhost"]) await sql`select public.allow_host(${host}, 'redirect')`;
+    const link = {
+      code: DEMO_LINK,
+      request_hash: "seed",
+      default_url: url + DEMO_PAGE,
+      whatsapp: { phone_number_id: whatsapp.phoneNumberId, text: "Hello! I come from the demo link." },
+      tags: ["demo"],
+      utm: { source: "demo", campaign: "demo" },
+    };
+    await sql`select public.create_links(${sql.json([link])}, 'seed')`;
+  },
+};
+
+/** The setting that holds the names of the steps that were done. */
+const DONE = "local.seeded";
+
+/** Seeds what was not seeded yet, sees that its people can sign in, and that the demo destination leads here. */
+export async function seed(options: SeedOptions): Promise<void> {
+  const { sql, url } = options;
+  await sql.begin(async (sql) => {
+    await sql`select set_config('gatelink.reason', 'seed of the local stack', true)`;
+    const [row] = await sql`select value from public.settings where key = ${DONE}`;
+    const done: string[] = row ? row.value.split(",") : [];
+    for (const [name, step] of Object.entries(STEPS)) {
+      if (!done.includes(name)) await step(sql, options);
+    }
+    const names = Object.keys(STEPS).join(",");
+    if (names !== row?.value) {
+      await sql`insert into public.settings (key, value) values (${DONE}, ${names})
+        on conflict (key) do update set value = excluded.value`;
+    }
+    // The stack may listen on another port than last time.
+    await sql`update public.destinations set url = ${url + DEMO.path}
+      where name = ${DEMO.name} and private.destination_permitted(${url + DEMO.path}) and url <> ${
+      url + DEMO.path
+    } and url like ${"http://127.0.0.1:%" + DEMO.path}`;
+    await sql`update public.links set default_url = ${url + DEMO_PAGE}
+      where code = ${DEMO_LINK} and default_url <> ${url + DEMO_PAGE} and default_url like ${
+      "http://127.0.0.1:%" + DEMO_PAGE
+    }`;
+  });
+  await seedPeople(options);
+}
+
+/**
+ * The people of the local stack, besides the admin: what each role sees can be tried out. All have the admin's password.
+ */
+export const PEOPLE = [
+  { email: "operator@example.com", role: "operator", approvals: ["engineering", "product"] },
+  { email: "viewer@example.com", role: "viewer", approvals: [] },
+];
+/** The gates that the local admin may sign. */
+const ADMIN_APPROVALS = ["engineering", "security", "product", "cto"];
+
+async function seedPeople({ sql, keys: { admin, publishableKey }, api }: SeedOptions): Promise<void> {
+  const auth = (path: string, email: string) =>
+    api.fetch(
+      new Request(`http://127.0.0.1/auth/v1/${path}`, {
+        method: "POST",
+        headers: { apikey: publishableKey, "content-type": "application/json" },
+        body: JSON.stringify({ email, password: admin.password }),
+      }),
+    );
+  const emails = [admin.email, ...PEOPLE.map(({ email }) => email)];
+  const known = (await sql`select email from auth.users where email = any (${emails})`).map((row) =>
+    row.email
+  );
+  if (known.includes(admin.email) && !(await auth("token?grant_type=password", admin.email)).ok) {
+    // A database that another data folder's keys made: give its people this folder's password.
+    const other = `${crypto.randomUUID()}@example.com`;
+    await checked(auth("signup", other));
+    await sql`update auth.users set encrypted_password =
+      (select encrypted_password from auth.users where email = ${other}) where email = any (${emails})`;
+    await sql`delete from auth.users where email = ${other}`;
+  }
+  for (const email of emails) if (!known.includes(email)) await checked(auth("signup", email));
+  await sql`insert into public.team_members (user_id, role, approvals)
+    select id, 'admin', ${ADMIN_APPROVALS} from auth.users where email = ${admin.email} on conflict do nothing`;
+  for (const { email, role, approvals } of PEOPLE) {
+    // Whom somebody took off the team stays off.
+    if (known.includes(email)) continue;
+    await sql`insert into public.team_members (user_id, role, approvals)
+      select id, ${role}, ${approvals} from auth.users where email = ${email} on conflict do nothing`;
+  }
+}
+
+async function checked(answer: Promise<Response>): Promise<void> {
+  const response = await answer;
+  if (!response.ok) throw new Error(`Auth answered ${response.status}: ${await response.text()}`);
+}

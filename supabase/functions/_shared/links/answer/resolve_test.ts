@@ -1,0 +1,317 @@
+import { assert, assertEquals } from "../../../../../tests/support/assert.ts";
+import fc from "fast-check";
+import type { LinkRow } from "../model/link.ts";
+import { placeOf } from "./address.ts";
+import { type Finding, needsVisitor, resolve } from "./resolve.ts";
+import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../../tests/support/links_samples.ts";
+import { randomToken } from "../visitor/tokens.ts";
+import type { When } from "../model/when.ts";
+import { holds } from "../../../../../tests/support/property.ts";
+
+const rules = await rulesOf();
+const HOME = "https://www.example.com/", SALE = "https://de.shop.example/sale";
+const NOON = Date.UTC(2026, 10, 21, 12); // a Saturday
+
+/** Where a link sends a visit, or why it does not. */
+function outcome(
+  row: Partial<LinkRow>,
+  visit: Parameters<typeof visitOf>[0] = {},
+  on = rules,
+  killed = false,
+): string {
+  const link = linkOf(row), from = visitOf(visit);
+  const decision = resolve(link, from, on, killed);
+  if ("target" in decision) return placeOf(decision.target, link, from, on, undefined).location;
+  return decision.outcome === "refuse" ? decision.code : decision.outcome;
+}
+
+const agent = (name: keyof typeof AGENTS) => ({ headers: { "user-agent": AGENTS[name] } });
+
+const conditions: [When, Parameters<typeof visitOf>[0], boolean][] = [
+  [{}, {}, true],
+  [{ platform: ["ios"] }, agent("iphone"), true],
+  [{ platform: ["android"] }, agent("iphone"), false],
+  [{ platform: ["android", "ios"] }, agent("android"), true],
+  [{ platform: ["windows"] }, agent("windows"), true],
+  [{ platform: ["macos"] }, agent("mac"), true],
+  [{ platform: ["linux"] }, agent("linux"), true],
+  [{ platform: ["other"] }, { headers: { "user-agent": "Mozilla/5.0 (PlayStation 5)" } }, true],
+  [{ country: ["DE", "AT"] }, { headers: { "cf-ipcountry": "at" } }, true],
+  [{ country: ["DE"] }, { headers: { "cf-ipcountry": "FR" } }, false],
+  [{ country: ["DE"] }, {}, false],
+  [{ country: ["XX"] }, { headers: { "cf-ipcountry": "XX" } }, false],
+  [{ language: ["de"] }, { headers: { "accept-language": "de-AT,de;q=0.9,en;q=0.5" } }, true],
+  [{ language: ["de"] }, { headers: { "accept-language": "en;q=0.8, de;q=0.9" } }, true],
+  [{ language: ["de"] }, { headers: { "accept-language": "de;q=0.1, en" } }, false],
+  [{ language: ["de"] }, { headers: { "accept-language": "de;q=0" } }, false],
+  [{ language: ["de-at"] }, { headers: { "accept-language": "de-DE" } }, false],
+  [{ language: ["de"] }, {}, false],
+  [{ referrer: ["example.org"] }, { headers: { referer: "https://news.example.org/a?b" } }, true],
+  [{ referrer: ["example.org"] }, { headers: { referer: "https://EXAMPLE.org" } }, true],
+  [{ referrer: ["example.org"] }, { headers: { referer: "https://notexample.org/" } }, false],
+  [{ referrer: ["example.org"] }, { headers: { referer: "https://evil.test/example.org" } }, false],
+  [{ query: { src: ["poster"] } }, { query: "src=poster" }, true],
+  [{ query: { src: ["poster", "flyer"] } }, { query: "a=1&src=flyer" }, true],
+  [{ query: { src: true } }, { query: "src=" }, true],
+  [{ query: { src: ["poster"] } }, { query: "src=Poster" }, false],
+  [{ query: { src: ["poster"], a: ["1"] } }, { query: "src=poster" }, false],
+  [{ date: { from: "2026-11-21T12:00:00.000Z" } }, { now: NOON }, true],
+  [{ date: { from: "2026-11-21T12:00:00.001Z" } }, { now: NOON }, false],
+  [{ date: { until: "2026-11-21T12:00:00.000Z" } }, { now: NOON }, false],
+  [{ time: { days: ["sat"], from: "12:00", to: "13:00", zone: "UTC" } }, { now: NOON }, true],
+  [{ time: { days: ["sat"], from: "12:00", to: "13:00", zone: "Europe/Berlin" } }, { now: NOON }, false],
+  [
+    { time: { days: ["sat"], from: "22:00", to: "06:00", zone: "UTC" } },
+    { now: NOON + 15 * 3_600_000 },
+    true,
+  ],
+  [{ visitor: "new" }, {}, true],
+  [{ visitor: "returning" }, {}, false],
+  [
+    { visitor: "returning" },
+    { headers: { cookie: "a=b; gl_visitor=abcdefgh234567ab.0123456789abcdef" } },
+    true,
+  ],
+  [{ visitor: "new" }, { headers: { cookie: "gl_visitor=abcdefgh234567ab.0123456789abcdef" } }, false],
+  [{ platform: ["ios"], country: ["DE"] }, { headers: { "cf-ipcountry": "DE" } }, true],
+  [{ platform: ["ios"], country: ["DE"] }, {}, false],
+  [{ weight: 100 }, {}, true],
+  [{ weight: 0 }, {}, false],
+  [{ moon: "full" } as When, {}, false],
+  [{ platform: 7 } as unknown as When, {}, false],
+  [{ time: { days: ["sat"], from: "12:00", to: "13:00", zone: "Mars/Phobos" } }, { now: NOON }, false],
+];
+for (const [when, visit, holds] of conditions) {
+  Deno.test(`resolve(): ${JSON.stringify(when)} of ${JSON.stringify(visit)} -> ${holds}`, () => {
+    assertEquals(outcome({ targets: [{ when, url: SALE }] }, visit), holds ? SALE : HOME);
+  });
+}
+
+Deno.test("resolve(): the first rule that holds decides, then the chat, then the default", () => {
+  const chat = { phone_number_id: "1065", text: "Hi" };
+  const targets = [{ when: { platform: ["android" as const] }, url: SALE }, { when: {}, url: `${SALE}?2` }, {
+    url: `${SALE}?3`,
+  }];
+  assertEquals(outcome({ targets }, agent("android")), SALE);
+  assertEquals(outcome({ targets }), `${SALE}?2`);
+  assertEquals(
+    outcome({ targets: targets.slice(0, 1), whatsapp: chat }),
+    "https://wa.me/12025550100?text=Hi",
+  );
+  assertEquals(outcome({ targets: targets.slice(0, 1) }), HOME);
+});
+
+const states: [Partial<LinkRow>, string][] = [
+  [{ state: "disabled" }, "link_disabled"],
+  [{ state: "blocked" }, "link_blocked"],
+  [{ state: "deleted" }, "link_deleted"],
+  [{ starts_at: NOON + 1 }, "link_not_started"],
+  [{ starts_at: NOON, expires_at: NOON + 1 }, HOME],
+  [{ expires_at: NOON }, "link_expired"],
+  [{ max_uses: 3 }, HOME],
+  [{ max_uses: 3, used_up: true }, "link_used_up"],
+  [{ password: true }, "link_password_required"],
+  [{ default_url: "https://evil.test/" }, "link_blocked"],
+  [{ whatsapp: { phone_number_id: "999" } }, "link_blocked"],
+  [{ targets: [{ url: "https://evil.test/" }] }, "link_blocked"],
+];
+for (const [row, expected] of states) {
+  Deno.test(`resolve(): ${JSON.stringify(row)} -> ${expected}`, () => {
+    assertEquals(outcome(row), expected);
+    // With a place of its own for that the visitor goes there; a deleted link has none, a locked one is no dead end.
+    const kept = [HOME, "link_deleted", "link_password_required"].includes(expected);
+    assertEquals(outcome({ ...row, expired_url: SALE }), kept ? expected : SALE);
+    assertEquals(outcome({ ...row, expired_url: "https://evil.test/" }), expected);
+  });
+}
+
+Deno.test("resolve(): the password opens the link", () => {
+  assertEquals(outcome({ password: true }, { unlocked: true }), HOME);
+});
+
+Deno.test("resolve(): bots and previews of a limited link are shown it, and a prefetch is refused", () => {
+  for (const name of ["whatsapp", "googlebot"] as const) {
+    assertEquals(outcome({ max_uses: 1 }, agent(name)), "show");
+  }
+  assertEquals(outcome({ max_uses: 1 }, { method: "HEAD" }), "show");
+  assertEquals(
+    outcome({ max_uses: 1 }, { headers: { "sec-purpose": "prefetch;prerender" } }),
+    "link_not_prefetched",
+  );
+  const chat = { whatsapp: { phone_number_id: "1065" } };
+  assertEquals(outcome(chat, { headers: { purpose: "prefetch" } }), "link_not_prefetched");
+  assertEquals(outcome({}, { headers: { purpose: "prefetch" } }), HOME);
+});
+
+Deno.test("resolve(): while a flag is off or cannot be decided, the visit goes to the default", () => {
+  const row = {
+    targets: [{ url: SALE }],
+    flag_key: "links.sale.enabled",
+    whatsapp: { phone_number_id: "1065" },
+  };
+  const flags = (links: string, sale: string) =>
+    withFlags(rules, { "deeplinks.enabled": { value: links }, "links.sale.enabled": { value: sale } });
+  assertEquals(outcome(row, {}, flags("true", "true")), SALE);
+  assertEquals(outcome(row, {}, flags("false", "true")), HOME);
+  assertEquals(outcome(row, {}, flags("true", "false")), HOME);
+  assertEquals(outcome(row, {}, withFlags(rules, {})), HOME);
+  assertEquals(outcome(row, {}, flags("true", "true"), true), HOME, "killed");
+  // A chat that has no default stays reachable.
+  const chat = { default_url: undefined, whatsapp: { phone_number_id: "1065", text: "Hi" } };
+  assertEquals(outcome(chat, {}, flags("false", "true")), "https://wa.me/12025550100?text=Hi");
+  // What the link must not do it does not do either way.
+  assertEquals(outcome({ ...row, password: true }, {}, flags("false", "true")), "link_password_required");
+});
+
+Deno.test("resolve(): a flag is asked for the audience user, else for the visitor's cookie", () => {
+  const row = { targets: [{ url: SALE }] };
+  const only = (id: string) =>
+    withFlags(rules, { "deeplinks.enabled": { metadata: { target_user_ids: [id] } } });
+  const cookie = { cookie: "gl_visitor=abcdefgh234567ab.0123456789abcdef" };
+  assertEquals(outcome(row, { query: "u=ada" }, only("ada")), SALE);
+  assertEquals(outcome(row, { headers: cookie }, only("abcdefgh234567ab")), SALE);
+  assertEquals(outcome(row, { headers: cookie, query: "u=ada" }, only("abcdefgh234567ab")), HOME);
+  assertEquals(outcome(row, {}, only("ada")), HOME);
+});
+
+Deno.test("needsVisitor() only where something depends on who comes back", () => {
+  const split = withFlags(rules, { "deeplinks.enabled": { metadata: { rollout_percentage: 25 } }, x: {} });
+  assertEquals(needsVisitor(linkOf(), rules), false);
+  assertEquals(needsVisitor(linkOf(), split), true);
+  assertEquals(needsVisitor(linkOf({ flag_key: "x" }), rules), false);
+  assertEquals(needsVisitor(linkOf({ targets: [{ when: { weight: 50 }, url: SALE }] }), rules), true);
+  assertEquals(needsVisitor(linkOf({ targets: [{ when: { visitor: "new" }, url: SALE }] }), rules), true);
+  assertEquals(needsVisitor(linkOf({ targets: [{ when: { platform: ["ios"] }, url: SALE }] }), rules), false);
+});
+
+Deno.test("resolve(): weights divide the visitors as they say, and each visitor stays", () => {
+  const targets = [
+    { when: { weight: 50 }, url: `${SALE}?a` },
+    { when: { weight: 30, platform: ["ios" as const] }, url: `${SALE}?b` },
+    { when: { weight: 10 }, url: `${SALE}?c` },
+  ];
+  const counts: Record<string, number> = {};
+  for (let i = 0; i < 20_000; i++) {
+    const visit = { headers: { cookie: `gl_visitor=${randomToken()}.0123456789abcdef` } };
+    const place = outcome({ targets }, visit);
+    assertEquals(outcome({ targets }, visit), place);
+    counts[place] = (counts[place] ?? 0) + 1;
+  }
+  const near = (place: string, share: number) =>
+    assert(Math.abs(counts[place] / 20_000 - share) < 0.02, `${place}: ${counts[place]}`);
+  near(`${SALE}?a`, 0.5);
+  near(`${SALE}?b`, 0.3);
+  near(`${SALE}?c`, 0.1);
+  near(HOME, 0.1);
+});
+
+Deno.test("resolve(): raising a weight keeps those who were in", () => {
+  const arm = (weight: number, visitor: string) =>
+    outcome({ targets: [{ when: { weight }, url: SALE }] }, {
+      headers: { cookie: `gl_visitor=${visitor}.0123456789abcdef` },
+    });
+  holds(fc.property(fc.nat(100), fc.nat(100), (a, b) => {
+    const visitor = randomToken();
+    if (arm(Math.min(a, b), visitor) === SALE) assertEquals(arm(Math.max(a, b), visitor), SALE);
+  }));
+});
+
+const app = { url: "myapp://p/1", package: "com.example.app", fallback: "https://apps.apple.com/app/id1" };
+const apps: [string, Parameters<typeof visitOf>[0], Partial<LinkRow>, object][] = [
+  ["Android opens by intent", agent("android"), {}, {
+    location:
+      "intent://p/1?gl_token=abcdefgh234567ab#Intent;scheme=myapp;package=com.example.app;S.browser_fallback_url=https%3A%2F%2Fapps.apple.com%2Fapp%2Fid1;end",
+  }],
+  ["Firefox on Android is not trusted with the fallback", agent("androidFirefox"), {}, {
+    location: "myapp://p/1?gl_token=abcdefgh234567ab",
+    otherwise: "https://apps.apple.com/app/id1",
+  }],
+  ["an iPhone opens the scheme, and has a fallback", {}, {}, {
+    location: "myapp://p/1?gl_token=abcdefgh234567ab",
+    otherwise: "https://apps.apple.com/app/id1",
+  }],
+  ["a universal link is a page", {}, { targets: [{ app: { url: "https://www.example.com/app" } }] }, {
+    location: "https://www.example.com/app?gl_token=abcdefgh234567ab",
+  }],
+  ["the default is the fallback of an app without one", {}, { targets: [{ app: { url: "myapp://p" } }] }, {
+    location: "myapp://p?gl_token=abcdefgh234567ab",
+    otherwise: HOME,
+  }],
+  ["a bot is sent to the fallback", agent("googlebot"), {}, { location: "https://apps.apple.com/app/id1" }],
+];
+for (const [name, visit, row, expected] of apps) {
+  Deno.test(`placeOf(): ${name}`, () => {
+    const link = linkOf({ targets: [{ app }], ...row }), from = visitOf(visit);
+    const decision = resolve(link, from, rules, false);
+    if (!("target" in decision)) throw new Error(decision.outcome);
+    const token = from.verdict === "human" ? "abcdefgh234567ab" : undefined;
+    assertEquals(placeOf(decision.target, link, from, rules, token), { kind: "app", ...expected });
+  });
+}
+
+Deno.test("placeOf(): Google Play hands the token to the app it installs", () => {
+  const store = "https://play.google.com/store/apps/details?id=com.example.app";
+  const link = linkOf({ targets: [{ store }] }), from = visitOf(agent("android"));
+  const decision = resolve(link, from, rules, false);
+  if (!("target" in decision)) throw new Error(decision.outcome);
+  assertEquals(placeOf(decision.target, link, from, rules, "abcdefgh234567ab"), {
+    kind: "store",
+    location: `${store}&referrer=gl_token%3Dabcdefgh234567ab`,
+  });
+});
+
+Deno.test("placeOf(): campaign parameters are added where the address has none, and the visit's where wanted", () => {
+  const row = { default_url: `${HOME}?utm_source=own#x`, utm: { source: "qr", campaign: "spring & summer" } };
+  assertEquals(outcome(row, { query: "a=1" }), `${HOME}?utm_source=own&utm_campaign=spring+%26+summer#x`);
+  assertEquals(outcome({ pass_query: true }, { query: "a=1&explain=0" }), `${HOME}?a=1`);
+  const app = { targets: [{ app: { url: "https://www.example.com/p/7" } }], pass_query: true };
+  assertEquals(outcome(app, { query: "coupon=ABC" }), "https://www.example.com/p/7?coupon=ABC");
+});
+
+Deno.test("placeOf(): the token goes into a referrer that an address has already", () => {
+  const own = "https://play.google.com/store/apps/details?id=com.example.app&referrer=utm_source%3Dposter";
+  const link = linkOf({ targets: [{ store: own }] }), from = visitOf(agent("android"));
+  const decision = resolve(link, from, rules, false);
+  if (!("target" in decision)) throw new Error(decision.outcome);
+  const { location } = placeOf(decision.target, link, from, rules, "abcdefgh234567ab");
+  assertEquals(new URL(location).searchParams.getAll("referrer"), [
+    "utm_source=poster&gl_token=abcdefgh234567ab",
+  ]);
+});
+
+Deno.test("placeOf(): who opens the address itself gets the app's own, and none that only a browser understands", () => {
+  const link = linkOf({
+    targets: [{ app: { url: "https://www.example.com/p/7", package: "com.example.app" } }],
+  });
+  const from = visitOf(agent("android"));
+  const decision = resolve(link, from, rules, false);
+  if (!("target" in decision)) throw new Error(decision.outcome);
+  assertEquals(
+    placeOf(decision.target, link, from, rules, undefined, true).location,
+    "https://www.example.com/p/7",
+  );
+  assertEquals(placeOf(decision.target, link, from, rules, undefined).location.slice(0, 9), "intent://");
+});
+
+Deno.test("resolve() tells what it found on the way", () => {
+  const findings: Finding[] = [];
+  const link = linkOf({ targets: [{ when: { platform: ["android"] }, url: SALE }, { url: SALE }] });
+  resolve(link, visitOf(), rules, false, (finding) => findings.push(finding));
+  assertEquals(findings, [
+    { what: "usable", holds: true },
+    { what: "flag deeplinks.enabled", holds: true, why: "STATIC" },
+    { what: "target 0", holds: false, why: "platform" },
+    { what: "target 1", holds: true },
+  ]);
+});
+
+Deno.test("resolve(): a change of the rules is seen by a link that was resolved before", async () => {
+  const link = linkOf();
+  const other = await rulesOf();
+  assertEquals(resolve(link, visitOf(), rules, false).outcome, "go");
+  assertEquals(resolve(link, visitOf(), { ...other, allowlist: { patterns: [] } }, false), {
+    outcome: "refuse",
+    code: "link_blocked",
+  });
+  assertEquals(resolve(link, visitOf(), rules, false).outcome, "go");
+});

@@ -1,0 +1,92 @@
+/**
+ * Conditions of a link's targets.
+ *
+ * @module
+ */
+import { bucket } from "../../flags/bucket.ts";
+import { inWindow, type Window } from "../../time/window.ts";
+import type { Platform } from "../visitor/agents.ts";
+import { rangeTakes } from "../visitor/languages.ts";
+import type { Visit } from "../visitor/visit.ts";
+
+/** Conditions as they are stored: all that are given must hold, of a list any. `schema.ts` checks them when written. */
+export interface When {
+  readonly platform?: readonly Platform[];
+  /** Two upper-case letters. */
+  readonly country?: readonly string[];
+  /** Language ranges in lower case; asked of the language that the visitor prefers most. */
+  readonly language?: readonly string[];
+  /** Hosts; each takes the hosts below it too. */
+  readonly referrer?: readonly string[];
+  /** Parameters of the visit: any of these values, or `true` for any value. */
+  readonly query?: Readonly<Record<string, readonly string[] | true>>;
+  /** Instants: not before `from`, not from `until` on. */
+  readonly date?: { readonly from?: string; readonly until?: string };
+  /** Hours of a week, by the wall clock of a zone. */
+  readonly time?: Window;
+  readonly visitor?: "new" | "returning";
+  /** Percent of the visitors, 0 to 100 in steps of 0.01; see `resolve`. */
+  readonly weight?: number;
+}
+
+/** One condition ready to be asked. */
+export interface Test {
+  /** Name of the condition. */
+  readonly name: string;
+  holds(visit: Visit): boolean;
+}
+
+/** Names of the conditions that are tests of their own; `weight` is not. */
+type Tested = Exclude<keyof When, "weight">;
+
+const MAKERS: { [Name in Tested]: (value: NonNullable<When[Name]>) => Test["holds"] } = {
+  platform: (platforms) => (visit) => platforms.includes(visit.platform),
+  country: (countries) => (visit) => visit.country !== undefined && countries.includes(visit.country),
+  language: (ranges) => (visit) => {
+    const { language } = visit;
+    return language !== undefined && ranges.some((range) => rangeTakes(range, language));
+  },
+  referrer: (hosts) => (visit) => {
+    const { referrer } = visit;
+    return referrer !== undefined && hosts.some((host) => referrer === host || referrer.endsWith(`.${host}`));
+  },
+  query: (wanted) => {
+    const entries = Object.entries(wanted);
+    return (visit) =>
+      entries.every(([name, values]) => {
+        const value = visit.param(name);
+        return value !== undefined && (values === true || values.includes(value));
+      });
+  },
+  date: ({ from, until }) => {
+    const begin = from === undefined ? -Infinity : Date.parse(from);
+    const end = until === undefined ? Infinity : Date.parse(until);
+    return (visit) => visit.now >= begin && visit.now < end;
+  },
+  time: (window) => {
+    const inside = inWindow(window);
+    return (visit) => inside(new Date(visit.now));
+  },
+  visitor: (kind) => (visit) => visit.returning === (kind === "returning"),
+};
+
+/** A condition that nobody knows, or that cannot be read, is never met: a rule must not grow wider by a fault. */
+const NEVER = () => false;
+
+/** Makes stored conditions ready, in their order. Never throws. */
+export function compileWhen(when: When): Test[] {
+  return Object.entries(when).filter(([name, value]) => name !== "weight" && value !== undefined)
+    .map(([name, value]) => {
+      const make = MAKERS[name as Tested] as ((value: unknown) => Test["holds"]) | undefined;
+      try {
+        return { name, holds: make?.(value) ?? NEVER };
+      } catch {
+        return { name, holds: NEVER };
+      }
+    });
+}
+
+/** Where a visitor stands among the shares of a link: 0 to 100 in steps of 0.01, always the same for one visitor. */
+export function shareOf(code: string, visitor: string): number {
+  return bucket(`link:${code}:`, visitor) / 100;
+}

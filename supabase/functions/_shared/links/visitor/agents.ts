@@ -1,0 +1,106 @@
+/**
+ * What a User-Agent says of who visits: the platform, and whether it is a human's browser.
+ *
+ * @module
+ */
+import { isbot } from "isbot";
+import { sha256Hex } from "../../crypto/hmac.ts";
+
+/** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
+export type Platform = "ios" | "android" | "windows" | "macos" | "linux" | "other";
+
+/** All platforms, in the order of documents. */
+export const PLATFORMS: readonly Platform[] = ["ios", "android", "windows", "macos", "linux", "other"];
+
+/** Who visits. Only a human's visit counts as a use and is given a token. */
+export type Verdict = "human" | "bot" | "preview" | "prefetch";
+
+/** What is read from a User-Agent. */
+export interface Agent {
+  readonly platform: Platform;
+  readonly verdict: Verdict;
+  /** By what the verdict was reached; absent for a human. */
+  readonly reason?: string;
+  /** Stands for the whole User-Agent in a visitor's hash: 16 digits of hex. */
+  readonly digest: string;
+  /** Whether it is a program that an app or a service asks with. */
+  readonly library: boolean;
+  /** Firefox on Android ignores the fallback of an `intent://` address. */
+  readonly firefox: boolean;
+}
+
+/**
+ * Those who fetch a link to show what it is about, most of which isbot knows too, but as bots. Some send it for
+ * several at once: Apple's Messages calls itself "facebookexternalhit/1.1 Facebot Twitterbot/1.0".
+ */
+const PREVIEWS =
+  /^WhatsApp\/|facebookexternalhit|facebookcatalog|Facebot|meta-externalfetcher|Slackbot|Slack-ImgProxy|Twitterbot|TelegramBot|LinkedInBot|Discordbot|SkypeUriPreview|MicrosoftPreview|^Viber\/|line-?poker|Snap URL Preview|redditbot|Pinterestbot|Embedly|Iframely|vkShare|\(Mastodon\/|Bluesky Cardyb|Cardyb|kakaotalk-scrap|Google-PageRenderer|developers\.google\.com\/\+\/web\/snippet|BitlyBot|Zoombot|^Iris\/|^Signal\/|NotionEmbedder/i;
+
+/** Browsers within apps that do not begin like a browser; their makers' machines have names of their own. */
+const IN_APP = /^\[FB(?:AN|AV|_IAB)\//;
+
+/**
+ * Programs that ask for an app or a service, and which an app cannot help to name: a caller that wants JSON and comes
+ * with one of these is no machine that looks for pages.
+ */
+const LIBRARY =
+  /\b(?:okhttp|CFNetwork|Dalvik|Dart|axios|node-fetch|undici|got|python-requests|python-urllib|python-httpx|aiohttp|Go-http-client|Java|Apache-HttpClient|Ktor|Alamofire|Volley|Retrofit|RestSharp|Guzzle|Faraday|Deno|Bun|curl|wget|HTTPie|PostmanRuntime|UnityPlayer|ReactNative|Expo)\b/i;
+
+/**
+ * Bots and programs that are named as the reason. No other word of a User-Agent is kept: what made isbot sure can be all of
+ * it, and whoever writes one can write anything there.
+ */
+const NAMED =
+  /google|bingbot|yandex|baidu|duckduck|applebot|amazonbot|bytespider|petalbot|gptbot|claudebot|perplexity|ahrefs|semrush|mj12bot|dotbot|uptime|pingdom|headlesschrome|phantomjs|puppeteer|playwright|selenium|lighthouse|curl|wget|httpie|postman|python|aiohttp|go-http-client|okhttp|java|axios|node-fetch|undici|deno|php|ruby|perl|scrapy|nmap|masscan|zgrab|nikto/i;
+
+const known = new Map<string, Agent>();
+const MAX_KNOWN = 2000;
+/** So much of a User-Agent is looked at; those of people and known programs are shorter by far. */
+const MAX_LENGTH = 1024;
+
+/** Reads a User-Agent; null and the empty one are a bot's. Remembers the most recent ones: isbot's pattern is long. */
+export function agentOf(userAgent: string | null): Agent {
+  const ua = (userAgent ?? "").slice(0, MAX_LENGTH);
+  let agent = known.get(ua);
+  if (agent === undefined) {
+    agent = read(ua);
+    if (known.size >= MAX_KNOWN) known.clear();
+    if (ua.length <= 500) known.set(ua, agent);
+  }
+  return agent;
+}
+
+function read(ua: string): Agent {
+  const platform = platformOf(ua), firefox = ua.includes("Firefox/");
+  const library = ua === "" || LIBRARY.test(ua);
+  const digest = sha256Hex(new TextEncoder().encode(ua)).slice(0, 16);
+  const verdict = (verdict: Verdict, reason: string): Agent => ({
+    platform,
+    firefox,
+    library,
+    digest,
+    verdict,
+    reason,
+  });
+  if (ua === "") return verdict("bot", "no_user_agent");
+  const preview = PREVIEWS.exec(ua)?.[0];
+  if (preview !== undefined) return verdict("preview", word(preview));
+  if (!IN_APP.test(ua) && isbot(ua)) return verdict("bot", NAMED.exec(ua)?.[0].toLowerCase() ?? "unnamed");
+  return { platform, firefox, library, digest, verdict: "human" };
+}
+
+/** What matched of those that are known, as one word for a column and for people. */
+function word(match: string): string {
+  return match.toLowerCase().replace(/[^a-z0-9.+-]+/g, "_").replace(/^_|_$/g, "");
+}
+
+function platformOf(ua: string): Platform {
+  if (/Windows Phone|KAIOS|Tizen|webOS|SMART-TV/i.test(ua)) return "other";
+  // Facebook's browser on iOS names the device, on Android its package.
+  if (/\b(?:iPhone|iPad|iPod)\b/.test(ua)) return "ios";
+  if (/\bAndroid\b|\bFBPN\/com\./.test(ua)) return "android";
+  if (/\bWindows\b/.test(ua)) return "windows";
+  if (/\bMacintosh\b|\bMac OS X\b/.test(ua)) return "macos";
+  if (/\bLinux\b|\bX11\b|\bCrOS\b/.test(ua)) return "linux";
+  return "other";
+}

@@ -1,0 +1,188 @@
+import { assertEquals } from "../../../../../tests/support/assert.ts";
+import { agentOf, type Platform, type Verdict } from "./agents.ts";
+import { preferredLanguage } from "./languages.ts";
+import { assertLinear } from "../../../../../tests/support/growth.ts";
+import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";
+
+const cases: [string | null, Platform, Verdict, string?][] = [
+  [AGENTS.iphone, "ios", "human"],
+  [AGENTS.android, "android", "human"],
+  [AGENTS.windows, "windows", "human"],
+  [AGENTS.mac, "macos", "human"],
+  [AGENTS.linux, "linux", "human"],
+  [
+    "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/466.0]",
+    "ios",
+    "human",
+  ],
+  [
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram 337.0",
+    "ios",
+    "human",
+  ],
+  [
+    "Mozilla/5.0 (Linux; Android 10; CUBOT X30) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/96.0.4664.104 Mobile Safari/537.36",
+    "android",
+    "human",
+  ],
+  [
+    "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0 Mobile Safari/537.36 WhatsApp",
+    "android",
+    "human",
+  ],
+  [
+    "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+    "linux",
+    "human",
+  ],
+  [
+    "[FBAN/FB4A;FBAV/567.1.0.52.74;FBBV/1;FBDM/{density=3.0,width=1080,height=2340};FBLC/nl_NL;FBMF/samsung;FBPN/com.facebook.katana;FBDV/SM-S921B;FBSV/16;]",
+    "android",
+    "human",
+  ],
+  ["[FBAN/FBIOS;FBAV/466.0.0.33.108;FBDV/iPhone15,3;FBMD/iPhone;FBSN/iOS;FBSV/18.5]", "ios", "human"],
+  [
+    "Mozilla/5.0 (Linux; Android 9; SM-G955U; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/79.0 Mobile Safari/537.36 Viber/12.1.0.11",
+    "android",
+    "human",
+  ],
+  ["Viber/13.3.0.5 CFNetwork/1121.2.2 Darwin/19.3.0", "other", "preview", "viber"],
+  [AGENTS.whatsapp, "other", "preview", "whatsapp"],
+  ["WhatsApp/2.23.20.0 i", "other", "preview", "whatsapp"],
+  [
+    "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+    "other",
+    "preview",
+    "facebookexternalhit",
+  ],
+  [
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+    "macos",
+    "preview",
+    "facebookexternalhit",
+  ],
+  ["Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", "other", "preview", "slackbot"],
+  ["TelegramBot (like TwitterBot)", "other", "preview", "telegrambot"],
+  ["Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)", "other", "preview", "discordbot"],
+  ["LinkedInBot/1.0 (compatible; Mozilla/5.0; +http://www.linkedin.com)", "other", "preview", "linkedinbot"],
+  [AGENTS.googlebot, "other", "bot", "google"],
+  ["curl/8.7.1", "other", "bot", "curl"],
+  ["python-requests/2.32.3", "other", "bot", "python"],
+  ["Mozilla/5.0 nora-feldkamp", "other", "bot", "unnamed"],
+  ["nora.feldkamp@mail.example", "other", "bot", "unnamed"],
+  ["4915112345678", "other", "bot", "unnamed"],
+  ["nora-feldkamp-bot/1.0", "other", "bot", "unnamed"],
+  [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0.0.0 Safari/537.36",
+    "linux",
+    "bot",
+  ],
+  ["", "other", "bot", "no_user_agent"],
+  [null, "other", "bot", "no_user_agent"],
+];
+for (const [ua, platform, verdict, reason] of cases) {
+  Deno.test(`agentOf(): ${ua} -> ${platform}, ${verdict}`, () => {
+    const agent = agentOf(ua);
+    assertEquals([agent.platform, agent.verdict], [platform, verdict]);
+    if (reason !== undefined) assertEquals(agent.reason, reason);
+    assertEquals(agent.reason === undefined, verdict === "human");
+  });
+}
+
+Deno.test("a visit's verdict: ahead of a tap, then how it was asked, then who", () => {
+  const verdict = (headers: Record<string, string>, method = "GET") => {
+    const { verdict, reason } = visitOf({ headers, method });
+    return [verdict, reason];
+  };
+  assertEquals(verdict({}), ["human", undefined]);
+  assertEquals(verdict({}, "HEAD"), ["preview", "head"]);
+  assertEquals(verdict({ "sec-purpose": "prefetch" }), ["prefetch", "purpose_header"]);
+  assertEquals(verdict({ purpose: "prefetch", "user-agent": AGENTS.googlebot }), [
+    "prefetch",
+    "purpose_header",
+  ]);
+});
+
+Deno.test("a visit that is fetched ahead says so in one of several ways", () => {
+  for (
+    const [name, value] of [
+      ["sec-purpose", "prefetch;prerender"],
+      ["purpose", "prefetch"],
+      ["x-purpose", "preview"],
+      ["x-purpose", "instant"],
+      ["x-moz", "prefetch"],
+    ]
+  ) assertEquals(visitOf({ headers: { [name]: value } }).verdict, "prefetch", `${name} ${value}`);
+});
+
+Deno.test("an app's own program that asks for the decision is no machine, and says its platform", () => {
+  const json = { accept: "application/json" };
+  const programs = [
+    "okhttp/4.12.0",
+    "ExampleApp/241 CFNetwork/1494.0.7 Darwin/23.4.0",
+    "Dart/3.4 (dart:io)",
+    "curl/8.7",
+    "",
+  ];
+  for (const ua of programs) {
+    const asked = visitOf({ headers: { ...json, "user-agent": ua }, query: "platform=ios" });
+    assertEquals([asked.verdict, asked.reason, asked.platform], ["human", undefined, "ios"], ua);
+    const page = visitOf({ headers: { accept: "text/html", "user-agent": ua }, query: "platform=ios" });
+    assertEquals(page.platform === "ios", false, "who wants a page is what its browser says");
+  }
+  const crawler = visitOf({ headers: { ...json, "user-agent": AGENTS.googlebot } });
+  assertEquals(crawler.verdict, "bot");
+  assertEquals(visitOf({ headers: json, query: "platform=toaster" }).platform, "ios", "an iPhone's");
+});
+
+Deno.test("who went on from what machines are shown is a person", () => {
+  const headers = { "user-agent": AGENTS.whatsapp };
+  assertEquals(visitOf({ headers }).verdict, "preview");
+  assertEquals(visitOf({ headers, query: "gl_open=1" }).verdict, "human");
+  assertEquals(visitOf({ headers, query: "gl_open=1", method: "HEAD" }).verdict, "preview");
+});
+
+Deno.test("a visit's facts are read from headers, and nonsense is none", () => {
+  const { country, referrer, user, language, visitor } = visitOf({
+    headers: {
+      "cf-ipcountry": "T1",
+      referer: "javascript:alert(1)",
+      "accept-language": "*",
+      cookie: "gl_visitor=short",
+    },
+    query: "u=%00",
+  });
+  assertEquals([country, referrer, user, language, visitor], [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+const languages: [string | null, string | undefined][] = [
+  ["de-DE,de;q=0.9,en;q=0.8", "de-de"],
+  ["en;q=0.8, de;q=0.9", "de"],
+  ["en, de", "en"],
+  ["en;q=0.5,de;q=0.5", "en"],
+  ["*", undefined],
+  ["*, fr;q=0.2", "fr"],
+  ["de;q=0", undefined],
+  ["de ; q = 0.3 , en;q=0.2", "de"],
+  ["zh-Hant-TW", "zh-hant-tw"],
+  ["de;q=2", undefined],
+  ["<script>", undefined],
+  ["", undefined],
+  [null, undefined],
+];
+for (const [header, expected] of languages) {
+  Deno.test(`preferredLanguage(): ${header} -> ${expected}`, () =>
+    assertEquals(preferredLanguage(header), expected));
+}
+
+Deno.test("agentOf(): a User-Agent of any length takes linear time", async () => {
+  for (const part of ["Line/", "bot ", "Mozilla/5.0 ", "(;", "http"]) {
+    await assertLinear(2000, (size) => agentOf(`${part.repeat(size)}${crypto.randomUUID()}`));
+  }
+});

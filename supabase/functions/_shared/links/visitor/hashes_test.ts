@@ -1,0 +1,88 @@
+import { assert, assertEquals, assertNotEquals } from "../../../../../tests/support/assert.ts";
+import { hashPassword, isPassword } from "../model/passwords.ts";
+import { isToken, randomToken } from "./tokens.ts";
+import { dayOf, hashOf, isOwnAddress, networkOf } from "./hashes.ts";
+
+const KEYS = { "2026-11-21": "1f".repeat(32), "2026-11-22": "2e".repeat(32) };
+const NOON = Date.UTC(2026, 10, 21, 12);
+
+Deno.test("hashOf(): the same for one visitor and day, another for any other, none without a key", () => {
+  const hash = hashOf(KEYS, NOON, "203.0.113.7", "Safari");
+  assert(/^[0-9a-f]{16}$/.test(hash!));
+  assertEquals(hashOf(KEYS, NOON + 3_600_000, "203.0.113.7", "Safari"), hash);
+  assertNotEquals(hashOf(KEYS, NOON, "203.0.113.8", "Safari"), hash);
+  assertNotEquals(hashOf(KEYS, NOON, "203.0.113.7", "Chrome"), hash);
+  assertNotEquals(hashOf(KEYS, NOON + 86_400_000, "203.0.113.7", "Safari"), hash);
+  assertNotEquals(hashOf(KEYS, NOON, "203.0.113.7\nSafari"), undefined);
+  assertEquals(hashOf(KEYS, NOON + 5 * 86_400_000, "203.0.113.7", "Safari"), undefined);
+  assertEquals(hashOf({}, NOON, "203.0.113.7"), undefined);
+});
+
+Deno.test("hashOf() takes a User-Agent of any length", () => {
+  assert(hashOf(KEYS, NOON, "203.0.113.7", "ä".repeat(5000)) !== undefined);
+});
+
+Deno.test("dayOf() is the day in UTC", () => {
+  assertEquals(dayOf(Date.UTC(2026, 10, 21, 23, 59, 59, 999)), "2026-11-21");
+  assertEquals(dayOf(Date.UTC(2026, 10, 22)), "2026-11-22");
+});
+
+const networks: [string, string | undefined][] = [
+  ["203.0.113.7", "203.0.113.7"],
+  [" 203.0.113.7 ", "203.0.113.7"],
+  ["::ffff:203.0.113.7", "203.0.113.7"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2"],
+  ["2001:db8:1:2::9", "2001:db8:1:2"],
+  ["not an address", undefined],
+  ["", undefined],
+];
+for (const [address, network] of networks) {
+  Deno.test(`networkOf(): ${address} -> ${network}`, () => assertEquals(networkOf(address), network));
+}
+
+const addresses: [string, boolean][] = [
+  ["203.0.114.7", true],
+  ["2a00:1450:4001::1", true],
+  ["10.1.2.3", false],
+  ["192.168.1.1", false],
+  ["172.16.0.1", false],
+  ["100.64.0.1", false],
+  ["100.127.255.255", false],
+  ["127.0.0.1", false],
+  ["169.254.1.1", false],
+  ["::1", false],
+  ["fd00::1", false],
+  ["fe80::1", false],
+  ["::ffff:100.64.0.1", false],
+  ["nonsense", false],
+];
+for (const [address, own] of addresses) {
+  Deno.test(`isOwnAddress(): ${address} -> ${own}`, () => assertEquals(isOwnAddress(address), own));
+}
+
+Deno.test("randomToken(): 16 characters of base32, no two alike, every character as often", () => {
+  const counts = new Map<string, number>();
+  const seen = new Set<string>();
+  for (let i = 0; i < 20_000; i++) {
+    const token = randomToken();
+    assert(isToken(token), token);
+    seen.add(token);
+    for (const character of token) counts.set(character, (counts.get(character) ?? 0) + 1);
+  }
+  assertEquals(seen.size, 20_000);
+  assertEquals(counts.size, 32);
+  for (const [character, n] of counts) assert(Math.abs(n - 10_000) < 700, `${character}: ${n}`);
+});
+
+Deno.test("isPassword(): that password and no other, whatever keyboard it was typed on", async () => {
+  const hash = await hashPassword("pässword ①");
+  assert(/^scrypt\$16384\$8\$1\$/.test(hash));
+  assertNotEquals(await hashPassword("pässword ①"), hash);
+  assertEquals(await isPassword("pässword ①".normalize("NFD"), hash), true);
+  for (const wrong of ["passwort", "pässword", "", "x".repeat(10_000)]) {
+    assertEquals(await isPassword(wrong, hash), false);
+  }
+  for (const broken of ["", "scrypt", "md5$1$1$1$YQ==$YQ=="]) {
+    assertEquals(await isPassword("a", broken), false);
+  }
+});

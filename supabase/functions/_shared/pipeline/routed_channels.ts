@@ -1,0 +1,26 @@
+/**
+ * Which channels are routed, that is, decided about and forwarded: each stands under a flag of its own.
+ *
+ * @module
+ */
+import { type Flag, onForAnybody } from "../flags/evaluate.ts";
+
+/** The flag that deciding and forwarding of a channel stand under. */
+export function routerFlag(channel: string): string {
+  return channel === "whatsapp" ? "wa_router.enabled" : `${channel}_router.enabled`;
+}
+
+/**
+ * Those of the channels that may be routed now: no kill switch is set, and the flag is on for anybody at all.
+ * @param flags Asked for only where no kill switch has decided already.
+ */
+export async function routedChannels(
+  channels: readonly string[],
+  killed: (feature: string) => boolean,
+  flags: () => Promise<ReadonlyMap<string, Flag>>,
+): Promise<readonly string[]> {
+  const alive = channels.filter((channel) => !killed(routerFlag(channel)));
+  if (alive.length === 0) return alive;
+  const known = await flags();
+  return alive.filter((channel) => onForAnybody(known, routerFlag(channel)));
+}

@@ -1,0 +1,208 @@
+/**
+ * What is kept of a visit: its click, and for the guard of rollouts how it went.
+ *
+ * Hot path: each visit comes by here once. A visitor stands for a hash, never for an address.
+ *
+ * @module
+ */
+import { isSignedAudience } from "../_shared/gates/audience.ts";
+import type { Flag } from "../_shared/flags/evaluate.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Click } from "../_shared/links/clicks/lines.ts";
+import type { Clicks } from "../_shared/links/clicks/clicks.ts";
+import type { Link } from "../_shared/links/model/link.ts";
+import { type Because, LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
+import { Pace } from "../_shared/links/limits/visit_rate.ts";
+import { Repeats } from "../_shared/links/clicks/repeats.ts";
+import type { LinkStore } from "../_shared/links/store/store.ts";
+import { randomToken } from "../_shared/links/visitor/tokens.ts";
+import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
+import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitor/hashes.ts";
+import { armOf } from "../_shared/rollouts/observe.ts";
+import type { Outcome } from "../_shared/rollouts/outcomes.ts";
+import type { Call } from "./handler.ts";
+
+/** What keeping needs. */
+export interface VisitRecorderDeps {
+  store: LinkStore;
+  clicks: Clicks;
+  /** Counts for the guard of rollouts how it went for a visitor under the flags that had a say in it. */
+  observe(flags: ReadonlyMap<string, Flag>, keys: string[], visitor: string, outcome: Outcome): void;
+  /** Header with the visitor's address that nobody can forge; undefined where there is none. */
+  clientIpHeader: string | undefined;
+  /** Secrets of whom the team lets sign audience ids. */
+  audienceSecrets: readonly string[];
+  /** Whether the kill switch is on, at this time in Unix milliseconds. */
+  killed(now: number): boolean;
+  now(): number;
+}
+
+/** Visits of one site whose outcomes count in a minute, unless the team signed who visits. */
+const BELIEVED_PER_SITE = 20;
+/** Sites known in a minute; further ones are left out, so that what strangers send never fills all places. */
+const MAX_SITES = 1000;
+
+/** Makes what writes down visits. */
+export function createVisitRecorder(deps: VisitRecorderDeps) {
+  const { store, clicks } = deps;
+  const pace = new Pace();
+  const repeats = new Repeats();
+
+  /** Of a list (x-forwarded-for) the last: what the nearest proxy added, and not what a visitor made up. */
+  function addressOf({ headers }: Request): string | undefined {
+    const value = deps.clientIpHeader === undefined ? null : headers.get(deps.clientIpHeader);
+    return value === null ? undefined : value.slice(value.lastIndexOf(",") + 1).trim();
+  }
+
+  /** The visitor's address, looked up once. */
+  function addressOfCall(call: Call): string | undefined {
+    if (call.address === undefined) call.address = addressOf(call.request) || null;
+    return call.address ?? undefined;
+  }
+
+  /** Network of the visitor, where its address can be trusted. */
+  function networkOfCall(call: Call): string | undefined {
+    return networkOf(addressOfCall(call) ?? "");
+  }
+
+  /** Whom a guess of the visitor counts for, where its address can be trusted. */
+  function siteOfCall(call: Call): string | undefined {
+    return siteOf(addressOfCall(call) ?? "");
+  }
+
+  /**
+   * Takes a visit of a link from its network's pace. Failure policy: open, without an address that can be trusted.
+   *
+   * @throws {Problem} `rate_limited`
+   */
+  function keepPace(call: Call, { code }: Link): void {
+    const address = addressOfCall(call);
+    if (address === undefined) return;
+    // An IPv4 address is its network; to take it apart would cost more than all the rest of this.
+    const network = address.includes(":") ? networkOf(address) ?? address : address;
+    const waitMs = pace.take(deps.now(), network, code, store.rules.visitsPerSecond * 60);
+    if (waitMs > 0) {
+      throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
+    }
+  }
+
+  /** What stands for a network in the database. */
+  function clientOf(network: string | undefined): string | undefined {
+    return network && hashOf(store.keys, deps.now(), "client", network);
+  }
+
+  /** Takes the click of a visit that was sent on or shown the link. */
+  function record(
+    call: Call,
+    link: Link,
+    visit: RequestVisit,
+    kind: NonNullable<Click["k"]>,
+    token: string | undefined,
+    because?: Because,
+  ): void {
+    const click: Click = { code: link.code, t: visit.now, p: visit.platform };
+    if (kind !== "web") click.k = kind;
+    const { country, referrer, user } = visit;
+    if (country !== undefined) click.y = country;
+    if (referrer !== undefined) click.f = referrer;
+    if (user !== undefined) click.u = user;
+    if (token !== undefined) {
+      click.o = token;
+      // So that an app's first open learns where the click was going.
+      if (typeof because === "number" && kind !== "whatsapp") click.n = String(because);
+    }
+    if (visit.verdict !== "human") {
+      click.v = visit.verdict;
+      click.r = visit.reason;
+    } else {
+      click.h = visitorOf(call, visit);
+      const address = link.fingerprint ? addressOfCall(call) : undefined;
+      if (address !== undefined && token !== undefined && kind !== "whatsapp" && isOwnAddress(address)) {
+        click.g = fingerprintOf(visit.now, address, visit.platform);
+      }
+    }
+    const who = visit.verdict === "human" ? click.h : visit.verdict;
+    // Without an address people cannot be told apart.
+    if (who !== undefined) {
+      const row = repeats.take(click, who, visit.reason ?? user);
+      if (row !== undefined) return clicks.again(row);
+    }
+    clicks.record(click);
+  }
+
+  /** What a person's visit hands on: the token of the row that it will count on, else a new one. */
+  function tokenFor(call: Call, link: Link, visit: RequestVisit): string {
+    const who = visitorOf(call, visit);
+    const row = who === undefined ? undefined : repeats.rowOf(visit.now, link.code, who, visit.user);
+    return row?.o ?? randomToken();
+  }
+
+  /** How many outcomes each site had in the minute `believedIn`. */
+  let believed = new Map<string, number>();
+  let believedIn = 0;
+
+  /**
+   * Whom the outcome of a visit counts for; undefined for whoever may be made up. An id in the address needs the
+   * signature of one of the team's services. A cookie is one of ours, and the day's hash stands for an address: either
+   * can be had in any number by whoever has one connection, so few of a site count in a minute. Where no address can be
+   * trusted all are one site.
+   */
+  function believedVisitor(call: Call, visit: RequestVisit): string | undefined {
+    const { user } = visit;
+    if (user !== undefined) {
+      return isSignedAudience(deps.audienceSecrets, user, visit.param("gl_sig") ?? "") ? user : undefined;
+    }
+    const who = visit.visitor ?? visitorOf(call, visit);
+    return who !== undefined && isWithinShare(payingSite(call), visit.now) ? who : undefined;
+  }
+
+  /** As one connection that somebody pays for; an IPv4 address is one, and is not taken apart for each visit. */
+  function payingSite(call: Call): string {
+    const address = addressOfCall(call) ?? "";
+    return address.includes(":") ? siteOf(address) ?? "" : address;
+  }
+
+  function isWithinShare(site: string, now: number): boolean {
+    const minute = Math.floor(now / 60_000);
+    if (minute !== believedIn) {
+      believed = new Map();
+      believedIn = minute;
+    }
+    const taken = believed.get(site) ?? 0;
+    if (taken >= BELIEVED_PER_SITE || (taken === 0 && believed.size >= MAX_SITES)) return false;
+    believed.set(site, taken + 1);
+    return true;
+  }
+
+  /**
+   * How a visit went. Only people count, and only failures of ours: a link that is blocked, has ended or is used up is
+   * no failure of the feature.
+   */
+  function went(call: Call, link: Link, visit: RequestVisit, failed: boolean): void {
+    if (visit.verdict !== "human" || deps.killed(visit.now)) return;
+    const { rules: { flags } } = store;
+    const who = believedVisitor(call, visit);
+    if (who === undefined) return;
+    // Under its own flag a link goes for those whom links work for at all.
+    const own = link.flagKey !== undefined && armOf(flags, LINKS_FLAG, who) === "on" ? [link.flagKey] : [];
+    deps.observe(flags, [LINKS_FLAG, ...own], who, { failed, latencyMs: deps.now() - visit.now });
+  }
+
+  /** What stands for the visitor on this day; undefined without an address that can be trusted. */
+  function visitorOf(call: Call, visit: RequestVisit): string | undefined {
+    if (visit.hash !== undefined) return visit.hash;
+    const address = addressOfCall(call);
+    if (address === undefined) return undefined;
+    return visit.hash = hashOf(store.keys, visit.now, address, visit.agentDigest);
+  }
+
+  /** What an app's first open has in common with the click before it: network, platform, and the day. */
+  function fingerprintOf(now: number, address: string, platform: string): string | undefined {
+    return hashOf(store.keys, now, "fingerprint", networkOf(address) ?? "", platform);
+  }
+
+  return { addressOf, networkOfCall, siteOfCall, clientOf, keepPace, tokenFor, record, went };
+}
+
+/** See {@linkcode createVisitRecorder}. */
+export type VisitRecorder = ReturnType<typeof createVisitRecorder>;

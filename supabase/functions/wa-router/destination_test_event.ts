@@ -1,0 +1,152 @@
+/**
+ * A test of a destination by a person: one signed event, sent as messages are, by the same code under the same rules. It is
+ * about no message, so it stands under no flag and moves neither queue nor circuit: a service is tested before anything
+ * goes to it, and while it is paused.
+ *
+ * @module
+ */
+import { DbError, type Rpc } from "../_shared/db/client.ts";
+import type { Counters } from "../_shared/db/counters.ts";
+import {
+  deliver,
+  type DeliveryDeps,
+  type DeliveryError,
+  type DeliveryResult,
+} from "../_shared/delivery/deliver.ts";
+import { Problem } from "../_shared/http/problem.ts";
+import type { Logger } from "../_shared/log/log.ts";
+import { repliesInWords } from "../_shared/contract/words/replies.ts";
+import type { Authorise } from "../_shared/gates/team.ts";
+
+/** What the test needs. */
+export interface TestDeps {
+  rpc: Rpc;
+  authorise: Authorise;
+  /** Takes one test of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
+  limit(actor: string): Promise<Record<string, string>>;
+  /** The world by the configuration of this moment: what a person has just allowed counts. */
+  world(): Promise<DeliveryDeps>;
+  count: Counters["count"];
+}
+
+/** How a test went. */
+export interface Tested {
+  destination: string;
+  url: string;
+  /** `webhook-id` of the event, to find it in the service's log. */
+  webhook_id: string;
+  /** Whether the answer was 2xx. */
+  ok: boolean;
+  /** HTTP status; absent when there was no answer. */
+  status?: number;
+  latency_ms: number;
+  error?: DeliveryError;
+  /** More about `error`. */
+  detail?: string;
+  /** The beginning of the answer. */
+  answer?: string;
+  /** Replies that were found in the answer: a message's would be sent. */
+  replies?: number;
+  /** Why what was meant as replies would not be used. */
+  replies_ignored?: string;
+  /** What to do, where it failed or its replies would not be used. */
+  advice?: string;
+}
+
+/** Tests one destination for whoever may; `name` as it stands in the address. */
+export type TestDestination = (name: string, headers: Headers, log: Logger) => Promise<Response>;
+
+/** What `destination_to_test` gives. */
+interface Target {
+  id: string;
+  /** Own headers, sealed. */
+  headers: Record<string, string> | null;
+  url: string;
+  timeout_ms: number;
+  secrets: string[];
+}
+
+/** How much of an answer is shown, in UTF-16 units. */
+const SHOWN = 2000;
+
+/** The form of a destination's name, as the table has it. */
+const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+
+/**
+ * Makes a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did, for the test was
+ * made; the person and the outcome go to the log.
+ *
+ * Refusals: `unauthorized`, `forbidden`, `destination_not_found`, `rate_limited`, `database_unavailable`.
+ */
+export function createTest({ rpc, authorise, limit, world, count }: TestDeps): TestDestination {
+  return async (name, headers, log) => {
+    const actor = await authorise(headers, "operator");
+    if (!NAME.test(name)) throw new Problem("destination_not_found");
+    const left = await limit(actor);
+    const target = await rpc<Target>("destination_to_test", { p_name: name }).catch((error) => {
+      throw error instanceof DbError && error.code === "GL404"
+        ? new Problem("destination_not_found", { detail: `There is no destination named ${name}.` })
+        : error;
+    });
+    const webhook_id = crypto.randomUUID();
+    const result = await deliver(await world(), {
+      id: webhook_id,
+      url: target.url,
+      secrets: target.secrets,
+      headers: target.headers,
+      destinationId: target.id,
+      timeoutMs: target.timeout_ms,
+      event: {
+        type: "gatelink.test",
+        timestamp: new Date().toISOString(),
+        data: { note: "A test of this destination by a person. It is about no message." },
+      },
+    });
+    const { ok, status, latencyMs: latency_ms, error, detail, answer } = result;
+    const { replies, repliesIgnored: replies_ignored } = result;
+    count("destination_tests", error ?? "delivered");
+    log.info("a destination was tested", { destination: name, actor, webhook_id, status, latency_ms, error });
+    const tested: Tested = {
+      destination: name,
+      url: target.url,
+      webhook_id,
+      ok,
+      status,
+      latency_ms,
+      error,
+      detail,
+      // The cut may have gone through a character.
+      answer: answer?.slice(0, SHOWN).toWellFormed(),
+      replies: replies?.length,
+      replies_ignored,
+      advice: adviceOn(result),
+    };
+    return Response.json(tested, { headers: left });
+  };
+}
+
+const ADVICE: Record<DeliveryError, string> = {
+  not_permitted:
+    "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
+  unsendable:
+    "Give the destination a proper secret (gatelink destinations rotate-secret NAME), or the header that cannot be opened anew.",
+  platform_limit: "Try again in a minute: the platform lets no more calls out to its functions now.",
+  dns: "Check the host name.",
+  address: "The service must be reachable from the internet under this name.",
+  timeout: "The service must answer sooner, or the destination needs a longer timeout.",
+  tls: "Check the service's certificate.",
+  connect: "Start the service, and check host and port.",
+  connection: "Look into the service's log.",
+  redirect: "Redirects are not followed: add the address that it leads to.",
+  status: "Look into the service's log.",
+};
+
+function adviceOn({ error, status, repliesIgnored }: DeliveryResult): string | undefined {
+  if (repliesIgnored !== undefined) {
+    return `Its replies would not be used: ${repliesInWords(repliesIgnored)}. See docs/routing.md, Replies.`;
+  }
+  if (error === undefined) return undefined;
+  return status === 401 || status === 403
+    ? "The service refuses the signature: does it have this destination's secret?"
+    : ADVICE[error];
+}

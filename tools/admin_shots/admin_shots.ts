@@ -1,0 +1,106 @@
+/**
+ * `deno task admin:shots [folder]`: takes a picture of each page of the admin panel, on a desktop and a phone, dark and
+ * light, on a stack of its own that is filled as one in use is. To be looked at; docs/images has two of them.
+ */
+import postgres, { type Sql } from "postgres";
+import { type Browser, chromium } from "playwright-core";
+import { buildPanel } from "../../local/panel/build.ts";
+import { join, ROOT } from "../../lib/paths.ts";
+import { CHROMIUM } from "../../tests/support/chromium.ts";
+import { type RunningStack, startStack } from "../../tests/support/stack.ts";
+import { fillPanel } from "./data.ts";
+import { task } from "../../lib/task.ts";
+
+const SIZES = {
+  desktop: { width: 1280, height: 860 },
+  phone: { width: 390, height: 844 },
+};
+
+/** Addresses and names of the pages; a rollout's is known once there is one. */
+async function pages(sql: Sql): Promise<[path: string, name: string][]> {
+  const [rollout] = await sql`select id from public.rollouts where state = 'running' limit 1`;
+  const [draft] = await sql`select id from public.rollouts where state = 'draft' limit 1`;
+  const [talk] =
+    await sql`select conversation_id as id from public.messages group by 1 order by count(*) desc limit 1`;
+  return [
+    ["/", "overview"],
+    ["/flags", "flags"],
+    ["/flags/checkout.enabled", "flag"],
+    ["/flags/segments", "segments"],
+    ["/rollouts", "rollouts"],
+    ["/rollouts/new?flag=quick_replies.enabled", "rollout-new"],
+    [`/rollouts/${draft.id}`, "rollout-gates"],
+    [`/rollouts/${rollout.id}`, "rollout"],
+    ["/messages", "messages"],
+    [`/messages?conversation=${talk.id}`, "conversation"],
+    ["/deliveries", "deliveries"],
+    ["/deliveries?tab=dead", "dead-letters"],
+    ["/routes", "routes"],
+    ["/links", "links"],
+    ["/links/new", "link-new"],
+    ["/links/import", "link-import"],
+    ["/links/at/spring-sale", "link"],
+    ["/links/at/spring-sale/change", "link-change"],
+    ...["allowlist", "team", "numbers", "limits", "notifications", "gates"].map((tab): [string, string] => [
+      `/settings?tab=${tab}`,
+      `settings-${tab}`,
+    ]),
+  ];
+}
+
+async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: string): Promise<number> {
+  let count = 0;
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      const context = await browser.newContext({
+        viewport,
+        colorScheme,
+        deviceScaleFactor: 2,
+        reducedMotion: "reduce",
+      });
+      const page = await context.newPage();
+      await page.goto(`${stack.url}/admin/`);
+      await page.getByRole("heading", { name: "Sign in" }).waitFor();
+      await page.screenshot({ path: join(folder, `sign-in-${size}-${colorScheme}.png`) });
+      await page.getByLabel("Email").fill(stack.stack.admin.email);
+      await page.getByRole("textbox", { name: "Password" }).fill(stack.stack.admin.password);
+      await page.getByRole("button", { name: "Sign in", exact: true }).click();
+      await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
+      for (const [path, name] of await pages(sql)) {
+        await page.evaluate((path) => location.hash = path, path);
+        await page.locator("h1").waitFor();
+        await page.waitForLoadState("networkidle");
+        // Charts are drawn after their data.
+        await page.waitForTimeout(700);
+        await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) });
+        count++;
+      }
+      await context.close();
+    }
+  }
+  return count;
+}
+
+if (import.meta.main) {
+  const program = task("admin:shots", "Take a picture of each page of the admin panel, to be looked at.")
+    .argument("[folder]", "where the pictures go (default: admin/shots)")
+    .parse(Deno.args, { from: "user" });
+  if (!CHROMIUM) Deno.exit(1);
+  const folder = program.args[0] ?? join(ROOT, "admin", "shots");
+  await Deno.mkdir(folder, { recursive: true });
+  await buildPanel();
+  const stack = await startStack();
+  const sql = postgres(stack.stack.dbUrl, { max: 1, onnotice: () => {} });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu"],
+  });
+  try {
+    await fillPanel(stack, sql);
+    console.log(`${await shoot(browser, stack, sql, folder)} pictures are in ${folder}.`);
+  } finally {
+    await browser.close();
+    await sql.end();
+    await stack.stop();
+  }
+}
