@@ -2627,6 +2627,7 @@ CREATE OR REPLACE FUNCTION public.claim_click(p_token text, p_fingerprints text[
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -2733,6 +2734,7 @@ CREATE OR REPLACE FUNCTION public.claim_unrouted(p_revision bigint, p_conversati
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -2806,6 +2808,7 @@ CREATE OR REPLACE FUNCTION public.conversation_messages(p_conversation_id uuid, 
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -2974,6 +2977,7 @@ CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time z
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -3250,6 +3254,7 @@ CREATE OR REPLACE FUNCTION public.get_links(p_codes text[], p_ahead integer DEFA
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -3316,6 +3321,7 @@ CREATE OR REPLACE FUNCTION public.ingest_updates(p_updates jsonb)
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -3429,6 +3435,7 @@ CREATE OR REPLACE FUNCTION public.list_conversations(p_before uuid DEFAULT NULL:
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -3459,6 +3466,7 @@ CREATE OR REPLACE FUNCTION public.list_dead_letters(p_filter jsonb DEFAULT '{}':
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -3544,6 +3552,7 @@ CREATE OR REPLACE FUNCTION public.list_waiting(p_filter jsonb DEFAULT '{}'::json
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -3625,6 +3634,7 @@ CREATE OR REPLACE FUNCTION public.message_story(p_message_id uuid)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -3915,6 +3925,7 @@ CREATE OR REPLACE FUNCTION public.record_decisions(p_revision bigint, p_conversa
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -4120,6 +4131,7 @@ CREATE OR REPLACE FUNCTION public.refresh_links(p_since text DEFAULT NULL::text)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -4735,6 +4747,7 @@ CREATE OR REPLACE FUNCTION public.search_conversations(p_query text, p_limit int
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -5180,6 +5193,7 @@ CREATE OR REPLACE FUNCTION public.settle_notifications(p_results jsonb)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -5472,6 +5486,7 @@ CREATE OR REPLACE FUNCTION public.take_uses(p_wanted jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -6011,6 +6026,7 @@ CREATE OR REPLACE FUNCTION private.attribute_message(p_message messages)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -6079,6 +6095,7 @@ CREATE OR REPLACE FUNCTION private.attribute_waiting(p_conversations uuid[], p_n
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -6318,6 +6335,7 @@ CREATE OR REPLACE FUNCTION private.claim_deliveries(p_limit integer, p_lease_sec
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
  SET enable_hashjoin TO 'off'
@@ -6460,6 +6478,7 @@ CREATE OR REPLACE FUNCTION private.claim_outbound(p_limit integer, p_lease_secon
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
  SET enable_hashjoin TO 'off'
@@ -8275,6 +8294,7 @@ CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 #variable_conflict use_column
@@ -9119,6 +9139,7 @@ CREATE OR REPLACE FUNCTION private.is_misprint(p_code text)
  LANGUAGE sql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
   select exists (
@@ -9763,6 +9784,7 @@ CREATE OR REPLACE FUNCTION private.message_is_done(p_message messages)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -10434,6 +10456,7 @@ CREATE OR REPLACE FUNCTION private.pipeline_is_due(p_now timestamp with time zon
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -10644,6 +10667,7 @@ CREATE OR REPLACE FUNCTION private.purge_contacts(p_ids uuid[])
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -10906,6 +10930,7 @@ CREATE OR REPLACE FUNCTION private.reads_whole_tables(p_statement text)
  RETURNS text[]
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
@@ -11341,6 +11366,7 @@ CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_convers
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -11376,6 +11402,7 @@ CREATE OR REPLACE FUNCTION private.release_outbound_lanes(p_conversations uuid[]
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -12250,6 +12277,7 @@ CREATE OR REPLACE FUNCTION private.settle_deliveries(p_results jsonb, p_now time
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_sort TO 'off'
  SET enable_hashjoin TO 'off'
@@ -12347,6 +12375,7 @@ CREATE OR REPLACE FUNCTION private.settle_outbound(p_results jsonb, p_now timest
  LANGUAGE plpgsql
  SET search_path TO ''
  SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -12903,6 +12932,7 @@ CREATE OR REPLACE FUNCTION private.unrouted(p_revision bigint, p_limit integer, 
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 begin
@@ -13056,6 +13086,7 @@ CREATE OR REPLACE FUNCTION private.wake_deliveries(p_destination_id uuid, p_limi
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 declare

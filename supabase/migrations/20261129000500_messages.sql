@@ -776,7 +776,7 @@ comment on function private.ingest_updates(jsonb) is 'One attempt of ingest_upda
 -- Who is erased while a message of theirs comes in becomes known anew by it: their conversation is gone, the foreign key says so,
 -- and the second attempt does not find them.
 create function public.ingest_updates(p_updates jsonb) returns jsonb
-language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
+language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan set jit = off set enable_seqscan = off as $$
 begin
   perform private.refuse_older_code();
   for v_attempt in 1 .. 3 loop

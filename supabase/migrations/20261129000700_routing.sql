@@ -478,7 +478,7 @@ comment on function public.move_route(uuid, integer, uuid) is
 -- Whom nobody has held, and who was held at another configuration: stretches of one index, each read from its beginning, so
 -- that it costs what is taken, however many are held.
 create function private.unrouted(p_revision bigint, p_limit integer, p_channels text[]) returns uuid[]
-language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   return (
   select array_agg(w.id) from (
@@ -505,7 +505,7 @@ create function public.claim_unrouted(
   p_revision bigint, p_conversations integer, p_each integer default 20, p_channels text[] default '{whatsapp}'
 ) returns jsonb
 language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_ids uuid[] := private.unrouted(p_revision, p_conversations, p_channels);
 begin

@@ -145,7 +145,7 @@ comment on function private.default_retry_seconds() is 'The setting forward.retr
 -- earlier statement: within one statement the snapshot could be older than the lock, and a delivery that was
 -- committed between the two would never be woken.
 create function private.release_lane(p_destination_id uuid, p_conversation_id uuid) returns void
-language plpgsql set search_path = '' set enable_seqscan = off set enable_sort = off as $$
+language plpgsql set search_path = '' set jit = off set enable_seqscan = off set enable_sort = off as $$
 begin
   update private.delivery_lanes l
   set lease = null, due_at = (
@@ -328,7 +328,7 @@ create function private.claim_deliveries(
   p_expired boolean default true, p_free integer default null
 ) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_destination public.destinations;
   v_claim private.claim;
@@ -458,7 +458,7 @@ comment on function private.make_deliveries(private.new_delivery[], jsonb, times
 -- each of its items is looked up by index, here and wherever a list is settled.
 create function public.record_decisions(p_revision bigint, p_conversations jsonb, p_claim jsonb default null) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_decided integer;
@@ -518,7 +518,7 @@ comment on function public.record_decisions(bigint, jsonb, jsonb) is 'Writes wha
 -- The lanes' locks are not waited for: who holds one settles, claims or moves that lane now, and may wait for this
 -- destination's row.
 create function private.wake_deliveries(p_destination_id uuid, p_limit integer, p_now timestamptz) returns boolean
-language plpgsql set search_path = '' set enable_seqscan = off as $$
+language plpgsql set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_lanes uuid[];
 begin
@@ -579,7 +579,7 @@ comment on type private.settlement is 'What an attempt came to, with the deliver
 -- an order: lists are sorted, and looked up one by one.
 create function private.settle_deliveries(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_results private.settlement[];
   v_settled private.settlement[];

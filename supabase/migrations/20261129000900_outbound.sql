@@ -109,7 +109,7 @@ end $$;
 comment on function private.pair_allows_at(timestamptz, text, text) is 'Earliest time of the next message of a pair whose theoretical arrival time is given; null when the pair is fresh.';
 
 create function private.release_outbound_lanes(p_conversations uuid[]) returns void
-language plpgsql set search_path = '' set enable_seqscan = off set enable_sort = off as $$
+language plpgsql set search_path = '' set jit = off set enable_seqscan = off set enable_sort = off as $$
 begin
   update private.outbound_lanes l
   set lease = null, due_at = (
@@ -748,7 +748,7 @@ create function private.claim_outbound(
   p_limit integer, p_lease_seconds integer, p_busy jsonb, p_channels text[], p_now timestamptz
 ) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_number public.senders;
   v_flag text;
@@ -950,7 +950,7 @@ comment on function private.hold_sender(private.sending, timestamptz) is 'Writes
 
 create function private.settle_outbound(p_results jsonb, p_now timestamptz) returns jsonb
 language plpgsql set search_path = '' set plan_cache_mode = force_generic_plan
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_settled private.sending[];
 begin

@@ -222,7 +222,7 @@ comment on function private.new_link_code() is 'A random code of 8 characters wi
 
 -- What stands at its default is left out: an isolate keeps thousands of these. (In plpgsql, which keeps its plan.)
 create function public.get_links(p_codes text[], p_ahead integer default 0) returns jsonb
-language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.refuse_older_code();
   return (
@@ -249,7 +249,7 @@ comment on function public.get_links(text[], integer) is 'The links with these c
 -- restored backup) make the caller begin anew. Almost always nothing has changed, which the planner cannot know:
 -- without the setting it would read all links to find that out.
 create function public.refresh_links(p_since text default null) returns jsonb
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_day date := (clock_timestamp() at time zone 'UTC')::date;
   v_answer jsonb;
@@ -285,7 +285,7 @@ comment on function public.refresh_links(text) is 'What an isolate needs to keep
 -- One slip: a character too many, too few, wrong, or two that changed places; or the end is missing, at most half of it.
 -- Each code that could have been meant is looked up in the key of links: some 80 for each character.
 create function private.is_misprint(p_code text) returns boolean
-language sql stable set search_path = '' set enable_seqscan = off as $$
+language sql stable set search_path = '' set jit = off set enable_seqscan = off as $$
   select exists (
     select from public.links l where l.code = any (array(
       select v.code
@@ -452,7 +452,7 @@ comment on function public.guessed_links() is 'Links whose passwords somebody is
 -- One statement takes: the row's lock puts concurrent takes in order, each reads what the one before left. In the
 -- order of codes, so that two batches wait instead of deadlocking.
 create function public.take_uses(p_wanted jsonb) returns jsonb
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_row record;
   v_granted integer;

@@ -75,7 +75,7 @@ $$;
 comment on function private.attribution_window(text, integer) is 'A time span from a setting in whole hours, else the default.';
 
 create function private.attribute_message(p_message public.messages) returns void
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_click public.clicks;
   v_contact uuid;
@@ -141,7 +141,7 @@ comment on trigger attribute on public.messages is 'Ties a message to the link o
 -- Probes of indexes, whatever the statistics say at that moment: the tables that are looked into may be large.
 create function private.attribute_waiting(p_conversations uuid[], p_now timestamptz) returns void
 language plpgsql volatile set search_path = ''
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 begin
   -- Nearly always there is none.
   if exists (select from private.unknown_tokens) then
@@ -203,7 +203,7 @@ comment on function private.message_link(uuid) is 'Where a message came from, {l
 -- An app's first open -----------------------------------------------------------------------------
 
 create function public.claim_click(p_token text, p_fingerprints text[] default null) returns jsonb
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_click public.clicks;

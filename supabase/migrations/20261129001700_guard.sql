@@ -208,7 +208,7 @@ returns table (
   on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint
 )
 -- plpgsql keeps the plan. A flag's minutes lie one on a page, in the order of the index: a bitmap of them would only cost.
-language plpgsql stable set search_path = '' set enable_bitmapscan = off as $$
+language plpgsql stable set search_path = '' set jit = off set enable_bitmapscan = off as $$
 #variable_conflict use_column
 begin
   return query

@@ -154,7 +154,7 @@ comment on function public.claim_notifications(integer, integer) is
   'Leases notifications that are due: [{id, lease, attempt, kind, url, secret, payload}]. For secret keys.';
 
 create function public.settle_notifications(p_results jsonb) returns integer
-language plpgsql volatile set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
   v_count integer;
 begin

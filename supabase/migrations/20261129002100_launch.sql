@@ -208,7 +208,7 @@ comment on function private.hot_queries() is
 -- where there is no other way, however small the table is today. Who sorts has read all that there is to sort: an index
 -- that serves the condition alone, such as the channel's, is none for the first few.
 create function private.reads_whole_tables(p_statement text) returns text[]
-language plpgsql volatile set search_path = '' set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 declare
   v_plan jsonb;
 begin

@@ -152,7 +152,7 @@ comment on function private.conversation_view(public.conversations, public.messa
 -- Newest first needs no index on conversations, which every message would have to keep: ids of messages grow with time,
 -- so this walks their key backwards and keeps of each conversation its latest.
 create function public.list_conversations(p_before uuid default null, p_limit integer default 50) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_sort = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off set enable_sort = off as $$
 declare
   v_words boolean;
 begin
@@ -173,7 +173,7 @@ comment on function public.list_conversations(uuid, integer) is
   'Conversations with their latest message, newest first: [{id, channel, number_id, number, contact: {id, last_four, name}, window_closes_at, opted_out_at, unrouted_since, last: {id, direction, type, text, status, created_at}}]. p_before is last.id of the page before; at most 200. Name and text are null for viewers. For viewers and secret keys.';
 
 create function public.search_conversations(p_query text, p_limit integer default 50) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_words boolean;
   v_query text := trim(p_query);
@@ -244,7 +244,7 @@ comment on function private.message_view(public.messages, uuid, boolean) is
 
 create function public.conversation_messages(p_conversation_id uuid, p_before bigint default null, p_limit integer default 100)
 returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_words boolean;
 begin
@@ -264,7 +264,7 @@ comment on function public.conversation_messages(uuid, bigint, integer) is
   'A conversation and its messages, newest first: {conversation, messages: [{id, seq, direction, type, text, choice, status, status_at, error: {code, message}, sent_at, created_at, link, route: {name, reason}, deliveries}]}; null when there is none. p_before is the seq of the last of the page before; at most 500. Words are null for viewers. For viewers and secret keys.';
 
 create function public.message_story(p_message_id uuid) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_words boolean;
 begin
@@ -425,7 +425,7 @@ comment on function public.resend_message(uuid) is
 
 -- Bounded: the latest 500 deliveries of the last day say how a destination does, however much goes to it.
 create function public.destination_health(p_now timestamptz default now()) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.require_role('viewer');
   return (
@@ -471,7 +471,7 @@ comment on function public.destination_health(timestamptz) is
   'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
 
 create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_found jsonb;
 begin
@@ -501,7 +501,7 @@ comment on function public.list_dead_letters(jsonb, integer) is
   'Deliveries given up, latest first: [{id, message_id, conversation_id, last_four, destination, type, attempt, last_error, dropped_reason, created_at, updated_at}]. Filter: any of destination (name), error (words of it), dropped (true: those that a person dropped), and before_at with before_id, which are updated_at and id of the last of the page before; at most 200. For viewers and secret keys.';
 
 create function public.list_waiting(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
-language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   perform private.require_role('viewer');
   return (

@@ -44,7 +44,7 @@ comment on function private.kept_days(text, integer, integer) is 'Days by a sett
 
 -- Failure policy: kept. What is under way or was given up and not dropped needs its message whole.
 create function private.message_is_done(p_message public.messages) returns boolean
-language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 begin
   return not exists (
       select from public.deliveries d where d.message_id = p_message.id
@@ -59,7 +59,7 @@ comment on function private.message_is_done(public.messages) is 'Whether nothing
 -- A contact that messages hang on is never one of these, also not by a message that comes in this moment: who inserts a
 -- conversation holds its contact, who inserts a message the conversation, and what is held is left alone.
 create function private.purge_contacts(p_ids uuid[]) returns bigint
-language plpgsql volatile set search_path = '' set enable_seqscan = off as $$
+language plpgsql volatile set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_held uuid[] := array(select c.id from public.contacts c where c.id = any (p_ids) order by c.id for update skip locked);
   v_conversations uuid[] := array(
@@ -173,7 +173,7 @@ comment on function private.purge(timestamptz, integer) is
 -- been due for more than a minute was not taken in spite of twenty calls (a kill switch, credentials that are missing): the
 -- heartbeat is enough for it. A change of the configuration may let go what waited long.
 create function private.pipeline_is_due(p_now timestamptz) returns boolean
-language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+language plpgsql stable set search_path = '' set jit = off set enable_seqscan = off as $$
 declare
   v_revision bigint;
   v_after timestamptz;

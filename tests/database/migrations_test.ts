@@ -184,6 +184,17 @@ databaseTest("every function fixes an empty search_path", async (sql) => {
   assertEquals(await names(sql, open), []);
 });
 
+databaseTest(
+  "every function that rules kinds of plans out runs without JIT, which their price would set off",
+  async (sql) => {
+    const compiled =
+      `select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where ${OURS} and not 'jit=off' = any (p.proconfig)
+      and exists (select from unnest(p.proconfig) as c (setting) where c.setting ~ '^enable_\\w+=off$')`;
+    assertEquals(await names(sql, compiled), []);
+  },
+);
+
 databaseTest("every foreign key has an index that begins with its columns", async (sql) => {
   // A partial index serves when it leaves out nothing but nulls.
   const unindexed = `
