@@ -368,7 +368,7 @@ async function queriesFor(sql: Sql, scene: Scene): Promise<[what: string, query:
 /** What of the planted is in the database at all, whoever may see it. */
 async function planted(sql: Sql): Promise<string[]> {
   const [{ all }] = await sql`
-    select string_agg(query_to_xml(format('select * from %s', c.oid::regclass), true, true, '')::text, ' ') as all
+    select string_agg(query_to_xml(format('select to_jsonb(t)::text from %s t', c.oid::regclass), true, true, '')::text, ' ') as all
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('public', 'private') and c.relkind in ('r', 'p')`;
   return Object.keys(PERSONAL).filter((what) => tracesOf({ [what]: PERSONAL[what] }, all).length > 0);

@@ -8,19 +8,22 @@
 import { statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "../../lib/paths.ts";
-import type { Postgres } from "../../lib/postgres/postgres.ts";
 import { readText, stopLeftover } from "../../lib/postgres/server.ts";
-import { onDatabase } from "./connect.ts";
-import { startOnCopy, TEMPLATE } from "./kept_cluster.ts";
+import { UserError } from "../../lib/user_error.ts";
+import { connect, onDatabase } from "./connect.ts";
+import { fillTemplate, startOnCopy, TEMPLATE } from "./kept_cluster.ts";
 
 /** Variable that tells a test process where the run's template is: the cluster's address, with the template's name. */
 export const CLUSTER_VARIABLE = "TEST_POSTGRES_URL";
 
-export interface TestCluster extends Postgres {
+export interface TestCluster {
   /** Address of the database with all migrations applied, that test databases begin as a copy of. */
   template: string;
+  /** Address of the database `postgres`, password included. */
+  url: string;
   /** A folder for what tests write, where the cluster is, that goes with it; none where no program may be run from it. */
   temporary: string | undefined;
+  stop(): Promise<void>;
   /** Stops it at once, for whoever can wait for nothing any more. */
   abandon(): void;
 }
@@ -29,8 +32,39 @@ const TEMPORARY = "gatelink-test-cluster-";
 /** Where Linux has a file system in memory. What a whole run writes has to fit, and the tests beside it. */
 const MEMORY = "/dev/shm", ROOM = 2 * 2 ** 30;
 
-/** Starts a cluster of this run's own. @throws {UserError} when it does not start; it leaves nothing behind then */
+/** Variable with the address of a server that the tests run on instead, as superuser; for other versions of Postgres. */
+export const SERVER_VARIABLE = "TEST_SERVER_URL";
+
+/**
+ * Starts a cluster of this run's own, or makes a template on the server that the environment names.
+ * @throws {UserError} when it does not start; it leaves nothing behind then
+ */
 export async function startTestCluster(): Promise<TestCluster> {
+  const given = Deno.env.get(SERVER_VARIABLE);
+  return given ? await templateOn(given) : await startOwnCluster();
+}
+
+/** A template on somebody's server, of this run's own, which goes with it. The roles that it needs stay there. */
+async function templateOn(server: string): Promise<TestCluster> {
+  const name = `${TEMPLATE}_${crypto.randomUUID().replaceAll("-", "")}`;
+  const administer = async (statement: string) => {
+    const sql = connect(server);
+    await sql.unsafe(statement).finally(() => sql.end());
+  };
+  const template = onDatabase(server, name);
+  const stop = () => administer(`drop database if exists ${name} with (force)`);
+  try {
+    await administer(`create database ${name}`);
+    await fillTemplate(template);
+  } catch (error) {
+    await stop().catch(() => {});
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UserError(`The server of ${SERVER_VARIABLE} cannot be used: ${why}`, { cause: error });
+  }
+  return { url: server, template, temporary: undefined, stop, abandon() {} };
+}
+
+async function startOwnCluster(): Promise<TestCluster> {
   for (const place of new Set([MEMORY, tmpdir()])) await sweep(place);
   const parent = temporaryParent();
   const folder = await Deno.makeTempDir({ dir: parent, prefix: TEMPORARY });

@@ -98,15 +98,20 @@ async function makeTemplate(dataDir: string): Promise<void> {
   try {
     const admin = connect(server.url);
     await admin.unsafe(`create database ${TEMPLATE}`).finally(() => admin.end());
-    const sql = connect(onDatabase(server.url, TEMPLATE));
-    try {
-      await bootstrap(sql);
-      await migrate(sql);
-    } finally {
-      await sql.end();
-    }
+    await fillTemplate(onDatabase(server.url, TEMPLATE));
   } finally {
     await server.stop();
+  }
+}
+
+/** Puts what a Supabase project has, and all migrations, into an empty database. */
+export async function fillTemplate(database: string): Promise<void> {
+  const sql = connect(database);
+  try {
+    await bootstrap(sql);
+    await migrate(sql);
+  } finally {
+    await sql.end();
   }
 }
 
