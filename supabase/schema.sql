@@ -8805,9 +8805,13 @@ CREATE OR REPLACE FUNCTION private.identity_holder(p_channel text, p_kind text, 
 AS $function$
 begin
   return (
-    select i.contact_id from public.contact_identities i
-    where i.channel = p_channel and i.kind = p_kind and i.value = any (private.spellings(p_kind, p_value)) and i.valid_to is null
-    order by i.value <> p_value limit 1);
+    select i.contact_id
+    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
+    from unnest(private.spellings(p_kind, p_value)) as s (value)
+    cross join lateral (
+      select k.contact_id from public.contact_identities k
+      where k.channel = p_channel and k.kind = p_kind and k.value = s.value and k.valid_to is null limit 1) i
+    order by s.value <> p_value limit 1);
 end $function$;
 grant execute on function private.identity_holder(p_channel text, p_kind text, p_value text) to service_role;
 
@@ -9636,8 +9640,11 @@ begin
   ), plain as (
     select ids.id from ids
     left join lateral (
-      select k.id from public.contact_identities k
-      where k.channel = ids.channel and k.kind = ids.kind and k.value = any (ids.spellings) and k.valid_to is null limit 1) i on true
+      select k.id from unnest(ids.spellings) as s (value)
+      cross join lateral (
+        select k.id from public.contact_identities k
+        where k.channel = ids.channel and k.kind = ids.kind and k.value = s.value and k.valid_to is null limit 1) k
+      limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (
@@ -11082,8 +11089,12 @@ begin
     end if;
   end loop;
   foreach v_id in array coalesce(p_identities, '{}') loop
-    select i.contact_id into v_contact from public.contact_identities i
-    where i.channel = p_channel and i.kind = v_id.kind and i.value = any (private.spellings(v_id.kind, v_id.value)) and i.valid_to is not null
+    select i.contact_id into v_contact
+    from unnest(private.spellings(v_id.kind, v_id.value)) as s (value)
+    cross join lateral (
+      select k.contact_id, k.valid_to, k.id from public.contact_identities k
+      where k.channel = p_channel and k.kind = v_id.kind and k.value = s.value and k.valid_to is not null
+      order by k.valid_to desc, k.id desc limit 1) i
     order by i.valid_to desc, i.id desc limit 1;
     if exists (
       select from public.contact_identities k where k.contact_id = v_contact and k.kind = v_id.kind and k.valid_to is null) then

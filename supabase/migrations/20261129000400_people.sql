@@ -353,9 +353,13 @@ create function private.identity_holder(p_channel text, p_kind text, p_value tex
 language plpgsql stable set search_path = '' as $$
 begin
   return (
-    select i.contact_id from public.contact_identities i
-    where i.channel = p_channel and i.kind = p_kind and i.value = any (private.spellings(p_kind, p_value)) and i.valid_to is null
-    order by i.value <> p_value limit 1);
+    select i.contact_id
+    -- One at a time: before Postgres 17 a list may be a filter behind the index, which then reads everybody.
+    from unnest(private.spellings(p_kind, p_value)) as s (value)
+    cross join lateral (
+      select k.contact_id from public.contact_identities k
+      where k.channel = p_channel and k.kind = p_kind and k.value = s.value and k.valid_to is null limit 1) i
+    order by s.value <> p_value limit 1);
 end $$;
 comment on function private.identity_holder(text, text, text) is 'Who is known by this id now, however a number is spelled; null when nobody is.';
 

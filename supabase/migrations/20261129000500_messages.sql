@@ -392,8 +392,11 @@ begin
   ), plain as (
     select ids.id from ids
     left join lateral (
-      select k.id from public.contact_identities k
-      where k.channel = ids.channel and k.kind = ids.kind and k.value = any (ids.spellings) and k.valid_to is null limit 1) i on true
+      select k.id from unnest(ids.spellings) as s (value)
+      cross join lateral (
+        select k.id from public.contact_identities k
+        where k.channel = ids.channel and k.kind = ids.kind and k.value = s.value and k.valid_to is null limit 1) k
+      limit 1) i on true
     group by ids.id
     having max(ids.claims) = 1 and not bool_or(ids.previous) and count(i.id) = 0
   ), made as (

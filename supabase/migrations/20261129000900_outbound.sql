@@ -484,8 +484,12 @@ begin
     end if;
   end loop;
   foreach v_id in array coalesce(p_identities, '{}') loop
-    select i.contact_id into v_contact from public.contact_identities i
-    where i.channel = p_channel and i.kind = v_id.kind and i.value = any (private.spellings(v_id.kind, v_id.value)) and i.valid_to is not null
+    select i.contact_id into v_contact
+    from unnest(private.spellings(v_id.kind, v_id.value)) as s (value)
+    cross join lateral (
+      select k.contact_id, k.valid_to, k.id from public.contact_identities k
+      where k.channel = p_channel and k.kind = v_id.kind and k.value = s.value and k.valid_to is not null
+      order by k.valid_to desc, k.id desc limit 1) i
     order by i.valid_to desc, i.id desc limit 1;
     if exists (
       select from public.contact_identities k where k.contact_id = v_contact and k.kind = v_id.kind and k.valid_to is null) then
