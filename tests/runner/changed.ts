@@ -32,6 +32,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "supabase/functions/_shared/channels/whatsapp/inbound/updates_test.ts": ["tests/fixtures/whatsapp/"],
   "supabase/functions/_shared/db/schema_test.ts": ["supabase/migrations/"],
   "supabase/functions/_shared/log/log_test.ts": ["supabase/functions/"],
+  "tests/cli/answers_test.ts": ["tests/fixtures/answers.json"],
   "tests/cli/cli_test.ts": ["cli/main.ts"],
   "tests/cli/gates_test.ts": ["README.md", "docs/", "ops/", "supabase/"],
   "tests/contracts/architecture_docs_test.ts": ["README.md", "docs/"],
