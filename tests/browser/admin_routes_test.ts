@@ -85,6 +85,19 @@ panelTest(
     await says("from the ad: its condition holds → crm");
     await tried.getByLabel("Chosen button or row").fill("");
     await says("weekend: its condition holds → crm");
+
+    // A flag that targets a segment is on for its members.
+    await sql`select public.set_segment('beta', '', 0)`;
+    await sql`select public.add_segment_members('beta', 1, array['beta-tester'])`;
+    await sql`select public.set_flag('beta.enabled', '{"on": true, "percentage": 0}', 0)`;
+    await sql`select public.add_flag_targets('beta.enabled', 1, p_segments => array['beta'])`;
+    await addRoute(sql, ["orders"], { type: "any" }, { name: "beta", priority: 0, flag_key: "beta.enabled" });
+    await inTime(tried.getByText("flag off: beta.enabled"));
+    await tried.getByLabel("Who writes").fill("beta-tester");
+    await says("beta: its condition holds → orders");
+    await tried.getByLabel("Who writes").fill("somebody-else");
+    await tried.getByText("flag off: beta.enabled").waitFor();
+    await tried.getByLabel("Who writes").fill("");
     await tried.getByRole("combobox", { name: "In a conversation that stays with" }).click();
     await page.getByRole("option", { name: "from the ad" }).click();
     await tried.getByRole("status").getByText("from the ad: ").waitFor();

@@ -1,19 +1,16 @@
 /** Which route would take a message, and why not the others: by the router's own code. Nothing is stored. */
 import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title } from "@mantine/core";
-import {
-  evaluate,
-  prepareFlags,
-  type Setting,
-} from "../../../../supabase/functions/_shared/flags/evaluate.ts";
-import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
-import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
+import type { Setting } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
+import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
-import { useRead, useRows } from "../../data/query.ts";
+import { client } from "../../data/client.ts";
+import { unwrap, useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { REASONS } from "../messages/words.ts";
 import type { Destination, WholeRoute } from "./data.ts";
+import { decisionOf, segmentsOf } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 
 const TYPES = ["text", "image", "video", "audio", "document", "location", "interactive", "button", "sticker"];
@@ -37,34 +34,19 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   const decision = useRead<Decision>(
     ["try", text, type, channel, link ?? null, writer, routes, destinations, settings.data ?? null],
     async () => {
-      const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
-      const rows = routes.map(({ destinations, ...route }) => ({
-        ...route,
-        destination_ids: destinations.flatMap((name) => idOf.get(name) ?? []),
-      }));
-      const flags = prepareFlags(settings.data ?? []);
-      const facts = link &&
-        { code: link.code, tags: link.tags, ...(link.campaign ? { campaign: link.campaign } : {}) };
-      return match(
-        await compileRoutes(
-          rows,
-          ...stoppedOf(destinations.map((one) => ({ ...one, circuit_open: one.circuit_trips > 0 }))),
-        ),
-        {
-          id: "",
-          channel,
-          type,
-          body: text || undefined,
-          link: facts,
-          token: facts && "aaaaaaaaaaaaaaaa",
-          ...factsOf(writer),
-        },
-        {
-          now: writer.at ? new Date(writer.at) : new Date(),
-          sticky: writer.sticky ? { routeId: writer.sticky, until: new Date(8.64e15) } : undefined,
-          flagOn: (key, contact) => evaluate(flags, key, contact).value,
-        },
+      const { contact, ...facts } = factsOf(writer);
+      const memberships = contact.id === "" ? [] : await unwrap<{ segment_key: string }[]>(
+        client().from("segment_members").select("segment_key").eq("subject_id", contact.id),
       );
+      return decisionOf({
+        routes,
+        destinations,
+        settings: settings.data ?? [],
+        segments: segmentsOf(contact.id, memberships),
+        message: { channel, type, text, link, contact, ...facts },
+        now: writer.at ? new Date(writer.at) : new Date(),
+        sticky: writer.sticky,
+      });
     },
     { every: false, enabled: routes.length > 0 },
   );

@@ -1,0 +1,67 @@
+/** What the router would decide for a message that is tried, by its own code. */
+import {
+  evaluate,
+  prepareFlags,
+  type Segments,
+  type Setting,
+} from "../../../../supabase/functions/_shared/flags/evaluate.ts";
+import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
+import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
+import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
+import type { Destination, WholeRoute } from "./data.ts";
+
+/** A message as it is imagined, and the configuration that it meets. */
+export interface Tried {
+  routes: readonly WholeRoute[];
+  destinations: readonly Destination[];
+  /** The flags' settings. */
+  settings: readonly Setting[];
+  /** The segments of the person who writes; see {@link segmentsOf}. */
+  segments: Segments;
+  message: Pick<MessageFacts, "channel" | "type" | "number_id" | "choice" | "referral" | "contact"> & {
+    /** Empty for a message without words. */
+    text: string;
+    /** The link that it came from. */
+    link?: { code: string; tags: string[]; campaign: string | null };
+  };
+  now: Date;
+  /** Id of the route that the conversation stays with. */
+  sticky?: string;
+}
+
+/** The segments that somebody is in, as flags are evaluated with them: nobody else is asked for, so nobody else is there. */
+export function segmentsOf(id: string, memberships: readonly { segment_key: string }[]): Segments {
+  return Object.fromEntries(memberships.map(({ segment_key }) => [segment_key, [id]]));
+}
+
+/** Which route would take the message, why, and why not the others. Nothing is stored. */
+export async function decisionOf(
+  { routes, destinations, settings, segments, message, now, sticky }: Tried,
+): Promise<Decision> {
+  const idOf = new Map(destinations.map(({ name, id }) => [name, id]));
+  const rows = routes.map(({ destinations, ...route }) => ({
+    ...route,
+    destination_ids: destinations.flatMap((name) => idOf.get(name) ?? []),
+  }));
+  const flags = prepareFlags(settings, segments);
+  const { text, link, ...facts } = message;
+  return match(
+    await compileRoutes(
+      rows,
+      ...stoppedOf(destinations.map((one) => ({ ...one, circuit_open: one.circuit_trips > 0 }))),
+    ),
+    {
+      ...facts,
+      id: "",
+      body: text || undefined,
+      link: link &&
+        { code: link.code, tags: link.tags, ...(link.campaign ? { campaign: link.campaign } : {}) },
+      token: link && "aaaaaaaaaaaaaaaa",
+    },
+    {
+      now,
+      sticky: sticky ? { routeId: sticky, until: new Date(8.64e15) } : undefined,
+      flagOn: (key, contact) => evaluate(flags, key, contact).value,
+    },
+  );
+}
