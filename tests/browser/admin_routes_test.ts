@@ -169,6 +169,54 @@ panelTest(
 );
 
 panelTest(
+  "admin: what a condition leaves open, asks for and refuses can be seen and changed",
+  async (panel) => {
+    const { sql, signIn } = panel;
+    await addDestination(sql, "crm", { url: "http://127.0.0.1:9/" });
+    const ad = { type: "referral", source_type: "ad" };
+    await addRoute(sql, ["crm"], { type: "link_token", present: false }, { name: "stranger" });
+    await addRoute(sql, ["crm"], { type: "all", of: [{ ...ad, ctwa: true }, { type: "default" }] }, {
+      name: "tapped",
+    });
+    const stored = async (name: string) =>
+      (await sql`select condition from public.routes where name = ${name}`)[0].condition;
+    const page = await signIn("operator");
+    await go(page, "/routes", "Routes");
+    const editor = page.getByRole("dialog");
+    const choose = async (field: string, from: string, to: string) => {
+      const box = editor.getByRole("combobox", { name: field });
+      assertEquals(await box.inputValue(), from);
+      await box.click();
+      await page.getByRole("option", { name: to, exact: true }).click();
+    };
+
+    await page.getByRole("button", { name: /^stranger/ }).click();
+    await choose(
+      "Takes: through a link or not",
+      "came through none of our links",
+      "came through one of our links",
+    );
+    await isWell(page);
+    await editor.getByRole("button", { name: "Save" }).click();
+    await until("the token is asked for", async () => (await stored("stranger")).present === true);
+
+    await page.getByRole("button", { name: /^tapped/ }).click();
+    // The schema takes a fallback inside too, so it is shown as what it is.
+    assertEquals(
+      await editor.getByRole("combobox", { name: "Takes: part 2" }).inputValue(),
+      "What no other route takes",
+    );
+    await choose("The ad's click id (ctwa_clid)", "has to be there", "must not be there");
+    await editor.getByRole("button", { name: "Save" }).click();
+    await until("ads without a click id are asked for", async () => {
+      const { of } = await stored("tapped");
+      return of[0].ctwa === false;
+    });
+    assertEquals(await stored("tapped"), { type: "all", of: [{ ...ad, ctwa: false }, { type: "default" }] });
+  },
+);
+
+panelTest(
   "admin: a route in short form is edited, one that nobody can read is told apart, and a broken page mends",
   async (panel) => {
     const { browser, sql, signIn, stack, url } = panel;

@@ -6,7 +6,7 @@ import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery
 import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";
 import { SCHEDULE } from "../../supabase/functions/_shared/delivery/retry.ts";
-import { LIMITS } from "../../supabase/functions/_shared/routing/condition.ts";
+import { LIMITS } from "../../supabase/functions/_shared/contract/routing/condition.ts";
 import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/whatsapp/outbound/errors.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";
 import { databaseTest } from "../support/database.ts";

@@ -37,12 +37,20 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
 const ORDER =
-  ("log crypto json time contract http config db gates flags routing delivery links rollouts serve " +
+  ("log crypto json contract time http config db gates flags routing delivery links rollouts serve " +
     "channels pipeline compose.ts").split(" ");
 
 /** What may import less than what comes before it, and what that is. */
 const LESS: Record<string, string[]> = {
-  ...{ crypto: [], json: [], time: [], contract: [], http: ["log"], flags: ["crypto"], routing: ["time"] },
+  ...{
+    crypto: [],
+    json: [],
+    contract: [],
+    time: ["contract"],
+    http: ["log"],
+    flags: ["crypto"],
+    routing: ["contract", "time"],
+  },
   channels: ["crypto", "json", "http", "config"],
 };
 

@@ -2,7 +2,10 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import fc from "fast-check";
 import type { Sql } from "postgres";
-import { ConditionError, parseCondition } from "../../supabase/functions/_shared/routing/condition.ts";
+import {
+  ConditionError,
+  parseCondition,
+} from "../../supabase/functions/_shared/contract/routing/condition.ts";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { holds } from "../support/property.ts";

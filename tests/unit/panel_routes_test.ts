@@ -1,6 +1,54 @@
-/** The panel's routes: a message tried is decided as the router decides it. */
-import { assertEquals } from "../support/assert.ts";
+/** The panel's routes: conditions survive their editor, and a message tried is decided as the router decides it. */
+import { assert, assertEquals } from "../support/assert.ts";
+import fc from "fast-check";
+import {
+  choicesOf,
+  conditionOf,
+  type Draft,
+  draftOf,
+  fresh,
+} from "../../admin/src/pages/routes/condition_draft.ts";
 import { decisionOf, segmentsOf } from "../../admin/src/pages/routes/try_message.ts";
+import {
+  type Condition,
+  CONDITION_TYPES,
+} from "../../supabase/functions/_shared/contract/routing/condition.ts";
+import { conditions } from "../support/conditions.ts";
+import { holds } from "../support/property.ts";
+
+/** A condition and those inside. */
+function all(condition: Condition): Condition[] {
+  const { of } = condition as { of?: Condition | Condition[] };
+  return [condition, ...[of ?? []].flat().flatMap(all)];
+}
+
+Deno.test("draftOf(), conditionOf(): a condition that is opened and saved is the same, whatever it is", () => {
+  holds(fc.property(conditions, (condition) => {
+    for (const part of all(condition)) assertEquals(conditionOf(draftOf(part)), part);
+  }));
+});
+
+Deno.test("conditionOf(): a field that was emptied asks for nothing, and each answer to a choice is kept", () => {
+  const referral = { type: "referral", source_id: "", source_type: "ad" } as const;
+  const drafts: [Draft, Condition][] = [
+    [{ ...referral, ctwa: "either" }, { type: "referral", source_type: "ad" }],
+    [{ ...referral, ctwa: "with" }, { type: "referral", source_type: "ad", ctwa: true }],
+    [{ ...referral, ctwa: "without" }, { type: "referral", source_type: "ad", ctwa: false }],
+    [{ type: "link", codes: [], tags: ["a"], campaigns: [] }, { type: "link", tags: ["a"] }],
+    [{ type: "link_token", present: false }, { type: "link_token", present: false }],
+  ];
+  for (const [draft, condition] of drafts) assertEquals(conditionOf(draft), condition);
+});
+
+Deno.test("choicesOf(): every type that the router takes can be chosen and begun, and is shown where it is", () => {
+  for (const type of CONDITION_TYPES) {
+    assertEquals(fresh(type).type, type);
+    for (const nested of [false, true]) {
+      assert(choicesOf({ type, nested }).some(({ value }) => value === type), `${type}, nested: ${nested}`);
+    }
+  }
+  assertEquals(choicesOf({ type: "any", nested: true }).some(({ value }) => value === "default"), false);
+});
 
 Deno.test("decisionOf(): a flag that targets a segment is on for its members alone", async () => {
   const beta = {

@@ -1,18 +1,8 @@
 /** Hours of a week: days, from, to, and the zone whose clock counts. */
 import { MultiSelect, SimpleGrid, TextInput } from "@mantine/core";
-import { DAYS, type Window } from "../../../supabase/functions/_shared/time/window.ts";
+import { DAYS, type Window } from "../../../supabase/functions/_shared/contract/window.ts";
 
 const DAY_NAMES = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
-
-/** Working hours, by the reader's clock. */
-export function freshWindow(): Window {
-  return {
-    days: DAYS.slice(0, 5),
-    from: "09:00",
-    to: "17:00",
-    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-  };
-}
 
 export function WindowFields(
   { value, onChange, label, error }: {

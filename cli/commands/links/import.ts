@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
-import { pathOf } from "../../../supabase/functions/_shared/routing/condition.ts";
+import { pathOf } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
 import { BULK, type BulkResult, type LinksApi, linksApi } from "./api.ts";

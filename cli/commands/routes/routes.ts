@@ -4,8 +4,10 @@ import { compile } from "../../../supabase/functions/_shared/routing/compile.ts"
 import {
   type Condition,
   ConditionError,
+  type ConditionType,
   parseCondition,
-} from "../../../supabase/functions/_shared/routing/condition.ts";
+  TEXT_MATCHES,
+} from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { Api } from "../../core/api.ts";
 import { loadConfig, namesOf, routesOf } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
@@ -33,22 +35,37 @@ interface Route {
   destinations: string[];
 }
 
-/** One condition of each type, with what may be left out. */
-const CONDITIONS = [
-  '{"type":"any"}  every message; with "of":[…] those for which one of these holds',
-  '{"type":"all","of":[{"type":"link_token","present":true},{"type":"not","of":{"type":"message_type","in":["text"]}}]}',
-  '{"type":"default"}  what no other route takes, whatever its priority',
-  '{"type":"channel","in":["whatsapp"]}  narrows what --channels lets in',
-  '{"type":"message_type","in":["image","video"]}',
-  '{"type":"text","match":"keywords","values":["order"],"case_sensitive":false}  exact, prefix, keywords or regex (RE2)',
-  '{"type":"choice","ids":["buy"]}  id of a button or list row, or a quick reply\'s payload',
-  '{"type":"referral","source_type":"ad","source_id":"120211","ctwa":true}  from an ad or post',
-  '{"type":"link_token","present":true}  came through one of our links',
-  '{"type":"link","tags":["poster"],"campaigns":["spring"]}  came through such a link; or "codes":["spring-24"]',
-  '{"type":"number","ids":["106540352242922"]}  business numbers by phone_number_id',
-  '{"type":"contacts","phones":["+16505551234"]}  or "ids":[…] of contacts',
-  '{"type":"time","days":["mon","fri"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}  to before from: over midnight',
-];
+/** Of each type an example, and what may be said of it in a line. */
+const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
+  any: [{}, 'every message; with "of":[…] those for which one of these holds'],
+  all: [{ of: [{ type: "link_token", present: true }, { type: "choice", ids: ["buy"] }] }],
+  not: [{ of: { type: "message_type", in: ["text"] } }],
+  default: [{}, "what no other route takes, whatever its priority"],
+  channel: [{ in: ["whatsapp"] }, "narrows what --channels lets in"],
+  message_type: [{ in: ["image", "video"] }],
+  text: [
+    { match: "keywords", values: ["order"], case_sensitive: false },
+    `${TEXT_MATCHES.slice(0, -1).join(", ")} or ${TEXT_MATCHES.at(-1)} (RE2)`,
+  ],
+  choice: [{ ids: ["buy"] }, "id of a button or list row, or a quick reply's payload"],
+  referral: [{ source_type: "ad", source_id: "120211", ctwa: true }, "from an ad or post"],
+  link_token: [{ present: true }, "came through one of our links"],
+  link: [
+    { tags: ["poster"], campaigns: ["spring"] },
+    'came through such a link; or "codes":["spring-24"]',
+  ],
+  number: [{ ids: ["106540352242922"] }, "business numbers by phone_number_id"],
+  contacts: [{ phones: ["+16505551234"] }, 'or "ids":[…] of contacts'],
+  time: [
+    { days: ["mon", "fri"], from: "09:00", to: "17:00", zone: "Europe/Berlin" },
+    "to before from: over midnight",
+  ],
+};
+
+/** As the help has them. */
+const conditionLines = Object.entries(CONDITIONS).map(([type, [members, about]]) =>
+  `  ${[JSON.stringify({ type, ...members }), ...(about === undefined ? [] : [about])].join("  ")}`
+);
 
 /** Defines the commands of the group. */
 export function routes(group: Command, run: Run): void {
@@ -76,7 +93,7 @@ export function routes(group: Command, run: Run): void {
       "after",
       `
 Conditions:
-${CONDITIONS.map((line) => `  ${line}`).join("\n")}
+${conditionLines.join("\n")}
 
 Examples:
   gatelink routes add --to demo --when '{"type":"any"}'

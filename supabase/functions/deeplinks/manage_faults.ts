@@ -4,7 +4,7 @@
  * @module
  */
 import type { z } from "zod";
-import { pathOf } from "../_shared/routing/condition.ts";
+import { pathOf } from "../_shared/contract/routing/condition.ts";
 
 /** One thing that is wrong. */
 export interface Fault {

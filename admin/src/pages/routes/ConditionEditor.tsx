@@ -1,51 +1,25 @@
 /** A condition, part by part: what may be written is what the router takes. */
 import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInput } from "@mantine/core";
-import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
+import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { Icon } from "../../ui/icons.tsx";
-import { freshWindow, WindowFields } from "../../ui/WindowFields.tsx";
+import { WindowFields } from "../../ui/WindowFields.tsx";
+import {
+  choicesOf,
+  conditionOf,
+  type Draft,
+  draftOf,
+  fresh,
+  freshText,
+  type Presence,
+} from "./condition_draft.ts";
 import { CHANNELS } from "./data.ts";
 import classes from "./routes.module.css";
 
-type Type = Condition["type"];
-
-const TYPES: { value: Type; label: string }[] = [
-  { value: "any", label: "Every message, or any of these" },
-  { value: "all", label: "All of these" },
-  { value: "not", label: "Not" },
-  { value: "default", label: "What no other route takes" },
-  { value: "text", label: "Text" },
-  { value: "channel", label: "Channel" },
-  { value: "message_type", label: "Kind of message" },
-  { value: "choice", label: "Chosen button or row" },
-  { value: "link", label: "Came from a link" },
-  { value: "link_token", label: "Came through any link" },
-  { value: "referral", label: "Came from an ad or post" },
-  { value: "number", label: "Our number" },
-  { value: "contacts", label: "Certain contacts" },
-  { value: "time", label: "Time of the week" },
+const PRESENCES: { value: Presence; label: string }[] = [
+  { value: "either", label: "may be missing" },
+  { value: "with", label: "has to be there" },
+  { value: "without", label: "must not be there" },
 ];
-
-/** What a part begins with. */
-function fresh(type: Type): Condition {
-  const part: Record<Type, unknown> = {
-    any: {},
-    all: { of: [fresh_text()] },
-    not: { of: fresh_text() },
-    default: {},
-    text: { match: "keywords", values: [], case_sensitive: false },
-    channel: { in: [] },
-    message_type: { in: [] },
-    choice: { ids: [] },
-    link: { tags: [] },
-    link_token: { present: true },
-    referral: {},
-    number: { ids: [] },
-    contacts: { phones: [] },
-    time: freshWindow(),
-  };
-  return { type, ...part[type] as object } as Condition;
-}
-const fresh_text = (): Condition => ({ type: "text", match: "keywords", values: [], case_sensitive: false });
 
 interface Props {
   value: Condition;
@@ -56,29 +30,41 @@ interface Props {
 }
 
 export function ConditionEditor({ value, onChange, label, nested }: Props) {
-  // Only a whole route can be the fallback.
-  const types = nested ? TYPES.filter((type) => type.value !== "default") : TYPES;
   return (
     <Stack gap="xs" role="group" aria-label={label}>
       <Select
         label={nested ? undefined : label}
         aria-label={nested ? label : undefined}
-        data={types}
+        data={choicesOf({ type: value.type, nested: nested === true })}
         allowDeselect={false}
         value={value.type}
-        onChange={(type) => type && type !== value.type && onChange(fresh(type as Type))}
+        onChange={(type) => type && type !== value.type && onChange(fresh(type))}
       />
-      <Fields value={value} onChange={onChange} label={label} />
+      <Fields value={draftOf(value)} onChange={(draft) => onChange(conditionOf(draft))} label={label} />
     </Stack>
   );
 }
 
-function Fields({ value, onChange, label }: Omit<Props, "nested">) {
-  const set = (changes: object) => onChange({ ...value, ...changes } as Condition);
+function Fields(
+  { value, onChange, label }: { value: Draft; onChange: (value: Draft) => void; label: string },
+) {
+  const set = (changes: object) => onChange({ ...value, ...changes } as Draft);
   switch (value.type) {
     case "default":
-    case "link_token":
       return null;
+    case "link_token":
+      return (
+        <Select
+          aria-label={`${label}: through a link or not`}
+          data={[
+            { value: "with", label: "came through one of our links" },
+            { value: "without", label: "came through none of our links" },
+          ]}
+          allowDeselect={false}
+          value={value.present ? "with" : "without"}
+          onChange={(presence) => set({ present: presence === "with" })}
+        />
+      );
     case "any":
     case "all":
       return (
@@ -157,8 +143,8 @@ function Fields({ value, onChange, label }: Omit<Props, "nested">) {
           key={name}
           title={{ tags: "Tags", campaigns: "Campaigns", codes: "Codes" }[name]}
           label={`${label}: ${name}`}
-          value={value[name] ?? []}
-          onChange={(list) => onChange(list.length > 0 ? { ...value, [name]: list } : without(value, name))}
+          value={value[name]}
+          onChange={(list) => set({ [name]: list })}
         />
       ));
     case "contacts":
@@ -167,28 +153,33 @@ function Fields({ value, onChange, label }: Omit<Props, "nested">) {
           key={name}
           title={{ phones: "Phone numbers, with country code", ids: "Ids of contacts" }[name]}
           label={`${label}: ${name}`}
-          value={value[name] ?? []}
-          onChange={(list) => onChange(list.length > 0 ? { ...value, [name]: list } : without(value, name))}
+          value={value[name]}
+          onChange={(list) => set({ [name]: list })}
         />
       ));
     case "referral":
-      return (["source_type", "source_id"] as const).map((name) => (
-        <TextInput
-          key={name}
-          label={{ source_type: "Kind: ad or post (optional)", source_id: "Id (optional)" }[name]}
-          value={value[name] ?? ""}
-          onChange={({ currentTarget: { value: text } }) =>
-            onChange(text ? { ...value, [name]: text } : without(value, name))}
-        />
-      ));
+      return (
+        <>
+          {(["source_type", "source_id"] as const).map((name) => (
+            <TextInput
+              key={name}
+              label={{ source_type: "Kind: ad or post (optional)", source_id: "Id (optional)" }[name]}
+              value={value[name]}
+              onChange={({ currentTarget: { value: text } }) => set({ [name]: text })}
+            />
+          ))}
+          <Select
+            label="The ad's click id (ctwa_clid)"
+            data={PRESENCES}
+            allowDeselect={false}
+            value={value.ctwa}
+            onChange={(ctwa) => set({ ctwa })}
+          />
+        </>
+      );
     case "time":
       return <WindowFields value={value} onChange={set} label={label} />;
   }
-}
-
-function without<T extends Condition>(value: T, name: string): Condition {
-  const { [name]: _, ...rest } = value as Record<string, unknown>;
-  return rest as unknown as Condition;
 }
 
 function Words(
@@ -251,7 +242,7 @@ function Parts(
         variant="default"
         leftSection={<Icon name="plus" size={16} />}
         style={{ alignSelf: "flex-start" }}
-        onClick={() => onChange([...of, fresh_text()])}
+        onClick={() => onChange([...of, freshText()])}
       >
         Add a part
       </Button>

@@ -6,7 +6,8 @@ import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { type Changes, read, type WholeRoute } from "./data.ts";
+import { read } from "./data.ts";
+import type { Changes, WholeRoute } from "./types.ts";
 import { inWords } from "./RouteList.tsx";
 
 interface Version extends Omit<WholeRoute, "id" | "updated_at" | "updated_by"> {

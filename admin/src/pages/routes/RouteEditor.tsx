@@ -19,15 +19,16 @@ import {
   type Condition,
   ConditionError,
   parseCondition,
-} from "../../../../supabase/functions/_shared/routing/condition.ts";
+} from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { ConditionEditor } from "./ConditionEditor.tsx";
-import { type Changes, CHANNELS, type WholeRoute } from "./data.ts";
+import { CHANNELS } from "./data.ts";
 import { History } from "./History.tsx";
+import type { Changes, WholeRoute } from "./types.ts";
 
 const TOUCHES = ["routes", "route_destinations", "route_history", "destination_health"];
 

@@ -5,7 +5,8 @@ import { describe } from "../../../../supabase/functions/_shared/routing/describ
 import { rpc, useChange } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { Icon } from "../../ui/icons.tsx";
-import { inOrder, isFallback, type Route, type WholeRoute } from "./data.ts";
+import { inOrder, isFallback } from "./data.ts";
+import type { Route, WholeRoute } from "./types.ts";
 import classes from "./routes.module.css";
 
 interface Move {

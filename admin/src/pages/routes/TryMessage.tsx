@@ -9,7 +9,7 @@ import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { REASONS } from "../messages/words.ts";
-import type { Destination, WholeRoute } from "./data.ts";
+import type { Destination, WholeRoute } from "./types.ts";
 import { decisionOf, segmentsOf } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
 

@@ -1,9 +1,9 @@
 /** Who writes a message that is tried, and how it came: as much of it as the routes ask for. */
 import { Checkbox, Select, SimpleGrid, TextInput } from "@mantine/core";
-import type { Condition } from "../../../../supabase/functions/_shared/routing/condition.ts";
+import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
 import { useRows } from "../../data/query.ts";
-import type { WholeRoute } from "./data.ts";
+import type { WholeRoute } from "./types.ts";
 
 /** What is imagined; nothing of it gets into the address, as it may be somebody's number. */
 export interface Writer {

@@ -4,53 +4,12 @@ import {
   type Condition,
   ConditionError,
   parseCondition,
-} from "../../../../supabase/functions/_shared/routing/condition.ts";
+} from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { useRows } from "../../data/query.ts";
-
-export interface Route {
-  id: string;
-  name: string;
-  priority: number;
-  /** Every default written out, once it went through `read`. */
-  condition: Condition;
-  mode: "first" | "all";
-  flag_key: string | null;
-  sticky_minutes: number | null;
-  active: boolean;
-  /** The channels whose messages it may take. */
-  channels: string[];
-  version: number;
-  updated_at: string;
-  updated_by: string;
-}
+import type { Destination, Read, Route, WholeRoute } from "./types.ts";
 
 /** Those that a form offers; a channel of another name can be typed. */
 export const CHANNELS = ["whatsapp", "sms", "email", "telegram"];
-
-export interface Destination {
-  id: string;
-  name: string;
-  state: "active" | "paused";
-  /** How often in a row its circuit opened; 0 where it is closed. */
-  circuit_trips: number;
-}
-
-/** A condition as it was read. */
-export interface Read {
-  /** What is wrong with it, when it cannot be used: then `condition` is what is stored, and the route takes nothing. */
-  fault?: string;
-}
-
-/** A route with the names of its destinations, in order. */
-export type WholeRoute = Route & Read & { destinations: string[] };
-
-/** What `set_route` changes. */
-export type Changes = Partial<
-  Pick<
-    WholeRoute,
-    "name" | "condition" | "mode" | "flag_key" | "sticky_minutes" | "active" | "channels" | "destinations"
-  >
->;
 
 /** A row with its condition as the router reads it: stored may be a short form, or one of another version. */
 export function read<T extends { condition: Condition }>(row: T): T & Read {

@@ -8,7 +8,7 @@ import {
 import type { MessageFacts } from "../../../../supabase/functions/_shared/routing/facts.ts";
 import { type Decision, match } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { compileRoutes, stoppedOf } from "../../../../supabase/functions/_shared/routing/routes.ts";
-import type { Destination, WholeRoute } from "./data.ts";
+import type { Destination, WholeRoute } from "./types.ts";
 
 /** A message as it is imagined, and the configuration that it meets. */
 export interface Tried {

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { type Condition, ConditionError, pathOf } from "./condition.ts";
+import { type Condition, ConditionError, pathOf } from "../contract/routing/condition.ts";
 import type { MessageFacts } from "./facts.ts";
+import { normalise } from "../contract/routing/normalise.ts";
 import { compilePattern, PatternError } from "./regex.ts";
-import { fold, holdsWord, normalise, type TextView, viewOf } from "./text.ts";
+import { fold, holdsWord, type TextView, viewOf } from "./text.ts";
 import { inWindow } from "../time/window.ts";
 
 /** What a condition may ask beside the message. */

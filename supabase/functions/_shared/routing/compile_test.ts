@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { compile } from "./compile.ts";
-import { ConditionError, parseCondition } from "./condition.ts";
+import { ConditionError, parseCondition } from "../contract/routing/condition.ts";
 import type { MessageFacts } from "./facts.ts";
 import { message } from "../../../../tests/support/routing_samples.ts";
 import { holds } from "../../../../tests/support/property.ts";

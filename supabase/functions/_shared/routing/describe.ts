@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Condition } from "./condition.ts";
-import { DAYS } from "../time/window.ts";
+import type { Condition } from "../contract/routing/condition.ts";
+import { DAYS } from "../contract/window.ts";
 
 /** Longest description, in characters. */
 export const MAX_DESCRIPTION = 160;

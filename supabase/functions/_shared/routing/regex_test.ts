@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { compilePattern, MAX_PROGRAM } from "./regex.ts";
-import { MAX_TEXT } from "./text.ts";
+import { MAX_TEXT } from "../contract/routing/normalise.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 /** Runs `work` and counts how many characters of strings it looks at one by one. */

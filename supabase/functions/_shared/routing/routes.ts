@@ -4,7 +4,7 @@
  * @module
  */
 import { compile, type Predicate } from "./compile.ts";
-import { ConditionError, parseCondition } from "./condition.ts";
+import { ConditionError, parseCondition } from "../contract/routing/condition.ts";
 import { describe, shortened } from "./describe.ts";
 
 /** A route takes what comes over other channels only where it names them: a fallback gets no mail by surprise. */

@@ -1,6 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { fold, holdsWord, MAX_TEXT, normalise, viewOf } from "./text.ts";
+import { MAX_TEXT, normalise } from "../contract/routing/normalise.ts";
+import { fold, holdsWord, viewOf } from "./text.ts";
 import { message } from "../../../../tests/support/routing_samples.ts";
 import { holds } from "../../../../tests/support/property.ts";
 

@@ -4,33 +4,12 @@
  * @module
  */
 
-/** Days as conditions name them, in the order of the week. */
-export const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
-/** One of {@link DAYS}. */
-export type Day = typeof DAYS[number];
-
-/** A window: on these days, from (inclusive) to (exclusive) as "HH:MM", `to` up to "24:00", in an IANA zone. */
-export interface Window {
-  readonly days: readonly Day[];
-  readonly from: string;
-  readonly to: string;
-  readonly zone: string;
-}
+import { type Day, DAYS, type Window } from "../contract/window.ts";
 
 /** Minutes since midnight of "HH:MM"; the caller has checked the form. */
 export function minutesOf(clock: string): number {
   const [hours, minutes] = clock.split(":");
   return Number(hours) * 60 + Number(minutes);
-}
-
-/** Whether the platform knows the time zone. */
-export function isZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en-US", { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { DAYS, inWindow, isZone, type Window } from "./window.ts";
+import { DAYS, isZone, type Window } from "../contract/window.ts";
+import { inWindow } from "./window.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const office: Window = {

@@ -14,7 +14,8 @@ import {
 import type { ReactNode } from "react";
 import type { When } from "../../../../../supabase/functions/_shared/links/model/when.ts";
 import { Icon } from "../../../ui/icons.tsx";
-import { freshWindow, WindowFields } from "../../../ui/WindowFields.tsx";
+import { WindowFields } from "../../../ui/WindowFields.tsx";
+import { freshWindow } from "../../../ui/windows.ts";
 import { PLATFORM_NAMES } from "../words.ts";
 import { COUNTRIES } from "./countries.ts";
 import { MomentField, NumberField, TagsField, useFault, useForm } from "./fields.tsx";

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { COUNTRY_CODES } from "../../contract/words/countries.ts";
-import { DAYS, isZone } from "../../time/window.ts";
+import { EMPTY, notEmpty, WINDOW } from "../../contract/window_schema.ts";
 import { PLATFORMS } from "../visitor/agents.ts";
 import { MAX_PASSWORD, MIN_PASSWORD } from "./passwords.ts";
 import { PACKAGE, type Rules } from "./rules.ts";
@@ -41,9 +41,6 @@ const instant = z.iso.datetime({ offset: true, error: 'is not a time like "2026-
 const words = z.string().max(LIMITS.text, `at most ${LIMITS.text} characters`)
   .refine(isStorable, NOT_STORABLE);
 
-const clock = (pattern: RegExp, example: string) =>
-  z.string().regex(pattern, `is not a time like "${example}"`);
-
 const when = z.strictObject({
   platform: some(z.enum(PLATFORMS)).optional(),
   country: some(
@@ -68,12 +65,7 @@ const when = z.strictObject({
       "ends before it begins",
     )
     .optional(),
-  time: z.strictObject({
-    days: z.array(z.enum(DAYS)).min(1).default([...DAYS]),
-    from: clock(/^([01]\d|2[0-3]):[0-5]\d$/, "09:00").default("00:00"),
-    to: clock(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, "17:00").default("24:00"),
-    zone: z.string().refine(isZone, 'is not a time zone like "Europe/Berlin"'),
-  }).refine((time) => time.from !== time.to, '"from" and "to" are the same').optional(),
+  time: z.strictObject(WINDOW).refine(notEmpty, EMPTY).optional(),
   visitor: z.enum(["new", "returning"]).optional(),
   weight: z.number().min(0).max(100).refine(
     (n) => Math.abs(n * 100 - Math.round(n * 100)) < 1e-6,

@@ -4,7 +4,8 @@
  * @module
  */
 import { bucket } from "../../flags/bucket.ts";
-import { inWindow, type Window } from "../../time/window.ts";
+import type { Window } from "../../contract/window.ts";
+import { inWindow } from "../../time/window.ts";
 import type { Platform } from "../visitor/agents.ts";
 import { rangeTakes } from "../visitor/languages.ts";
 import type { Visit } from "../visitor/visit.ts";

@@ -1,8 +1,8 @@
-import { assertEquals, assertThrows } from "../../../../tests/support/assert.ts";
+import { assertEquals, assertThrows } from "../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import { type Condition, ConditionError, LIMITS, parseCondition } from "./condition.ts";
-import { describe, MAX_DESCRIPTION } from "./describe.ts";
-import { holds } from "../../../../tests/support/property.ts";
+import { describe, MAX_DESCRIPTION } from "../../routing/describe.ts";
+import { holds } from "../../../../../tests/support/property.ts";
 
 const CONTACT = "01968f00-0000-7000-8000-0000000000c1";
 const list = (length: number) => Array.from({ length }, (_, i) => `v${i}`);

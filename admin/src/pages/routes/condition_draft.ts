@@ -1,0 +1,128 @@
+/** A condition as the editor has it, with a value for each field, and back. */
+import {
+  type Condition,
+  CONDITION_TYPES,
+  type ConditionType,
+} from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
+import { freshWindow } from "../../ui/windows.ts";
+
+/** What each type is called, in the order in which they are offered. */
+const LABELS: Record<ConditionType, string> = {
+  any: "Every message, or any of these",
+  all: "All of these",
+  not: "Not",
+  default: "What no other route takes",
+  text: "Text",
+  channel: "Channel",
+  message_type: "Kind of message",
+  choice: "Chosen button or row",
+  link: "Came from a link",
+  link_token: "Came through any link, or none",
+  referral: "Came from an ad or post",
+  number: "Our number",
+  contacts: "Certain contacts",
+  time: "Time of the week",
+};
+
+/**
+ * The types that can be chosen. Only a whole route can be the fallback, yet one that is nested already is shown as what
+ * it is.
+ */
+export function choicesOf({ type, nested }: { type: ConditionType; nested: boolean }) {
+  const offered = Object.keys(LABELS) as ConditionType[];
+  return offered.filter((value) => value !== "default" || !nested || type === "default")
+    .map((value) => ({ value, label: LABELS[value] }));
+}
+
+type Of<Type extends ConditionType> = Extract<Condition, { type: Type }>;
+
+/** Of the types whose members may be missing, each member as its field has it: a new member has to be given one. */
+type Filled = {
+  referral: { [Name in keyof Omit<Of<"referral">, "ctwa">]-?: string } & { ctwa: Presence };
+  link: { [Name in keyof Omit<Of<"link">, "type">]-?: string[] };
+  contacts: { [Name in keyof Omit<Of<"contacts">, "type">]-?: string[] };
+};
+
+/** Whether something has to be there. */
+export type Presence = "with" | "without" | "either";
+
+/** A condition as the editor's fields have it. */
+export type Draft =
+  | Exclude<Condition, { type: keyof Filled }>
+  | { [Type in keyof Filled]: { type: Type } & Omit<Filled[Type], "type"> }[keyof Filled];
+
+/** The fields' values. */
+export function draftOf(condition: Condition): Draft {
+  switch (condition.type) {
+    case "referral": {
+      const { type, source_id = "", source_type = "", ctwa } = condition;
+      return {
+        type,
+        source_id,
+        source_type,
+        ctwa: ctwa === undefined ? "either" : ctwa ? "with" : "without",
+      };
+    }
+    case "link": {
+      const { type, codes = [], tags = [], campaigns = [] } = condition;
+      return { type, codes, tags, campaigns };
+    }
+    case "contacts": {
+      const { type, ids = [], phones = [] } = condition;
+      return { type, ids, phones };
+    }
+    default:
+      return condition;
+  }
+}
+
+/** What the router is given: fields that are empty ask for nothing. */
+export function conditionOf(draft: Draft): Condition {
+  switch (draft.type) {
+    case "referral": {
+      const { ctwa, ...rest } = draft;
+      return { ...filled(rest), ...(ctwa === "either" ? {} : { ctwa: ctwa === "with" }) };
+    }
+    case "link":
+    case "contacts":
+      return filled(draft) as Condition;
+    default:
+      return draft;
+  }
+}
+
+/** Without what is empty. */
+function filled<Type extends string>(draft: { type: Type; [name: string]: string | string[] }) {
+  const { type, ...members } = draft;
+  return { type, ...Object.fromEntries(Object.entries(members).filter(([, { length }]) => length > 0)) };
+}
+
+/** A text condition without words yet. */
+export const freshText = (): Condition => ({
+  type: "text",
+  match: "keywords",
+  values: [],
+  case_sensitive: false,
+});
+
+const FRESH: { [Type in ConditionType]: () => Of<Type> } = {
+  any: () => ({ type: "any" }),
+  all: () => ({ type: "all", of: [freshText()] }),
+  not: () => ({ type: "not", of: freshText() }),
+  default: () => ({ type: "default" }),
+  text: () => freshText() as Of<"text">,
+  channel: () => ({ type: "channel", in: [] }),
+  message_type: () => ({ type: "message_type", in: [] }),
+  choice: () => ({ type: "choice", ids: [] }),
+  link: () => ({ type: "link" }),
+  link_token: () => ({ type: "link_token", present: true }),
+  referral: () => ({ type: "referral" }),
+  number: () => ({ type: "number", ids: [] }),
+  contacts: () => ({ type: "contacts" }),
+  time: () => ({ type: "time", ...freshWindow() }),
+};
+
+/** What a condition of a type begins with. */
+export function fresh(type: string): Condition {
+  return FRESH[CONDITION_TYPES.find((known) => known === type) ?? "any"]();
+}

@@ -1,0 +1,195 @@
+/**
+ * Route conditions: each declared once, as the check of what a person wrote. Its type, the list of types and what is
+ * said of an unknown one follow from that.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { EMPTY, notEmpty, WINDOW } from "../window_schema.ts";
+import { normalise } from "./normalise.ts";
+
+/** Limits of one condition: more than any real route needs, and a known cost for the worst one. */
+export const LIMITS = {
+  /** A condition without others inside has depth 1. */
+  depth: 8,
+  nodes: 100,
+  /** Entries of any list. */
+  list: 1000,
+  /** Characters of a text, an id or a regular expression. */
+  text: 500,
+  /** Regular expressions in one condition. */
+  patterns: 20,
+} as const;
+
+/** One thing wrong: where (`of[1].values[0]`, empty for the whole condition) and what. */
+export interface ConditionIssue {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** A condition that cannot be used. `message` names each place and what is wrong there, ready to show. */
+export class ConditionError extends Error {
+  override name = "ConditionError";
+  readonly issues: readonly ConditionIssue[];
+  constructor(issues: readonly ConditionIssue[], options?: ErrorOptions) {
+    super(issues.map((i) => `${i.path || "condition"}: ${i.message}`).join("; "), options);
+    this.issues = issues;
+  }
+}
+
+const word = z.string().max(LIMITS.text, `at most ${LIMITS.text} characters`)
+  // Also refuses a text of unseen marks alone: as a prefix it would match every message.
+  .refine((text) => normalise(text) !== "", "must not be empty");
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.array(item).min(1, "must not be empty").max(LIMITS.list, `at most ${LIMITS.list} entries`);
+const phone = z.string()
+  .regex(/^\+?[0-9][0-9 ().-]*$/, "is not a phone number with its country code")
+  .transform((text) => text.replace(/\D/g, ""))
+  .refine(
+    (digits) => digits.length >= 5 && digits.length <= 15,
+    "is not a phone number with its country code",
+  );
+
+const typed = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
+  z.strictObject({ type: z.literal(type), ...shape });
+
+/** How a text condition compares: keywords are whole words in any script, regex is RE2 found anywhere. */
+export const TEXT_MATCHES = ["exact", "prefix", "keywords", "regex"] as const;
+/** One of {@link TEXT_MATCHES}. */
+export type TextMatch = typeof TEXT_MATCHES[number];
+
+/** Conditions that hold no others, by their type. */
+const LEAVES = {
+  /** Always, and as a route's whole condition: only after every other route. */
+  default: typed("default", {}),
+  /** The type of the message as its channel names it; see `MESSAGE_TYPES`, which is not all that there may be. */
+  message_type: typed("message_type", { in: listOf(word) }),
+  /** One of `values`. */
+  text: typed("text", {
+    match: z.enum(TEXT_MATCHES),
+    value: word.optional(),
+    values: listOf(word).optional(),
+    case_sensitive: z.boolean().default(false),
+  }).refine((c) => (c.value === undefined) !== (c.values === undefined), 'needs either "value" or "values"')
+    .transform(({ type, match, value, values, case_sensitive }) => ({
+      type,
+      match,
+      values: values ?? [value!],
+      case_sensitive,
+    })),
+  /** Id of the chosen button or list row, or a quick reply's payload. */
+  choice: typed("choice", { ids: listOf(word) }),
+  /** Came from an ad or post; what is given must agree. `ctwa`: whether the ad's click id is there. */
+  referral: typed("referral", {
+    source_id: word.optional(),
+    source_type: word.optional(),
+    ctwa: z.boolean().optional(),
+  }),
+  /** Whether the text carries the token of a link's visit. */
+  link_token: typed("link_token", { present: z.boolean() }),
+  /** Came from a deep link; of each list that is given, one must be the link's. */
+  link: typed("link", {
+    codes: listOf(word.toLowerCase()).optional(),
+    tags: listOf(word).optional(),
+    campaigns: listOf(word).optional(),
+  }).refine(
+    (c) => c.codes !== undefined || c.tags !== undefined || c.campaigns !== undefined,
+    'needs "codes", "tags" or "campaigns"',
+  ),
+  /** Business numbers by `phone_number_id`. */
+  number: typed("number", { ids: listOf(word) }),
+  /** A contact list: contact ids, or phones as digits with the country code; either is enough. */
+  contacts: typed("contacts", {
+    ids: listOf(z.guid("is not a contact's id").toLowerCase()).optional(),
+    phones: listOf(phone).optional(),
+  }).refine((c) => c.ids !== undefined || c.phones !== undefined, 'needs "ids" or "phones"'),
+  /** See `Window`. */
+  time: typed("time", WINDOW).refine(notEmpty, EMPTY),
+  /** The channel that the message came over. It narrows what the route's own `channels` let in. */
+  channel: typed("channel", { in: listOf(word.toLowerCase()) }),
+};
+
+/** A condition that holds no others, in its stored form. */
+type Leaf = z.output<typeof LEAVES[keyof typeof LEAVES]>;
+
+/** A condition in its stored form, every default written out. `parseCondition` makes it from what a person wrote. */
+export type Condition =
+  | Leaf
+  /** Always; with `of`, when at least one of them holds. */
+  | { type: "any"; of?: Condition[] }
+  | { type: "all"; of: Condition[] }
+  | { type: "not"; of: Condition };
+
+/** The name of a kind of condition. */
+export type ConditionType = Condition["type"];
+
+const one: z.ZodType<Condition> = z.lazy(() => schema);
+const BRANCHES = {
+  any: typed("any", { of: listOf(one).optional() }),
+  all: typed("all", { of: listOf(one) }),
+  not: typed("not", { of: one }),
+};
+
+/** Every type that there is. */
+export const CONDITION_TYPES = Object.keys({ ...BRANCHES, ...LEAVES }) as ConditionType[];
+
+const schema: z.ZodType<Condition> = z.discriminatedUnion("type", [
+  BRANCHES.any,
+  BRANCHES.all,
+  BRANCHES.not,
+  ...Object.values(LEAVES),
+], {
+  error: (issue) =>
+    issue.code === "invalid_union" ? `must be one of ${CONDITION_TYPES.join(", ")}` : undefined,
+});
+
+/**
+ * Checks a condition as a person wrote it (parsed JSON) and gives its stored form.
+ *
+ * A regular expression is looked at only by `compile`, which loads the engine; who accepts a condition for storage
+ * asks both: `await compile(parseCondition(json))`.
+ *
+ * @throws {ConditionError} naming each place; a key that is not known is an error too, so a typing mistake cannot
+ * widen a route in silence.
+ */
+export function parseCondition(json: unknown): Condition {
+  checkLimits(json);
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new ConditionError(
+    parsed.error.issues.slice(0, 5).map((issue) => ({ path: pathOf(issue.path), message: issue.message })),
+  );
+}
+
+/** A path as people write it: `of[1].values[0]`. */
+export function pathOf(keys: readonly PropertyKey[]): string {
+  return keys.map((key) => typeof key === "number" ? `[${key}]` : `.${String(key)}`).join("").replace(
+    /^\./,
+    "",
+  );
+}
+
+/** Counts before the schema looks, without recursion: a body nested a million deep must not end in a full stack. */
+function checkLimits(json: unknown): void {
+  const open: { node: unknown; path: PropertyKey[] }[] = [{ node: json, path: [] }];
+  let nodes = 0, patterns = 0;
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { node, path } = next;
+    if (typeof node !== "object" || node === null) continue; // the schema says what is wrong with it
+    const fail = (message: string) => {
+      throw new ConditionError([{ path: pathOf(path), message }]);
+    };
+    const depth = path.filter((key) => key === "of").length + 1;
+    if (depth > LIMITS.depth) fail(`is nested more than ${LIMITS.depth} deep`);
+    if (++nodes > LIMITS.nodes) fail(`more than ${LIMITS.nodes} conditions in one`);
+    const { of, match, values } = node as Record<string, unknown>;
+    if (match === "regex") patterns += Array.isArray(values) ? values.length : 1;
+    if (patterns > LIMITS.patterns) fail(`more than ${LIMITS.patterns} regular expressions in one condition`);
+    if (Array.isArray(of)) {
+      if (of.length > LIMITS.nodes) fail(`more than ${LIMITS.nodes} conditions in one`);
+      of.forEach((node, index) => open.push({ node, path: [...path, "of", index] }));
+    } else if (of !== undefined) {
+      open.push({ node: of, path: [...path, "of"] });
+    }
+  }
+}
