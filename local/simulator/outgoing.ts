@@ -1,8 +1,9 @@
 /**
- * What the Graph API accepts on `POST /{phone_number_id}/messages`, as a judge of its own: it shares nothing with the
- * code that sends. Limits are Meta's. Source: Cloud API reference, "Messages".
+ * What the Graph API accepts on `POST /{phone_number_id}/messages`, as a judge of its own: of the code that
+ * sends it shares the names of the types alone. Limits are Meta's. Source: Cloud API reference, "Messages".
  */
 import { z } from "zod";
+import type { OutboundType } from "../../supabase/functions/_shared/contract/messages.ts";
 import type { Json } from "./model.ts";
 
 const text = (most: number) => z.string().min(1).max(most);
@@ -71,7 +72,7 @@ const KINDS = {
     components: z.array(z.looseObject({ type: text(20) })).optional(),
   }),
   interactive,
-};
+} satisfies Record<Exclude<OutboundType, "read">, z.ZodType>;
 
 /** Null for a message that Meta would take, else why it would not. */
 export function faultOf(message: Json): string | null {

@@ -51,7 +51,7 @@ const LESS: Record<string, string[]> = {
     flags: ["crypto"],
     routing: ["contract", "time"],
   },
-  channels: ["crypto", "json", "http", "config"],
+  channels: ["crypto", "json", "contract", "http", "config"],
 };
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */

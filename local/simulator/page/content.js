@@ -71,7 +71,8 @@ export function snippetOf(native) {
   return words[type]?.() ?? part.caption ?? label;
 }
 
-const TYPES = {
+/** By type; one that is not here is shown by its name. */
+export const TYPES = {
   text: ({ body }) => [h("p", {}, formatted(body))],
   image: (part, context) => media("image", part, context),
   sticker: (part, context) => media("sticker", part, context),

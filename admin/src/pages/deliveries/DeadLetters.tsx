@@ -13,6 +13,7 @@ import {
 } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useState } from "react";
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { usePages } from "../../data/pages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
@@ -22,7 +23,7 @@ import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { droppedWords, typeWords } from "../messages/words.ts";
+import { droppedWords } from "../messages/words.ts";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { DeadLetter } from "./types.ts";
 
@@ -180,7 +181,7 @@ function Letter({ of, checked, choose, open }: {
 }) {
   const { id, last_four, destination, type, attempt, last_error, dropped_reason, updated_at } = of;
   const nameOf = useNames();
-  const what = `${typeWords(type)} of contact ending in ${last_four} to ${destination}`;
+  const what = `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
     <Paper component="li" withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
@@ -195,7 +196,7 @@ function Letter({ of, checked, choose, open }: {
         <div style={{ minWidth: 0, flex: 1 }}>
           <Group gap="xs">
             <Text fw={600} size="sm">{destination}</Text>
-            <Text size="sm">{typeWords(type)}</Text>
+            <Text size="sm">{typeInWords(type)}</Text>
             <Contact id={last_four ?? "????"} />
             <Text size="xs" c="dimmed" component="div">
               given up <Time at={updated_at} /> after {attempt} {attempt === 1 ? "attempt" : "attempts"}

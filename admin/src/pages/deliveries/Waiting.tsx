@@ -1,5 +1,6 @@
 /** Deliveries that wait, the first of each conversation: try now, let step aside, drop with a reason; one or many. */
 import { Button, Checkbox, Group, Paper, Select, Stack, Text, UnstyledButton } from "@mantine/core";
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useParameter } from "../../ui/location.ts";
@@ -8,7 +9,6 @@ import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { typeWords } from "../messages/words.ts";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
 import type { WaitingDelivery } from "./types.ts";
 
@@ -133,7 +133,7 @@ function Item({ of, checked, choose, open }: {
   open: (message: string) => void;
 }) {
   const { last_four, destination, type, state, attempt, last_error, next_attempt_at, behind } = of;
-  const what = `${typeWords(type)} of contact ending in ${last_four} to ${destination}`;
+  const what = `${typeInWords(type)} of contact ending in ${last_four} to ${destination}`;
   return (
     <Paper component="li" withBorder p="sm">
       <Group wrap="nowrap" align="flex-start">
@@ -148,7 +148,7 @@ function Item({ of, checked, choose, open }: {
         <div style={{ minWidth: 0, flex: 1 }}>
           <Group gap="xs">
             <Text fw={600} size="sm">{destination}</Text>
-            <Text size="sm">{typeWords(type)}</Text>
+            <Text size="sm">{typeInWords(type)}</Text>
             <Contact id={last_four ?? "????"} />
             <Text size="xs" c="dimmed" component="div">
               {state === "leased" ? "under way" : (

@@ -3,6 +3,7 @@ import { ActionIcon, Badge, Group, Loader, Text, TextInput, UnstyledButton } fro
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { usePages } from "../../data/pages.ts";
 import { rpc, useRpc } from "../../data/query.ts";
 import { Contact } from "../../ui/Contact.tsx";
@@ -10,7 +11,6 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { ago, exact, useNow } from "../../ui/Time.tsx";
 import type { Conversation } from "./types.ts";
-import { typeWords } from "./words.ts";
 import classes from "./messages.module.css";
 
 const SIZE = 50;
@@ -170,7 +170,7 @@ function Row({ of, selected, open }: { of: Conversation; selected: boolean } & P
       <Group justify="space-between" wrap="nowrap" gap="xs" mt={2}>
         <Text size="sm" c="dimmed" truncate>
           {last?.direction === "out" && "You: "}
-          {last?.text ?? typeWords(last?.type ?? "")}
+          {last?.text ?? typeInWords(last?.type ?? "")}
         </Text>
         {of.unrouted_since && <Badge size="xs" color="yellow" variant="light">waits</Badge>}
         {found === "message" && <Badge size="xs" variant="light">the message</Badge>}

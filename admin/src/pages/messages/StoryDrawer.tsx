@@ -1,6 +1,7 @@
 /** The story of one message: where it came from, which route took it and why, how each delivery went. */
 import { Badge, Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { useMay } from "../../session/me.tsx";
@@ -13,7 +14,7 @@ import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Story } from "./types.ts";
-import { errorWords, REASONS, typeWords } from "./words.ts";
+import { errorWords, REASONS } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
@@ -59,7 +60,7 @@ function Facts({ of }: { of: Story }) {
   const nameOf = useNames();
   const words = useMay("operator");
   const facts: [string, ReactNode][] = [
-    ["Type", typeWords(of.type)],
+    ["Type", typeInWords(of.type)],
     [
       of.direction === "in" ? "From" : "To",
       `${redacted(of.conversation.contact.last_four ?? "????")}, with ${

@@ -1,4 +1,5 @@
 /** Words for states, the same wherever a message is shown. */
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { Refusal } from "../../data/refusal.ts";
 import type { Delivery, Message, ProviderError } from "./types.ts";
 
@@ -25,29 +26,8 @@ export function stateOf(delivery: Pick<Delivery, "state" | "attempt" | "dropped_
   }
 }
 
-const TYPES: Record<string, string> = {
-  text: "Text",
-  image: "Image",
-  video: "Video",
-  audio: "Audio",
-  document: "Document",
-  sticker: "Sticker",
-  location: "Location",
-  contacts: "Contact card",
-  reaction: "Reaction",
-  interactive: "Choice",
-  button: "Button",
-  template: "Template",
-  order: "Order",
-  system: "Notice of WhatsApp",
-  unsupported: "Something that WhatsApp does not pass on",
-};
-
-/** A message type in words. */
-export const typeWords = (type: string): string => TYPES[type] ?? type;
-
 /** What stands for a message in a line: its words, else what it is. */
-export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeWords(type);
+export const lineOf = ({ text, type }: Pick<Message, "text" | "type">): string => text || typeInWords(type);
 
 /** An error as the provider or we tell it, as one sentence. */
 export function errorWords(error: ProviderError | null | undefined): string | undefined {

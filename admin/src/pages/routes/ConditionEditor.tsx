@@ -1,5 +1,6 @@
 /** A condition, part by part: what may be written is what the router takes. */
 import { ActionIcon, Button, Checkbox, Group, Select, Stack, TagsInput, TextInput } from "@mantine/core";
+import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { WindowFields } from "../../ui/WindowFields.tsx";
@@ -118,17 +119,7 @@ function Fields(
       return (
         <Words
           label={`${label}: kinds`}
-          data={[
-            "text",
-            "image",
-            "video",
-            "audio",
-            "document",
-            "location",
-            "interactive",
-            "button",
-            "sticker",
-          ]}
+          data={[...INBOUND_TYPES]}
           value={value.in}
           onChange={(kinds) => set({ in: kinds })}
         />

@@ -1,5 +1,7 @@
 /** Which route would take a message, and why not the others: by the router's own code. Nothing is stored. */
 import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
+import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import type { Setting } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
 import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
@@ -12,8 +14,6 @@ import { REASONS } from "../messages/words.ts";
 import type { Destination, WholeRoute } from "./types.ts";
 import { decisionOf, segmentsOf } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
-
-const TYPES = ["text", "image", "video", "audio", "document", "location", "interactive", "button", "sticker"];
 
 export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; destinations: Destination[] }) {
   const [text, setText] = useParameter("try");
@@ -53,6 +53,8 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   if (routes.length === 0) return null;
   // Asked for only where a route is for another one.
   const channels = [...new Set(["whatsapp", channel, ...routes.flatMap(({ channels }) => channels)])];
+  // Another one may stand in the address.
+  const types = [...new Set<string>([...INBOUND_TYPES, type])];
   const nameOf = new Map(destinations.map(({ id, name }) => [id, name]));
   return (
     <Paper withBorder p="md" component="section" aria-label="Try a message">
@@ -68,7 +70,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
           <TextInput label="Text" value={text} onChange={({ currentTarget: { value } }) => setText(value)} />
           <Select
             label="Kind"
-            data={TYPES}
+            data={types.map((value) => ({ value, label: typeInWords(value) }))}
             allowDeselect={false}
             value={type}
             onChange={(value) => setType(value ?? "text")}

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { InboundType } from "../../../contract/messages.ts";
 import { id, isObject, type JsonObject, object, text } from "../../../json/json.ts";
 
 /** The content of a message, apart from who sent it. */
@@ -44,30 +45,47 @@ export function contentOf(message: JsonObject): Content {
   };
 }
 
-/** `part` is the member of the message that is named like its type. */
+/** What is said, in the member of the message that is named like its type. */
+type Reader = (part: JsonObject) => Pick<Content, "body" | "choice">;
+
+const NOTHING: Reader = () => ({});
+/** Of an image, a video, a document, and of media yet to come. */
+const CAPTION: Reader = (part) => ({ body: text(part.caption) });
+
+const READERS: Readonly<Record<InboundType, Reader>> = {
+  text: (part) => ({ body: text(part.body) }),
+  image: CAPTION,
+  video: CAPTION,
+  audio: CAPTION,
+  document: CAPTION,
+  sticker: CAPTION,
+  location: CAPTION,
+  contacts: CAPTION,
+  interactive,
+  // A quick reply of a template.
+  button: (part) => ({ body: text(part.text), choice: text(part.payload) }),
+  // No emoji, or an empty one, takes the reaction back.
+  reaction: (part) => ({ body: text(part.emoji) }),
+  order: (part) => ({ body: text(part.text) }),
+  call: CAPTION,
+  edit: edited,
+  revoke: CAPTION,
+  request_welcome: CAPTION,
+  // WhatsApp's words, not the person's.
+  system: NOTHING,
+  unsupported: CAPTION,
+};
+
 function wordsOf(type: string, part: JsonObject): Pick<Content, "body" | "choice"> {
-  switch (type) {
-    case "text":
-      return { body: text(part.body) };
-    case "button": // a quick reply of a template
-      return { body: text(part.text), choice: text(part.payload) };
-    case "interactive":
-      return interactive(part);
-    case "reaction": // none, or an empty one, takes the reaction back
-      return { body: text(part.emoji) };
-    case "order":
-      return { body: text(part.text) };
-    case "edit": { // the message as it reads now
-      const edited = object(part.message);
-      const inner = text(edited?.type);
-      const innerPart = inner === undefined || inner === "edit" ? undefined : object(edited?.[inner]);
-      return innerPart === undefined ? {} : wordsOf(inner as string, innerPart);
-    }
-    case "system": // WhatsApp's words, not the person's
-      return {};
-    default: // image, video, document, and media yet to come
-      return { body: text(part.caption) };
-  }
+  return (Object.hasOwn(READERS, type) ? READERS[type as InboundType] : CAPTION)(part);
+}
+
+/** The message as it reads now. */
+function edited(part: JsonObject): Pick<Content, "body" | "choice"> {
+  const message = object(part.message);
+  const type = text(message?.type);
+  const inner = type === undefined || type === "edit" ? undefined : object(message?.[type]);
+  return inner === undefined ? {} : wordsOf(type as string, inner);
 }
 
 function interactive(part: JsonObject): Pick<Content, "body" | "choice"> {

@@ -10,6 +10,7 @@
  * @module
  */
 import { z } from "zod";
+import type { OutboundType } from "../../../contract/messages.ts";
 import { isStorable, type JsonObject, MAX_DEPTH, object, text } from "../../../json/json.ts";
 import type { Checked } from "../../channel.ts";
 import { interactiveSchema, mediaOf, words } from "./outbound_parts.ts";
@@ -66,14 +67,14 @@ const template = z.looseObject({
   })).optional(),
 });
 
-/** Every type that can be sent, by its `type`. */
-export const outboundSchema = z.discriminatedUnion("type", [
-  z.looseObject({
+/** Every type that can be sent. */
+const SCHEMAS = {
+  text: z.looseObject({
     ...common,
     type: z.literal("text"),
     text: z.looseObject({ body: words(4096), preview_url: z.boolean().optional() }),
   }),
-  z.looseObject({
+  template: z.looseObject({
     ...common,
     type: z.literal("template"),
     template,
@@ -82,30 +83,51 @@ export const outboundSchema = z.discriminatedUnion("type", [
       z.enum(["marketing", "utility", "authentication"], "must be marketing, utility or authentication"),
     ).optional(),
   }),
-  z.looseObject({ ...common, type: z.literal("interactive"), interactive: interactiveSchema }),
-  z.looseObject({ ...common, type: z.literal("image"), image: mediaOf({ caption: words(1024).optional() }) }),
-  z.looseObject({ ...common, type: z.literal("video"), video: mediaOf({ caption: words(1024).optional() }) }),
-  z.looseObject({ ...common, type: z.literal("audio"), audio: mediaOf({ voice: z.boolean().optional() }) }),
-  z.looseObject({
+  interactive: z.looseObject({ ...common, type: z.literal("interactive"), interactive: interactiveSchema }),
+  image: z.looseObject({
+    ...common,
+    type: z.literal("image"),
+    image: mediaOf({ caption: words(1024).optional() }),
+  }),
+  video: z.looseObject({
+    ...common,
+    type: z.literal("video"),
+    video: mediaOf({ caption: words(1024).optional() }),
+  }),
+  audio: z.looseObject({
+    ...common,
+    type: z.literal("audio"),
+    audio: mediaOf({ voice: z.boolean().optional() }),
+  }),
+  document: z.looseObject({
     ...common,
     type: z.literal("document"),
     document: mediaOf({ caption: words(1024).optional(), filename: words(240).optional() }),
   }),
-  z.looseObject({ ...common, type: z.literal("sticker"), sticker: mediaOf({}) }),
-  z.looseObject({ ...common, type: z.literal("location"), location }),
-  z.looseObject({ ...common, type: z.literal("contacts"), contacts: z.array(contact).min(1).max(257) }),
-  z.looseObject({
+  sticker: z.looseObject({ ...common, type: z.literal("sticker"), sticker: mediaOf({}) }),
+  location: z.looseObject({ ...common, type: z.literal("location"), location }),
+  contacts: z.looseObject({
+    ...common,
+    type: z.literal("contacts"),
+    contacts: z.array(contact).min(1).max(257),
+  }),
+  reaction: z.looseObject({
     ...common,
     type: z.literal("reaction"),
     // An empty emoji takes the reaction back.
     reaction: z.looseObject({ message_id: words(1024), emoji: z.string().max(64) }),
   }),
-  z.object({
+  read: z.object({
     type: z.literal("read"),
     message_id: words(1024),
     typing_indicator: z.object({ type: z.literal("text") }).optional(),
   }),
-], {
+} satisfies Record<OutboundType, z.ZodType>;
+
+const { text: textSchema, ...otherSchemas } = SCHEMAS;
+
+/** A message that can be sent, by its `type`. */
+export const outboundSchema = z.discriminatedUnion("type", [textSchema, ...Object.values(otherSchemas)], {
   error: (issue) => issue.code === "invalid_union" ? "is no type of message that can be sent" : undefined,
 });
 

@@ -1,0 +1,34 @@
+/**
+ * Types of messages in words.
+ *
+ * @module
+ */
+import type { MessageType } from "../messages.ts";
+
+const TYPES: Readonly<Record<MessageType, string>> = {
+  text: "Text",
+  image: "Image",
+  video: "Video",
+  audio: "Audio",
+  document: "Document",
+  sticker: "Sticker",
+  location: "Location",
+  contacts: "Contact card",
+  interactive: "Choice",
+  button: "Button",
+  reaction: "Reaction",
+  order: "Order",
+  call: "Call",
+  edit: "Changed message",
+  revoke: "Withdrawn message",
+  request_welcome: "Opened the chat for the first time",
+  system: "Notice of WhatsApp",
+  unsupported: "Something that WhatsApp does not pass on",
+  template: "Template",
+  read: "Read receipt",
+};
+
+/** A message type in words; one that this version does not know is shown by its name. */
+export function typeInWords(type: string): string {
+  return Object.hasOwn(TYPES, type) ? TYPES[type as MessageType] : type;
+}
