@@ -2985,7 +2985,7 @@ begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
-      'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+      'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'secrets', (
@@ -3698,7 +3698,7 @@ AS $function$
       from public.senders s where s.held_since is not null),
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'state', private.shown_state(d.state, d.circuit_open_until),
         'open', q.n, 'oldest_seconds', q.oldest_seconds, 'dead', dead.n) order by d.name), '[]')
       from public.destinations d
       cross join lateral (
@@ -5410,7 +5410,7 @@ begin
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'name', d.name, 'url', d.url,
-        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'state', private.shown_state(d.state, d.circuit_open_until),
         'circuit_open_until', d.circuit_open_until,
         'open', q.open, 'oldest_seconds', q.oldest_seconds,
         'dead', (
@@ -8882,8 +8882,7 @@ AS $function$
   union all
   select greatest(x.next_attempt_at, x.updated_at), false,
     case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
-    jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'
-      when t.circuit_open_until is not null then 'circuit_open' else 'active' end)
+    jsonb_build_object('destination', t.name, 'state', private.shown_state(t.state, t.circuit_open_until))
   from public.deliveries x join public.destinations t on t.id = x.destination_id
   where x.message_id = p_message.id and x.state in ('pending', 'leased')
   union all
@@ -12484,6 +12483,18 @@ begin
 end $function$;
 grant execute on function private.settle_password_attempt(p_code text, p_client text, p_right boolean, p_now timestamp with time zone) to service_role;
 
+-- The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but
+-- a probe. shownDestinationState() of the contract says the same.
+CREATE OR REPLACE FUNCTION private.shown_state(p_state text, p_circuit_open_until timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_state = 'active' and p_circuit_open_until is not null then 'circuit_open' else p_state end
+$function$;
+grant execute on function private.shown_state(p_state text, p_circuit_open_until timestamp with time zone) to service_role;
+
 -- Every spelling of an id, itself among them, in the same order for each of them: of a phone number those with and
 -- without the digit that is dialled and not shown, or the other way round.
 CREATE OR REPLACE FUNCTION private.spellings(p_kind text, p_value text)
@@ -12896,9 +12907,9 @@ CREATE OR REPLACE FUNCTION private.troubled_destinations(p_now timestamp with ti
  STABLE
  SET search_path TO ''
 AS $function$
-  select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
+  select d.name, private.shown_state(d.state, d.circuit_open_until), null::bigint, d.paused_because
   from public.destinations d
-  where (d.state = 'paused' or d.circuit_open_until is not null)
+  where private.shown_state(d.state, d.circuit_open_until) <> 'active'
     and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
   union all
   select d.name, 'failing', d.circuit_failures, (
@@ -13059,9 +13070,9 @@ AS $function$
       from known
       cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
       where first.due_at is not null) lane
+    cross join lateral (select private.shown_state(d.state, d.circuit_open_until) as state) shown
     cross join lateral (select case
-      when d.state = 'paused' then 'paused'
-      when d.circuit_open_until is not null then 'circuit_open'
+      when shown.state <> 'active' then shown.state
       when lane.due_at is null and lane.flag is not null then 'flag_off'
       when lane.due_at > p_now then 'retry'
       when d.rate_per_second is not null then 'rate'

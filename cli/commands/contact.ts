@@ -1,7 +1,8 @@
 /** `gatelink contact`: what there is of a person, given out or erased. */
+import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { CliError } from "../core/errors.ts";
-import { counted, table } from "../core/output.ts";
+import { table } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 
 /** What the SQL function `erase_contact` gives. */

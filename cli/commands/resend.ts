@@ -1,7 +1,8 @@
 /** `gatelink resend`: messages of ours that failed, once more. */
+import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { CliError } from "../core/errors.ts";
-import { counted, table } from "../core/output.ts";
+import { table } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 import { id, several } from "../core/values.ts";
 

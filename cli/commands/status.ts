@@ -1,6 +1,8 @@
 /** `gatelink status` and `gatelink reconcile`: what waits and why, and the proof that nothing was lost. */
+import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import { age, type Cell, counted, paint, table, verdict } from "../core/output.ts";
+import type { ShownDestinationState } from "../../supabase/functions/_shared/contract/states.ts";
+import { age, type Cell, destinationState, paint, table, verdict } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 
 /** What the SQL function `status` gives. */
@@ -10,7 +12,7 @@ interface Status {
   destinations: {
     name: string;
     url: string;
-    state: "active" | "paused" | "circuit_open";
+    state: ShownDestinationState;
     circuit_open_until: string | null;
     open: number;
     oldest_seconds: number | null;
@@ -60,7 +62,7 @@ Examples:
               ["destination", "state", "queue", "oldest", "dead", "url"],
               status.destinations.map((one): Cell[] => [
                 one.name,
-                STATES[one.state],
+                destinationState(one.state),
                 one.open,
                 age(one.oldest_seconds),
                 one.dead,
@@ -104,9 +106,3 @@ Example:
       })
     );
 }
-
-const STATES: Record<Status["destinations"][number]["state"], Cell> = {
-  active: ["green", "active"],
-  paused: ["yellow", "paused"],
-  circuit_open: ["red", "circuit open"],
-};

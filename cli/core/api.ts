@@ -2,6 +2,7 @@
  * The stack's Data API, with the secret key: the only place of the command line that knows postgrest-js, which is the part of
  * supabase-js that it needs.
  */
+import { sentence } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import { PostgrestClient } from "@supabase/postgrest-js";
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
@@ -92,9 +93,4 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
   }
   const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");
   return new CliError(kind, sentence(error.message), error.hint ?? undefined);
-}
-
-function sentence(message: string): string {
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -1,4 +1,5 @@
 /** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
+import type { DestinationState } from "../../supabase/functions/_shared/contract/states.ts";
 import type { FailurePolicy } from "../../supabase/functions/_shared/delivery/retry.ts";
 import type { Setting } from "../../supabase/functions/_shared/flags/evaluate.ts";
 import {
@@ -19,7 +20,7 @@ export interface Config {
     id: string;
     name: string;
     url: string;
-    state: "active" | "paused";
+    state: DestinationState;
     circuit_open: boolean;
   }[];
   allowlist: { pattern: string; purpose: "forward" | "redirect" }[];
@@ -48,7 +49,7 @@ export interface Destination {
   id: string;
   name: string;
   url: string;
-  state: "active" | "paused";
+  state: DestinationState;
   timeout_ms: number;
   rate_per_second: number | null;
   rate_burst: number;

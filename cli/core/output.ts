@@ -1,4 +1,6 @@
 /** How results look: tables and colours for people. */
+import { DESTINATION_STATE_WORDS } from "../../supabase/functions/_shared/contract/words/destinations.ts";
+import type { ShownDestinationState } from "../../supabase/functions/_shared/contract/states.ts";
 
 const STYLES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 
@@ -51,9 +53,12 @@ export function facts(values: Record<string, Cell>): string {
   return Object.entries(values).map(([name, value]) => `${name.padEnd(width)}  ${textOf(value)}`).join("\n");
 }
 
-/** `1 file`, `2 files`. */
-export function counted(n: number, one: string, many = `${one}s`): string {
-  return `${n} ${n === 1 ? one : many}`;
+const TONES = { good: "green", warn: "yellow", bad: "red" } as const;
+
+/** The state of a destination, in its colour. */
+export function destinationState(state: ShownDestinationState): Cell {
+  const [words, tone] = DESTINATION_STATE_WORDS[state];
+  return [TONES[tone], words];
 }
 
 /** Seconds as people say them: 45 s, 12 min, 3 h, 2 d. */

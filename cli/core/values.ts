@@ -1,4 +1,5 @@
 /** Values that people type, checked: each function gives the value or says what would be one. */
+import { DESTINATION_NAME } from "../../supabase/functions/_shared/contract/names.ts";
 import { InvalidArgumentError } from "commander";
 import type { FailurePolicy, OnFailure } from "../../supabase/functions/_shared/delivery/retry.ts";
 
@@ -104,7 +105,7 @@ export function moment(text: string): Date {
 
 /** A destination's name. */
 export function destinationName(text: string): string {
-  if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) return text;
+  if (DESTINATION_NAME.test(text)) return text;
   throw new InvalidArgumentError("It is up to 63 lower-case letters, digits, - and _, like orders-eu.");
 }
 

@@ -207,6 +207,13 @@ create trigger destinations_revision after insert or delete or truncate or updat
   on public.destinations for each statement execute function private.bump_config_revision();
 comment on trigger destinations_revision on public.destinations is 'Tells the functions at the edge to read the configuration again.';
 
+create function private.shown_state(p_state text, p_circuit_open_until timestamptz) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_state = 'active' and p_circuit_open_until is not null then 'circuit_open' else p_state end
+$$;
+comment on function private.shown_state(text, timestamptz) is
+  'The state in which a destination is shown: active, paused, or circuit_open for an active one that gets nothing but a probe. shownDestinationState() of the contract says the same.';
+
 -- Whatever door a URL comes by. The owner of the tables, who migrates and restores, is not asked; each delivery asks again.
 create function private.require_permitted_url() returns trigger
 language plpgsql set search_path = '' as $$
@@ -457,6 +464,7 @@ call private.close_functions();
 grant execute on function
   private.destination_permitted(text, text),
   private.is_failure_policy(jsonb),
+  private.shown_state(text, timestamptz),
   private.new_webhook_secret(),
   private.destination_named(text),
   private.headers_of(uuid),

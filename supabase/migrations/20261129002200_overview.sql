@@ -69,9 +69,9 @@ comment on function private.overdue_seconds(timestamptz) is
 -- What its own people cannot see, because each call looks well from there, and what nobody may find before the morning.
 create function private.troubled_destinations(p_now timestamptz) returns table (name text, state text, n bigint, error text)
 language sql stable set search_path = '' as $$
-  select d.name, case when d.state = 'paused' then 'paused' else 'circuit_open' end, null::bigint, d.paused_because
+  select d.name, private.shown_state(d.state, d.circuit_open_until), null::bigint, d.paused_because
   from public.destinations d
-  where (d.state = 'paused' or d.circuit_open_until is not null)
+  where private.shown_state(d.state, d.circuit_open_until) <> 'active'
     and exists (select from public.deliveries x where x.destination_id = d.id and x.state in ('pending', 'leased'))
   union all
   select d.name, 'failing', d.circuit_failures, (
@@ -607,7 +607,7 @@ language sql stable set search_path = '' as $$
       from public.senders s where s.held_since is not null),
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object('name', d.name,
-        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'state', private.shown_state(d.state, d.circuit_open_until),
         'open', q.n, 'oldest_seconds', q.oldest_seconds, 'dead', dead.n) order by d.name), '[]')
       from public.destinations d
       cross join lateral (

@@ -40,9 +40,9 @@ language sql stable set search_path = '' as $$
       from known
       cross join lateral (select private.lane_due_at(d.id, known.channel) as due_at) first
       where first.due_at is not null) lane
+    cross join lateral (select private.shown_state(d.state, d.circuit_open_until) as state) shown
     cross join lateral (select case
-      when d.state = 'paused' then 'paused'
-      when d.circuit_open_until is not null then 'circuit_open'
+      when shown.state <> 'active' then shown.state
       when lane.due_at is null and lane.flag is not null then 'flag_off'
       when lane.due_at > p_now then 'retry'
       when d.rate_per_second is not null then 'rate'
@@ -195,8 +195,7 @@ language sql stable set search_path = '' as $$
   union all
   select greatest(x.next_attempt_at, x.updated_at), false,
     case x.state when 'pending' then 'delivery_waits' else 'delivering' end,
-    jsonb_build_object('destination', t.name, 'state', case when t.state = 'paused' then 'paused'
-      when t.circuit_open_until is not null then 'circuit_open' else 'active' end)
+    jsonb_build_object('destination', t.name, 'state', private.shown_state(t.state, t.circuit_open_until))
   from public.deliveries x join public.destinations t on t.id = x.destination_id
   where x.message_id = p_message.id and x.state in ('pending', 'leased')
   union all

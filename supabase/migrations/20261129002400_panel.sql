@@ -431,7 +431,7 @@ begin
   return (
     select coalesce(jsonb_agg(jsonb_build_object(
       'id', d.id, 'name', d.name, 'url', d.url, 'version', d.version, 'updated_at', d.updated_at, 'updated_by', d.updated_by,
-      'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+      'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
       'secrets', (

@@ -402,7 +402,7 @@ begin
     'destinations', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'name', d.name, 'url', d.url,
-        'state', case when d.state = 'paused' then 'paused' when d.circuit_open_until is not null then 'circuit_open' else 'active' end,
+        'state', private.shown_state(d.state, d.circuit_open_until),
         'circuit_open_until', d.circuit_open_until,
         'open', q.open, 'oldest_seconds', q.oldest_seconds,
         'dead', (

@@ -1,7 +1,7 @@
 /** `gatelink flags` on a real stack: what is written, what is refused, what is told. */
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { flagPlaces } from "../../lib/flag_places.ts";
-import { audience, percentage } from "../../cli/commands/flags/api.ts";
+import { percentage } from "../../cli/commands/flags/api.ts";
 import { document, fails, gatelink, PHONE, sql, stored, unique } from "../support/cli.ts";
 
 /** A flag of the test's own, off. */
@@ -176,21 +176,6 @@ Deno.test("gatelink flags stale: finds what nobody asks for, and names where cod
       places.some(({ path }) => path.startsWith("supabase/migrations/2")),
     JSON.stringify(places),
   );
-});
-
-Deno.test("audience(): whom a flag is on for, in words", () => {
-  const cases: [Parameters<typeof audience>[0], string][] = [
-    [{ value: "false", metadata: { rollout_percentage: 100 } }, "nobody"],
-    [{ value: "true", metadata: {} }, "everybody"],
-    [{ value: "true", metadata: { rollout_percentage: 100 } }, "everybody"],
-    [{ value: "true", metadata: { target_user_ids: [] } }, "nobody"],
-    [{ value: "true", metadata: { target_user_ids: ["a"] } }, "1 person"],
-    [
-      { value: "true", metadata: { rollout_percentage: 0.5, target_segments: ["beta"] } },
-      "0.5 %, segment beta",
-    ],
-  ];
-  for (const [flag, said] of cases) assertEquals(audience(flag), said);
 });
 
 Deno.test("percentage(): every step of 0.01, and nothing between", () => {

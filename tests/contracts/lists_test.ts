@@ -1,7 +1,8 @@
 /** Lists of the contract that stand elsewhere too, where no compiler compares them: in the API's description, in pages. */
-import { assertEquals } from "../support/assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { TYPES } from "../../local/simulator/page/content.js";
 import { INBOUND_TYPES, OUTBOUND_TYPES } from "../../supabase/functions/_shared/contract/messages.ts";
+import { DESTINATION_NAME } from "../../supabase/functions/_shared/contract/names.ts";
 import { FROM_PATTERN, TO_PATTERN } from "../../supabase/functions/_shared/contract/window.ts";
 import { openapi, resolve } from "../support/openapi.ts";
 
@@ -25,6 +26,14 @@ Deno.test("openapi.yaml: the types of messages that can be sent are those of the
   const described = within(openapi.components.schemas.Message as Schema)
     .flatMap(({ properties }) => properties?.type?.const ?? []);
   assertEquals([...new Set(described)].toSorted(), OUTBOUND_TYPES.toSorted());
+});
+
+Deno.test("openapi.yaml: names of destinations are as the contract has them", () => {
+  const names = Object.entries(openapi.paths).filter(([path]) => path.includes("/destinations/{name}"))
+    .flatMap(([, item]) => (item as { parameters?: { name: string; schema: Schema }[] }).parameters ?? [])
+    .filter(({ name }) => name === "name").map(({ schema }) => schema.pattern);
+  assert(names.length > 0);
+  assertEquals([...new Set(names)], [DESTINATION_NAME.source]);
 });
 
 Deno.test("openapi.yaml: hours of a week are written as the contract has them", () => {

@@ -1,5 +1,6 @@
 /** Flags: what a row says, and the changes that several pages make. */
 import type { UseQueryResult } from "@tanstack/react-query";
+import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { LIVE_MS, rpc, useChange, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
@@ -42,31 +43,6 @@ export function useFlags(): UseQueryResult<Flag[], Refusal> {
 
 /** Whether it is on for anybody at all. */
 export const isOn = (flag: Pick<Flag, "value">): boolean => flag.value === "true";
-
-/** Percent of all for whom it is on, its targets aside. */
-export function shareOf({ value, metadata }: Pick<Flag, "value" | "metadata">): number {
-  if (value !== "true") return 0;
-  return setShareOf(metadata);
-}
-
-/** Percent for whom it is on while it is on: also when it is off. */
-export function setShareOf(metadata: Metadata): number {
-  return metadata.rollout_percentage ?? (metadata.target_user_ids || metadata.target_segments ? 0 : 100);
-}
-
-/** Whom a flag is on for, in words. */
-export function audience(flag: Pick<Flag, "value" | "metadata">): string {
-  if (flag.value !== "true") return "nobody";
-  const share = shareOf(flag);
-  if (share === 100) return "everybody";
-  const { target_user_ids: ids, target_segments: segments } = flag.metadata;
-  const parts = [
-    ...(share > 0 ? [`${share} %`] : []),
-    ...(ids?.length ? [`${ids.length} ${ids.length === 1 ? "person" : "people"}`] : []),
-    ...(segments?.length ? [`${segments.length} ${segments.length === 1 ? "segment" : "segments"}`] : []),
-  ];
-  return parts.join(" + ") || "nobody";
-}
 
 /** What a change of a flag makes stale. */
 export const TOUCHED = ["settings", "settings_history", "overview", "rollouts"];

@@ -1,4 +1,5 @@
 /** What the database or a function says when it does not do what was asked. */
+import { sentence } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 
 /** What is wrong with one field of what was sent. */
 export interface Fault {
@@ -57,9 +58,4 @@ export function refusalOf(error: Told): Refusal {
   const [message, hint] = WORDS[code] ??
     [sentence(error.message), error.hint ? sentence(error.hint) : undefined];
   return new Refusal(code, message, hint);
-}
-
-function sentence(text: string): string {
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(first) ? first : `${first}.`;
 }

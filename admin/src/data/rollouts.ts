@@ -1,9 +1,10 @@
 /** Rollouts as the panel reads them. */
+import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { LIVE_MS, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
-export type RolloutState = "draft" | "running" | "paused" | "completed" | "rolled_back";
+export type { RolloutState };
 
 /** A row of `rollouts`. */
 export interface Rollout {

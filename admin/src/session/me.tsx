@@ -1,8 +1,8 @@
 /** Who is signed in, and what the person may do. The database refuses what is not allowed whatever this says. */
 import { createContext, type ReactNode, useContext } from "react";
+import { TEAM_ROLES, type TeamRole } from "../../../supabase/functions/_shared/contract/states.ts";
 
-export type Role = "viewer" | "operator" | "admin";
-const ORDER: Role[] = ["viewer", "operator", "admin"];
+export type Role = TeamRole;
 
 /** A member of the team. */
 export interface Me {
@@ -24,11 +24,11 @@ export function useMe(): Me {
 }
 
 /** Whether somebody with the role `from` may do more with `to`. */
-export const grows = (from: Role, to: Role): boolean => ORDER.indexOf(to) > ORDER.indexOf(from);
+export const grows = (from: Role, to: Role): boolean => TEAM_ROLES.indexOf(to) > TEAM_ROLES.indexOf(from);
 
 /** Whether a member's role includes this one: viewer < operator < admin. */
 export function includes(me: Me, role: Role): boolean {
-  return ORDER.indexOf(me.role) >= ORDER.indexOf(role);
+  return TEAM_ROLES.indexOf(me.role) >= TEAM_ROLES.indexOf(role);
 }
 
 /** Whether the signed-in person has this role or a higher one. What is not allowed is not shown as possible. */

@@ -1,7 +1,6 @@
 /** The frame around every page: navigation at the side, at the bottom of a phone, and who is signed in. */
 import {
   AppShell,
-  Badge,
   Box,
   Burger,
   Button,
@@ -18,6 +17,7 @@ import { Link, Route, Switch, useLocation } from "wouter";
 import { client, project } from "../data/client.ts";
 import { useMe } from "../session/me.tsx";
 import { Page } from "../ui/Page.tsx";
+import { State } from "../ui/State.tsx";
 import { Empty, Loading } from "../ui/states.tsx";
 import { Icon, type IconName } from "../ui/icons.tsx";
 import { PAGES } from "./pages.ts";
@@ -173,7 +173,7 @@ function Person() {
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <div style={{ minWidth: 0 }}>
           <Text size="sm" truncate title={me.email}>{me.email}</Text>
-          <Badge size="sm" variant="light" color={me.role === "viewer" ? "gray" : "teal"}>{me.role}</Badge>
+          <State size="sm" tone={me.role === "viewer" ? "plain" : "good"}>{me.role}</State>
         </div>
         <UnstyledButton
           className={classes.scheme}

@@ -13,8 +13,26 @@ const LOOKS: Record<Tone, Pick<BadgeProps, "variant" | "color">> = {
   plain: { variant: "light", color: "gray" },
 };
 
-export function State(
-  { tone, size, children }: { tone: Tone; size?: BadgeProps["size"]; children: ReactNode },
-) {
-  return <Badge size={size} {...LOOKS[tone]} style={{ flex: "none" }}>{children}</Badge>;
+interface Props {
+  tone: Tone;
+  size?: BadgeProps["size"];
+  /** Shown while it is pointed at. */
+  title?: string;
+  /** Keeps small letters: for what has a name in it. */
+  asWritten?: boolean;
+  children: ReactNode;
+}
+
+export function State({ tone, size, title, asWritten, children }: Props) {
+  return (
+    <Badge
+      size={size}
+      title={title}
+      tt={asWritten ? "none" : undefined}
+      {...LOOKS[tone]}
+      style={{ flex: "none" }}
+    >
+      {children}
+    </Badge>
+  );
 }

@@ -1,9 +1,10 @@
 /** `gatelink dead`: deliveries that were given up. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { type Api, PAGE } from "../../core/api.ts";
 import { destinationNamed, listDestinations } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
-import { counted, table, time } from "../../core/output.ts";
+import { table, time } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { id, several, whole } from "../../core/values.ts";
 

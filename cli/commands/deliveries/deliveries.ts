@@ -1,7 +1,8 @@
 /** `gatelink deliveries`: what waits for a service, and what it had already. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { change, type Which } from "./dead.ts";
-import { counted, table, time } from "../../core/output.ts";
+import { table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id, moment, several, whole } from "../../core/values.ts";
 

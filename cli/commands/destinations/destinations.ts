@@ -1,9 +1,11 @@
 /** `gatelink destinations`: the services that get messages. */
+import { shownDestinationState } from "../../../supabase/functions/_shared/contract/states.ts";
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import { type Destination, destinationNamed, listDestinations } from "../../core/config.ts";
+import { destinationNamed, listDestinations } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
 import { callFunction } from "../../core/functions_api.ts";
-import { type Cell, counted, facts, table } from "../../core/output.ts";
+import { destinationState, facts, table } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { testDestination } from "./test_event.ts";
 import type { FailurePolicy } from "../../../supabase/functions/_shared/delivery/retry.ts";
@@ -261,7 +263,7 @@ Example:
             ["name", "state", "url", "timeout", "rate", "retry"],
             rows.map((row) => [
               row.name,
-              stateOf(row),
+              destinationState(shownDestinationState(row)),
               row.url,
               `${row.timeout_ms / 1000} s`,
               row.rate_per_second === null ? null : `${row.rate_per_second}/s, burst ${row.rate_burst}`,
@@ -343,9 +345,4 @@ Example:
         return { document: rotated, text };
       })
     );
-}
-
-function stateOf({ state, circuit_open_until }: Destination): Cell {
-  if (state === "paused") return ["yellow", "paused"];
-  return circuit_open_until === null ? ["green", "active"] : ["red", "circuit open"];
 }

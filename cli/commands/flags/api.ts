@@ -4,8 +4,6 @@ import { InvalidArgumentError } from "commander";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
-export { audience } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
-
 /** A flag's row in `settings`. */
 export interface FlagRow extends FactFlag {
   /** `true` or `false`. */

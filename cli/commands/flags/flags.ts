@@ -1,9 +1,9 @@
 /** `gatelink flags`: what is on, for whom, since when and why. */
+import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { Argument, type Command, Option } from "commander";
 import { switchName } from "../../../supabase/functions/_shared/config/kill_switch.ts";
 import { CliError } from "../../core/errors.ts";
 import {
-  audience,
   describeUnmet,
   flagKey,
   flagNamed,

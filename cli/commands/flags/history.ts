@@ -1,8 +1,9 @@
 /** `gatelink flags schedule | history | restore`: what will change, what did, and back to what was. */
+import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import type { Command } from "commander";
 import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
 import { CliError } from "../../core/errors.ts";
-import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
 import { paint, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { later, reason, whole } from "../../core/values.ts";

@@ -1,10 +1,13 @@
 /** `gatelink flags targets | segments`: for whom a flag is on whatever its percentage. */
+import { SEGMENT_KEY } from "../../../supabase/functions/_shared/contract/names.ts";
+import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
-import { audience, flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
-import { counted, facts, table, time } from "../../core/output.ts";
+import { flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { reason, several, whole } from "../../core/values.ts";
 
@@ -25,7 +28,7 @@ interface People {
 }
 
 function segmentKey(text: string): string {
-  if (/^[a-z0-9][a-z0-9._-]{0,62}$/.test(text)) return text;
+  if (SEGMENT_KEY.test(text)) return text;
   throw new InvalidArgumentError("It is a segment's key: lower-case letters, digits, dot, - and _.");
 }
 

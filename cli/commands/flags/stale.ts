@@ -1,7 +1,8 @@
 /** `gatelink flags stale`: flags that look done with, and where the code still reads them. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
-import { counted, table, time } from "../../core/output.ts";
+import { table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 
 interface Stale {

@@ -1,9 +1,10 @@
 /** Gates that look at the database. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { listMigrations } from "../../../lib/migrate.ts";
 import { join } from "../../../lib/paths.ts";
 import { entry, factGate, type Gate, type GateContext, none, notApplicable, open, passed } from "./gate.ts";
 import { irreversible } from "../rollback/irreversible.ts";
-import { age, counted } from "../../core/output.ts";
+import { age } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
 import { reversePath } from "../rollback/reverse.ts";
 

@@ -1,5 +1,5 @@
 /** What a launch gate is, and what it has to look at. */
-import { APPROVER_ROLES, type ApproverRole } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
+import { APPROVER_ROLES, type ApproverRole } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { Entry, Section } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
 import {
   FACT_GATES,

@@ -1,4 +1,5 @@
 /** `gatelink gates`: what has to hold before a feature goes live, and who has signed for it. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { type Command, Option } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
 import { CliError } from "../../core/errors.ts";
@@ -6,7 +7,7 @@ import { flagKey } from "../flags/api.ts";
 import { SIGNED_GATES } from "./people.ts";
 import { CHECKLIST } from "./list.ts";
 import { type Approval, type GateResult, openGates, ROLES } from "./gate.ts";
-import { type Cell, counted, paint, table, time } from "../../core/output.ts";
+import { type Cell, paint, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { reason } from "../../core/values.ts";
 

@@ -1,4 +1,5 @@
 /** `gatelink links doctor`: what is wrong with links, where they lead, and the domain that they are on. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { type Link, linkNamed, type LinksApi, linksApi } from "./api.ts";
 import {
@@ -17,7 +18,7 @@ import { each, probe } from "./probe.ts";
 import type { Api } from "../../core/api.ts";
 import { type Orphan, ORPHAN_DAYS, topOrphans } from "./orphans.ts";
 import { loadRules, placesOf } from "./rules.ts";
-import { type Cell, counted, table } from "../../core/output.ts";
+import { type Cell, table } from "../../core/output.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { durationWithin, linkCode, several } from "../../core/values.ts";
 import type { Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";

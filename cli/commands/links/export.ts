@@ -1,11 +1,11 @@
 /** `gatelink links export`: the links as CSV or JSON lines. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { writeFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { CliError } from "../../core/errors.ts";
 import { type Link, linksApi } from "./api.ts";
 import { csv } from "./files.ts";
 import { filtered, filterOf, type FilterOptions } from "./filter.ts";
-import { counted } from "../../core/output.ts";
 import { fromHere } from "../../core/paths.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 

@@ -1,4 +1,5 @@
 /** `gatelink links import`: links of a file, made in calls of a thousand. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
@@ -9,7 +10,7 @@ import { BULK, type BulkResult, type LinksApi, linksApi } from "./api.ts";
 import { readTable } from "./files.ts";
 import { hostsToAllow, loadRules, UNSEEN_MS } from "./rules.ts";
 import { detect, type Format, mapRow } from "./sources.ts";
-import { counted, facts, table } from "../../core/output.ts";
+import { facts, table } from "../../core/output.ts";
 import { fromHere } from "../../core/paths.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { several } from "../../core/values.ts";

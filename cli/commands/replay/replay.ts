@@ -1,4 +1,5 @@
 /** `gatelink replay`: recorded webhook bodies, signed as Meta signs, posted to a Gatelink. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -6,7 +7,7 @@ import { join } from "node:path";
 import { sign } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
 import { CliError, fetchReason } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
-import { clean, counted, table, verdict } from "../../core/output.ts";
+import { clean, table, verdict } from "../../core/output.ts";
 import { fromHere } from "../../core/paths.ts";
 import { type LeftOut, recordedSince } from "./recorded.ts";
 import type { Result, Run, Session } from "../../core/session.ts";

@@ -1,10 +1,10 @@
 /** Way back 4: migrations taken back by their reverse files, newest first, each in one transaction. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import postgres, { type JSONValue, type Sql } from "postgres";
 import { listMigrations, type Migration } from "../../../lib/migrate.ts";
 import { MIGRATIONS } from "../../../lib/paths.ts";
 import { CliError } from "../../core/errors.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
-import { counted } from "../../core/output.ts";
 import { describeLoss, lossy, rehearseAll, reverse, reversePath } from "./reverse.ts";
 import { healthy } from "./code.ts";
 import type { Session } from "../../core/session.ts";

@@ -2,11 +2,11 @@
  * One migration taken back by its reverse, in one transaction with its entry in the history: tried first behind a
  * savepoint to see what it would destroy, then done.
  */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Sql, TransactionSql } from "postgres";
 import { basename, dirname, join } from "node:path";
 import type { Migration } from "../../../lib/migrate.ts";
 import { CliError } from "../../core/errors.ts";
-import { counted } from "../../core/output.ts";
 
 /** What a reverse destroys of a table. */
 export interface Loss {

@@ -1,4 +1,5 @@
 /** Rollouts as the command line reads them. */
+import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
 import {
   type EventFacts,
   eventInWords,
@@ -12,7 +13,7 @@ export interface Rollout {
   id: string;
   flag_key: string;
   plan: string;
-  state: "draft" | "running" | "paused" | "completed" | "rolled_back";
+  state: RolloutState;
   /** From 1; 0 before the start. */
   stage: number;
   stage_started_at: string | null;

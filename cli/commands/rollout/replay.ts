@@ -1,7 +1,8 @@
 /** `gatelink rollout replay`: the guard's verdicts, computed again from the evidence that was kept with them. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { replay, type RolloutEvent } from "../../../supabase/functions/_shared/rollouts/replay.ts";
-import { counted, table, time, verdict } from "../../core/output.ts";
+import { table, time, verdict } from "../../core/output.ts";
 import { rolloutNamed } from "./api.ts";
 import type { Run } from "../../core/session.ts";
 

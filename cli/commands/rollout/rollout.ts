@@ -1,8 +1,9 @@
 /** `gatelink rollout`: a flag that goes live by stages, watched, and taken back by itself. */
+import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import type { Api } from "../../core/api.ts";
 import { flagKey } from "../flags/api.ts";
-import { age, type Cell, counted, facts, table, time } from "../../core/output.ts";
+import { age, type Cell, facts, table, time } from "../../core/output.ts";
 import { forecasting } from "./forecast.ts";
 import { moves } from "./moves.ts";
 import { notifying } from "./notify.ts";

@@ -1,5 +1,6 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
+import { routingReasonInWords } from "../../../supabase/functions/_shared/contract/words/routing.ts";
 import { evaluate, prepareFlags } from "../../../supabase/functions/_shared/flags/evaluate.ts";
 import { routerFlag } from "../../../supabase/functions/_shared/pipeline/routed_channels.ts";
 import type { LinkFacts } from "../../../supabase/functions/_shared/routing/facts.ts";
@@ -11,13 +12,6 @@ import { CliError } from "../../core/errors.ts";
 import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Result } from "../../core/session.ts";
 import { isId } from "../../core/values.ts";
-
-const REASONS: Record<string, string> = {
-  matched: "its condition holds",
-  sticky: "the conversation stays with it",
-  default: "no other route holds",
-  no_match: "no route holds: it is kept and goes nowhere",
-};
 
 interface Message {
   id: string;
@@ -71,7 +65,7 @@ export async function explainMessage(api: Api, message: string): Promise<Result>
   ]);
   const contact = await redactedContact(api, conversation.contact_id);
   const nameOf = namesOf(config);
-  const why = decision ? REASONS[decision.reason] : waiting(found, conversation, config);
+  const why = decision ? routingReasonInWords(decision.reason) : waiting(found, conversation, config);
   const destinations = (decision?.destination_ids ?? []).map(nameOf);
   const { conversation_id: _, ...shown } = found;
   return {
@@ -224,7 +218,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     document: {
       route,
       reason: decision.reason,
-      why: REASONS[decision.reason],
+      why: routingReasonInWords(decision.reason),
       destinations,
       router_on: on,
       explanation: decision.explanation,
@@ -233,7 +227,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     text: [
       facts({
         route,
-        why: REASONS[decision.reason],
+        why: routingReasonInWords(decision.reason),
         "goes to": destinations.join(", "),
         ...(on
           ? {}

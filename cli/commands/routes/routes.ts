@@ -8,6 +8,7 @@ import {
   parseCondition,
   TEXT_MATCHES,
 } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
+import { ROUTE_MODES, type RouteMode } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { Api } from "../../core/api.ts";
 import { loadConfig, namesOf, routesOf } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
@@ -21,7 +22,7 @@ interface AddOptions {
   when: unknown;
   priority: number;
   name?: string;
-  mode: "first" | "all";
+  mode: RouteMode;
   flag?: string;
   sticky?: number;
   channels?: string[];
@@ -76,7 +77,7 @@ export function routes(group: Command, run: Run): void {
     .option("--name <name>", "what explanations call it (default: made from the destinations)")
     .addOption(
       new Option("--mode <mode>", "first: to the first destination that is not paused; all: to each of them")
-        .choices(["first", "all"]).default("first"),
+        .choices(ROUTE_MODES).default("first"),
     )
     .option("--flag <key>", "the route counts only where this flag is on for the contact")
     .option(

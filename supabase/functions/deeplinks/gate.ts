@@ -4,11 +4,12 @@
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
-import type { Authorise, Role } from "../_shared/gates/team.ts";
+import type { TeamRole } from "../_shared/contract/states.ts";
+import type { Authorise } from "../_shared/gates/team.ts";
 import type { Call } from "./handler.ts";
 
 /** Lets a caller with the role in and gives who it is; throws a Problem for all others. */
-export type Gate = (call: Call, role: Role) => Promise<string>;
+export type Gate = (call: Call, role: TeamRole) => Promise<string>;
 
 /** Makes a {@linkcode Gate}. */
 export function createGate(authorise: Authorise, killed: () => boolean): Gate {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ROLLOUT_STATES, SHOWN_DESTINATION_STATES } from "../_shared/contract/states.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
 
@@ -201,7 +202,9 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     gauge(
       "destination_state",
       "1 for the state that a destination is in: active, paused or circuit_open.",
-      destinations.flatMap(({ name, state }) => states({ destination: name }, DESTINATION_STATES, state)),
+      destinations.flatMap(({ name, state }) =>
+        states({ destination: name }, SHOWN_DESTINATION_STATES, state)
+      ),
     ),
 
     counter(
@@ -326,8 +329,6 @@ const OTHERS = new Set([
   "failed",
 ]);
 const STATUSES = ["healthy", "degraded", "down"];
-const DESTINATION_STATES = ["active", "paused", "circuit_open"];
-const ROLLOUT_STATES = ["draft", "running", "paused", "completed", "rolled_back"];
 
 function counter(name: string, help: string, samples: readonly Sample[]): Metric {
   return { name: `gatelink_${name}`, type: "counter", help, samples };

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { DESTINATION_NAME } from "../_shared/contract/names.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import type { Counters } from "../_shared/db/counters.ts";
 import {
@@ -69,9 +70,6 @@ interface Target {
 /** How much of an answer is shown, in UTF-16 units. */
 const SHOWN = 2000;
 
-/** The form of a destination's name, as the table has it. */
-const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
-
 /**
  * Makes a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did, for the test was
  * made; the person and the outcome go to the log.
@@ -81,7 +79,7 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export function createTest({ rpc, authorise, limit, world, count }: TestDeps): TestDestination {
   return async (name, headers, log) => {
     const actor = await authorise(headers, "operator");
-    if (!NAME.test(name)) throw new Problem("destination_not_found");
+    if (!DESTINATION_NAME.test(name)) throw new Problem("destination_not_found");
     const left = await limit(actor);
     const target = await rpc<Target>("destination_to_test", { p_name: name }).catch((error) => {
       throw error instanceof DbError && error.code === "GL404"

@@ -19,6 +19,7 @@ drop table private.destination_secrets;
 drop table public.destinations;
 drop function private.forget_headers();
 drop function private.require_permitted_url();
+drop function private.shown_state(text, timestamptz);
 drop function private.is_failure_policy(jsonb);
 drop function public.disallow_host(text, text);
 drop function public.allow_host(text, text);

@@ -1,11 +1,14 @@
 /** Each destination with its state, queue, success and latency, and what an operator can do with it. */
-import { Anchor, Badge, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Anchor, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
+import type { DestinationState } from "../../../../supabase/functions/_shared/contract/states.ts";
+import { DESTINATION_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/destinations.ts";
 import { type ReactNode, useRef, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ChangeDestination } from "./ChangeDestination.tsx";
@@ -13,12 +16,6 @@ import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
 import type { Destination } from "./types.ts";
-
-const STATES: Record<Destination["state"], [color: string, word: string]> = {
-  active: ["green", "active"],
-  paused: ["yellow", "paused"],
-  circuit_open: ["red", "circuit open"],
-};
 
 export function Destinations({ all }: { all: Destination[] }) {
   if (all.length === 0) {
@@ -37,7 +34,7 @@ export function Destinations({ all }: { all: Destination[] }) {
 }
 
 function DestinationCard({ of }: { of: Destination }) {
-  const [color, word] = STATES[of.state];
+  const [word, tone] = DESTINATION_STATE_WORDS[of.state];
   const name = useNames();
   return (
     <Card withBorder component="section" aria-label={of.name}>
@@ -47,7 +44,7 @@ function DestinationCard({ of }: { of: Destination }) {
             <Text fw={650} component="h2">{of.name}</Text>
             <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{of.url}</Text>
           </div>
-          <Badge color={color} variant="light" style={{ flex: "none" }}>{word}</Badge>
+          <State tone={tone}>{word}</State>
         </Group>
         {of.state === "circuit_open" && of.circuit_open_until && (
           <Text size="sm" component="div">
@@ -136,7 +133,7 @@ function Actions({ of }: { of: Destination }) {
   const me = useMe();
   const [secret, setSecret] = useState<string>();
   const setState = useChange({
-    act: (state: "active" | "paused") => rpc("set_destination_state", { p_name: of.name, p_state: state }),
+    act: (state: DestinationState) => rpc("set_destination_state", { p_name: of.name, p_state: state }),
     touches: ["destination_health", "destinations", "status"],
     foresee: (state) => [{
       key: ["destination_health"],

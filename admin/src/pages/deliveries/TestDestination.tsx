@@ -1,9 +1,10 @@
 /** An operator has a signed test event sent to a destination, and reads what came back. */
-import { Alert, Badge, Button, Code, Group, Modal, Stack, Text } from "@mantine/core";
+import { Alert, Button, Code, Group, Modal, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 
 /** What `POST wa-router/destinations/{name}/test` answers. */
 interface Tested {
@@ -69,7 +70,7 @@ function Outcome({ of }: { of: Tested }) {
   return (
     <>
       <Group gap="xs">
-        <Badge color={of.ok ? "green" : "red"} variant="light">{of.ok ? "arrived" : "failed"}</Badge>
+        <State tone={of.ok ? "good" : "bad"}>{of.ok ? "arrived" : "failed"}</State>
         <Text size="sm">
           {of.status === undefined ? "No answer" : `Answered ${of.status}`} after {of.latency_ms} ms
         </Text>

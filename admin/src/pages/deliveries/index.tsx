@@ -1,8 +1,9 @@
 /** What goes to the team's services: how each does, and what could not be delivered. */
-import { Badge, Tabs } from "@mantine/core";
+import { Tabs } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { AddDestination } from "./AddDestination.tsx";
@@ -28,7 +29,7 @@ export default function Deliveries() {
           <Tabs.Tab value="waiting">Waiting</Tabs.Tab>
           <Tabs.Tab
             value="dead"
-            rightSection={dead > 0 && <Badge size="sm" color="red" variant="light">{dead}</Badge>}
+            rightSection={dead > 0 && <State size="sm" tone="bad">{dead}</State>}
           >
             Dead letters
           </Tabs.Tab>

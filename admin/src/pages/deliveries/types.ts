@@ -1,4 +1,8 @@
 /** What `destination_health`, `list_waiting` and `list_dead_letters` answer. */
+import type {
+  DeliveryState,
+  ShownDestinationState,
+} from "../../../../supabase/functions/_shared/contract/states.ts";
 
 export interface Destination {
   id: string;
@@ -6,7 +10,7 @@ export interface Destination {
   url: string;
   /** Grows with each change made by people. */
   version: number;
-  state: "active" | "paused" | "circuit_open";
+  state: ShownDestinationState;
   circuit_open_until: string | null;
   /** What it answered, where that paused it. */
   paused_because: string | null;
@@ -36,7 +40,7 @@ export interface WaitingDelivery {
   last_four: string | null;
   destination: string;
   type: string;
-  state: "pending" | "leased";
+  state: Extract<DeliveryState, "pending" | "leased">;
   attempt: number;
   last_error: string | null;
   next_attempt_at: string;

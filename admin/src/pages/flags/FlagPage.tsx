@@ -2,7 +2,8 @@
 import { Alert, Anchor, Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { Link } from "wouter";
-import { audience, type Flag, isOn, type SetFlag, useFlags } from "../../data/flags.ts";
+import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { type Flag, isOn, type SetFlag, useFlags } from "../../data/flags.ts";
 import { underWay, useRollouts } from "../../data/rollouts.ts";
 import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";

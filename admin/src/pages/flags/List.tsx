@@ -1,7 +1,12 @@
 /** All flags: for whom each is on, what moves it, who changed it last. */
-import { Anchor, Badge, Button, Group, Paper, Progress, Stack, Text, TextInput } from "@mantine/core";
+import { Anchor, Button, Group, Paper, Progress, Stack, Text, TextInput } from "@mantine/core";
 import { Link } from "wouter";
-import { audience, type Flag, isOn, setShareOf, shareOf, useFlags } from "../../data/flags.ts";
+import {
+  audience,
+  setShareOf,
+  shareOf,
+} from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { type Flag, isOn, useFlags } from "../../data/flags.ts";
 import { type Rollout, underWay, useRollouts } from "../../data/rollouts.ts";
 import { STATES } from "../../ui/rollout_states.ts";
 import { useNames } from "../../session/team.ts";
@@ -113,10 +118,8 @@ function Row({ flag, rollout }: { flag: Flag; rollout: Rollout | undefined }) {
             <State tone={STATES[rollout.state][1]}>rollout: stage {rollout.stage}</State>
           </Anchor>
         )}
-        {targets > 0 && (
-          <Badge variant="light" color="gray">{targets} {targets === 1 ? "target" : "targets"}</Badge>
-        )}
-        {metadata.schedule && <Badge variant="light" color="blue">scheduled</Badge>}
+        {targets > 0 && <State tone="plain">{targets} {targets === 1 ? "target" : "targets"}</State>}
+        {metadata.schedule && <State tone="info">scheduled</State>}
       </Group>
       <Text size="xs" c="dimmed" component="div">
         <Time at={flag.updated_at} /> by {name(flag.updated_by)}

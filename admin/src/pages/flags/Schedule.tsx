@@ -1,7 +1,8 @@
 /** When the clock turns the flag on or off. */
 import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
-import { audience, type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
+import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";

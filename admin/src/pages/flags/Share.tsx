@@ -1,7 +1,8 @@
 /** The percentage, as a slider, with how many people that is. */
 import { Button, Group, NumberInput, Slider, Stack, Text } from "@mantine/core";
 import { useState } from "react";
-import { type Flag, isOn, type OnConflict, setShareOf, useSetFlag } from "../../data/flags.ts";
+import { setShareOf } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { type Flag, isOn, type OnConflict, useSetFlag } from "../../data/flags.ts";
 import { useRpc } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";

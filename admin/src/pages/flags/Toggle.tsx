@@ -1,6 +1,7 @@
 /** The switch of a flag: off at one click, on after a word. */
 import { Switch } from "@mantine/core";
-import { type Flag, isOn, type SetFlag, setShareOf, useSetFlag, useSwitchOff } from "../../data/flags.ts";
+import { setShareOf } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { type Flag, isOn, type SetFlag, useSetFlag, useSwitchOff } from "../../data/flags.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";

@@ -1,17 +1,5 @@
 /** Many links from a file, each row with its own result. */
-import {
-  Alert,
-  Anchor,
-  Badge,
-  Button,
-  Code,
-  FileButton,
-  Group,
-  Stack,
-  Table,
-  Text,
-  Textarea,
-} from "@mantine/core";
+import { Alert, Anchor, Button, Code, FileButton, Group, Stack, Table, Text, Textarea } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { Link as To } from "wouter";
 import { callFunction } from "../../data/functions.ts";
@@ -19,6 +7,7 @@ import { useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { COLUMNS, FileError, MOST, readRows } from "./rows.ts";
 import type { NewLink } from "./types.ts";
@@ -143,13 +132,9 @@ function Results({ of, rows }: { of: Result[]; rows: NewLink[] }) {
               <Table.Tr key={index}>
                 <Table.Td>{index + 1}</Table.Td>
                 <Table.Td>
-                  <Badge
-                    variant="light"
-                    color={status === 201 ? "green" : status === 200 ? "blue" : "red"}
-                    tt="none"
-                  >
+                  <State tone={status === 201 ? "good" : status === 200 ? "info" : "bad"} asWritten>
                     {status === 201 ? "made" : status === 200 ? "was there" : "refused"}
-                  </Badge>
+                  </State>
                 </Table.Td>
                 <Table.Td style={{ overflowWrap: "anywhere" }}>
                   {code

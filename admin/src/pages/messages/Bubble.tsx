@@ -1,6 +1,7 @@
 /** One message: its words, and how it went. */
-import { Badge, Text, UnstyledButton } from "@mantine/core";
+import { Text, UnstyledButton } from "@mantine/core";
 import { useMay } from "../../session/me.tsx";
+import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import type { Message } from "./types.ts";
 import { errorWords, lineOf, stateOf } from "./words.ts";
@@ -40,22 +41,22 @@ export function Bubble({ message, open }: { message: Message; open: (id: string)
 
 function Sent({ message: { status, error } }: { message: Message }) {
   if (status === "failed") {
-    return <Badge size="xs" color="red" variant="light" title={errorWords(error)}>failed</Badge>;
+    return <State size="xs" tone="bad" title={errorWords(error)}>failed</State>;
   }
   return <span>{status}</span>;
 }
 
 function Went({ message: { route, deliveries } }: { message: Message }) {
-  if (route === null) return <Badge size="xs" color="yellow" variant="light">not routed yet</Badge>;
-  if (route.reason === "no_match") return <Badge size="xs" color="gray" variant="light">no route</Badge>;
+  if (route === null) return <State size="xs" tone="warn">not routed yet</State>;
+  if (route.reason === "no_match") return <State size="xs" tone="plain">no route</State>;
   return deliveries.map((delivery) => {
-    const [color, word] = stateOf(delivery);
+    const [tone, word] = stateOf(delivery);
     return delivery.state === "delivered"
       ? <span key={delivery.id}>→ {delivery.destination}</span>
       : (
-        <Badge key={delivery.id} size="xs" color={color} variant="light" tt="none">
+        <State key={delivery.id} size="xs" tone={tone} asWritten>
           {delivery.destination}: {word}
-        </Badge>
+        </State>
       );
   });
 }

@@ -1,5 +1,5 @@
 /** All conversations, or those that a search finds. */
-import { ActionIcon, Badge, Group, Loader, Text, TextInput, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Group, Loader, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
@@ -8,6 +8,7 @@ import { usePages } from "../../data/pages.ts";
 import { rpc, useRpc } from "../../data/query.ts";
 import { Contact } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { ago, exact, useNow } from "../../ui/Time.tsx";
 import type { Conversation } from "./types.ts";
@@ -172,9 +173,9 @@ function Row({ of, selected, open }: { of: Conversation; selected: boolean } & P
           {last?.direction === "out" && "You: "}
           {last?.text ?? typeInWords(last?.type ?? "")}
         </Text>
-        {of.unrouted_since && <Badge size="xs" color="yellow" variant="light">waits</Badge>}
-        {found === "message" && <Badge size="xs" variant="light">the message</Badge>}
-        {found === "link" && <Badge size="xs" variant="light">by the link</Badge>}
+        {of.unrouted_since && <State size="xs" tone="warn">waits</State>}
+        {found === "message" && <State size="xs" tone="info">the message</State>}
+        {found === "link" && <State size="xs" tone="info">by the link</State>}
       </Group>
     </UnstyledButton>
   );

@@ -1,8 +1,9 @@
 /** One conversation: who, until when one may write, its messages, and a reply. */
-import { Badge, Group, Text } from "@mantine/core";
+import { Group, Text } from "@mantine/core";
 import { useRpc } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { Contact } from "../../ui/Contact.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
@@ -37,13 +38,9 @@ export function ConversationView({ id, open }: { id: string; open: (message: str
             <Text size="xs" c="dimmed">with our number {conversation.number ?? conversation.number_id}</Text>
           </div>
           <Group gap="xs">
-            {conversation.channel !== "whatsapp" && <Badge variant="light">{conversation.channel}</Badge>}
-            {conversation.opted_out_at && <Badge color="orange" variant="light">no marketing</Badge>}
-            {conversation.unrouted_since && (
-              <Badge color="yellow" variant="light">
-                waits for the router
-              </Badge>
-            )}
+            {conversation.channel !== "whatsapp" && <State tone="info">{conversation.channel}</State>}
+            {conversation.opted_out_at && <State tone="warn">no marketing</State>}
+            {conversation.unrouted_since && <State tone="warn">waits for the router</State>}
             <For role="operator">
               <Reveal contact={conversation.contact.id} />
             </For>

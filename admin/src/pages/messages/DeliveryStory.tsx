@@ -1,10 +1,11 @@
 /** How one delivery of a message went, and what an operator can do with it while it waits or once it was given up. */
-import { Badge, Button, Code, Group, Text, Timeline } from "@mantine/core";
+import { Button, Code, Group, Text, Timeline } from "@mantine/core";
 import { rpc, useChange } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Attempt, Delivery } from "./types.ts";
@@ -36,11 +37,11 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
     touches,
     said: () => "It is a dead letter; what waits behind it goes.",
   });
-  const [color, word] = stateOf(delivery);
+  const [tone, word] = stateOf(delivery);
   return (
     <StoryPart
       title={`To ${delivery.destination}`}
-      aside={<Badge color={color} variant="light" tt="none">{word}</Badge>}
+      aside={<State tone={tone} asWritten>{word}</State>}
     >
       {delivery.dropped_reason && (
         <Text size="sm" mb="xs">{droppedWords(delivery.dropped_reason, nameOf)}</Text>

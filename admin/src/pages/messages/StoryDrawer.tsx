@@ -1,12 +1,14 @@
 /** The story of one message: where it came from, which route took it and why, how each delivery went. */
-import { Badge, Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
+import { Code, Drawer, Stack, Table, Text, Timeline, VisuallyHidden } from "@mantine/core";
 import type { ReactNode } from "react";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
+import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
 import { useRpc } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { useMay } from "../../session/me.tsx";
 import { redacted } from "../../ui/Contact.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { DeliveryStory } from "./DeliveryStory.tsx";
@@ -14,7 +16,7 @@ import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
 import type { Story } from "./types.ts";
-import { errorWords, REASONS } from "./words.ts";
+import { errorWords } from "./words.ts";
 import classes from "./messages.module.css";
 
 export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
@@ -120,7 +122,7 @@ function Routing({ of }: { of: Story }) {
   return (
     <StoryPart title="Route">
       <Text size="sm" mb="xs">
-        <strong>{decision.name ?? "None"}</strong>: {REASONS[decision.reason] ?? decision.reason}.{" "}
+        <strong>{decision.name ?? "None"}</strong>: {routingReasonInWords(decision.reason)}.{" "}
         <Text span c="dimmed">
           Decided <Time at={decision.decided_at} />
         </Text>
@@ -160,7 +162,7 @@ function Outbound({ of }: { of: Story }) {
   return (
     <StoryPart
       title="Sending"
-      aside={<Badge variant="light" color={of.status === "failed" ? "red" : "teal"}>{of.status}</Badge>}
+      aside={<State tone={of.status === "failed" ? "bad" : "good"}>{of.status}</State>}
     >
       {error && <Text size="sm" c="red" mb="xs">{error}</Text>}
       {mayResend && <Resend message={of.id} />}

@@ -1,4 +1,5 @@
 /** What `list_conversations`, `conversation_messages` and `message_story` answer. */
+import type { DeliveryState } from "../../../../supabase/functions/_shared/contract/states.ts";
 
 export interface Conversation {
   id: string;
@@ -27,7 +28,7 @@ export interface Conversation {
 export interface Delivery {
   id: string;
   destination: string;
-  state: "pending" | "leased" | "delivered" | "dead";
+  state: DeliveryState;
   attempt: number;
   next_attempt_at: string | null;
   last_error: string | null;

@@ -1,28 +1,23 @@
 /** Words for states, the same wherever a message is shown. */
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { Refusal } from "../../data/refusal.ts";
+import type { Tone } from "../../ui/State.tsx";
 import type { Delivery, Message, ProviderError } from "./types.ts";
 
-/** Why a route took a message, or none did. */
-export const REASONS: Record<string, string> = {
-  matched: "its condition holds",
-  sticky: "the conversation stays with it",
-  default: "no other route holds",
-  no_match: "no route holds: the message is kept and goes nowhere",
-};
-
-/** Colour and word of a delivery's state. */
-export function stateOf(delivery: Pick<Delivery, "state" | "attempt" | "dropped_reason">): [string, string] {
-  if (delivery.dropped_reason !== null) return ["gray", "dropped"];
+/** Tone and word of a delivery's state. */
+export function stateOf(
+  delivery: Pick<Delivery, "state" | "attempt" | "dropped_reason">,
+): [tone: Tone, word: string] {
+  if (delivery.dropped_reason !== null) return ["plain", "dropped"];
   switch (delivery.state) {
     case "delivered":
-      return ["green", "delivered"];
+      return ["good", "delivered"];
     case "dead":
-      return ["red", "dead letter"];
+      return ["bad", "dead letter"];
     case "leased":
-      return ["blue", "under way"];
-    default:
-      return delivery.attempt > 0 ? ["yellow", "waits to be tried again"] : ["blue", "waits"];
+      return ["info", "under way"];
+    case "pending":
+      return delivery.attempt > 0 ? ["warn", "waits to be tried again"] : ["info", "waits"];
   }
 }
 

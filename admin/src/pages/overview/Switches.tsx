@@ -1,9 +1,11 @@
 /** The brakes: every feature's flag, one click from off. */
-import { Badge, Button, Group, Text, UnstyledButton } from "@mantine/core";
+import { Button, Group, Text, UnstyledButton } from "@mantine/core";
 import { Link } from "wouter";
-import { audience, isOn, useFlags, useSwitchOff } from "../../data/flags.ts";
+import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { isOn, useFlags, useSwitchOff } from "../../data/flags.ts";
 import { For } from "../../session/me.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import classes from "./overview.module.css";
 
@@ -27,7 +29,7 @@ export function Switches() {
                   </UnstyledButton>
                   {isOn(flag)
                     ? (
-                      <For role="operator" otherwise={<Badge color="teal" variant="light">on</Badge>}>
+                      <For role="operator" otherwise={<State tone="good">on</State>}>
                         <Button
                           size="xs"
                           color="red"
@@ -39,7 +41,7 @@ export function Switches() {
                         </Button>
                       </For>
                     )
-                    : <Badge color="gray" variant="light">off</Badge>}
+                    : <State tone="plain">off</State>}
                 </Group>
               </li>
             ))}

@@ -1,11 +1,12 @@
 /** The launch gates: what people sign, what the database tells, and what only the command line can look at. */
-import { ActionIcon, Badge, Button, Code, CopyButton, Group, Text } from "@mantine/core";
+import { ActionIcon, Button, Code, CopyButton, Group, Text } from "@mantine/core";
 import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useMay, useMe } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Section } from "../../ui/Section.tsx";
+import { State } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { type Approval, type GateState, useGates } from "./gates.ts";
@@ -44,9 +45,9 @@ export function Gates({ flag }: { flag: string }) {
         </Group>
       }
       actions={known && (
-        <Badge variant="light" color={passed === known.length ? "teal" : "gray"}>
+        <State tone={passed === known.length ? "good" : "plain"}>
           {passed} of {known.length} passed
-        </Badge>
+        </State>
       )}
       flush
     >

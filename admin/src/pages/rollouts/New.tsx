@@ -16,7 +16,8 @@ import {
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
-import { audience, useFlags } from "../../data/flags.ts";
+import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
+import { useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
 import { MOVED, type Rollout } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";

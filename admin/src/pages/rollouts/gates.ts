@@ -1,4 +1,5 @@
 /** Which gates a flag's launch has to pass, and how they stand. The list is the command line's, and so are the checks. */
+import type { ApproverRole } from "../../../../supabase/functions/_shared/contract/states.ts";
 import {
   CLI_ENTRIES,
   type Entry,
@@ -13,7 +14,6 @@ import {
   signaturesOf,
 } from "../../../../supabase/functions/_shared/rollouts/fact_gates.ts";
 import {
-  type ApproverRole,
   APPROVERS,
   approversOf,
   SIGN_OFFS,

@@ -1,5 +1,5 @@
 /** The routes in their order, which is changed by dragging or, by keyboard and on a phone, by buttons. */
-import { ActionIcon, Badge, Group, Paper, Stack, Text, UnstyledButton } from "@mantine/core";
+import { ActionIcon, Group, Paper, Stack, Text, UnstyledButton } from "@mantine/core";
 import { type DragEvent, useState } from "react";
 import { describe } from "../../../../supabase/functions/_shared/routing/describe.ts";
 import { rpc, useChange } from "../../data/query.ts";
@@ -8,6 +8,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { inOrder, isFallback } from "./data.ts";
 import type { Route, WholeRoute } from "./types.ts";
 import classes from "./routes.module.css";
+import { State } from "../../ui/State.tsx";
 
 interface Move {
   route: WholeRoute;
@@ -90,21 +91,19 @@ export function RouteList({ routes, edit }: { routes: WholeRoute[]; edit: (id: s
               <UnstyledButton className={classes.open} onClick={() => edit(route.id)}>
                 <Group gap="xs">
                   <Text fw={600} size="sm" style={{ overflowWrap: "anywhere" }}>{route.name}</Text>
-                  {!route.active && <Badge size="xs" color="gray" variant="light">off</Badge>}
-                  {route.fault && <Badge size="xs" color="red" variant="light">invalid</Badge>}
-                  {isFallback(route) && <Badge size="xs" color="blue" variant="light">fallback</Badge>}
+                  {!route.active && <State size="xs" tone="plain">off</State>}
+                  {route.fault && <State size="xs" tone="bad">invalid</State>}
+                  {isFallback(route) && <State size="xs" tone="info">fallback</State>}
                   {route.channels.join() !== "whatsapp" && (
-                    <Badge size="xs" color="gray" variant="light" tt="none">
+                    <State size="xs" tone="plain" asWritten>
                       over {route.channels.join(", ")}
-                    </Badge>
+                    </State>
                   )}
-                  {route.flag_key && (
-                    <Badge size="xs" color="gray" variant="light" tt="none">flag {route.flag_key}</Badge>
-                  )}
+                  {route.flag_key && <State size="xs" tone="plain" asWritten>flag {route.flag_key}</State>}
                   {route.sticky_minutes && (
-                    <Badge size="xs" color="gray" variant="light" tt="none">
+                    <State size="xs" tone="plain" asWritten>
                       stays {route.sticky_minutes} min
-                    </Badge>
+                    </State>
                   )}
                 </Group>
                 <Text size="sm" style={{ overflowWrap: "anywhere" }}>{inWords(route)}</Text>

@@ -2,6 +2,7 @@
 import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
+import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
 import type { Setting } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
 import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
@@ -10,7 +11,6 @@ import { unwrap, useRead, useRows } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
-import { REASONS } from "../messages/words.ts";
 import type { Destination, WholeRoute } from "./types.ts";
 import { decisionOf, segmentsOf } from "./try_message.ts";
 import { factsOf, type Writer, WriterFields } from "./WriterFields.tsx";
@@ -99,7 +99,7 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
             return (
               <div role="status">
                 <Text>
-                  <strong>{taken?.name ?? "No route"}</strong>: {REASONS[reason]}
+                  <strong>{taken?.name ?? "No route"}</strong>: {routingReasonInWords(reason)}
                   {destinationIds.length > 0 &&
                     ` → ${destinationIds.map((id) => nameOf.get(id)).join(" and ")}`}
                 </Text>

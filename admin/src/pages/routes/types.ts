@@ -1,4 +1,5 @@
 /** Routes and destinations, as the pages of routes have them. */
+import type { DestinationState, RouteMode } from "../../../../supabase/functions/_shared/contract/states.ts";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
 
 export interface Route {
@@ -7,7 +8,7 @@ export interface Route {
   priority: number;
   /** Every default written out, once it went through `read`. */
   condition: Condition;
-  mode: "first" | "all";
+  mode: RouteMode;
   flag_key: string | null;
   sticky_minutes: number | null;
   active: boolean;
@@ -21,7 +22,7 @@ export interface Route {
 export interface Destination {
   id: string;
   name: string;
-  state: "active" | "paused";
+  state: DestinationState;
   /** How often in a row its circuit opened; 0 where it is closed. */
   circuit_trips: number;
 }

@@ -1,7 +1,6 @@
 /** Who is told of rollouts and of what fails. */
 import { EVENTS } from "../../../../supabase/functions/_shared/contract/words/notifications.ts";
 import {
-  Badge,
   Button,
   Group,
   Modal,
@@ -18,6 +17,7 @@ import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { SecretModal } from "../deliveries/SecretModal.tsx";
 
@@ -92,10 +92,8 @@ function Row({ of }: { of: Endpoint }) {
       <Table.Td>
         <Group gap="xs">
           <Text size="sm" fw={600}>{of.name}</Text>
-          <Badge size="sm" variant="light" color="gray" tt="none">
-            {of.kind === "slack" ? "Slack" : "webhook"}
-          </Badge>
-          {of.state === "paused" && <Badge size="sm" variant="light" color="yellow">paused</Badge>}
+          <State size="sm" tone="plain" asWritten>{of.kind === "slack" ? "Slack" : "webhook"}</State>
+          {of.state === "paused" && <State size="sm" tone="warn">paused</State>}
         </Group>
         <Text size="xs" c="dimmed">{of.host}: {of.events.map(eventWords).join(", ")}</Text>
       </Table.Td>

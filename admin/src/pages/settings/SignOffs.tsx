@@ -1,9 +1,10 @@
 /** Who has signed which launch, and taking that back. Signing itself is at the rollout that it is for. */
-import { Badge, Button, Stack, Table, Text } from "@mantine/core";
+import { Button, Stack, Table, Text } from "@mantine/core";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
+import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
@@ -82,9 +83,9 @@ function Row({ of }: { of: SignOff }) {
         )}
       </Table.Td>
       <Table.Td w={130}>
-        <Badge variant="light" color={of.revoked_at ? "gray" : of.applies ? "green" : "blue"} tt="none">
+        <State tone={of.revoked_at ? "plain" : of.applies ? "good" : "info"} asWritten>
           {of.revoked_at ? "taken back" : of.applies ? "signed" : "does not apply"}
-        </Badge>
+        </State>
       </Table.Td>
       <Table.Td w={120}>
         {!of.revoked_at && (

@@ -11,6 +11,7 @@
  * @module
  */
 import { z } from "zod";
+import { ROUTE_MODES } from "../contract/states.ts";
 import { log } from "../log/log.ts";
 import { type Cached, cached } from "./cache.ts";
 import { DbError, isRefusedAsTooOld, type Rpc, rpc } from "./client.ts";
@@ -28,7 +29,7 @@ const route = z.object({
   name: z.string(),
   priority: z.number(),
   condition: z.unknown(),
-  mode: z.enum(["first", "all"]),
+  mode: z.enum(ROUTE_MODES),
   destination_ids: z.array(z.string()),
   flag_key: z.string().nullish(),
   sticky_minutes: z.number().nullish(),

@@ -9,22 +9,18 @@
  * @module
  */
 import { env } from "../config/env.ts";
+import { TEAM_ROLES, type TeamRole } from "../contract/states.ts";
 import { createRpc, DbError, type RpcEndpoint } from "../db/client.ts";
 import { type ApiKey, requireKey } from "./keys.ts";
 import { Problem } from "../http/problem.ts";
 
-/** Roles of the team, each with the rights of the ones before. */
-const ROLES = ["viewer", "operator", "admin"] as const;
-/** One of them. */
-export type Role = typeof ROLES[number];
-
 /** Whoever passed: what is written down as the author, `key:<name>` or a user's id. */
-export type Authorise = (headers: Headers, role: Role) => Promise<string>;
+export type Authorise = (headers: Headers, role: TeamRole) => Promise<string>;
 
 /** What `whoami` gives. */
 interface Member {
   user_id: string;
-  role: Role;
+  role: TeamRole;
 }
 
 /**
@@ -38,7 +34,7 @@ export function createAuthorise(request: RpcEndpoint["fetch"] = globalThis.fetch
     if (key?.kind === "secret") return `key:${key.name}`;
     if (token === undefined) throw new Problem(key === undefined ? "unauthorized" : "forbidden");
     const member = await whoIs(token, request);
-    if (member === null || ROLES.indexOf(member.role) < ROLES.indexOf(role)) {
+    if (member === null || TEAM_ROLES.indexOf(member.role) < TEAM_ROLES.indexOf(role)) {
       throw new Problem("forbidden", { detail: `This needs the team role ${role} or a secret key.` });
     }
     return member.user_id;

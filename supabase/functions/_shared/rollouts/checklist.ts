@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ApproverRole } from "./sign_offs.ts";
+import type { ApproverRole } from "../contract/states.ts";
 
 /** The parts of the checklist, in its order. */
 export const SECTIONS = [

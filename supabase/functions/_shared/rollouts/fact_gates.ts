@@ -5,9 +5,11 @@
  *
  * @module
  */
+import type { ApproverRole } from "../contract/states.ts";
+import { audience } from "../contract/words/flags.ts";
+import { counted } from "../contract/words/sentences.ts";
 import { checkPattern } from "../delivery/allowlist.ts";
 import type { Entry } from "./checklist.ts";
-import type { ApproverRole } from "./sign_offs.ts";
 
 /** Closed: passed, or does not apply. Open: failed, or cannot be told. */
 export type Status = "passed" | "not_applicable" | "open";
@@ -93,24 +95,6 @@ export function none(list: string[], good: string, bad: string, how: string): Fi
   if (list.length === 0) return passed(good);
   const shown = list.slice(0, 5).join(", ");
   return open(`${bad}: ${shown}${list.length > 5 ? ` and ${list.length - 5} more` : ""}`, how);
-}
-
-/** `1 host`, `3 hosts`; `2 people`. */
-function counted(n: number, one: string, many = `${one}s`): string {
-  return `${n} ${n === 1 ? one : many}`;
-}
-
-/** Whom a flag is on for, in words. */
-export function audience({ value, metadata }: Pick<FactFlag, "value" | "metadata">): string {
-  if (value !== "true") return "nobody";
-  const { rollout_percentage: percentage, target_user_ids: ids, target_segments: segments } = metadata;
-  const targets = [
-    ...(ids?.length ? [counted(ids.length, "person", "people")] : []),
-    ...(segments?.length ? [`${segments.length === 1 ? "segment" : "segments"} ${segments.join(", ")}`] : []),
-  ];
-  const share = percentage ?? (ids === undefined && segments === undefined ? 100 : 0);
-  if (share === 100) return "everybody";
-  return [...(share > 0 ? [`${share} %`] : []), ...targets].join(", ") || "nobody";
 }
 
 /** The sign-offs of a gate that count: in a role that may, and since the feature was last taken back. */

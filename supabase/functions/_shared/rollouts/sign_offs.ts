@@ -3,10 +3,7 @@
  *
  * @module
  */
-
-/** Approver roles, as in `team_members.approvals`. */
-export const APPROVER_ROLES = ["engineering", "security", "product", "cto"] as const;
-export type ApproverRole = typeof APPROVER_ROLES[number];
+import { APPROVER_ROLES, type ApproverRole } from "../contract/states.ts";
 
 /** Who each of them is. */
 export const APPROVERS: Readonly<Record<ApproverRole, string>> = {

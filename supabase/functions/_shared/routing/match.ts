@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RoutingReason } from "../contract/states.ts";
 import type { MessageFacts } from "./facts.ts";
 import type { CompiledRoute } from "./routes.ts";
 
@@ -27,7 +28,7 @@ export interface Finding {
 export interface Decision {
   readonly routeId: string | null;
   readonly destinationIds: readonly string[];
-  readonly reason: "matched" | "sticky" | "default" | "no_match";
+  readonly reason: RoutingReason;
   /** ISO time until which the conversation stays with this route; absent when the route is not sticky. */
   readonly stickyUntil?: string;
   /** Whose message: the last four digits of the phone at most, absent when no phone is known. */

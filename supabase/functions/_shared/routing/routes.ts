@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RouteMode } from "../contract/states.ts";
 import { compile, type Predicate } from "./compile.ts";
 import { ConditionError, parseCondition } from "../contract/routing/condition.ts";
 import { describe, shortened } from "./describe.ts";
@@ -18,7 +19,7 @@ export interface RouteRow {
   /** Smaller comes first. */
   readonly priority: number;
   readonly condition: unknown;
-  readonly mode: "first" | "all";
+  readonly mode: RouteMode;
   readonly destination_ids: readonly string[];
   readonly flag_key?: string | null;
   readonly sticky_minutes?: number | null;

@@ -1,4 +1,5 @@
 /** Fields of a link's form, each by the path of what it writes: there its value is read and written, and its fault is shown. */
+import { sentence } from "../../../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { Autocomplete, NumberInput, Switch, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { createContext, type ReactNode, useContext } from "react";
 import type { Fault } from "../../../data/refusal.ts";
@@ -30,11 +31,6 @@ export function useFault(path: string, alone = false): string | undefined {
   const { body, refused } = useForm();
   const fault = refused?.faults.find((one) => alone ? one.path === path : isBelow(path, one));
   return fault && valueAt(body, path) === valueAt(refused!.body, path) ? sentence(fault.message) : undefined;
-}
-
-/** "is not on the allowlist" as it stands below a field. */
-function sentence(message: string): string {
-  return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }
 
 /** The value at a path, a way to write it, and its fault. */

@@ -1,0 +1,18 @@
+/** Habits of the panel's sources that no compiler holds. */
+import { assert, assertEquals } from "../support/assert.ts";
+import { ROOT } from "../../lib/paths.ts";
+
+Deno.test("panel: a state is shown by State, whose colours are readable, and not by a badge in a colour of its own", async () => {
+  const { stdout } = await new Deno.Command("git", { args: ["ls-files", "admin/src/**/*.tsx"], cwd: ROOT })
+    .output();
+  const paths = new TextDecoder().decode(stdout).trim().split("\n");
+  assert(paths.includes("admin/src/ui/State.tsx"));
+  const coloured: string[] = [];
+  for (const path of paths) {
+    const source = await Deno.readTextFile(`${ROOT}/${path}`);
+    for (const [badge] of source.matchAll(/<Badge\b[^>]*\bcolor=(?!"gray")[^>]*>/g)) {
+      coloured.push(`${path}: ${badge}`);
+    }
+  }
+  assertEquals(coloured, []);
+});
