@@ -709,8 +709,8 @@ create table public.destinations (
   rate_burst integer default 10 not null,
   -- GCRA state of the rate: theoretical arrival time of the next delivery.
   rate_tat timestamp with time zone,
-  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule of 8 attempts over
-  -- 28 hours.
+  -- Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule;
+  -- docs/architecture.md has it.
   retry_seconds numeric[],
   -- Failed attempts in a row.
   circuit_failures integer default 0 not null,
@@ -2969,9 +2969,10 @@ begin
 end $function$;
 grant execute on function public.delete_link(p_code text, p_actor text) to service_role;
 
--- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped,
--- routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts,
--- delivered, p50_ms, p95_ms}. For viewers and secret keys.
+-- Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts
+-- (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to
+-- it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms,
+-- p95_ms}. For viewers and secret keys.
 CREATE OR REPLACE FUNCTION public.destination_health(p_now timestamp with time zone DEFAULT now())
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -2988,6 +2989,7 @@ begin
       'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'secrets', (
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s

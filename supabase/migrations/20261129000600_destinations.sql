@@ -182,7 +182,7 @@ comment on column public.destinations.timeout_ms is 'How long an answer may take
 comment on column public.destinations.rate_per_second is 'Deliveries a second at most; null for no limit.';
 comment on column public.destinations.rate_burst is 'Deliveries that may go at once within rate_per_second.';
 comment on column public.destinations.rate_tat is 'GCRA state of the rate: theoretical arrival time of the next delivery.';
-comment on column public.destinations.retry_seconds is 'Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule of 8 attempts over 28 hours.';
+comment on column public.destinations.retry_seconds is 'Waits between attempts; null for the setting forward.retry_seconds, else the built-in schedule; docs/architecture.md has it.';
 comment on column public.destinations.circuit_failures is 'Failed attempts in a row.';
 comment on column public.destinations.circuit_open_until is 'While in the future the circuit is open and the queue waits; past but not null: one delivery probes.';
 comment on column public.destinations.circuit_trips is 'Times in a row that the circuit opened; doubles the wait.';

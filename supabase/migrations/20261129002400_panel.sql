@@ -434,6 +434,7 @@ begin
       'state', private.shown_state(d.state, d.circuit_open_until),
       'circuit_open_until', d.circuit_open_until, 'paused_because', d.paused_because, 'failure_policy', d.failure_policy,
       'timeout_ms', d.timeout_ms, 'rate_per_second', d.rate_per_second,
+      'retry_seconds', coalesce(to_jsonb(d.retry_seconds), private.default_retry_seconds()),
       'secrets', (
         select jsonb_agg(jsonb_build_object('created_at', s.created_at, 'expires_at', s.expires_at) order by s.created_at desc)
         from private.destination_secrets s
@@ -468,7 +469,7 @@ begin
     where d.removed_at is null);
 end $$;
 comment on function public.destination_health(timestamptz) is
-  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
+  'Each destination with its state (active, paused, circuit_open), queue (open, oldest_at), the waits between attempts (retry_seconds: its own or those of the setting; null for the built-in ones), dead letters not dropped, routes to it, metadata of its secrets, and how the latest 500 deliveries of the last day went: {attempts, delivered, p50_ms, p95_ms}. For viewers and secret keys.';
 
 create function public.list_dead_letters(p_filter jsonb default '{}', p_limit integer default 50) returns jsonb
 language plpgsql stable security definer set search_path = '' set jit = off set enable_seqscan = off as $$

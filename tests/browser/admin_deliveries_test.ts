@@ -26,7 +26,9 @@ panelTest("admin: dead letters are retried and dropped, one or many", async ({ s
   });
   const page = await signIn("operator");
   await go(page, "/deliveries", "Deliveries");
-  await page.getByRole("region", { name: "orders" }).getByRole("link", { name: "Look at them" }).click();
+  const card = page.getByRole("region", { name: "orders" });
+  await card.getByText("8 attempts over 28 hours").waitFor();
+  await card.getByRole("link", { name: "Look at them" }).click();
   await page.getByText("All 3 shown").waitFor();
   assertMatch(page.url(), /destination=orders/);
   await isWell(page);
@@ -68,6 +70,8 @@ panelTest(
       return service.texts().length === 1;
     });
     const page = await signIn("operator");
+    await go(page, "/deliveries", "Deliveries");
+    await page.getByRole("region", { name: "orders" }).getByText("2 attempts over 1 hour").waitFor();
     await go(page, "/deliveries?tab=waiting", "Deliveries");
     await page.getByText(/1 so far, 1 behind it/).waitFor();
     await isWell(page);

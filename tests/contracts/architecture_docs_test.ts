@@ -5,7 +5,7 @@ import { ROOT } from "../../lib/paths.ts";
 import { MAX_KEPT, MAX_REPLIES } from "../../supabase/functions/_shared/delivery/answer.ts";
 import { MAX_READ } from "../../supabase/functions/_shared/http/answers.ts";
 import { DEFAULT_TIMEOUT_MS } from "../../supabase/functions/_shared/delivery/deliver.ts";
-import { SCHEDULE } from "../../supabase/functions/_shared/delivery/retry.ts";
+import { SCHEDULE } from "../../supabase/functions/_shared/contract/retries.ts";
 import { LIMITS } from "../../supabase/functions/_shared/contract/routing/condition.ts";
 import { MAX_SEND_ATTEMPTS } from "../../supabase/functions/_shared/channels/whatsapp/outbound/errors.ts";
 import { whatsapp } from "../../supabase/functions/_shared/channels/whatsapp/index.ts";

@@ -3,6 +3,8 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { TYPES } from "../../local/simulator/page/content.js";
 import { INBOUND_TYPES, OUTBOUND_TYPES } from "../../supabase/functions/_shared/contract/messages.ts";
 import { DESTINATION_NAME } from "../../supabase/functions/_shared/contract/names.ts";
+import { SCHEDULE } from "../../supabase/functions/_shared/contract/retries.ts";
+import { scheduleInWords } from "../../supabase/functions/_shared/contract/words/retries.ts";
 import { FROM_PATTERN, TO_PATTERN } from "../../supabase/functions/_shared/contract/window.ts";
 import { openapi, resolve } from "../support/openapi.ts";
 
@@ -28,12 +30,15 @@ Deno.test("openapi.yaml: the types of messages that can be sent are those of the
   assertEquals([...new Set(described)].toSorted(), OUTBOUND_TYPES.toSorted());
 });
 
-Deno.test("openapi.yaml: names of destinations are as the contract has them", () => {
+Deno.test("openapi.yaml: names of destinations, and when a delivery is tried again, are as the contract has them", () => {
   const names = Object.entries(openapi.paths).filter(([path]) => path.includes("/destinations/{name}"))
     .flatMap(([, item]) => (item as { parameters?: { name: string; schema: Schema }[] }).parameters ?? [])
     .filter(({ name }) => name === "name").map(({ schema }) => schema.pattern);
   assert(names.length > 0);
   assertEquals([...new Set(names)], [DESTINATION_NAME.source]);
+  const { description } = openapi.webhooks["message.received"].post as { description?: string };
+  const [count, over] = scheduleInWords(SCHEDULE).split(" attempts ");
+  assert(description?.includes(`up to ${count} times ${over}`), description);
 });
 
 Deno.test("openapi.yaml: hours of a week are written as the contract has them", () => {

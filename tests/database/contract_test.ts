@@ -1,6 +1,7 @@
 /** Lists and forms of names that the database has too are those of the contract. */
-import { assertEquals } from "../support/assert.ts";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 import type { Sql } from "postgres";
+import { ROOT } from "../../lib/paths.ts";
 import { DESTINATION_NAME, SEGMENT_KEY } from "../../supabase/functions/_shared/contract/names.ts";
 import {
   APPROVER_ROLES,
@@ -65,3 +66,15 @@ databaseTest(
     assertEquals([...shown].toSorted(), SHOWN_DESTINATION_STATES.toSorted());
   },
 );
+
+databaseTest("docs: the clock runs as often as the database says", async (sql) => {
+  const [{ every_seconds: seconds }] =
+    await sql`select every_seconds from private.clock_jobs() where name = 'gatelink_drain'`;
+  for (const page of ["operations.md", "adr/0003-the-receiver-drains.md"]) {
+    assertMatch(
+      await Deno.readTextFile(`${ROOT}/docs/${page}`),
+      new RegExp(`every ${seconds} seconds`),
+      page,
+    );
+  }
+});

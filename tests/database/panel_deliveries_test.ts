@@ -16,6 +16,7 @@ interface Health {
   delivered: number;
   p50_ms: number | null;
   p95_ms: number | null;
+  retry_seconds: number[] | null;
 }
 
 interface DeadLetter {
@@ -113,6 +114,12 @@ databaseTest("destination_health: state, queue, dead letters, success and latenc
     null,
   ]);
   assertEquals([orders.routes, crm.secrets.length], [[], 1]);
+  // Its own waits come before the setting's; where there is neither, the built-in ones hold.
+  assertEquals([crm.retry_seconds, orders.retry_seconds], [null, null]);
+  await sql`insert into public.settings (key, value) values ('forward.retry_seconds', '[1, 2]')`;
+  await sql`update public.destinations set retry_seconds = '{60, 0.5}' where name = 'orders'`;
+  ({ crm, orders } = await health());
+  assertEquals([crm.retry_seconds, orders.retry_seconds], [[1, 2], [60, 0.5]]);
   await sql`
     insert into public.delivery_attempts (delivery_id, attempt, outcome, status, latency_ms)
     select d.id, n, case when n = 2 then 'delivered' else 'retry' end, 200, n * 100

@@ -1,4 +1,6 @@
 /** `gatelink destinations`: the services that get messages. */
+import { SCHEDULE } from "../../../supabase/functions/_shared/contract/retries.ts";
+import { scheduleInWords } from "../../../supabase/functions/_shared/contract/words/retries.ts";
 import { shownDestinationState } from "../../../supabase/functions/_shared/contract/states.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
@@ -57,7 +59,9 @@ export function destinations(group: Command, run: Run): void {
     .option("--burst <n>", "deliveries that may go at once within the rate (default: 10)", whole(1, 100_000))
     .option(
       "--retry <times>",
-      "waits between attempts, such as 5s,1m,1h (default: 8 attempts over 28 hours)",
+      `waits between attempts, such as 5s,1m,1h (default: the setting forward.retry_seconds, else ${
+        scheduleInWords(SCHEDULE)
+      })`,
       durations,
     )
     .option(

@@ -119,7 +119,7 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
       ? <Empty icon="search" title="None like this">Take a filter away to see others.</Empty>
       : (
         <Empty icon="check" title="No dead letters">
-          Whatever could not be delivered in 8 attempts over 28 hours would wait here for a decision.
+          Whatever a destination did not take in all its attempts would wait here for a decision.
         </Empty>
       );
   }

@@ -1,6 +1,8 @@
 /** Each destination with its state, queue, success and latency, and what an operator can do with it. */
 import { Anchor, Button, Card, Group, Radio, SimpleGrid, Stack, Text } from "@mantine/core";
 import type { DestinationState } from "../../../../supabase/functions/_shared/contract/states.ts";
+import { SCHEDULE } from "../../../../supabase/functions/_shared/contract/retries.ts";
+import { scheduleInWords } from "../../../../supabase/functions/_shared/contract/words/retries.ts";
 import { DESTINATION_STATE_WORDS } from "../../../../supabase/functions/_shared/contract/words/destinations.ts";
 import { type ReactNode, useRef, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
@@ -86,6 +88,7 @@ function DestinationCard({ of }: { of: Destination }) {
           </Figure>
         </SimpleGrid>
         <Text size="xs" c="dimmed" component="div">
+          Failed deliveries are tried again: {scheduleInWords(of.retry_seconds ?? SCHEDULE)}.{" "}
           {of.routes.length === 0 ? "No route leads here. " : `Routes: ${of.routes.join(", ")}. `}
           <Secrets of={of} />
           {of.headers.length > 0 && ` Headers of its own: ${of.headers.map((one) => one.name).join(", ")}.`}

@@ -19,6 +19,8 @@ export interface Destination {
   updated_by: string;
   timeout_ms: number;
   rate_per_second: number | null;
+  /** Waits between attempts: its own, or those of the setting; null for the built-in ones. */
+  retry_seconds: number[] | null;
   secrets: { created_at: string; expires_at: string | null }[] | null;
   /** Headers of its own, without their values. */
   headers: { name: string }[];

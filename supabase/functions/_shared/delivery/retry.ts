@@ -4,11 +4,7 @@
  * @module
  */
 
-/**
- * Waits after each failed attempt, in seconds: 8 attempts over 27 h 35 min, svix's schedule, before jitter. A short
- * fault heals within minutes, a night's outage is outlived.
- */
-export const SCHEDULE: readonly number[] = [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600];
+import { SCHEDULE } from "../contract/retries.ts";
 
 /** Jitter on each wait, so that what failed together does not come back together. */
 export const JITTER = 0.2;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
-import { type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next, SCHEDULE } from "./retry.ts";
+import { SCHEDULE } from "../contract/retries.ts";
+import { type Failure, type FailurePolicy, JITTER, MAX_RETRY_AFTER_MS, next } from "./retry.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
