@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "../../tests/support/assert.ts";
 import { Webhook } from "standardwebhooks";
 import { createDemoService } from "./demo_service.ts";
+import { INBOUND_TYPES } from "../../supabase/functions/_shared/contract/messages.ts";
 import { faultOf } from "../simulator/outgoing.ts";
 
 const [OLD, NEW, OTHER] = ["a", "b", "c"].map((letter) => `whsec_${btoa(letter.repeat(32))}`);
@@ -92,4 +93,17 @@ Deno.test("createDemoService: every answer is a message that Meta takes", async 
   }
   const other = await deliver(service, HELLO, { id: "other", type: "gatelink.test" });
   assertEquals(await other.json(), { replies: [] });
+});
+
+Deno.test("createDemoService: a message of any type is answered with what can be sent, or with nothing", async () => {
+  const service = createDemoService({ secrets: () => [NEW] });
+  for (const type of [...INBOUND_TYPES, "poll"]) {
+    for (const said of [{ text: null, choice: null }, { text: "menu", choice: null }]) {
+      const answered = await deliver(service, { type, ...said }, { id: `msg_${type}_${said.text}` });
+      const { replies } = await answered.json();
+      for (const reply of replies) {
+        assertEquals(faultOf({ messaging_product: "whatsapp", to: "1", ...reply }), null, type);
+      }
+    }
+  }
 });

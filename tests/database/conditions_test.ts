@@ -8,6 +8,7 @@ import {
 } from "../../supabase/functions/_shared/contract/routing/condition.ts";
 import { as, refusal, SERVICE, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { conditions } from "../support/conditions.ts";
 import { holds } from "../support/property.ts";
 
 const refusedBy = {
@@ -190,6 +191,13 @@ databaseTest("condition_fault: whatever is written, the database and the router 
     for (const [i, one] of conditions.entries()) {
       assertEquals(faults[i] !== null, refusedBy.router(one), `${JSON.stringify(one)}: ${faults[i]}`);
     }
+  }));
+});
+
+databaseTest("condition_fault: it takes each condition of every type that the router stores", async (sql) => {
+  await holds(fc.asyncProperty(fc.array(conditions, { minLength: 20, maxLength: 40 }), async (stored) => {
+    const faults = await refusedBy.database(sql, stored);
+    assertEquals(faults.flatMap((fault, i) => fault === null ? [] : [[fault, stored[i]]]), []);
   }));
 });
 
