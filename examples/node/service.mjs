@@ -1,4 +1,4 @@
-// A service for Gatelink in Node, without a package: verifies what is delivered, acts once, answers with a reply.
+// A service for Gatelink in Node, without packages: verifies each delivery, handles it once, and answers with a reply.
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
@@ -6,9 +6,11 @@ import process from "node:process";
 import { text } from "node:stream/consumers";
 
 const secrets = (process.env.WEBHOOK_SECRETS ?? "").split(",").filter(Boolean);
-if (secrets.length === 0) throw new Error("WEBHOOK_SECRETS is not set: whsec_…, as Gatelink printed it");
+if (secrets.length === 0) {
+  throw new Error("WEBHOOK_SECRETS is not set: use the whsec_… that Gatelink printed");
+}
 
-/** Answers by webhook-id. In production a table of your database, written in the transaction of what is done. */
+/** Answers by webhook-id. In production, use a table and write to it in the same transaction as your changes. */
 const answered = new Map();
 
 function answerTo(event) {
@@ -18,7 +20,7 @@ function answerTo(event) {
   };
 }
 
-/** Whether one of the secrets signed it within the last five minutes (https://www.standardwebhooks.com). */
+/** Whether one of the secrets signed this body within the last five minutes (https://www.standardwebhooks.com). */
 function isSigned(body, headers) {
   const { "webhook-id": id = "", "webhook-timestamp": timestamp = "" } = headers;
   if (!/^\d+$/.test(timestamp) || Math.abs(Date.now() / 1000 - Number(timestamp)) > 300) return false;
@@ -35,7 +37,7 @@ const server = createServer(async (request, response) => {
   const send = (status, answer) => {
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   };
-  // The signature is over these very characters: look at it before anything parses them.
+  // The signature covers the raw body: verify it before parsing.
   const body = await text(request);
   if (!isSigned(body, request.headers)) return send(401, { error: "not signed" });
   const id = request.headers["webhook-id"];

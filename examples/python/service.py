@@ -1,4 +1,4 @@
-"""A service for Gatelink in Python, without a package: verifies what is delivered, acts once, answers with a reply."""
+"""A service for Gatelink in Python, without packages: verifies each delivery, handles it once, and answers with a reply."""
 import base64
 import hashlib
 import hmac
@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRETS = [one for one in os.environ.get("WEBHOOK_SECRETS", "").split(",") if one]
 if not SECRETS:
-    raise SystemExit("WEBHOOK_SECRETS is not set: whsec_…, as Gatelink printed it")
+    raise SystemExit("WEBHOOK_SECRETS is not set: use the whsec_… that Gatelink printed")
 
-# Answers by webhook-id. In production a table of your database, written in the transaction of what is done.
+# Answers by webhook-id. In production, use a table and write to it in the same transaction as your changes.
 answered: dict[str, dict] = {}
 
 
@@ -23,7 +23,7 @@ def answer_to(event: dict) -> dict:
 
 
 def is_signed(headers, body: bytes) -> bool:
-    """Whether one of the secrets signed it within the last five minutes (https://www.standardwebhooks.com)."""
+    """Whether one of the secrets signed this body within the last five minutes (https://www.standardwebhooks.com)."""
     timestamp = headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > 300:
         return False
@@ -39,7 +39,7 @@ def is_signed(headers, body: bytes) -> bool:
 
 class Service(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        # The signature is over these very bytes: look at it before anything parses them.
+        # The signature covers the raw body: verify it before parsing.
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if not is_signed(self.headers, body):
             return self.send(401, {"error": "not signed"})
