@@ -70,91 +70,91 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     gauge("build_info", "Always 1; which version runs in which environment.", [
       [{ version: about.version, environment: about.environment }, 1],
     ]),
-    gauge("config_revision", "Grows with each change of the configuration.", [[{}, snapshot.revision]]),
+    gauge("config_revision", "Increases with each change of the configuration.", [[{}, snapshot.revision]]),
     gauge(
       "kill_switch",
-      "Whether the environment stops the feature of this variable: 1 stops it.",
+      "Whether this environment variable stops its feature: 1 if it does.",
       Object.entries(about.switches).map(([name, runs]) => [{ switch: name }, runs ? 0 : 1]),
     ),
     gauge(
       "component_status",
-      "1 for the state that a component is in: healthy, degraded or down.",
+      "1 for the current state of a component: healthy, degraded or down.",
       snapshot.health.flatMap(({ component, status }) => states({ component }, STATUSES, status)),
     ),
     gauge(
       "clock_last_run_timestamp_seconds",
-      "When the clock's job of every minute last ran; 0 when it never did.",
+      "When the clock's job of every minute last ran; 0 if never.",
       [[{}, snapshot.clock_at ?? 0]],
     ),
 
     histogram(
       "http_request_duration_seconds",
-      "From a request to the headers of its answer, by function and status (disabled: a kill switch refused it); of wa-webhook this is the ingest latency.",
+      "Time from a request to the headers of its answer, by function and status (disabled: refused by a kill switch); for wa-webhook this is the ingest latency.",
       timed("request", "function", "status"),
     ),
     counter(
       "refusals_total",
-      "Requests that were refused, by function and error code.",
+      "Refused requests, by function and error code.",
       refusals.map(({ fn, code, value }) => [{ function: fn, code }, value]),
     ),
     counter(
       "rate_limited_total",
-      "Requests that were refused because they were too many.",
+      "Requests refused by a rate limit.",
       refusals.filter(({ code }) => code === "rate_limited").map((
         { fn, value },
       ) => [{ function: fn }, value]),
     ),
     counter(
       "rate_limiter_unavailable_total",
-      "Requests that passed because the limiter did not answer.",
+      "Requests that passed because the rate limiter did not answer.",
       counted("rate_limit_unavailable", "limit"),
     ),
 
     counter(
       "webhook_signature_failures_total",
-      "Webhooks without a signature that is ours, by what was wrong.",
+      "Webhooks without a valid signature, by reason.",
       refusals.filter(({ fn, code }) => fn === "wa-webhook" && code.startsWith("signature_"))
         .map(({ code, value }) => [{ reason: code.slice("signature_".length) }, value]),
     ),
     counter(
       "webhook_updates_total",
-      "Updates that Meta sent and that are committed, by Meta's field and result: stored, or a duplicate.",
+      "Updates from Meta that are committed, by Meta's field and result: stored, or a duplicate.",
       counted("webhook_results", "field", "result"),
     ),
     counter(
       "webhook_updates_stored_total",
-      "Updates stored, by Meta's field and what they are; counted by the clock, a minute behind.",
+      "Updates stored, by Meta's field and kind; counted by the clock, up to a minute late.",
       measured("updates", "field", "kind"),
     ),
     counter(
       "messages_total",
-      "Messages by direction; counted by the clock, a minute behind.",
+      "Messages by direction; counted by the clock, up to a minute late.",
       measured("messages", "direction"),
     ),
     counter(
       "messages_routed_total",
-      "Messages that the router decided about.",
+      "Messages with a routing decision.",
       unlabelled("messages_routed"),
     ),
 
     histogram(
       "webhook_to_destination_seconds",
-      "From a message's storing to the first call of a service with it: end to end.",
+      "Time from storing a message to the first call of a service with it: end to end.",
       timed("routed"),
     ),
     histogram(
       "destination_call_duration_seconds",
-      "Calls of services, by destination and outcome: delivered, retry or dead.",
+      "Duration of calls to services, by destination and outcome: delivered, retry or dead.",
       timed("destination", "destination", "outcome"),
     ),
     counter(
       "delivery_attempts_total",
-      "Calls of services, by destination and outcome: delivered, retry or dead.",
+      "Calls to services, by destination and outcome: delivered, retry or dead.",
       measured("destination", "destination", "outcome"),
     ),
     counter(
       "destination_tests_total",
-      "Tests of destinations by people, by outcome: delivered, or what was wrong.",
+      "Tests of destinations by people, by outcome: delivered, or the error.",
       counted("destination_tests", "outcome"),
     ),
     counter(
@@ -165,23 +165,23 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
 
     gauge(
       "queue_depth",
-      "What waits: conversations for the router, deliveries, messages to send.",
+      "Queued work: conversations for the router, deliveries, messages to send.",
       Object.entries(queue).map(([name, { n }]) => [{ queue: name }, n]),
     ),
     gauge(
       "queue_oldest_age_seconds",
-      "Age of the oldest that waits, whatever it waits for; 0 where nothing does.",
+      "Age of the oldest queued item, whatever it waits for; 0 if the queue is empty.",
       Object.entries(queue).map(([name, { oldest_seconds }]) => [{ queue: name }, oldest_seconds ?? 0]),
     ),
     gauge("queue_held", "Conversations that a flag holds back.", [[{}, queue.unrouted?.held ?? 0]]),
     gauge(
       "queue_overdue_seconds",
-      "For how long the oldest has been due that no flag, pause, circuit or rate holds back.",
+      "How long the oldest item has been due that no flag, pause, circuit or rate holds back.",
       [[{}, snapshot.overdue_seconds]],
     ),
     gauge(
       "sender_held",
-      "1 for each sender that a fault of its account holds back, by the provider's code.",
+      "1 for each sender held back by a fault of its account, by the provider's code.",
       snapshot.held.map(({ channel, sender, code }) => [{ channel, sender, code }, 1]),
     ),
     gauge(
@@ -191,17 +191,17 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     ),
     gauge(
       "destination_queue_oldest_age_seconds",
-      "Age of a destination's oldest open delivery; 0 where none is open.",
+      "Age of a destination's oldest open delivery; 0 if there is none.",
       destinations.map(({ name, oldest_seconds }) => [{ destination: name }, oldest_seconds]),
     ),
     gauge(
       "destination_dead_letters",
-      "Deliveries that were given up and wait for somebody to retry or drop them.",
+      "Dead deliveries that somebody has to retry or drop.",
       destinations.map(({ name, dead }) => [{ destination: name }, dead]),
     ),
     gauge(
       "destination_state",
-      "1 for the state that a destination is in: active, paused or circuit_open.",
+      "1 for the current state of a destination: active, paused or circuit_open.",
       destinations.flatMap(({ name, state }) =>
         states({ destination: name }, SHOWN_DESTINATION_STATES, state)
       ),
@@ -214,22 +214,22 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     ),
     counter(
       "outbound_errors_total",
-      "Sends that failed, by Meta's code or what kept us from an answer.",
+      "Failed sends, by Meta's code or the reason why there was no answer.",
       counted("outbound_errors", "code"),
     ),
     counter(
       "status_failures_total",
-      "Messages that the provider took and that failed later, as their statuses say, by channel and code.",
+      "Messages that the provider accepted and that failed later according to their statuses, by channel and code.",
       measured("failed", "channel", "code"),
     ),
     histogram(
       "graph_call_duration_seconds",
-      "Calls of Meta's Graph API, by result: sent, or the error's code.",
+      "Duration of calls to Meta's Graph API, by result: sent, or the error's code.",
       timed("graph", "result"),
     ),
     histogram(
       "provider_call_duration_seconds",
-      "Calls of the providers of channels other than WhatsApp, by provider and result: sent, or the error's code.",
+      "Duration of calls to providers of channels other than WhatsApp, by provider and result: sent, or the error's code.",
       snapshot.measurements.filter(({ name }) => !OTHERS.has(name)).map(({ name, label, ms, counts }) => [
         { provider: name, ...labelled(label, ["result"]) },
         bucketsOf(ms, counts),
@@ -238,7 +238,7 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
 
     counter(
       "link_resolutions_total",
-      "Visits of links: sent on, or why not; the former counted by the clock, a minute behind.",
+      "Visits of links: redirected, or the reason why not; redirects are counted by the clock, up to a minute late.",
       [
         [{ result: "sent_on" }, resolved],
         ...refusals.filter(({ fn, code }) => fn === "deeplinks" && code.startsWith("link_"))
@@ -247,36 +247,36 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     ),
     counter(
       "clicks_total",
-      "Visits that were sent on, by who came and where to; counted by the clock, a minute behind.",
+      "Redirected visits, by kind of visitor and target; counted by the clock, up to a minute late.",
       measured("clicks", "verdict", "target"),
     ),
     gauge(
       "links_guessed",
-      "Links that got 20 wrong passwords or more in this hour and the one before.",
+      "Links with 20 or more wrong passwords in this hour and the previous one.",
       [[{}, snapshot.links_guessed]],
     ),
     counter("clicks_lost_total", "Clicks that could not be written.", unlabelled("clicks_lost")),
 
     counter(
       "flag_evaluations_total",
-      "Answers of flags, by flag and reason, as OpenFeature names reasons.",
+      "Flag evaluations, by flag and OpenFeature's reason.",
       counted("flag_evaluations", "flag", "reason"),
     ),
     gauge(
       "flag_enabled",
-      "Whether a flag is on for anybody at all.",
+      "Whether a flag is on for anybody.",
       flags.map(({ key, on }) => [{ flag: key }, on ? 1 : 0]),
     ),
     gauge(
       "flag_rollout_percentage",
-      "For how many a flag is on, in percent; only where it says so.",
+      "Rollout percentage of a flag, if it has one.",
       flags.flatMap(({ key, percentage }): Sample[] =>
         percentage === null ? [] : [[{ flag: key }, percentage]]
       ),
     ),
     gauge(
       "rollout_state",
-      "1 for the state that a flag's latest rollout is in.",
+      "1 for the current state of a flag's latest rollout.",
       rollouts.flatMap(({ flag, state }) => states({ flag }, ROLLOUT_STATES, state)),
     ),
     gauge(
@@ -298,13 +298,13 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
     ),
     counter(
       "notifications_total",
-      "Notifications of rollouts, by what became of them.",
+      "Notifications, by outcome.",
       counted("notifications", "result"),
     ),
 
     counter(
       "cache_requests_total",
-      "Questions that memory answered (hit) or the database had to (miss), by cache.",
+      "Lookups answered from memory (hit) or by the database (miss), by cache.",
       counted("cache", "cache", "result"),
     ),
   ];
