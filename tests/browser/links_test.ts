@@ -209,7 +209,7 @@ linkTest(
         (await page.getByRole("link", { name: "Open the app" }).getAttribute("href"))!,
         /^exapp:\/\/product\/7\?gl_token=/,
       );
-      await page.getByRole("link", { name: "Go on without it" }).click();
+      await page.getByRole("link", { name: "Continue without the app" }).click();
       await page.waitForURL(APP_STORE);
     });
   },

@@ -21,7 +21,7 @@ fileStack()(
 
     await link.fill("nobodys-link");
     await dialog.getByRole("button", { name: "Open" }).click();
-    await dialog.getByText("There is no such link.").waitFor();
+    await dialog.getByText("This link does not exist.").waitFor();
     await link.fill("https://www.example.com/");
     await dialog.getByRole("button", { name: "Open" }).click();
     await dialog.getByText(/no link of this stack/).waitFor();

@@ -72,7 +72,12 @@ Deno.test("links add: what may not be is refused, with what to do", async () => 
   await fails("links add https://www.example.com/ --expires soon", 2, "usage", /30d/);
   const code = unique("twice");
   await document(`links add https://www.example.com/ --code ${code}`);
-  await fails(`links add https://www.example.com/ --code ${code}`, 4, "conflict", /has or had this code/);
+  await fails(
+    `links add https://www.example.com/ --code ${code}`,
+    4,
+    "conflict",
+    /is or was used by another link/,
+  );
 });
 
 Deno.test("links add: a password from standard input, so that it stands in no list of processes", async () => {

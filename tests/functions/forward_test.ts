@@ -175,8 +175,8 @@ edgeTest("a service that never answers: the attempt ends with the destination's 
   await says(person(edge), "1");
   await settled();
   assertEquals((await attempts(sql)).map(({ outcome, error }) => [outcome, error]), [
-    ["retry", "timeout: no whole answer within 100 ms"],
-    ["dead", "timeout: no whole answer within 100 ms (attempts_exhausted)"],
+    ["retry", "timeout: no complete answer within 100 ms"],
+    ["dead", "timeout: no complete answer within 100 ms (attempts_exhausted)"],
   ]);
   end();
 });

@@ -585,10 +585,10 @@ htmlTest(
     const used = await links.link({ default_url: HOME, max_uses: 1 });
     await links.visit(used);
     const cases: [string, number, string, string][] = [
-      ["nosuchcode", 404, "There is no such link", "link_not_found"],
+      ["nosuchcode", 404, "This link does not exist", "link_not_found"],
       [expired, 410, "This link has expired", "link_expired"],
-      [off, 403, "This link is switched off", "link_disabled"],
-      [used, 410, "This link was used as often as it may be", "link_used_up"],
+      [off, 403, "This link is turned off", "link_disabled"],
+      [used, 410, "This link has reached its maximum number of uses", "link_used_up"],
     ];
     for (const [code, status, title, problem] of cases) {
       const answer = await links.visit(code, BROWSER);

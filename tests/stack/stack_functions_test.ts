@@ -74,7 +74,7 @@ Deno.test("functions: served as on the platform, and a failing one takes nothing
       assertMatch(request_id, /./);
       assertEquals(problem, {
         type: "urn:gatelink:problem:internal_error",
-        title: "Something went wrong on our side.",
+        title: "An internal error occurred.",
         status: 500,
         code: "internal_error",
       });

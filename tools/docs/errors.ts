@@ -13,70 +13,67 @@ import {
 export const ERRORS_PAGE: string = join(ROOT, "docs", "errors.md");
 
 const STATUS_NAMES: Readonly<Record<number, string>> = {
-  400: "Bad Request: it could not be read",
-  401: "Unauthorized: nobody knows who asks",
-  403: "Forbidden: known, and not allowed",
+  400: "Bad Request: unreadable",
+  401: "Unauthorized: unknown caller",
+  403: "Forbidden: known but not allowed",
   404: "Not Found",
   405: "Method Not Allowed",
-  409: "Conflict: the present state forbids it",
-  410: "Gone: it was there, and will not come back",
+  409: "Conflict: not allowed in the current state",
+  410: "Gone: permanently removed",
   413: "Content Too Large",
   415: "Unsupported Media Type",
-  422: "Unprocessable Content: it was read, and breaks a rule",
+  422: "Unprocessable Content: readable but invalid",
   429: "Too Many Requests",
   500: "Internal Server Error: our fault",
-  503: "Service Unavailable: not now",
+  503: "Service Unavailable: retry later",
 };
 
-/** What a caller can do, where the title does not say it already. */
+/** What a caller can do, if the title does not say so. */
 const ADVICE: Readonly<Partial<Record<ProblemCode, string>>> = {
   body_incomplete: "Send it again.",
-  signature_missing: "Only Meta posts here. Behind a proxy, see that it passes `X-Hub-Signature-256` on.",
-  signature_invalid:
-    "The app secret is another one, or something between Meta and this function changes the body. " +
-    "`WHATSAPP_APP_SECRET` takes several while one is being rotated.",
-  unauthorized: "Send a key of the project in the header `apikey`.",
-  forbidden: "Send a secret key, not a publishable one; as a person, ask an admin for the role.",
+  signature_missing: "Only Meta may post here. A proxy must pass on `X-Hub-Signature-256`.",
+  signature_invalid: "The app secret differs, or a proxy between Meta and this function changes the body. " +
+    "During a rotation, `WHATSAPP_APP_SECRET` takes several.",
+  unauthorized: "Send one of the project's keys in the header `apikey`.",
+  forbidden: "Send a secret key, not a publishable one. As a person, ask an admin for the role.",
   verify_token_mismatch: "Enter the value of `WHATSAPP_VERIFY_TOKEN` in Meta's console.",
-  method_not_allowed: "The header `Allow` names those that are.",
+  method_not_allowed: "The header `Allow` lists the allowed methods.",
   window_closed:
-    "Send a template, or give one as `fallback`. `window_closed_at` says since when, unless the person " +
-    "never wrote.",
+    "Send a template, or add one as `fallback`. `window_closed_at` is the time since when, unless the person " +
+    "has never written.",
   feature_off: "Turn the flag on, or raise its percentage: `wa_send.enabled` decides for each contact.",
-  unknown_number: "Give a `phone_number_id` of `wa_numbers`; one is added by its first webhook.",
+  unknown_number: "Use a `phone_number_id` from `wa_numbers`; a number is added by its first webhook.",
   unknown_recipient:
-    "A contact's id or a user name reaches those who have written, or whom Meta has told us of. Others need a phone " +
-    "number or a business-scoped user id.",
-  unknown_message: "Give the id (`wamid…`) of a message that came in.",
-  destination_not_found: "`gatelink destinations list` shows them.",
+    "Contact ids and user names only work for people who have written, or whom Meta has reported. For others, use a " +
+    "phone number or a business-scoped user id.",
+  unknown_message: "Use the id (`wamid…`) of an inbound message.",
+  destination_not_found: "`gatelink destinations list` lists them.",
   idempotency_conflict:
-    "Use a new key for another message. The same request under the same key is answered with " +
-    "the first one's id.",
+    "Use a new key for a different message. Repeating the same request under the same key returns the first " +
+    "one's id.",
   opted_out:
-    "On WhatsApp this is about templates of marketing alone; what is not known to be something else is marketing, so state " +
-    "the `category`. Send none until the person opts in again. Where Meta has to be asked first, the message is taken " +
-    "and fails with this code.",
-  invalid_request: "`issues` lists each place (`path`) and what is wrong there (`message`).",
-  rate_limited:
-    "Wait as long as `Retry-After` says. `RateLimit` and `RateLimit-Policy` tell how much is left; " +
+    "On WhatsApp this affects only marketing templates. A template without a known category counts as marketing, so " +
+    "state the `category`. Wait until the person opts in again. If Meta has to be asked first, the message is " +
+    "accepted and then fails with this code.",
+  invalid_request: "`issues` lists each location (`path`) and its error (`message`).",
+  rate_limited: "Wait for the time in `Retry-After`. `RateLimit` and `RateLimit-Policy` show what is left; " +
     "`violated-policies` names the limit.",
-  config_invalid: "The operator finds the variable's name in the log, and in the answer of `health`.",
-  internal_error: "Tell the operator the `request_id`: the log has the cause under it.",
+  config_invalid: "The log and the answer of `health` name the missing variable.",
+  internal_error: "Send the operator the `request_id`: the log has the cause.",
   disabled_by_environment:
-    "A kill switch is set (`FEATURE_ENABLED` or the feature's own). Meta keeps its webhooks " +
-    "meanwhile.",
-  database_unavailable: "Come back after `Retry-After`. Nothing was taken.",
-  schema_outdated: "The operator applies the migrations: `supabase db push`.",
+    "A kill switch is set (`FEATURE_ENABLED` or the feature's own). Meta keeps its webhooks meanwhile.",
+  database_unavailable: "Retry after `Retry-After`. Nothing was accepted.",
+  schema_outdated: "The operator has to apply the migrations: `supabase db push`.",
   schema_too_new:
-    "The operator deploys the functions of the version that made it, or takes the migration back that `health` names. " +
+    "The operator has to deploy the functions of the newer version, or revert the migration that `health` names. " +
     "Meta keeps its webhooks meanwhile.",
-  overloaded: "Come back after `Retry-After`. Nothing was taken.",
+  overloaded: "Retry after `Retry-After`. Nothing was accepted.",
 };
 
 const INTRODUCTION = `# Error codes
 
-Made from the registry in \`supabase/functions/_shared/http/problem.ts\` by \`deno run -A tools/docs/errors.ts\`; a test
-holds the two together.
+Generated from \`supabase/functions/_shared/http/problem.ts\` by \`deno run -A tools/docs/errors.ts\`; a test compares
+them.
 
 Every function answers errors as \`application/problem+json\` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)):
 
@@ -91,27 +88,27 @@ Every function answers errors as \`application/problem+json\` ([RFC 9457](https:
 }
 \`\`\`
 
-Decide by \`code\`: it keeps its meaning for ever. \`title\` is for people, \`detail\`, where there is one, is about this
-very case, and some codes add members of their own. \`request_id\` is in the header \`x-request-id\` too, and in the log.
+Handle errors by \`code\`, which never changes its meaning. \`title\` is for people, the optional \`detail\` describes this
+occurrence, and some codes add members. \`request_id\` is also in the header \`x-request-id\` and in the log.
 
-Try again after 429 and 503, when \`Retry-After\` says (the table gives what it says without a better reason), and after
-500 a little later, under the same \`idempotency_key\`. All others would be answered the same again.`;
+After 429 and 503, retry at the time in \`Retry-After\` (the table has its default); after 500, retry a little later. Use the
+same \`idempotency_key\`. Retrying other errors gives the same answer.`;
 
 const IN_SQL = `## Functions in SQL
 
-What people and scripts call over the Data API (\`/rest/v1/rpc/…\`) answers as PostgREST does,
+SQL functions called through the Data API (\`/rest/v1/rpc/…\`) answer errors in PostgREST's format,
 \`{"code","message","details","hint"}\`, with Postgres' own codes and these:
 
 | code | meaning |
 | --- | --- |
-| \`42501\` | The role does not allow it. |
-| \`23514\` | A value that cannot be; the message names the constraint. |
-| \`GL300\` | Several things fit: name one by its id. |
+| \`42501\` | The role does not permit it. |
+| \`23514\` | An invalid value; the message names the constraint. |
+| \`GL300\` | The name is ambiguous: use an id. |
 | \`GL403\` | The allowlist does not permit it. |
-| \`GL404\` | There is nothing of that name. |
-| \`GL409\` | The name is taken, or somebody else was faster: read again. |
-| \`GL422\` | Something that is needed is missing, or is not as it has to be; the message says what. |
-| \`GL503\` | The caller's own schema (\`x-gatelink-schema\`) is too old for the database. |`;
+| \`GL404\` | Nothing has that name. |
+| \`GL409\` | The name is taken, or somebody has changed it meanwhile: read it again. |
+| \`GL422\` | An argument is missing or invalid; the message says which. |
+| \`GL503\` | The caller's schema version (\`x-gatelink-schema\`) is too old for the database. |`;
 
 /** The text of docs/errors.md. */
 export function errorsPage(): string {

@@ -183,7 +183,7 @@ async function make(
 }
 
 const WHY: Record<string, string> = {
-  code_taken: "another link has or had this code",
+  code_taken: "this code is or was used by another link",
   code_reserved: "this code is reserved",
   external_id_taken: "it was made before with other values; change it with PATCH, or delete it first",
   no_code_found: "no free code was found; run the command again",

@@ -80,5 +80,5 @@ export function createLists(deps: ListDeps) {
 /** A value that the database cannot read (class 22: a day that no calendar has, a NUL) came from the caller. */
 function refuseValue(cause: unknown): never {
   if (!(cause instanceof DbError) || !cause.code.startsWith("22")) throw cause;
-  throw new Problem("invalid_request", { detail: "A parameter has a value that cannot be.", cause });
+  throw new Problem("invalid_request", { detail: "A parameter has an invalid value.", cause });
 }

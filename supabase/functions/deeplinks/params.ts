@@ -10,7 +10,7 @@ export function knownParams(query: URLSearchParams, known: readonly string[]): v
   for (const name of query.keys()) {
     if (known.includes(name)) continue;
     throw new Problem("invalid_request", {
-      detail: `There is no parameter \`${name}\` here: ${known.join(", ")} are allowed.`,
+      detail: `Unknown parameter \`${name}\`; allowed are ${known.join(", ")}.`,
     });
   }
 }
@@ -58,5 +58,5 @@ export function cursorOf(cursor: string): { after_at: string; after_code: string
   } catch {
     // Answered below.
   }
-  throw new Problem("invalid_request", { detail: "`cursor` must be one that a list has answered." });
+  throw new Problem("invalid_request", { detail: "`cursor` must come from a previous answer." });
 }

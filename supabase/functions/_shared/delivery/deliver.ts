@@ -174,7 +174,7 @@ export async function deliver(world: DeliveryDeps, request: DeliveryRequest): Pr
         ok: false,
         ...answered,
         error: "timeout",
-        detail: `no whole answer within ${timeoutMs} ms`,
+        detail: `no complete answer within ${timeoutMs} ms`,
       });
     }
     const limitMs = status === undefined ? platformLimitMs(error) : undefined;

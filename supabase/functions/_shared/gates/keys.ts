@@ -46,7 +46,7 @@ export function requireKey(headers: Headers, { kind = "secret", bearer = false }
       headers: bearer ? { "www-authenticate": 'Bearer realm="gatelink", ApiKey realm="gatelink"' } : {},
     });
   }
-  if (kind === "secret") throw new Problem("forbidden", { detail: "A secret key is needed here." });
+  if (kind === "secret") throw new Problem("forbidden", { detail: "A secret key is required here." });
   return { kind: "publishable", name: publishable };
 }
 

@@ -94,7 +94,7 @@ export function refused(
   if (retryAfterMs === null) {
     return new Problem("invalid_request", {
       headers,
-      detail: `At most ${limit.burst} at once are accepted.`,
+      detail: `Bursts of at most ${limit.burst} are accepted.`,
     });
   }
   return new Problem("rate_limited", {

@@ -127,7 +127,7 @@ function inTime<T>(reading: Promise<T>, withinMs: number): Promise<T> {
 }
 
 function late(withinMs: number): Problem {
-  return new Problem("body_incomplete", { detail: `It did not come within ${withinMs / 1000} s.` });
+  return new Problem("body_incomplete", { detail: `It did not arrive within ${withinMs / 1000} s.` });
 }
 
 function tooLarge(maxBytes: number): Problem {

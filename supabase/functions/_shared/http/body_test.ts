@@ -105,7 +105,7 @@ Deno.test("readBody() ends what does not come, and forgets what it held", async 
     });
   for (const request of [slow(), small()]) {
     const problem = await assertRejects(() => readBody(request, 1 << 20, 0), Problem);
-    assertEquals([problem.code, problem.detail], ["body_incomplete", "It did not come within 0 s."]);
+    assertEquals([problem.code, problem.detail], ["body_incomplete", "It did not arrive within 0 s."]);
   }
 });
 

@@ -1,9 +1,9 @@
 /**
  * Error answers: one registry of codes, one error class, one way to turn it into a response.
  *
- * Shape and meaning follow RFC 9457 (problem details) and RFC 9110 (status codes). What a caller is told
- * is the registered title and, where it helps, a `detail` written for callers. Causes, messages of
- * libraries and stack traces stay in our log.
+ * Shape and meaning follow RFC 9457 (problem details) and RFC 9110 (status codes). Callers get the registered
+ * title and, where it helps, a `detail` written for them. Causes, messages of libraries and stack traces stay in
+ * our log.
  *
  * @module
  */
@@ -19,15 +19,15 @@ export interface ProblemKind {
 }
 
 /**
- * Every error code that a caller of Gatelink can meet. The list is public (docs/errors.md): a code keeps
- * its meaning for ever.
+ * Every error code that a caller of Gatelink can get. The list is public (docs/errors.md): a code never changes
+ * its meaning.
  *
- * 400 is for what cannot be read (not JSON), 422 for what can be read but breaks a rule of the API, 409
- * for what the present state of a resource forbids.
+ * 400 is for requests that cannot be read (not JSON), 422 for readable requests that break a rule of the API, 409
+ * for requests that the current state of a resource does not allow.
  */
 export const PROBLEMS = {
   invalid_json: { status: 400, title: "The body is not valid JSON." },
-  invalid_host: { status: 400, title: "The Host header names no host." },
+  invalid_host: { status: 400, title: "The Host header is invalid." },
   body_incomplete: { status: 400, title: "The body ended early." },
   signature_missing: {
     status: 401,
@@ -41,65 +41,65 @@ export const PROBLEMS = {
   },
   unauthorized: {
     status: 401,
-    title: "A valid API key is needed.",
+    title: "A valid API key is required.",
     headers: { "www-authenticate": 'ApiKey realm="gatelink"' },
   },
-  forbidden: { status: 403, title: "This key or role may not do that." },
+  forbidden: { status: 403, title: "This key or role is not allowed to do that." },
   verify_token_mismatch: { status: 403, title: "The verify token does not match." },
-  not_found: { status: 404, title: "There is nothing at this address." },
-  method_not_allowed: { status: 405, title: "This method is not supported here." },
-  conflict: { status: 409, title: "The present state of the resource forbids that." },
+  not_found: { status: 404, title: "Not found." },
+  method_not_allowed: { status: 405, title: "This method is not allowed here." },
+  conflict: { status: 409, title: "The current state of the resource does not allow that." },
   window_closed: {
     status: 409,
     title: "The 24-hour customer service window is closed: only a template can be sent.",
   },
   feature_off: { status: 403, title: "This feature is off for this recipient." },
-  from_required: { status: 422, title: "Several numbers can send: `from` must say which." },
-  unknown_recipient: { status: 404, title: "Nobody who can be written to is known by this id." },
-  unknown_number: { status: 422, title: "The number in `from` is not one of this installation." },
-  unknown_message: { status: 404, title: "There is no such inbound message." },
-  idempotency_conflict: { status: 409, title: "Another request was made under this idempotency key." },
+  from_required: { status: 422, title: "Several numbers can send: `from` is required." },
+  unknown_recipient: { status: 404, title: "No reachable recipient has this id." },
+  unknown_number: { status: 422, title: "The number in `from` does not belong to this installation." },
+  unknown_message: { status: 404, title: "No such inbound message." },
+  idempotency_conflict: { status: 409, title: "This idempotency key was used for a different request." },
   opted_out: { status: 409, title: "The recipient has opted out of such messages." },
-  destination_not_found: { status: 404, title: "There is no such destination." },
-  link_not_found: { status: 404, title: "There is no such link." },
-  link_deleted: { status: 410, title: "This link was deleted." },
-  link_disabled: { status: 403, title: "This link is switched off." },
-  link_blocked: { status: 403, title: "This link may not lead where it leads." },
-  link_not_started: { status: 403, title: "This link cannot be used yet." },
+  destination_not_found: { status: 404, title: "No such destination." },
+  link_not_found: { status: 404, title: "This link does not exist." },
+  link_deleted: { status: 410, title: "This link has been deleted." },
+  link_disabled: { status: 403, title: "This link is turned off." },
+  link_blocked: { status: 403, title: "The target of this link is not allowed." },
+  link_not_started: { status: 403, title: "This link is not active yet." },
   link_expired: { status: 410, title: "This link has expired." },
-  link_used_up: { status: 410, title: "This link was used as often as it may be." },
-  link_not_prefetched: { status: 403, title: "This link opens on a tap, not ahead of it." },
+  link_used_up: { status: 410, title: "This link has reached its maximum number of uses." },
+  link_not_prefetched: { status: 403, title: "This link cannot be prefetched." },
   link_password_required: {
     status: 401,
-    title: "This link needs a password.",
+    title: "This link requires a password.",
     headers: { "www-authenticate": 'Password realm="link"' },
   },
-  link_password_wrong: { status: 403, title: "That is not the password." },
-  code_taken: { status: 409, title: "Another link has or had this code." },
+  link_password_wrong: { status: 403, title: "The password is wrong." },
+  code_taken: { status: 409, title: "This code is or was used by another link." },
   code_reserved: { status: 422, title: "This code is reserved." },
-  external_id_taken: { status: 409, title: "Another link was made with this external id." },
-  url_not_allowed: { status: 422, title: "The link would lead where links may not lead." },
-  claim_unknown: { status: 404, title: "No click is known that this could be claimed for." },
-  claim_used: { status: 409, title: "This click was claimed before." },
+  external_id_taken: { status: 409, title: "This external id is used by another link." },
+  url_not_allowed: { status: 422, title: "The target of the link is not on the allowlist." },
+  claim_unknown: { status: 404, title: "No matching click was found." },
+  claim_used: { status: 409, title: "This click has already been claimed." },
   payload_too_large: { status: 413, title: "The body is too large." },
   unsupported_media_type: { status: 415, title: "The body must be application/json." },
-  invalid_request: { status: 422, title: "The request breaks a rule of this API." },
+  invalid_request: { status: 422, title: "The request is invalid." },
   rate_limited: { status: 429, title: "Too many requests.", headers: { "retry-after": "1" } },
-  config_invalid: { status: 500, title: "This installation is not configured completely." },
-  internal_error: { status: 500, title: "Something went wrong on our side." },
+  config_invalid: { status: 500, title: "The configuration of this installation is incomplete." },
+  internal_error: { status: 500, title: "An internal error occurred." },
   disabled_by_environment: {
     status: 503,
-    title: "This feature is switched off by the operator.",
+    title: "The operator has turned this feature off.",
     headers: { "retry-after": "60" },
   },
   database_unavailable: {
     status: 503,
-    title: "The database cannot be reached.",
+    title: "The database is unavailable.",
     headers: { "retry-after": "5" },
   },
   database_read_only: {
     status: 503,
-    title: "The database takes no writes: it is full, or read-only.",
+    title: "The database accepts no writes: it is full or read-only.",
     headers: { "retry-after": "30" },
   },
   schema_outdated: {
@@ -109,12 +109,12 @@ export const PROBLEMS = {
   },
   schema_too_new: {
     status: 503,
-    title: "The database is newer than this version may work on.",
+    title: "The database schema is too new for this version.",
     headers: { "retry-after": "30" },
   },
   overloaded: {
     status: 503,
-    title: "More work is waiting than can be taken on.",
+    title: "The service is overloaded.",
     headers: { "retry-after": "2" },
   },
 } as const satisfies Record<string, ProblemKind>;

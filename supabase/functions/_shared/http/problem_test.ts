@@ -35,7 +35,7 @@ Deno.test("problemResponse() answers problem+json with every member of the contr
   assertEquals(await response.json(), {
     fields: ["to"],
     type: "urn:gatelink:problem:invalid_request",
-    title: "The request breaks a rule of this API.",
+    title: "The request is invalid.",
     status: 422,
     code: "invalid_request",
     request_id: "req-1",

@@ -61,7 +61,7 @@ export function previewPage(preview: Preview, url: string, goOn: string, nonce: 
     meta("og:description", description) + meta("og:image", image) +
     `<meta name="twitter:card" content="${image === undefined ? "summary" : "summary_large_image"}">`;
   const body = `<h1>${escapeHtml(title)}</h1><p>${escapeHtml(description ?? "")}</p>` +
-    `<p><a rel="nofollow" href="${escapeHtml(goOn)}">Go on</a></p>`;
+    `<p><a rel="nofollow" href="${escapeHtml(goOn)}">Continue</a></p>`;
   return page(title, head, body, nonce);
 }
 
@@ -79,7 +79,7 @@ export function appPage(app: string, fallback: string, nonce: string): Page {
   const body = `<h1>Opening the app…</h1><p><a href="${escapeHtml(app)}">Open the app</a></p>` +
     `<p class="plain"><a href="${
       escapeHtml(fallback)
-    }">Go on without it</a></p><script nonce="${nonce}">${script}</script>`;
+    }">Continue without the app</a></p><script nonce="${nonce}">${script}</script>`;
   return page("Opening the app", "", body, nonce);
 }
 
@@ -91,7 +91,7 @@ export function refusalPage(title: string, advice: string, nonce: string): Page 
 
 /** Asks for a link's password. It is posted, never put into an address. */
 export function passwordPage(wrong: boolean, nonce: string): Page {
-  const body = `<h1>Password</h1>${wrong ? '<p role="alert">That is not the password.</p>' : ""}` +
+  const body = `<h1>Password</h1>${wrong ? '<p role="alert">Wrong password.</p>' : ""}` +
     `<form method="post"><label>This link is protected.<input type="password" name="password" required autofocus ` +
     `autocomplete="off" maxlength="200"></label><button>Open</button></form>`;
   return page("Password", "", body, nonce, true);
