@@ -65,12 +65,14 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
 
 /** What commander found wrong with the arguments. */
 function usage(error: CommanderError, wrong: string): CliError {
-  if (error.code === "commander.help") return new CliError("usage", "A command is missing.", wrong.trimEnd());
+  if (error.code === "commander.help") {
+    return new CliError("usage", "A command is required.", wrong.trimEnd());
+  }
   const message = error.message.replace(/^error: /, "");
   return new CliError(
     "usage",
     message.charAt(0).toUpperCase() + message.slice(1),
-    "Add --help to see how it is used.",
+    "See the usage with --help.",
   );
 }
 

@@ -25,11 +25,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./commands/allowlist.ts")).allowlist,
   },
   destinations: {
-    about: "services that get messages",
+    about: "services that receive messages",
     load: async () => (await import("./commands/destinations/destinations.ts")).destinations,
   },
   routes: {
-    about: "which messages go to which service",
+    about: "rules that assign messages to services",
     load: async () => (await import("./commands/routes/routes.ts")).routes,
   },
   links: {
@@ -37,32 +37,32 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./commands/links/links.ts")).links,
   },
   flags: {
-    about: "what is on, for whom, since when and why",
+    about: "turn features on and off, for everybody or for some",
     load: async () => (await import("./commands/flags/flags.ts")).flags,
   },
   gates: {
-    about: "what has to hold before a feature goes live, and who has signed",
+    about: "launch requirements of a feature, and their sign-offs",
     load: async () => (await import("./commands/gates/gates.ts")).gates,
   },
   rollout: {
-    about: "take a flag live by stages, watched, and back by itself",
+    about: "launch a flag in stages, with automatic rollback",
     load: async () => (await import("./commands/rollout/rollout.ts")).rollout,
   },
   rollback: {
-    about: "four ways back: 1 flag, 2 environment, 3 code, 4 database",
+    about: "four ways to roll back: 1 flag, 2 environment, 3 code, 4 database",
     load: async () => (await import("./commands/rollback/rollback.ts")).rollback,
   },
   drill: {
-    about: "take all four ways back on a stack of its own, and time them",
+    about: "practise all four rollbacks on a separate stack, and time them",
     load: async () => (await import("./commands/drill/drill.ts")).drill,
   },
   replay: {
-    about: "post recorded webhook bodies, signed, to a Gatelink",
+    about: "sign recorded webhook bodies and post them to a Gatelink",
     usage: "[options] [paths...]",
     load: async () => (await import("./commands/replay/replay.ts")).replay,
   },
   deliveries: {
-    about: "deliveries that wait, and sending again",
+    about: "waiting deliveries, and resending",
     load: async () => (await import("./commands/deliveries/deliveries.ts")).deliveries,
   },
   dead: {
@@ -70,28 +70,28 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./commands/deliveries/dead.ts")).dead,
   },
   contact: {
-    about: "a person's data: give it out, erase it",
+    about: "export or erase a person's data",
     load: async () => (await import("./commands/contact.ts")).contact,
   },
   status: {
-    about: "what waits and why, each service's state and queue, counters",
+    about: "queues, the state of each service, and counters",
     load: () => Promise.resolve(status),
   },
   reconcile: {
-    about: "prove that nothing was lost: received = stored + duplicates, and so on",
+    about: "check that no message was lost: received = stored + duplicates, and so on",
     load: () => Promise.resolve(reconcile),
   },
   trace: {
-    about: "one message's story: received, decided and why, attempts, replies, statuses",
+    about: "the history of one message: receipt, routing, attempts, replies, statuses",
     usage: "<message>",
     load: async () => (await import("./commands/trace.ts")).trace,
   },
   diagnose: {
-    about: "what is going on: traffic by route and service, errors, what waits and why",
+    about: "recent activity: traffic by route and service, errors, queues",
     load: async () => (await import("./commands/trace.ts")).diagnose,
   },
   resend: {
-    about: "send messages that failed again: same content, same id, a new first attempt",
+    about: "resend failed messages: same content and id, starting with a new first attempt",
     usage: "<messages...>",
     load: async () => (await import("./commands/resend.ts")).resend,
   },
@@ -101,18 +101,18 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 export const NAMES: readonly string[] = Object.keys(COMMANDS);
 
 const HELP = `
-Which stack: the file named by GATELINK_STACK (a stack.json), else .gatelink/stack.json of the local
+The stack is the file named by GATELINK_STACK (a stack.json), else .gatelink/stack.json of the local
 stack, else SUPABASE_URL and SUPABASE_SECRET_KEY.
 
 Exit codes:
-  0  well
-  1  done, but what was checked is not well, or only a part was done
+0  success
+1  completed, but a check failed or only a part was done
   2  wrong arguments
-  3  no stack, or it does not answer
+3  no stack found, or it does not answer
   4  refused by the stack
   5  unexpected
 
-gatelink --version tells which Gatelink this is.
+gatelink --version prints the version.
 
 First steps:
   gatelink status
@@ -126,10 +126,10 @@ First steps:
  */
 export async function program(run: Run, words: readonly string[]): Promise<Command> {
   const gatelink = new Command("gatelink")
-    .description("Work with a Gatelink stack: services, routes, links, replays, proofs.")
+    .description("Manage a Gatelink stack: services, routes, links, flags, rollouts.")
     .option(
       "--json",
-      "print one JSON document on stdout and nothing else; of an error {error: {code, message, hint}}",
+      "print only one JSON document on stdout; for errors {error: {code, message, hint}}",
     )
     .configureHelp({ showGlobalOptions: true, subcommandTerm: term })
     .showSuggestionAfterError()

@@ -8,13 +8,13 @@ export const REFERENCE: string = join(ROOT, "docs", "cli.md");
 
 const INTRODUCTION = `# The command line
 
-Made from the commands' own \`--help\` by \`deno run -A cli/reference.ts\`; a test holds the two together.
+Generated from the commands' \`--help\` by \`deno run -A cli/reference.ts\`; a test compares them.
 
-\`deno task gatelink …\`, or \`npx -y deno@2.9.6 task gatelink …\` where only Node is installed. Each command takes
-\`--json\` and \`--help\`. With \`--json\` there is exactly one JSON document on stdout, for an error
+Run \`deno task gatelink …\`, or \`npx -y deno@2.9.6 task gatelink …\` if only Node is installed. Each command takes
+\`--json\` and \`--help\`. With \`--json\`, stdout contains exactly one JSON document; for an error it is
 \`{"error": {"code", "message", "hint"}}\`, where \`code\` is one of \`usage\`, \`stack_not_found\`,
 \`stack_unreachable\`, \`unauthorized\`, \`forbidden\`, \`not_found\`, \`conflict\`, \`invalid\`, \`refused\`,
-\`unexpected\`. Without it errors go to stderr. Colours are for terminals only; \`NO_COLOR\` takes them away.
+\`unexpected\`. Without it, errors go to stderr. Colours are used on terminals only; \`NO_COLOR\` disables them.
 
 `;
 

@@ -29,8 +29,8 @@ function purpose(): Option {
 
 /** Defines the commands of the group. */
 export function allowlist(group: Command, run: Run): void {
-  group.command("add").description("allow a host; nothing goes to a host that is not allowed")
-    .argument("<host>", "host name, or *.host for each name below it; with :port where it is not 443")
+  group.command("add").description("allow a host; other hosts are never called or redirected to")
+    .argument("<host>", "host name, or *.host for all subdomains; with :port if it is not 443")
     .addOption(purpose().makeOptionMandatory())
     .addHelpText(
       "after",
@@ -58,7 +58,7 @@ Examples:
       })
     );
 
-  group.command("list").description("the hosts that are allowed")
+  group.command("list").description("list the allowed hosts")
     .addOption(purpose())
     .addHelpText(
       "after",
@@ -81,7 +81,7 @@ Example:
       })
     );
 
-  group.command("history").description("who allowed which host, or no longer, latest first")
+  group.command("history").description("show who allowed or removed which host, newest first")
     .addOption(purpose())
     .addHelpText(
       "after",
@@ -104,7 +104,7 @@ Example:
       })
     );
 
-  group.command("remove").description("allow a host no longer; takes effect within 5 seconds")
+  group.command("remove").description("remove a host; takes effect within 5 seconds")
     .argument("<host>", "as it was added")
     .addOption(purpose().makeOptionMandatory())
     .addHelpText(
@@ -123,7 +123,7 @@ Example:
           throw new CliError(
             "not_found",
             `${pattern} is not on the allowlist for ${options.for}.`,
-            "gatelink allowlist list shows what is.",
+            "gatelink allowlist list shows the allowed hosts.",
           );
         }
         return {

@@ -16,17 +16,17 @@ interface Part {
 }
 
 const PERSON =
-  "phone number with its country code, contact's id, another id of theirs, or the id that flags are asked with";
+  "phone number with country code, contact id, another id of the person, or the id that flags use";
 
 /** Defines the commands of the group. */
 export function contact(group: Command, run: Run): void {
-  group.command("export").description("all that there is of a person in every table, as one JSON document")
+  group.command("export").description("export all data of a person from every table, as one JSON document")
     .argument("<person>", PERSON)
     .addHelpText(
       "after",
       `
-Holds numbers, names and words: mind where it goes. That it was given out is kept in contact_acts. Rows that name others
-as well (a flag's targets, a history) are given by their key, with the words that name the person.
+Contains numbers, names and texts: handle it with care. The export is recorded in contact_acts. For rows that also name
+others (a flag's targets, a history) it contains only their key and the values that name the person.
 
 Example:
   gatelink contact export +4915100000001 --json`,
@@ -39,16 +39,16 @@ Example:
     );
 
   group.command("erase").description(
-    "erase a person from every table, histories and targets of flags included",
+    "erase a person from every table, including histories and targets of flags",
   )
     .argument("<person>", PERSON)
-    .option("--yes", "erase, which cannot be undone; without it nothing happens")
+    .option("--yes", "confirm; this cannot be undone, and without it nothing happens")
     .addHelpText(
       "after",
       `
-What waits to be delivered to a service or sent to the person goes too. Histories keep their rows, with tombstones in the
-person's place. For 8 days hashes of what came stay, so that a repetition makes nobody anew; an opt-out stays as a hash.
-Prints how many rows of which table; the table erasures keeps that. Backups are not reached: docs/personal-data.md.
+Queued deliveries and sends of the person are deleted too. Histories keep their rows, with tombstones for the person.
+Hashes of updates are kept for 8 days, so that a repetition does not recreate the person; opt-outs stay as hashes.
+Prints the number of rows per table and records it in erasures. Backups are not covered: docs/personal-data.md.
 
 Example:
   gatelink contact erase +4915100000001 --yes`,
@@ -58,8 +58,8 @@ Example:
         if (!yes) {
           throw new CliError(
             "usage",
-            "Erasing cannot be undone, and nothing was erased.",
-            "Look first (gatelink contact export), then say --yes.",
+            "Erasing cannot be undone. Nothing was erased.",
+            "Check the data first (gatelink contact export), then add --yes.",
           );
         }
         const api = await session.api();
@@ -78,7 +78,7 @@ Example:
           text: [
             `Erased: ${erasure}`,
             table(["table", "rows"], Object.entries(counts).sort(([a], [b]) => a < b ? -1 : 1)),
-            `VisitRecorder: hashes of what came, for ${kept.dedupe_keys_days} days; ${
+            `Kept: hashes of updates, for ${kept.dedupe_keys_days} days; ${
               counted(kept.opt_outs, "opt-out")
             } as ${kept.opt_outs === 1 ? "a hash" : "hashes"}.`,
             `Out of reach:\n${out_of_reach.map((what) => `- ${what}`).join("\n")}`,

@@ -20,11 +20,11 @@ const WHY: Readonly<Record<string, string>> = {
 
 /** Defines the command. */
 export function resend(command: Command, run: Run): void {
-  command.argument("<messages...>", "ids of messages of ours", several(id))
+  command.argument("<messages...>", "ids of outbound messages", several(id))
     .addHelpText(
       "after",
       `
-Exit code 1 when one of them may not go now. gatelink trace tells why a message failed, and what helps.
+Exit code 1 if one of them cannot be sent now. gatelink trace shows why a message failed, and the remedy.
 
 Example:
   gatelink resend 01968f00-0000-7000-8000-000000000001`,

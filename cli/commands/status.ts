@@ -68,13 +68,13 @@ Examples:
                 one.dead,
                 one.url,
               ]),
-              "No service yet: gatelink destinations add NAME URL",
+              "No services yet: gatelink destinations add NAME URL",
             ),
             "",
             table(
               ["counter", "label", "value"],
               status.counters.map((one) => [one.name, one.label, one.value]),
-              "Nothing was counted yet.",
+              "No counters yet.",
             ),
           ].join("\n"),
         };
@@ -87,7 +87,7 @@ export function reconcile(command: Command, run: Run): void {
   command.addHelpText(
     "after",
     `
-Exit code 1 when a check does not hold.
+Exit code 1 if a check fails.
 
 Example:
   gatelink reconcile || echo "something was lost"`,

@@ -43,11 +43,11 @@ const DECISIONS = 10;
 
 /** Defines `trace`. */
 export function trace(command: Command, run: Run): void {
-  command.argument("<message>", "our id, WhatsApp's (wamid…), or the trace id of a traceparent")
+  command.argument("<message>", "Gatelink's id, WhatsApp's (wamid…), or the trace id of a traceparent")
     .addHelpText(
       "after",
       `
-Times are by the database's clock, but for "written" and statuses, which are Meta's. Shows no words and no numbers.
+Times are the database's, except "written" and statuses, which are Meta's. Shows no texts and no phone numbers.
 
 Examples:
   gatelink trace 01968f00-0000-7000-8000-000000000001
@@ -59,8 +59,8 @@ Examples:
         if (answer === null) {
           throw new CliError(
             "not_found",
-            "There is no message of that id.",
-            "Give our id or WhatsApp's (wamid…), whole.",
+            "There is no message with that id.",
+            "Give Gatelink's id or WhatsApp's complete id (wamid…).",
           );
         }
         const story = { ...answer, events: storyInWords(answer.events) };
@@ -97,7 +97,7 @@ export function diagnose(command: Command, run: Run): void {
   command.addHelpText(
     "after",
     `
-Of the last hour. Holds no personal data: contacts are their last four digits.
+Covers the last hour. Contains no personal data: contacts appear as their last four digits.
 
 Examples:
   gatelink diagnose
@@ -113,7 +113,7 @@ Examples:
             table(
               ["waits", "n", "oldest", "why"],
               found.waiting.map((one) => [one.what, one.n, age(one.oldest_seconds), one.why]),
-              "Nothing waits.",
+              "Nothing is waiting.",
             ),
             table(
               ["errors of", "code", "n", "last"],
@@ -139,7 +139,7 @@ Examples:
                 one.targets,
                 time(one.updated_at),
               ]),
-              "There is no flag.",
+              "There are no flags.",
             ),
             table(
               ["decided", "message", "contact", "route", "reason"],
@@ -150,7 +150,7 @@ Examples:
                 one.route ?? "(none)",
                 one.reason,
               ]),
-              "Nothing was decided yet.",
+              "No decisions yet.",
             ),
           ].join("\n\n"),
         };

@@ -70,15 +70,15 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
   if (status === 401) {
     return new CliError(
       "unauthorized",
-      `${stack.url} does not accept the key of ${stack.from}.`,
-      "It must be a secret key of this very project (sb_secret_…, Project Settings > API Keys).",
+      `${stack.url} does not accept the key from ${stack.from}.`,
+      "Use a secret key of this project (sb_secret_…, Project Settings > API Keys).",
     );
   }
   if (code === "PGRST202" || code === "PGRST205") {
     return new CliError(
       "refused",
-      `The database at ${stack.url} does not know what this command needs: ${error.message}`,
-      "It lacks migrations: supabase db push (docs/deploy.md), or start the local stack anew.",
+      `The database at ${stack.url} lacks what this command needs: ${error.message}`,
+      "Apply the migrations: supabase db push (docs/deploy.md), or restart the local stack.",
     );
   }
   // PostgREST gives an error of the database a code of five characters. Without one it did not come that far.

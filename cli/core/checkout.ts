@@ -18,7 +18,7 @@ export async function fromCheckout<Module>(
   if (existsSync(join(ROOT, "supabase", "config.toml"))) return await load();
   throw new CliError(
     "usage",
-    `${command} needs a checkout of Gatelink, and this is the installed package.`,
-    `Clone the repository at the version that is deployed, and there: deno task ${command} …${instead}`,
+    `${command} needs a checkout of Gatelink; this is the installed package.`,
+    `Clone the repository at the deployed version, and run there: deno task ${command} …${instead}`,
   );
 }

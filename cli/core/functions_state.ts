@@ -82,11 +82,11 @@ export async function untilAll(
     if (Date.now() > deadline) {
       const why = new Map(late.map((report) => [
         report.name,
-        `${report.name} ${"failed" in report ? report.failed : "still goes by what was before"}`,
+        `${report.name} ${"failed" in report ? report.failed : "still uses the previous state"}`,
       ]));
       throw new CliError(
         "refused",
-        `Not every function goes by it after ${timeoutMs / 1000} s: ${
+        `Not every function has seen it after ${timeoutMs / 1000} s: ${
           [...why.values()].join(", ") || "none can say"
         }.`,
       );
@@ -99,7 +99,7 @@ export async function untilAll(
 export function awaited({ confirmed, mute, absent }: Awaited): string {
   return [
     confirmed.join(", "),
-    ...(mute.length === 0 ? [] : [`not able to say: ${mute.join(", ")}`]),
+    ...(mute.length === 0 ? [] : [`without an answer: ${mute.join(", ")}`]),
     ...(absent.length === 0 ? [] : [`not deployed: ${absent.join(", ")}`]),
   ].join("; ");
 }

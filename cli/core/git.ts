@@ -21,7 +21,7 @@ export async function commitNamed(repository: string, name: string): Promise<str
     throw new CliError(
       "not_found",
       `There is no commit ${name} here.`,
-      "git log --oneline -10 lists the newest; git fetch gets what is missing.",
+      "git log --oneline -10 lists the newest; git fetch fetches missing ones.",
     );
   }
 }

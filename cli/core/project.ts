@@ -35,8 +35,8 @@ export async function openProject({ env }: Io, stack: Stack, ref?: string): Prom
   if (found === undefined) {
     throw new CliError(
       "usage",
-      `${stack.url} does not tell which project it is.`,
-      "Name it: --project-ref <the 20 letters in the address of its dashboard>.",
+      `${stack.url} does not contain the project's reference.`,
+      "Give it: --project-ref <the 20 letters in the address of its dashboard>.",
     );
   }
   const run = (args: string[]) =>

@@ -37,12 +37,12 @@ export async function findStack({ env, cwd }: Pick<Io, "env" | "cwd">): Promise<
   if (named) {
     const stack = await readStack(cwd, named);
     if (stack) return stack;
-    throw new CliError("stack_not_found", `GATELINK_STACK names ${named}, and there is no such file.`, HOW);
+    throw new CliError("stack_not_found", `GATELINK_STACK names ${named}, which does not exist.`, HOW);
   }
   const local = await readStack(cwd, DEFAULT_FILE);
   if (local) return local;
   const { SUPABASE_URL: url, SUPABASE_SECRET_KEY: secretKey } = env;
-  if (!url || !secretKey) throw new CliError("stack_not_found", "There is no stack to talk to.", HOW);
+  if (!url || !secretKey) throw new CliError("stack_not_found", "No stack was found.", HOW);
   return parse({ url, secretKey }, "SUPABASE_URL and SUPABASE_SECRET_KEY");
 }
 
@@ -69,7 +69,7 @@ async function readStack(cwd: string, path: string): Promise<Stack | undefined> 
 function parse(json: unknown, from: string, folder?: string): Stack {
   const found = fieldsOf(json);
   const wrong = (name: string, wanted: string) =>
-    new CliError("stack_not_found", `${from}: ${name} is wrong: it is ${wanted}.`, HOW);
+    new CliError("stack_not_found", `${from}: ${name} is invalid: use ${wanted}.`, HOW);
   const text = (fields: Record<string, unknown>, name: string): string | undefined => {
     const value = fields[name];
     if (value === undefined || typeof value === "string") return value;

@@ -8,7 +8,7 @@ const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as cons
 /** `15s`, `500ms`, `5m`, `2h`, `1.5d` -> milliseconds. */
 export function duration(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());
-  if (!match) throw new InvalidArgumentError("It is a number with its unit: 500ms, 15s, 5m, 2h, 1d.");
+  if (!match) throw new InvalidArgumentError("Use a number with a unit: 500ms, 15s, 5m, 2h, 1d.");
   return Number(match[1]) * UNITS[match[2] as keyof typeof UNITS];
 }
 
@@ -16,7 +16,7 @@ export function duration(text: string): number {
 export function durationWithin(least: number, most: number, said: string): (text: string) => number {
   return (text) => {
     const value = duration(text);
-    if (value < least || value > most) throw new InvalidArgumentError(`It is ${said}.`);
+    if (value < least || value > most) throw new InvalidArgumentError(`Use ${said}.`);
     return value;
   };
 }
@@ -29,7 +29,7 @@ export function durations(text: string): number[] {
 /** Why something is done, without the blanks around it. */
 export function reason(text: string): string {
   if (text.trim() !== "") return text.trim();
-  throw new InvalidArgumentError("It must say something.");
+  throw new InvalidArgumentError("It must not be empty.");
 }
 
 /** A whole number within bounds. */
@@ -37,7 +37,7 @@ export function whole(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^-?\d+$/.test(text) ? Number(text) : NaN;
     if (!(value >= least && value <= most)) {
-      throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`);
+      throw new InvalidArgumentError(`Use a whole number from ${least} to ${most}.`);
     }
     return value;
   };
@@ -46,7 +46,7 @@ export function whole(least: number, most: number): (text: string) => number {
 /** A number above 0. */
 export function positive(text: string): number {
   const value = Number(text);
-  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("It is a number above 0.");
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError("Use a number above 0.");
   return value;
 }
 
@@ -68,7 +68,7 @@ export function isId(text: string): boolean {
 
 /** One of our ids. */
 export function id(text: string): string {
-  if (!isId(text)) throw new InvalidArgumentError("It is an id like 01968f00-0000-7000-8000-000000000001.");
+  if (!isId(text)) throw new InvalidArgumentError("Use an id like 01968f00-0000-7000-8000-000000000001.");
   return text.toLowerCase();
 }
 
@@ -87,7 +87,7 @@ export function failurePolicy(text: string): FailurePolicy {
   const pairs = text.split(",").map((one) => /^([345]\d\d|else)=(hold|aside|pause)$/.exec(one.trim()));
   if (pairs.some((one) => one === null)) {
     throw new InvalidArgumentError(
-      "It is a list like 404=aside,else=hold: a status or else, and hold, aside or pause.",
+      "Use a list like 404=aside,else=hold: a status or else, with hold, aside or pause.",
     );
   }
   return Object.fromEntries(pairs.map((one) => [one![1], one![2] as OnFailure]));
@@ -98,7 +98,7 @@ export function moment(text: string): Date {
   if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() - duration(text));
   const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
   if (Number.isNaN(date.getTime())) {
-    throw new InvalidArgumentError("It is a time like 2026-11-21T14:00:00Z, or how long ago, like 2h.");
+    throw new InvalidArgumentError("Use a time like 2026-11-21T14:00:00Z, or how long ago, like 2h.");
   }
   return date;
 }
@@ -106,19 +106,19 @@ export function moment(text: string): Date {
 /** A destination's name. */
 export function destinationName(text: string): string {
   if (DESTINATION_NAME.test(text)) return text;
-  throw new InvalidArgumentError("It is up to 63 lower-case letters, digits, - and _, like orders-eu.");
+  throw new InvalidArgumentError("Use up to 63 lower-case letters, digits, - and _, like orders-eu.");
 }
 
 /** An http(s) address. */
 export function address(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text;
-  throw new InvalidArgumentError("It is an address like https://abcdef.supabase.co.");
+  throw new InvalidArgumentError("Use an address like https://abcdef.supabase.co.");
 }
 
 /** A signing secret of Standard Webhooks: whsec_ and 24 to 64 bytes in base64. */
 export function secret(text: string): string {
   if (/^whsec_[A-Za-z0-9+/]{32,86}={0,2}$/.test(text)) return text;
-  throw new InvalidArgumentError("It is whsec_ and 24 to 64 bytes in base64.");
+  throw new InvalidArgumentError("Use whsec_ and 24 to 64 bytes in base64.");
 }
 
 /** A moment to come: ISO 8601, or how long from now (`30d`). As ISO 8601 in UTC. */
@@ -126,7 +126,7 @@ export function later(text: string): string {
   if (/^[\d.]+(ms|s|m|h|d)$/.test(text)) return new Date(Date.now() + duration(text)).toISOString();
   const date = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(NaN);
   if (Number.isNaN(date.getTime())) {
-    throw new InvalidArgumentError("It is a time like 2026-12-24T18:00:00Z, or how long from now, like 30d.");
+    throw new InvalidArgumentError("Use a time like 2026-12-24T18:00:00Z, or a duration from now, like 30d.");
   }
   return date.toISOString();
 }
@@ -138,7 +138,7 @@ export function day(text: string): string {
   if (
     /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
   ) return text;
-  throw new InvalidArgumentError("It is a day like 2026-11-21.");
+  throw new InvalidArgumentError("Use a day like 2026-11-21.");
 }
 
 /** `name=value` as a pair; the names are given. */
@@ -146,7 +146,7 @@ export function pair(names: readonly string[]): (text: string) => [name: string,
   return (text) => {
     const at = text.indexOf("="), name = text.slice(0, at), value = text.slice(at + 1).trim();
     if (at > 0 && names.includes(name) && value !== "") return [name, value];
-    throw new InvalidArgumentError(`It is name=value, with a name of ${names.join(", ")}.`);
+    throw new InvalidArgumentError(`Use name=value, with one of the names ${names.join(", ")}.`);
   };
 }
 
@@ -155,11 +155,11 @@ export function linkCode(text: string): string {
   const path = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text).pathname : text;
   const code = path.replace(/\/+$/, "").split("/").at(-1)!.toLowerCase();
   if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(code)) return code;
-  throw new InvalidArgumentError("It is a link's code, like spring-24, or its address.");
+  throw new InvalidArgumentError("Use a link's code, like spring-24, or its address.");
 }
 
 /** The state of a link. */
 export function linkState(text: string): string {
   if (/^(active|disabled|blocked)$/.test(text)) return text;
-  throw new InvalidArgumentError("It is active, disabled or blocked.");
+  throw new InvalidArgumentError("Use active, disabled or blocked.");
 }

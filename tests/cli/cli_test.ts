@@ -111,8 +111,8 @@ Deno.test("gatelink routes add --help: its conditions are conditions, one of eac
 Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) => {
   const hook = "destinations add x https://a.example.com";
   const cases: [string, string, RegExp][] = [
-    ["no command", "", /^A command is missing/],
-    ["a group without a command", "routes", /^A command is missing/],
+    ["no command", "", /^A command is required/],
+    ["a group without a command", "routes", /^A command is required/],
     ["an unknown command", "destinatons", /Did you mean destinations\?/],
     ["an unknown option", "status --frob", /unknown option '--frob'/i],
     ["a missing argument", "destinations add x", /missing required argument 'url'/i],
@@ -144,7 +144,7 @@ Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) =>
     ["a moment that is none", "replay --since yesterday", /2026-11-21T14:00:00Z/],
     ["dead retry of nothing", "dead retry", /ids, or --all, or --destination/],
     ["dead retry of everything twice", "dead retry --all --destination x", /ids, or --all, or --destination/],
-    ["an id that is none", "dead retry 7", /It is an id like/],
+    ["an id that is none", "dead retry 7", /Use an id like/],
     ["dead drop without a reason", "dead drop --all", /required option '--reason/i],
   ];
   for (const [name, line, said] of cases) {
@@ -160,7 +160,7 @@ Deno.test("gatelink: wrong arguments are refused with exit code 2", async (t) =>
   await t.step("as text, on stderr", async () => {
     const { code, out, err } = await gatelink("routes");
     assertEquals([code, out], [2, ""]);
-    assertMatch(err, /^Error: A command is missing\.\nUsage: gatelink routes[^]*explain/);
+    assertMatch(err, /^Error: A command is required\.\nUsage: gatelink routes[^]*explain/);
   });
 });
 
@@ -194,7 +194,7 @@ Deno.test("gatelink finds its stack: GATELINK_STACK, else .gatelink/stack.json, 
   await t.step(
     "a file that is not there: exit code 3",
     () =>
-      fails("status", 3, "stack_not_found", /no such file/, {
+      fails("status", 3, "stack_not_found", /does not exist/, {
         env: { GATELINK_STACK: join(empty, "no.json") },
       }),
   );
@@ -250,7 +250,7 @@ Deno.test("gatelink as a process: exit codes, what goes to stdout and to stderr,
   assertStringIncludes(well.out, `${stack.url} (from ${file})`);
   assertEquals([document.code, document.err, document.json().stack], [0, "", stack.url]);
   assertEquals([text.code, text.out], [2, ""]);
-  assertMatch(text.err, /^Error: .*It is an id like/);
+  assertMatch(text.err, /^Error: .*Use an id like/);
   assertEquals([refused.code, refused.err, refused.json().error.code], [3, "", "stack_not_found"]);
   assertEquals([piped.code, piped.err, piped.json().rows], [1, "", 1]);
   assertEquals(piped.json().hosts_to_allow, ["elsewhere.example.net"]);

@@ -10,7 +10,7 @@ Deno.test("gatelink contact: export, then erase in parts with --yes; once more t
   assert(JSON.stringify(exported.tables["public.messages"]).includes("to be forgotten"));
   assertMatch((await gatelink(`contact export ${exported.contacts[0]}`)).out, /Nora Feld/);
 
-  await fails(`contact erase ${PHONE}`, 2, "usage", /nothing was erased/);
+  await fails(`contact erase ${PHONE}`, 2, "usage", /Nothing was erased/);
   assertEquals((await sql`select from public.messages where provider_id = ${wamid}`).length, 1);
 
   await sql`insert into public.messages (conversation_id, direction, type, status)

@@ -117,7 +117,7 @@ Deno.test("gatelink destinations: set changes what is named and nothing else, re
   });
   await document(`destinations set ${name} --retry none --on-failure none`);
   assertEquals([(await row()).retry_seconds, (await row()).failure_policy], [null, {}]);
-  await fails(`destinations set ${name}`, 2, "usage", /what to change/);
+  await fails(`destinations set ${name}`, 2, "usage", /at least one change/);
   await fails(`destinations set ${name} --on-failure 200=hold`, 2, "usage", /a status or else/);
   await fails(`destinations set ${name} --url https://not-allowed.example.org/`, 4, "forbidden", /allowlist/);
   const { name: route } = await document(
@@ -125,7 +125,7 @@ Deno.test("gatelink destinations: set changes what is named and nothing else, re
   );
   await fails(`destinations remove ${name}`, 4, "conflict", new RegExp(route));
   await document(`routes remove ${route}`);
-  assertMatch((await gatelink(`destinations remove ${name}`)).out, /is removed\.\n/);
+  assertMatch((await gatelink(`destinations remove ${name}`)).out, /was removed\.\n/);
   assertEquals(await row(), undefined);
 });
 
@@ -144,7 +144,7 @@ Deno.test("gatelink destinations set-header: its value is read from stdin, sent,
     stdin: "x",
   });
   const removed = await gatelink(`destinations set-header ${name} authorization --remove`);
-  assertEquals(removed.out, `${name} gets no header of its own.\n`);
+  assertEquals(removed.out, `${name} gets no custom headers.\n`);
 });
 
 Deno.test("gatelink destinations: what the stack refuses ends in exit code 4, and says why", async () => {

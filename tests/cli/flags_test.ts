@@ -44,7 +44,7 @@ Deno.test("gatelink flags set: refuses what is not there, what is stale, and wha
   await fails(`flags set ${key} off --new --why x`, 4, "conflict", /version 1, not 0/);
   await document(`flags set ${key} on --why "somebody else"`);
   await fails(`flags set ${key} off --version 1 --why x`, 4, "conflict", /version 2, not 1/);
-  await fails(`flags set ${key} --why x`, 2, "usage", /Nothing is to be changed/);
+  await fails(`flags set ${key} --why x`, 2, "usage", /Nothing to change/);
   await fails(`flags set ${key} --percentage 12.345 --why x`, 2, "usage", /steps of 0.01/);
   await fails(`flags set ${key} on`, 2, "usage", /--why/);
   await fails(`flags set ${key} --needs ${key} --why x`, 4, "invalid", /lead back/);
@@ -53,8 +53,8 @@ Deno.test("gatelink flags set: refuses what is not there, what is stale, and wha
 Deno.test("gatelink flags: a reason of blanks is none", async () => {
   const key = await made();
   for (const why of ["", "  "]) {
-    await fails(`flags set ${key} on --why "${why}"`, 2, "usage", /must say something/);
-    await fails(`rollback 1 ${key} --why "${why}"`, 2, "usage", /must say something/);
+    await fails(`flags set ${key} on --why "${why}"`, 2, "usage", /must not be empty/);
+    await fails(`rollback 1 ${key} --why "${why}"`, 2, "usage", /must not be empty/);
   }
   await document(`flags set ${key} on --why " trimmed "`);
   const [{ reason }] = await document(`flags history ${key} --limit 1`);
@@ -122,7 +122,7 @@ Deno.test("gatelink flags targets: by id, by phone as the contact's id, by segme
     false,
   ]);
   await fails(`flags segments delete ${segment} --why x`, 4, "conflict", /is a target of/);
-  await fails(`flags targets add ${key} --why x`, 2, "usage", /Nobody is named/);
+  await fails(`flags targets add ${key} --why x`, 2, "usage", /No person is given/);
   await fails(`flags targets add ${key} --phone +49999999999 --why x`, 4, "not_found", /ends in 9999/);
 });
 

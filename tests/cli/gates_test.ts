@@ -209,7 +209,7 @@ Deno.test("gates: a gate that is checked is not signed; not applicable takes the
   const lead = await approver("engineering");
   const sign = `gates sign ${flag} --role engineering --as ${lead.email}`;
   await fails(`${sign} --gate flag_documented`, 2, "usage", /flag_documented is checked, not signed/);
-  await fails(`${sign} --gate flag_documented --not-applicable " "`, 2, "usage", /must say something/);
+  await fails(`${sign} --gate flag_documented --not-applicable " "`, 2, "usage", /must not be empty/);
 
   await document(`${sign} --gate smoke_tests --note "on staging"`);
   assertEquals((await gate("smoke_tests", flag)).status, "passed");
@@ -298,7 +298,7 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
     await git("commit", "--quiet", "--message", "one");
     const commit = await git("rev-parse", "HEAD");
     const good = { commit, clean: true, passed: 12, failed: 0, at: "2026-11-21T14:00:00Z" };
-    assertMatch((await state()).said, /nobody knows of a CI run/);
+    assertMatch((await state()).said, /no known CI run/);
     await last(good);
     assertEquals((await state()).ok, true);
     for (const bad of [{ failed: 1 }, { passed: 0 }, { clean: false }, { commit: "0".repeat(40) }]) {
@@ -307,7 +307,7 @@ Deno.test("ciState(): this commit, this tree, or GitHub; what cannot be told is 
     }
     await last(good);
     await Deno.writeTextFile(join(root, ".gitignore"), ".ci/last.json\nmore\n");
-    assertMatch((await state()).said, /no CI has seen/);
+    assertMatch((await state()).said, /without a CI run/);
     await git("checkout", "--quiet", "--", ".gitignore");
 
     await Deno.remove(join(root, ".ci", "last.json"));
@@ -359,7 +359,7 @@ Deno.test("gates of a hosted project: its backups and the age of its secrets, as
       "open",
       /APP_SECRET/,
     ],
-    [{}, {}, ago(1), "open", /there is none/, "open", /none of WhatsApp/],
+    [{}, {}, ago(1), "open", /there is none/, "open", /no WhatsApp secrets/],
   ] as const;
   await Promise.all(cases.map(async ([backups, secrets, secretsAt, backedUp, backupSaid, aged, ageSaid]) => {
     const supabase = await startStandIn(
@@ -382,5 +382,5 @@ Deno.test("gates of a hosted project: its backups and the age of its secrets, as
   const nameless = (await gatelink("gates --json", { env: { GATELINK_STACK: hosted } })).json().gates;
   const { status, detail } = nameless.find(({ id }: GateResult) => id === "backup");
   assertEquals(status, "open");
-  assertMatch(detail, /cannot be told: .*does not tell which project/);
+  assertMatch(detail, /check failed: .*does not contain the project's reference/);
 });

@@ -59,12 +59,12 @@ Deno.test("links add: a chat with the only number, rules in their order, and a b
 
 Deno.test("links add: what may not be is refused, with what to do", async () => {
   await fails("links add", 2, "usage", /url, or --whatsapp/);
-  await fails(`links add https://www.example.com/ --body '{}'`, 2, "usage", /--body stands for all/);
+  await fails(`links add https://www.example.com/ --body '{}'`, 2, "usage", /--body replaces all/);
   await fails(
     "links add www.example.com/a",
     2,
     "usage",
-    /not written in full.*Did you mean https:\/\/www\.example\.com\/a/s,
+    /not a complete address.*Did you mean https:\/\/www\.example\.com\/a/s,
   );
   await fails("links add https://elsewhere.example.net/", 4, "invalid", /not on the allowlist/);
   await fails("links add https://www.example.com/ --code admin", 4, "invalid", /reserved/);
@@ -371,7 +371,7 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
     [`${NOBODY}/nobody`, "problem", /refused/i],
     [`${base}/back`, "problem", /back to a link/],
     [`${base}/shy`, "warning", /answers 403 to a program/],
-    [`${base}/moved`, "warning", /has moved for good to .*\/ok/],
+    [`${base}/moved`, "warning", /has moved permanently to .*\/ok/],
     [`${base}/chain`, "warning", /sends on 2 times, to .*\/ok/],
     [`${base}/ok --preview image=${base}/small.png`, "warning", /100 x 100 pixels/],
     [`${base}/ok --preview image=${base}/image.svg`, "warning", /SVG/],

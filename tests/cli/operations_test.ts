@@ -128,7 +128,7 @@ Deno.test("gatelink dead: list, retry, drop", async (t) => {
   });
   await t.step("retry what is left of the destination", async () => {
     assertEquals(await document(`dead retry --destination ${name}`), { retried: 1, not_dead: 0 });
-    assertEquals((await gatelink(`dead list --destination ${name}`)).out, "No delivery is dead.\n");
+    assertEquals((await gatelink(`dead list --destination ${name}`)).out, "There are no dead deliveries.\n");
     const none = await document(`dead drop --destination ${name} --reason none`);
     assertEquals(none, { dropped: 0, not_dead: 0 });
   });

@@ -138,6 +138,6 @@ Deno.test("gatelink replay --since: what was stored says the same again, here an
     );
   });
   await t.step("nothing since then", async () => {
-    assertMatch((await gatelink("replay --since 2999-01-01")).out, /Nothing was stored since then/);
+    assertMatch((await gatelink("replay --since 2999-01-01")).out, /Nothing has been stored since then/);
   });
 });

@@ -69,7 +69,7 @@ Deno.test("gatelink rollout start: refused while a gate is open, unless overridd
   const flag = await made();
   const { id } = await document(`rollout create ${flag} --template canary`);
   await fails(`rollout start ${flag}`, 4, "refused", /is not ready: .*approval_engineering/);
-  await fails(`rollout start ${flag} --override " "`, 2, "usage", /must say something/);
+  await fails(`rollout start ${flag} --override " "`, 2, "usage", /must not be empty/);
   assertEquals((await flagOf(flag)).on, false);
 
   const started = await document(`rollout start ${flag} --override "the old way is broken"`);
@@ -92,7 +92,7 @@ Deno.test("gatelink rollout: pause, resume, advance, back; each with its reason,
   assertEquals(paused.state, "paused");
   await fails(`rollout resume ${id} --version 1`, 4, "conflict", /is at version \d+, not 1/);
   assertEquals((await document(`rollout resume ${id}`)).state, "running");
-  await fails(`rollout advance ${id} --why " "`, 2, "usage", /must say something/);
+  await fails(`rollout advance ${id} --why " "`, 2, "usage", /must not be empty/);
   await fails(`rollout advance ${id}`, 2, "usage", /--why/);
   assertEquals((await document(`rollout advance ${id} --why "enough is known"`)).stage, 2);
   assertEquals(await flagOf(flag), { on: true, percentage: 5 });
@@ -163,7 +163,7 @@ Deno.test("gatelink rollout forecast: by what is given, and exit code 1 when a s
   assertMatch(failing.out, /cannot be passed/);
   const unknown = await gatelink(`rollout forecast ${flag} --template canary`);
   assertEquals(unknown.code, 0, "what is not known does not fail");
-  assertMatch(unknown.out, /Nothing was counted/);
+  assertMatch(unknown.out, /No outcomes have been counted/);
 });
 
 Deno.test("gatelink rollout replay: the guard's verdicts again from their evidence; what was tampered with is found", async () => {

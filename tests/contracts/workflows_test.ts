@@ -43,7 +43,7 @@ Deno.test("renovate: reads the programs of lib/programs.ts, and not the Deno tha
 
 Deno.test("issue forms: each asks that no phone numbers and secrets are pasted", async () => {
   for (const name of ["bug.yml", "feature.yml"]) {
-    assertMatch(await read(`.github/ISSUE_TEMPLATE/${name}`), /paste no phone numbers[^]*secrets/, name);
+    assertMatch(await read(`.github/ISSUE_TEMPLATE/${name}`), /do not paste phone numbers[^]*secrets/, name);
   }
   assertMatch(await read("SECURITY.md"), /not an issue/);
 });

@@ -15,7 +15,7 @@ import { testDatabase } from "../support/postgres.ts";
 /** No stack: the database is named. */
 const SESSION: Session = {
   ...testSession(),
-  api: () => Promise.reject(new CliError("stack_not_found", "There is no stack to talk to.")),
+  api: () => Promise.reject(new CliError("stack_not_found", "No stack was found.")),
 };
 
 interface Own {
@@ -262,7 +262,7 @@ databaseTest("rollback 4: refuses what no reverse can take back, and what it doe
     return `${code} ${message} ${hint}`;
   };
   assertMatch(await refusal({ to: "20000101000000" }), /^not_found 20000101000000 is not applied here/);
-  assertMatch(await refusal({ to: NEWEST }), /^conflict .* is the newest already/);
+  assertMatch(await refusal({ to: NEWEST }), /^conflict .* is already the newest/);
   await own.apply(V1, "-- irreversible: all: none: the codes are hashed\nselect 1;", "select 1;");
   assertMatch(
     await refusal({ steps: 1 }),
@@ -274,7 +274,7 @@ databaseTest("rollback 4: refuses what no reverse can take back, and what it doe
   await own.sql`insert into supabase_migrations.schema_migrations (version, name) values (${V3}, 'y')`;
   assertMatch(
     await refusal({ steps: 1 }),
-    new RegExp(`^refused ${V3} is applied, and this checkout does not have it`),
+    new RegExp(`^refused ${V3} is applied, but missing in this checkout`),
   );
 });
 
@@ -288,7 +288,7 @@ databaseTest("rollback 4: data that no longer holds is told", async (own) => {
   assertEquals(found.ok, true, JSON.stringify(found.checks));
   const done = await take(SESSION, await own.back({ steps: 1 }));
   assertEquals(done.failed, true);
-  assertMatch(JSON.stringify(done.document), /It does not hold: received = stored \+ duplicates/);
+  assertMatch(JSON.stringify(done.document), /Failed checks: received = stored \+ duplicates/);
 });
 
 Deno.test("rollback 4: addresses that are none, and databases that are away, are told without the password", async () => {

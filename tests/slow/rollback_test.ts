@@ -106,7 +106,7 @@ step("rollback 1: says what it will do before it does it, and what was done, as 
   assertEquals(code, 0);
   assertMatch(
     out,
-    /^Way back 1 \(feature flag, within 1 min\): wa_send.enabled\n {2}1\. set wa_send.enabled to off\n {2}2\. ask each function[^]*\nok +\d.*it was off already\nok +\d[^]*\nTaken back in .*gatelink flags set wa_send.enabled on[^]*Written down as /,
+    /^Way back 1 \(feature flag, within 1 min\): wa_send.enabled\n {2}1\. set wa_send.enabled to off\n {2}2\. poll each function[^]*\nok +\d.*it was already off\nok +\d[^]*\nRolled back in .*gatelink flags set wa_send.enabled on[^]*Recorded as /,
   );
 });
 
@@ -202,10 +202,10 @@ step("irreversible steps: the level that still can is named, and so is none", as
   };
   assertMatch(
     refused(4, 1)!,
-    /^Level 1 does not .* since 20260101000000_codes .*: codes are stored anew\. Level 4 does:/,
+    /^Level 1 cannot .* since 20260101000000_codes .*: codes are stored anew\. Level 4 can:/,
   );
-  assertMatch(refused(4, 3)!, /^Level 3 does not .* Level 4 does:/);
-  assertMatch(refused(5, 4)!, /No level does: restore the backup/);
+  assertMatch(refused(4, 3)!, /^Level 3 cannot .* Level 4 can:/);
+  assertMatch(refused(5, 4)!, /No level can: restore a backup/);
   assertEquals([refused(4, 4), refused(3, 3)], [undefined, undefined]);
   refuseInVain([{ ...step, level: 5 }], 1, true);
   // Those of this repository can all be read.
@@ -228,7 +228,7 @@ step("rollback 1: refused once a migration has run after which the flag takes no
       "-- irreversible: wa_send.enabled: 3: the old side reads a column that is gone",
     );
     const error = await assertRejects(() => plan(), CliError, "a column that is gone");
-    assertStringIncludes(error.hint!, "Level 3 does: gatelink rollback 3");
+    assertStringIncludes(error.hint!, "Level 3 can: gatelink rollback 3");
     await plan(true);
   } finally {
     await Deno.remove(migrations, { recursive: true });
@@ -417,7 +417,7 @@ step("rollback 3: functions that do not start are told, and so is the next way",
   // deno-lint-ignore no-explicit-any
   const { ok, steps } = failed.document as any;
   assertEquals([ok, steps.length], [false, 4]);
-  assertMatch(steps[3].detail, /Not every function goes by it after 2 s: wa-send answers 500/);
+  assertMatch(steps[3].detail, /Not every function has seen it after 2 s: wa-send answers 500/);
   assertMatch(failed.text, /gatelink rollback 4 --help/);
   assertEquals((await lastEvent()).ok, false);
   await restore();
@@ -425,7 +425,7 @@ step("rollback 3: functions that do not start are told, and so is the next way",
 
 step("rollback 4: refuses to go below what the deployed functions need", async () => {
   const { error } = await own.document(["rollback", "4", "0", "--why", "x"], 4);
-  assertMatch(error.message, /The functions that are deployed need the migration \d{14}/);
+  assertMatch(error.message, /The deployed functions need the migration \d{14}/);
   assertMatch(error.hint, /gatelink rollback 3/);
 });
 

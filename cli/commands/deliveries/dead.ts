@@ -31,9 +31,9 @@ export interface Which {
 
 /** Defines the commands of the group. */
 export function dead(group: Command, run: Run): void {
-  group.command("list").description("the dead deliveries, latest first; without those that were dropped")
+  group.command("list").description("list dead deliveries, newest first, except dropped ones")
     .option("--destination <name>", "only those to this destination")
-    .option("--limit <n>", "so many at most", whole(1, PAGE), 50)
+    .option("--limit <n>", "show at most N", whole(1, PAGE), 50)
     .addHelpText(
       "after",
       `
@@ -45,7 +45,7 @@ Example:
     );
 
   group.command("retry").description(
-    "try dead deliveries again, now, with a full schedule and the same webhook-id",
+    "retry dead deliveries now, with a full schedule and the same webhook-id",
   )
     .argument("[ids...]", "deliveries", several(id))
     .option("--all", "all dead deliveries")
@@ -53,7 +53,7 @@ Example:
     .addHelpText(
       "after",
       `
-Exit code 1 when some of the ids are no dead deliveries.
+Exit code 1 if some of the ids are not dead deliveries.
 
 Examples:
   gatelink dead retry 01968f00-0000-7000-8000-000000000001
@@ -72,15 +72,15 @@ Examples:
       )
     );
 
-  group.command("drop").description("close dead deliveries for good; the rows stay, with the reason")
+  group.command("drop").description("close dead deliveries permanently; the rows are kept with the reason")
     .argument("[ids...]", "deliveries", several(id))
     .option("--all", "all dead deliveries")
     .option("--destination <name>", "all those to this destination")
-    .requiredOption("--reason <text>", "why; it is kept")
+    .requiredOption("--reason <text>", "the reason, which is recorded")
     .addHelpText(
       "after",
       `
-Exit code 1 when some of the ids are no dead deliveries.
+Exit code 1 if some of the ids are not dead deliveries.
 
 Example:
   gatelink dead drop --destination old-crm --reason "service was shut down in May"`,
@@ -136,7 +136,7 @@ async function list(api: Api, options: { destination?: string; limit: number }):
       shown.map((
         row,
       ) => [row.id, row.destination, time(row.updated_at), row.attempt, row.last_error, row.message_id]),
-      "No delivery is dead.",
+      "There are no dead deliveries.",
     ) + (rows.length > shown.length ? `\nThere are more: --limit ${Math.min(options.limit * 10, PAGE)}` : ""),
   };
 }
@@ -154,9 +154,7 @@ export async function change(
     throw new CliError(
       "usage",
       "Give ids, or --all, or --destination.",
-      kind === "dead"
-        ? "gatelink dead list shows what is dead."
-        : "gatelink deliveries list shows what waits.",
+      kind === "dead" ? "gatelink dead list shows them." : "gatelink deliveries list shows them.",
     );
   }
   const api = await session.api();

@@ -21,10 +21,10 @@ interface WaitingDelivery {
 /** Defines the commands of the group. */
 export function deliveries(group: Command, run: Run): void {
   group.command("list").description(
-    "the deliveries that wait, the first of each conversation; those that wait longest from now on first",
+    "list waiting deliveries, the first of each conversation; those that wait longest come first",
   )
     .option("--destination <name>", "only those to this destination")
-    .option("--limit <n>", "so many at most", whole(1, 200), 50)
+    .option("--limit <n>", "show at most N", whole(1, 200), 50)
     .addHelpText(
       "after",
       `
@@ -50,7 +50,7 @@ Example:
               row.behind,
               row.message_id,
             ]),
-            "No delivery waits.",
+            "No deliveries are waiting.",
           ),
         };
       })
@@ -59,19 +59,19 @@ Example:
   const acts = [
     {
       name: "retry",
-      about: "try deliveries that wait again, now, and what they wait behind",
+      about: "retry waiting deliveries now, including those that they wait behind",
       verb: "retried",
       rpc: "retry_deliveries",
     },
     {
       name: "skip",
-      about: "let deliveries that wait step aside as dead letters, so that what is behind them goes",
+      about: "make waiting deliveries dead letters, so that the ones behind them are sent",
       verb: "skipped",
       rpc: "skip_deliveries",
     },
     {
       name: "drop",
-      about: "close deliveries that wait for good; the rows stay, with the reason",
+      about: "close waiting deliveries permanently; the rows are kept with the reason",
       verb: "dropped",
       rpc: "drop_deliveries",
     },
@@ -79,13 +79,13 @@ Example:
   for (const { name, about, verb, rpc } of acts) {
     const command = group.command(name).description(about)
       .argument("[ids...]", "deliveries", several(id))
-      .option("--all", "all deliveries that wait")
+      .option("--all", "all waiting deliveries")
       .option("--destination <name>", "all those to this destination");
-    if (name === "drop") command.requiredOption("--reason <text>", "why; it is kept");
+    if (name === "drop") command.requiredOption("--reason <text>", "the reason, which is recorded");
     command.addHelpText(
       "after",
       `
-Exit code 1 when some of the ids do not wait.
+Exit code 1 if some of the ids are not waiting.
 
 Example:
   gatelink deliveries ${name} 01968f00-0000-7000-8000-000000000001${
@@ -108,15 +108,15 @@ Example:
   }
 
   group.command("resend").description(
-    "send again what a service had already: under the same webhook-id, marked by data.resent",
+    "resend delivered messages to a service, with the same webhook-id and marked by data.resent",
   )
     .requiredOption("--destination <name>", "the service")
-    .requiredOption("--from <time>", "messages decided since, such as 2026-11-21T10:00:00Z", moment)
-    .requiredOption("--to <time>", "and before", moment)
+    .requiredOption("--from <time>", "messages routed since this time, such as 2026-11-21T10:00:00Z", moment)
+    .requiredOption("--to <time>", "and before this time", moment)
     .addHelpText(
       "after",
       `
-In the order of each conversation. Replies that the service gives again are not sent a second time.
+Keeps the order of each conversation. Repeated replies of the service are not sent again.
 
 Example:
   gatelink deliveries resend --destination orders --from 2026-11-21T10:00:00Z --to 2026-11-21T12:00:00Z`,

@@ -1,4 +1,4 @@
-/** `gatelink destinations`: the services that get messages. */
+/** `gatelink destinations`: the services that receive messages. */
 import { SCHEDULE } from "../../../supabase/functions/_shared/contract/retries.ts";
 import { scheduleInWords } from "../../../supabase/functions/_shared/contract/words/retries.ts";
 import { shownDestinationState } from "../../../supabase/functions/_shared/contract/states.ts";
@@ -52,11 +52,11 @@ export function destinations(group: Command, run: Run): void {
     .argument("<url>", "where messages are posted; its host must be on the allowlist")
     .option(
       "--timeout <time>",
-      "longest wait for an answer, 100ms to 30s (default: 15s)",
+      "maximum wait for an answer, 100ms to 30s (default: 15s)",
       durationWithin(100, 30_000, "100ms to 30s"),
     )
-    .option("--rate <n>", "deliveries a second at most (default: no limit)", positive)
-    .option("--burst <n>", "deliveries that may go at once within the rate (default: 10)", whole(1, 100_000))
+    .option("--rate <n>", "maximum deliveries per second (default: no limit)", positive)
+    .option("--burst <n>", "burst size within the rate (default: 10)", whole(1, 100_000))
     .option(
       "--retry <times>",
       `waits between attempts, such as 5s,1m,1h (default: the setting forward.retry_seconds, else ${
@@ -66,11 +66,11 @@ export function destinations(group: Command, run: Run): void {
     )
     .option(
       "--on-failure <policy>",
-      "what a status does to the conversation, such as 404=aside,410=hold,else=hold: hold, aside or pause " +
-        "(default: 400, 413, 415 and 422 aside, 410 pause, all else hold)",
+      "effect of a status on the conversation, such as 404=aside,410=hold,else=hold: hold, aside or pause " +
+        "(default: 400, 413, 415 and 422 aside, 410 pause, all others hold)",
       failurePolicy,
     )
-    .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: a new one)", secret)
+    .option("--secret <whsec>", "signing secret, whsec_ and base64 (default: generated)", secret)
     .addHelpText(
       "after",
       `
@@ -105,16 +105,16 @@ It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"ty
       })
     );
 
-  group.command("set").description("change a service; what waits goes by the new values")
+  group.command("set").description("change a service; waiting deliveries use the new values")
     .argument("<name>", "the destination", destinationName)
     .option("--url <url>", "where messages are posted; its host must be on the allowlist")
     .option(
       "--timeout <time>",
-      "longest wait for an answer, 100ms to 30s",
+      "maximum wait for an answer, 100ms to 30s",
       durationWithin(100, 30_000, "100ms to 30s"),
     )
-    .option("--rate <n>", "deliveries a second at most, or none", orNone(positive))
-    .option("--burst <n>", "deliveries that may go at once within the rate", whole(1, 100_000))
+    .option("--rate <n>", "maximum deliveries per second, or none", orNone(positive))
+    .option("--burst <n>", "burst size within the rate", whole(1, 100_000))
     .option(
       "--retry <times>",
       "waits between attempts, such as 5s,1m,1h, or none for the default",
@@ -122,7 +122,7 @@ It is not shown again. Next: gatelink routes add --to ${added.name} --when '{"ty
     )
     .option(
       "--on-failure <policy>",
-      "what a status does to the conversation, such as 404=aside,410=hold, or none for the default",
+      "effect of a status on the conversation, such as 404=aside,410=hold, or none for the default",
       orNone(failurePolicy),
     )
     .addHelpText(
@@ -146,7 +146,7 @@ Examples:
           }).filter(([, value]) => value !== undefined),
         );
         if (Object.keys(changes).length === 0) {
-          throw new CliError("usage", "Say what to change.", "gatelink destinations set --help");
+          throw new CliError("usage", "Name at least one change.", "gatelink destinations set --help");
         }
         const api = await session.api();
         const { version } = await destinationNamed(api, name);
@@ -155,21 +155,21 @@ Examples:
           p_version: version,
           p_changes: changes,
         });
-        return { document, text: `${name} is changed: ${Object.keys(changes).join(", ")}.` };
+        return { document, text: `${name} was changed: ${Object.keys(changes).join(", ")}.` };
       })
     );
 
   group.command("set-header").description(
-    "send a header of its own with each delivery, such as authorization; its value comes on stdin",
+    "send a custom header with each delivery, such as authorization; its value is read from stdin",
   )
     .argument("<name>", "the destination", destinationName)
     .argument("<header>", "its name")
-    .option("--remove", "send it no more")
+    .option("--remove", "remove the header")
     .addHelpText(
       "after",
       `
-The function wa-router seals the value with the key in SEALING_KEYS; nobody can read it again. A destination that moves
-to another host loses its headers.
+The function wa-router encrypts the value with the key in SEALING_KEYS; nobody can read it again. A destination that
+moves to another host loses its headers.
 
 Examples:
   echo "Bearer $TOKEN" | gatelink destinations set-header orders authorization
@@ -190,19 +190,19 @@ Examples:
         );
         return {
           document: body,
-          text: `${name} gets ${body.headers.map((one) => one.name).join(", ") || "no header of its own"}.`,
+          text: `${name} gets ${body.headers.map((one) => one.name).join(", ") || "no custom headers"}.`,
         };
       })
     );
 
   group.command("reseal").description(
-    "seal the headers of all destinations anew, under the first key of SEALING_KEYS",
+    "re-encrypt the headers of all destinations with the first key of SEALING_KEYS",
   )
     .addHelpText(
       "after",
       `
-To rotate a key: put a new one first in SEALING_KEYS, reseal, then take the old one away. Exit code 1 when the key of
-some is not there any more: set those headers again.
+To rotate a key, put a new one first in SEALING_KEYS, reseal, then remove the old one. Exit code 1 if the key of some
+headers is missing: set those headers again.
 
 Example:
   gatelink destinations reseal`,
@@ -217,20 +217,23 @@ Example:
         );
         return {
           document: body,
-          text: `${counted(body.resealed, "header")} sealed anew with ${body.key}` +
-            (body.left === 0 ? "." : `; ${body.left} could not be opened.`),
+          text: `${counted(body.resealed, "header")} re-encrypted with ${body.key}` +
+            (body.left === 0 ? "." : `; ${body.left} could not be decrypted.`),
           failed: body.left > 0,
         };
       })
     );
 
-  group.command("remove").description("remove a service that no route leads to; what it got stays on record")
+  group.command("remove").description("remove a service that no route uses; its history is kept")
     .argument("<name>", "the destination", destinationName)
-    .option("--reason <text>", "drop what waits for it and its dead letters, and why; it is kept")
+    .option(
+      "--reason <text>",
+      "drop its waiting deliveries and dead letters, for this reason, which is recorded",
+    )
     .addHelpText(
       "after",
       `
-Refused while routes lead to it, and without a reason while deliveries wait or are dead.
+Refused while routes use it, and without a reason while it has waiting or dead deliveries.
 
 Example:
   gatelink destinations remove old-crm --reason "service was shut down in May"`,
@@ -244,14 +247,14 @@ Example:
         const { dropped } = document;
         return {
           document,
-          text: `${name} is removed${
+          text: `${name} was removed${
             dropped > 0 ? `; ${counted(dropped, "delivery", "deliveries")} dropped` : ""
           }.`,
         };
       })
     );
 
-  group.command("list").description("the services and what they are set to")
+  group.command("list").description("list the services and their settings")
     .addHelpText(
       "after",
       `
@@ -275,19 +278,19 @@ Example:
                 ? "default"
                 : row.retry_seconds.map((seconds) => `${seconds}s`).join(","),
             ]),
-            "No service yet: gatelink destinations add NAME URL",
+            "No services yet: gatelink destinations add NAME URL",
           ),
         };
       })
     );
 
-  group.command("test").description("have a signed test event (type gatelink.test) sent")
+  group.command("test").description("send a signed test event (type gatelink.test)")
     .argument("<name>", "the destination", destinationName)
     .addHelpText(
       "after",
       `
 The function wa-router sends it as a message would be: same signature, allowlist, address check and timeout, from
-the same place. Exit code 1 when the service does not answer 2xx.
+the same place. Exit code 1 if the service does not answer 2xx.
 
 Example:
   gatelink destinations test demo`,
@@ -296,15 +299,15 @@ Example:
 
   for (
     const [verb, state, told] of [
-      ["pause", "paused", "is paused: its queue waits. Resume it: gatelink destinations resume"],
-      ["resume", "active", "is active, and its circuit closed."],
+      ["pause", "paused", "is paused and keeps its queue. To resume: gatelink destinations resume"],
+      ["resume", "active", "is active, and its circuit is closed."],
     ] as const
   ) {
     group.command(verb)
       .description(
         verb === "pause"
-          ? "stop deliveries to a service; its queue is kept"
-          : "deliver again; closes the circuit too",
+          ? "stop deliveries to a service, and keep its queue"
+          : "resume deliveries, and close the circuit",
       )
       .argument("<name>", "the destination")
       .addHelpText(
@@ -325,10 +328,10 @@ Example:
   }
 
   group.command("rotate-secret").description(
-    "make a new signing secret; the old one signs too for the overlap",
+    "create a new signing secret; both secrets sign during the overlap",
   )
     .argument("<name>", "the destination")
-    .option("--overlap <hours>", "hours for which both sign", whole(0, 168), 24)
+    .option("--overlap <hours>", "hours during which both sign", whole(0, 168), 24)
     .addHelpText(
       "after",
       `
@@ -344,8 +347,8 @@ Example:
           { p_name: name, p_overlap_hours: options.overlap },
         );
         const text =
-          facts({ name, secret: rotated.secret, "old one signs until": rotated.old_secret_signs_until }) +
-          "\n\nGive the new secret to the service before then. It is not shown again.";
+          facts({ name, secret: rotated.secret, "old secret signs until": rotated.old_secret_signs_until }) +
+          "\n\nAdd the new secret to the service before then. It is not shown again.";
         return { document: rotated, text };
       })
     );

@@ -10,8 +10,8 @@ export function drill(command: Command, run: Run): void {
   command.addHelpText(
     "after",
     `
-Starts a local stack in a temporary folder, with a project whose history is its own, and removes both. It touches no
-other stack. Exit code 1 when a way back does not work or takes longer than it may.
+Starts a local stack in a temporary folder, with a project that has its own history, and removes both. No other stack is
+touched. Exit code 1 if a rollback fails or takes too long.
 
 Example:
   gatelink drill --json`,

@@ -34,7 +34,7 @@ const WITHIN_MS = { 1: 60_000, 2: 300_000, 3: 900_000, 4: 1_800_000 } as const;
 
 /** Runs the drill. @throws {CliError} when its stack does not start */
 export async function drillAll({ io, progress }: Pick<Session, "io" | "progress">): Promise<Drilled[]> {
-  progress("making a project");
+  progress("creating a project");
   const project = await makeProject();
   try {
     progress("starting a stack");
@@ -206,7 +206,10 @@ async function database(world: DrillContext): Promise<Drilled> {
     await sql`insert into public.drill values (1), (2)`;
     // It must not destroy these rows unasked.
     const unasked = await databaseWayBack(session, { why: WHY, steps: 1, migrations })
-      .then((way) => way.cleanUp!().then(() => "it would destroy rows unasked"), (error) => refusalOf(error));
+      .then(
+        (way) => way.cleanUp!().then(() => "it would destroy rows without --accept-loss"),
+        (error) => refusalOf(error),
+      );
     if (unasked !== undefined) {
       return {
         level: 4,
@@ -228,7 +231,7 @@ async function database(world: DrillContext): Promise<Drilled> {
         return expect(
           String(gone && newest < DRILL_VERSION),
           (gone) => gone === "true",
-          "refused to destroy 2 rows unasked; gone when told",
+          "refused to destroy 2 rows without --accept-loss; destroyed with it",
         );
       },
     );

@@ -42,7 +42,7 @@ export async function startDrillStack(functions: string): Promise<DrillStack> {
       await stop();
       throw new CliError(
         "stack_unreachable",
-        "The stack of the drill does not start.",
+        "The drill's stack does not start.",
         said.trim().slice(-2000),
       );
     }

@@ -33,7 +33,7 @@ export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
   throw new CliError(
     "not_found",
     `There is no flag ${key}.`,
-    `gatelink flags list shows them; gatelink flags set ${key} off --new --why "…" makes it.`,
+    `gatelink flags list shows them; gatelink flags set ${key} off --new --why "…" creates it.`,
   );
 }
 
@@ -69,7 +69,7 @@ export function describeUnmet(list: Unmet[]): string {
 export function flagKey(text: string): string {
   const key = /\.enabled$/.test(text) ? text : `${text}.enabled`;
   if (/^[a-z0-9][a-z0-9._-]*\.enabled$/.test(key) && key.length <= 200) return key;
-  throw new InvalidArgumentError("It is a flag's key, like deeplinks.enabled.");
+  throw new InvalidArgumentError("Use a flag's key, like deeplinks.enabled.");
 }
 
 /** A percentage in steps of 0.01. */
@@ -79,7 +79,7 @@ export function percentage(text: string): number {
   if (text.trim() !== "" && value >= 0 && value <= 100 && Math.round(value * 100) / 100 === value) {
     return value;
   }
-  throw new InvalidArgumentError("It is a percentage from 0 to 100 in steps of 0.01.");
+  throw new InvalidArgumentError("Use a percentage from 0 to 100 in steps of 0.01.");
 }
 
 /** The version to write at: the one that was given, else the one that is. */

@@ -1,4 +1,4 @@
-/** `gatelink flags`: what is on, for whom, since when and why. */
+/** `gatelink flags`: turn features on and off, for everybody or for some. */
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { Argument, type Command, Option } from "commander";
 import { switchName } from "../../../supabase/functions/_shared/config/kill_switch.ts";
@@ -34,7 +34,7 @@ export function flags(group: Command, run: Run): void {
 }
 
 function listing(group: Command, run: Run): void {
-  group.command("list").description("all flags")
+  group.command("list").description("list all flags")
     .addHelpText(
       "after",
       `
@@ -69,8 +69,8 @@ function stateOf({ value }: FlagRow): Cell {
 }
 
 function showing(group: Command, run: Run): void {
-  group.command("show").description("all that is known of a flag")
-    .argument("<flag>", "its key; .enabled may be left out", flagKey)
+  group.command("show").description("show all details of a flag")
+    .argument("<flag>", "its key; .enabled is optional", flagKey)
     .addHelpText(
       "after",
       `
@@ -128,26 +128,26 @@ interface SetOptions {
 const APPROVERS = ["engineering", "security", "product", "cto"];
 
 function setting(group: Command, run: Run): void {
-  group.command("set").description("turn a flag on or off, or change what it says; seen within 5 seconds")
-    .argument("<flag>", "its key; .enabled may be left out", flagKey)
+  group.command("set").description("turn a flag on or off, or change it; takes effect within 5 seconds")
+    .argument("<flag>", "its key; .enabled is optional", flagKey)
     .addArgument(new Argument("[state]", "on or off").choices(["on", "off"]))
-    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
-    .option("--percentage <n>", "on for so many, 0 to 100 in steps of 0.01", percentage)
+    .requiredOption("--why <reason>", "the reason, recorded in the history", reason)
+    .option("--percentage <n>", "percentage of people, 0 to 100 in steps of 0.01", percentage)
     .option(
       "--needs <flag>",
-      "a flag that has to be on for the same person; repeat it for more, none for no flag",
+      "a flag that must be on for the same person; repeatable, none for no flag",
       several(needed),
     )
-    .option("--description <text>", "what it is for")
+    .option("--description <text>", "its purpose")
     .addOption(
-      new Option("--approvers <roles...>", "who has to approve its launch").choices(APPROVERS),
+      new Option("--approvers <roles...>", "roles that have to approve its launch").choices(APPROVERS),
     )
-    .option("--new", "make it: without this a flag that is not there is refused")
-    .option("--version <n>", "only if it still is at this version, as flags show told it", whole(0, 1e15))
+    .option("--new", "create the flag; otherwise an unknown flag is refused")
+    .option("--version <n>", "only if it is still at this version (see flags show)", whole(0, 1e15))
     .addHelpText(
       "after",
       `
-The flag of a rollout under way is the rollout's: off ends it, another percentage pauses it.
+While a rollout of the flag is in progress, off ends the rollout, and another percentage pauses it.
 
 Examples:
   gatelink flags set referrals off --new --why "for the launch in March" --description "Invitations by link"
@@ -168,8 +168,8 @@ Examples:
         if (Object.keys(changes).length === 0 && approvers === undefined) {
           throw new CliError(
             "usage",
-            "Nothing is to be changed.",
-            "gatelink flags set --help shows what can be.",
+            "Nothing to change.",
+            "gatelink flags set --help lists the options.",
           );
         }
         let flag: FlagRow = options.new
@@ -201,7 +201,7 @@ Examples:
             `${key} is ${flag.value === "true" ? "on" : "off"}, for ${
               audience(flag)
             } (version ${flag.version}). ` +
-            `Every function goes by it within 5 seconds.` +
+            `Every function sees it within 5 seconds.` +
             (start === undefined || flag.metadata.schedule?.on_at !== undefined
               ? ""
               : `\nThe clock no longer turns it on at ${start}.`) +

@@ -20,13 +20,15 @@ interface Change {
 
 /** Adds `schedule`. */
 export function schedule(group: Command, run: Run): void {
-  group.command("schedule").description("turn a flag on or off at a time; the clock does so within a minute")
-    .argument("<flag>", "its key; .enabled may be left out", flagKey)
-    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
-    .option("--on-at <time>", "ISO 8601, or how long from now, like 2h", later)
+  group.command("schedule").description(
+    "schedule a flag to turn on or off; the clock does so within a minute",
+  )
+    .argument("<flag>", "its key; .enabled is optional", flagKey)
+    .requiredOption("--why <reason>", "the reason, recorded in the history", reason)
+    .option("--on-at <time>", "ISO 8601, or a duration from now, like 2h", later)
     .option("--off-at <time>", "likewise", later)
-    .option("--clear", "forget what is scheduled")
-    .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
+    .option("--clear", "clear the schedule")
+    .option("--version <n>", "only if it is still at this version", whole(0, 1e15))
     .addHelpText(
       "after",
       `
@@ -74,9 +76,9 @@ Examples:
 
 /** Adds `history` and `restore`. */
 export function history(group: Command, run: Run): void {
-  group.command("history").description("who changed a flag, from what to what, when and why; newest first")
-    .argument("<flag>", "its key; .enabled may be left out; it may have been deleted", flagKey)
-    .option("--limit <n>", "so many at most", whole(1, 1000), 20)
+  group.command("history").description("show a flag's changes: who, what, when and why; newest first")
+    .argument("<flag>", "its key; .enabled is optional; it may have been deleted", flagKey)
+    .option("--limit <n>", "show at most N", whole(1, 1000), 20)
     .addHelpText(
       "after",
       `
@@ -93,7 +95,7 @@ Example:
             .order("version", { ascending: false }).limit(limit)
         );
         if (changes.length === 0) {
-          throw new CliError("not_found", `There never was a flag ${key}.`, "gatelink flags list");
+          throw new CliError("not_found", `There has never been a flag ${key}.`, "gatelink flags list");
         }
         return {
           document: changes,
@@ -112,14 +114,14 @@ Example:
       })
     );
 
-  group.command("restore").description("set a flag to what it was at an earlier version")
-    .argument("<flag>", "its key; .enabled may be left out", flagKey)
-    .argument("<version>", "as flags history tells it", whole(1, 1e15))
-    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+  group.command("restore").description("restore an earlier version of a flag")
+    .argument("<flag>", "its key; .enabled is optional", flagKey)
+    .argument("<version>", "as shown by flags history", whole(1, 1e15))
+    .requiredOption("--why <reason>", "the reason, recorded in the history", reason)
     .addHelpText(
       "after",
       `
-It becomes a new version; nothing of the history goes. What was scheduled then for a time that is over stays away.
+This creates a new version; the history is kept. Schedules of that version that have passed are not restored.
 
 Example:
   gatelink flags restore deeplinks 7 --why "the list of testers was right then"`,
@@ -134,7 +136,7 @@ Example:
         if (!then?.after) {
           throw new CliError(
             "not_found",
-            `${key} has no version ${version} to go back to.`,
+            `${key} has no version ${version}.`,
             `gatelink flags history ${key}`,
           );
         }

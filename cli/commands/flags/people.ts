@@ -29,65 +29,65 @@ interface People {
 
 function segmentKey(text: string): string {
   if (SEGMENT_KEY.test(text)) return text;
-  throw new InvalidArgumentError("It is a segment's key: lower-case letters, digits, dot, - and _.");
+  throw new InvalidArgumentError("Use a segment's key: lower-case letters, digits, dot, - and _.");
 }
 
 function subject(text: string): string {
   if (text.length > 0 && text.length <= 200) return text;
-  throw new InvalidArgumentError("It is an id of 1 to 200 characters.");
+  throw new InvalidArgumentError("Use an id of 1 to 200 characters.");
 }
 
 /** A phone number; what is stored is the contact's id. */
 function phone(text: string): string {
   if (/^\+?[\d\s().-]{5,25}$/.test(text)) return text;
-  throw new InvalidArgumentError("It is a phone number with its country code, like +16505551234.");
+  throw new InvalidArgumentError("Use a phone number with its country code, like +16505551234.");
 }
 
 function people(command: Command): Command {
   return command
     .option(
       "--user <id>",
-      "the id that flags are asked with: a contact's, or one of your own; repeat it for more",
+      "the id that flags use: a contact's, or one of your own; repeatable",
       several(subject),
     )
     .option(
       "--phone <number>",
-      "a contact by phone number; kept as the contact's id; repeat it for more",
+      "a contact by phone number, stored as the contact's id; repeatable",
       several(phone),
     )
-    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
-    .option("--version <n>", "only if it still is at this version", whole(0, 1e15));
+    .requiredOption("--why <reason>", "the reason, recorded in the history", reason)
+    .option("--version <n>", "only if it is still at this version", whole(0, 1e15));
 }
 
 /** Refuses a change that names nobody. */
 function requireSome(...lists: (string[] | undefined)[]): void {
   if (lists.some((list) => list !== undefined)) return;
-  throw new CliError("usage", "Nobody is named.", "Give --user, --phone or, for a flag, --segment.");
+  throw new CliError("usage", "No person is given.", "Give --user, --phone or, for a flag, --segment.");
 }
 
 /** Adds `targets`. */
 export function targets(group: Command, run: Run): void {
   const inner = group.command("targets").description(
-    "people and segments that a flag is on for, whatever its percentage",
+    "people and segments for whom a flag is on, whatever its percentage",
   );
   for (
     const [verb, rpc, description] of [
       ["add", "add_flag_targets", "turn a flag on for people or segments"],
-      ["remove", "remove_flag_targets", "take people or segments off a flag's targets"],
+      ["remove", "remove_flag_targets", "remove people or segments from a flag's targets"],
     ] as const
   ) {
     people(
       inner.command(verb).description(description)
-        .argument("<flag>", "its key; .enabled may be left out", flagKey)
-        .option("--segment <key>", "a named list; repeat it for more", several(segmentKey)),
+        .argument("<flag>", "its key; .enabled is optional", flagKey)
+        .option("--segment <key>", "a named list; repeatable", several(segmentKey)),
     )
       .addHelpText(
         "after",
         `
 ${
           verb === "add"
-            ? "They have it as soon as the flag itself is on."
-            : "The lists stay, be they empty: the flag does not turn on for everybody by that."
+            ? "They have the feature once the flag itself is on."
+            : "The lists remain, even if they are empty, so the flag does not turn on for everybody."
         }
 
 Examples:
@@ -123,7 +123,7 @@ export function segments(group: Command, run: Run): void {
     "named lists of people, for flags and rollouts to target",
   );
   listing(inner, run);
-  inner.command("make").description("make a segment, or change what it is for")
+  inner.command("make").description("create a segment, or change its description")
     .argument("<segment>", "its key", segmentKey)
     .option("--description <text>", "who is in it, and why", "")
     .addHelpText(
@@ -151,8 +151,8 @@ Example:
     );
   for (
     const [verb, rpc, description] of [
-      ["add", "add_segment_members", "put people into a segment"],
-      ["remove", "remove_segment_members", "take people out of a segment"],
+      ["add", "add_segment_members", "add people to a segment"],
+      ["remove", "remove_segment_members", "remove people from a segment"],
     ] as const
   ) {
     people(inner.command(verb).description(description).argument("<segment>", "its key", segmentKey))
@@ -181,9 +181,9 @@ Example:
         })
       );
   }
-  inner.command("delete").description("delete a segment that no flag targets; its history stays")
+  inner.command("delete").description("delete a segment that no flag targets; its history is kept")
     .argument("<segment>", "its key", segmentKey)
-    .requiredOption("--why <reason>", "the reason, kept in the history", reason)
+    .requiredOption("--why <reason>", "the reason, recorded in the history", reason)
     .addHelpText(
       "after",
       `
@@ -201,7 +201,7 @@ Example:
 }
 
 function listing(inner: Command, run: Run): void {
-  inner.command("list").description("all segments, or the people in one")
+  inner.command("list").description("list all segments, or the people in one")
     .argument("[segment]", "its key", segmentKey)
     .addHelpText(
       "after",
@@ -234,7 +234,7 @@ Examples:
           text: table(
             ["segment", "changed", "by", "description"],
             rows.map((row) => [row.key, time(row.updated_at), row.updated_by, row.description]),
-            "No segment yet: gatelink flags segments make NAME",
+            "No segments yet: gatelink flags segments make NAME",
           ),
         };
       })

@@ -13,18 +13,18 @@ interface Stale {
 
 const WHY: Record<Stale["why"], string> = {
   fully_on: "on for everybody, unchanged",
-  never_evaluated: "nobody has ever asked for it",
-  not_evaluated: "nobody asks for it any more",
+  never_evaluated: "never evaluated",
+  not_evaluated: "no longer evaluated",
 };
 
 /** Adds the command. */
 export function stale(group: Command, run: Run): void {
-  group.command("stale").description("flags that look done with, and where the code reads them")
+  group.command("stale").description("find flags to clean up, and the code that reads them")
     .addHelpText(
       "after",
       `
-On for everybody and unchanged for 30 days, or asked for by nobody for as long; a flag that was never asked for counts
-from its seventh day on. Exit code 1 when there are any.
+A flag is stale if it is on for everybody and unchanged for 30 days, or has not been evaluated for 30 days, or was never
+evaluated in its first seven days. Exit code 1 if there are any.
 
 Example:
   gatelink flags stale`,
@@ -47,7 +47,7 @@ Example:
               WHY[why],
               time(since),
               places.length === 0
-                ? "no code of this checkout"
+                ? "no code in this checkout"
                 : places.map(({ path, line }) =>
                   `${path}:${line}`
                 ).join(", "),

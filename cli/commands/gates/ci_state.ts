@@ -30,7 +30,7 @@ export async function ciState(root: string, env: Io["env"]): Promise<CiState> {
   const commit = await git(root, "rev-parse", "HEAD");
   const short = commit.slice(0, 12);
   const dirty = await git(root, "status", "--porcelain", "--untracked-files=no") !== "";
-  if (dirty) return { ok: false, said: `files have changed since ${short}, which no CI has seen` };
+  if (dirty) return { ok: false, said: `files have changed since ${short} without a CI run` };
   const local = await lastRun(root);
   if (local?.commit === commit && local.clean) {
     const { passed, failed, at } = local;
@@ -44,7 +44,7 @@ export async function ciState(root: string, env: Io["env"]): Promise<CiState> {
   return {
     ok: false,
     said: local === undefined
-      ? `nobody knows of a CI run for ${short}`
+      ? `there is no known CI run for ${short}`
       : `the last .ci/run was for ${local.commit.slice(0, 12)}${
         local.clean ? "" : " with changes"
       }, not for ${short}`,
@@ -88,7 +88,7 @@ async function askGitHub(repository: string, commit: string, env: Io["env"]): Pr
     });
     if (!response.ok) {
       await response.body?.cancel();
-      return { ok: false, said: `GitHub answers ${response.status} about ${short} of ${repository}` };
+      return { ok: false, said: `GitHub answers ${response.status} for ${short} of ${repository}` };
     }
     const { check_runs: runs } = await response.json() as { check_runs: CheckRun[] };
     const bad = runs.filter(({ status, conclusion }) =>
@@ -100,6 +100,6 @@ async function askGitHub(repository: string, commit: string, env: Io["env"]): Pr
       said: bad.map(({ name, status, conclusion }) => `${name}: ${conclusion ?? status}`).join(", "),
     };
   } catch (error) {
-    return { ok: false, said: `GitHub cannot be asked about ${short}: ${fetchReason(error)}` };
+    return { ok: false, said: `GitHub cannot be reached for ${short}: ${fetchReason(error)}` };
   }
 }

@@ -33,7 +33,7 @@ export const CODE_GATES: Gate[] = [
       const figures = speed.split("\n").filter((line) => /^\|.*\d.*\|/.test(line));
       return figures.length > 0 ? passed(`${figures.length} figures in README.md, Speed`) : open(
         "README.md has no figures under Speed",
-        "deno task bench webhook, and write down what it measured",
+        "run deno task bench webhook, and record its figures",
       );
     },
   },
@@ -53,7 +53,7 @@ export const CODE_GATES: Gate[] = [
         found,
         `${names.length} files`,
         "found",
-        "Take it out, and change the secret: it is in the history",
+        "Remove it, and change the secret: it is in the git history",
       );
     },
   },
@@ -75,8 +75,8 @@ export const CODE_GATES: Gate[] = [
       }
       return none(
         found,
-        `${files.length} modules print by _shared/log alone`,
-        "prints by itself",
+        `${files.length} modules print only through _shared/log`,
+        "prints directly",
         "Use log of _shared/log",
       );
     },
@@ -98,9 +98,10 @@ export const CODE_GATES: Gate[] = [
     ...entry("flag_documented"),
     async check({ root, flag }) {
       const text = await read(root, "docs/flags.md") ?? "";
-      return text.includes(`\`${flag}\``)
-        ? passed("docs/flags.md names it")
-        : open("docs/flags.md does not name it", "deno run -A tools/docs/flags.ts, or write a line about it");
+      return text.includes(`\`${flag}\``) ? passed("docs/flags.md documents it") : open(
+        "docs/flags.md does not document it",
+        "run deno run -A tools/docs/flags.ts, or add it by hand",
+      );
     },
   },
   {
@@ -111,7 +112,7 @@ export const CODE_GATES: Gate[] = [
       return (await flagPlaces(world.root)).has(world.flag!) ? found : {
         ...found,
         how:
-          "No function of this checkout reads it, and no service has asked the function flags: deploy what reads it",
+          "No function of this checkout reads it, and no service has evaluated it: deploy the code that reads it",
       };
     },
   },

@@ -15,14 +15,14 @@ export const DATABASE_GATES: Gate[] = [
   {
     ...entry("migrations"),
     check({ root, facts }) {
-      if (facts.migrations === null) return open("nobody kept a record of migrations", "supabase db push");
+      if (facts.migrations === null) return open("there is no record of migrations", "supabase db push");
       const files = new Set(
         listMigrations(join(root, "supabase", "migrations")).map(({ version }) => version),
       );
       const applied = new Set(facts.migrations);
       const missing = [...files].filter((version) => !applied.has(version));
       const unknown = [...applied].filter((version) => !files.has(version));
-      if (unknown.length > 0) return none(unknown, "", "applied, and not in this checkout", "git pull");
+      if (unknown.length > 0) return none(unknown, "", "applied, but not in this checkout", "git pull");
       return none(missing, counted(files.size, "migration"), "not applied", "supabase db push");
     },
   },
@@ -62,7 +62,7 @@ async function rowLevelSecurity(world: GateContext) {
   if (found.status === "open") return found;
   const { url, publishableKey } = api.stack;
   if (publishableKey === undefined) {
-    return passed(`${facts.tables.length} tables (not tried: no publishable key is known)`);
+    return passed(`${facts.tables.length} tables (not tested: the publishable key is unknown)`);
   }
   const seen: string[] = [];
   await Promise.all(facts.tables.map(async (table) => {
@@ -75,8 +75,8 @@ async function rowLevelSecurity(world: GateContext) {
   }));
   return none(
     seen.sort(),
-    `${facts.tables.length} tables show nothing to the publishable key`,
-    "shown to anybody",
+    `${facts.tables.length} tables are hidden from the publishable key`,
+    "readable by anybody",
     "Close it",
   );
 }
@@ -88,9 +88,9 @@ interface Backups {
 
 /** What Supabase says of a hosted project; what the server says of its archive elsewhere. */
 async function backup({ session, api, facts, local, projectRef, now }: GateContext) {
-  if (local) return notApplicable("a stack of this machine");
+  if (local) return notApplicable("a stack on this machine");
   const how =
-    "Take one (dashboard: Database > Backups), or sign that there is one: gatelink gates sign FLAG --gate backup";
+    "Take one (dashboard: Database > Backups), or sign that one exists: gatelink gates sign FLAG --gate backup";
   const ageOf = (at: string) => (now.getTime() - Date.parse(at)) / 1000;
   const { mode, last_at, failing } = facts.archive;
   if (mode === "on" && last_at !== null && !failing && ageOf(last_at) < BACKUP_WITHIN_S) {

@@ -72,6 +72,6 @@ export interface GateContext {
 /** The gate of this name that needs the database alone. @throws {Error} when there is none */
 export function factGate(id: string): FactGate {
   const found = FACT_GATES.find((one) => one.id === id);
-  if (found === undefined) throw new Error(`no gate ${id} needs the database alone`);
+  if (found === undefined) throw new Error(`no gate ${id} needs only the database`);
   return found;
 }

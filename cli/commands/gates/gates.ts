@@ -1,4 +1,4 @@
-/** `gatelink gates`: what has to hold before a feature goes live, and who has signed for it. */
+/** `gatelink gates`: launch requirements of a feature, and their sign-offs for it. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { type Command, Option } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
@@ -18,10 +18,10 @@ export function gates(group: Command, run: Run): void {
 }
 
 function checking(group: Command, run: Run): void {
-  group.command("check", { isDefault: true }).description("run the launch gates")
-    .argument("[feature]", "a flag; .enabled may be left out (default: what is about no flag)", flagKey)
-    .option("--markdown", "as a checklist for a pull request")
-    .option("--project-ref <ref>", "the hosted project, where its address does not tell")
+  group.command("check", { isDefault: true }).description("check the launch gates")
+    .argument("[feature]", "a flag; .enabled is optional (default: gates that concern no flag)", flagKey)
+    .option("--markdown", "print a checklist for a pull request")
+    .option("--project-ref <ref>", "the hosted project, if the stack's address does not contain it")
     .addHelpText(
       "after",
       `
@@ -62,7 +62,7 @@ const MARKS: Record<GateResult["status"], Cell> = {
 
 function summary(flag: string | undefined, results: GateResult[]): string {
   const open = openGates(results).length;
-  const what = flag ?? "What is about no flag";
+  const what = flag ?? "The installation";
   return open === 0
     ? `${what} is ready.`
     : `${what} is not ready: ${counted(open, "gate")} of ${results.length} open.`;
@@ -113,17 +113,17 @@ interface SignOptions {
 const SIGNABLE = ["approval", ...CHECKLIST.map(({ id }) => id).filter((id) => !id.startsWith("approval_"))];
 
 function signing(group: Command, run: Run): void {
-  const role = () => new Option("--role <role>", "in which role").choices(ROLES).makeOptionMandatory();
+  const role = () => new Option("--role <role>", "the role").choices(ROLES).makeOptionMandatory();
   const gate = () =>
-    new Option("--gate <gates...>", "what: approval is the launch as a whole, the others as gates tells them")
+    new Option("--gate <gates...>", "the gates: approval is the launch as a whole; gates lists the others")
       .choices(SIGNABLE).default(["approval"]);
 
-  group.command("sign").description("sign a gate, for a person who holds that approval")
-    .argument("<feature>", "a flag; .enabled may be left out", flagKey)
+  group.command("sign").description("sign a gate for a person with that role")
+    .argument("<feature>", "a flag; .enabled is optional", flagKey)
     .addOption(role())
     .addOption(gate())
-    .requiredOption("--as <address>", "the person, by the address they sign in with")
-    .option("--note <text>", "what they have to say")
+    .requiredOption("--as <address>", "the person, by the address that they sign in with")
+    .option("--note <text>", "a comment")
     .option("--not-applicable <why>", "the gate does not apply to this feature", reason)
     .addHelpText(
       "after",
@@ -153,8 +153,8 @@ Examples:
           if (known && !SIGNED_GATES.some(({ id }) => id === name) && options.notApplicable === undefined) {
             throw new CliError(
               "usage",
-              `${name} is checked, not signed: it closes when what it looks at is well.`,
-              `gatelink gates ${flag} tells what is missing; --not-applicable "…" closes it where it does not apply.`,
+              `${name} is checked, not signed: it closes when its check passes.`,
+              `gatelink gates ${flag} shows what is missing; --not-applicable "…" closes a gate that does not apply.`,
             );
           }
         }
@@ -180,11 +180,11 @@ Examples:
       })
     );
 
-  group.command("revoke").description("take sign-offs back: the gate is open again")
-    .argument("<feature>", "a flag; .enabled may be left out", flagKey)
+  group.command("revoke").description("revoke sign-offs, which reopens the gate")
+    .argument("<feature>", "a flag; .enabled is optional", flagKey)
     .addOption(role())
     .addOption(gate())
-    .requiredOption("--why <reason>", "the reason, kept with it", reason)
+    .requiredOption("--why <reason>", "the reason, which is recorded", reason)
     .addHelpText(
       "after",
       `
@@ -210,7 +210,7 @@ Example:
             `gatelink gates ${flag}`,
           );
         }
-        return { document: { revoked }, text: `${counted(revoked, "sign-off")} taken back.` };
+        return { document: { revoked }, text: `${counted(revoked, "sign-off")} revoked.` };
       })
     );
 }

@@ -27,12 +27,12 @@ export const FLAG_GATES: Gate[] = [
       const text = await readFile(join(root, RULES), "utf8").catch(() => "");
       const rules = text.match(/^ +- alert: /gm)?.length ?? 0;
       if (rules === 0) {
-        return open(`${RULES} has no alert rules`, "Take those of the release: docs/operations.md");
+        return open(`${RULES} has no alert rules`, "Use those of the release: docs/operations.md");
       }
       return facts.told.length > 0
-        ? passed(`${rules} rules in ${RULES}; told of pages and rollbacks: ${facts.told.join(", ")}`)
+        ? passed(`${rules} rules in ${RULES}; notified of pages and rollbacks: ${facts.told.join(", ")}`)
         : open(
-          "nobody is told when a rollout pages or is taken back",
+          "nobody is notified when a rollout pages or rolls back",
           "gatelink rollout notify add NAME URL",
         );
     },
@@ -49,7 +49,7 @@ export const SIGNED_GATES: Gate[] = [
     ...gate,
     ofFlag: true,
     check(world) {
-      if (asks && !requiredRoles(world).includes(asks)) return notApplicable("the flag does not ask for it");
+      if (asks && !requiredRoles(world).includes(asks)) return notApplicable("not required by the flag");
       return signed(world, gate.id, gate.roles, people);
     },
   })),
@@ -60,7 +60,7 @@ export const SIGNED_GATES: Gate[] = [
     ofFlag: true,
     roles: [role],
     check(world) {
-      if (!requiredRoles(world).includes(role)) return notApplicable("the flag does not ask for it");
+      if (!requiredRoles(world).includes(role)) return notApplicable("not required by the flag");
       return signed(world, "approval", [role], 1, `gatelink gates sign ${world.flag} --role ${role}`);
     },
   })),

@@ -70,7 +70,7 @@ async function look(gate: Gate, world: GateContext): Promise<Finding> {
     return await gate.check(world);
   } catch (error) {
     const { message, hint } = told(error);
-    return { status: "open", detail: `cannot be told: ${message}`, how: hint?.split("\n")[0] ?? "See above" };
+    return { status: "open", detail: `check failed: ${message}`, how: hint?.split("\n")[0] ?? "See above" };
   }
 }
 

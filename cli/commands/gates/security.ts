@@ -23,7 +23,7 @@ export const SECURITY_GATES: Gate[] = [
       if (faults.length === 0 && health.status === undefined) {
         return open(`health answers ${health.code ?? "nothing"}`, "gatelink status; see the functions' log");
       }
-      return none(faults, "health finds them all", "not to be used", "supabase secrets set NAME=…");
+      return none(faults, "health reports all of them", "not usable", "supabase secrets set NAME=…");
     },
   },
   {
@@ -32,7 +32,7 @@ export const SECURITY_GATES: Gate[] = [
   },
 ];
 
-/** Puts webhooks to the running function: unsigned, signed by somebody else, and, where the secret is known, properly. */
+/** Puts webhooks to the running function: unsigned, signed with another secret, and, where the secret is known, properly. */
 async function signatures({ api }: GateContext) {
   const url = `${api.stack.url}/functions/v1/wa-webhook`;
   const body = new TextEncoder().encode(`{"object":"whatsapp_business_account","entry":[]}`);
@@ -52,11 +52,11 @@ async function signatures({ api }: GateContext) {
   const secret = api.stack.whatsapp?.appSecret;
   const tried: [what: string, got: number, wanted: number][] = [
     ["unsigned", await post(undefined), 401],
-    ["signed by somebody else", await post(sign(body, "not the app secret")), 401],
-    ["with a signature that is none", await post("sha256=0"), 401],
+    ["signed with another secret", await post(sign(body, "not the app secret")), 401],
+    ["with an invalid signature", await post("sha256=0"), 401],
     ...(secret === undefined
       ? []
-      : [["properly signed", await post(sign(body, secret)), 200] as [string, number, number]]),
+      : [["correctly signed", await post(sign(body, secret)), 200] as [string, number, number]]),
   ];
   const bad = tried.filter(([, got, wanted]) => got !== wanted)
     .map(([what, got, wanted]) => `${what}: ${got}, not ${wanted}`);
@@ -79,7 +79,7 @@ async function rateLimits({ api }: GateContext) {
     });
   const first = await take(), second = await take();
   if (!first.allowed || second.allowed || !second.retry_after_ms) {
-    return open("the limiter lets more through than it may", "See the SQL function take_rate");
+    return open("the limiter allows more than its limit", "See the SQL function take_rate");
   }
   const set = await api.rows<{ key: string; value: string }>((client) =>
     client.from("settings").select("key,value").like("key", "%rate_per_second")
@@ -88,14 +88,14 @@ async function rateLimits({ api }: GateContext) {
   const said = set.map(({ key, value }) => `${key} ${value}`).join(", ");
   return none(
     bad,
-    `the limiter refuses; ${said || "limits as built in"}`,
+    `the limiter works; ${said || "default limits"}`,
     "no limit",
     "Set it to a number above 0",
   );
 }
 
 async function secretsAge({ session, api, local, projectRef, now }: GateContext) {
-  if (local) return notApplicable("a stack of this machine");
+  if (local) return notApplicable("a stack on this machine");
   const project = await openProject(session.io, api.stack, projectRef);
   try {
     const { secrets } = await project.json<{ secrets: { name: string; updated_at?: string }[] }>([
@@ -104,7 +104,7 @@ async function secretsAge({ session, api, local, projectRef, now }: GateContext)
     ]);
     const ours = secrets.filter(({ name }) => /^WHATSAPP_(APP_SECRET|VERIFY_TOKEN|ACCESS_TOKEN)$/.test(name));
     if (ours.length === 0) {
-      return open("the project has none of WhatsApp's", "supabase secrets set; see docs/deploy.md");
+      return open("the project has no WhatsApp secrets", "supabase secrets set; see docs/deploy.md");
     }
     const ageOf = (at: string | undefined) =>
       at === undefined ? Infinity : (now.getTime() - Date.parse(at)) / 1000;

@@ -33,42 +33,42 @@ interface Options {
 
 /** Adds the command to the group. */
 export function adding(group: Command, run: Run): void {
-  group.command("add").description("make a link; prints it, and where its QR code is")
-    .argument("[url]", "where it leads; its host must be on the allowlist for redirect")
-    .option("--code <code>", "its last part: 3 to 64 of a-z, 0-9, - and _ (default: 8 at random)")
+  group.command("add").description("create a link; prints its address and that of its QR code")
+    .argument("[url]", "target; its host must be on the allowlist for redirect")
+    .option("--code <code>", "custom code: 3 to 64 of a-z, 0-9, - and _ (default: 8 random characters)")
     .option(
       "--whatsapp <text>",
-      "lead to a chat with this text ready to be sent; a url is then for where chats are off",
+      "open a chat with this prepared text; the url is then used while links are off",
     )
     .option(
       "--number <id>",
-      "the business number of the chat, by its phone_number_id (default: the only one)",
+      "phone_number_id of the chat's business number (default: the only one)",
     )
-    .option("--target <json>", "a rule, asked in order: the first that holds decides", several(json))
-    .option("--tag <tag>", "for lists and routes; repeat it for more", several((tag) => tag))
+    .option("--target <json>", "a rule; the first that matches decides", several(json))
+    .option("--tag <tag>", "for lists and routes; repeatable", several((tag) => tag))
     .option(
       "--utm <name=value>",
-      "source, medium, campaign, term or content; repeat it for more",
+      "source, medium, campaign, term or content; repeatable",
       several(pair(UTM)),
     )
-    .option("--external-id <id>", "your own id: doing it again gives the same link")
-    .option("--starts <time>", "not before: a time, or how long from now, like 2h", later)
-    .option("--expires <time>", "not after: a time, or how long from now, like 30d", later)
-    .option("--expired-url <url>", "where visits go while it cannot be used")
-    .option("--max-uses <n>", "so many people at most", whole(1, 1_000_000_000))
+    .option("--external-id <id>", "your own id; repeating the command returns the same link")
+    .option("--starts <time>", "start: a time, or a duration from now, like 2h", later)
+    .option("--expires <time>", "end: a time, or a duration from now, like 30d", later)
+    .option("--expired-url <url>", "target while the link cannot be used")
+    .option("--max-uses <n>", "maximum number of human visits", whole(1, 1_000_000_000))
     .option(
       "--password <password>",
-      "ask for this first, 8 characters or more; - reads it from standard input, where nobody looks",
+      "require this password, at least 8 characters; - reads it from standard input",
     )
-    .option("--flag <key>", "lead to the url only, where this flag is off for the visitor")
+    .option("--flag <key>", "visitors for whom this flag is off only get the url")
     .option(
       "--preview <name=value>",
-      "what messengers show: title, description or image; repeat it for more",
+      "preview in messengers: title, description or image; repeatable",
       several(pair(PREVIEW)),
     )
-    .option("--pass-query", "hand the query of a visit on to the page")
-    .option("--fingerprint", "let an app's first open be matched by network and device, which is a guess")
-    .option("--body <json>", "instead of all others: the body of POST deeplinks", json)
+    .option("--pass-query", "pass the visit's query on to the page")
+    .option("--fingerprint", "allow matching an app's first open by network and device, which is a guess")
+    .option("--body <json>", "instead of all other options: the body of POST deeplinks", json)
     .addHelpText(
       "after",
       `
@@ -80,7 +80,7 @@ and any of these conditions:
   "date":{"from":"2026-12-01T00:00:00Z","until":"2027-01-01T00:00:00Z"}
   "time":{"days":["sat","sun"],"from":"09:00","to":"17:00","zone":"Europe/Berlin"}
   "visitor":"new"  or "returning"
-  "weight":50  percent of the visitors, in steps of 0.01
+  "weight":50  percent of visitors, in steps of 0.01
 
 Examples:
   gatelink links add https://www.example.com/spring --code spring --tag poster --utm campaign=spring
@@ -102,7 +102,7 @@ async function added(session: Session, url: string | undefined, options: Options
     document: { ...link, made },
     text: made
       ? `${text}\n\nIt works within 5 seconds.`
-      : `${text}\n\nIt was made before, under this external id.`,
+      : `${text}\n\nIt already existed with this external id.`,
   };
 }
 
@@ -127,18 +127,22 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
   const { body, ...others } = options;
   if (body !== undefined) {
     if (url === undefined && Object.keys(others).length === 0) return body;
-    throw new CliError("usage", "--body stands for all others: give it alone.", "gatelink links add --help");
+    throw new CliError(
+      "usage",
+      "--body replaces all other options: use it alone.",
+      "gatelink links add --help",
+    );
   }
   if (url === undefined && options.whatsapp === undefined) {
     throw new CliError(
       "usage",
-      "Give a url, or --whatsapp and a text.",
+      "Give a url, or --whatsapp with a text.",
       "gatelink links add --help has examples.",
     );
   }
   for (const address of [url, options.expiredUrl]) {
     if (address === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(address)) continue;
-    throw new CliError("usage", `${address} is not written in full.`, `Did you mean https://${address} ?`);
+    throw new CliError("usage", `${address} is not a complete address.`, `Did you mean https://${address} ?`);
   }
   return {
     default_url: url,
@@ -168,7 +172,7 @@ async function passwordGiven(io: Io): Promise<string> {
   if (password !== "") return password;
   throw new CliError(
     "usage",
-    "Standard input holds no password.",
+    "Standard input contains no password.",
     "printf '%s' \"$PASSWORD\" | gatelink links add … --password -",
   );
 }
@@ -185,7 +189,7 @@ async function onlyNumber(session: Session): Promise<string> {
     "usage",
     numbers.length === 0 ? "There is no business number yet." : "There are several business numbers.",
     numbers.length === 0
-      ? "One is known once Meta's first webhook has come."
-      : `Give one with --number: ${known}`,
+      ? "A number is added by Meta's first webhook."
+      : `Choose one with --number: ${known}`,
   );
 }

@@ -160,14 +160,14 @@ export async function linkNamed(api: LinksApi, code: string): Promise<Link> {
 function hintOf(code: string): string {
   switch (code) {
     case "unauthorized":
-      return "It must be a secret key of this very project (sb_secret_…, Project Settings > API Keys).";
+      return "Use a secret key of this project (sb_secret_…, Project Settings > API Keys).";
     case "url_not_allowed":
-      return "Allow the host, if links may lead there: gatelink allowlist add HOST --for redirect";
+      return "To allow the host: gatelink allowlist add HOST --for redirect";
     case "code_taken":
     case "code_reserved":
-      return "Choose another code, or leave it out. A code is never given to a second link.";
+      return "Choose another code, or omit it. A code is never reused.";
     case "external_id_taken":
-      return "The link with this external id was made with other values: gatelink links list --external-id ID";
+      return "The link with this external id has other values: gatelink links list --external-id ID";
     default:
       return "gatelink links --help";
   }

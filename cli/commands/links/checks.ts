@@ -34,7 +34,7 @@ export function checkLink(link: Link, rules: Rules): Finding[] {
     findings.push(
       warning(
         `its flag ${link.flag_key} is not in the settings, so it is off`,
-        "Add the setting, or take flag_key off the link.",
+        "Add the setting, or remove flag_key from the link.",
       ),
     );
   }
@@ -43,12 +43,12 @@ export function checkLink(link: Link, rules: Rules): Finding[] {
 
 function adviceOn(why: string): string {
   if (why.includes("allowlist")) {
-    return "gatelink allowlist add HOST --for redirect, or lead the link elsewhere.";
+    return "gatelink allowlist add HOST --for redirect, or change the link's target.";
   }
   if (why.includes("scheme")) {
-    return "Name the scheme in the setting deeplinks.app_schemes, or change the link.";
+    return "Add the scheme to the setting deeplinks.app_schemes, or change the link.";
   }
-  if (why.includes("deeplinks.apps")) return "Name the app in the setting deeplinks.apps.";
+  if (why.includes("deeplinks.apps")) return "Add the app to the setting deeplinks.apps.";
   if (why.includes("business numbers")) return "Change the link to a number of this project.";
   return "Change the link.";
 }
@@ -61,27 +61,32 @@ export function checkPage(page: Probe, own: string | undefined): Finding[] {
   const { status, hops, error } = page;
   const last = hops.at(-1);
   if (own !== undefined && hops.some(({ to }) => new URL(to).host === own)) {
-    return [problem(`sends visitors back to a link (${last!.to})`, "Lead the link to where it ends.")];
+    return [
+      problem(`sends visitors back to a link (${last!.to})`, "Set the link's target to the final address."),
+    ];
   }
-  if (error !== undefined) return [problem(error, "Repair the page, or lead the link elsewhere.")];
+  if (error !== undefined) return [problem(error, "Repair the page, or change the link's target.")];
   const findings: Finding[] = [];
   if (SHY.has(status!)) {
     findings.push(
-      warning(`answers ${status} to a program`, "Open it in a browser to see whether people get through."),
+      warning(`answers ${status} to a program`, "Open it in a browser to check whether people can see it."),
     );
   } else if (status! >= 400) {
-    findings.push(problem(`answers ${status}`, "Repair the page, or lead the link elsewhere."));
+    findings.push(problem(`answers ${status}`, "Repair the page, or change the link's target."));
   }
   if (hops.some(({ to }) => to.startsWith("http:") && !isLocal(to))) {
     findings.push(
-      warning(`goes through http: (${last!.to})`, "Lead the link to the https address at the end."),
+      warning(`goes through http: (${last!.to})`, "Set the link's target to the final https address."),
     );
   } else if (hops.length > 1) {
     findings.push(
-      warning(`sends on ${hops.length} times, to ${last!.to}`, "Lead the link there: each step costs time."),
+      warning(
+        `redirects ${hops.length} times, to ${last!.to}`,
+        "Set the link's target to that address: each redirect costs time.",
+      ),
     );
   } else if (hops.length === 1 && (hops[0].status === 301 || hops[0].status === 308)) {
-    findings.push(warning(`has moved for good to ${last!.to}`, "Lead the link there."));
+    findings.push(warning(`has moved permanently to ${last!.to}`, "Set the link's target to that address."));
   }
   return findings;
 }
@@ -98,27 +103,27 @@ export const IMAGE_BYTES = IMAGE.bytes + 1;
 /** A preview's picture. */
 export function checkImage(image: Probe): Finding[] {
   const { status, headers, bytes, cut, error } = image;
-  if (error !== undefined) return [problem(`the picture cannot be had: ${error}`, "Change preview.image.")];
-  if (status !== 200) return [problem(`the picture answers ${status}`, "Change preview.image.")];
+  if (error !== undefined) return [problem(`the image cannot be fetched: ${error}`, "Change preview.image.")];
+  if (status !== 200) return [problem(`the image answers ${status}`, "Change preview.image.")];
   const advice = `Use a JPEG or PNG of at least ${IMAGE.width} pixels, under ${IMAGE.bytes / 1000} kB.`;
   const type = headers.get("content-type") ?? "none";
-  if (!/^image\//.test(type)) return [problem(`the picture is ${type}, not an image`, advice)];
-  if (/^image\/svg/.test(type)) return [warning("the picture is SVG, which messengers do not show", advice)];
+  if (!/^image\//.test(type)) return [problem(`the file is ${type}, not an image`, advice)];
+  if (/^image\/svg/.test(type)) return [warning("the image is SVG, which messengers do not show", advice)];
   if (cut) {
     return [
-      warning(`the picture has more than ${IMAGE.bytes / 1000} kB, which WhatsApp does not show`, advice),
+      warning(`the image has more than ${IMAGE.bytes / 1000} kB, which WhatsApp does not show`, advice),
     ];
   }
   let size: { width: number; height: number };
   try {
     size = imageSize(bytes);
   } catch {
-    return [problem(`the picture is no ${type} that can be read`, advice)];
+    return [problem(`the image is not a readable ${type}`, advice)];
   }
   const { width, height } = size;
   if (width < IMAGE.width || width / height > IMAGE.ratio) {
     return [
-      warning(`the picture has ${width} x ${height} pixels, which WhatsApp does not show large`, advice),
+      warning(`the image has ${width} x ${height} pixels, which WhatsApp does not show large`, advice),
     ];
   }
   return [];
@@ -147,7 +152,7 @@ export function checkDomainFile(path: keyof typeof DOMAIN_FILES, answer: Probe, 
   const advice = "See docs/deploy.md, Link domain.";
   const wrong = (what: string) => [problem(`${path} ${what}`, advice)];
   const { status, headers, bytes, cut, error } = answer;
-  if (error !== undefined) return wrong(`cannot be had: ${error}`);
+  if (error !== undefined) return wrong(`cannot be fetched: ${error}`);
   if (status! >= 300 && status! < 400) return wrong(`is a redirect, and ${asks} follows none`);
   if (status !== 200) return wrong(`answers ${status}`);
   const type = headers.get("content-type") ?? "none";
@@ -200,5 +205,5 @@ export function needsHtml(link: Link): string | undefined {
   if (link.password) return "asks for a password";
   if (link.preview !== undefined) return "has a preview";
   const own = link.targets?.some(({ app }) => app?.fallback !== undefined && !/^https:/i.test(app.url));
-  return own ? "opens an app by a scheme of its own" : undefined;
+  return own ? "opens an app by a custom scheme" : undefined;
 }

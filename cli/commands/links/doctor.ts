@@ -43,28 +43,28 @@ interface Report extends Finding {
 
 /** Adds the command to the group. */
 export function doctor(group: Command, run: Run): void {
-  group.command("doctor").description("check the links, where they lead, and their domain")
+  group.command("doctor").description("check the links, their targets and their domain")
     .argument("[codes...]", "only these links, by code or address", several(linkCode))
     .option(
       "--timeout <time>",
-      "longest wait for each address, 1s to 60s",
+      "maximum wait for each address, 1s to 60s",
       durationWithin(1000, 60_000, "1s to 60s"),
       10_000,
     )
-    .option("--offline", "visit nothing: only what the stack itself can tell")
+    .option("--offline", "visit no address: check only the stack's own data")
     .addHelpText(
       "after",
       `
-Looked at are the links that visits can use: active, not expired, not used up.
-  links    every address on the allowlist, apps, schemes and numbers known, flags there
-  pages    dead, moved, reached by a chain of redirects or through http, or leading back to links
-  images   of previews: there, an image, of a size that WhatsApp shows
+Checks links that can be visited: active, not expired, not used up.
+  links    addresses on the allowlist; known apps, schemes and numbers; existing flags
+  pages    dead, moved, behind a chain of redirects or http, or leading back to links
+  images   of previews: reachable, an image, of a size that WhatsApp shows
   domain   apple-app-site-association and assetlinks.json: JSON, no redirect, with the apps of the setting
-           deeplinks.apps; whether HTML gets through, if a link needs it
-  guesses  at a link's password, as long as they go on
-  codes    that no link has and a link nearly has, the ones asked for most in 7 days: misprints on posters
-From this machine, as a program: what answers a program otherwise than people is a warning. Exit code 1 when there is
-a problem; warnings alone end with 0.
+           deeplinks.apps; whether HTML can be served, if a link needs it
+  guesses  ongoing attempts to guess a link's password
+  codes    frequently visited unknown codes of the last 7 days that resemble a link's code, such as typos on posters
+Addresses are visited from this machine by a program, so pages that treat programs differently from people give only a
+warning. Exit code 1 if there is a problem; warnings alone exit with 0.
 
 Examples:
   gatelink links doctor
@@ -104,7 +104,8 @@ async function guesses(api: Api, links: readonly Link[]): Promise<Report[]> {
   return guessed.filter(({ code }) => links.some((link) => link.code === code)).map(({ code, wrong }) => ({
     level: "warning",
     what: `somebody is guessing the password: ${wrong} wrong ones in the last two hours`,
-    advice: "Who guesses waits longer and longer. Give the link a longer password, or turn it off.",
+    advice:
+      "Set a longer password, or turn the link off. Each wrong guess already increases the waiting time.",
     codes: [code],
   }));
 }
@@ -192,7 +193,7 @@ async function checkHtml(needy: readonly Link[], timeoutMs: number): Promise<Rep
   return [{
     level: needy.some(({ password }) => password) ? "problem" : "warning",
     what: answer.error === undefined
-      ? `no page comes through the domain, and ${
+      ? `the domain serves no pages, and ${
         counted(needy.length, "link")
       } would show one: ${asked.code} ${why}`
       : `the domain does not answer: ${answer.error}`,

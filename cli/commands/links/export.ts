@@ -44,18 +44,18 @@ const COLUMNS: Record<string, (link: Link) => unknown> = {
 
 /** Adds the command to the group. */
 export function exporting(group: Command, run: Run): void {
-  filtered(group.command("export").description("write the links as CSV or JSON lines, newest first"))
+  filtered(group.command("export").description("export the links as CSV or JSON lines, newest first"))
     .addOption(
-      new Option("--format <format>", "csv, or jsonl: one JSON object a line").choices(["csv", "jsonl"])
+      new Option("--format <format>", "csv, or jsonl: one JSON object per line").choices(["csv", "jsonl"])
         .default("csv"),
     )
     .option("--out <file>", "write to a file instead of standard output")
     .addHelpText(
       "after",
       `
-Links import reads both. Deleted links are left out, and of a password it only says that there is one. In a CSV an
-apostrophe stands before what a spreadsheet would take for a formula. With --json standard output is one JSON document
-with all links; with --out as well, it says how many were written.
+links import reads both formats. Deleted links are omitted; of a password only its presence is exported. In CSV, an
+apostrophe precedes cells that a spreadsheet would treat as a formula. With --json, standard output is one JSON
+document with all links, or with --out the number of links written.
 
 Examples:
   gatelink links export --out links.csv

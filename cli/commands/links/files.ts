@@ -40,7 +40,7 @@ function readCsv(text: string, name: string): Table {
       relax_column_count: true,
     });
   } catch (error) {
-    throw unreadable(name, `it is no CSV: ${(error as Error).message}`);
+    throw unreadable(name, `it is not CSV: ${(error as Error).message}`);
   }
   const [heading, ...records] = lines;
   const columns = heading.map((column) => column.trim());
@@ -48,7 +48,10 @@ function readCsv(text: string, name: string): Table {
   if (twice !== undefined) throw unreadable(name, `two columns are called ${twice}`);
   const rows = records.map((cells, index) => {
     if (cells.length !== columns.length) {
-      throw unreadable(name, `row ${index + 2} has ${cells.length} cells, and the heading ${columns.length}`);
+      throw unreadable(
+        name,
+        `row ${index + 2} has ${cells.length} cells, but the heading has ${columns.length}`,
+      );
     }
     return {
       place: index + 2,
@@ -81,7 +84,7 @@ function readJson(text: string, name: string): Table {
     );
   for (const { place, values } of rows) {
     if (typeof values !== "object" || values === null || Array.isArray(values)) {
-      throw unreadable(name, `entry ${place} is no object`);
+      throw unreadable(name, `entry ${place} is not an object`);
     }
   }
   return { columns: [...new Set(rows.flatMap(({ values }) => Object.keys(values)))], rows };
@@ -91,7 +94,7 @@ function jsonLine(line: string, place: number, name: string) {
   try {
     return JSON.parse(line);
   } catch (error) {
-    throw unreadable(name, `line ${place} is no JSON: ${(error as Error).message}`);
+    throw unreadable(name, `line ${place} is not JSON: ${(error as Error).message}`);
   }
 }
 
@@ -132,6 +135,6 @@ function unreadable(name: string, why: string): CliError {
   return new CliError(
     "usage",
     `${name} cannot be read: ${why}.`,
-    "gatelink links import --help shows what can.",
+    "gatelink links import --help describes the formats.",
   );
 }

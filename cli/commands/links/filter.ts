@@ -15,9 +15,9 @@ export interface FilterOptions {
 export function filtered(command: Command): Command {
   return command
     .option("--tag <tag>", "only links with this tag")
-    .option("--campaign <campaign>", "only links of this utm campaign")
-    .option("--state <state>", "only those that are active, disabled or blocked", linkState)
-    .option("--external-id <id>", "only the one with this external id");
+    .option("--campaign <campaign>", "only links with this utm campaign")
+    .option("--state <state>", "only active, disabled or blocked links", linkState)
+    .option("--external-id <id>", "only the link with this external id");
 }
 
 /** Filters as the function takes them. */

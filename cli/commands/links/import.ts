@@ -53,30 +53,30 @@ interface Pending {
 /** Adds the command to the group. */
 export function importing(group: Command, run: Run): void {
   group.command("import")
-    .description("make the links of a file: CSV, or an export of Bitly, Dub or Firebase Dynamic Links")
+    .description("import links from a file: CSV, or an export from Bitly, Dub or Firebase Dynamic Links")
     .argument("<file>", "CSV, JSON or JSON lines; - reads standard input")
     .addOption(
-      new Option("--format <format>", "what the file is (default: told by its columns)").choices([
+      new Option("--format <format>", "format of the file (default: detected from its columns)").choices([
         ...FORMATS,
       ]),
     )
     .option("--domain <host>", "only links that were on this host, such as bit.ly")
-    .option("--tag <tag>", "give each link this tag; repeat it for more", several((tag) => tag))
-    .option("--new-codes", "give each link a new code instead of the one that it had")
-    .option("--dry-run", "check everything and make nothing")
+    .option("--tag <tag>", "give each link this tag; repeatable", several((tag) => tag))
+    .option("--new-codes", "give each link a new code instead of its own")
+    .option("--dry-run", "check everything and create nothing")
     .addHelpText(
       "after",
       `
 Columns of a CSV: default_url (or url, destination), code (or short_link), external_id, tags, targets (JSON),
 whatsapp_number and whatsapp_text, starts_at, expires_at, expired_url, max_uses, pass_query, utm_source and the
 other four, flag_key, preview_title, preview_description, preview_image, fingerprint, password (8 characters
-or more). What links export writes is read back, but for passwords. JSON has what POST deeplinks takes.
+or more). Files written by links export can be imported, except passwords. JSON has the bodies of POST deeplinks.
 
-Codes are kept, in lower case: two that differ by case only are one, and the second is refused. Links that are
-disabled are left out; archived ones, which redirect at Bitly, Dub and Firebase, get the tag archived.
+Codes are kept in lower case: of two codes that differ only by case, the second is refused. Disabled links are skipped;
+archived ones, which still redirect at Bitly, Dub and Firebase, get the tag archived.
 
-Each link has an external id, the file's or one made from its short link. So an import that was interrupted is
-simply run again: what was made before is recognised. Exit code 1 when a row was refused; the others are made.
+Each link has an external id, from the file or made from its short link. To continue an interrupted import, run it
+again: existing links are recognised. Exit code 1 if a row was refused; the others are created.
 
 Examples:
   gatelink links import links.csv --dry-run
@@ -185,7 +185,7 @@ async function make(
 const WHY: Record<string, string> = {
   code_taken: "this code is or was used by another link",
   code_reserved: "this code is reserved",
-  external_id_taken: "it was made before with other values; change it with PATCH, or delete it first",
+  external_id_taken: "it exists with other values; change it with PATCH, or delete it first",
   no_code_found: "no free code was found; run the command again",
 };
 
@@ -250,14 +250,14 @@ function report(summary: Summary, outcomes: Outcome[]): Result {
     const more = refused.length - SHOWN;
     parts.push(
       table(
-        ["row", "code", "refused because"],
+        ["row", "code", "reason"],
         refused.slice(0, SHOWN).map(({ row, code, why }) => [row, code, why]),
       ) + (more > 0 ? `\nand ${counted(more, "other")}: --json lists them all.` : ""),
     );
   }
   if (hosts_to_allow.length > 0) {
     parts.push(
-      "Links may not lead there yet. If they should:\n" +
+      "These hosts are not on the allowlist. To allow them:\n" +
         hosts_to_allow.slice(0, SHOWN).map((host) => `  gatelink allowlist add ${host} --for redirect`).join(
           "\n",
         ),

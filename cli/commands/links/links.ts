@@ -24,8 +24,8 @@ export function links(group: Command, run: Run): void {
 }
 
 function listing(group: Command, run: Run): void {
-  filtered(group.command("list").description("the links, newest first"))
-    .option("--limit <n>", "so many at most", whole(1, 1000), 50)
+  filtered(group.command("list").description("list the links, newest first"))
+    .option("--limit <n>", "show at most N", whole(1, 1000), 50)
     .addHelpText(
       "after",
       `
@@ -53,7 +53,7 @@ Examples:
               link.tags?.join(", "),
               time(link.created_at),
             ]),
-            "No link yet: gatelink links add https://example.com/",
+            "No links yet: gatelink links add https://example.com/",
           ) +
             (more ? `\nThere are more: --limit ${Math.min(options.limit * 10, 1000)}, or links export` : ""),
         };
@@ -62,7 +62,7 @@ Examples:
 }
 
 function showing(group: Command, run: Run): void {
-  group.command("show").description("all that is known of a link")
+  group.command("show").description("show all details of a link")
     .argument("<code>", "its code, or its address", linkCode)
     .addHelpText(
       "after",
@@ -102,23 +102,23 @@ Examples:
           document: link,
           text: rules.length === 0
             ? text
-            : `${text}\n\n${table(["rule", "when", "goes to"], rules)}\nThe first that holds decides.`,
+            : `${text}\n\n${table(["rule", "when", "goes to"], rules)}\nThe first match decides.`,
         };
       })
     );
 }
 
 function figures(group: Command, run: Run): void {
-  group.command("stats").description("how often a link was visited, and what it brought")
+  group.command("stats").description("show a link's clicks and the conversations that it started")
     .argument("<code>", "its code, or its address", linkCode)
-    .option("--days <n>", "the last so many days, today included (UTC)", whole(1, 3660), 30)
-    .option("--from <day>", "instead: from this day on", day)
+    .option("--days <n>", "the last N days, including today (UTC)", whole(1, 3660), 30)
+    .option("--from <day>", "or from this day on", day)
     .option("--to <day>", "up to this day (default: today)", day)
     .addHelpText(
       "after",
       `
-Clicks are those of people, by whoever fetched the link: bots, previews of messengers and browsers that fetch ahead
-are counted apart and use nothing up.
+Clicks count people only. Bots, previews of messengers and prefetching browsers are counted separately and consume no
+uses.
 
 Examples:
   gatelink links stats spring
@@ -179,10 +179,10 @@ function switching(group: Command, run: Run): void {
       [
         "disable",
         "disabled",
-        "switch a link off; visits get its expired_url, or an error",
-        "is switched off: every function sees it within 5 seconds. Back: gatelink links enable",
+        "turn a link off; visits get its expired_url, or an error",
+        "is off within 5 seconds. To turn it on again: gatelink links enable",
       ],
-      ["enable", "active", "switch a link on again", "is on again."],
+      ["enable", "active", "turn a link on again", "is on again."],
     ] as const
   ) {
     group.command(verb).description(description)

@@ -52,7 +52,7 @@ export async function probe(url: string, options: ProbeOptions): Promise<Probe> 
       }
       await response.body?.cancel();
       if (found.hops.length === follow) {
-        return follow === 0 ? found : { ...found, error: `it was sent on more than ${follow} times` };
+        return follow === 0 ? found : { ...found, error: `more than ${follow} redirects` };
       }
       at = new URL(location, at).href;
       found.hops.push({ status: response.status, to: at });

@@ -44,7 +44,7 @@ export function replay(command: Command, run: Run): void {
   command.argument("[paths...]", "files with one JSON body each, and folders of such files (*.json, by name)")
     .option(
       "--since <time>",
-      "instead of files: what this stack stored since a time (2026-11-21T14:00:00Z), or in so long (2h)",
+      "instead of files: updates that this stack stored since a time (2026-11-21T14:00:00Z) or within a duration (2h)",
       moment,
     )
     .option(
@@ -59,8 +59,8 @@ export function replay(command: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-A body that was received before is stored once: repeating a replay does no harm. Exit code 1 when any answer is
-not 200.
+A body that was received before is not stored again, so a replay can be repeated. Exit code 1 if any answer is not
+200.
 
 Examples:
   gatelink replay body.json
@@ -91,7 +91,7 @@ async function replayed(session: Session, paths: string[], options: Options): Pr
       throw new CliError(
         "stack_unreachable",
         `${url} does not answer: ${result.error}`,
-        "Check the address, and that it runs.",
+        "Check the address, and whether it is running.",
       );
     }
     break;
@@ -109,7 +109,7 @@ async function target(session: Session, { to, secret: given, since }: Options) {
   if (!secret) {
     throw new CliError(
       "usage",
-      "The WhatsApp app secret is needed to sign.",
+      "The WhatsApp app secret is required to sign.",
       "Give --secret, or set WHATSAPP_APP_SECRET.",
     );
   }
@@ -133,7 +133,9 @@ function filesOf(io: Io, paths: string[]): Body[] {
       throw new CliError("usage", `${path} cannot be read: ${(error as Error).message}`, "Check the path.");
     }
   });
-  if (files.length === 0) throw new CliError("usage", "There is no .json file in there.", "Check the path.");
+  if (files.length === 0) {
+    throw new CliError("usage", "The folder contains no .json files.", "Check the path.");
+  }
   return files.map(({ file, whole }) => ({ file, bytes: async () => new Uint8Array(await readFile(whole)) }));
 }
 
@@ -203,10 +205,10 @@ function report(url: string, sent: Sent[], left: LeftOut): Result {
     stopped: sent.at(-1)?.status === null,
   };
   const leftOut = Object.entries({
-    "was no JSON": left.not_json,
-    "has no message any more": left.no_message,
-    "has no id by which this stack would know it": left.no_id,
-  }).filter(([, n]) => n > 0).map(([why, n]) => `${counted(n, "event")} left out: ${why}`);
+    "not JSON": left.not_json,
+    "message no longer stored": left.no_message,
+    "no id that this stack could recognise": left.no_id,
+  }).filter(([, n]) => n > 0).map(([why, n]) => `${counted(n, "event")} skipped: ${why}`);
   return {
     document: { to: url, ...totals, left_out: left, results: sent },
     text: [
@@ -221,10 +223,10 @@ function report(url: string, sent: Sent[], left: LeftOut): Result {
           one.ms,
           one.error,
         ]),
-        "Nothing was stored since then.",
+        "Nothing has been stored since then.",
       ),
       ...leftOut,
-      ...(totals.stopped ? ["Stopped: it answers no more. What follows was not sent."] : []),
+      ...(totals.stopped ? ["Stopped: it no longer answers. The remaining bodies were not sent."] : []),
       `${
         counted(totals.bodies, "body", "bodies")
       } to ${url}: ${failed} failed; ${totals.received} received = ` +

@@ -51,7 +51,7 @@ export async function codeWayBack(session: Session, to: string, options: CodeOpt
       folder: tree.folder,
       functions,
       staying,
-      forward: `Forward again: gatelink rollback 3 ${before === "HEAD" ? "<commit>" : before} --why "…"`,
+      forward: `To undo: gatelink rollback 3 ${before === "HEAD" ? "<commit>" : before} --why "…"`,
       reason: options.why,
       timeout: options.timeout ?? SEEN_WITHIN_MS,
       cleanUp,
@@ -87,7 +87,7 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
       `${short} is ${subject}`,
       ...(staying.length === 0 || project.local
         ? []
-        : [`Not in that commit, so left as deployed: ${staying.join(", ")}`]),
+        : [`Not in that commit and left as deployed: ${staying.join(", ")}`]),
       ...(project.local ? ["The local stack serves it until its next start."] : []),
     ],
     forward,
@@ -102,7 +102,7 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
         },
       },
       {
-        what: "supabase functions list: each is live in a new version",
+        what: "supabase functions list: check that each is live in a new version",
         run: async () => {
           const now = await listed(project);
           const same = functions.filter((name) => (now.get(name) ?? 0) <= (versions.get(name) ?? 0));
@@ -117,7 +117,7 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
         run: async () => void await project.supabase(["secrets", "set", `GATELINK_VERSION=${short}`]),
       },
       {
-        what: "ask each function until it reports that version",
+        what: "poll each function until it reports that version",
         run: async () =>
           awaited(
             await untilAll(
@@ -129,7 +129,7 @@ function plan(api: Api, project: Project, parts: Parts): WayBack {
           ),
       },
       {
-        what: "ask health whether it can serve on this database",
+        what: "check with health that it can serve on this database",
         run: () => healthy(api),
       },
     ],
@@ -162,7 +162,7 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
     throw new CliError(
       "refused",
       `That commit has the migration ${newest}, and the database is at ${has}.`,
-      "Bring the database forward first: supabase db push.",
+      "Apply the migrations first: supabase db push.",
     );
   }
   const { breaks } = await api.rpc<{ breaks: string | null }>("schema_state");
@@ -170,7 +170,7 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
     throw new CliError(
       "refused",
       `That commit is for the migration ${newest}, and the database refuses code that is older than ${breaks}.`,
-      `Take the database back first: gatelink rollback 4 ${newest}.`,
+      `Revert the database first: gatelink rollback 4 ${newest}.`,
     );
   }
   const cut = (await irreversible()).filter(({ version }) => version <= has && !migrations.includes(version));
@@ -187,7 +187,7 @@ export async function healthy({ stack }: Api): Promise<string> {
   };
   const { database } = said;
   const broken = database?.breaks != null && database.breaks > database.needs
-    ? `, must not run on ${database.breaks}`
+    ? `, is not compatible with ${database.breaks}`
     : "";
   const schema = database ? `needs ${database.needs}, has ${database.has ?? "no record"}${broken}` : "";
   if (response.ok) return `${said.status}; ${schema}`;

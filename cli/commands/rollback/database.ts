@@ -33,7 +33,7 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
   if (url === undefined) {
     throw new CliError(
       "usage",
-      "The address of the database is needed.",
+      "The address of the database is required.",
       'gatelink rollback 4 … --db-url "$SUPABASE_DB_URL" (dashboard: Connect > Session pooler)',
     );
   }
@@ -49,8 +49,8 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
     if (needs !== undefined && needs > to && !options.anyway) {
       throw new CliError(
         "refused",
-        `The functions that are deployed need the migration ${needs}.`,
-        "Take them back first: gatelink rollback 3 <commit>. --anyway goes on, and health answers 503 until then.",
+        `The deployed functions need the migration ${needs}.`,
+        "Roll them back first: gatelink rollback 3 <commit>. --anyway proceeds, and health answers 503 until then.",
       );
     }
     const losses = await rehearseAll(sql, back);
@@ -61,12 +61,12 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
       target: to,
       reason: options.why,
       notes: [
-        "Take a backup first, if you have not: this is the last way back.",
+        "Take a backup first if you have none: this is the last way back.",
         ...[...losses].map(([{ version, name }, loss]) =>
           `${version}_${name} destroys ${loss.map(describeLoss).join(", ")}`
         ),
       ],
-      forward: "Forward again: supabase db push, or the local stack's next start.",
+      forward: "To undo: supabase db push, or restart the local stack.",
       cleanUp: () => sql.end({ timeout: 2 }),
       record: (event) => record(sql, event),
       steps: [
@@ -80,14 +80,14 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
           run: async () => {
             const found = await unsound(sql);
             if (sound && found.length > 0) {
-              throw new CliError("refused", `It does not hold: ${found.join(", ")}.`);
+              throw new CliError("refused", `Failed checks: ${found.join(", ")}.`);
             }
-            return found.length === 0 ? "all holds" : `as before, does not hold: ${found.join(", ")}`;
+            return found.length === 0 ? "all checks passed" : `failed as before: ${found.join(", ")}`;
           },
         },
         ...(api === undefined || to === "0" || options.anyway
           ? []
-          : [{ what: "ask health whether the functions can serve on it", run: () => healthy(api) }]),
+          : [{ what: "check with health that the functions can serve on it", run: () => healthy(api) }]),
       ],
     };
   } catch (error) {
@@ -101,7 +101,7 @@ function connect(url: string): Sql {
     throw new CliError(
       "usage",
       "--db-url is not an address like postgresql://user:password@host:5432/postgres.",
-      "It is shown under Connect in the dashboard.",
+      "The dashboard shows it under Connect.",
     );
   }
   return postgres(url, { max: 1, connect_timeout: 10, onnotice: () => {} });
@@ -130,7 +130,7 @@ async function applied(sql: Sql): Promise<string[]> {
       throw new CliError(
         "invalid",
         "This database has no record of migrations.",
-        "Migrations go there by supabase db push or by the local stack.",
+        "supabase db push or the local stack applies migrations.",
       );
     }
     if (/^[0-9A-Z]{5}$/.test(code ?? "") && !code!.startsWith("08") && !code!.startsWith("28")) throw error;
@@ -160,7 +160,7 @@ async function chosen(
   }
   const newer = versions.filter((version) => version > to);
   if (newer.length === 0) {
-    throw new CliError("conflict", `${to} is the newest already.`, "There is nothing to take back.");
+    throw new CliError("conflict", `${to} is already the newest.`, "There is nothing to revert.");
   }
   const files = new Map(listMigrations(folder).map((migration) => [migration.version, migration]));
   const back = newer.map((version) => {
@@ -168,8 +168,8 @@ async function chosen(
     if (migration === undefined) {
       throw new CliError(
         "refused",
-        `${version} is applied, and this checkout does not have it.`,
-        "Check out the commit that was deployed last.",
+        `${version} is applied, but missing in this checkout.`,
+        "Check out the deployed commit.",
       );
     }
     return migration;
@@ -179,7 +179,7 @@ async function chosen(
       throw new CliError(
         "refused",
         `${migration.version}_${migration.name} has no reverse.`,
-        "Restore the backup that was taken before it.",
+        "Restore a backup from before it.",
       );
     });
   }
@@ -220,7 +220,7 @@ async function neededSchema(url: string): Promise<string | undefined> {
 async function record(sql: Sql, event: Event): Promise<string> {
   const [{ exists }] =
     await sql`select to_regprocedure('public.record_rollback(jsonb)') is not null as exists`;
-  if (!exists) throw new CliError("refused", "the table of such events was taken back too.");
+  if (!exists) throw new CliError("refused", "the table of these events was reverted too.");
   const [{ id }] = await sql`select public.record_rollback(${sql.json(event as unknown as JSONValue)}) as id`;
   return id;
 }

@@ -55,7 +55,7 @@ export async function environmentWayBack(
     target: options.undo ? `${name} unset` : `${name}=false`,
     reason: options.why,
     notes: notes(name, project),
-    forward: options.undo ? `Off again: ${again} --why "…"` : `On again: ${again} --undo --why "…"`,
+    forward: options.undo ? `To undo: ${again} --why "…"` : `On again: ${again} --undo --why "…"`,
     cleanUp: () => project.close(),
     steps: [
       {
@@ -68,7 +68,7 @@ export async function environmentWayBack(
         },
       },
       {
-        what: "ask each function until it reports that",
+        what: "poll each function until it reports that",
         run: async () =>
           awaited(
             await untilAll(
@@ -104,10 +104,10 @@ async function stoppable(api: Api, feature: string): Promise<string> {
   const alike = suggest(`${feature.replace(/\.enabled$/, "")}.enabled`, all);
   throw new CliError(
     "not_found",
-    `Nothing goes by ${name}: there is no flag ${feature}.`,
+    `${name} has no effect: there is no flag ${feature}.`,
     alike.length > 0
-      ? `Do you mean ${alike.join(" or ")}?`
-      : `There are ${all.join(", ")}; without a name it stops all of them.`,
+      ? `Did you mean ${alike.join(" or ")}?`
+      : `The flags are ${all.join(", ")}. Without a name it stops all of them.`,
   );
 }
 
@@ -126,8 +126,8 @@ async function whileAway<T>(ask: () => Promise<T[]>): Promise<T[]> {
 function notes(name: string, project: Project): string[] {
   return [
     ...(name === "FEATURE_ENABLED"
-      ? ["This stops every feature. Meta's webhooks are answered with 503, and Meta repeats them."]
+      ? ["This stops every feature. Meta's webhooks get 503, and Meta repeats them."]
       : []),
-    ...(project.local ? ["On the local stack this is functions/.env; it starts its functions anew."] : []),
+    ...(project.local ? ["On the local stack this changes functions/.env and restarts the functions."] : []),
   ];
 }

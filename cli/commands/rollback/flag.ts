@@ -39,7 +39,7 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
     throw new CliError(
       "not_found",
       `There is no flag ${flag}.`,
-      alike.length > 0 ? `Do you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
+      alike.length > 0 ? `Did you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
     );
   }
   refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
@@ -63,7 +63,7 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
         },
       },
       {
-        what: "ask each function until it goes by that",
+        what: "poll each function until it has seen the change",
         run: async () =>
           awaited(
             await untilAll(
@@ -80,7 +80,7 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
 
 interface Off {
   said: string;
-  /** The version in which it was on; undefined where it was off already. */
+  /** The version in which it was on; undefined where it was already off. */
   was?: number;
 }
 
@@ -89,10 +89,10 @@ async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
   for (let attempt = 1;; attempt++) {
     const rollout = await currentRollout(api, flag);
     const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
-    if (setting === undefined) return { said: "it is not there any more, which is off" };
+    if (setting === undefined) return { said: "it no longer exists, which means off" };
     const { on_at: start } = (setting.metadata as FlagRow["metadata"]).schedule ?? {};
     if (setting.value === "false" && rollout === undefined && start === undefined) {
-      return { said: "it was off already" };
+      return { said: "it was already off" };
     }
     const calledOff = start === undefined ? "" : `, and the clock no longer turns it on at ${start}`;
     try {
@@ -108,7 +108,7 @@ async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
         };
       }
       const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
-      return version === null ? { said: "it was off already" } : {
+      return version === null ? { said: "it was already off" } : {
         said: `version ${version}${calledOff}`,
         ...(setting.value === "true" ? { was: version - 1 } : {}),
       };

@@ -34,8 +34,8 @@ export function readHead({ version, name }: Migration, text: string): Irreversib
       if (match === null) {
         throw new CliError(
           "invalid",
-          `The migration ${version}_${name} says “${line}”, which cannot be read.`,
-          "It is -- irreversible: <flag or all>: <3, 4 or none>: <why>",
+          `The migration ${version}_${name} contains the invalid line “${line}”.`,
+          "The format is -- irreversible: <flag or all>: <3, 4 or none>: <why>",
         );
       }
       const [, flag, level, why] = match;
@@ -59,9 +59,9 @@ export function refuseInVain(steps: Irreversible[], level: number, anyway: boole
   const { version, name, why } = worst;
   throw new CliError(
     "refused",
-    `Level ${level} does not take this back any more since ${version}_${name} was applied: ${why}.`,
+    `Level ${level} cannot undo this since ${version}_${name} was applied: ${why}.`,
     worst.level === 5
-      ? "No level does: restore the backup that was taken before it. --anyway takes this level none the less."
-      : `Level ${worst.level} does: gatelink rollback ${worst.level} --help. --anyway takes this level none the less.`,
+      ? "No level can: restore a backup from before it. --anyway uses this level anyway."
+      : `Level ${worst.level} can: gatelink rollback ${worst.level} --help. --anyway uses this level anyway.`,
   );
 }

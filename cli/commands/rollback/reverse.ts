@@ -92,8 +92,8 @@ function failing({ version, name }: Migration): (error: Error & { code?: string 
       "refused",
       `The reverse of ${version}_${name} fails: ${error.message}.`,
       error.code === "55P03"
-        ? "Somebody holds a lock on what it is about. Try again, or find out who with pg_locks."
-        : "Nothing of it was done.",
+        ? "Somebody holds a lock on these objects. Try again, or find the holder in pg_locks."
+        : "Nothing was changed.",
       { cause: error },
     );
   };
@@ -106,8 +106,8 @@ export function lossy(losses: Map<Migration, Loss[]>): CliError {
   );
   return new CliError(
     "refused",
-    `Taking this back destroys what came after it: ${each.join("; ")}.`,
-    "--accept-loss goes on; --save DIR saves these rows first.",
+    `Reverting this destroys data added since: ${each.join("; ")}.`,
+    "--accept-loss proceeds; --save DIR saves these rows first.",
   );
 }
 

@@ -28,21 +28,24 @@ Each says what it will do, does it, verifies it, times it and writes it down; --
 lowest level that helps; docs/runbooks tells which that is.`,
   );
   const common = (command: Command) =>
-    command.requiredOption("--why <reason>", "the reason, kept with what was done", reason)
-      .option("--dry-run", "say what it would do, and do nothing")
+    command.requiredOption("--why <reason>", "the reason, which is recorded", reason)
+      .option("--dry-run", "show what it would do, without doing it")
       .option(
         "--anyway",
-        "do it although it does not take everything back, or something would fail meanwhile",
+        "proceed although it does not undo everything, or something fails meanwhile",
       );
   const onProject = (command: Command) =>
-    common(command).option("--project-ref <ref>", "the hosted project, where its address does not tell")
-      .option("--timeout <time>", "how long the functions may take to go by it (default: 7m)", duration);
+    common(command).option(
+      "--project-ref <ref>",
+      "the hosted project, if the stack's address does not contain it",
+    )
+      .option("--timeout <time>", "maximum time until all functions use it (default: 7m)", duration);
   const way = (plan: (session: Session) => Promise<WayBack>, { dryRun }: Common) =>
     run(async (session) => await take(session, await plan(session), dryRun));
 
   common(
-    group.command("1").description("turn a flag off; every function goes by it within 5 seconds")
-      .argument("<flag>", "its key; .enabled may be left out", flagKey),
+    group.command("1").description("turn a flag off; takes effect everywhere within 5 seconds")
+      .argument("<flag>", "its key; .enabled is optional", flagKey),
   )
     .addHelpText(
       "after",
@@ -56,7 +59,7 @@ Examples:
         const { flagWayBack } = await fromCheckout(
           "gatelink rollback 1",
           () => import("./flag.ts"),
-          `\nWithout one, gatelink flags set ${flag} off --why "…" turns it off.`,
+          `\nWithout a checkout, gatelink flags set ${flag} off --why "…" turns it off.`,
         );
         return await flagWayBack(session, flag, options);
       }, options)
@@ -66,15 +69,15 @@ Examples:
     group.command("2").description("set a kill switch in the environment; works without the database")
       .argument(
         "[flag]",
-        "one feature, by its flag; .enabled may be left out (default: all of them, FEATURE_ENABLED)",
+        "one feature, by its flag; .enabled is optional (default: all features, FEATURE_ENABLED)",
         flagKey,
       )
-      .option("--undo", "unset the switch: the feature may run again"),
+      .option("--undo", "remove the switch, so that the feature runs again"),
   )
     .addHelpText(
       "after",
       `
-A name that nothing goes by is refused. What is taken in has no flag, but a switch: wa-webhook.
+Names without any effect are refused. The intake has no flag, only a switch: wa-webhook.
 
 Examples:
   gatelink rollback 2 wa_send.enabled --why "the database refuses writes"
@@ -92,13 +95,13 @@ Examples:
 
   onProject(
     group.command("3").description("deploy the functions of an earlier commit, from a clean worktree")
-      .argument("<commit>", "the commit to go back to, by any name that git knows"),
+      .argument("<commit>", "the commit to go back to, as any git revision"),
   )
     .addHelpText(
       "after",
       `
-The real Supabase CLI deploys. On the local stack it does so to a stand-in for Supabase, and what was uploaded is served
-until the next start.
+The real Supabase CLI deploys. On the local stack it deploys to a simulated Supabase, and the stack serves the upload
+until its next start.
 
 Examples:
   gatelink rollback 3 HEAD~1 --why "the deploy of 14:00 fails"
@@ -113,18 +116,18 @@ Examples:
     );
 
   common(
-    group.command("4").description("take migrations back by their reverse files, newest first")
-      .argument("[version]", "the migration that stays the newest; 0 takes all of them back")
-      .option("--steps <n>", "or how many to take back", whole(1, 1000))
+    group.command("4").description("revert migrations with their reverse files, newest first")
+      .argument("[version]", "the migration to go back to; 0 reverts all of them")
+      .option("--steps <n>", "or the number of migrations to revert", whole(1, 1000))
       .option("--db-url <url>", "the database (default: that of the local stack)")
-      .option("--accept-loss", "go on where rows that came after a migration are destroyed")
-      .option("--save <dir>", "save these rows first, a JSON document a line"),
+      .option("--accept-loss", "proceed although rows added since a migration are destroyed")
+      .option("--save <dir>", "save these rows first, one JSON document per line"),
   )
     .addHelpText(
       "after",
       `
-Each migration is one transaction with its entry in the history. All of it is tried first in a transaction that is
-undone, with --dry-run too; where it destroys rows that came after a migration, it is refused without --accept-loss.
+Each migration is reverted in one transaction with its entry in the history. Everything is first tried in a transaction
+that is rolled back, also with --dry-run. Destroying rows added since a migration needs --accept-loss.
 
 Examples:
   gatelink rollback 4 --steps 1 --why "the new index locks up"

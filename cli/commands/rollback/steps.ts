@@ -132,13 +132,11 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
     text: [
       "",
       ok
-        ? `${paint("green", "Taken back")} in ${seconds(event.took_ms)}. ${way.forward}`
-        : `${paint("red", "Not taken back")}: step ${taken.length} of ${steps.length} failed. ${
+        ? `${paint("green", "Rolled back")} in ${seconds(event.took_ms)}. ${way.forward}`
+        : `${paint("red", "Not rolled back")}: step ${taken.length} of ${steps.length} failed. ${
           nextLevel(level)
         }`,
-      typeof recorded === "string"
-        ? `Written down as ${id}.`
-        : `It could not be written down: ${recorded.why}`,
+      typeof recorded === "string" ? `Recorded as ${id}.` : `It could not be recorded: ${recorded.why}`,
     ].join("\n"),
     failed: !ok,
   };
@@ -160,8 +158,8 @@ export function seconds(ms: number): string {
 
 function nextLevel(level: number): string {
   return level === 4
-    ? "What it did stays. Mend what failed and take it again, or restore the backup from before the migration."
-    : `What it did stays. Mend what failed and take it again, or the next way: gatelink rollback ${
+    ? "Completed steps are kept. Fix the failure and repeat, or restore the backup from before the migration."
+    : `Completed steps are kept. Fix the failure and repeat, or use the next level: gatelink rollback ${
       level + 1
     } --help`;
 }

@@ -28,16 +28,16 @@ interface Forecast {
 export function forecasting(group: Command, run: Run): void {
   planned(
     group.command("forecast").description(
-      "how long each stage will take, and how soon a fault would be caught",
+      "estimate the duration of each stage, and how soon a failure is detected",
     ),
   )
-    .argument("<flag>", "the flag; .enabled may be left out", flagKey)
-    .option("--per-minute <n>", "outcomes a minute (default: as measured in the last 7 days)", positive)
-    .option("--failure-rate <percent>", "how many fail today (default: as measured)", percentage)
+    .argument("<flag>", "the flag; .enabled is optional", flagKey)
+    .option("--per-minute <n>", "outcomes per minute (default: measured in the last 7 days)", positive)
+    .option("--failure-rate <percent>", "current failure rate (default: measured)", percentage)
     .addHelpText(
       "after",
       `
-Exit code 1 when a stage cannot be passed at today's failure rate.
+Exit code 1 if a stage cannot be passed at today's failure rate.
 
 Examples:
   gatelink rollout forecast deeplinks --template canary
@@ -60,11 +60,11 @@ function forecastText({ traffic, per_minute, failure_rate, stages, minutes, pass
   const wait = (value: number | null | undefined): Cell => value == null ? null : age(value * 60);
   return [
     traffic === "unknown"
-      ? "Nothing was counted for this flag yet, so only the hold times are known: give --per-minute."
-      : `${per_minute} outcomes a minute${traffic === "measured" ? " in the last 7 days" : ""}` +
+      ? "No outcomes have been counted for this flag, so only the hold times are known. Give --per-minute."
+      : `${per_minute} outcomes per minute${traffic === "measured" ? " in the last 7 days" : ""}` +
         (failure_rate === null ? "." : `, of which ${+(failure_rate * 100).toFixed(3)} % fail.`),
     table(
-      ["stage", "lasts", "because of", "outcomes needed", "2x caught in", "5x", "20 %"],
+      ["stage", "lasts", "because of", "outcomes needed", "2x detected in", "5x", "20 %"],
       stages.map((stage): Cell[] => [
         stage.name,
         stage.passes ? age(stage.minutes * 60) : ["red", "cannot be passed"],
@@ -76,7 +76,7 @@ function forecastText({ traffic, per_minute, failure_rate, stages, minutes, pass
       ]),
     ),
     passes
-      ? `In all ${age(minutes * 60)} at least.`
-      : "At today's failure rate a stage cannot be passed: mend that first, or allow more in the plan.",
+      ? `At least ${age(minutes * 60)} in total.`
+      : "At today's failure rate a stage cannot be passed: fix the cause first, or allow a higher rate in the plan.",
   ].join("\n\n");
 }

@@ -15,9 +15,9 @@ export function moves(group: Command, run: Run): void {
   for (const [verb, rpc, description, needsReason, told] of MOVES) {
     const command = group.command(verb).description(description).argument("<rollout>", "its id, or its flag");
     (needsReason
-      ? command.requiredOption("--why <reason>", "the reason, kept with it", reason)
-      : command.option("--why <reason>", "the reason, kept with it", reason))
-      .option("--version <n>", "only if it still is at this version, as rollout show told it", whole(0, 1e15))
+      ? command.requiredOption("--why <reason>", "the reason, which is recorded", reason)
+      : command.option("--why <reason>", "the reason, which is recorded", reason))
+      .option("--version <n>", "only if it is still at this version (see rollout show)", whole(0, 1e15))
       .addHelpText(
         "after",
         `
@@ -54,21 +54,21 @@ const MOVES: [
   [
     "pause",
     "pause_rollout",
-    "keep a rollout where it is; the guard still watches, and takes it back",
+    "pause a rollout at its stage; the guard can still roll it back",
     false,
     (stage) => `paused at ${stage}.`,
   ],
   [
     "resume",
     "resume_rollout",
-    "go on with a paused rollout; its stage begins anew",
+    "resume a paused rollout; its stage restarts",
     false,
-    (stage) => `goes on; ${stage} begins anew.`,
+    (stage) => `resumed; ${stage} restarts.`,
   ],
   [
     "advance",
     "advance_rollout",
-    "go on to the next stage before the guard does; a paused rollout stays paused there",
+    "advance to the next stage before the guard does; a paused rollout stays paused",
     true,
     (stage, { state, id }) =>
       state === "completed"
@@ -80,17 +80,17 @@ const MOVES: [
   [
     "back",
     "roll_back_rollout",
-    "turn the flag off and end the rollout; rollback 1 does so too, and verifies it",
+    "turn the flag off and end the rollout; rollback 1 also verifies it",
     true,
     (_, { flag_key }, before) =>
-      `rolled back: the flag is off. On again: ${
+      `rolled back: the flag is off. To turn it on again: ${
         again(flag_key, before?.value === "true" ? before.version : undefined)
       }`,
   ],
   [
     "complete",
     "complete_rollout",
-    "turn the flag on for everybody and end the rollout, whatever stages are left",
+    "turn the flag on for everybody and end the rollout, skipping the remaining stages",
     true,
     () => "completed: on for everybody.",
   ],
@@ -114,10 +114,14 @@ interface StartOptions {
 function starting(group: Command, run: Run): void {
   group.command("start").description("start a planned rollout; refused while a launch gate is open")
     .argument("<rollout>", "its id, or its flag")
-    .option("--why <reason>", "kept with it", reason)
-    .option("--override <reason>", "start although gates are open; kept with which they were", reason)
-    .option("--project-ref <ref>", "the hosted project, where its address does not tell")
-    .option("--version <n>", "only if it still is at this version", whole(0, 1e15))
+    .option("--why <reason>", "the reason, which is recorded", reason)
+    .option(
+      "--override <reason>",
+      "start despite open gates, for this reason, which is recorded with them",
+      reason,
+    )
+    .option("--project-ref <ref>", "the hosted project, if the stack's address does not contain it")
+    .option("--version <n>", "only if it is still at this version", whole(0, 1e15))
     .addHelpText(
       "after",
       `
@@ -134,7 +138,7 @@ Examples:
           throw new CliError(
             "conflict",
             `Rollout ${id} of ${flag_key} is ${state}.`,
-            "Plan another: gatelink rollout create",
+            "Plan a new one: gatelink rollout create",
           );
         }
         const gates = await runGates(session, flag_key, { projectRef: options.projectRef });
@@ -145,7 +149,7 @@ Examples:
             `${flag_key} is not ready: ${open.map(({ id }) => id).join(", ")} ${
               open.length === 1 ? "is" : "are"
             } open.`,
-            `gatelink gates ${flag_key} tells why. --override "…" starts it none the less, and that is kept.`,
+            `gatelink gates ${flag_key} gives the reasons. --override "…" starts it anyway, which is recorded.`,
           );
         }
         const rollout = await api.rpc<Rollout>("start_rollout", {

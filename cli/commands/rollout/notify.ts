@@ -20,13 +20,13 @@ interface Endpoint {
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
   const inner = group.command("notify").description(
-    "who is told of rollouts and of what fails, by signed webhook or in Slack",
+    "who is notified of rollouts and failures, by signed webhook or in Slack",
   );
   inner.command("add").description(
-    "tell somebody; of a webhook it prints the signing secret, which is not shown again",
+    "add an endpoint; for a webhook, prints its signing secret, which is not shown again",
   )
     .argument("<name>", "short name: lower-case letters, digits, - and _", destinationName)
-    .argument("<url>", "where it is posted; its host must be on the allowlist for forward", address)
+    .argument("<url>", "address for the posts; its host must be on the allowlist for forward", address)
     .addOption(
       new Option(
         "--kind <kind>",
@@ -35,7 +35,7 @@ export function notifying(group: Command, run: Run): void {
         .choices(["webhook", "slack"]).default("webhook"),
     )
     .addOption(
-      new Option("--events <events...>", "what it is told of (default: all but paused and resumed)").choices(
+      new Option("--events <events...>", "events to send (default: all but paused and resumed)").choices(
         EVENTS,
       ),
     )
@@ -65,7 +65,7 @@ Examples:
         };
       })
     );
-  inner.command("list").description("who is told")
+  inner.command("list").description("list the endpoints")
     .addHelpText(
       "after",
       `
@@ -91,7 +91,7 @@ Example:
               row.events.join(", "),
               time(row.created_at),
             ]),
-            "Nobody is told: gatelink rollout notify add NAME URL",
+            "No endpoints yet: gatelink rollout notify add NAME URL",
           ),
         };
       })
@@ -99,7 +99,9 @@ Example:
   for (const [verb, state] of [["pause", "paused"], ["resume", "active"]] as const) {
     inner.command(verb)
       .description(
-        verb === "pause" ? "tell somebody nothing for a while; it is not told later" : "tell them again",
+        verb === "pause"
+          ? "stop notifications for a while; missed ones are not sent later"
+          : "resume notifications",
       )
       .argument("<name>", "as it was added", destinationName)
       .addHelpText(
@@ -118,7 +120,7 @@ Example:
         })
       );
   }
-  inner.command("remove").description("tell somebody no more; what waits for them goes")
+  inner.command("remove").description("remove an endpoint and its queued notifications")
     .argument("<name>", "as it was added", destinationName)
     .addHelpText(
       "after",
@@ -129,9 +131,13 @@ Example:
     .action((name: string) =>
       run(async (session) => {
         if (!await (await session.api()).rpc<boolean>("remove_notification_endpoint", { p_name: name })) {
-          throw new CliError("not_found", `Nobody named ${name} is told.`, "gatelink rollout notify list");
+          throw new CliError(
+            "not_found",
+            `There is no endpoint named ${name}.`,
+            "gatelink rollout notify list",
+          );
         }
-        return { document: { name, removed: true }, text: `${name} is told no more.` };
+        return { document: { name, removed: true }, text: `${name} was removed.` };
       })
     );
 }

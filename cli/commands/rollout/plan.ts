@@ -25,13 +25,13 @@ export function planned(command: Command): Command {
       )
         .choices(["standard", "canary"]),
     )
-    .option("--plan <file>", "or a plan of your own, a file with JSON: {name, stages}")
+    .option("--plan <file>", "or your own plan, a JSON file: {name, stages}")
     .option(
       "--user <id>",
-      "who has it in the first stage of standard; repeat it for more",
+      "who has the feature in the first stage of standard; repeatable",
       several((id) => id),
     )
-    .option("--segment <key>", "likewise a segment", several((key) => key));
+    .option("--segment <key>", "a segment that has it in that stage", several((key) => key));
 }
 
 /** The plan that the options name, checked. @throws {CliError} usage, invalid */
@@ -46,8 +46,8 @@ export async function planOf(
   if (user !== undefined || segment !== undefined) {
     throw new CliError(
       "usage",
-      "--user and --segment belong to --template.",
-      "In a plan they stand with their stage.",
+      "--user and --segment only apply to --template.",
+      "In a plan they belong to a stage.",
     );
   }
   let value: unknown;
@@ -57,7 +57,7 @@ export async function planOf(
     throw new CliError(
       "usage",
       `${plan} cannot be read: ${(error as Error).message}`,
-      "It is a file with JSON.",
+      "Give a JSON file.",
     );
   }
   const checked = checkPlan(value);
@@ -65,7 +65,7 @@ export async function planOf(
   throw new CliError(
     "invalid",
     `${plan}: ${checked.faults.map(({ path, message }) => `${path} ${message}`.trim()).join("; ")}`,
-    "docs/rollouts.md says what a plan is, with an example; gatelink rollout create --help has a short one.",
+    "docs/rollouts.md describes plans with an example; gatelink rollout create --help has a short one.",
   );
 }
 

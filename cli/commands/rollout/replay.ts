@@ -8,12 +8,12 @@ import type { Run } from "../../core/session.ts";
 
 /** Adds the command. */
 export function replaying(group: Command, run: Run): void {
-  group.command("replay").description("compute a rollout's verdicts again from their evidence")
+  group.command("replay").description("recompute a rollout's verdicts from their evidence")
     .argument("<rollout>", "its id, or its flag")
     .addHelpText(
       "after",
       `
-In TypeScript, from the counts of each minute, what SQL decided. Exit code 1 when anything differs.
+Recomputes SQL's decisions in TypeScript from the counts of each minute. Exit code 1 if anything differs.
 
 Example:
   gatelink rollout replay deeplinks`,
@@ -66,7 +66,7 @@ Example:
               `${one.recomputed.verdict} (${one.recomputed.rule})`,
               one.differences.join(", "),
             ]),
-            "No verdict of this rollout has evidence yet.",
+            "This rollout has no verdicts with evidence yet.",
           ) + (replayed.length === 0
             ? ""
             : `\n\n${counted(replayed.length, "verdict")}, ${

@@ -25,14 +25,14 @@ export function rollout(group: Command, run: Run): void {
 }
 
 function creating(group: Command, run: Run): void {
-  planned(group.command("create").description("plan a rollout; it is started by rollout start"))
-    .argument("<flag>", "the flag; .enabled may be left out", flagKey)
-    .option("--why <reason>", "kept with it", reason)
+  planned(group.command("create").description("plan a rollout; rollout start starts it"))
+    .argument("<flag>", "the flag; .enabled is optional", flagKey)
+    .option("--why <reason>", "the reason, which is recorded", reason)
     .addHelpText(
       "after",
       `
-A plan of your own is a file like this one; the percentages are percent, error rates fractions (0.01 is 1 %), latencies
-milliseconds. docs/rollouts.md has all that a stage may say.
+Your own plan is a file like this one. Percentages are in percent, error rates are fractions (0.01 is 1 %), latencies in
+milliseconds. docs/rollouts.md describes all members of a stage.
 
   {"stages": [
     {"name": "a tenth", "percentage": 10, "hold_minutes": 60, "min_samples": 300,
@@ -58,16 +58,16 @@ Examples:
         return {
           document: { ...rollout, stages },
           text: `${stageTable(rollout, stages)}\n\nRollout ${rollout.id} of ${flag} is planned. ` +
-            `How long will it take: gatelink rollout forecast ${flag} ${planWords(options)}\n` +
-            `What is still missing: gatelink gates ${flag}\nStart it: gatelink rollout start ${rollout.id}`,
+            `Estimate its duration: gatelink rollout forecast ${flag} ${planWords(options)}\n` +
+            `Check what is missing: gatelink gates ${flag}\nStart it: gatelink rollout start ${rollout.id}`,
         };
       })
     );
 }
 
 function listing(group: Command, run: Run): void {
-  group.command("list").description("the rollouts, newest first")
-    .option("--limit <n>", "so many at most", whole(1, 1000), 20)
+  group.command("list").description("list the rollouts, newest first")
+    .option("--limit <n>", "show at most N", whole(1, 1000), 20)
     .addHelpText(
       "after",
       `
@@ -89,7 +89,7 @@ Example:
               row.stage,
               time(row.finished_at ?? row.stage_started_at ?? row.created_at),
             ]),
-            "No rollout yet: gatelink rollout create FLAG --template standard --segment team",
+            "No rollouts yet: gatelink rollout create FLAG --template standard --segment team",
           ),
         };
       })
@@ -109,7 +109,7 @@ function stateOf({ state }: Rollout): Cell {
 }
 
 function showing(group: Command, run: Run): void {
-  group.command("show").description("where a rollout stands, its stages, and what happened")
+  group.command("show").description("show a rollout's state, stages and events")
     .argument("<rollout>", "its id, or its flag")
     .addHelpText(
       "after",
@@ -132,7 +132,7 @@ async function shown(api: Api, name: string): Promise<Result> {
         flag: rollout.flag_key,
         plan: rollout.plan,
         state: stateOf(rollout),
-        "why it waits": rollout.state === "running" ? rollout.hold_reason : null,
+        "waits because": rollout.state === "running" ? rollout.hold_reason : null,
         seen: seen ? `${counted(seen.n, "outcome")} in this stage, ${seen.failed} failed` : null,
         version: rollout.version,
       }),
@@ -150,7 +150,7 @@ async function shown(api: Api, name: string): Promise<Result> {
 /** The stages, with the one that it is in marked. */
 function stageTable(rollout: Rollout, stages: Stage[]): string {
   return table(
-    ["", "stage", "on for", "lasts", "samples", "goes on when", "goes back when", "began"],
+    ["", "stage", "on for", "lasts", "samples", "advances when", "rolls back when", "began"],
     stages.map((stage): Cell[] => [
       rollout.stage === stage.position && rollout.state !== "completed" ? ["bold", ">"] : " ",
       stage.name,

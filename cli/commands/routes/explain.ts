@@ -108,14 +108,14 @@ async function findMessage(api: Api, message: string): Promise<Message> {
   if (found) return found;
   throw new CliError(
     "not_found",
-    "There is no message of that id.",
-    "Give our id or WhatsApp's (wamid…), whole.",
+    "There is no message with that id.",
+    "Give Gatelink's id or WhatsApp's complete id (wamid…).",
   );
 }
 
 /** Why a message has no decision. */
 function waiting(message: Message, { channel, contact_id }: Conversation, config: Config): string {
-  if (message.direction === "out") return "it goes out: only what comes in is routed";
+  if (message.direction === "out") return "it is outbound: only inbound messages are routed";
   const flag = routerFlag(channel);
   return evaluate(prepareFlags(config.settings, config.segments), flag, contact_id).value
     ? "it waits for the router"
@@ -167,7 +167,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
     throw new CliError(
       "usage",
       `--try: ${path.join(".") || "the message"}: ${message}`,
-      `It is like {"type":"text","text":"hello"}: gatelink routes explain --help`,
+      `For example {"type":"text","text":"hello"}: gatelink routes explain --help`,
     );
   }
   const {
@@ -231,7 +231,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
         "goes to": destinations.join(", "),
         ...(on
           ? {}
-          : { but: `${routerFlag(channel)} is off for this contact: it would wait until that is on` }),
+          : { but: `${routerFlag(channel)} is off for this contact: it would wait until the flag is on` }),
       }),
       findingsTable(decision.explanation),
     ].filter((part) => part !== "").join("\n\n"),

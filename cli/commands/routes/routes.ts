@@ -36,13 +36,13 @@ interface Route {
   destinations: string[];
 }
 
-/** Of each type an example, and what may be said of it in a line. */
+/** An example of each type, and what its line adds. */
 const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
-  any: [{}, 'every message; with "of":[…] those for which one of these holds'],
+  any: [{}, 'every message; with "of":[…], one of these conditions must match'],
   all: [{ of: [{ type: "link_token", present: true }, { type: "choice", ids: ["buy"] }] }],
   not: [{ of: { type: "message_type", in: ["text"] } }],
-  default: [{}, "what no other route takes, whatever its priority"],
-  channel: [{ in: ["whatsapp"] }, "narrows what --channels lets in"],
+  default: [{}, "every message that no other route takes, whatever its priority"],
+  channel: [{ in: ["whatsapp"] }, "one of the channels in --channels"],
   message_type: [{ in: ["image", "video"] }],
   text: [
     { match: "keywords", values: ["order"], case_sensitive: false },
@@ -50,7 +50,7 @@ const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   ],
   choice: [{ ids: ["buy"] }, "id of a button or list row, or a quick reply's payload"],
   referral: [{ source_type: "ad", source_id: "120211", ctwa: true }, "from an ad or post"],
-  link_token: [{ present: true }, "came through one of our links"],
+  link_token: [{ present: true }, "came through one of your links"],
   link: [
     { tags: ["poster"], campaigns: ["spring"] },
     'came through such a link; or "codes":["spring-24"]',
@@ -59,7 +59,7 @@ const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   contacts: [{ phones: ["+16505551234"] }, 'or "ids":[…] of contacts'],
   time: [
     { days: ["mon", "fri"], from: "09:00", to: "17:00", zone: "Europe/Berlin" },
-    "to before from: over midnight",
+    "spans midnight if to is before from",
   ],
 };
 
@@ -70,24 +70,24 @@ const conditionLines = Object.entries(CONDITIONS).map(([type, [members, about]])
 
 /** Defines the commands of the group. */
 export function routes(group: Command, run: Run): void {
-  group.command("add").description("add a route; the first route whose condition holds takes a message")
-    .requiredOption("--to <destination>", "a destination's name; repeat it for more", several((name) => name))
+  group.command("add").description("add a route; the first route that matches takes a message")
+    .requiredOption("--to <destination>", "a destination's name; repeatable", several((name) => name))
     .requiredOption("--when <json>", "condition, see the examples", json)
-    .option("--priority <n>", "smaller comes first", whole(-1_000_000, 1_000_000), 100)
-    .option("--name <name>", "what explanations call it (default: made from the destinations)")
+    .option("--priority <n>", "lower numbers come first", whole(-1_000_000, 1_000_000), 100)
+    .option("--name <name>", "name of the route (default: made from the destinations)")
     .addOption(
       new Option("--mode <mode>", "first: to the first destination that is not paused; all: to each of them")
         .choices(ROUTE_MODES).default("first"),
     )
-    .option("--flag <key>", "the route counts only where this flag is on for the contact")
+    .option("--flag <key>", "the route only applies to contacts for whom this flag is on")
     .option(
       "--sticky <time>",
-      "keep the conversation with this route for so long after each match, such as 30m",
+      "how long the conversation stays with this route after each match, such as 30m",
       durationWithin(60_000, 30 * 86_400_000, "1m to 30d"),
     )
     .option(
       "--channels <names>",
-      "whose messages it may take, as in whatsapp,sms (default: whatsapp)",
+      "channels that it takes messages from, such as whatsapp,sms (default: whatsapp)",
       channels,
     )
     .addHelpText(
@@ -139,7 +139,7 @@ Examples:
       })
     );
 
-  group.command("list").description("the routes, in the order in which they are asked")
+  group.command("list").description("list the routes in their order of evaluation")
     .addHelpText(
       "after",
       `
@@ -148,7 +148,7 @@ Example:
     )
     .action(() => run(async (session) => await list(await session.api())));
 
-  group.command("remove").description("remove a route; what it decided stays")
+  group.command("remove").description("remove a route; its decisions are kept")
     .argument("<route>", "its name or id")
     .addHelpText(
       "after",
@@ -168,22 +168,22 @@ Example:
         }
         return {
           document: { id: found.id, name: found.name, removed: true },
-          text: `Route ${found.name} is removed.`,
+          text: `Route ${found.name} was removed.`,
         };
       })
     );
 
-  group.command("explain").description("why a message went where it went, or where one would go")
-    .argument("[message]", "a message, by our id or by WhatsApp's (wamid…)")
+  group.command("explain").description("explain the routing of a message, or of a hypothetical one")
+    .argument("[message]", "a message, by Gatelink's id or WhatsApp's (wamid…)")
     .option(
       "--try <json>",
-      "a message that nobody sent: channel, type, text, choice, number, from, contact, referral, token, link (a code), at",
+      "a hypothetical message: channel, type, text, choice, number, from, contact, referral, token, link (a code), at",
       json,
     )
     .addHelpText(
       "after",
       `
-Contacts are shown by their last four digits.
+Contacts are shown as their last four digits.
 
 Examples:
   gatelink routes explain 01968f00-0000-7000-8000-000000000001
@@ -197,7 +197,7 @@ Examples:
         if ((message === undefined) === (options.try === undefined)) {
           throw new CliError(
             "usage",
-            "Give a message's id, or --try and a message.",
+            "Give a message's id, or --try with a message.",
             "gatelink routes explain --help",
           );
         }
@@ -213,7 +213,7 @@ Examples:
 function channels(text: string): string[] {
   const names = [...new Set(text.split(",").map((name) => name.trim()).filter((name) => name !== ""))];
   if (names.length === 0 || names.some((name) => !/^[a-z][a-z0-9_]{0,31}$/.test(name))) {
-    throw new InvalidArgumentError("It is a list of channels such as whatsapp,sms.");
+    throw new InvalidArgumentError("Use a list of channels, such as whatsapp,sms.");
   }
   return names;
 }
@@ -227,7 +227,7 @@ async function checked(when: unknown): Promise<Condition> {
     if (!(error instanceof ConditionError)) throw error;
     throw new CliError(
       "usage",
-      `--when cannot be used: ${error.message}`,
+      `--when is invalid: ${error.message}`,
       "gatelink routes add --help has examples.",
     );
   }
@@ -252,7 +252,7 @@ async function list(api: Api): Promise<Result> {
       listed.map((route): Cell[] => [
         route.active === false ? ["dim", `${route.name} (inactive)`] : route.name,
         route.priority,
-        route.valid ? route.description : ["red", `cannot be used: ${route.description}`],
+        route.valid ? route.description : ["red", `invalid: ${route.description}`],
         ...(named ? [channelsOf(route)] : []),
         route.destinations.length > 1
           ? `${route.mode} of ${route.destinations.join(", ")}`
@@ -261,7 +261,7 @@ async function list(api: Api): Promise<Result> {
         route.sticky_minutes ? `${route.sticky_minutes} min` : null,
         route.id,
       ]),
-      `No route yet, so no message goes anywhere: gatelink routes add --to NAME --when '{"type":"any"}'`,
+      `No routes yet, so no message is delivered: gatelink routes add --to NAME --when '{"type":"any"}'`,
     ),
   };
 }
