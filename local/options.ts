@@ -21,18 +21,18 @@ export interface StartOptions {
 
 export const HELP = `Starts Gatelink on this machine: Postgres, Data API, Auth, functions, clock, simulator.
 
-  deno task start [options]          Ctrl-C stops all of it, the data stays
+  deno task start [options]          Ctrl-C stops everything; the data is kept
 
-  --port PORT        where it listens on 127.0.0.1 (54321); 0 takes any that is free
-  --data DIR         where its data lives (.gatelink)
-  --fresh            throw away the data first
-  --no-seed          leave out flags, admin, demo service and demo route
-  --functions DIR    serve other functions than those of supabase/functions
-  --help             this text
+  --port PORT        port on 127.0.0.1 (54321); 0 uses any free port
+  --data DIR         data folder (.gatelink)
+  --fresh            delete the data first
+  --no-seed          create no flags, admin, demo service and demo route
+  --functions DIR    serve functions from DIR instead of supabase/functions
+  --help             show this help
 
 Environment:
   DATABASE_URL       use this Postgres (15 or newer) instead of an embedded one
-  supabase/functions/.env holds secrets for the functions, as on Supabase's own local stack
+  supabase/functions/.env contains secrets for the functions, as on Supabase's own local stack
 `;
 
 /** @throws UserError for an argument that makes no sense. */

@@ -89,7 +89,7 @@ async function start(
   let lost = () => {};
   let announce = () => {};
   const onRestart = (event: "died" | "back") => {
-    say(event === "died" ? "Postgres died; starting it again." : "Postgres is back.");
+    say(event === "died" ? "Postgres died; restarting it." : "Postgres is back.");
     if (event === "died") lost();
     else announce();
   };
@@ -145,7 +145,7 @@ async function start(
   const host = startFunctionsHost({
     ...deployed({ source: own, secrets }),
     onRestart: (why) => {
-      say(`The functions host ${why === "died" ? "died; started it again." : "was started anew."}`);
+      say(`The functions host ${why === "died" ? "died; it was restarted." : "was restarted."}`);
       announce();
     },
   });
@@ -199,7 +199,7 @@ async function requireFreePort(port: number, leftover: number | undefined): Prom
       return;
     } catch (error) {
       if (error instanceof Deno.errors.PermissionDenied) {
-        throw new UserError(`Port ${port} is for root alone. Choose one above 1023 with --port.`);
+        throw new UserError(`Port ${port} requires root. Choose one above 1023 with --port.`);
       }
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }

@@ -20,11 +20,11 @@ Gatelink is up after ${(ms / 1000).toFixed(1)} s. Ctrl-C stops it; the data stay
   Data API       ${url}/rest/v1/
   Auth           ${url}/auth/v1/
   Database       ${dbUrl.replace(/:[^:@/]*@/, ":…@")}
-  Passwords      ${join(data, "stack.json")}: the admin's is everybody's; keys too
+  Passwords      ${join(data, "stack.json")}: the admin's password is valid for all; also the keys
   Mails          ${join(data, "mails.txt")}: sign-in links
 
 Try it: open the simulator, choose a contact and write to it. The demo service answers.
-Then send messages to a service of your own:
+Then send messages to your own service:
 
   deno task gatelink destinations add mine http://127.0.0.1:9999/hook
   deno task gatelink routes add --to mine --when '{"type":"any"}'
@@ -83,6 +83,6 @@ try {
   Deno.exit(await main());
 } catch (error) {
   if (error instanceof UserError) console.error(`\n${error.message}`);
-  else console.error("\nThe local stack failed by a fault of its own:", error);
+  else console.error("\nThe local stack failed because of an internal error:", error);
   Deno.exit(1);
 }

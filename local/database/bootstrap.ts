@@ -65,7 +65,7 @@ export async function bootstrap(sql: Sql): Promise<void> {
     select rolsuper or (rolcreaterole and rolbypassrls) as allowed from pg_roles where rolname = current_user`;
   if (!allowed) {
     throw new UserError(
-      `The database user must be a superuser, or have CREATEROLE and BYPASSRLS: roles and schemas are made with it.`,
+      `The database user must be a superuser, or have CREATEROLE and BYPASSRLS, to create roles and schemas.`,
     );
   }
   await sql.unsafe(ROLES);

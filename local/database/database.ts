@@ -43,7 +43,7 @@ export async function embeddedDatabase({ folder, port, onRestart }: DatabaseOpti
   });
   const database = connect(server.url, {
     place: `The database in ${folder.path}`,
-    remedy: "Start with --fresh to begin anew (the data is lost), or give another --data.",
+    remedy: "Use --fresh to start over (the data is lost), or give another --data.",
   });
   return {
     ...database,
@@ -63,13 +63,13 @@ export async function ownDatabase(url: string): Promise<Database> {
   if (!host) throw wrong("it is not of the form postgresql://user:password@host:5432/database.");
   if (/\.supabase\.(co|com|in)$/.test(host)) {
     throw wrong(
-      `${host} is a hosted Supabase project, and the local stack would put an admin and demo content into it. ` +
-        `See docs/deploy.md for how Gatelink gets there.`,
+      `${host} is a hosted Supabase project, and the local stack would add an admin and demo content to it. ` +
+        `To deploy to it, see docs/deploy.md.`,
     );
   }
   const database = connect(url, {
     place: `DATABASE_URL can't be used: the database ${new URL(url).pathname.slice(1)} on ${host}`,
-    remedy: "Take the version that made it, or give an empty database (createdb); nothing in it was changed.",
+    remedy: "Use the version that created it, or give an empty database (createdb). Nothing was changed.",
   });
   try {
     await database.sql`select 1`;
@@ -77,7 +77,7 @@ export async function ownDatabase(url: string): Promise<Database> {
   } catch (error) {
     await database.stop();
     const { code, message } = error as { code?: string; message?: string };
-    if (code === "28P01" || code === "28000") throw wrong(`${host} refuses user or password.`);
+    if (code === "28P01" || code === "28000") throw wrong(`${host} refuses the user or password.`);
     if (code === "3D000") throw wrong(`${message}. Create it first, with createdb.`);
     throw wrong(`${host} can't be reached (${code ?? message}). Is it running there?`);
   }
@@ -96,7 +96,9 @@ function connect(url: string, foreign: { place: string; remedy: string }): Datab
       await pendingMigrations(sql, MIGRATIONS, {
         ...foreign,
         onNewer: ({ version }) =>
-          say(`${foreign.place} is of a newer version (migration ${version}); migrations only add: going on`),
+          say(
+            `${foreign.place} is from a newer version (migration ${version}); continuing, because migrations only add`,
+          ),
       });
       await bootstrap(sql);
       return await migrate(sql, MIGRATIONS, foreign);

@@ -90,7 +90,7 @@ if (import.meta.main) {
   const { task } = await import("../../lib/task.ts");
   task(
     "admin:build",
-    "Build the admin panel into admin/dist, for any static host; nothing, where it is built.",
+    "Build the admin panel into admin/dist, for any static host; does nothing if it is up to date.",
   )
     .parse(Deno.args, { from: "user" });
   await buildPanel();

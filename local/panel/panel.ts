@@ -86,10 +86,10 @@ const missing = () => new Response("There is no such file.", { status: 404, head
 function waiting(state: "building" | Error): Response {
   const building = state === "building";
   const text = building
-    ? "<h1>The admin panel is being built</h1><p>That takes a few seconds after its sources changed. This page looks again by itself.</p>"
+    ? "<h1>The admin panel is being built</h1><p>This takes a few seconds after its sources have changed. The page reloads automatically.</p>"
     : `<h1>The admin panel could not be built</h1><pre>${
       escape(state.message)
-    }</pre><p>Mend it, then run <code>deno task admin:build</code> and start again.</p>`;
+    }</pre><p>Fix the error, run <code>deno task admin:build</code>, and restart the stack.</p>`;
   return new Response(
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">${

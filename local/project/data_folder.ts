@@ -82,13 +82,13 @@ async function open(path: string, fresh: boolean): Promise<DataFolder> {
       `${path} holds files that are not Gatelink's: ${
         names.slice(0, 3).join(", ")
       }. Give --data an empty folder, ` +
-        `one that does not exist yet, or one of an earlier start.`,
+        `one that does not exist yet, or one from an earlier start.`,
     );
   }
   const lock = await Deno.open(join(path, "lock"), { create: true, write: true, read: true });
   if (!await lock.tryLock(true)) {
     lock.close();
-    throw new UserError(`A Gatelink stack is running on ${path} already. Stop it, or give another --data.`);
+    throw new UserError(`A Gatelink stack is already running on ${path}. Stop it, or give another --data.`);
   }
   try {
     const left = parse<StackFile>(join(path, "stack.json"));
@@ -185,7 +185,7 @@ function parse<T>(path: string): T | undefined {
     if (!(error instanceof SyntaxError)) throw error;
   }
   throw new UserError(
-    `${path} is broken. Start with --fresh to begin anew (the data is lost), or give another --data.`,
+    `${path} is broken. Use --fresh to start over (the data is lost), or give another --data.`,
   );
 }
 

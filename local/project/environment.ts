@@ -36,7 +36,7 @@ export function userSecrets(functions: string): Record<string, string> {
   const reserved = Object.keys(secrets).find((name) => name.startsWith(RESERVED));
   if (reserved) {
     throw new UserError(
-      `${path} sets ${reserved}, and names that begin with ${RESERVED} are the platform's own. Rename or remove it.`,
+      `${path} sets ${reserved}, but the platform reserves names that begin with ${RESERVED}. Rename or remove it.`,
     );
   }
   return secrets;

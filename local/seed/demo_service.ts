@@ -45,7 +45,9 @@ export function createDemoService(
     // The signature is over these very characters: check them before anything parses them.
     const body = await request.text();
     if (!options.secrets().some((secret) => isSignedBy(secret, body, request.headers))) {
-      return Response.json({ error: "no secret of this service signed the delivery" }, { status: 401 });
+      return Response.json({ error: "the delivery is not signed with this service's secret" }, {
+        status: 401,
+      });
     }
 
     // A delivery comes again when the answer to it was lost. Its webhook-id is the same, so the answer is too, and

@@ -21,7 +21,7 @@ const DEMO_PAGE = "/simulator/";
 
 /** The features' flags, and what each turns on; docs/flags.md has it from here. */
 const FLAGS = {
-  "wa_router.enabled": "Messages are routed to services. Off: they are taken in and wait, in order.",
+  "wa_router.enabled": "Messages are routed to services. Off: they are stored and wait, in order.",
   "wa_send.enabled": "Messages and replies are sent. Off: new ones are refused, queued ones wait.",
   "deeplinks.enabled": "Links open a chat, an app or a page. Off: visitors go to each link's default page.",
 };

@@ -65,7 +65,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   "131056": { label: "131056: too many to this person", how: "answer", error: PAIR_LIMIT },
   "130429": { label: "130429: too many from this number", how: "answer", error: RATE_LIMIT },
   "131047": { label: "131047: 24-hour window closed", how: "answer", error: WINDOW_CLOSED },
-  "131026": { label: "131026: undeliverable, told by status", how: "status", error: UNDELIVERABLE },
+  "131026": { label: "131026: undeliverable, reported by status", how: "status", error: UNDELIVERABLE },
   "500": {
     label: "500: unknown error",
     how: "answer",
@@ -77,7 +77,7 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     error: { status: 503, code: 2, title: "Service temporarily unavailable", transient: true, retryAfter: 1 },
   },
   timeout: { label: "Time-out: never answered", how: "silence" },
-  answer_lost: { label: "Answer lost: taken, never answered", how: "lost" },
+  answer_lost: { label: "Answer lost: accepted, never answered", how: "lost" },
 };
 
 /** An error answer: `{"error":{message,type,code,error_data?,fbtrace_id}}`. */

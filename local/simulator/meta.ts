@@ -236,7 +236,7 @@ export class MetaSimulator {
     if (typeof native?.type !== "string" || typeof (native[native.type] ?? "") !== "object") {
       throw new RangeError("a message has a type and an object of that name");
     }
-    if (!this.#sender.hasRoom(1)) throw new RangeError("too many webhooks wait already");
+    if (!this.#sender.hasRoom(1)) throw new RangeError("too many webhooks are waiting");
     const wamid = this.#wamid(sender, true);
     const { context, ...rest } = native;
     const item = {

@@ -58,7 +58,7 @@ function addressOf(link: string, origin: string): string {
       return origin + pathname + search;
     }
   }
-  throw new RangeError(`This is no link of this stack. Give a code, or an address like ${origin}/l/demo`);
+  throw new RangeError(`This is not a link of this stack. Enter a code, or an address like ${origin}/l/demo`);
 }
 
 /** The title of a problem. */

@@ -63,7 +63,7 @@ Deno.test("scan(): nothing but links of this stack is visited", async () => {
     await assertRejects(
       () => scan(link, ORIGIN, BUSINESS, () => Promise.reject(new Error(`visited ${link}`))),
       RangeError,
-      "no link of this stack",
+      "not a link of this stack",
     );
   }
 });

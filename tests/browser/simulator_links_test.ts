@@ -24,7 +24,7 @@ fileStack()(
     await dialog.getByText("This link does not exist.").waitFor();
     await link.fill("https://www.example.com/");
     await dialog.getByRole("button", { name: "Open" }).click();
-    await dialog.getByText(/no link of this stack/).waitFor();
+    await dialog.getByText(/not a link of this stack/).waitFor();
     await link.fill(`${stack.url}/l/demo`);
     await page.keyboard.press("Enter");
     await dialog.waitFor({ state: "hidden" });

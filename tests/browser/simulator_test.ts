@@ -273,7 +273,7 @@ browserTest(
   async (browser) => {
     await withPage(browser, async ({ page, send, simulator }) => {
       await page.getByRole("tab", { name: /Trouble/ }).click();
-      await page.getByLabel("Sends go wrong with").selectOption("131026");
+      await page.getByLabel("Sends fail with").selectOption("131026");
       await page.getByLabel("For the next sends").fill("1");
       await page.keyboard.press("Tab");
       await page.getByRole("tab", { name: /Trouble on/ }).waitFor();
@@ -405,7 +405,7 @@ for (const colorScheme of ["light", "dark"] as const) {
           await page.getByRole("button", { name: "React or reply to: Which one?" }).click();
           await check("the reactions");
           await page.keyboard.press("Escape");
-          await page.getByRole("button", { name: "Change person" }).click();
+          await page.getByRole("button", { name: "Edit person" }).click();
           await check("a person");
           await page.keyboard.press("Escape");
           await view("People");

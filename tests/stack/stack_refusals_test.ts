@@ -56,7 +56,7 @@ Deno.test("start: a data folder that can't be used is refused with a reason", as
   const ours = join(folder, "ours");
   const stack = await startStack({ data: ours });
   try {
-    assertStringIncludes((await refusal({ data: ours })).output, "is running on");
+    assertStringIncludes((await refusal({ data: ours })).output, "is already running on");
   } finally {
     await stack.stop();
   }
@@ -115,7 +115,7 @@ Deno.test("start: DATABASE_URL uses one's own Postgres, and a wrong one is expla
     return url.href;
   };
   const wrong: [string, string][] = [
-    [changed((url) => url.password = "wrong"), "refuses user or password"],
+    [changed((url) => url.password = "wrong"), "refuses the user or password"],
     [changed((url) => url.pathname = "/nowhere"), `database "nowhere" does not exist`],
     [changed((url) => url.port = "1"), "can't be reached"],
     ["localhost:5432", "is not of the form"],
@@ -144,7 +144,7 @@ Deno.test("start: a data folder whose database other migrations made is refused 
   const newer = await startStack({ data, args: ["--no-seed"] });
   assertStringIncludes(
     newer.output(),
-    `The database in ${data} is of a newer version (migration 20991231000000)`,
+    `The database in ${data} is from a newer version (migration 20991231000000)`,
   );
   const again = connect(newer.stack.dbUrl);
   await again`insert into private.schema_breaks (version, why) values ('20991231000000', 'codes are read otherwise')`;
@@ -156,7 +156,7 @@ Deno.test("start: a data folder whose database other migrations made is refused 
     broken,
     "migration 20991231000000 breaks what came before it (codes are read otherwise)",
   );
-  assertStringIncludes(broken, `The database in ${data} is of a newer version`);
+  assertStringIncludes(broken, `The database in ${data} is from a newer version`);
   assertStringIncludes(broken, "--fresh");
 
   const other = join(temporary.path, "other");

@@ -139,7 +139,7 @@ function identity({ phone, username }) {
 function drawOwner() {
   const contact = contacts.get(current);
   $("owner").textContent = contact ? `${contact.name}’s phone` : "Nobody’s phone";
-  $("identity").textContent = contact ? identity(contact) : "Make a person to begin";
+  $("identity").textContent = contact ? identity(contact) : "Create a person to begin";
   $("edit-person").hidden = !contact;
   $("open-scan").hidden = !contact;
   for (const element of $("composer").elements) element.disabled = !contact;
@@ -278,8 +278,8 @@ function openBubbleMenu(message, button) {
     h("button", {
       type: "button",
       class: "icon",
-      "aria-label": "Take the reaction back",
-      title: "Take the reaction back",
+      "aria-label": "Remove the reaction",
+      title: "Remove the reaction",
       onclick: () => react(""),
     }, icon("m7 7 10 10M17 7 7 17", 20)),
     h("button", {

@@ -62,7 +62,7 @@ export function snippetOf(native) {
     interactive: () => part.button_reply?.title ?? part.list_reply?.title ?? part.body?.text,
     location: () => `Location${part.name ? `: ${part.name}` : ""}`,
     contacts: () => `Contact: ${part[0]?.name?.formatted_name ?? ""}`,
-    reaction: () => part.emoji ? `Reacted ${part.emoji}` : "Took a reaction back",
+    reaction: () => part.emoji ? `Reacted ${part.emoji}` : "Removed a reaction",
     template: () => `Template ${part.name}`,
     system: () => part.body,
     document: () => part.caption ?? part.filename ?? "Document",

@@ -8,13 +8,13 @@ export function askPerson(contact) {
   const form = $("person-form");
   form.reset();
   $("person-error").textContent = "";
-  $("person-title").textContent = contact ? `Change ${contact.name}` : "New person";
+  $("person-title").textContent = contact ? `Edit ${contact.name}` : "New person";
   $("phone-hint").textContent = contact?.phone
-    ? "With country code. The business is told of a new number by a system message."
+    ? "With country code. A system message tells the business about a new number."
     : "With country code. Leave it empty for a person who hides it from businesses.";
   $("bsuid-hint").textContent = contact?.bsuid
-    ? "The business is told of a new one by a system message and a user_id_update."
-    : "Made for you where one is needed.";
+    ? "A system message and a user_id_update tell the business about a new one."
+    : "Generated if needed.";
   for (const name of ["name", "phone", "username", "bsuid"]) {
     form.elements[name].value = contact?.[name] ?? "";
   }
@@ -62,7 +62,7 @@ export async function askLink() {
           text = scanned.text;
           dialog.close();
         } else {
-          const where = scanned.opens === "page" ? "It answers with a page: " : "It leads to ";
+          const where = scanned.opens === "page" ? "It shows a page: " : "It leads to ";
           $("scan-result").replaceChildren(where, outside(scanned.location, scanned.location));
         }
       } catch (error) {

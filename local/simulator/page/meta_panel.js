@@ -120,7 +120,7 @@ export function startMeta() {
 
   $("handshake").addEventListener("click", async () => {
     const result = $("handshake-result");
-    result.textContent = "Asking…";
+    result.textContent = "Testing…";
     const { ok, status, detail } = await api("handshake").catch((error) => ({
       ok: false,
       detail: error.message,
