@@ -149,7 +149,7 @@ Deno.test("gates of the flag: there, off, documented, asked for, told about", as
   await document(`rollout notify add ${name} http://127.0.0.1:9/x`);
   assertMatch(
     (await gate("alerts", flag)).detail,
-    /^\d+ rules in ops\/prometheus\/alerts\.yml; told of .*on-call/,
+    /^\d+ rules in ops\/prometheus\/alerts\.yml; notified of .*on-call/,
   );
   const elsewhere = await Deno.makeTempDir({ prefix: "gatelink-no-ops-" });
   assertMatch((await gate("alerts", flag, elsewhere)).detail, /has no alert rules/);
@@ -268,7 +268,7 @@ Deno.test("gates: a check that cannot look stays open", async () => {
   try {
     const { status, detail } = await gate("ci", undefined, empty);
     assertEquals(status, "open");
-    assertMatch(detail, /cannot be told: git/);
+    assertMatch(detail, /check failed: git/);
   } finally {
     await Deno.remove(empty, { recursive: true });
   }

@@ -372,7 +372,7 @@ Deno.test("links doctor: finds what is wrong with pages, pictures, rules and the
     [`${base}/back`, "problem", /back to a link/],
     [`${base}/shy`, "warning", /answers 403 to a program/],
     [`${base}/moved`, "warning", /has moved permanently to .*\/ok/],
-    [`${base}/chain`, "warning", /sends on 2 times, to .*\/ok/],
+    [`${base}/chain`, "warning", /redirects 2 times, to .*\/ok/],
     [`${base}/ok --preview image=${base}/small.png`, "warning", /100 x 100 pixels/],
     [`${base}/ok --preview image=${base}/image.svg`, "warning", /SVG/],
     [`${base}/ok --preview image=${base}/ok`, "problem", /not an image/],

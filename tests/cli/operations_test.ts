@@ -147,7 +147,7 @@ Deno.test("gatelink trace: one message's story by either id; exit code 4 for a s
   assertMatch(out, /\n\S.* \+0\.000 s +stored +text, message \d+ of all\n/);
   assertMatch(out, new RegExp(`decided +.*to ${name}`));
   assertEquals(out.includes("secret word"), false);
-  await fails(`trace wamid.${unique("nobody")}`, 4, "not_found", /whole/);
+  await fails(`trace wamid.${unique("nobody")}`, 4, "not_found", /complete id/);
 });
 
 Deno.test("gatelink diagnose: what waits and why, flags, decisions", async () => {

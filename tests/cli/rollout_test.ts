@@ -137,14 +137,14 @@ Deno.test("gatelink rollback 1 and rollout back: the command that they advise tu
     await document(`rollout start ${id} ${START}`);
     const { out } = await gatelink(`${back} ${flag} --why "6 % errors"`);
     assertEquals(await flagOf(flag), { on: false, percentage: 0 });
-    const [, advised] = out.match(/On again: gatelink (flags restore \S+ \d+) --why "…"/) ?? [];
+    const [, advised] = out.match(/on again: gatelink (flags restore \S+ \d+) --why "…"/) ?? [];
     assert(advised !== undefined, out);
     await document(`${advised} --why "mended"`);
     assertEquals(await flagOf(flag), { on: true, percentage: 1 });
     // Off already, at no percent: on for everybody is what is left to advise.
     await sql`update public.settings set value = 'false', metadata = '{"rollout_percentage": 0}' where key = ${flag}`;
     const again = await gatelink(`rollback 1 ${flag} --why "once more"`);
-    assertMatch(again.out, new RegExp(`On again: gatelink flags set ${flag} on --percentage 100 --why`));
+    assertMatch(again.out, new RegExp(`on again: gatelink flags set ${flag} on --percentage 100 --why`));
   }
 });
 

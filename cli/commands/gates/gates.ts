@@ -25,7 +25,7 @@ function checking(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-Exit code 1 while one is open; rollout start then refuses.
+Exit code 1 while a gate is open; rollout start then refuses.
 
 Examples:
   gatelink gates deeplinks
@@ -128,9 +128,9 @@ function signing(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-Whoever holds the secret key signs for others, which is kept with it; in the admin panel people sign for themselves.
-What was signed counts no more once the feature has been taken back. Gates that are checked can be declared not
-applicable, and nothing else; that also takes the place of a signature of the same person.
+The holder of the secret key signs for others, which is recorded; in the admin panel people sign for themselves.
+Signatures no longer count after the feature has been rolled back. Checked gates cannot be signed, only declared not
+applicable; this also replaces a signature of the same person.
 
 Examples:
   gatelink gates sign deeplinks --role engineering --as lead@example.com

@@ -55,7 +55,7 @@ export async function environmentWayBack(
     target: options.undo ? `${name} unset` : `${name}=false`,
     reason: options.why,
     notes: notes(name, project),
-    forward: options.undo ? `To undo: ${again} --why "…"` : `On again: ${again} --undo --why "…"`,
+    forward: options.undo ? `To undo: ${again} --why "…"` : `To turn it on again: ${again} --undo --why "…"`,
     cleanUp: () => project.close(),
     steps: [
       {

@@ -51,7 +51,7 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
     reason: options.why,
     // Known once it is off.
     get forward() {
-      return `On again: ${again(flag, off?.was)}`;
+      return `To turn it on again: ${again(flag, off?.was)}`;
     },
     steps: [
       {
