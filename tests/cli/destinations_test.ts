@@ -140,7 +140,7 @@ Deno.test("gatelink destinations set-header: its value is read from stdin, sent,
   const { headers } = received.findLast(({ path }) => path === `/${name}`)!;
   assertEquals(headers.get("authorization"), "Bearer abcdef123456");
   assertEquals((await document("destinations reseal")).left, 0);
-  await fails(`destinations set-header ${name} host`, 4, "invalid", /not the destination's own/, {
+  await fails(`destinations set-header ${name} host`, 4, "invalid", /cannot be set for a destination/, {
     stdin: "x",
   });
   const removed = await gatelink(`destinations set-header ${name} authorization --remove`);

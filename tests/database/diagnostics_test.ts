@@ -39,9 +39,9 @@ databaseTest("waiting_because: names the flag of the channel, where one holds ba
   assertEquals(await waiting(sql), off, "on for nobody");
   for (const key of ["sms_router.enabled", "sms_send.enabled"]) await flag(key, { rollout_percentage: 1 });
   assertEquals(await waiting(sql), [
-    "1 conversations for the router: the router has not come to it",
-    "1 deliveries to demo: due, and not taken yet",
-    "1 messages to send from 1: due, and not taken yet",
+    "1 conversations for the router: the router has not processed it yet",
+    "1 deliveries to demo: due, but not processed yet",
+    "1 messages to send from 1: due, but not processed yet",
   ]);
   await sql`update public.conversations set held_revision = 1`;
   assertEquals((await waiting(sql))[0], off[0]);

@@ -116,7 +116,7 @@ edgeTest(
     await sql`update public.routes set active = false where name = 'off'`;
     await reread();
     const { why } = (await detailed(edge)).part("config");
-    assertMatch(why, /the route office cannot be used: values\[0\]: /);
+    assertMatch(why, /the route office is invalid: values\[0\]: /);
     assert(!why.includes("route off "), why);
   },
 );

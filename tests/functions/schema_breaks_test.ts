@@ -209,7 +209,7 @@ edgeTest("health names what this code is for, and what the database breaks", asy
     const { body } = await call("health/detailed", { method: "GET", headers: secret });
     const { status, why, needs, breaks: said } = body.components[0];
     assertEquals([status, needs, said], ["down", SCHEMA_VERSION, LATER]);
-    assertEquals(why, `migration ${LATER} breaks this version, which is for ${SCHEMA_VERSION}`);
+    assertEquals(why, `migration ${LATER} breaks this version, which was written for ${SCHEMA_VERSION}`);
   } finally {
     await mends(sql);
     forgetRefusal();

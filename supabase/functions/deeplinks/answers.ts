@@ -64,13 +64,13 @@ export function passwordForm(wrong: boolean): Response {
 
 /** What a visitor can do where a link cannot be used. Other refusals are no visitor's business. */
 const ADVICE: Partial<Record<ProblemCode, string>> = {
-  link_not_found: "Look at the address again: a character may be missing, or one too many.",
-  link_deleted: "Ask whoever gave it to you for another one.",
+  link_not_found: "Check the address: it may have a missing or extra character.",
+  link_deleted: "Ask the sender for another one.",
   link_disabled: "It may work again later.",
-  link_blocked: "Ask whoever gave it to you for another one.",
+  link_blocked: "Ask the sender for another one.",
   link_not_started: "Come back later.",
-  link_expired: "Ask whoever gave it to you for another one.",
-  link_used_up: "Ask whoever gave it to you for another one.",
+  link_expired: "Ask the sender for another one.",
+  link_used_up: "Ask the sender for another one.",
   rate_limited: "Wait a while, and try again.",
 };
 

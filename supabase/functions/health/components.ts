@@ -84,7 +84,7 @@ export function judge(seen: Seen): Component[] {
     ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((component) => ({
       component,
       status: "degraded" as const,
-      why: "not known while the database does not answer",
+      why: "unknown while the database does not answer",
     }));
   return [
     ...parts.map((part) =>
@@ -101,15 +101,15 @@ export function judge(seen: Seen): Component[] {
 }
 
 function database(part: Component, { found, readOnly, latencyMs, needs }: Seen): Component {
-  if (readOnly) return { ...part, status: "down", why: "takes no writes: it is full, or read-only" };
+  if (readOnly) return { ...part, status: "down", why: "accepts no writes: it is full or read-only" };
   if (found === undefined) return { ...part, status: "down", why: "does not answer" };
   const { has, breaks } = found;
   const figures = { latency_ms: Math.round(latencyMs), needs, has, breaks };
   const fault = misfit(found, needs);
   if (fault !== undefined) {
     const why = fault === "schema_too_new"
-      ? `migration ${breaks} breaks this version, which is for ${needs}`
-      : `at migration ${has}, this version needs ${needs}`;
+      ? `migration ${breaks} breaks this version, which was written for ${needs}`
+      : `at migration ${has}, but this version needs ${needs}`;
     return { ...part, ...figures, status: "down", why };
   }
   if (latencyMs > SLOW_MS) {
@@ -122,7 +122,7 @@ function config(part: Component, { faults, switches, unusable = [] }: Seen): Com
   const reasons = [
     ...(part.status === "healthy" ? [] : [part.why]),
     ...faults.map(({ variable, fault }) => `${variable}: ${fault}`),
-    ...unusable.map(({ name, why }) => `the route ${name} cannot be used: ${why}`),
+    ...unusable.map(({ name, why }) => `the route ${name} is invalid: ${why}`),
     ...Object.entries(switches).filter(([, runs]) => !runs).map(([name]) => `switched off by ${name}`),
   ];
   return reasons.length === 0 ? part : { ...part, status: "degraded", why: reasons.join(", ") };

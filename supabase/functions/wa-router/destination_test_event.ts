@@ -97,7 +97,7 @@ export function createTest({ rpc, authorise, limit, world, count }: TestDeps): T
       event: {
         type: "gatelink.test",
         timestamp: new Date().toISOString(),
-        data: { note: "A test of this destination by a person. It is about no message." },
+        data: { note: "A test of this destination by a person. It concerns no message." },
       },
     });
     const { ok, status, latencyMs: latency_ms, error, detail, answer } = result;
@@ -127,16 +127,16 @@ const ADVICE: Record<DeliveryError, string> = {
   not_permitted:
     "An admin allows its host for deliveries: Settings, Allowlist, or gatelink allowlist add HOST --for forward.",
   unsendable:
-    "Give the destination a proper secret (gatelink destinations rotate-secret NAME), or the header that cannot be opened anew.",
-  platform_limit: "Try again in a minute: the platform lets no more calls out to its functions now.",
+    "Give the destination a valid secret (gatelink destinations rotate-secret NAME), or set the undecryptable header again.",
+  platform_limit: "Try again in a minute: the platform currently allows no more calls to its functions.",
   dns: "Check the host name.",
   address: "The service must be reachable from the internet under this name.",
   timeout: "The service must answer sooner, or the destination needs a longer timeout.",
   tls: "Check the service's certificate.",
   connect: "Start the service, and check host and port.",
-  connection: "Look into the service's log.",
+  connection: "Check the service's log.",
   redirect: "Redirects are not followed: add the address that it leads to.",
-  status: "Look into the service's log.",
+  status: "Check the service's log.",
 };
 
 function adviceOn({ error, status, repliesIgnored }: DeliveryResult): string | undefined {

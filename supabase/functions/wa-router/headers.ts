@@ -53,7 +53,9 @@ export function createHeaders({ rpc, authorise, keys }: HeadersDeps): Destinatio
   function keysToSeal(): SealingKeys {
     const all = keys();
     if (Object.keys(all).length > 0) return all;
-    throw new Problem("config_invalid", { detail: "SEALING_KEYS holds no key to seal the header with." });
+    throw new Problem("config_invalid", {
+      detail: "SEALING_KEYS contains no key to encrypt the header with.",
+    });
   }
 
   return {
@@ -80,7 +82,7 @@ export function createHeaders({ rpc, authorise, keys }: HeadersDeps): Destinatio
       }).catch((error) => {
         throw error instanceof DbError && error.code === "GL422"
           ? new Problem("invalid_request", {
-            detail: `A destination has at most ${MAX_HEADERS} headers of its own.`,
+            detail: `A destination has at most ${MAX_HEADERS} custom headers.`,
           })
           : error;
       });
@@ -125,13 +127,13 @@ function readHeaders(body: unknown): Record<string, string | null> {
     entries.length === 0 || entries.length > MAX_HEADERS ||
     new Set(entries.map(([n]) => n)).size < entries.length
   ) {
-    throw refuse(`It names 1 to ${MAX_HEADERS} headers, each once.`);
+    throw refuse(`Name 1 to ${MAX_HEADERS} headers, each once.`);
   }
   for (const [name, value] of entries) {
-    if (!NAME.test(name)) throw refuse("A name of a header has letters, digits and -, 64 at most.");
-    if (OURS.test(name)) throw refuse(`The header ${name} is not the destination's own.`);
+    if (!NAME.test(name)) throw refuse("A header name has up to 64 letters, digits and -.");
+    if (OURS.test(name)) throw refuse(`The header ${name} cannot be set for a destination.`);
     if (value !== null && (typeof value !== "string" || value.length > MAX_VALUE || !VALUE.test(value))) {
-      throw refuse(`The value of ${name} is printable ASCII without spaces around it, or null.`);
+      throw refuse(`The value of ${name} must be printable ASCII without surrounding spaces, or null.`);
     }
   }
   return Object.fromEntries(entries);

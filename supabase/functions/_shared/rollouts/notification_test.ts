@@ -17,7 +17,7 @@ const TOLD: Notification = {
   reason: "launch",
 };
 const ADVICE =
-  "Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.";
+  "Inform whoever is on call. The guard checks every minute; pause the rollout if you see something that it cannot.";
 
 Deno.test("bodyOf(): a webhook is told all that happened, and what to do", () => {
   assertEquals(bodyOf("webhook", TOLD), {
@@ -57,7 +57,7 @@ const PART: Notification = {
     figures: { destinations: [{ name: "crm", state: "circuit_open" }] },
   },
 };
-const QUEUE = "Look at the services that are named: gatelink status shows their queues.";
+const QUEUE = "Check the named services: gatelink status shows their queues.";
 
 Deno.test("bodyOf(): a part that fails is named, with why and what to do", () => {
   const why = "crm keeps failing: its circuit is open";

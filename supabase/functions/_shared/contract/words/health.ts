@@ -54,13 +54,13 @@ interface Stopped {
 }
 
 const STOPPED: Readonly<Record<string, (one: Stopped) => string>> = {
-  paused: ({ error }) => error === undefined ? "is paused" : `is paused, for it answered: ${error}`,
+  paused: ({ error }) => error === undefined ? "is paused" : `is paused because it answered: ${error}`,
   circuit_open: () => "keeps failing: its circuit is open",
   failing: ({ n, error }) => `failed ${n} times in a row${error === undefined ? "" : `: ${error}`}`,
   gave_up: ({ n }) =>
-    `had ${n} ${n === 1 ? "delivery" : "deliveries"} given up within the hour: see the dead letters`,
+    `had ${n} ${n === 1 ? "delivery" : "deliveries"} given up within the last hour: see the dead letters`,
   replies: ({ n, error }) =>
-    `had replies in ${n} ${n === 1 ? "answer" : "answers"} of the last hour that were not used: ${
+    `had replies in ${n} ${n === 1 ? "answer" : "answers"} of the last hour that could not be used: ${
       repliesInWords(error ?? "")
     }`,
 };
@@ -79,7 +79,7 @@ const REASONS: Readonly<
     connections: ({ used, most }) => `answers; ${used} of ${most} connections in use`,
   },
   queue: {
-    overdue: ({ seconds }) => `something has been due for ${seconds} s and is not taken`,
+    overdue: ({ seconds }) => `something has been due for ${seconds} s and is not processed`,
     stopped: ({ destinations }) =>
       (destinations as Stopped[]).map((one) => `${one.name} ${STOPPED[one.state]?.(one) ?? one.state}`).join(
         ", ",
@@ -88,7 +88,7 @@ const REASONS: Readonly<
   },
   clock: {
     unheard: ({ http_seconds, fault }) =>
-      `its calls do not arrive: none of wa-router for ${http_seconds} s${clockFault(fault)}`,
+      `its calls do not arrive: none to wa-router for ${http_seconds} s${clockFault(fault)}`,
     ran: ({ seconds }) => `last ran ${seconds} s ago`,
     starting: ({ seconds }) => `starting: installed ${seconds} s ago`,
     never: () => "has never run",
@@ -102,7 +102,7 @@ const REASONS: Readonly<
   senders: {
     held: ({ held }) => (held as Held[]).map(heldInWords).join(" "),
     failing: ({ failed, codes }) =>
-      `${failed} messages failed after they were sent, in 15 minutes: ${
+      `${failed} messages failed after sending in the last 15 minutes: ${
         (codes as Failed[]).map(({ channel, code, n }) => `${n} by ${errorInWords(channel, code)}`).join(", ")
       }`,
     sending: () => "no account is held",
@@ -121,7 +121,7 @@ const REASONS: Readonly<
         days_left === null ? "" : `; full in ${days_left} days as it grows now`
       }`,
     purge_fails: ({ failing }) =>
-      `what is too old is not deleted: ${
+      `old data is not purged: ${
         (failing as Unpurged[]).map(({ what, error }) => `${what} (${error})`).join(", ")
       }`,
   },
@@ -129,7 +129,7 @@ const REASONS: Readonly<
 
 const CLOCK_FAULTS: Readonly<Record<string, string>> = {
   no_secret: "the Vault lacks gatelink_url or gatelink_secret_key",
-  not_sent: "pg_net sends nothing; select net.worker_restart() starts it again",
+  not_sent: "pg_net sends nothing; select net.worker_restart() restarts it",
   no_answer: "wa-router did not answer",
 };
 
@@ -148,7 +148,7 @@ function clockFault(fault: unknown): string {
 function heldInWords({ channel, id, code, seconds }: Held): string {
   const meaning = code === null ? undefined : errorMeaning(channel, code);
   const why = code === null ? "" : `: the provider answers ${errorInWords(channel, code)}`;
-  return `Nothing has gone out from ${id} for ${seconds} s${why}.${
+  return `Nothing has been sent from ${id} for ${seconds} s${why}.${
     meaning === undefined ? "" : ` ${meaning.remedy}`
   }`;
 }
@@ -169,17 +169,16 @@ export function healthInWords(parts: readonly HealthPart[]): HealthInWords[] {
 
 /** What to do about a part, in one sentence. */
 const ADVICE: Readonly<Record<string, string>> = {
-  database: "Look at the database's load and connections.",
-  queue: "Look at the services that are named: gatelink status shows their queues.",
-  clock: "Retries, schedules and the guard of rollouts wait for it: docs/deploy.md, Clock.",
-  graph: "Look at the codes: gatelink diagnose.",
-  senders: "Repair the account at its provider; what waits goes by itself then.",
-  functions:
-    "Look into the logs of the functions that are named; where a rollout is under way, turn its flag off.",
-  storage: "Make room, or shorten a retention: docs/personal-data.md.",
+  database: "Check the database's load and connections.",
+  queue: "Check the named services: gatelink status shows their queues.",
+  clock: "Retries, schedules and the rollout guard wait for it: docs/deploy.md, Clock.",
+  graph: "Check the codes: gatelink diagnose.",
+  senders: "Repair the account at its provider; waiting messages are then sent automatically.",
+  functions: "Check the logs of the named functions; if a rollout is in progress, turn its flag off.",
+  storage: "Free some space, or shorten a retention: docs/personal-data.md.",
 };
 
 /** What somebody who is told of a part should do. */
 export function healthAdvice(component: string): string {
-  return ADVICE[component] ?? "GET /functions/v1/health/detailed says more.";
+  return ADVICE[component] ?? "GET /functions/v1/health/detailed has the details.";
 }

@@ -3,7 +3,7 @@ import { healthInWords, type HealthPart } from "./health.ts";
 
 const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [
   ["database", "connections", { used: 7, most: 100 }, "answers; 7 of 100 connections in use"],
-  ["queue", "overdue", { seconds: 75 }, "something has been due for 75 s and is not taken"],
+  ["queue", "overdue", { seconds: 75 }, "something has been due for 75 s and is not processed"],
   [
     "queue",
     "stopped",
@@ -30,7 +30,7 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
         { name: "g", state: "later" },
       ],
     },
-    "a is paused, for it answered: status 410, b failed 3 times in a row: redirect 302, c failed 4 times in a row, d had 1 delivery given up within the hour: see the dead letters, e had replies in 2 answers of the last hour that were not used: there are more than 10, f had replies in 1 answer of the last hour that were not used: later, g later",
+    "a is paused because it answered: status 410, b failed 3 times in a row: redirect 302, c failed 4 times in a row, d had 1 delivery given up within the last hour: see the dead letters, e had replies in 2 answers of the last hour that could not be used: there are more than 10, f had replies in 1 answer of the last hour that could not be used: later, g later",
   ],
   ["queue", "taken", {}, "nothing is overdue"],
   ["clock", "ran", { seconds: 40 }, "last ran 40 s ago"],
@@ -40,25 +40,25 @@ const CASES: [component: string, because: string, HealthPart["figures"], why: st
     "clock",
     "unheard",
     { http_seconds: 75, fault: null },
-    "its calls do not arrive: none of wa-router for 75 s",
+    "its calls do not arrive: none to wa-router for 75 s",
   ],
   [
     "clock",
     "unheard",
     { http_seconds: 75, fault: "not_sent" },
-    "its calls do not arrive: none of wa-router for 75 s; pg_net sends nothing; select net.worker_restart() starts it again",
+    "its calls do not arrive: none to wa-router for 75 s; pg_net sends nothing; select net.worker_restart() restarts it",
   ],
   [
     "clock",
     "unheard",
     { http_seconds: 75, fault: "status 401" },
-    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 401: the Vault's gatelink_secret_key is revoked or another project's",
+    "its calls do not arrive: none to wa-router for 75 s; wa-router answers 401: the Vault's gatelink_secret_key is revoked or another project's",
   ],
   [
     "clock",
     "unheard",
     { http_seconds: 75, fault: "status 500" },
-    "its calls do not arrive: none of wa-router for 75 s; wa-router answers 500",
+    "its calls do not arrive: none to wa-router for 75 s; wa-router answers 500",
   ],
   [
     "graph",

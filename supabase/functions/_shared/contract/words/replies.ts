@@ -6,7 +6,7 @@
 
 const WHY: Readonly<Record<string, string>> = {
   answer_too_long: "the answer is longer than 64 KB",
-  not_json: "the answer says it is JSON and is not",
+  not_json: "the answer is declared as JSON but is not",
   not_json_type: "the answer's content-type is not application/json",
   not_utf8: "the answer is not in UTF-8",
   bare_list: 'the answer is a list, not {"replies": […]}',

@@ -20,7 +20,7 @@ export interface EventFacts extends EventCode {
 type Words = (event: EventFacts) => string;
 
 const EVENTS: Readonly<Record<string, Words>> = {
-  created: ({ figures: { flag, plan } }) => `a rollout of ${flag} by the plan ${plan} was made`,
+  created: ({ figures: { flag, plan } }) => `a rollout of ${flag} with the plan ${plan} was created`,
   started: ({ figures: { plan, stage, percentage } }) =>
     `the rollout by the plan ${plan} began with ${stage} (${percent(percentage)})`,
   advanced: ({ figures: { stage, percentage, paused } }) =>
@@ -29,18 +29,18 @@ const EVENTS: Readonly<Record<string, Words>> = {
   checked: ({ rule }) => `holds: ${rule}`,
   paged: (event) => byRule(PAGES, event),
   paused: ({ figures: { stage } }) => `paused at ${stage}`,
-  resumed: ({ figures: { stage } }) => `resumed: ${stage} begins anew`,
+  resumed: ({ figures: { stage } }) => `resumed: ${stage} restarts`,
   rolled_back: (event) => byRule(ROLLED_BACK, event),
   completed: ({ figures: { early } }) => `completed${early === true ? " by hand" : ""}: on for everybody`,
 };
 
 const HOLDS: Readonly<Record<string, Words>> = {
-  no_data: () => "nobody has met the feature lately",
+  no_data: () => "nobody has used the feature lately",
   samples: ({ figures: { n, min_samples } }) => `there are ${n} outcomes of ${min_samples}`,
   error_rate: ({ figures: { failed, n, error_rate } }) =>
-    `${failed} of ${n} failed, which is not surely below ${percentOf(error_rate)}`,
+    `${failed} of ${n} failed, which is not certainly below ${percentOf(error_rate)}`,
   p95: ({ figures: { late, timed, p95_ms } }) =>
-    `${late} of ${timed} took longer than ${p95_ms} ms, which is not surely below 5 %`,
+    `${late} of ${timed} took longer than ${p95_ms} ms, which is not certainly below 5 %`,
 };
 
 const ALARMS: Readonly<Record<string, Words>> = {
@@ -105,37 +105,37 @@ export function eventInWords(event: EventFacts): string {
 
 const ADVICE: Readonly<Record<string, (rule: string | null) => string>> = {
   started: () =>
-    "Tell who is on call. The guard looks every minute; pause it if you see something that it cannot.",
+    "Inform whoever is on call. The guard checks every minute; pause the rollout if you see something that it cannot.",
   advanced: () => "Nothing, unless people complain: then pause or roll back.",
-  resumed: () => "Nothing: the stage began anew.",
+  resumed: () => "Nothing: the stage restarted.",
   paused: () => "Find out what is wrong, then resume or roll back. The guard still rolls back by itself.",
   completed: () =>
-    "Let it stand for some days, then take the flag out of the code and mark it as launched in docs/flags.md.",
+    "Wait some days, then remove the flag from the code and mark it as launched in docs/flags.md.",
   held: (rule) => HELD[rule ?? ""] ?? HELD.p95,
   paged: (rule) => PAGED[rule ?? ""] ?? PAGED.shared,
   rolled_back: () =>
-    "The flag is off. Look into the evidence and the logs, mend it, and begin again with a new rollout.",
+    "The flag is off. Check the evidence and the logs, fix the cause, and start a new rollout.",
 };
 
 const HELD: Readonly<Record<string, string>> = {
   no_data:
-    "Nobody met the feature lately, or outcomes no longer arrive: see whether the functions run and the feature is used.",
+    "Nobody has used the feature lately, or outcomes no longer arrive: check that the functions run and the feature is used.",
   samples: "Wait: there is too little traffic for this stage. Advance by hand if you know enough.",
-  error_rate: "Look at the failures with the flag on. Wait for more outcomes, mend it, or roll back.",
-  p95: "Look at what is slow with the flag on. Wait for more outcomes, mend it, or roll back.",
+  error_rate: "Look at the failures with the flag on. Wait for more outcomes, fix the cause, or roll back.",
+  p95: "Look at what is slow with the flag on. Wait for more outcomes, fix the cause, or roll back.",
 };
 
 const UNCLEAR =
-  "There is too little without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if it is the flag. The stage begins anew.";
+  "There are too few outcomes without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if the flag causes them. The stage restarts.";
 const PAGED: Readonly<Record<string, string>> = {
   overdue: "The stage lasts longer than planned: decide whether to advance by hand, to wait or to roll back.",
   flag_changed_by_hand: "The rollout is paused. Resume it to set the stage's percentage again, or roll back.",
   guard_failed:
-    "The guard cannot judge this rollout, and nothing moves until it can: see the message, pause or roll back by hand.",
+    "The guard cannot judge this rollout, and nothing advances until it can: read the message, and pause or roll back by hand.",
   error_rate_unclear: UNCLEAR,
   p95_unclear: UNCLEAR,
   shared:
-    "It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage begins anew.",
+    "It happens without the flag too, so turning it off would not help: look at the database, the provider and the services. The rollout waits, and the stage restarts.",
 };
 
 /** What to do now, for whoever is told of an event; empty where nobody is told of its kind. */

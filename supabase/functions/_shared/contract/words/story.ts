@@ -30,7 +30,7 @@ type Words = readonly [what: string, detail: (figures: Figures) => readonly (str
 
 const sending = ({ attempt, fallback, due_at, error }: Figures) => [
   Number(attempt) > 0 ? `attempt ${attempt}` : undefined,
-  fallback === true ? "as the template, for the window was closed" : undefined,
+  fallback === true ? "as the template, because the window was closed" : undefined,
   given("due at ", due_at),
   error === null || error === undefined ? undefined : `Meta: ${errorInWords("whatsapp", String(error))}`,
 ];
@@ -51,7 +51,7 @@ const STATES: Readonly<Record<string, string>> = {
 /** Why a reply of a service is not sent. */
 const WHY_LEFT_OUT: Readonly<Record<string, string>> = {
   invalid: "the provider would refuse it",
-  nobody: "the person has no id that can be written to",
+  nobody: "the person has no reachable id",
   window_closed: "the window is closed",
   opted_out: "the person has opted out of such messages",
   feature_off: "sending is off for the person",

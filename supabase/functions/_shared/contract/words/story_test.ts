@@ -38,7 +38,7 @@ const CASES: [code: string, StoryEvent["figures"], what: string, detail: string 
     "waits",
     { attempt: 1, fallback: true, due_at: AT, error: "131000" },
     "waits",
-    `attempt 1, as the template, for the window was closed, due at ${AT}, Meta: 131000 (something went wrong at Meta)`,
+    `attempt 1, as the template, because the window was closed, due at ${AT}, Meta: 131000 (something went wrong at Meta)`,
   ],
   ["sending", { attempt: 0, fallback: false, due_at: null, error: null }, "is being sent", null],
   ["sent", { attempt: 1, fallback: false }, "sent", "attempt 1"],

@@ -52,18 +52,18 @@ const QUEUES: Readonly<Record<WaitingQueue["queue"], (name: string | null) => st
 
 const REASONS: Readonly<Record<WaitingQueue["because"], (queue: WaitingQueue) => string>> = {
   flag_off: ({ queue, flag }) => `the flag ${flag} is off${queue === "router" ? " for the contact" : ""}`,
-  not_reached: () => "the router has not come to it",
+  not_reached: () => "the router has not processed it yet",
   paused: ({ queue }) => queue === "number" ? "the sender is paused" : "the destination is paused",
   circuit_open: ({ at }) => `the destination keeps failing; one delivery probes it at ${at}`,
   retry: ({ at }) => `tried again at ${at}`,
   rate: ({ per_second }) => `at most ${per_second} a second`,
-  due: () => "due, and not taken yet",
+  due: () => "due, but not processed yet",
   held: ({ code, at }) =>
-    `the provider holds the account back${
+    `the provider has blocked the account${
       code == null ? "" : `: ${errorInWords("whatsapp", code)}`
     }; one message tries again at ${at}`,
-  number_paced: () => "the number's pace, or a pause that Meta asked for",
-  paced: ({ at }) => `due at ${at}, by pace or retry`,
+  number_paced: () => "the number's rate limit, or a pause requested by Meta",
+  paced: ({ at }) => `due at ${at}, by rate limit or retry`,
 };
 
 /** What waits and why. A code that this version does not know is shown as it is. */

@@ -30,7 +30,7 @@ const CASES: [
     null,
     null,
     "conversations for the router",
-    "the router has not come to it",
+    "the router has not processed it yet",
   ],
   ["destination", "crm", "paused", null, null, "deliveries to crm", "the destination is paused"],
   [
@@ -44,7 +44,7 @@ const CASES: [
   ],
   ["destination", "crm", "retry", AT, null, "deliveries to crm", `tried again at ${AT}`],
   ["destination", "crm", "rate", null, "0.50", "deliveries to crm", "at most 0.50 a second"],
-  ["destination", "crm", "due", null, null, "deliveries to crm", "due, and not taken yet"],
+  ["destination", "crm", "due", null, null, "deliveries to crm", "due, but not processed yet"],
   ["number", "1", "paused", null, null, "messages to send from 1", "the sender is paused"],
   [
     "destination",
@@ -73,10 +73,10 @@ const CASES: [
     null,
     null,
     "messages to send from 1",
-    "the number's pace, or a pause that Meta asked for",
+    "the number's rate limit, or a pause requested by Meta",
   ],
-  ["number", "1", "paced", AT, null, "messages to send from 1", `due at ${AT}, by pace or retry`],
-  ["number", "1", "due", null, null, "messages to send from 1", "due, and not taken yet"],
+  ["number", "1", "paced", AT, null, "messages to send from 1", `due at ${AT}, by rate limit or retry`],
+  ["number", "1", "due", null, null, "messages to send from 1", "due, but not processed yet"],
 ];
 for (const [queue, name, because, at, per_second, what, why, flag = null] of CASES) {
   Deno.test(`waitingInWords(): ${queue} ${because}`, () => {
