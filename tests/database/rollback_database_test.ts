@@ -266,7 +266,7 @@ databaseTest("rollback 4: refuses what no reverse can take back, and what it doe
   await own.apply(V1, "-- irreversible: all: none: the codes are hashed\nselect 1;", "select 1;");
   assertMatch(
     await refusal({ steps: 1 }),
-    new RegExp(`^refused Level 4 .*${V1}_x.*the codes are hashed.*restore the backup`),
+    new RegExp(`^refused Level 4 .*${V1}_x.*the codes are hashed.*restore a backup`),
   );
   await (await own.back({ steps: 1, anyway: true })).cleanUp!();
   await own.apply(V2, "select 1;");
@@ -315,7 +315,7 @@ databaseTest("rollback 4: all the way back with rows in each table, and forward 
   const catalog = await readCatalog(own.sql);
   const done = await take(SESSION, await own.back({ to: "0", acceptLoss: true }));
   assertEquals(done.failed, false, done.text);
-  assertMatch(done.text, /could not be written down: the table of such events was taken back too/);
+  assertMatch(done.text, /could not be recorded: the table of these events was reverted too/);
   assertEquals(await own.versions(), []);
   await migrate(own.sql, own.folder);
   assertEquals(catalogDifferences(catalog, await readCatalog(own.sql)), []);

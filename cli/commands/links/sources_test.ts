@@ -286,11 +286,11 @@ Deno.test("links import: the times and numbers that cannot be read are left for 
 
 const unreadable: [string, string, RegExp][] = [
   ["nothing", " \n", /empty/],
-  ["half a quotation", 'url,code\n"https://x', /no CSV/],
+  ["half a quotation", 'url,code\n"https://x', /not CSV/],
   ["a row that is too long", "url,code\nhttps://x.example.com/,a,b\n", /row 2 has 3 cells/],
   ["two columns of one name", "url,url\na,b\n", /two columns/],
-  ["half of a line of JSON", '{"url":"x"}\n{"url"\n', /line 2 is no JSON/],
-  ["JSON that holds no links", "[1]", /entry 1 is no object/],
+  ["half of a line of JSON", '{"url":"x"}\n{"url"\n', /line 2 is not JSON/],
+  ["JSON that holds no links", "[1]", /entry 1 is not an object/],
 ];
 for (const [name, text, said] of unreadable) {
   Deno.test(`links import: ${name} is refused`, async () => {
