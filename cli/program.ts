@@ -105,10 +105,10 @@ The stack is the file named by GATELINK_STACK (a stack.json), else .gatelink/sta
 stack, else SUPABASE_URL and SUPABASE_SECRET_KEY.
 
 Exit codes:
-0  success
-1  completed, but a check failed or only a part was done
+  0  success
+  1  completed, but a check failed or only a part was done
   2  wrong arguments
-3  no stack found, or it does not answer
+  3  no stack found, or it does not answer
   4  refused by the stack
   5  unexpected
 

@@ -1,6 +1,6 @@
 /** `gatelink links doctor`: what is wrong with links, where they lead, and the domain that they are on. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Link, linkNamed, type LinksApi, linksApi } from "./api.ts";
 import {
   checkDomainFile,
@@ -45,11 +45,10 @@ interface Report extends Finding {
 export function doctor(group: Command, run: Run): void {
   group.command("doctor").description("check the links, their targets and their domain")
     .argument("[codes...]", "only these links, by code or address", several(linkCode))
-    .option(
-      "--timeout <time>",
-      "maximum wait for each address, 1s to 60s",
-      durationWithin(1000, 60_000, "1s to 60s"),
-      10_000,
+    .addOption(
+      new Option("--timeout <time>", "maximum wait for each address, 1s to 60s").argParser(
+        durationWithin(1000, 60_000, "1s to 60s"),
+      ).default(10_000, "10s"),
     )
     .option("--offline", "visit no address: check only the stack's own data")
     .addHelpText(
