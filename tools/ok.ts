@@ -5,8 +5,8 @@ import { task } from "../lib/task.ts";
 const TASKS = ["check", "lint:sql", "deploy:check", "test"];
 
 if (import.meta.main) {
-  task("ok", `Run what has to pass before a change is merged: deno task ${TASKS.join(", ")}.`)
-    .addHelpText("after", "\nEnds at the first that fails, with its exit code.")
+  task("ok", `Run everything that must pass before a merge: deno task ${TASKS.join(", ")}.`)
+    .addHelpText("after", "\nStops at the first failure, with its exit code.")
     .parse(Deno.args, { from: "user" });
   for (const name of TASKS) {
     const { code } = await new Deno.Command(Deno.execPath(), {

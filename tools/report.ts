@@ -26,7 +26,7 @@ export interface Check {
 export async function main(check: Check): Promise<never> {
   const { json } = task(check.name, check.description)
     .option("--json", "print one JSON document: {passed, failed, findings: [{ok, what, detail?}]}")
-    .addHelpText("after", "\nExit codes: 0 all is well, 1 something failed, 2 wrong arguments.")
+    .addHelpText("after", "\nExit codes: 0 success, 1 something failed, 2 wrong arguments.")
     .parse(Deno.args, { from: "user" })
     .opts();
   const findings: Finding[] = [];

@@ -25,17 +25,17 @@ export const HELP = `Runs the tests.
 
   deno task test                          all of them
   deno task test tests/cli/flags_test.ts  a file, or a folder
-  deno task test:db links                 what has "links" in its name, of a tier
+  deno task test:db links                 tests of a tier with "links" in their name
 
 Tiers: unit, database, functions, stack, cli, contracts, browser, slow.
 
-  --changed[=COMMIT]  what the changes since COMMIT (HEAD) can reach, by imports
-  --seed N            the order and the random cases of an earlier run
-  --jobs N            processes at a time (one for each processor)
-  --cases all|few     cases of each property: all in a run of everything and of test:slow
+  --changed[=COMMIT]  tests that changes since COMMIT (HEAD) can affect, by imports
+  --seed N            repeat the order and random cases of an earlier run
+  --jobs N            parallel processes (default: one per processor)
+  --cases all|few     cases per property (default: all in a full run and in test:slow)
   --filter TEXT       tests with TEXT in their names
-  --verbose           all that the tests print
-  --help              this text
+  --verbose           print the output of the tests
+  --help              show this help
 `;
 
 /**

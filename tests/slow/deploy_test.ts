@@ -140,7 +140,7 @@ Deno.test("checkUploads(): what the import map lacks is named, and not started",
     );
     assertEquals(startable.map(({ slug }) => slug), ["modern", "sound"]);
     const failed = findings.filter(({ ok }) => !ok);
-    assertEquals(failed.map(({ what }) => what), ["unmapped: all its imports are there under deno 2.1.4"]);
+    assertEquals(failed.map(({ what }) => what), ["unmapped: all its imports exist under deno 2.1.4"]);
     assertStringIncludes(failed[0].detail!, "no-such-entry");
   });
 });

@@ -82,8 +82,8 @@ async function shoot(browser: Browser, stack: RunningStack, sql: Sql, folder: st
 }
 
 if (import.meta.main) {
-  const program = task("admin:shots", "Take a picture of each page of the admin panel, to be looked at.")
-    .argument("[folder]", "where the pictures go (default: admin/shots)")
+  const program = task("admin:shots", "Take a screenshot of each page of the admin panel.")
+    .argument("[folder]", "folder for the screenshots (default: admin/shots)")
     .parse(Deno.args, { from: "user" });
   if (!CHROMIUM) Deno.exit(1);
   const folder = program.args[0] ?? join(ROOT, "admin", "shots");
@@ -97,7 +97,7 @@ if (import.meta.main) {
   });
   try {
     await fillPanel(stack, sql);
-    console.log(`${await shoot(browser, stack, sql, folder)} pictures are in ${folder}.`);
+    console.log(`${await shoot(browser, stack, sql, folder)} screenshots are in ${folder}.`);
   } finally {
     await browser.close();
     await sql.end();

@@ -34,7 +34,7 @@ export async function checkUploads(workdir: string, into: string, { version, pat
     const lacks = await fetchImports(unpacked, path);
     say({
       ok: lacks === undefined,
-      what: `${slug}: all its imports are there under deno ${version}`,
+      what: `${slug}: all its imports exist under deno ${version}`,
       detail: lacks,
     });
     if (lacks !== undefined) continue;
@@ -86,8 +86,7 @@ function kilobytes(bytes: number): string {
 if (import.meta.main) {
   await main({
     name: "deploy:check",
-    description:
-      "Deploy every function to a stand-in for Supabase and run what was uploaded on the hosted Deno.",
+    description: "Deploy every function to a simulated Supabase and run the upload on the hosted Deno.",
     run: async (say) => {
       const into = await Deno.makeTempDir({ prefix: "gatelink-uploads-" });
       try {

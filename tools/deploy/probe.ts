@@ -50,13 +50,13 @@ const NEEDS_KEY: Probe = {
 export const PROBES: Record<string, Probe[]> = {
   "deeplinks": [NEEDS_KEY],
   "diagnostics": [{
-    what: "says what is going on to a secret key",
+    what: "reports recent activity to a secret key",
     request: ({ secretKey }) => ({ init: { headers: { apikey: secretKey } } }),
     status: 200,
     type: "application/json",
   }],
   "flags": [NEEDS_KEY, {
-    what: "delivers what is to be told of rollouts",
+    what: "delivers due notifications of rollouts",
     request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),
     status: 202,
     type: "application/json",
@@ -81,7 +81,7 @@ export const PROBES: Record<string, Probe[]> = {
       body: "1158201444",
     },
     {
-      what: "refuses a body that is not signed",
+      what: "refuses an unsigned body",
       request: () => ({ init: { method: "POST", body: "{}" } }),
       status: 401,
       type: PROBLEM,
@@ -95,14 +95,14 @@ export const PROBES: Record<string, Probe[]> = {
     },
   ],
   "wa-router": [NEEDS_KEY, {
-    what: "routes what waits",
+    what: "routes queued messages",
     request: ({ secretKey }) => ({ init: { method: "POST", headers: { apikey: secretKey } } }),
     status: 202,
     type: "application/json",
     body: { status: "draining" },
   }],
   "wa-send": [NEEDS_KEY, {
-    what: "names what is wrong with a message",
+    what: "reports the errors of a message",
     request: ({ secretKey }) => ({
       init: {
         method: "POST",

@@ -28,7 +28,7 @@ export async function unpack(upload: Upload, parent: string): Promise<Unpacked> 
   for (const [path, content] of files) {
     const target = join(dir, path);
     if (normalize(target) !== target || !target.startsWith(dir)) {
-      throw new Error(`${slug} uploads ${path}, which lies outside of the project`);
+      throw new Error(`${slug} uploads ${path}, which is outside the project`);
     }
     await Deno.mkdir(dirname(target), { recursive: true });
     await Deno.writeFile(target, content);

@@ -36,7 +36,7 @@ export async function flagTable(sql: Sql): Promise<string> {
 function read(places: Place[]): string {
   const files = [...new Set(places.map(({ path }) => path))];
   return files.length === 0
-    ? "nothing here: services ask for it"
+    ? "not read here; services evaluate it"
     : files.map((path) => `[${path.split("/").slice(-2).join("/")}](../${path})`).join(", ");
 }
 

@@ -212,9 +212,9 @@ function remark(comment: string | null, margin = ""): string | undefined {
 
 if (import.meta.main) {
   const about =
-    "Write supabase/schema.sql, what the migrations come to, from the catalog of a database that they made.";
+    "Write supabase/schema.sql, the result of all migrations, from the catalog of a migrated database.";
   const { check } = task("schema", about)
-    .option("--check", "write nothing; exit code 1 when it is not current")
+    .option("--check", "write nothing; exit code 1 if it is not current")
     .parse(Deno.args, { from: "user" })
     .opts<{ check?: boolean }>();
   const { testDatabase } = await import("../../tests/support/postgres.ts");

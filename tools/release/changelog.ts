@@ -13,9 +13,9 @@ const UNRELEASED = "## [Unreleased]";
  * @throws {ReleaseError} for a version that is none or was released, and where nothing is unreleased
  */
 export function cut(changelog: string, version: string, day: string): string {
-  if (!/^\d+\.\d+\.\d+$/.test(version)) throw new ReleaseError(`${version} is no version like 0.1.0.`);
+  if (!/^\d+\.\d+\.\d+$/.test(version)) throw new ReleaseError(`${version} is not a version like 0.1.0.`);
   if (sectionOf(changelog, version) !== undefined) {
-    throw new ReleaseError(`${version} was released. Name the next: deno task release <version>.`);
+    throw new ReleaseError(`${version} is already released. Give the next one: deno task release <version>.`);
   }
   if (!sectionOf(changelog, "Unreleased")) {
     throw new ReleaseError("CHANGELOG.md has nothing under [Unreleased].");
@@ -29,7 +29,7 @@ export function cut(changelog: string, version: string, day: string): string {
  */
 export function notes(changelog: string, version: string): string {
   const section = sectionOf(changelog, version);
-  if (!section) throw new ReleaseError(`CHANGELOG.md says nothing of ${version}.`);
+  if (!section) throw new ReleaseError(`CHANGELOG.md has no section for ${version}.`);
   return section;
 }
 

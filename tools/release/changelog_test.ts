@@ -28,11 +28,11 @@ Deno.test("cut(): what was unreleased is the version's, below an empty Unrelease
 
 Deno.test("cut(), notes(): refuse what makes no release", () => {
   const cases: [run: () => unknown, said: string][] = [
-    [() => cut(CHANGELOG, "0.1.0", "2026-02-03"), "was released"],
-    [() => cut(CHANGELOG, "next", "2026-02-03"), "no version"],
+    [() => cut(CHANGELOG, "0.1.0", "2026-02-03"), "is already released"],
+    [() => cut(CHANGELOG, "next", "2026-02-03"), "not a version"],
     [() => cut(cut(CHANGELOG, "0.2.0", "2026-02-03"), "0.3.0", "2026-02-03"), "nothing under"],
     [() => cut("# Changelog\n", "0.2.0", "2026-02-03"), "nothing under"],
-    [() => notes(CHANGELOG, "0.2.0"), "nothing of 0.2.0"],
+    [() => notes(CHANGELOG, "0.2.0"), "has no section"],
   ];
   for (const [run, said] of cases) assertThrows(run, ReleaseError, said);
 });

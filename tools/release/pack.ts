@@ -60,7 +60,7 @@ async function well(program: string, args: string[], cwd: string): Promise<void>
   const { code, stdout, stderr } = await run(program, args, { cwd, env: { NO_COLOR: "1" } }).catch(
     (error) => {
       if (error instanceof Deno.errors.NotFound) {
-        throw new ReleaseError(`${program} is needed, and is not installed.`);
+        throw new ReleaseError(`${program} is required but not installed.`);
       }
       throw error;
     },

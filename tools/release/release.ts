@@ -14,7 +14,7 @@ async function requireClean(): Promise<void> {
   const { code, stdout, stderr } = await run("git", ["status", "--porcelain"], { cwd: ROOT });
   if (code !== 0) throw new ReleaseError(`git status failed: ${stderr.trim()}`);
   if (stdout !== "") {
-    throw new ReleaseError(`Commit or put away what has changed first:\n${stdout.trimEnd()}`);
+    throw new ReleaseError(`Commit or stash your changes first:\n${stdout.trimEnd()}`);
   }
 }
 
@@ -25,7 +25,7 @@ async function release(version: string): Promise<string> {
   const tarball = await pack(version, FOLDER);
   await Deno.writeTextFile(CHANGELOG, changelog);
   await Deno.writeTextFile(join(ROOT, "VERSION"), `${version}\n`);
-  return `${tarball} is packed; CHANGELOG.md and VERSION say ${version}. Look at them, then:
+  return `${tarball} is packed; CHANGELOG.md and VERSION say ${version}. Review them, then:
 
   git commit --all --message "Release ${version}"
   git tag v${version}
@@ -35,9 +35,9 @@ async function release(version: string): Promise<string> {
 if (import.meta.main) {
   const about = "Cut the changelog and pack the command line as one tarball, in the folder release.";
   const program = task("release", about)
-    .argument("[version]", "what is released (default: what the file VERSION says)")
-    .option("--pack", "only pack, the version of the file VERSION")
-    .option("--notes", "only print what the changelog says of the version")
+    .argument("[version]", "version to release (default: that of the file VERSION)")
+    .option("--pack", "only pack the version of the file VERSION")
+    .option("--notes", "only print the changelog of the version")
     .addHelpText(
       "after",
       `
