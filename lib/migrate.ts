@@ -68,7 +68,7 @@ export class ForeignDatabase extends UserError {
 
   constructor(readonly unknown: readonly Recorded[], options: { place: string; remedy: string }) {
     super(
-      `${options.place} was made by other migrations than this version's: it has ${named(unknown)}, ` +
+      `${options.place} was created by different migrations: it has ${named(unknown)}, ` +
         `which supabase/migrations does not have. ${options.remedy}`,
     );
   }
@@ -115,7 +115,7 @@ export interface MigrateOptions {
 export async function pendingMigrations(
   sql: Sql,
   folder: string = MIGRATIONS,
-  { place = "This database", remedy = "Give an empty one.", onNewer }: MigrateOptions = {},
+  { place = "This database", remedy = "Use an empty one.", onNewer }: MigrateOptions = {},
 ): Promise<Migration[]> {
   const files = listMigrations(folder);
   const { pending, unknown, newer } = standing(files, await recordOf(sql));
@@ -123,8 +123,8 @@ export async function pendingMigrations(
     const breaks = await breakingOf(sql);
     if (breaks !== undefined && breaks.version > files.at(-1)!.version) {
       throw new UserError(
-        `${place} is of a newer version, and this one must not run on it: migration ${breaks.version} breaks what ` +
-          `came before it (${breaks.why}). Take that version. ${remedy}`,
+        `${place} is from a newer version, which this version cannot run on: migration ${breaks.version} breaks ` +
+          `older versions (${breaks.why}). Use the newer version. ${remedy}`,
       );
     }
     onNewer?.(unknown.at(-1)!);

@@ -9,7 +9,7 @@ export class PortInUse extends UserError {
 
   constructor(
     port: number,
-    message = `Port ${port} is in use. Stop what listens there, or choose another with --port.`,
+    message = `Port ${port} is in use. Stop the program that uses it, or choose another with --port.`,
   ) {
     super(message);
   }

@@ -20,7 +20,7 @@ export function postgresHome(): string {
   if (!os || !cpu || !exists(join(home, "bin"))) {
     throw new UserError(
       `There is no embedded Postgres for this machine (${Deno.build.os} ${Deno.build.arch}, npm package ${name}). ` +
-        `Set DATABASE_URL to a Postgres 15 or newer of your own, or run "deno install" again if ` +
+        `Set DATABASE_URL to a Postgres 15 or newer, or run "deno install" again if ` +
         `node_modules is incomplete.`,
     );
   }
@@ -66,7 +66,7 @@ export function runAs(paths: string[]): RunAs {
   if (!user) {
     throw new UserError(
       `You are root, and Postgres does not run as root. Add a user named "postgres" for it ` +
-        `(useradd -r postgres), start as another user, or set DATABASE_URL to a Postgres of your own.`,
+        `(useradd -r postgres), start as another user, or set DATABASE_URL to your own Postgres.`,
     );
   }
   const closed = paths.map((path) => unreachable(path)).find((path) => path !== undefined);
@@ -85,9 +85,9 @@ export function runAs(paths: string[]): RunAs {
     if (runs([...prefix, "ls", closed])) return { user, prefix };
   }
   throw new UserError(
-    `You are root, Postgres does not run as root, and the user it would run as can't enter ${closed}. ` +
-      `Move the checkout and the data folder to a place that every user can enter (/srv, /opt), ` +
-      `start as another user, or set DATABASE_URL to a Postgres of your own.`,
+    `You are root, Postgres does not run as root, and the user that it would run as can't access ${closed}. ` +
+      `Move the checkout and the data folder to a place that every user can access (/srv, /opt), ` +
+      `start as another user, or set DATABASE_URL to your own Postgres.`,
   );
 }
 

@@ -49,9 +49,9 @@ export async function startPostgres(
   if (major !== MAJOR) {
     throw new UserError(
       major === undefined
-        ? `${dataDir} is not a Postgres data folder. Start with --fresh to make a new one, or give another --data.`
+        ? `${dataDir} is not a Postgres data folder. Use --fresh to create a new one, or give another --data.`
         : `The data in ${dataDir} was written by Postgres ${major}, and this is Postgres ${MAJOR}. ` +
-          `Start with --fresh to make a new one (the data is lost), or give another --data.`,
+          `Use --fresh to create a new one (the data is lost), or give another --data.`,
     );
   }
   let port = options.port !== undefined && isFree(options.port) ? options.port : choosePort();
@@ -81,7 +81,7 @@ export async function startPostgres(
       deaths.push(now);
       if (deaths.filter((at) => now - at < DEATHS.withinMs).length > DEATHS.most) {
         throw new UserError(
-          `Postgres died more than ${DEATHS.most} times in a row. Its last words: ${server.words()}`,
+          `Postgres died more than ${DEATHS.most} times in a row. Its last output: ${server.words()}`,
         );
       }
       server = await start();

@@ -165,7 +165,7 @@ export async function stopLeftover(dataDir: string): Promise<void> {
     ]).output();
     if (success || !isPostgres(pid)) return;
   }
-  throw new UserError(`A Postgres of an earlier run (process ${pid}) holds ${dataDir} and does not stop.`);
+  throw new UserError(`A Postgres of an earlier run (process ${pid}) uses ${dataDir} and does not stop.`);
 }
 
 function isPostgres(pid: number): boolean {
@@ -175,7 +175,7 @@ function isPostgres(pid: number): boolean {
 /** Turns what Postgres said into what the user can do. */
 function explain(words: string, dataDir: string, port: number): UserError {
   if (/Address already in use|could not bind/i.test(words)) {
-    return new PortInUse(port, `Port ${port} on 127.0.0.1, wanted by Postgres, is in use.`);
+    return new PortInUse(port, `Port ${port} on 127.0.0.1, which Postgres needs, is in use.`);
   }
   return new UserError(explanation(words, dataDir));
 }
@@ -187,8 +187,8 @@ function explanation(words: string, dataDir: string): string {
   if (/Permission denied|has wrong ownership|Read-only file system|invalid permissions/i.test(words)) {
     return `Postgres can't use ${dataDir}: ${words}. Give --data a folder of your own.`;
   }
-  return `Postgres did not start on ${dataDir}: ${words || "it said nothing"}. ` +
-    `If the data is broken, start with --fresh to make a new one (the data is lost).`;
+  return `Postgres did not start on ${dataDir}: ${words || "no output"}. ` +
+    `If the data is broken, use --fresh to create a new one (the data is lost).`;
 }
 
 /** Whether the server of this folder accepts connections there: one of another may have taken the port first. */

@@ -110,7 +110,7 @@ Deno.test("migrate() refuses a database made by other files before it changes an
     );
     assertEquals(
       error.message,
-      "The database in /x was made by other migrations than this version's: it has 1_a, 2_b and 1 more, " +
+      "The database in /x was created by different migrations: it has 1_a, 2_b and 1 more, " +
         "which supabase/migrations does not have. Start with --fresh.",
     );
     const [{ made }] = await db.sql`select to_regclass('b') is not null as made`;

@@ -154,7 +154,7 @@ Deno.test("start: a data folder whose database other migrations made is refused 
   const broken = (await refusal({ data })).output;
   assertStringIncludes(
     broken,
-    "migration 20991231000000 breaks what came before it (codes are read otherwise)",
+    "migration 20991231000000 breaks older versions (codes are read otherwise)",
   );
   assertStringIncludes(broken, `The database in ${data} is from a newer version`);
   assertStringIncludes(broken, "--fresh");
@@ -167,7 +167,7 @@ Deno.test("start: a data folder whose database other migrations made is refused 
   assertEquals(await folded.stop(), 0);
 
   const { output } = await refusal({ data: other });
-  assertStringIncludes(output, `The database in ${other} was made by other migrations`);
+  assertStringIncludes(output, `The database in ${other} was created by different migrations`);
   assertStringIncludes(output, "20261121000100_foundation");
   assertStringIncludes(output, "--fresh");
   const fresh = await startStack({ data: other, args: ["--fresh", "--no-seed"] });
