@@ -171,7 +171,7 @@ edgeTest("a channel that nobody has heard of takes what services send", async ({
   const working: Promise<unknown>[] = [];
   const door = serve(
     "parrot-send",
-    outbound(channel, {
+    outbound("parrot-send", channel, {
       killed: () => false,
       requireSecretKey: requireKey,
       limit: () => Promise.resolve({ name: "send", perSecond: 10, burst: 20 }),

@@ -225,7 +225,7 @@ linksTest("POST refuses what is no JSON, and what is too large", async (links) =
   assertEquals((await post(links, { default_url: HOME, tags: ["x".repeat(70_000)] })).status, 413);
   assertEquals(
     (await links.call("/abcd", { method: "PUT", body: {} })).headers.get("allow"),
-    "DELETE, GET, HEAD, PATCH, POST",
+    "DELETE, GET, HEAD, OPTIONS, PATCH, POST",
   );
   assertEquals((await links.call("/abcd/nothing")).status, 404);
 });

@@ -613,7 +613,7 @@ linksTest("addresses that only take a POST say so, and are no unknown codes", as
     assertEquals([answer.status, answer.body.code, answer.headers.get("allow")], [
       405,
       "method_not_allowed",
-      "POST",
+      "OPTIONS, POST",
     ]);
   }
   await links.flush();

@@ -37,8 +37,7 @@ const { forgetCounted } = await import("./flushed.ts");
 const { forgetEnv } = await import("../../supabase/functions/_shared/config/env.ts");
 const { serve } = await import("../../supabase/functions/_shared/serve/serve.ts");
 const { createAuthorise } = await import("../../supabase/functions/_shared/gates/team.ts");
-const { createHandler } = await import("../../supabase/functions/deeplinks/handler.ts");
-const { createRoutes } = await import("../../supabase/functions/deeplinks/routes.ts");
+const { createDeeplinks } = await import("../../supabase/functions/deeplinks/compose.ts");
 
 /** Options of a request. */
 export interface CallOptions {
@@ -164,14 +163,14 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
     },
   });
   const loadConfig = createConfigLoader(rpc, () => clock);
-  const routes = createRoutes({
+  const deeplinks = createDeeplinks({
     rpc,
     loadConfig,
     authorise: createAuthorise(fetchApi),
     now: () => clock,
     date: () => state.time ?? Date.now(),
   });
-  const served = serve("deeplinks", createHandler(routes), { judgesSchema: true });
+  const served = serve("deeplinks", deeplinks.handler, { judgesSchema: true });
   const request = async (path: string, init: RequestInit, base = "/deeplinks") =>
     await served.fetch(new Request(`https://ref.example.co${base}${path}`, init));
 
@@ -213,10 +212,10 @@ function isolate(fetchApi: (url: string, init: RequestInit) => Promise<Response>
       if (status !== 201) throw new Error(`no link was made: ${status} ${JSON.stringify(answer)}`);
       return answer.code;
     },
-    flush: routes.flush,
+    flush: deeplinks.flush,
     async refresh() {
       clock += 10_000;
-      await routes.store.ready();
+      await deeplinks.store.ready();
     },
   };
 }

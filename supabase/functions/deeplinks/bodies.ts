@@ -7,7 +7,15 @@ import type { z } from "zod";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import { type ChangedLink, checkPlaces, type LinkBody } from "../_shared/links/model/schema.ts";
-import { type Fault, faultsOf } from "./manage_faults.ts";
+import { pathOf } from "../_shared/contract/routing/condition.ts";
+
+/** One thing that is wrong. */
+export interface Fault {
+  /** Where: `targets[0].when.country[1]`; empty for the body as a whole. */
+  readonly path: string;
+  /** What, to be read after the path: "is not a country …". */
+  readonly message: string;
+}
 
 /** A link that was refused before it got to the database. */
 export interface Refused {
@@ -78,4 +86,28 @@ export async function hashOf(value: unknown): Promise<string> {
   );
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Most faults that one answer names. */
+const MOST = 10;
+
+/** The faults of a body, as a schema found them. Of "one, or a list of them" the form that was meant is spoken of. */
+function faultsOf(issues: readonly Issue[]): Fault[] {
+  return issues.slice(0, MOST).map((issue) => {
+    const { path, message } = meant(issue);
+    return { path: pathOf(path), message };
+  });
+}
+
+function meant(issue: Issue): Pick<Issue, "path" | "message"> {
+  if (issue.code !== "invalid_union") return issue;
+  // A form of another type was not meant.
+  const form = issue.errors.find(([first]) =>
+    first !== undefined && !(first.path.length === 0 && /^invalid_(type|value)$/.test(first.code))
+  );
+  if (form === undefined) return issue;
+  const inner = meant(form[0]);
+  return { path: [...issue.path, ...inner.path], message: inner.message };
 }

@@ -9,7 +9,7 @@ import { type Finding, resolve } from "../_shared/links/answer/resolve.ts";
 import type { LinkStore } from "../_shared/links/store/store.ts";
 import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { jsonAnswer } from "./answers.ts";
-import type { Call } from "./handler.ts";
+import type { VisitCall } from "./routes.ts";
 
 /** What explaining needs. */
 export interface ExplainDeps {
@@ -21,7 +21,7 @@ export interface ExplainDeps {
 }
 
 /** Answers `GET /{code}?explain=1`. */
-export type Explain = (call: Call, link: Link, visit: RequestVisit) => Response;
+export type Explain = (call: VisitCall, link: Link, visit: RequestVisit) => Response;
 
 /** Makes what says why a visit like this one would go where it would go. Counts nothing, takes nothing, tells no token. */
 export function createExplain({ store, requireSecretKey, killed }: ExplainDeps): Explain {

@@ -7,17 +7,15 @@ import type { z } from "zod";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
+import type { Call } from "../_shared/http/routes.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import { isPassword } from "../_shared/links/model/passwords.ts";
 import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/links/model/schema.ts";
 import { hashOf, merge, readBodies, refusalOf, type Refused, refused } from "./bodies.ts";
-import type { Gate } from "./gate.ts";
-import type { Call } from "./handler.ts";
 
 /** What management needs. */
 export interface ManageDeps {
   rpc: Rpc;
-  gate: Gate;
   /** The rules of the last seconds. */
   rules(): Promise<Rules>;
   /** The rules of this moment. */
@@ -49,11 +47,9 @@ interface Outcome {
 
 /** Makes the answers to management. */
 export function createManage(deps: ManageDeps) {
-  const { gate } = deps;
-
   /** `POST /`: 201 with the link, or 200 with the one that was made before under the same external id. */
   async function create(call: Call): Promise<Response> {
-    const actor = await gate(call, "operator");
+    const { by: actor } = call;
     const body = await readJson(call.request, MAX_BYTES);
     const headers = await deps.limit(actor);
     const [outcome] = await createAll([body], actor);
@@ -65,7 +61,7 @@ export function createManage(deps: ManageDeps) {
 
   /** `POST /bulk`: up to a thousand, each with its own result, in the order given. */
   async function createMany(call: Call): Promise<Response> {
-    const actor = await gate(call, "operator");
+    const { by: actor } = call;
     const body = await readJson(call.request, MAX_BULK_BYTES) as { links?: unknown } | null;
     const links = body?.links;
     if (!Array.isArray(links) || links.length > MAX_BULK) {
@@ -141,7 +137,7 @@ export function createManage(deps: ManageDeps) {
    * read, it is refused when somebody changed the link since.
    */
   async function change(call: Call, code: string): Promise<Response> {
-    const actor = await gate(call, "operator");
+    const { by: actor } = call;
     const patch = await readJson(call.request, MAX_BYTES);
     if (typeof patch !== "object" || patch === null || Array.isArray(patch)) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
@@ -176,7 +172,7 @@ export function createManage(deps: ManageDeps) {
 
   /** `DELETE /{code}` */
   async function remove(call: Call, code: string): Promise<Response> {
-    const actor = await gate(call, "operator");
+    const { by: actor } = call;
     const headers = await deps.limit(actor);
     const found = await deps.rpc<boolean>("delete_link", { p_code: code, p_actor: actor });
     if (!found) throw new Problem("link_not_found");

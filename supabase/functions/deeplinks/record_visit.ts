@@ -20,7 +20,7 @@ import type { RequestVisit } from "../_shared/links/visitor/visit.ts";
 import { hashOf, isOwnAddress, networkOf, siteOf } from "../_shared/links/visitor/hashes.ts";
 import { armOf } from "../_shared/rollouts/observe.ts";
 import type { Outcome } from "../_shared/rollouts/outcomes.ts";
-import type { Call } from "./handler.ts";
+import type { VisitCall } from "./routes.ts";
 
 /** What keeping needs. */
 export interface VisitRecorderDeps {
@@ -55,18 +55,18 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /** The visitor's address, looked up once. */
-  function addressOfCall(call: Call): string | undefined {
+  function addressOfCall(call: VisitCall): string | undefined {
     if (call.address === undefined) call.address = addressOf(call.request) || null;
     return call.address ?? undefined;
   }
 
   /** Network of the visitor, where its address can be trusted. */
-  function networkOfCall(call: Call): string | undefined {
+  function networkOfCall(call: VisitCall): string | undefined {
     return networkOf(addressOfCall(call) ?? "");
   }
 
   /** Whom a guess of the visitor counts for, where its address can be trusted. */
-  function siteOfCall(call: Call): string | undefined {
+  function siteOfCall(call: VisitCall): string | undefined {
     return siteOf(addressOfCall(call) ?? "");
   }
 
@@ -75,7 +75,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
    *
    * @throws {Problem} `rate_limited`
    */
-  function keepPace(call: Call, { code }: Link): void {
+  function keepPace(call: VisitCall, { code }: Link): void {
     const address = addressOfCall(call);
     if (address === undefined) return;
     // An IPv4 address is its network; to take it apart would cost more than all the rest of this.
@@ -93,7 +93,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
 
   /** Takes the click of a visit that was sent on or shown the link. */
   function record(
-    call: Call,
+    call: VisitCall,
     link: Link,
     visit: RequestVisit,
     kind: NonNullable<Click["k"]>,
@@ -131,7 +131,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /** What a person's visit hands on: the token of the row that it will count on, else a new one. */
-  function tokenFor(call: Call, link: Link, visit: RequestVisit): string {
+  function tokenFor(call: VisitCall, link: Link, visit: RequestVisit): string {
     const who = visitorOf(call, visit);
     const row = who === undefined ? undefined : repeats.rowOf(visit.now, link.code, who, visit.user);
     return row?.o ?? randomToken();
@@ -147,7 +147,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
    * can be had in any number by whoever has one connection, so few of a site count in a minute. Where no address can be
    * trusted all are one site.
    */
-  function believedVisitor(call: Call, visit: RequestVisit): string | undefined {
+  function believedVisitor(call: VisitCall, visit: RequestVisit): string | undefined {
     const { user } = visit;
     if (user !== undefined) {
       return isSignedAudience(deps.audienceSecrets, user, visit.param("gl_sig") ?? "") ? user : undefined;
@@ -157,7 +157,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /** As one connection that somebody pays for; an IPv4 address is one, and is not taken apart for each visit. */
-  function payingSite(call: Call): string {
+  function payingSite(call: VisitCall): string {
     const address = addressOfCall(call) ?? "";
     return address.includes(":") ? siteOf(address) ?? "" : address;
   }
@@ -178,7 +178,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
    * How a visit went. Only people count, and only failures of ours: a link that is blocked, has ended or is used up is
    * no failure of the feature.
    */
-  function went(call: Call, link: Link, visit: RequestVisit, failed: boolean): void {
+  function went(call: VisitCall, link: Link, visit: RequestVisit, failed: boolean): void {
     if (visit.verdict !== "human" || deps.killed(visit.now)) return;
     const { rules: { flags } } = store;
     const who = believedVisitor(call, visit);
@@ -189,7 +189,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
   }
 
   /** What stands for the visitor on this day; undefined without an address that can be trusted. */
-  function visitorOf(call: Call, visit: RequestVisit): string | undefined {
+  function visitorOf(call: VisitCall, visit: RequestVisit): string | undefined {
     if (visit.hash !== undefined) return visit.hash;
     const address = addressOfCall(call);
     if (address === undefined) return undefined;

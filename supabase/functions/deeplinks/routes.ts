@@ -1,221 +1,120 @@
 /**
- * The parts of this function put together, on the real database.
+ * The addresses of links: below `/functions/v1/deeplinks`, below `/l` (the local stack), or at the root of a link domain.
  *
  * @module
  */
-import { env } from "../_shared/config/env.ts";
-import { killed } from "../_shared/config/kill_switch.ts";
-import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
-import { type Config, createConfigLoader, loadConfig } from "../_shared/db/config.ts";
-import { count, countFlag } from "../_shared/db/counters.ts";
-import { groupCommit } from "../_shared/db/group_commit.ts";
-import { requireKey } from "../_shared/gates/keys.ts";
-import { requireRate } from "../_shared/gates/rate_limit.ts";
-import type { ProblemCode } from "../_shared/http/problem.ts";
-import { waitUntil } from "../_shared/http/background.ts";
-import { createClicks } from "../_shared/links/clicks/clicks.ts";
-import { createOrphans } from "../_shared/links/limits/orphans.ts";
-import { hashPassword } from "../_shared/links/model/passwords.ts";
-import { LINKS_FLAG } from "../_shared/links/answer/resolve.ts";
-import { LinkStore } from "../_shared/links/store/store.ts";
-import { log } from "../_shared/log/log.ts";
-import { observe } from "../_shared/rollouts/observe.ts";
-import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
-import { type Authorise, createAuthorise } from "../_shared/gates/team.ts";
-import { createExplain } from "./explain.ts";
-import { createExtras } from "./extras.ts";
-import { createGate } from "./gate.ts";
-import type { Routes } from "./handler.ts";
-import { createVisitRecorder } from "./record_visit.ts";
-import { createLists } from "./lists.ts";
-import { createManage } from "./manage.ts";
-import { createUnlock, type PasswordAttempt } from "./unlock.ts";
-import { createVisits } from "./visits.ts";
+import { openPreflight } from "../_shared/http/cors.ts";
+import {
+  addressOf,
+  type Call,
+  createRouter,
+  ownPaths,
+  type Route,
+  type RouteDeps,
+} from "../_shared/http/routes.ts";
+import type { Context, Handler } from "../_shared/serve/serve.ts";
 
-/** Claims that a client may try: an app opens for the first time once. */
-const CLAIMS = { name: "link_claim", perSecond: 0.1, burst: 20 };
+/** Each address and method, with who may call it and pages of which origins may read what it answers. */
+export const ROUTES = [
+  // Of visits only what is answered as JSON is for pages of other origins.
+  {
+    method: "GET",
+    path: "/{code}",
+    auth: "none or secret",
+    origins: openPreflight(["GET", "HEAD"]),
+    handler: "visit",
+  },
+  { method: "POST", path: "/{code}", auth: "none or secret", handler: "unlock" },
+  { method: "GET", path: "/{code}/qr.svg", auth: "none", handler: "qrSvg" },
+  { method: "GET", path: "/{code}/qr.png", auth: "none", handler: "qrPng" },
+  { method: "POST", path: "/claim", auth: "none", origins: "any", handler: "claim" },
+  {
+    method: "GET",
+    path: "/.well-known/apple-app-site-association",
+    auth: "none",
+    handler: "appleAppSiteAssociation",
+  },
+  { method: "GET", path: "/.well-known/assetlinks.json", auth: "none", handler: "assetLinks" },
 
-/** What the routes stand on. */
-export interface RouteDeps {
-  rpc: Rpc;
-  loadConfig(): Promise<Config>;
-  authorise: Authorise;
-  /** Milliseconds of a clock that does not jump. */
-  now(): number;
-  /** Unix milliseconds. */
-  date(): number;
+  { method: "GET", path: "/", auth: "viewer", origins: "panel", handler: "list" },
+  { method: "POST", path: "/", auth: "operator", origins: "panel", handler: "create" },
+  { method: "POST", path: "/bulk", auth: "operator", origins: "panel", handler: "createMany" },
+  { method: "GET", path: "/{code}/stats", auth: "viewer", origins: "panel", handler: "stats" },
+  { method: "PATCH", path: "/{code}", auth: "operator", origins: "panel", handler: "change" },
+  { method: "DELETE", path: "/{code}", auth: "operator", origins: "panel", handler: "remove" },
+] as const satisfies readonly Route[];
+
+/** A visit, or another request that needs to know where it comes from. */
+export interface VisitCall extends Pick<Call<Context>, "request" | "context" | "query"> {
+  /** The visitor's address once somebody has looked it up, null for none. */
+  address?: string | null;
 }
 
-/** What answers each address; `flush` resolves when all clicks and outcomes taken so far are written. */
-export function createRoutes(
-  ground: Partial<RouteDeps> = {},
-): Routes & { flush(): Promise<void>; store: LinkStore } {
-  const { rpc = sharedRpc, authorise = createAuthorise(), date = Date.now } = ground;
-  const { LINK_DOMAIN, LINK_HTML, AUDIENCE_SECRET, CLIENT_IP_HEADER, COUNTRY_HEADER } = env(
-    "LINK_DOMAIN",
-    "LINK_HTML",
-    "AUDIENCE_SECRET",
-    "CLIENT_IP_HEADER",
-    "COUNTRY_HEADER",
-  );
+type Name = typeof ROUTES[number]["handler"];
+type Answer = Response | Promise<Response>;
 
-  const store = new LinkStore({
-    rpc,
-    loadConfig: ground.loadConfig ?? loadConfig,
-    // One that holds nothing yet has to ask.
-    loadFreshConfig: () => createConfigLoader(rpc)(),
-    waitUntil,
-    now: ground.now,
-    onStale: (error, ageMs) =>
-      log.warn("the links in use are not up to date", { error, age_ms: Math.round(ageMs) }),
-    onFlag: countFlag,
-    onAsked: (hit) => count("cache", hit ? "links hit" : "links miss"),
-  });
-  const clicks = createClicks({
-    rpc,
-    waitUntil,
-    onLost: (n, error) => {
-      count("clicks_lost", "", n);
-      log.error("clicks were lost", { n, error });
-    },
-    onDelayed: (error) => log.warn("clicks could not be written and will be sent again", { error }),
-  });
-  const orphans = createOrphans({
-    rpc,
-    waitUntil,
-    onError: (error) => log.warn("a visit of an unknown code was not counted", { error }),
-  });
-  // Concurrent visits of limited links take their uses in one call, in the order in which they came.
-  const takeUse = groupCommit<string, boolean>({
-    maxItems: 1000,
-    maxQueued: 10_000,
-    commit: async (codes) => {
-      const wanted = new Map<string, number>();
-      for (const code of codes) wanted.set(code, (wanted.get(code) ?? 0) + 1);
-      const answer = await rpc<Record<string, number>>("take_uses", { p_wanted: Object.fromEntries(wanted) });
-      const granted = new Map(Object.entries(answer));
-      return codes.map((code) => {
-        const left = granted.get(code) ?? 0;
-        granted.set(code, left - 1);
-        return left > 0;
-      });
-    },
-  });
-
-  const outcomes = createOutcomes({
-    send: (outcomes, evaluated) => rpc("record_outcomes", { p_outcomes: outcomes, p_evaluated: evaluated }),
-  });
-
-  const ready = async () => {
-    await store.ready();
-    return { rules: store.rules, keys: store.keys };
-  };
-  const killedNow = everySecond(() => killed(LINKS_FLAG));
-  const kept = createVisitRecorder({
-    store,
-    clicks,
-    observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),
-    clientIpHeader: CLIENT_IP_HEADER,
-    audienceSecrets: AUDIENCE_SECRET,
-    killed: killedNow,
-    now: date,
-  });
-  const servesHtml = (request: Request) =>
-    LINK_HTML === undefined
-      ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
-      : LINK_HTML === "true";
-  // As what is thrown is counted.
-  const refused = (code: ProblemCode) => count("deeplinks_refused", code);
-  const visits = createVisits({
-    store,
-    orphans,
-    kept,
-    explain: createExplain({
-      store,
-      requireSecretKey: (headers) => void requireKey(headers),
-      killed: killedNow,
-    }),
-    takeUse,
-    killed: killedNow,
-    countryHeader: COUNTRY_HEADER,
-    servesHtml,
-    refused,
-    urlOf,
-    now: date,
-  });
-  const unlock = createUnlock({
-    kept,
-    withLink: visits.withLink,
-    unlocked: visits.unlocked,
-    refusalPage: visits.refusalPage,
-    takePasswordAttempt: (code, client) =>
-      rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
-    settlePasswordAttempt: (code, client, right) =>
-      rpc<void>("settle_password_attempt", { p_code: code, p_client: client ?? null, p_right: right })
-        .catch((error) => log.warn("how a password was could not be written down", { error })),
-    refused,
-    servesHtml,
-  });
-
-  /** A link's address: on the link domain, else where the caller found us. */
-  function urlOf(request: Request, code: string): { url: string; qr_url: string } {
-    const { host } = new URL(request.url);
-    // What stands in front of the function speaks http with it; what is not this machine speaks https with the world.
-    const own = (host: string) => `${/^(localhost|127\.|\[::1\])/.test(host) ? "http" : "https"}://${host}`;
-    const functions = `${own(host)}/functions/v1/deeplinks/${code}`;
-    return {
-      url: LINK_DOMAIN === undefined ? functions : `${own(LINK_DOMAIN)}/${code}`,
-      qr_url: `${functions}/qr.svg`,
+/** What answers the addresses: those that name a link are given its code, as links have it. */
+export interface LinkRoutes extends Omit<RouteDeps<Name, Context>, "handlers"> {
+  readonly handlers:
+    & Readonly<Record<Exclude<Name, "visit">, (call: Call<Context>, code: string) => Answer>>
+    & {
+      visit(call: VisitCall, code: string): Answer;
     };
-  }
+}
 
-  const gate = createGate(authorise, () => killed(LINKS_FLAG));
-  const limit = async (actor: string) => {
-    const { managePerSecond: perSecond } = (await ready()).rules;
-    return await requireRate({ name: "links", perSecond, burst: Math.ceil(perSecond * 5) }, actor, 1, rpc);
-  };
+/** What may stand before a link's code; the local stack has it at `/l`. */
+const OWN = [...ownPaths("deeplinks"), "/l"];
+/** Addresses of one part that are no codes. */
+const WORDS: readonly string[] = ROUTES.map(({ path }) => path).filter((path) => /^\/[^/{]+$/.test(path));
 
-  return {
-    ...createManage({
-      rpc,
-      gate,
-      rules: async () => (await ready()).rules,
-      freshRules: () => store.renew(),
-      forget: (codes) => store.forget(codes),
-      hashPassword,
-      urlOf,
-      limit,
-    }),
-    ...createLists({ rpc, gate, urlOf, limit }),
-    ...createExtras({
-      rpc,
-      ready,
-      withLink: visits.withLink,
-      urlOf,
-      addressOf: kept.addressOf,
-      limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
-      clicksWritten: clicks.written,
-      now: date,
-    }),
-    panelOrigins: async () => (await ready()).rules.panelOrigins,
-    visit: visits.visit,
-    unlock,
-    flush: async () => {
-      await clicks.settled();
-      await outcomes.flush();
-    },
-    store,
+/** Makes the handler of all addresses. */
+export function createHandler({ handlers, ...deps }: LinkRoutes): Handler {
+  const ofCodes = Object.entries<LinkRoutes["handlers"][Name]>(handlers).map(([name, handler]) => [
+    name,
+    (call: Call<Context>) => handler(call, codeOf(call.params.code ?? "")),
+  ]);
+  const router = createRouter<Name, Context>("deeplinks", ROUTES, {
+    ...deps,
+    handlers: Object.fromEntries(ofCodes),
+  });
+
+  return (request, context) => {
+    const address = addressOf(request.url, OWN);
+    const { path, query } = address;
+    const { method } = request;
+    // The way of nearly all requests.
+    if (
+      (method === "GET" || method === "HEAD") && path.length > 1 && path.indexOf("/", 1) < 0 &&
+      !WORDS.includes(path)
+    ) {
+      return handlers.visit({ request, context, query, address: undefined }, codeOf(path.slice(1)));
+    }
+    return router(request, context, address);
   };
 }
 
-/** Asks once a second, by the time that it is given: reading the environment costs as much as a tenth of a visit. */
-function everySecond(ask: () => boolean): (now: number) => boolean {
-  let answer = false, asked = 0;
-  return (now) => {
-    if (Math.abs(now - asked) >= 1000) {
-      answer = ask();
-      asked = now;
-    }
-    return answer;
-  };
+/** Longer than any code with what may stand around it. */
+const MAX_PART = 256;
+
+/**
+ * The code in a part of an address, as it arrives: in capitals, percent-encoded, with marks that nobody sees, with a query
+ * that somebody encoded or glued on, and with what a text of any script puts after an address. What no code can be is
+ * given back as it is.
+ */
+function codeOf(part: string): string {
+  if (/^[a-z0-9_-]*$/.test(part)) return part;
+  let text = part.slice(0, MAX_PART);
+  try {
+    text = decodeURIComponent(text);
+  } catch {
+    // Malformed percent-encoding stands for itself.
+  }
+  text = text.normalize("NFKC").replace(/\p{Cf}/gu, "").toLowerCase();
+  const query = text.search(/[?&#]/);
+  if (query > 0) text = text.slice(0, query);
+  const [begin = "", code] = /^[\s"'<(\[]*([a-z0-9][a-z0-9_-]*)/.exec(text) ?? [];
+  if (code === undefined) return part.toLowerCase();
+  // Codes are ASCII: what comes after the last sign that can be in one is the text's.
+  const ended = /^(?:[^a-z0-9_]*$|\P{ASCII})/u.test(text.slice(begin.length));
+  return ended ? code : part.toLowerCase();
 }

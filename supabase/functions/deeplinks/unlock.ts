@@ -17,7 +17,7 @@ import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/model/link.ts";
 import { isPassword } from "../_shared/links/model/passwords.ts";
 import { passwordForm } from "./answers.ts";
-import type { Call } from "./handler.ts";
+import type { VisitCall } from "./routes.ts";
 import type { VisitRecorder } from "./record_visit.ts";
 
 /** What unlocking needs. */
@@ -25,14 +25,14 @@ export interface UnlockDeps {
   kept: VisitRecorder;
   /** Hands on once the link is found; throws `link_not_found`. */
   withLink(
-    call: Call,
+    call: VisitCall,
     code: string,
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response>;
   /** The answer to whoever gave the password. */
-  unlocked(call: Call, link: Link): Response | Promise<Response>;
+  unlocked(call: VisitCall, link: Link): Response | Promise<Response>;
   /** A refusal as a page; undefined where that is for nobody. */
-  refusalPage(call: Call, error: unknown): Response | undefined;
+  refusalPage(call: VisitCall, error: unknown): Response | undefined;
   /** Takes a guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
   /** Tells how it ended. Never rejects: what was taken stays taken then. */
@@ -66,7 +66,7 @@ export function createUnlock(deps: UnlockDeps) {
   const lines = new Map<string, Promise<unknown>>();
   let waiting = 0;
 
-  return async (call: Call, code: string): Promise<Response> => {
+  return async (call: VisitCall, code: string): Promise<Response> => {
     try {
       return await deps.withLink(call, code, (link) => unlock(call, link));
     } catch (error) {
@@ -76,7 +76,7 @@ export function createUnlock(deps: UnlockDeps) {
     }
   };
 
-  async function unlock(call: Call, link: Link): Promise<Response> {
+  async function unlock(call: VisitCall, link: Link): Promise<Response> {
     const { request } = call;
     const password = await passwordOf(request);
     if (!link.password) return await deps.unlocked(call, link);

@@ -21,7 +21,7 @@ import { appPage, previewPage } from "../_shared/links/answer/pages.ts";
 import { jsonAnswer, page, passwordForm, redirect, refusalAnswer, shown } from "./answers.ts";
 import { forAnyOrigin } from "../_shared/http/cors.ts";
 import type { Explain } from "./explain.ts";
-import type { Call } from "./handler.ts";
+import type { VisitCall } from "./routes.ts";
 import type { VisitRecorder } from "./record_visit.ts";
 
 /** What visits need. */
@@ -60,7 +60,7 @@ export function createVisits(deps: VisitDeps) {
   const { record, went } = kept;
   const isOurs = (visitor: string, signature: string) => isOurVisitor(store.cookieKey, visitor, signature);
 
-  function visit(call: Call, code: string): Response | Promise<Response> {
+  function visit(call: VisitCall, code: string): Response | Promise<Response> {
     try {
       const answered = withLink(call, code, (link) => answer(call, link, PLAIN));
       return answered instanceof Promise ? answered.catch((error) => refusal(call, error)) : answered;
@@ -70,7 +70,7 @@ export function createVisits(deps: VisitDeps) {
   }
 
   /** An SDK on a page of another origin has to be able to read why not. */
-  function refusal(call: Call, error: unknown): Response {
+  function refusal(call: VisitCall, error: unknown): Response {
     if (wantsJson(call.request.headers)) throw forAnyOrigin(error);
     const answer = refusalPage(call, error);
     if (answer === undefined) throw error;
@@ -78,7 +78,7 @@ export function createVisits(deps: VisitDeps) {
   }
 
   /** People get a page where one can be served; undefined for all others. */
-  function refusalPage({ request }: Call, error: unknown): Response | undefined {
+  function refusalPage({ request }: VisitCall, error: unknown): Response | undefined {
     if (!(error instanceof Problem) || !wantsHtml(request.headers) || !deps.servesHtml(request)) {
       return undefined;
     }
@@ -89,7 +89,7 @@ export function createVisits(deps: VisitDeps) {
 
   /** Hands on the link as soon as it is there: at once when it is in memory. */
   function withLink(
-    call: Call,
+    call: VisitCall,
     code: string,
     then: (link: Link) => Response | Promise<Response>,
   ): Response | Promise<Response> {
@@ -108,7 +108,7 @@ export function createVisits(deps: VisitDeps) {
   }
 
   function found(
-    call: Call,
+    call: VisitCall,
     code: string,
     link: Link | null | undefined,
     then: (link: Link) => Response | Promise<Response>,
@@ -127,7 +127,7 @@ export function createVisits(deps: VisitDeps) {
     return new Problem("link_not_found");
   }
 
-  function answer(call: Call, link: Link, how: How): Response | Promise<Response> {
+  function answer(call: VisitCall, link: Link, how: How): Response | Promise<Response> {
     const { request: { method, headers }, query } = call;
     const visit = new RequestVisit({
       method,
@@ -147,7 +147,7 @@ export function createVisits(deps: VisitDeps) {
     }
   }
 
-  function sendOn(call: Call, link: Link, visit: RequestVisit, how: How): Response | Promise<Response> {
+  function sendOn(call: VisitCall, link: Link, visit: RequestVisit, how: How): Response | Promise<Response> {
     const { rules } = store;
     const isNew = needsVisitor(link, rules) && visit.verdict === "human" && visit.visitor === undefined;
     if (isNew) visit.give(randomToken());
@@ -167,7 +167,7 @@ export function createVisits(deps: VisitDeps) {
   }
 
   function respond(
-    call: Call,
+    call: VisitCall,
     link: Link,
     visit: RequestVisit,
     decision: Decision,
@@ -231,7 +231,7 @@ export function createVisits(deps: VisitDeps) {
   }
 
   /** The answer to whoever gave the password of a link, or came by POST to one that has none. */
-  function unlocked(call: Call, link: Link): Response | Promise<Response> {
+  function unlocked(call: VisitCall, link: Link): Response | Promise<Response> {
     return answer(call, link, UNLOCKED);
   }
 

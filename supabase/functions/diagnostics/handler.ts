@@ -8,16 +8,19 @@ import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { waitingInWords, type WaitingQueue } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
-import { requireKey } from "../_shared/gates/keys.ts";
-import type { Handler } from "../_shared/serve/serve.ts";
+import type { Route } from "../_shared/http/routes.ts";
+
+/** Each address and method, with who may call it. */
+export const ROUTES = [
+  { method: "GET", path: "/", auth: "secret", handler: "diagnostics" },
+] as const satisfies readonly Route[];
 
 /**
  * The handler: what `diagnostics` gives, in words where it gives codes, with what only a process knows (version, environment, kill switches). Holds no
  * personal data: contacts are their last four digits.
  */
-export function diagnostics(call: Rpc = rpc): Handler {
-  return async ({ headers }) => {
-    requireKey(headers);
+export function diagnostics(call: Rpc = rpc): () => Promise<Response> {
+  return async () => {
     const found = await call<Record<string, unknown> & { waiting: WaitingQueue[] }>("diagnostics", {}, {
       timeoutMs: 8000,
     });

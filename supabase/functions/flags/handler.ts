@@ -26,7 +26,8 @@ import { isSignedAudience } from "../_shared/gates/audience.ts";
 import type { ApiKey, KeyOptions } from "../_shared/gates/keys.ts";
 import { parseJson, readBody, readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/serve/serve.ts";
+import { addressOf, type Call, createRouter, ownPaths, type Route } from "../_shared/http/routes.ts";
+import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
 import { recordReports } from "./reports.ts";
 
@@ -78,7 +79,30 @@ interface CompiledConfig {
   perSecond: number;
 }
 
+const OWN = ownPaths("flags");
 const EVALUATE = "/ofrep/v1/evaluate/flags";
+
+/** Each address and method, with who may call it. */
+export const ROUTES = [
+  {
+    method: "POST",
+    path: EVALUATE,
+    auth: "any key bearer",
+    origins: PREFLIGHT,
+    checksItself: true,
+    handler: "evaluateAll",
+  },
+  {
+    method: "POST",
+    path: `${EVALUATE}/{key}`,
+    auth: "any key bearer",
+    origins: PREFLIGHT,
+    checksItself: true,
+    handler: "evaluateOne",
+  },
+  { method: "POST", path: "/outcomes", auth: "secret bearer", handler: "report" },
+  { method: "POST", path: "/", auth: "secret", handler: "tick" },
+] as const satisfies readonly Route[];
 
 /**
  * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project (`apikey`,
@@ -110,7 +134,8 @@ export function createHandler(deps: FlagsDeps): Handler {
     return compiled;
   }
 
-  async function evaluateFlags(request: Request, path: string): Promise<Response> {
+  /** Of one flag, by its key as it stands in the address, or of all. */
+  async function evaluateFlags(request: Request, encoded?: string): Promise<Response> {
     const key = deps.requireKey(request.headers, { kind: "any", bearer: true });
     const config = await deps.loadConfig();
     const compiled = compiledOf(config);
@@ -119,7 +144,7 @@ export function createHandler(deps: FlagsDeps): Handler {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
     }
     const options = { killed: deps.killed, metadata: key.kind === "secret" };
-    const one = path === "" || path === "/" ? undefined : decodeKey(path);
+    const one = encoded === undefined ? undefined : decodeKey(encoded);
     let body: unknown;
     try {
       const bytes = await readBody(request, MAX_BODY_BYTES);
@@ -159,63 +184,52 @@ export function createHandler(deps: FlagsDeps): Handler {
     );
   }
 
-  async function report(request: Request): Promise<Response> {
-    deps.requireKey(request.headers, { bearer: true });
+  async function report({ request }: Call): Promise<Response> {
     const { flags } = compiledOf(await deps.loadConfig());
     const body = await readJson(request, MAX_BODY_BYTES);
     return Response.json({ accepted: recordReports(body, flags, deps.outcomes) }, { status: 202 });
   }
 
-  async function tick(request: Request): Promise<Response> {
-    deps.requireKey(request.headers, {});
+  async function tick({ request }: Call): Promise<Response> {
     await request.body?.cancel();
     deps.waitUntil(deps.notify());
     return Response.json({ status: "notifying" }, { status: 202 });
   }
 
-  return async (request) => {
-    const { url, method } = request;
-    const at = url.indexOf(EVALUATE);
-    // In the path, not in the query.
-    if (at >= 0 && !url.slice(0, at).includes("?")) {
-      if (method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
-      try {
-        deps.requireSchema?.();
-        requirePost(method, "OPTIONS, POST");
-        return await evaluateFlags(request, pathAfter(url, at + EVALUATE.length));
-      } catch (error) {
-        throw forBrowsers(error);
-      }
+  const router = createRouter<typeof ROUTES[number]["handler"], Context>("flags", ROUTES, {
+    gates: {
+      "secret": (headers) => deps.requireKey(headers, {}).name,
+      "secret bearer": (headers) => deps.requireKey(headers, { bearer: true }).name,
+    },
+    handlers: {
+      evaluateAll: ({ request }) => evaluateFlags(request),
+      evaluateOne: ({ request, params }) => evaluateFlags(request, params.key),
+      report,
+      tick,
+    },
+  });
+
+  return async (request, context) => {
+    const address = addressOf(request.url, OWN);
+    if (!address.path.startsWith(EVALUATE)) {
+      deps.requireSchema?.();
+      return await router(request, context, address);
     }
-    deps.requireSchema?.();
-    const path = new URL(url).pathname.replace(/^\/functions\/v1/, "").replace(/\/$/, "");
-    if (path === "/flags/outcomes") {
-      requirePost(method, "POST");
-      return await report(request);
+    try {
+      if (request.method !== "OPTIONS") deps.requireSchema?.();
+      return await router(request, context, address);
+    } catch (error) {
+      throw forBrowsers(error);
     }
-    if (path !== "/flags") throw new Problem("not_found");
-    requirePost(method, "POST");
-    return await tick(request);
   };
 }
 
-function requirePost(method: string, allow: string): void {
-  if (method !== "POST") throw new Problem("method_not_allowed", { headers: { allow } });
-}
-
-/** The rest of a URL's path, without query and fragment. */
-function pathAfter(url: string, from: number): string {
-  const end = url.slice(from).search(/[?#]/);
-  return end < 0 ? url.slice(from) : url.slice(from, from + end);
-}
-
-function decodeKey(path: string): string {
+function decodeKey(encoded: string): string {
   try {
-    if (path.startsWith("/")) return decodeURIComponent(path.slice(1));
-  } catch {
-    // Malformed percent-encoding names nothing.
+    return decodeURIComponent(encoded);
+  } catch (cause) {
+    throw new Problem("not_found", { cause });
   }
-  throw new Problem("not_found");
 }
 
 /** A request that cannot be evaluated, as OFREP says it: with the key for one flag, without for all. */

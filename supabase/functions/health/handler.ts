@@ -12,13 +12,18 @@ import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
 import { type Config, configAgeMs, loadConfig } from "../_shared/db/config.ts";
 import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
-import { requireKey } from "../_shared/gates/keys.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/serve/serve.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
+import type { Route } from "../_shared/http/routes.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
 import { type Found, judge, misfit, type Schema, type Status, worst } from "./components.ts";
+
+/** Each address and method, with who may call it. */
+export const ROUTES = [
+  { method: "GET", path: "/", auth: "none", handler: "health" },
+  { method: "GET", path: "/detailed", auth: "secret", handler: "detailed" },
+] as const satisfies readonly Route[];
 
 /** The variables without which nothing works. The others are needed by one function each. */
 const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
@@ -38,7 +43,7 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
  * once a second a process, and written to at most once in ten, however many ask.
  */
-export function health(call: Rpc = rpc): Handler {
+export function health(call: Rpc = rpc): () => Promise<Response> {
   const schema = cached<Schema | { problem: unknown }>({
     ttlMs: 1000,
     load: () =>
@@ -106,9 +111,10 @@ const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => perf
  * - 503 where traffic should go elsewhere: `database_unavailable`, `database_read_only`, `schema_outdated` when migrations are missing,
  *   `schema_too_new` when one of them breaks this code. The problem has the same members but `status` and `at`.
  */
-export function detailed({ call, loadConfig, configAgeMs, now }: DetailedDeps = REAL): Handler {
-  return async ({ headers }) => {
-    requireKey(headers);
+export function detailed(
+  { call, loadConfig, configAgeMs, now }: DetailedDeps = REAL,
+): () => Promise<Response> {
+  return async () => {
     const began = now();
     const [found, written, unusable] = await Promise.all([
       call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(

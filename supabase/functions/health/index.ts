@@ -1,19 +1,23 @@
+import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
-import { Problem } from "../_shared/http/problem.ts";
+import { createRouter } from "../_shared/http/routes.ts";
 import { watch } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
-import { detailed, health } from "./handler.ts";
+import { detailed, health, ROUTES } from "./handler.ts";
 
-const brief = health();
-const full = detailed();
+/** Who asks may be the only one who still does. */
+function watched(answer: () => Promise<Response>): () => Promise<Response> {
+  return () => {
+    waitUntil(watch());
+    return answer();
+  };
+}
 
-export default serve("health", {
-  GET: (request, context) => {
-    const path = new URL(request.url).pathname.replace(/^(\/functions\/v1)?\/health/, "").replace(/\/$/, "");
-    // Who asks may be the only one who still does.
-    if (path === "" || path === "/detailed") waitUntil(watch());
-    if (path === "") return brief(request, context);
-    if (path === "/detailed") return full(request, context);
-    throw new Problem("not_found");
-  },
-}, { judgesSchema: true });
+export default serve(
+  "health",
+  createRouter("health", ROUTES, {
+    gates: { secret: (headers) => requireKey(headers).name },
+    handlers: { health: watched(health()), detailed: watched(detailed()) },
+  }),
+  { judgesSchema: true },
+);

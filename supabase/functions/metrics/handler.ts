@@ -9,15 +9,18 @@
 import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
-import { requireKey } from "../_shared/gates/keys.ts";
-import type { Handler } from "../_shared/serve/serve.ts";
+import type { Route } from "../_shared/http/routes.ts";
 import { CONTENT_TYPE, render } from "./exposition.ts";
 import { metricsOf, type Snapshot } from "./metrics.ts";
 
-/** The handler. Prometheus sends the key as a bearer token (`authorization`), or in `apikey` where it is told to. */
-export function metrics(call: Rpc = rpc): Handler {
-  return async ({ headers }) => {
-    requireKey(headers, { bearer: true });
+/** Prometheus sends the key as a bearer token (`authorization`), or in `apikey` where it is told to. */
+export const ROUTES = [
+  { method: "GET", path: "/", auth: "secret bearer", handler: "metrics" },
+] as const satisfies readonly Route[];
+
+/** The handler. */
+export function metrics(call: Rpc = rpc): () => Promise<Response> {
+  return async () => {
     const snapshot = await call<Snapshot>("metrics", {}, { timeoutMs: 8000 });
     const text = render(metricsOf(snapshot, {
       version: env("GATELINK_VERSION").GATELINK_VERSION,

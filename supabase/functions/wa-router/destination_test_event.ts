@@ -17,12 +17,10 @@ import {
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
 import { repliesInWords } from "../_shared/contract/words/replies.ts";
-import type { Authorise } from "../_shared/gates/team.ts";
 
 /** What the test needs. */
 export interface TestDeps {
   rpc: Rpc;
-  authorise: Authorise;
   /** Takes one test of a key or person; throws `rate_limited`. Gives the headers that tell what is left. */
   limit(actor: string): Promise<Record<string, string>>;
   /** The world by the configuration of this moment: what a person has just allowed counts. */
@@ -54,8 +52,8 @@ export interface Tested {
   advice?: string;
 }
 
-/** Tests one destination for whoever may; `name` as it stands in the address. */
-export type TestDestination = (name: string, headers: Headers, log: Logger) => Promise<Response>;
+/** Tests one destination, `name` as it stands in the address, for the key or person `actor`. */
+export type TestDestination = (name: string, actor: string, log: Logger) => Promise<Response>;
 
 /** What `destination_to_test` gives. */
 interface Target {
@@ -74,11 +72,10 @@ const SHOWN = 2000;
  * Makes a {@linkcode TestDestination}. It answers 200 with {@linkcode Tested} whatever the service did, for the test was
  * made; the person and the outcome go to the log.
  *
- * Refusals: `unauthorized`, `forbidden`, `destination_not_found`, `rate_limited`, `database_unavailable`.
+ * Refusals: `destination_not_found`, `rate_limited`, `database_unavailable`.
  */
-export function createTest({ rpc, authorise, limit, world, count }: TestDeps): TestDestination {
-  return async (name, headers, log) => {
-    const actor = await authorise(headers, "operator");
+export function createTest({ rpc, limit, world, count }: TestDeps): TestDestination {
+  return async (name, actor, log) => {
     if (!DESTINATION_NAME.test(name)) throw new Problem("destination_not_found");
     const left = await limit(actor);
     const target = await rpc<Target>("destination_to_test", { p_name: name }).catch((error) => {

@@ -1,24 +1,39 @@
 /**
  * The doors to routing.
  *
- * | address                       | methods       | for whom                    |
- * | ----------------------------- | ------------- | --------------------------- |
- * | `/`                           | POST          | secret keys: the clock      |
- * | `/destinations/{name}/test`   | POST, OPTIONS | secret keys and operators   |
- * | `/destinations/{name}/headers` | PATCH, OPTIONS | secret keys and operators |
- * | `/destinations/reseal`        | POST          | secret keys and admins      |
- *
  * @module
  */
 import { Problem } from "../_shared/http/problem.ts";
-import type { Handler } from "../_shared/serve/serve.ts";
+import { type Call, createRouter, type Route, type RouteDeps } from "../_shared/http/routes.ts";
 import type { Pipeline } from "../_shared/pipeline/pipeline.ts";
-import { createPanelCors } from "../_shared/http/cors.ts";
+import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { DestinationHeaders } from "./headers.ts";
 import type { TestDestination } from "./destination_test_event.ts";
 
+/** Each address and method, with who may call it and pages of which origins may read what it answers. */
+export const ROUTES = [
+  { method: "POST", path: "/", auth: "secret", checksItself: true, handler: "drain" },
+  {
+    method: "POST",
+    path: "/destinations/{name}/test",
+    auth: "operator",
+    origins: "panel",
+    handler: "testDestination",
+  },
+  {
+    method: "PATCH",
+    path: "/destinations/{name}/headers",
+    auth: "operator",
+    origins: "panel",
+    handler: "setHeaders",
+  },
+  { method: "POST", path: "/destinations/reseal", auth: "admin", handler: "resealHeaders" },
+] as const satisfies readonly Route[];
+
+type Deps = RouteDeps<typeof ROUTES[number]["handler"], Context>;
+
 /** What the handler needs. */
-export interface RouterDeps {
+export interface RouterDeps extends Pick<Deps, "gates" | "panelOrigins"> {
   killed(feature: string): boolean;
   /** Throws a Problem unless the request carries a secret key. */
   requireSecretKey(headers: Headers): void;
@@ -26,8 +41,6 @@ export interface RouterDeps {
   waitUntil(work: Promise<unknown>): void;
   test: TestDestination;
   headers: DestinationHeaders;
-  /** Origins of the admin panel, whose pages may test destinations. */
-  panelOrigins(): Promise<ReadonlySet<string>>;
 }
 
 /**
@@ -35,13 +48,12 @@ export interface RouterDeps {
  *   as there is some. Calling it while it runs, or in two isolates, does no harm: each claims what nobody else has. With
  *   WhatsApp's kill switch set it answers 503, and what is not switched off goes on all the same.
  * - `PATCH /destinations/{name}/headers` and `POST /destinations/reseal`: see `headers.ts`.
- * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `test_destination.ts`.
+ * - `POST /destinations/{name}/test`: sends a signed test event and answers how that went; see `destination_test_event.ts`.
  */
 export function createHandler(deps: RouterDeps): Handler {
   const { killed, requireSecretKey, pipeline, waitUntil, test, headers } = deps;
-  const { panel, panelPreflight } = createPanelCors(deps.panelOrigins);
 
-  async function drain(request: Request): Promise<Response> {
+  async function drain({ request }: Call): Promise<Response> {
     if (killed("wa_router.enabled")) {
       // The switch is WhatsApp's, and the clock has this one door: each step of the pipeline asks for its own channel.
       if (holdsSecretKey(request.headers)) waitUntil(pipeline.drain());
@@ -62,36 +74,21 @@ export function createHandler(deps: RouterDeps): Handler {
     }
   }
 
-  return (request, context) => {
-    const { method } = request;
-    const path = pathOf(request.url);
-    const [, name, act] = /^\/destinations\/([^/]+)\/(test|headers)$/.exec(path) ?? [];
-    if (name === undefined && path !== "/" && path !== "/destinations/reseal") throw new Problem("not_found");
-    const wanted = act === "headers" ? "PATCH" : "POST";
-    if (method === "OPTIONS" && name !== undefined) return panelPreflight(request, [wanted]);
-    if (method !== wanted) {
-      const allow = name === undefined ? wanted : `OPTIONS, ${wanted}`;
-      throw new Problem("method_not_allowed", { headers: { allow } });
-    }
-    if (path === "/") return drain(request);
-    const requireOn = () => {
-      if (killed("wa_router.enabled")) throw new Problem("disabled_by_environment");
-    };
-    if (name === undefined) {
-      requireOn();
-      return headers.reseal(request, context.log);
-    }
-    return panel(request, async () => {
-      requireOn();
-      if (act === "headers") return await headers.set(name, request, context.log);
-      await request.body?.cancel();
-      return await test(name, request.headers, context.log);
-    });
-  };
-}
-
-/** Path below the function's own, as the platform hands it over or as a caller sees it; no slash at its end. */
-function pathOf(url: string): string {
-  const path = new URL(url).pathname.replace(/^(\/functions\/v1)?\/wa-router(?=\/|$)/, "").replace(/\/$/, "");
-  return path === "" ? "/" : path;
+  return createRouter<keyof Deps["handlers"], Context>("wa-router", ROUTES, {
+    gates: deps.gates,
+    panelOrigins: deps.panelOrigins,
+    killed: () => killed("wa_router.enabled"),
+    handlers: {
+      drain,
+      testDestination: async ({ request, context, params, by }) => {
+        await request.body?.cancel();
+        return await test(params.name, by, context.log);
+      },
+      setHeaders: ({ request, context, params, by }) => headers.set(params.name, by, request, context.log),
+      resealHeaders: async ({ request, context, by }) => {
+        await request.body?.cancel();
+        return await headers.reseal(by, context.log);
+      },
+    },
+  });
 }

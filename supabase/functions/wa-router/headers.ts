@@ -6,7 +6,6 @@
 import { seal, sealedWith, type SealingKeys, unseal } from "../_shared/crypto/seal.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { headerContext } from "../_shared/delivery/deliver.ts";
-import type { Authorise } from "../_shared/gates/team.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Logger } from "../_shared/log/log.ts";
@@ -14,14 +13,13 @@ import type { Logger } from "../_shared/log/log.ts";
 /** What this needs. */
 export interface HeadersDeps {
   rpc: Rpc;
-  authorise: Authorise;
   keys(): SealingKeys;
 }
 
-/** Sets headers of one destination, `name` as it stands in the address; or seals all of them anew. */
+/** Sets headers of one destination, `name` as it stands in the address; or seals all of them anew. `actor` is who asks. */
 export interface DestinationHeaders {
-  set(name: string, request: Request, log: Logger): Promise<Response>;
-  reseal(request: Request, log: Logger): Promise<Response>;
+  set(name: string, actor: string, request: Request, log: Logger): Promise<Response>;
+  reseal(actor: string, log: Logger): Promise<Response>;
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -44,12 +42,12 @@ interface SealedHeader {
  * Makes {@linkcode DestinationHeaders}.
  *
  * - `set` takes `{"headers": {name: value, or null to take it away}}` and answers which there are, never a value.
- *   Refusals: `unauthorized`, `forbidden`, `destination_not_found`, `invalid_json`, `invalid_request`,
+ *   Refusals: `destination_not_found`, `invalid_json`, `invalid_request`,
  *   `payload_too_large`, `config_invalid` without a key in `SEALING_KEYS`, `database_unavailable`.
  * - `reseal` seals each value under the first key, so that the others can go, and answers `{resealed, left}`; what is left
- *   was sealed with a key that is not there any more, and has to be set again. For admins and secret keys.
+ *   was sealed with a key that is not there any more, and has to be set again.
  */
-export function createHeaders({ rpc, authorise, keys }: HeadersDeps): DestinationHeaders {
+export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
   function keysToSeal(): SealingKeys {
     const all = keys();
     if (Object.keys(all).length > 0) return all;
@@ -59,8 +57,7 @@ export function createHeaders({ rpc, authorise, keys }: HeadersDeps): Destinatio
   }
 
   return {
-    async set(name, request, log) {
-      const actor = await authorise(request.headers, "operator");
+    async set(name, actor, request, log) {
       const headers = readHeaders(await readJson(request, MAX_BODY_BYTES));
       const { id } = await rpc<{ id: string }>("destination_to_test", { p_name: name }).catch((error) => {
         throw error instanceof DbError && error.code === "GL404"
@@ -94,9 +91,7 @@ export function createHeaders({ rpc, authorise, keys }: HeadersDeps): Destinatio
       return Response.json({ destination: name, headers: all });
     },
 
-    async reseal(request, log) {
-      const actor = await authorise(request.headers, "admin");
-      await request.body?.cancel();
+    async reseal(actor, log) {
       const now = keysToSeal();
       const [first] = Object.keys(now);
       const old = (await rpc<SealedHeader[]>("sealed_headers")).filter(({ sealed }) =>

@@ -10,7 +10,7 @@ import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
-import { createAuthorise } from "../_shared/gates/team.ts";
+import { createAuthorise, type Role } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createTest } from "./destination_test_event.ts";
@@ -19,10 +19,10 @@ import { createTest } from "./destination_test_event.ts";
 const TESTS = { name: "destination_test", perSecond: 0.5, burst: 10 };
 
 const authorise = createAuthorise();
+const gate = (role: Role) => (headers: Headers) => authorise(headers, role);
 
 const test = createTest({
   rpc,
-  authorise,
   limit: (actor) => requireRate(TESTS, actor),
   world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
   count,
@@ -33,10 +33,11 @@ export default serve(
   createHandler({
     killed,
     requireSecretKey: (headers) => void requireKey(headers),
+    gates: { operator: gate("operator"), admin: gate("admin") },
     pipeline,
     waitUntil,
     test,
-    headers: createHeaders({ rpc, authorise, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
+    headers: createHeaders({ rpc, keys: () => env("SEALING_KEYS").SEALING_KEYS }),
     panelOrigins: async () => (await readRules(await loadConfig(), {})).panelOrigins,
   }),
 );

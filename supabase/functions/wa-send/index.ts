@@ -27,7 +27,7 @@ async function limit() {
 
 export default serve(
   "wa-send",
-  outbound(whatsapp, {
+  outbound("wa-send", whatsapp, {
     killed,
     requireSecretKey: requireKey,
     limit,

@@ -20,9 +20,6 @@ const MAX_AGE = "600";
 /** Headers of an answer that any page may read. */
 export const ANY_ORIGIN = { "access-control-allow-origin": "*", "access-control-expose-headers": EXPOSED };
 
-/** Methods of a preflight's question that any page may use, by kind of address. */
-const OPEN_METHODS = { visit: "GET, HEAD", claim: "POST" } as const;
-
 /** Lets any page read the answer, a refusal too. */
 export async function anyOrigin(answer: () => Answer): Promise<Response> {
   return await withHeaders(answer, ANY_ORIGIN);
@@ -33,17 +30,14 @@ export function forAnyOrigin(error: unknown): Problem {
   return withHeadersOn(error, ANY_ORIGIN);
 }
 
-/** The answer to a preflight for what any page may ask. */
-export function openPreflight(kind: keyof typeof OPEN_METHODS): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      ...ANY_ORIGIN,
-      "access-control-allow-methods": OPEN_METHODS[kind],
-      "access-control-allow-headers": ACCEPTED,
-      "access-control-max-age": MAX_AGE,
-    },
-  });
+/** Headers of the answer to a preflight for what any page may ask. */
+export function openPreflight(methods: readonly string[]): Record<string, string> {
+  return {
+    ...ANY_ORIGIN,
+    "access-control-allow-methods": methods.join(", "),
+    "access-control-allow-headers": ACCEPTED,
+    "access-control-max-age": MAX_AGE,
+  };
 }
 
 /** Makes what the panel's origins get. @param origins Those of now. */

@@ -8,7 +8,8 @@ import type { ApiKey } from "../gates/keys.ts";
 import { type Limit, rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
 import { readJson } from "../http/body.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";
-import type { Handler } from "../serve/serve.ts";
+import { type Call, createRouter, type Route } from "../http/routes.ts";
+import type { Context, Handler } from "../serve/serve.ts";
 import type { Channel, SendRequest } from "../channels/channel.ts";
 
 /** What `enqueue_outbound` takes for one message. */
@@ -44,47 +45,54 @@ export interface OutboundDeps {
   waitUntil(work: Promise<unknown>): void;
 }
 
+/** The one address of a function that sends. */
+export const ROUTES = [
+  { method: "POST", path: "/", auth: "secret", handler: "send" },
+] as const satisfies readonly Route[];
+
 /**
- * `POST` with a secret key: a message in the channel's shape, with whom it goes to (WhatsApp: `to` or `recipient`, `type`
- * and the type's object), optionally `from` (the sender's id), `idempotency_key` and `fallback` (for when the window is
- * closed). Answers 202 `{"id","status"}` after the commit.
+ * The function `fn` that sends through a channel. `POST` with a secret key: a message in the channel's shape, with whom it
+ * goes to (WhatsApp: `to` or `recipient`, `type` and the type's object), optionally `from` (the sender's id),
+ * `idempotency_key` and `fallback` (for when the window is closed). Answers 202 `{"id","status"}` after the commit.
  *
  * Refusals: invalid_request with the list of `issues`; rate_limited; window_closed; opted_out; feature_off;
  * from_required; unknown_number; unknown_message; idempotency_conflict.
  */
-export function outbound(channel: Channel, deps: OutboundDeps): { POST: Handler } {
-  return {
-    POST: async (request, { traceparent }) => {
-      if (deps.killed(channel.flags.send)) throw new Problem("disabled_by_environment");
-      const key = deps.requireSecretKey(request.headers);
-      const body = await readJson(request, channel.limits.requestBytes);
-      const checked = channel.checkRequest(body);
-      if (!checked.ok) throw new Problem("invalid_request", { extensions: { issues: checked.issues } });
-      const limit = await deps.limit();
-      const { echo, ...asked } = checked.value;
-      const queued = await deps.enqueue({
-        ...asked,
-        channel: channel.name,
-        traceparent,
-        limit: { key: `${limit.name}:${key.name}`, per_second: limit.perSecond, burst: limit.burst },
-      });
-      const headers = queued.rate === null ? {} : rateHeaders(limit, queued.rate);
-      if (queued.error === "rate_limited" && queued.rate !== null) {
-        throw refused(limit, headers, queued.rate.retry_after_ms);
-      }
-      if (queued.error !== undefined) {
-        const { window_closed_at } = queued;
-        throw new Problem(queued.error, {
-          headers,
-          extensions: window_closed_at ? { window_closed_at } : {},
-        });
-      }
-      deps.waitUntil(deps.send());
-      const { id, status, used_fallback } = queued;
-      return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}), ...echo }, {
-        status: 202,
+export function outbound(fn: string, channel: Channel, deps: OutboundDeps): Handler {
+  return createRouter<"send", Context>(fn, ROUTES, {
+    killed: () => deps.killed(channel.flags.send),
+    gates: { secret: (headers) => deps.requireSecretKey(headers).name },
+    handlers: { send },
+  });
+
+  async function send({ request, context: { traceparent }, by: key }: Call<Context>): Promise<Response> {
+    const body = await readJson(request, channel.limits.requestBytes);
+    const checked = channel.checkRequest(body);
+    if (!checked.ok) throw new Problem("invalid_request", { extensions: { issues: checked.issues } });
+    const limit = await deps.limit();
+    const { echo, ...asked } = checked.value;
+    const queued = await deps.enqueue({
+      ...asked,
+      channel: channel.name,
+      traceparent,
+      limit: { key: `${limit.name}:${key}`, per_second: limit.perSecond, burst: limit.burst },
+    });
+    const headers = queued.rate === null ? {} : rateHeaders(limit, queued.rate);
+    if (queued.error === "rate_limited" && queued.rate !== null) {
+      throw refused(limit, headers, queued.rate.retry_after_ms);
+    }
+    if (queued.error !== undefined) {
+      const { window_closed_at } = queued;
+      throw new Problem(queued.error, {
         headers,
+        extensions: window_closed_at ? { window_closed_at } : {},
       });
-    },
-  };
+    }
+    deps.waitUntil(deps.send());
+    const { id, status, used_fallback } = queued;
+    return Response.json({ id, status, ...(used_fallback ? { used_fallback } : {}), ...echo }, {
+      status: 202,
+      headers,
+    });
+  }
 }

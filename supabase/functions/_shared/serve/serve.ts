@@ -12,6 +12,7 @@ import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
 import { requireHost } from "../http/host.ts";
 import { Problem, problemResponse } from "../http/problem.ts";
+import { pickMethod } from "../http/routes.ts";
 import { state, STATE_HEADER } from "./state.ts";
 import { readTraceparent } from "../http/traceparent.ts";
 
@@ -73,7 +74,7 @@ export function serve(
   { judgesSchema = false }: ServeOptions = {},
 ): Served {
   const counter = `${fn.replaceAll("-", "_")}_refused`;
-  const pick = typeof handlers === "function" ? () => handlers : picker(handlers);
+  const pick = typeof handlers === "function" ? () => handlers : pickMethod<Parameters<Handler>>(handlers);
 
   function fetch(request: Request): Response | Promise<Response> {
     const began = performance.now();
@@ -116,24 +117,6 @@ export function serve(
   }
 
   return { fetch };
-}
-
-function picker(handlers: Partial<Record<Method, Handler>>): (method: string) => Handler {
-  const byMethod = new Map(Object.entries(handlers));
-  const { GET } = handlers;
-  if (GET !== undefined && !byMethod.has("HEAD")) {
-    byMethod.set("HEAD", async (request, context) => {
-      const response = await GET(request, context);
-      await response.body?.cancel();
-      return new Response(null, response);
-    });
-  }
-  const allow = [...byMethod.keys()].sort().join(", ");
-  return (method) => {
-    const handler = byMethod.get(method);
-    if (handler === undefined) throw new Problem("method_not_allowed", { headers: { allow } });
-    return handler;
-  };
 }
 
 /** Puts the request id on an answer; one whose headers cannot be changed (from `fetch`) is copied. */

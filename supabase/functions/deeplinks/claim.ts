@@ -1,5 +1,5 @@
 /**
- * What belongs to links beside visiting and managing them: QR codes, the link domain's files, an app's first open.
+ * An app's first open: which click led to it, and where that click was going.
  *
  * @module
  */
@@ -7,23 +7,18 @@ import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { PLATFORMS } from "../_shared/links/visitor/agents.ts";
-import { appleAppSiteAssociation, assetLinks } from "../_shared/links/model/domain.ts";
-import { type QrOptions, qrPng, qrSvg } from "../_shared/links/answer/qr.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import type { VisitorKeys } from "../_shared/links/visitor/hashes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitor/hashes.ts";
 import { isToken } from "../_shared/links/visitor/tokens.ts";
 import { checkApp, checkWeb } from "../_shared/links/model/urls.ts";
-import type { Call } from "./handler.ts";
+import type { VisitCall } from "./routes.ts";
 
-/** What these need. */
-export interface ExtrasDeps {
+/** What claims need. */
+export interface ClaimDeps {
   rpc: Rpc;
   /** Rules and keys of now. */
   ready(): Promise<{ rules: Rules; keys: VisitorKeys }>;
-  /** Hands on once the link is found; throws `link_not_found`. */
-  withLink(call: Call, code: string, then: () => Response | Promise<Response>): Response | Promise<Response>;
-  urlOf(request: Request, code: string): { url: string };
   /** Address of the caller, where it can be trusted. */
   addressOf(request: Request): string | undefined;
   /** Takes from the limit of claims of a client; throws `rate_limited`. */
@@ -47,53 +42,17 @@ const MAX_CLAIM_BYTES = 8192;
 const FLUSH_MS = 150;
 /** Longest wait for this one, which may be sending a group again and again. */
 const WRITTEN_MS = 5000;
-/** QR codes are the same for ever, but for colours and a domain that moves. */
-const KEPT = { "cache-control": "public, max-age=86400" };
-/** Apple's and Google's caches ask seldom enough; a change of the apps should not wait for a day. */
-const DOMAIN_KEPT = { "cache-control": "public, max-age=300" };
 
-/** Makes the answers. */
-export function createExtras(deps: ExtrasDeps) {
-  /** `GET /{code}/qr.svg|png?level=&dark=&light=&margin=&size=` */
-  function qr(call: Call, code: string, form: "svg" | "png"): Response | Promise<Response> {
-    const query = new URLSearchParams(call.query);
-    const options = qrOptions(query);
-    const size = numberParam(query, "size", 512, 64, 2048);
-    return deps.withLink(call, code, async () => {
-      const { url } = deps.urlOf(call.request, code);
-      if (form === "svg") {
-        // A picture, also where somebody opens it as a document.
-        const headers = {
-          "content-type": "image/svg+xml",
-          "content-security-policy": "default-src 'none'",
-          ...KEPT,
-        };
-        return new Response(qrSvg(url, options), { headers });
-      }
-      const bytes = await qrPng(url, size, options);
-      return new Response(bytes, { headers: { "content-type": "image/png", ...KEPT } });
-    });
-  }
-
-  /** `GET /.well-known/apple-app-site-association|assetlinks.json` */
-  async function wellKnown(_call: Call, name: string): Promise<Response> {
-    const { rules } = await deps.ready();
-    if (name === "apple-app-site-association") {
-      return Response.json(appleAppSiteAssociation(rules.apps), { headers: DOMAIN_KEPT });
-    }
-    if (name === "assetlinks.json") return Response.json(assetLinks(rules.apps), { headers: DOMAIN_KEPT });
-    throw new Problem("not_found");
-  }
-
-  /**
-   * `POST /claim` with one of `token`, `install_referrer` (Play's, whole), `clipboard` (what the page put there), or
-   * `fingerprint: {"platform"}`. Needs no key: a token is one, and a fingerprint counts from the network of the click
-   * only.
-   */
-  async function claim(call: Call): Promise<Response> {
-    const body = await readJson(call.request, MAX_CLAIM_BYTES) as Record<string, unknown> | null;
+/**
+ * Makes the answer to `POST /claim` with one of `token`, `install_referrer` (Play's, whole), `clipboard` (what the page put
+ * there), or `fingerprint: {"platform"}`. Needs no key: a token is one, and a fingerprint counts from the network of the
+ * click only.
+ */
+export function createClaim(deps: ClaimDeps) {
+  return async ({ request }: VisitCall): Promise<Response> => {
+    const body = await readJson(request, MAX_CLAIM_BYTES) as Record<string, unknown> | null;
     const { keys } = await deps.ready();
-    const address = deps.addressOf(call.request);
+    const address = deps.addressOf(request);
     const network = address === undefined ? undefined : networkOf(address);
     const now = deps.now();
     const client = network === undefined ? undefined : hashOf(keys, now, "client", network);
@@ -117,7 +76,7 @@ export function createExtras(deps: ExtrasDeps) {
       .map((time) => hashOf(keys, time, "fingerprint", network, platform as string))
       .filter((print) => print !== undefined);
     return await claimed({ p_token: null, p_fingerprints: prints });
-  }
+  };
 
   /** An app can be faster than the group in which its click is written: what is unknown is looked for once more. */
   async function claimed(which: object): Promise<Response> {
@@ -134,8 +93,6 @@ export function createExtras(deps: ExtrasDeps) {
     if (answer.app_url !== undefined && !checkApp(answer.app_url, rules).ok) delete answer.app_url;
     return Response.json(answer);
   }
-
-  return { qr, wellKnown, claim };
 }
 
 /** Waits for work, so long at most. */
@@ -158,40 +115,4 @@ function tokenOf({ token, install_referrer, clipboard }: Record<string, unknown>
   const found = isToken(text) ? text : /gl_token(?:=|%3D)([a-z2-7]{16})(?![a-z2-7])/i.exec(text)?.[1];
   if (found === undefined) throw new Problem("claim_unknown");
   return found;
-}
-
-function qrOptions(query: URLSearchParams): QrOptions {
-  const level = query.get("level")?.toUpperCase() ?? "M";
-  if (!/^[LMQH]$/.test(level)) {
-    throw new Problem("invalid_request", { detail: "`level` must be L, M, Q or H." });
-  }
-  return {
-    level: level as "L" | "M" | "Q" | "H",
-    dark: colourParam(query, "dark", "000000"),
-    light: colourParam(query, "light", "ffffff"),
-    margin: numberParam(query, "margin", 4, 0, 16),
-  };
-}
-
-/** Only hexadecimal: the colour goes into SVG as it is. */
-function colourParam(query: URLSearchParams, name: string, fallback: string): string {
-  const text = (query.get(name) ?? fallback).replace(/^#/, "").toLowerCase();
-  if (!/^[0-9a-f]{6}$/.test(text)) {
-    throw new Problem("invalid_request", { detail: `\`${name}\` must be a colour like 0b5fff.` });
-  }
-  return `#${text}`;
-}
-
-function numberParam(
-  query: URLSearchParams,
-  name: string,
-  fallback: number,
-  min: number,
-  max: number,
-): number {
-  const value = Number(query.get(name) ?? fallback);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new Problem("invalid_request", {
-    detail: `\`${name}\` must be a whole number from ${min} to ${max}.`,
-  });
 }

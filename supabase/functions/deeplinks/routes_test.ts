@@ -1,18 +1,19 @@
 import { assertEquals } from "../../../tests/support/assert.ts";
 import type { Context } from "../_shared/serve/serve.ts";
 import { assertLinear } from "../../../tests/support/growth.ts";
-import { createHandler, type Routes } from "./handler.ts";
+import { createHandler, type LinkRoutes } from "./routes.ts";
 
 /** Handles a GET of this path, and gives the code that a visit would be of. */
 function visited(path: string): string {
   let seen = "";
-  const routes = {
+  const handlers = {
     visit: (_: unknown, code: string) => {
       seen = code;
       return new Response();
     },
-  } as unknown as Routes;
-  createHandler(routes)(new Request(`https://go.example.com/${path}`), {} as Context);
+  } as unknown as LinkRoutes["handlers"];
+  const gates = { viewer: () => "", operator: () => "" };
+  createHandler({ handlers, gates })(new Request(`https://go.example.com/${path}`), {} as Context);
   return seen;
 }
 

@@ -1,0 +1,233 @@
+/**
+ * The routes of a function as a table: which addresses there are, which method does what at each, for whom, and for pages
+ * of which origins. What follows from it is written here once: 404, 405 with `Allow`, HEAD, preflights, keys.
+ *
+ * Failure policy: closed. A route whose callers nothing checks is refused when the table is made, not when it is called.
+ *
+ * @module
+ */
+import { anyOrigin, createPanelCors, openPreflight } from "./cors.ts";
+import { Problem } from "./problem.ts";
+
+/**
+ * Who may call.
+ *
+ * - `none`: everybody. `none or secret`: everybody, and with a secret key one may ask for more.
+ * - `secret`: a secret key of the project, as `apikey`. `secret bearer`: as `X-API-Key` or as a bearer token too.
+ * - `any key bearer`: a publishable key as well.
+ * - `viewer`, `operator`, `admin`: a member of the team with this role, or a secret key.
+ */
+export type Auth =
+  | "none"
+  | "none or secret"
+  | "secret"
+  | "secret bearer"
+  | "any key bearer"
+  | "viewer"
+  | "operator"
+  | "admin";
+
+/** One method of one address. */
+export interface Route<Name extends string = string> {
+  /** GET brings HEAD, which is answered by it without its body. */
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** Below the function's own address, such as "/" or "/{code}/stats". A part in braces stands for any text but none. */
+  readonly path: string;
+  readonly auth: Auth;
+  /**
+   * Pages that may read the answers, refusals too, and are told so by OPTIONS: of any origin, or of the panel's. With the
+   * headers of a preflight's answer the handler itself says what of its answers may be read.
+   * @default {undefined} Pages of no other origin.
+   */
+  readonly origins?: "any" | "panel" | Readonly<Record<string, string>>;
+  /** The handler asks for the key itself, since that is not the first thing that it does. @default {false} */
+  readonly checksItself?: boolean;
+  /** Name of what answers. */
+  readonly handler: Name;
+}
+
+/** A request that has found its route. */
+export interface Call<Context = unknown> {
+  readonly request: Request;
+  readonly context: Context;
+  /** Without the question mark. */
+  readonly query: string;
+  /** The parts of the address that stand in braces, as they arrived. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Who the gate let in, as it names them; empty without a gate. */
+  readonly by: string;
+}
+
+type Answer = Response | Promise<Response>;
+
+/** What a table needs to be used. */
+export interface RouteDeps<Name extends string, Context> {
+  readonly handlers: Readonly<Record<Name, (call: Call<Context>) => Answer>>;
+  /** What lets callers in, by whom it lets in: names the caller, or throws a Problem. */
+  readonly gates?: Partial<Record<Auth, (headers: Headers) => string | Promise<string>>>;
+  /** Whether the operator has switched off what is behind the gates. @default {never} */
+  killed?(): boolean;
+  /** Origins of the admin panel; see {@linkcode createPanelCors}. */
+  panelOrigins?(): Promise<ReadonlySet<string>>;
+}
+
+/** An address that has been taken apart. */
+export interface Address {
+  /** Below the function's own, with a slash at its begin and none at its end. */
+  readonly path: string;
+  /** Without the question mark. */
+  readonly query: string;
+}
+
+/**
+ * Answers a request by the table's route, or throws the Problem that there is none.
+ * @param address Where it has been taken apart already.
+ */
+export type Router<Context> = (request: Request, context: Context, address?: Address) => Answer;
+
+/** Makes the table of a function into what answers by it. */
+export function createRouter<Name extends string, Context>(
+  fn: string,
+  routes: readonly Route<Name>[],
+  { handlers, gates = {}, killed = () => false, panelOrigins = () => Promise.resolve(new Set()) }: RouteDeps<
+    Name,
+    Context
+  >,
+): Router<Context> {
+  const { panel, panelPreflight } = createPanelCors(panelOrigins);
+  type Offer = (request: Request, context: Context, query: string, params: Call["params"]) => Answer;
+
+  function offerOf({ method, path, auth, origins, checksItself, handler }: Route<Name>): Offer {
+    const gate = gates[auth];
+    if (gate === undefined && !checksItself && !auth.startsWith("none")) {
+      throw new Error(`nothing lets callers in: ${method} ${path}`);
+    }
+    const guarded: Offer = (request, context, query, params) => {
+      const answer = (by: string) => handlers[handler]({ request, context, query, params, by });
+      if (gate === undefined || checksItself) return answer("");
+      if (killed()) throw new Problem("disabled_by_environment");
+      const by = gate(request.headers);
+      return by instanceof Promise ? by.then(answer) : answer(by);
+    };
+    if (origins === "any") return (...call) => anyOrigin(() => guarded(...call));
+    if (origins === "panel") return (...call) => panel(call[0], () => guarded(...call));
+    return guarded;
+  }
+
+  /** The answer to OPTIONS; undefined where pages of other origins have nothing to ask. */
+  function preflightOf(at: readonly Route<Name>[]): Offer | undefined {
+    const methods = (origins: Route["origins"]) =>
+      at.filter((route) => route.origins === origins).map(({ method }) => method);
+    const open = at.map(({ origins }) => origins).find((origins) =>
+      origins !== undefined && origins !== "panel"
+    );
+    const ofPanel = methods("panel");
+    if (open === undefined && ofPanel.length === 0) return undefined;
+    return (request) => {
+      const wanted = request.headers.get("access-control-request-method");
+      if (open === undefined || ofPanel.some((method) => method === wanted)) {
+        return panelPreflight(request, ofPanel);
+      }
+      const headers = open === "any" ? openPreflight(methods("any")) : open as Record<string, string>;
+      return new Response(null, { status: 204, headers });
+    };
+  }
+
+  const exact = new Map<string, (method: string) => Offer>();
+  const patterns: { parts: string[]; pick: (method: string) => Offer }[] = [];
+  for (const [path, at] of byPath(routes)) {
+    const offers = Object.fromEntries(at.map((route) => [route.method, offerOf(route)]));
+    const preflight = preflightOf(at);
+    const pick = pickMethod(preflight === undefined ? offers : { ...offers, OPTIONS: preflight });
+    if (path.includes("{")) patterns.push({ parts: path.split("/"), pick });
+    else exact.set(path, pick);
+  }
+  const longest = Math.max(0, ...patterns.map(({ parts }) => parts.length));
+
+  const own = ownPaths(fn);
+  return (request, context, address = addressOf(request.url, own)) => {
+    const { path, query } = address;
+    const pick = exact.get(path);
+    if (pick !== undefined) return pick(request.method)(request, context, query, {});
+    // One part more than any pattern has is enough to tell that none fits.
+    const given = path.split("/", longest + 1);
+    for (const { parts, pick } of patterns) {
+      const params = paramsOf(parts, given);
+      if (params !== undefined) return pick(request.method)(request, context, query, params);
+    }
+    throw new Problem("not_found");
+  };
+}
+
+function byPath<R extends Route>(routes: readonly R[]): Map<string, R[]> {
+  const found = new Map<string, R[]>();
+  for (const route of routes) {
+    const at = found.get(route.path);
+    if (at === undefined) found.set(route.path, [route]);
+    else at.push(route);
+  }
+  return found;
+}
+
+/** What stands for the parts in braces; undefined where the address is of another pattern. */
+function paramsOf(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+  if (given.length !== parts.length) return undefined;
+  const params: Record<string, string> = {};
+  for (let i = 0; i < parts.length; i++) {
+    if (!parts[i].startsWith("{")) {
+      if (parts[i] !== given[i]) return undefined;
+    } else {
+      if (given[i] === "") return undefined;
+      params[parts[i].slice(1, -1)] = given[i];
+    }
+  }
+  return params;
+}
+
+/**
+ * Picks what answers a method of one address. GET answers HEAD too, without its body; the others get 405 `method_not_allowed`
+ * with `Allow`.
+ */
+export function pickMethod<Args extends unknown[]>(
+  handlers: Partial<Record<string, (...args: Args) => Answer>>,
+): (method: string) => (...args: Args) => Answer {
+  const byMethod = new Map(Object.entries(handlers));
+  const { GET } = handlers;
+  if (GET !== undefined && !byMethod.has("HEAD")) {
+    byMethod.set("HEAD", async (...args) => {
+      const response = await GET(...args);
+      await response.body?.cancel();
+      return new Response(null, response);
+    });
+  }
+  const allow = [...byMethod.keys()].sort().join(", ");
+  return (method) => {
+    const handler = byMethod.get(method);
+    if (handler === undefined) throw new Problem("method_not_allowed", { headers: { allow } });
+    return handler;
+  };
+}
+
+/**
+ * Takes an address apart, without making a URL of it.
+ * @param own What may stand before a function's addresses, such as "/functions/v1/flags": nothing where none fits.
+ */
+export function addressOf(url: string, own: readonly string[]): Address {
+  let begin = url.indexOf("/", url.indexOf("://") + 3);
+  const mark = url.indexOf("?", begin);
+  let end = mark < 0 ? url.length : mark;
+  for (const prefix of own) {
+    const after = begin + prefix.length;
+    if (url.startsWith(prefix, begin) && (after === end || url[after] === "/")) {
+      begin = after;
+      break;
+    }
+  }
+  while (end > begin && url[end - 1] === "/") end--;
+  return { path: end === begin ? "/" : url.slice(begin, end), query: mark < 0 ? "" : url.slice(mark + 1) };
+}
+
+/** What stands before the addresses of a function: as callers see it, and as the platform hands it over. */
+export function ownPaths(fn: string): string[] {
+  return [`/functions/v1/${fn}`, `/${fn}`];
+}

@@ -1,0 +1,72 @@
+/**
+ * QR codes of links.
+ *
+ * @module
+ */
+import { Problem } from "../_shared/http/problem.ts";
+import { type QrOptions, qrPng, qrSvg } from "../_shared/links/answer/qr.ts";
+import { intParam } from "./params.ts";
+import type { VisitCall } from "./routes.ts";
+
+/** What QR codes need. */
+export interface QrDeps {
+  /** Hands on once the link is found; throws `link_not_found`. */
+  withLink(
+    call: VisitCall,
+    code: string,
+    then: () => Response | Promise<Response>,
+  ): Response | Promise<Response>;
+  urlOf(request: Request, code: string): { url: string };
+}
+
+/** QR codes are the same for ever, but for colours and a domain that moves. */
+const KEPT = { "cache-control": "public, max-age=86400" };
+
+/** Makes the answers to `GET /{code}/qr.svg` and `GET /{code}/qr.png`, with `?level=&dark=&light=&margin=&size=`. */
+export function createQr({ withLink, urlOf }: QrDeps) {
+  return { qrSvg: answer("svg"), qrPng: answer("png") };
+
+  function answer(form: "svg" | "png") {
+    return (call: VisitCall, code: string): Response | Promise<Response> => {
+      const query = new URLSearchParams(call.query);
+      const options = qrOptions(query);
+      const size = intParam(query, "size", 512, 64, 2048);
+      return withLink(call, code, async () => {
+        const { url } = urlOf(call.request, code);
+        if (form === "svg") {
+          // A picture, also where somebody opens it as a document.
+          const headers = {
+            "content-type": "image/svg+xml",
+            "content-security-policy": "default-src 'none'",
+            ...KEPT,
+          };
+          return new Response(qrSvg(url, options), { headers });
+        }
+        const bytes = await qrPng(url, size, options);
+        return new Response(bytes, { headers: { "content-type": "image/png", ...KEPT } });
+      });
+    };
+  }
+}
+
+function qrOptions(query: URLSearchParams): QrOptions {
+  const level = query.get("level")?.toUpperCase() ?? "M";
+  if (!/^[LMQH]$/.test(level)) {
+    throw new Problem("invalid_request", { detail: "`level` must be L, M, Q or H." });
+  }
+  return {
+    level: level as "L" | "M" | "Q" | "H",
+    dark: colourParam(query, "dark", "000000"),
+    light: colourParam(query, "light", "ffffff"),
+    margin: intParam(query, "margin", 4, 0, 16),
+  };
+}
+
+/** Only hexadecimal: the colour goes into SVG as it is. */
+function colourParam(query: URLSearchParams, name: string, fallback: string): string {
+  const text = (query.get(name) ?? fallback).replace(/^#/, "").toLowerCase();
+  if (!/^[0-9a-f]{6}$/.test(text)) {
+    throw new Problem("invalid_request", { detail: `\`${name}\` must be a colour like 0b5fff.` });
+  }
+  return `#${text}`;
+}
