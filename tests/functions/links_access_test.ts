@@ -82,10 +82,17 @@ linksTest("links are managed from the panel's origins and from no other page", a
     const refused = await links.call(path, { method, open: true, headers: { origin: PANEL }, body });
     assertEquals([refused.status, origins(refused.headers)], [401, PANEL], `${method} ${path}`);
     const foreign = await links.call(path, { method, open: true, headers: { origin: SDK }, body });
-    assertEquals([foreign.status, origins(foreign.headers)], [401, null]);
+    assertEquals([foreign.status, origins(foreign.headers), foreign.headers.get("vary")], [
+      401,
+      null,
+      "Origin",
+    ]);
     const answer = await links.call(path, { method, headers: { origin: PANEL }, body });
     assert(answer.status < 300, `${method} ${path}: ${answer.status}`);
     assertEquals([origins(answer.headers), answer.headers.get("vary")], [PANEL, "Origin"]);
+    // A cache that is shared must not keep it for the panel.
+    const nobodys = await links.call(path, { method, open: true, body });
+    assertEquals([nobodys.status, nobodys.headers.get("vary")], [401, "Origin"]);
   }
 });
 

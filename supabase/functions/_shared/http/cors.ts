@@ -49,14 +49,14 @@ export function createPanelCors(origins: () => Promise<ReadonlySet<string>>) {
     return known.has(origin) ? origin : undefined;
   }
 
-  /** Lets the panel read the answer, a refusal too. */
+  /** Lets the panel read the answer, a refusal too. To a shared cache it is another answer for each origin, and for none. */
   async function panel(request: Request, answer: () => Answer): Promise<Response> {
     const origin = await allowed(request);
-    if (origin === undefined) return await answer();
     return await withHeaders(answer, {
-      "access-control-allow-origin": origin,
-      "access-control-expose-headers": EXPOSED,
       vary: "Origin",
+      ...(origin === undefined
+        ? {}
+        : { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED }),
     });
   }
 

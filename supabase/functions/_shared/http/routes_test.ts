@@ -99,11 +99,11 @@ Deno.test("createRouter(): pages of which origins may read an answer and its ref
   };
   const cases: [Parameters<typeof seen>, unknown[]][] = [
     [["GET", "/", PANEL], [200, PANEL, null, "Origin", null]],
-    [["GET", "/", OTHER], [200, null, null, null, null]],
-    [["GET", "/"], [200, null, null, null, null]],
+    [["GET", "/", OTHER], [200, null, null, "Origin", null]],
+    [["GET", "/"], [200, null, null, "Origin", null]],
     [["POST", "/", PANEL], [403, PANEL, null, "Origin", null]],
-    [["POST", "/", OTHER], [403, null, null, null, null]],
-    [["POST", "/"], [403, null, null, null, null]],
+    [["POST", "/", OTHER], [403, null, null, "Origin", null]],
+    [["POST", "/"], [403, null, null, "Origin", null]],
     [["OPTIONS", "/", PANEL], [204, PANEL, "GET, POST", "Origin", null]],
     [["OPTIONS", "/", OTHER], [204, null, null, "Origin", null]],
     [["POST", "/claim", OTHER], [200, "*", null, null, null]],
