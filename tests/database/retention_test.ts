@@ -5,6 +5,8 @@ import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { ingest, lost, message } from "../support/intake.ts";
 import { until } from "../support/until.ts";
+import { SETTINGS } from "../../admin/src/pages/settings/limits.ts";
+import { SETTABLE_LIMITS } from "../../supabase/functions/_shared/contract/limits.ts";
 
 const DAY = 86_400_000;
 const inDays = (days: number) => new Date(Date.now() + days * DAY).toISOString();
@@ -374,6 +376,27 @@ databaseTest(
         .length,
       1,
     );
+  },
+);
+
+databaseTest(
+  "the panel's terms are those of the database: what holds without a setting, and the least",
+  async (sql) => {
+    const terms = SETTINGS.filter(({ key }) => !SETTABLE_LIMITS.some(({ setting }) => setting.key === key));
+    const kept = await sql<{ setting: string; otherwise: number | null; at_least: number }[]>`
+    select distinct setting, otherwise, at_least from private.retentions() where setting is not null`;
+    for (const { key, otherwise, least, most } of terms) {
+      const known = kept.find(({ setting }) => setting === key);
+      if (known !== undefined) assertEquals([otherwise, least], [known.otherwise, known.at_least], key);
+      const set = (value: number) =>
+        refusal(sql.begin(async (sql) => {
+          await sql`insert into public.settings (key, value) values (${key}, ${String(value)})`;
+          await sql`delete from public.settings where key = ${key}`;
+        }));
+      assertEquals([await set(least), await set(most)], [undefined, undefined], key);
+      assertEquals(await set(least - 1), "23514", key);
+    }
+    assertEquals(terms.length > 5, true);
   },
 );
 

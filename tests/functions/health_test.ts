@@ -120,3 +120,18 @@ edgeTest(
     assert(!why.includes("route off "), why);
   },
 );
+
+edgeTest(
+  "health/detailed: a limit that cannot be is named, without its value, and what is built in holds",
+  async (edge) => {
+    await edge.set({ "wa_send.rate_per_second": "10001", "flags.rate_per_second": "1000000" });
+    const { why } = (await detailed(edge)).part("config");
+    assertMatch(
+      why,
+      /the setting wa_send\.rate_per_second must be a number above 0, at most 10000; until then 80 /,
+    );
+    assert(!why.includes("10001") && !why.includes("flags"), why);
+    const { headers } = await edge.send({ to: "12025550123", type: "text", text: { body: "Hello" } });
+    assertEquals(headers.get("ratelimit-policy"), '"send";q=160;w=2');
+  },
+);

@@ -278,7 +278,7 @@ async function seed({ sql, set }: Edge): Promise<void> {
   await set({
     "deeplinks.enabled": { value: "true", metadata: { rollout_percentage: 50 } },
     "deeplinks.rate_per_second": "10000",
-    "flags.rate_per_second": "10000000",
+    "flags.rate_per_second": "1000000",
     "all.enabled": "true",
     "listed.enabled": {
       value: "true",

@@ -1,5 +1,6 @@
 /** Gates that ask the running functions and the project's secrets. */
 import { sign } from "../../../supabase/functions/_shared/channels/whatsapp/inbound/signature.ts";
+import { misreadLimits, SETTABLE_LIMITS } from "../../../supabase/functions/_shared/contract/limits.ts";
 import { entry, type Gate, type GateContext, none, notApplicable, open } from "./gate.ts";
 import { age } from "../../core/output.ts";
 import { openProject } from "../../core/project.ts";
@@ -81,16 +82,18 @@ async function rateLimits({ api }: GateContext) {
   if (!first.allowed || second.allowed || !second.retry_after_ms) {
     return open("the limiter allows more than its limit", "See the SQL function take_rate");
   }
+  const keys = SETTABLE_LIMITS.map(({ setting }) => setting.key);
   const set = await api.rows<{ key: string; value: string }>((client) =>
-    client.from("settings").select("key,value").like("key", "%rate_per_second")
+    client.from("settings").select("key,value").in("key", keys)
   );
-  const bad = set.filter(({ value }) => !(Number(value) > 0)).map(({ key, value }) => `${key} is ${value}`);
+  const valueOf = new Map(set.map(({ key, value }) => [key, value]));
+  const bad = misreadLimits(set).map(({ key, why }) => `${key} is ${valueOf.get(key)}, and ${why}`);
   const said = set.map(({ key, value }) => `${key} ${value}`).join(", ");
   return none(
     bad,
     `the limiter works; ${said || "default limits"}`,
     "no limit",
-    "Set it to a number above 0",
+    "Set it to a number within its bounds",
   );
 }
 

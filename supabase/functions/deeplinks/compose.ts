@@ -5,6 +5,7 @@
  */
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
 import { type Config, createConfigLoader, loadConfig } from "../_shared/db/config.ts";
 import { count, countFlag } from "../_shared/db/counters.ts";
@@ -33,9 +34,6 @@ import { createManage } from "./manage.ts";
 import { createUnlock, type PasswordAttempt } from "./unlock.ts";
 import { createVisits } from "./visits.ts";
 import { createWellKnown } from "./well_known.ts";
-
-/** Claims that a client may try: an app opens for the first time once. */
-const CLAIMS = { name: "link_claim", perSecond: 0.1, burst: 20 };
 
 /** What the function stands on. */
 export interface DeeplinksDeps {
@@ -178,10 +176,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   }
 
   const gate = (role: Role) => (headers: Headers) => authorise(headers, role);
-  const limit = async (actor: string) => {
-    const { managePerSecond: perSecond } = (await ready()).rules;
-    return await requireRate({ name: "links", perSecond, burst: Math.ceil(perSecond * 5) }, actor, 1, rpc);
-  };
+  const limit = async (actor: string) => await requireRate((await ready()).rules.manageLimit, actor, 1, rpc);
 
   const handler = createHandler({
     gates: { viewer: gate("viewer"), operator: gate("operator") },
@@ -196,7 +191,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
         rpc,
         ready,
         addressOf: kept.addressOf,
-        limitClaims: async (client) => void await requireRate(CLAIMS, client, 1, rpc),
+        limitClaims: async (client) => void await requireRate(limitOf(LIMITS.claims), client, 1, rpc),
         clicksWritten: clicks.written,
         now: date,
       }),

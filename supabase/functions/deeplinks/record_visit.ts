@@ -80,7 +80,7 @@ export function createVisitRecorder(deps: VisitRecorderDeps) {
     if (address === undefined) return;
     // An IPv4 address is its network; to take it apart would cost more than all the rest of this.
     const network = address.includes(":") ? networkOf(address) ?? address : address;
-    const waitMs = pace.take(deps.now(), network, code, store.rules.visitsPerSecond * 60);
+    const waitMs = pace.take(deps.now(), network, code, store.rules.visitsInMinute);
     if (waitMs > 0) {
       throw new Problem("rate_limited", { headers: { "retry-after": String(Math.ceil(waitMs / 1000)) } });
     }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import type { Config } from "../_shared/db/config.ts";
 import { type Flag, prepareFlags } from "../_shared/flags/evaluate.ts";
 import { murmur3 } from "../_shared/crypto/murmur3.ts";
@@ -33,9 +34,6 @@ import { recordReports } from "./reports.ts";
 
 /** A context is a handful of attributes. */
 export const MAX_BODY_BYTES = 64 * 1024;
-
-/** Evaluations a second of one key in one isolate, unless the setting `flags.rate_per_second` says otherwise. */
-export const RATE_PER_SECOND = 20_000;
 
 /** What the handler needs. */
 export interface FlagsDeps {
@@ -120,14 +118,15 @@ export function createHandler(deps: FlagsDeps): Handler {
   function compiledOf(config: Config): CompiledConfig {
     let compiled = compiledConfigs.get(config);
     if (compiled === undefined) {
-      const set = Number(config.settings.find(({ key }) => key === "flags.rate_per_second")?.value);
+      const { evaluations } = LIMITS;
+      const set = config.settings.find(({ key }) => key === evaluations.setting.key)?.value;
       const remote = prepareRemote(config.settings);
       compiled = {
         flags: prepareFlags(config.settings, config.segments),
         remote,
         forApps: forApps(remote),
         unlisted: withoutTargets(config.settings),
-        perSecond: set > 0 ? set : RATE_PER_SECOND,
+        perSecond: limitOf(evaluations, set).perSecond,
       };
       compiledConfigs.set(config, compiled);
     }

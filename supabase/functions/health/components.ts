@@ -61,6 +61,8 @@ export interface Seen {
   faults: readonly ConfigFault[];
   /** Active routes that cannot be used, and why. */
   unusable?: readonly { name: string; why: string }[];
+  /** Settings whose value is not used, and why. */
+  misread?: readonly { key: string; why: string }[];
   /** Every kill switch that is set: true lets its feature run. */
   switches: Readonly<Record<string, boolean>>;
 }
@@ -118,11 +120,12 @@ function database(part: Component, { found, readOnly, latencyMs, needs }: Seen):
   return { ...part, ...figures };
 }
 
-function config(part: Component, { faults, switches, unusable = [] }: Seen): Component {
+function config(part: Component, { faults, switches, unusable = [], misread = [] }: Seen): Component {
   const reasons = [
     ...(part.status === "healthy" ? [] : [part.why]),
     ...faults.map(({ variable, fault }) => `${variable}: ${fault}`),
     ...unusable.map(({ name, why }) => `the route ${name} is invalid: ${why}`),
+    ...misread.map(({ key, why }) => `the setting ${key} ${why}`),
     ...Object.entries(switches).filter(([, runs]) => !runs).map(([name]) => `switched off by ${name}`),
   ];
   return reasons.length === 0 ? part : { ...part, status: "degraded", why: reasons.join(", ") };

@@ -59,6 +59,13 @@ const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
     "WHATSAPP_ACCESS_TOKEN: it is not set",
   ],
   [
+    "with a setting that is not used",
+    { misread: [{ key: "wa_send.rate_per_second", why: "must be a number" }] },
+    "config",
+    "degraded",
+    "the setting wa_send.rate_per_second must be a number",
+  ],
+  [
     "with a route that cannot be used",
     { unusable: [{ name: "office", why: 'from: is not a time like "09:00"' }] },
     "config",

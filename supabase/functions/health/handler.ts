@@ -15,6 +15,7 @@ import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import type { Route } from "../_shared/http/routes.ts";
+import { misreadLimits } from "../_shared/contract/limits.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
 import { type Found, judge, misfit, type Schema, type Status, worst } from "./components.ts";
@@ -94,7 +95,7 @@ function briefly(parts: (HealthPart | undefined)[]): Record<string, { status: St
 export interface DetailedDeps {
   call: Rpc;
   /** Brings this process's copy of the configuration up to date, as any request would. */
-  loadConfig(): Promise<Pick<Config, "routes">>;
+  loadConfig(): Promise<Pick<Config, "routes" | "settings">>;
   configAgeMs(): number | undefined;
   /** Milliseconds of a clock that does not jump. */
   now(): number;
@@ -116,7 +117,7 @@ export function detailed(
 ): () => Promise<Response> {
   return async () => {
     const began = now();
-    const [found, written, unusable] = await Promise.all([
+    const [found, written, { unusable, misread }] = await Promise.all([
       call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(
         (answer) => ({
           found: { ...answer, components: healthInWords(answer.components) },
@@ -127,7 +128,7 @@ export function detailed(
       ),
       call("schema_state", {}, { timeoutMs: 5000 }).then(() => undefined, (cause: unknown) => cause),
       // Without a configuration its age tells.
-      loadConfig().then(unusableRoutes).catch(() => []),
+      loadConfig().then(unused).catch(() => ({ unusable: [], misread: [] })),
     ]);
     const switches = killSwitches();
     const readOnly = isReadOnly(written);
@@ -143,6 +144,7 @@ export function detailed(
         faults: configFaults(...VARIABLE_NAMES),
         switches,
         unusable,
+        misread,
       }),
     };
     if (readOnly) throw unavailable(written, about);
@@ -155,8 +157,13 @@ export function detailed(
   };
 }
 
+/** What of the configuration does not count, and why. */
+async function unused({ routes, settings }: Pick<Config, "routes" | "settings">) {
+  return { unusable: await unusableRoutes(routes), misread: misreadLimits(settings) };
+}
+
 /** What no door of the database can tell: whether an expression is RE2's, and what was written by hand. */
-async function unusableRoutes({ routes }: Pick<Config, "routes">): Promise<{ name: string; why: string }[]> {
+async function unusableRoutes(routes: Config["routes"]): Promise<{ name: string; why: string }[]> {
   return (await compileRoutes(routes))
     .filter(({ active, test }) => active && test === undefined)
     .map(({ name, description }) => ({ name, why: description }));

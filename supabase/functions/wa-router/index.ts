@@ -1,6 +1,7 @@
 import { pipeline } from "../_shared/compose.ts";
 import { env } from "../_shared/config/env.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { createConfigLoader, loadConfig } from "../_shared/db/config.ts";
 import { count } from "../_shared/db/counters.ts";
@@ -15,15 +16,12 @@ import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createTest } from "./destination_test_event.ts";
 
-/** Tests that one key or person may make: a few at once, then one every two seconds. */
-const TESTS = { name: "destination_test", perSecond: 0.5, burst: 10 };
-
 const authorise = createAuthorise();
 const gate = (role: Role) => (headers: Headers) => authorise(headers, role);
 
 const test = createTest({
   rpc,
-  limit: (actor) => requireRate(TESTS, actor),
+  limit: (actor) => requireRate(limitOf(LIMITS.destinationTests), actor),
   world: async () => deliveryDepsOf(await deliveryConfigOf(await createConfigLoader(rpc)())),
   count,
 });

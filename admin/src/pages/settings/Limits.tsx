@@ -5,6 +5,7 @@ import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
+import { type Limit, SETTINGS } from "./limits.ts";
 
 interface Setting {
   key: string;
@@ -12,123 +13,17 @@ interface Setting {
   version: number;
 }
 
-interface Limit {
-  key: string;
-  title: string;
-  about: string;
-  /** What holds without the setting; null for no limit. */
-  otherwise: number | null;
-  least: number;
-  most: number;
-  unit: string;
-}
-
-/** What the functions and the clock ask for; the numbers are theirs. */
-const LIMITS: Limit[] = [
-  {
-    key: "wa_send.rate_per_second",
-    title: "Sending",
-    about: "Requests to wa-send of one key; twice as many at once.",
-    otherwise: 80,
-    least: 1,
-    most: 10_000,
-    unit: "a second",
-  },
-  {
-    key: "deeplinks.rate_per_second",
-    title: "Managing links",
-    about: "Requests of one key or person; five times as many at once.",
-    otherwise: 20,
-    least: 1,
-    most: 10_000,
-    unit: "a second",
-  },
-  {
-    key: "deeplinks.visits_per_second",
-    title: "Visits of one link",
-    about:
-      "From one network, over a minute. Behind one address of a carrier there may be thousands of people.",
-    otherwise: 20,
-    least: 1,
-    most: 10_000,
-    unit: "a second",
-  },
-  {
-    key: "flags.rate_per_second",
-    title: "Asking for flags",
-    about: "Evaluations of one key in one isolate.",
-    otherwise: 20_000,
-    least: 1,
-    most: 1_000_000,
-    unit: "a second",
-  },
-  {
-    key: "retention.event_days",
-    title: "Webhook events and delivery attempts are kept",
-    about: "Messages stay. At least 8: Meta repeats for up to 7.",
-    otherwise: 30,
-    least: 8,
-    most: 99_999,
-    unit: "days",
-  },
-  {
-    key: "retention.click_days",
-    title: "Clicks are kept",
-    about: "The figures of each day stay.",
-    otherwise: 90,
-    least: 2,
-    most: 99_999,
-    unit: "days",
-  },
-  {
-    key: "retention.raw_days",
-    title: "Raw forms of messages are kept",
-    about: "What the provider sent, besides the words.",
-    otherwise: 90,
-    least: 2,
-    most: 99_999,
-    unit: "days",
-  },
-  {
-    key: "retention.word_days",
-    title: "Words of messages are kept",
-    about: "Afterwards a message is left without words and raw form. What waits or was given up keeps them.",
-    otherwise: null,
-    least: 1,
-    most: 99_999,
-    unit: "days",
-  },
-  {
-    key: "retention.message_days",
-    title: "Messages are kept",
-    about: "Afterwards nothing is left of a message. What waits or was given up stays.",
-    otherwise: null,
-    least: 2,
-    most: 99_999,
-    unit: "days",
-  },
-  {
-    key: "storage.limit_mb",
-    title: "Room of the database",
-    about: "What the plan of the project gives: health tells how long it lasts.",
-    otherwise: 500,
-    least: 1,
-    most: 99_999_999,
-    unit: "MB",
-  },
-];
-
 export function Limits() {
   const settings = useRows<Setting>(
     ["settings", "limits"],
-    (db) => db.from("settings").select("key,value,version").in("key", LIMITS.map(({ key }) => key)),
+    (db) => db.from("settings").select("key,value,version").in("key", SETTINGS.map(({ key }) => key)),
   );
   return (
     <Loaded of={settings}>
       {(settings) => (
         <Table aria-label="Limits">
           <Table.Tbody>
-            {LIMITS.map((limit) => {
+            {SETTINGS.map((limit) => {
               const setting = settings.find(({ key }) => key === limit.key);
               return (
                 <Table.Tr key={limit.key}>

@@ -9,20 +9,11 @@
  *
  * @module
  */
+import type { Limit } from "../contract/limits.ts";
 import { type Rpc, rpc } from "../db/client.ts";
 import { count } from "../db/counters.ts";
 import { Problem } from "../http/problem.ts";
 import { log } from "../log/log.ts";
-
-/** A limit: on average `perSecond`, at once up to `burst`. */
-export interface Limit {
-  /** Name of the policy, shown to callers: a word such as "send". */
-  readonly name: string;
-  /** Takes that become free each second, for ever. Above 0; 0.5 is one every two seconds. */
-  readonly perSecond: number;
-  /** Takes that may come at once after a rest. At least 1. */
-  readonly burst: number;
-}
 
 /** How a take went. */
 export interface Taken {

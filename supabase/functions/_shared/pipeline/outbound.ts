@@ -5,7 +5,8 @@
  * @module
  */
 import type { ApiKey } from "../gates/keys.ts";
-import { type Limit, rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
+import type { Limit } from "../contract/limits.ts";
+import { rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
 import { readJson } from "../http/body.ts";
 import { Problem, type ProblemCode } from "../http/problem.ts";
 import { type Call, createRouter, type Route } from "../http/routes.ts";

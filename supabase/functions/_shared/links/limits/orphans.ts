@@ -12,6 +12,7 @@
  */
 import type { Rpc } from "../../db/client.ts";
 import { groupCommit } from "../../db/group_commit.ts";
+import { limitOf, LIMITS } from "../../contract/limits.ts";
 import { keptOf } from "./misprints.ts";
 
 /** A visit whose group is not written yet. */
@@ -42,9 +43,9 @@ export interface Orphans {
   visited(code: string, network: string | undefined, client: string | undefined): void;
 }
 
-/** Unknown codes a client may try at once, and how long until one more is free. As in `record_orphans`. */
-const BURST = 20;
-const EACH_MS = 5000;
+/** As in `record_orphans`. */
+const { perSecond, burst: BURST } = limitOf(LIMITS.unknownCodes);
+const EACH_MS = 1000 / perSecond;
 const MAX_CLIENTS = 10_000;
 /** More than any link's code has, and enough to see what it is. */
 const MAX_CODE = 256;

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../../flags/evaluate.ts";
+import { type Limit, limitOf, LIMITS } from "../../contract/limits.ts";
 import { type Allowlist, compileAllowlist } from "../../delivery/allowlist.ts";
 
 /** Rules of one revision. The object is the same as long as nothing in it changed, so answers can be kept with it. */
@@ -21,10 +22,10 @@ export interface Rules {
   readonly numbers: ReadonlyMap<string, string>;
   /** Origins of the admin panel, whose pages may manage links; see `panel.origins`. */
   readonly panelOrigins: ReadonlySet<string>;
-  /** Requests a second that one key or person may make to manage links. */
-  readonly managePerSecond: number;
-  /** Visits of one link a second that one network may make, over a minute. */
-  readonly visitsPerSecond: number;
+  /** Requests of one key or person that manage links. */
+  readonly manageLimit: Limit;
+  /** Visits of one link that one network may make in a minute. */
+  readonly visitsInMinute: number;
   /** How text and token of a chat are put together. */
   readonly textTemplate: string;
   /** Told what each flag that was asked said, and why. */
@@ -89,20 +90,10 @@ export async function readRules(
     apps: readApps(settings.get("deeplinks.apps")),
     numbers: new Map(Object.entries(numbers)),
     panelOrigins: readOrigins(settings.get("panel.origins")),
-    managePerSecond: readRate(settings.get("deeplinks.rate_per_second"), MANAGE_PER_SECOND),
-    visitsPerSecond: readRate(settings.get("deeplinks.visits_per_second"), VISITS_PER_SECOND),
+    manageLimit: limitOf(LIMITS.manageLinks, settings.get(LIMITS.manageLinks.setting.key)),
+    visitsInMinute: limitOf(LIMITS.visits, settings.get(LIMITS.visits.setting.key)).burst,
     textTemplate: template?.includes("{ref}") ? template : DEFAULT_TEMPLATE,
   };
-}
-
-/** Requests a second to manage links, unless a setting says otherwise. */
-const MANAGE_PER_SECOND = 20;
-/** Visits of one link a second from one network, unless a setting says otherwise. */
-const VISITS_PER_SECOND = 20;
-
-function readRate(text: string | undefined, otherwise: number): number {
-  const rate = Number(text ?? NaN);
-  return rate > 0 && rate <= 10_000 ? rate : otherwise;
 }
 
 /** Origins, "https://admin.example.com, https://…", as a set; what is no origin is left out. */

@@ -1,0 +1,150 @@
+/**
+ * Every limit on how often callers may ask, in one list: functions take their figures from it, the panel and the gates of
+ * a launch know the settings by it, and a test holds the SQL and docs/architecture.md to it.
+ *
+ * (How fast we send, to a number, a pair or a destination, is no caller's limit: the tables `senders` and `destinations`.)
+ *
+ * @module
+ */
+
+/** A limit in force: on average `perSecond`, at once up to `burst`. */
+export interface Limit {
+  /** Name of the policy, shown to callers: a word such as "send". */
+  readonly name: string;
+  /** Takes that become free each second, for ever. Above 0; 0.5 is one every two seconds. */
+  readonly perSecond: number;
+  /** Takes that may come at once after a rest. At least 1. */
+  readonly burst: number;
+}
+
+/**
+ * Where takes are counted: in the database for all isolates (`take_rate`), in the same call as the work (`enqueue_outbound`),
+ * or in the memory of each isolate for itself.
+ */
+export type LimitEngine = "database" | "enqueue" | "isolate";
+
+/** A limit as it is built in. */
+export interface LimitKind {
+  /** See {@linkcode Limit}. */
+  readonly name: string;
+  /** What it limits, to be read by people. */
+  readonly of: string;
+  /** Takes a second, unless the setting says otherwise. */
+  readonly perSecond: number;
+  /** What becomes free in so many seconds may come at once after a rest; at least one. */
+  readonly burstSeconds: number;
+  readonly engine: LimitEngine;
+  /** What changes it. @default {undefined} Nothing does. */
+  readonly setting?: LimitSetting;
+}
+
+/** A setting with takes a second: a number above 0. */
+export interface LimitSetting {
+  readonly key: string;
+  /** The most that it may be. */
+  readonly most: number;
+}
+
+/** The list. */
+export const LIMITS = {
+  send: {
+    name: "send",
+    of: "Requests of one key to `wa-send`",
+    perSecond: 80,
+    burstSeconds: 2,
+    engine: "enqueue",
+    setting: { key: "wa_send.rate_per_second", most: 10_000 },
+  },
+  manageLinks: {
+    name: "links",
+    of: "Requests of one key or person that manage links",
+    perSecond: 20,
+    burstSeconds: 5,
+    engine: "database",
+    setting: { key: "deeplinks.rate_per_second", most: 10_000 },
+  },
+  visits: {
+    name: "link_visit",
+    of: "Visits of one link from one network",
+    perSecond: 20,
+    burstSeconds: 60,
+    engine: "isolate",
+    setting: { key: "deeplinks.visits_per_second", most: 10_000 },
+  },
+  unknownCodes: {
+    name: "orphan",
+    of: "Codes that no link has, tried from one network",
+    perSecond: 0.2,
+    burstSeconds: 100,
+    engine: "isolate",
+  },
+  claims: {
+    name: "link_claim",
+    of: "Claims from one network",
+    perSecond: 0.1,
+    burstSeconds: 200,
+    engine: "database",
+  },
+  passwords: {
+    name: "link_password",
+    of: "Guesses at the password of one link, of all whose network is not known",
+    perSecond: 1 / 60,
+    burstSeconds: 1200,
+    engine: "database",
+  },
+  evaluations: {
+    name: "evaluations",
+    of: "Evaluations of flags by one key",
+    perSecond: 20_000,
+    burstSeconds: 1,
+    engine: "isolate",
+    setting: { key: "flags.rate_per_second", most: 1_000_000 },
+  },
+  destinationTests: {
+    name: "destination_test",
+    of: "Tests of destinations by one key or person",
+    perSecond: 0.5,
+    burstSeconds: 20,
+    engine: "database",
+  },
+} as const satisfies Record<string, LimitKind>;
+
+/** A limit that a setting changes. */
+export type SettableLimit = LimitKind & { readonly setting: LimitSetting };
+
+/** Those of the list. */
+export const SETTABLE_LIMITS: readonly SettableLimit[] = Object.values<LimitKind>(LIMITS)
+  .filter((limit): limit is SettableLimit => limit.setting !== undefined);
+
+/**
+ * A limit as a setting has it.
+ *
+ * Failure policy: a value that is no number above 0, or more than the setting may be, changes nothing: the limit is as built
+ * in. {@linkcode misreadLimits} names it.
+ *
+ * @param value Of the limit's setting; undefined without one.
+ */
+export function limitOf(kind: LimitKind, value?: string): Limit {
+  const set = Number(value);
+  const perSecond = kind.setting !== undefined && isRate(kind.setting, set) ? set : kind.perSecond;
+  return { name: kind.name, perSecond, burst: Math.max(1, Math.ceil(perSecond * kind.burstSeconds)) };
+}
+
+/** Settings of limits whose value is not used, and what it would have to be. The value itself is left to the caller. */
+export function misreadLimits(
+  settings: Iterable<{ readonly key: string; readonly value: string }>,
+): { key: string; why: string }[] {
+  return [...settings].flatMap(({ key, value }) => {
+    const limit = SETTABLE_LIMITS.find(({ setting }) => setting.key === key);
+    if (limit === undefined || isRate(limit.setting, Number(value))) return [];
+    return [{
+      key,
+      why:
+        `must be a number above 0, at most ${limit.setting.most}; until then ${limit.perSecond} a second holds`,
+    }];
+  });
+}
+
+function isRate({ most }: LimitSetting, perSecond: number): boolean {
+  return perSecond > 0 && perSecond <= most;
+}
