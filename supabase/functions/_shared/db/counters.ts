@@ -1,21 +1,17 @@
 /**
- * Counters of what happened, for people to look at: gathered in memory, sent in groups.
- *
- * Failure policy: open. A count that cannot be sent is kept and sent with the next; a process that dies
- * takes its last seconds of counts with it. Nothing that must be exact is counted here.
+ * Counters of what happened, for people to look at: gathered in memory, sent in groups (`gathered.ts` has the failure
+ * policy). Nothing that must be exact is counted here.
  *
  * @module
  */
-import { configFaults } from "../config/env.ts";
-import { postpone, waitUntil } from "../http/background.ts";
-import { log } from "../log/log.ts";
 import { rpc } from "./client.ts";
+import { createGathered, flushAtEnd, toDatabase } from "./gathered.ts";
 
 /** One group's worth of one counter. */
 export interface Count {
   readonly name: string;
   readonly label: string;
-  readonly n: number;
+  n: number;
 }
 
 /** Counters in memory; see {@linkcode createCounters}. */
@@ -31,7 +27,7 @@ export interface Counters {
 
 /** Options of {@linkcode createCounters}. */
 export interface CountersOptions {
-  /** Takes one group; a rejection keeps the group for the next time. */
+  /** Takes one group. */
   send(counts: Count[]): Promise<unknown>;
   /** Milliseconds from the first count of a group until it is sent. @default {2000} */
   delayMs?: number;
@@ -40,51 +36,23 @@ export interface CountersOptions {
 }
 
 /** Counters of their own; the functions share {@linkcode count}. */
-export function createCounters({ send, delayMs = 2000, maxKeys = 500 }: CountersOptions): Counters {
-  /** By name and label: two look-ups of constant strings cost less than putting them together. */
-  let gathered = new Map<string, Map<string, number>>();
-  let held = 0;
-  const sendLater = postpone(delayMs, flush);
-  let sending: Promise<void> | undefined;
-
+export function createCounters({ send, delayMs, maxKeys = 500 }: CountersOptions): Counters {
+  const { of, flush } = createGathered<Count>({
+    what: "counts",
+    empty: (name, label) => ({ name, label, n: 0 }),
+    add: (to, from) => to.n += from.n,
+    send,
+    delayMs,
+    max: maxKeys,
+  });
   function count(name: string, label = "", n = 1): void {
-    let labels = gathered.get(name);
-    const before = labels?.get(label);
-    if (before === undefined) {
-      if (held >= maxKeys) return;
-      held++;
-      if (labels === undefined) gathered.set(name, labels = new Map());
-    }
-    labels!.set(label, (before ?? 0) + n);
-    sendLater.begin();
+    const counter = of(name, label);
+    if (counter !== undefined) counter.n += n;
   }
-
-  async function flush(): Promise<void> {
-    sendLater.cancel();
-    await sending;
-    if (held === 0) return;
-    const group = [...gathered].flatMap(([name, labels]) =>
-      [...labels].map(([label, n]) => ({ name, label, n }))
-    );
-    gathered = new Map();
-    held = 0;
-    sending = send(group).then(() => {}, (error) => {
-      log.warn("counts could not be sent and are kept", { error });
-      for (const { name, label, n } of group) count(name, label, n);
-    });
-    await sending;
-  }
-
   return { count, flush };
 }
 
-const shared = createCounters({
-  send(counts) {
-    // A process that has no database (a deployment check, a unit test) has nobody to tell.
-    if (configFaults("SUPABASE_URL", "SUPABASE_SECRET_KEYS").length > 0) return Promise.resolve();
-    return rpc("add_counts", { p_counts: counts });
-  },
-});
+const shared = createCounters({ send: toDatabase((counts) => rpc("add_counts", { p_counts: counts })) });
 
 /** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
 export const count: Counters["count"] = shared.count;
@@ -103,5 +71,4 @@ const flagLabels = new Map<string, Map<string, string>>();
 /** Sends this process's counts now; for whoever stops it. Never rejects. */
 export const flushCounts: Counters["flush"] = shared.flush;
 
-// The platform says when it is about to end the process, though not always.
-globalThis.addEventListener("beforeunload", () => waitUntil(flushCounts()));
+flushAtEnd(flushCounts);

@@ -57,6 +57,11 @@ function shownKey(headers: Headers, bearer: boolean): string | undefined {
   if (!bearer) return undefined;
   const xApiKey = headers.get("x-api-key");
   if (xApiKey !== null && xApiKey !== "") return xApiKey;
+  return bearerOf(headers);
+}
+
+/** The bearer token of a request (RFC 6750), a key's or a user's; undefined without one. */
+export function bearerOf(headers: Headers): string | undefined {
   return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 

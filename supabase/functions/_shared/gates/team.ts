@@ -11,7 +11,7 @@
 import { env } from "../config/env.ts";
 import { TEAM_ROLES, type TeamRole } from "../contract/states.ts";
 import { createRpc, DbError, type RpcEndpoint } from "../db/client.ts";
-import { type ApiKey, requireKey } from "./keys.ts";
+import { type ApiKey, bearerOf, requireKey } from "./keys.ts";
 import { Problem } from "../http/problem.ts";
 
 /** Whoever passed: what is written down as the author, `key:<name>` or a user's id. */
@@ -39,10 +39,6 @@ export function createAuthorise(request: RpcEndpoint["fetch"] = globalThis.fetch
     }
     return member.user_id;
   };
-}
-
-function bearerOf(headers: Headers): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
 /** The key of a request; none is no fault where a user's token is there. */
