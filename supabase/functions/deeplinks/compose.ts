@@ -8,7 +8,7 @@ import { killed } from "../_shared/config/kill_switch.ts";
 import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { type Rpc, rpc as sharedRpc } from "../_shared/db/client.ts";
 import { type Config, createConfigLoader, loadConfig } from "../_shared/db/config.ts";
-import { count, countFlag } from "../_shared/db/counters.ts";
+import { count, countFlag, refusalCounter } from "../_shared/db/counters.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { requireRate } from "../_shared/gates/rate_limit.ts";
@@ -131,7 +131,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
       ? LINK_DOMAIN !== undefined && request.url.replace(/^https?:\/\//, "").startsWith(`${LINK_DOMAIN}/`)
       : LINK_HTML === "true";
   // As what is thrown is counted.
-  const refused = (code: ProblemCode) => count("deeplinks_refused", code);
+  const refused = (code: ProblemCode) => count(refusalCounter("deeplinks"), code);
   const visits = createVisits({
     store,
     orphans,

@@ -7,6 +7,7 @@
  * @module
  */
 import { ROLLOUT_STATES, SHOWN_DESTINATION_STATES } from "../_shared/contract/states.ts";
+import { refusingFunction } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
 
@@ -61,7 +62,7 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
   const ofName = (name: string) => snapshot.measurements.filter((measurement) => measurement.name === name);
 
   const refusals = snapshot.counters.flatMap(({ name, label, value }) => {
-    const fn = FUNCTION_REFUSED.exec(name)?.[1].replaceAll("_", "-");
+    const fn = refusingFunction(name);
     return fn === undefined ? [] : [{ fn, code: label, value }];
   });
   const resolved = ofName("clicks").reduce((sum, { n }) => sum + n, 0);
@@ -315,8 +316,6 @@ export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
   }
 }
 
-/** Any function's, by the counter's name; what the queue counts of replies is no function's. */
-const FUNCTION_REFUSED = /^(?!replies_)(\w+)_refused$/;
 /** Measurements with a metric of their own. Every other one is of the calls of a channel's provider, under its name. */
 const OTHERS = new Set([
   "request",

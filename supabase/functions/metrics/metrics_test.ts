@@ -1,4 +1,7 @@
 import { assertEquals } from "../../../tests/support/assert.ts";
+import { join } from "node:path";
+import { ROOT } from "../../../lib/paths.ts";
+import { refusalCounter } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import { metricsOf, type Snapshot } from "./metrics.ts";
 
@@ -51,6 +54,17 @@ Deno.test("metricsOf(): what any function refused, by its name, and no replies o
   assertEquals(series("rate_limited_total", { counters }), [[{ function: "email-webhook" }, 2]]);
   assertEquals(series("webhook_signature_failures_total", { counters }), [[{ reason: "invalid" }, 1]]);
   assertEquals(series("replies_refused_total", { counters }), [[{ reason: "invalid" }, 4]]);
+});
+
+Deno.test("metricsOf(): what each function that is deployed refuses, by its name", async () => {
+  const config = await Deno.readTextFile(join(ROOT, "supabase", "config.toml"));
+  const deployed = [...config.matchAll(/^\[functions\.([\w-]+)\]/gm)].map(([, name]) => name);
+  const counters = deployed.map((name) => counter(refusalCounter(name), "rate_limited", 1));
+  assertEquals(
+    series("refusals_total", { counters }),
+    deployed.map((name) => [{ function: name, code: "rate_limited" }, 1]),
+  );
+  assertEquals(deployed.length > 5, true);
 });
 
 Deno.test("metricsOf(): calls of each provider, those of Meta's Graph API under their own name", () => {

@@ -57,6 +57,21 @@ const shared = createCounters({ send: toDatabase((counts) => rpc("add_counts", {
 /** Adds `n` (default 1) to a counter of this process. Costs a map entry; sent within seconds. */
 export const count: Counters["count"] = shared.count;
 
+/** What follows the name of a function in the name of the counter of its refusals. */
+const REFUSED = "_refused";
+
+/** Name of the counter of what a function refuses; its labels are the codes. */
+export function refusalCounter(fn: string): string {
+  return fn.replaceAll("-", "_") + REFUSED;
+}
+
+/** The function whose refusals a counter counts; undefined for any other counter. */
+export function refusingFunction(counter: string): string | undefined {
+  // What the pipeline refuses of services' replies is no function's.
+  if (!counter.endsWith(REFUSED) || counter === "replies_refused") return undefined;
+  return counter.slice(0, -REFUSED.length).replaceAll("_", "-");
+}
+
 /** Counts what a flag that exists said, and why. */
 export function countFlag(key: string, reason: string): void {
   let labels = flagLabels.get(key);

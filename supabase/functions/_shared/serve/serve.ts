@@ -7,7 +7,7 @@
  * @module
  */
 import { requireSchema } from "../db/client.ts";
-import { count } from "../db/counters.ts";
+import { count, refusalCounter } from "../db/counters.ts";
 import { measure } from "../db/measurements.ts";
 import { log, type Logger } from "../log/log.ts";
 import { requireHost } from "../http/host.ts";
@@ -73,7 +73,7 @@ export function serve(
   handlers: Handler | Partial<Record<Method, Handler>>,
   { judgesSchema = false }: ServeOptions = {},
 ): Served {
-  const counter = `${fn.replaceAll("-", "_")}_refused`;
+  const counter = refusalCounter(fn);
   const pick = typeof handlers === "function" ? () => handlers : pickMethod<Parameters<Handler>>(handlers);
 
   function fetch(request: Request): Response | Promise<Response> {
