@@ -22,7 +22,8 @@ import { LinkStore } from "../_shared/links/store/store.ts";
 import { log } from "../_shared/log/log.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
 import { createOutcomes } from "../_shared/rollouts/outcomes.ts";
-import { type Authorise, createAuthorise, type Role } from "../_shared/gates/team.ts";
+import type { TeamRole } from "../_shared/contract/states.ts";
+import { type Authorise, createAuthorise } from "../_shared/gates/team.ts";
 import type { Handler } from "../_shared/serve/serve.ts";
 import { createClaim } from "./claim.ts";
 import { createExplain } from "./explain.ts";
@@ -175,7 +176,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     };
   }
 
-  const gate = (role: Role) => (headers: Headers) => authorise(headers, role);
+  const gate = (role: TeamRole) => (headers: Headers) => authorise(headers, role);
   const limit = async (actor: string) => await requireRate((await ready()).rules.manageLimit, actor, 1, rpc);
 
   const handler = createHandler({

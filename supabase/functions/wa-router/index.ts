@@ -11,13 +11,14 @@ import { requireRate } from "../_shared/gates/rate_limit.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { readRules } from "../_shared/links/model/rules.ts";
-import { createAuthorise, type Role } from "../_shared/gates/team.ts";
+import type { TeamRole } from "../_shared/contract/states.ts";
+import { createAuthorise } from "../_shared/gates/team.ts";
 import { createHandler } from "./handler.ts";
 import { createHeaders } from "./headers.ts";
 import { createTest } from "./destination_test_event.ts";
 
 const authorise = createAuthorise();
-const gate = (role: Role) => (headers: Headers) => authorise(headers, role);
+const gate = (role: TeamRole) => (headers: Headers) => authorise(headers, role);
 
 const test = createTest({
   rpc,

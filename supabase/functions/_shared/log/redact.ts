@@ -57,7 +57,7 @@ const CONTENT_FIELD = /^(body|text|html|subject|caption|raw|native|payload|refer
 /** Numeric fields that measure: their value is a figure, however large. */
 const MEASURE_FIELD = /(^|_)(ms|us|seconds|bytes|count|n|revision|version|rank|total|at)$/;
 
-/** VisitRecorder as they are: uuids, ISO instants, 32 and 64 digits of hex (trace ids, SHA-256). None is a phone number. */
+/** Kept as they are: uuids, ISO instants, 32 and 64 digits of hex (trace ids, SHA-256). None is a phone number. */
 const KEPT =
   /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)|\b(?=[0-9]*[a-f])(?:[0-9a-f]{64}|[0-9a-f]{32})\b/gi;
 

@@ -19,7 +19,7 @@ interface Entry<T> {
 export class Cache<T> {
   readonly #entries = new Map<string, Entry<T>>();
   /**
-   * Where the oldest entry is. VisitRecorder from one to the next: a map that is asked anew looks through the gaps that others have
+   * Where the oldest entry is. Kept from one to the next: a map that is asked anew looks through the gaps that others have
    * left before it. Not kept where none has to leave: an iterator keeps what a map held when it was made.
    */
   #oldest: MapIterator<[string, Entry<T>]> | undefined;
