@@ -499,10 +499,10 @@ linksTest(
       ["?state=nonsense", /`state` must be one of active, disabled, blocked, deleted\./],
       [
         "?tags=a",
-        /no parameter `tags` here: limit, cursor, tag, campaign, state, code, external_id are allowed/,
+        /Unknown parameter `tags`; allowed are limit, cursor, tag, campaign, state, code, external_id\./,
       ],
       [`/${code}/stats?from=2026-02-02&to=2026-02-01`, /`from` must not be after `to`/],
-      [`/${code}/stats?days=7`, /no parameter `days` here: from, to are allowed/],
+      [`/${code}/stats?days=7`, /Unknown parameter `days`; allowed are from, to\./],
     ];
     for (const [path, detail] of refused) {
       const { status, body } = await links.call(path);
