@@ -73,7 +73,7 @@ databaseTest("docs: the clock runs as often as the database says", async (sql) =
   for (const page of ["operations.md", "adr/0003-the-receiver-drains.md"]) {
     assertMatch(
       await Deno.readTextFile(`${ROOT}/docs/${page}`),
-      new RegExp(`every ${seconds} seconds`),
+      new RegExp(`[Ee]very ${seconds} seconds`),
       page,
     );
   }

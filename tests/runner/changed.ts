@@ -60,7 +60,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/contracts/routing_docs_test.ts": ["docs/"],
   "tests/contracts/tasks_test.ts": ["admin/", "cli/main.ts", "local/start.ts", "tests/run.ts", "tools/"],
   "tests/contracts/workflows_test.ts": [".ci/", ".github/", ".vscode/", "SECURITY.md"],
-  "tests/database/contract_test.ts": ["supabase/functions/", "supabase/migrations/"],
+  "tests/database/contract_test.ts": ["docs/"],
   "tests/database/migrations_test.ts": ["supabase/migrations/"],
   "tests/database/retention_test.ts": ["docs/"],
   "tests/database/rollback_database_test.ts": ["supabase/migrations/"],
