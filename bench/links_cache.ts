@@ -6,12 +6,12 @@ import { codeOf } from "./visits.ts";
 
 /** Lets a cache of its own see so many plain links, each once. */
 export async function cacheRows(links: number): Promise<Row[]> {
-  const rpc: Rpc = <T>(_name: string, args: object = {}) => {
+  const rpc = ((_name: string, args: object) => {
     const { p_codes } = args as { p_codes: string[] };
     return Promise.resolve(
-      p_codes.map((code) => ({ code, default_url: `https://www.example.com/p/${code}` })) as T,
+      p_codes.map((code) => ({ code, default_url: `https://www.example.com/p/${code}` })),
     );
-  };
+  }) as Rpc;
   const never = () => Promise.reject(new Error("nobody asks for rules here"));
   const store = new LinkStore({
     rpc,

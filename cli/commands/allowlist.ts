@@ -1,25 +1,11 @@
 /** `gatelink allowlist`: the hosts that messages may be forwarded to and links may redirect to. */
 import { type Command, Option } from "commander";
+import type { Row } from "../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../core/api.ts";
 import { CliError } from "../core/errors.ts";
 import { table, time } from "../core/output.ts";
 import { checkPattern, parsePattern } from "../../supabase/functions/_shared/delivery/allowlist.ts";
 import type { Run } from "../core/session.ts";
-
-interface Entry {
-  pattern: string;
-  purpose: "forward" | "redirect";
-  created_at: string;
-  created_by: string;
-}
-
-interface Change {
-  at: string;
-  by: string;
-  change: "added" | "removed";
-  pattern: string;
-  purpose: "forward" | "redirect";
-}
 
 /** What an entry is for, as an option. */
 function purpose(): Option {
@@ -50,7 +36,7 @@ Examples:
           );
         }
         const api = await session.api();
-        const entry = await api.rpc<Entry>("allow_host", {
+        const entry = await api.rpc("allow_host", {
           p_pattern: checked.pattern.text,
           p_purpose: options.for,
         });
@@ -119,7 +105,7 @@ Example:
         const read = parsePattern(host);
         const pattern = read.ok ? read.pattern.text : host;
         const api = await session.api();
-        if (!await api.rpc<boolean>("disallow_host", { p_pattern: pattern, p_purpose: options.for })) {
+        if (!await api.rpc("disallow_host", { p_pattern: pattern, p_purpose: options.for })) {
           throw new CliError(
             "not_found",
             `${pattern} is not on the allowlist for ${options.for}.`,
@@ -134,14 +120,16 @@ Example:
     );
 }
 
-function entriesOf(api: Api): Promise<Entry[]> {
+function entriesOf(
+  api: Api,
+): Promise<Pick<Row<"destination_allowlist">, "pattern" | "purpose" | "created_at" | "created_by">[]> {
   return api.rows((client) =>
     client.from("destination_allowlist").select("pattern,purpose,created_at,created_by").order("purpose")
       .order("pattern")
   );
 }
 
-function historyOf(api: Api): Promise<Change[]> {
+function historyOf(api: Api): Promise<Omit<Row<"allowlist_history">, "id">[]> {
   return api.rows((client) =>
     client.from("allowlist_history").select("at,by,change,pattern,purpose").order("id", { ascending: false })
   );

@@ -1,19 +1,10 @@
 /** `gatelink contact`: what there is of a person, given out or erased. */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
+import type { Erased } from "../../supabase/functions/_shared/contract/answers/people.ts";
 import { CliError } from "../core/errors.ts";
 import { table } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
-
-/** What the SQL function `erase_contact` gives. */
-interface Part {
-  erasure: string;
-  part: number;
-  done: boolean;
-  counts: Record<string, number>;
-  kept: { dedupe_keys_days: number; opt_outs: number };
-  out_of_reach: string[];
-}
 
 const PERSON =
   "phone number with country code, contact id, another id of the person, or the id that flags use";
@@ -64,9 +55,9 @@ Example:
         }
         const api = await session.api();
         const counts: Record<string, number> = {};
-        let part: Part | undefined;
+        let part: Erased | undefined;
         do {
-          part = await api.rpc<Part>("erase_contact", { p_person: person, p_erasure: part?.erasure ?? null });
+          part = await api.rpc("erase_contact", { p_person: person, p_erasure: part?.erasure ?? null });
           for (const [name, n] of Object.entries(part.counts)) counts[name] = (counts[name] ?? 0) + n;
           if (!part.done) {
             session.progress(`${counted(counts["public.messages"] ?? 0, "message")} erased so far`);

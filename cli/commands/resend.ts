@@ -6,12 +6,6 @@ import { table } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 import { id, several } from "../core/values.ts";
 
-/** What the SQL function `resend_message` answers. */
-interface Answer {
-  id?: string;
-  error?: string;
-}
-
 const WHY: Readonly<Record<string, string>> = {
   window_closed: "the window is closed, and it has no fallback",
   opted_out: "the person has opted out of such messages",
@@ -35,7 +29,7 @@ Example:
         const results: { id: string; result: string; why: string | null }[] = [];
         for (const message of messages) {
           try {
-            const { error } = await api.rpc<Answer>("resend_message", { p_message_id: message });
+            const { error } = await api.rpc("resend_message", { p_message_id: message });
             results.push({
               id: message,
               result: error === undefined ? "queued" : "refused",

@@ -1,32 +1,9 @@
 /** `gatelink status` and `gatelink reconcile`: what waits and why, and the proof that nothing was lost. */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import type { ShownDestinationState } from "../../supabase/functions/_shared/contract/states.ts";
+import type { Status } from "../../supabase/functions/_shared/contract/answers/operations.ts";
 import { age, type Cell, destinationState, paint, table, verdict } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
-
-/** What the SQL function `status` gives. */
-interface Status {
-  revision: number;
-  unrouted: { conversations: number; held_by_flag: number; oldest_seconds: number | null };
-  destinations: {
-    name: string;
-    url: string;
-    state: ShownDestinationState;
-    circuit_open_until: string | null;
-    open: number;
-    oldest_seconds: number | null;
-    dead: number;
-  }[];
-  outbound: { open: number; oldest_seconds: number | null };
-  counters: { name: string; label: string; value: number }[];
-}
-
-/** What the SQL function `reconcile` gives, as far as it is shown. */
-interface Reconciliation {
-  ok: boolean;
-  checks: { name: string; ok: boolean; expected: number; found: number }[];
-}
 
 /** Defines `status`. */
 export function status(command: Command, run: Run): void {
@@ -40,7 +17,7 @@ Examples:
     .action(() =>
       run(async (session) => {
         const api = await session.api();
-        const status = await api.rpc<Status>("status");
+        const status = await api.rpc("status", {});
         const { unrouted, outbound } = status;
         return {
           document: { stack: api.stack.url, ...status },
@@ -94,7 +71,7 @@ Example:
   )
     .action(() =>
       run(async (session) => {
-        const found = await (await session.api()).rpc<Reconciliation>("reconcile");
+        const found = await (await session.api()).rpc("reconcile", {});
         return {
           document: found,
           text: table(

@@ -1,42 +1,10 @@
 /** `gatelink trace` and `gatelink diagnose`: one message's story, and what is going on. */
-import { type StoryEvent, storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
-import {
-  waitingInWords,
-  type WaitingQueue,
-} from "../../supabase/functions/_shared/contract/words/waiting.ts";
+import { storyInWords } from "../../supabase/functions/_shared/contract/words/story.ts";
+import { waitingInWords } from "../../supabase/functions/_shared/contract/words/waiting.ts";
 import type { Command } from "commander";
 import { CliError } from "../core/errors.ts";
 import { age, type Cell, facts, table, time } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
-
-/** What the SQL function `trace_message` gives. */
-interface Story {
-  id: string;
-  trace_id: string;
-  /** Other messages of the trace. */
-  others: string[];
-  conversation_id: string;
-  direction: "in" | "out";
-  type: string;
-  status: string;
-  events: StoryEvent[];
-}
-
-/** What the SQL function `diagnostics` gives, as far as it is shown. */
-interface Diagnostics {
-  routes: { route: string | null; reason: string; n: number; last_at: string }[];
-  destinations: { destination: string; outcome: string; n: number; last_at: string }[];
-  decisions: {
-    at: string;
-    message_id: string;
-    contact: string | null;
-    route: string | null;
-    reason: string;
-  }[];
-  flags: { key: string; on: boolean; percentage: number | null; targets: number; updated_at: string }[];
-  errors: { where: string; code: string; n: number; last_at: string }[];
-  waiting: WaitingQueue[];
-}
 
 /** Decisions that are shown to a person; --json has all 50. */
 const DECISIONS = 10;
@@ -55,7 +23,7 @@ Examples:
     )
     .action((message: string) =>
       run(async (session) => {
-        const answer = await (await session.api()).rpc<Story | null>("trace_message", { p_message: message });
+        const answer = await (await session.api()).rpc("trace_message", { p_message: message });
         if (answer === null) {
           throw new CliError(
             "not_found",
@@ -105,7 +73,7 @@ Examples:
   )
     .action(() =>
       run(async (session) => {
-        const answer = await (await session.api()).rpc<Diagnostics>("diagnostics");
+        const answer = await (await session.api()).rpc("diagnostics", {});
         const found = { ...answer, waiting: waitingInWords(answer.waiting) };
         return {
           document: found,

@@ -4,6 +4,8 @@
  */
 import { sentence } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import { PostgrestClient } from "@supabase/postgrest-js";
+import type { Database } from "../../supabase/functions/_shared/contract/database.ts";
+import type { Args, FunctionName, Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import { CliError, type ErrorCode, fetchReason } from "./errors.ts";
 import type { Stack } from "./stack.ts";
 
@@ -15,35 +17,41 @@ export const PAGE = 1000;
 /** The tables of a stack, read, and its functions in SQL, called. */
 export interface Api {
   readonly stack: Stack;
-  /** Calls a function in SQL. `T` is what the caller trusts it to give. */
-  rpc<T>(name: string, args?: Record<string, unknown>): Promise<T>;
+  /** Calls a function in SQL. */
+  rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>>;
   /** Runs a query and gives its rows. */
-  rows<T>(query: (client: PostgrestClient) => PromiseLike<Answer>): Promise<T[]>;
+  rows<T>(query: (client: Client) => PromiseLike<Answer<T[]>>): Promise<T[]>;
 }
 
-interface Answer {
-  data: unknown;
+/** Knows the tables and their columns. */
+export type Client = PostgrestClient<Database>;
+
+interface Answer<T = unknown> {
+  data: T | null;
   error: { message: string; code?: string; hint?: string | null; details?: unknown } | null;
   status: number;
 }
 
 /** The API of a stack. Nothing is asked yet. */
 export function connect(stack: Stack): Api {
-  const client = new PostgrestClient(`${stack.url}/rest/v1`, {
+  const client: Client = new PostgrestClient<Database>(`${stack.url}/rest/v1`, {
     headers: headersOf(stack.secretKey),
     schema: "public",
     fetch: (input, init) =>
       fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
         .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error }))),
   });
-  const settle = async <T>(asked: PromiseLike<Answer>): Promise<T> => {
+  const settle = async <T>(asked: PromiseLike<Answer<T>>): Promise<T> => {
     const { data, error, status } = await asked;
     if (error) throw failure(stack, error, status);
     return data as T;
   };
   return {
     stack,
-    rpc: (name, args = {}) => settle(client.rpc(name, args)),
+    rpc: <Name extends FunctionName>(name: Name, args: Args<Name>) =>
+      settle(client.rpc(name, args as Database["public"]["Functions"][Name]["Args"])) as Promise<
+        Result<Name>
+      >,
     rows: (query) => settle(query(client)),
   };
 }

@@ -1,36 +1,22 @@
 /** The configuration of a stack: as its functions read it, and the destinations with all that people set. */
-import type { DestinationState } from "../../supabase/functions/_shared/contract/states.ts";
-import type { FailurePolicy } from "../../supabase/functions/_shared/delivery/retry.ts";
-import type { Setting } from "../../supabase/functions/_shared/flags/evaluate.ts";
 import {
   type CompiledRoute,
   compileRoutes,
-  type RouteRow,
   stoppedOf,
 } from "../../supabase/functions/_shared/routing/routes.ts";
+import type { Result } from "../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "./api.ts";
 import { CliError } from "./errors.ts";
 
-/** What `load_config` gives. */
-export interface Config {
-  revision: number;
-  settings: Setting[];
-  routes: RouteRow[];
-  destinations: {
-    id: string;
-    name: string;
-    url: string;
-    state: DestinationState;
-    circuit_open: boolean;
-  }[];
-  allowlist: { pattern: string; purpose: "forward" | "redirect" }[];
-  /** Named lists of targeting ids. */
-  segments: Record<string, string[]>;
-}
+/** The configuration of a stack. */
+export type Config = Exclude<Result<"load_config">, { unchanged: true }>;
 
 /** Reads the configuration in one snapshot. */
-export function loadConfig(api: Api): Promise<Config> {
-  return api.rpc("load_config");
+export async function loadConfig(api: Api): Promise<Config> {
+  const config = await api.rpc("load_config", {});
+  // It is unchanged only for who has a revision already.
+  if ("unchanged" in config) throw new CliError("refused", "The database gave no configuration.");
+  return config;
 }
 
 /** The routes as the router asks them: in its order, stopped destinations passed over. */
@@ -44,28 +30,17 @@ export function namesOf(config: Config): (id: string) => string {
   return (id) => names.get(id) ?? id;
 }
 
-/** A row of the table `destinations`. */
-export interface Destination {
-  id: string;
-  name: string;
-  url: string;
-  state: DestinationState;
-  timeout_ms: number;
-  rate_per_second: number | null;
-  rate_burst: number;
-  retry_seconds: number[] | null;
-  failure_policy: FailurePolicy;
-  circuit_open_until: string | null;
-  version: number;
-}
+const COLUMNS =
+  "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version";
+
+/** What people set of a destination, and how it stands. */
+export type Destination = Awaited<ReturnType<typeof listDestinations>>[number];
 
 /** All destinations, by name. */
-export function listDestinations(api: Api): Promise<Destination[]> {
+export function listDestinations(api: Api) {
   return api.rows((client) =>
     client.from("destinations")
-      .select(
-        "id,name,url,state,timeout_ms,rate_per_second,rate_burst,retry_seconds,failure_policy,circuit_open_until,version",
-      )
+      .select(COLUMNS)
       .is("removed_at", null)
       .order("name")
   );

@@ -36,6 +36,9 @@ export interface DataApi {
   close(): Promise<void>;
 }
 
+/** Called with each answer, a copy of it, before it goes out; tests hold them to the contract. */
+export const onAnswer: Set<(request: Request, response: Response) => Promise<void>> = new Set();
+
 /** So long after an outage was noticed nobody tries again, in milliseconds. */
 const PAUSE_MS = 100;
 
@@ -66,6 +69,7 @@ export function createDataApi(options: DataApiOptions): DataApi {
       const response = await Promise.race([session.answer(request), gone]);
       if (response === undefined) return OUTAGE_ANSWER();
       if (response.headers.has(OUTAGE_HEADER) && app === session.app) lost();
+      for (const look of onAnswer) await look(request, response.clone());
       return response;
     },
   };

@@ -1,7 +1,8 @@
 /** Channels that the core was not made for: what theirs is stays theirs, and WhatsApp beside them is as it was. */
 import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { decide, type WaitingConversation } from "../../supabase/functions/_shared/pipeline/decide.ts";
+import type { WaitingConversation } from "../../supabase/functions/_shared/contract/answers/pipeline.ts";
+import { decide } from "../../supabase/functions/_shared/pipeline/decide.ts";
 import { prepareFlags } from "../../supabase/functions/_shared/flags/evaluate.ts";
 import { compileRoutes } from "../../supabase/functions/_shared/routing/routes.ts";
 import { databaseTest } from "../support/database.ts";

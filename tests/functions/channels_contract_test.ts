@@ -11,7 +11,7 @@ import { serve } from "../../supabase/functions/_shared/serve/serve.ts";
 import { composePipeline } from "../../supabase/functions/_shared/pipeline/compose.ts";
 import { inbound } from "../../supabase/functions/_shared/pipeline/inbound.ts";
 import { createIngest } from "../../supabase/functions/_shared/pipeline/ingest.ts";
-import { outbound, type Queued } from "../../supabase/functions/_shared/pipeline/outbound.ts";
+import { outbound } from "../../supabase/functions/_shared/pipeline/outbound.ts";
 import { channelContract, type ChannelSamples } from "../support/channel_contract.ts";
 import { databaseTest } from "../support/database.ts";
 import { edgeTest, KEYS, NUMBER } from "../support/edge.ts";
@@ -175,7 +175,7 @@ edgeTest("a channel that nobody has heard of takes what services send", async ({
       killed: () => false,
       requireSecretKey: requireKey,
       limit: () => Promise.resolve({ name: "send", perSecond: 10, burst: 20 }),
-      enqueue: async (item) => (await rpc<Queued[]>("enqueue_outbound", { p_items: [item] }))[0],
+      enqueue: async (item) => (await rpc("enqueue_outbound", { p_items: [item] }))[0],
       send: pipeline.send,
       waitUntil: (work) => working.push(work),
     }),

@@ -4,6 +4,7 @@
  */
 import { fail } from "./assert.ts";
 import type { JSONValue, Sql } from "postgres";
+import "./answers_held.ts";
 import { createDataApi, type DataApi } from "../../local/data_api/data_api.ts";
 import { MetaSimulator } from "../../local/simulator/meta.ts";
 import type { Contact, Settings } from "../../local/simulator/model.ts";

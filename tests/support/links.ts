@@ -1,5 +1,6 @@
 /** The function `deeplinks` on a database of its own, through the real Data API, as one isolate would run it. */
 import type { JSONValue, Sql } from "postgres";
+import "./answers_held.ts";
 import { createDataApi } from "../../local/data_api/data_api.ts";
 import { forgetRefusal, isTooOld } from "../../supabase/functions/_shared/db/schema.ts";
 import { watch } from "./guard.ts";

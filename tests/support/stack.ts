@@ -1,5 +1,6 @@
 /** Whole local stacks for tests, started as `deno task start` starts them. */
 import { pathToFileURL } from "node:url";
+import { MISFIT } from "./answers.ts";
 import type { StackFile } from "../../local/project/data_folder.ts";
 import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
 
@@ -28,7 +29,7 @@ export interface RunningStack {
   rpc(name: string, args?: unknown): Promise<Response>;
   /** What it printed so far, its functions included. */
   output(): string;
-  /** As Ctrl-C does. Resolves with the exit code when it is gone. */
+  /** As Ctrl-C does. Resolves with the exit code when it is gone; rejects when an answer did not fit the contract. */
   stop(): Promise<number>;
   /** Kills the supervisor with -9. Removes nothing. */
   kill9(): Promise<void>;
@@ -112,6 +113,8 @@ export async function tryStack(options: StackOptions = {}): Promise<RunningStack
       if (code === undefined) child.kill("SIGINT");
       await Promise.all([ended, read]);
       await remove();
+      const misfits = new Set(output.split("\n").filter((line) => line.includes(MISFIT)));
+      if (misfits.size > 0) throw new Error([...misfits].join("\n"));
       return code!;
     },
     async kill9() {

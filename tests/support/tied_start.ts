@@ -2,6 +2,8 @@
  * local/start.ts for a test: ends, as by SIGTERM, when its standard input ends. Then whoever started it is gone, in whatever
  * way, and nobody else will end it.
  */
+import { MISFIT, watchAnswers } from "./answers.ts";
+
 async function end(): Promise<void> {
   for await (const _ of Deno.stdin.readable) {
     // Nobody says anything.
@@ -10,4 +12,5 @@ async function end(): Promise<void> {
 }
 
 void end();
+watchAnswers((misfit) => console.error(MISFIT + misfit));
 await import("../../local/start.ts");

@@ -1,5 +1,6 @@
 /** wa-webhook on a real database, reached through the real Data API. */
 import type { Sql } from "postgres";
+import "./answers_held.ts";
 import { createDataApi } from "../../local/data_api/data_api.ts";
 import { createRpc } from "../../supabase/functions/_shared/db/client.ts";
 import type { Bytes } from "../../supabase/functions/_shared/http/body.ts";

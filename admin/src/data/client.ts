@@ -1,12 +1,16 @@
 /** The one connection to the project: supabase-js with the publishable key. What it may do, the database decides. */
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
 import type { Config } from "./config.ts";
 
-let connected: { client: SupabaseClient; config: Config } | undefined;
+/** Knows the tables and their columns. */
+export type Client = SupabaseClient<Database>;
+
+let connected: { client: Client; config: Config } | undefined;
 
 /** Connects, once, before anything is shown. */
-export function connect(config: Config): SupabaseClient {
-  const client = createClient(config.url, config.publishableKey, {
+export function connect(config: Config): Client {
+  const client = createClient<Database>(config.url, config.publishableKey, {
     auth: { flowType: "implicit", storageKey: `gatelink-${new URL(config.url).host}` },
   });
   connected = { client, config };
@@ -14,7 +18,7 @@ export function connect(config: Config): SupabaseClient {
 }
 
 /** The client that `connect` made. */
-export function client(): SupabaseClient {
+export function client(): Client {
   if (!connected) throw new Error("connect() comes first");
   return connected.client;
 }

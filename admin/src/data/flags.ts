@@ -1,36 +1,19 @@
 /** Flags: what a row says, and the changes that several pages make. */
 import type { UseQueryResult } from "@tanstack/react-query";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../supabase/functions/_shared/contract/words/flags.ts";
 import { LIVE_MS, rpc, useChange, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
-/** A flag's row in `settings`. */
-export interface Flag {
-  key: string;
-  /** `true` or `false`. */
-  value: string;
-  metadata: Metadata;
-  version: number;
-  updated_at: string;
-  updated_by: string;
-}
-
-/** What `settings.metadata` holds of a flag; see docs/flags.md. */
-export interface Metadata {
-  rollout_percentage?: number;
-  target_user_ids?: string[];
-  target_segments?: string[];
-  prerequisites?: string[];
-  schedule?: { on_at?: string; off_at?: string };
-  description?: string;
-  launched_at?: string | null;
-  approvers?: string[];
-  [key: string]: unknown;
-}
+/** A flag's row in `settings`; its value is `true` or `false`. */
+export type Flag = Pick<
+  Row<"settings">,
+  "key" | "value" | "metadata" | "version" | "updated_at" | "updated_by"
+>;
 
 /** All flags by key, kept fresh. */
 export function useFlags(): UseQueryResult<Flag[], Refusal> {
-  return useRows<Flag>(
+  return useRows(
     ["settings", "flags"],
     (client) =>
       client.from("settings").select("key,value,metadata,version,updated_at,updated_by").like(

@@ -9,22 +9,24 @@ import {
   useQueryClient,
   type UseQueryResult,
 } from "@tanstack/react-query";
-import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
-import { client } from "./client.ts";
+import type { PostgrestError } from "@supabase/supabase-js";
+import type { Database } from "../../../supabase/functions/_shared/contract/database.ts";
+import type { Args, FunctionName, Result } from "../../../supabase/functions/_shared/contract/sql.ts";
+import { type Client, client } from "./client.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 
 /** How often lists are read again, in milliseconds. Only while the page is looked at. */
 export const LIVE_MS = 10_000;
 
 /** What supabase-js answers. */
-interface Answer {
-  data: unknown;
+interface Answer<T> {
+  data: T | null;
   error: PostgrestError | null;
 }
 
 /** Takes the data out of an answer. @throws {Refusal} */
-export async function unwrap<T>(answer: PromiseLike<Answer>): Promise<T> {
-  let settled: Answer;
+export async function unwrap<T>(answer: PromiseLike<Answer<T>>): Promise<T> {
+  let settled: Answer<T>;
   try {
     settled = await answer;
   } catch (error) {
@@ -35,8 +37,10 @@ export async function unwrap<T>(answer: PromiseLike<Answer>): Promise<T> {
 }
 
 /** Calls a function of the database. @throws {Refusal} */
-export function rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
-  return unwrap<T>(client().rpc(name, args));
+export function rpc<Name extends FunctionName>(name: Name, args: Args<Name>): Promise<Result<Name>> {
+  return unwrap<unknown>(
+    client().rpc(name, args as Database["public"]["Functions"][Name]["Args"]),
+  ) as Promise<Result<Name>>;
 }
 
 export interface ReadOptions {
@@ -47,12 +51,12 @@ export interface ReadOptions {
 }
 
 /** What a function of the database returns, kept fresh. The key is `[name, args]`. */
-export function useRpc<T>(
-  name: string,
-  args: Record<string, unknown> = {},
+export function useRpc<Name extends FunctionName>(
+  name: Name,
+  args: Args<Name>,
   options: ReadOptions = {},
-): UseQueryResult<T, Refusal> {
-  return useRead([name, args], () => rpc<T>(name, args), options);
+): UseQueryResult<Result<Name>, Refusal> {
+  return useRead([name, args], () => rpc(name, args), options);
 }
 
 /**
@@ -61,10 +65,10 @@ export function useRpc<T>(
  */
 export function useRows<T>(
   key: QueryKey,
-  query: (client: SupabaseClient) => PromiseLike<Answer>,
+  query: (client: Client) => PromiseLike<Answer<T[]>>,
   options: ReadOptions = {},
 ): UseQueryResult<T[], Refusal> {
-  return useRead(key, () => unwrap<T[]>(query(client())), options);
+  return useRead(key, () => unwrap(query(client())), options);
 }
 
 /** Whatever `read` resolves with, kept fresh; what was there stays while the next is on its way. */

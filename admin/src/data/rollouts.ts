@@ -1,68 +1,44 @@
 /** Rollouts as the panel reads them. */
 import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { UseQueryResult } from "@tanstack/react-query";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { LIVE_MS, useRows } from "./query.ts";
 import type { Refusal } from "./refusal.ts";
 
 export type { RolloutState };
 
-/** A row of `rollouts`. */
-export interface Rollout {
-  id: string;
-  flag_key: string;
-  plan: string;
-  state: RolloutState;
-  /** From 1; 0 before the start. */
-  stage: number;
-  stage_started_at: string | null;
-  hold_reason: string | null;
-  version: number;
-  created_at: string;
-  created_by: string;
-  started_at: string | null;
-  finished_at: string | null;
-}
+/** A row of `rollouts`, as far as it is shown. */
+export type Rollout = Pick<
+  Row<"rollouts">,
+  | "id"
+  | "flag_key"
+  | "plan"
+  | "state"
+  | "stage"
+  | "stage_started_at"
+  | "hold_reason"
+  | "version"
+  | "created_at"
+  | "created_by"
+  | "started_at"
+  | "finished_at"
+>;
 
 /** A row of `rollout_stages`. */
-export interface Stage {
-  rollout_id: string;
-  position: number;
-  name: string;
-  percentage: number | string;
-  user_ids: string[];
-  segments: string[];
-  hold_minutes: number;
-  min_samples: number;
-  advance_when: { no_errors?: true; error_rate_below?: number; p95_ms_below?: number };
-  roll_back_when: {
-    error_rate_above?: number;
-    p95_ms_above?: number;
-    plain?: { minutes: number; min_samples: number; error_rate_above?: number; mean_ms_above?: number };
-  };
-  entered_at: string | null;
-  left_at: string | null;
-}
+export type Stage = Row<"rollout_stages">;
 
-/** A row of `rollout_events`. */
-export interface RolloutEvent {
-  id: string;
-  at: string;
-  kind: string;
-  stage: number;
-  verdict: string | null;
-  rule: string | null;
-  figures: Record<string, unknown>;
-  evidence: unknown;
-  actor: string;
-  reason: string | null;
-}
+/** A row of `rollout_events`, as far as it is shown. */
+export type RolloutEvent = Omit<
+  Row<"rollout_events">,
+  "rollout_id" | "rollout_version" | "setting_version"
+>;
 
 const COLUMNS =
   "id,flag_key,plan,state,stage,stage_started_at,hold_reason,version,created_at,created_by,started_at,finished_at";
 
 /** The newest rollouts, of one flag where it is given. */
 export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
-  return useRows<Rollout>(["rollouts", { flag }], (client) => {
+  return useRows(["rollouts", { flag }], (client) => {
     const rows = client.from("rollouts").select(COLUMNS).order("created_at", { ascending: false }).limit(100);
     return flag === undefined ? rows : rows.eq("flag_key", flag);
   }, { every: LIVE_MS / 2 });
@@ -70,7 +46,7 @@ export function useRollouts(flag?: string): UseQueryResult<Rollout[], Refusal> {
 
 /** One rollout, in a list of one or none. */
 export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
-  return useRows<Rollout>(
+  return useRows(
     ["rollouts", { id }],
     (client) => client.from("rollouts").select(COLUMNS).eq("id", id),
     {
@@ -81,7 +57,7 @@ export function useRollout(id: string): UseQueryResult<Rollout[], Refusal> {
 
 /** The stages of a rollout, in order. */
 export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
-  return useRows<Stage>(
+  return useRows(
     ["rollout_stages", { id }],
     (client) => client.from("rollout_stages").select("*").eq("rollout_id", id).order("position"),
     { every: LIVE_MS / 2 },
@@ -90,7 +66,7 @@ export function useStages(id: string): UseQueryResult<Stage[], Refusal> {
 
 /** What happened to a rollout, latest first, with the evidence. */
 export function useRolloutEvents(id: string): UseQueryResult<RolloutEvent[], Refusal> {
-  return useRows<RolloutEvent>(
+  return useRows(
     ["rollout_events", { id }],
     (client) =>
       client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,evidence,actor,reason").eq(

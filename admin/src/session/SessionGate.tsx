@@ -6,7 +6,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { client } from "../data/client.ts";
 import { unwrap, useRead } from "../data/query.ts";
 import { Failed } from "../ui/states.tsx";
-import { type Me, MeProvider } from "./me.tsx";
+import { MeProvider } from "./me.tsx";
 import { Card } from "./Card.tsx";
 import { SignIn } from "./SignIn.tsx";
 
@@ -35,7 +35,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
 function Member({ id, email, children }: { id: string; email: string; children: ReactNode }) {
   // A removal from the team, or a new role, is seen within a minute; the database knows at once.
   const member = useRead(["me", id], async () => {
-    const [row] = await unwrap<Pick<Me, "role" | "approvals">[]>(
+    const [row] = await unwrap(
       client().from("team_members").select("role,approvals").eq("user_id", id),
     );
     return row ?? null;

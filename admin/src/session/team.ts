@@ -2,11 +2,6 @@
 import { useMe } from "./me.tsx";
 import { useRpc } from "../data/query.ts";
 
-interface Member {
-  user_id: string;
-  email: string;
-}
-
 const ROLES: Record<string, string> = {
   service_role: "a secret key",
   postgres: "the database",
@@ -15,7 +10,7 @@ const ROLES: Record<string, string> = {
 /** Gives a function from what a history holds to a name. */
 export function useNames(): (who: string) => string {
   const me = useMe();
-  const team = useRpc<Member[]>("list_team", {}, { every: 60_000 });
+  const team = useRpc("list_team", {}, { every: 60_000 });
   return (who) => {
     if (who === me.id) return "you";
     return ROLES[who] ?? team.data?.find(({ user_id }) => user_id === who)?.email ??

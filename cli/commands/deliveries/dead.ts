@@ -1,6 +1,7 @@
 /** `gatelink dead`: deliveries that were given up. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { type Api, PAGE } from "../../core/api.ts";
 import { destinationNamed, listDestinations } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
@@ -13,15 +14,6 @@ const CHUNK = 100;
 
 /** Which deliveries an act is about. */
 export type Kind = "dead" | "waiting";
-
-interface Dead {
-  id: string;
-  destination_id: string;
-  message_id: string;
-  attempt: number;
-  last_error: string | null;
-  updated_at: string;
-}
 
 /** How the deliveries are named. */
 export interface Which {
@@ -106,7 +98,9 @@ function rowsOf(
   destinationId: string | undefined,
   first: number,
   limit: number,
-): Promise<Dead[]> {
+): Promise<
+  Pick<Row<"deliveries">, "id" | "destination_id" | "message_id" | "attempt" | "last_error" | "updated_at">[]
+> {
   return api.rows((client) => {
     const query = client.from("deliveries").select(
       "id,destination_id,message_id,attempt,last_error,updated_at",
@@ -180,7 +174,7 @@ export async function change(
 
 /** Those of these ids that are of this kind: the database moves what waits and what is dead alike. */
 async function ofKind(api: Api, kind: Kind, ids: string[]): Promise<string[]> {
-  const rows = await api.rows<{ id: string }>((client) =>
+  const rows = await api.rows((client) =>
     client.from("deliveries").select("id").eq("state", stateOf(kind)).in("id", ids)
   );
   return rows.map(({ id }) => id);

@@ -1,22 +1,11 @@
 /** `gatelink deliveries`: what waits for a service, and what it had already. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
+import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { change, type Which } from "./dead.ts";
 import { table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id, moment, several, whole } from "../../core/values.ts";
-
-interface WaitingDelivery {
-  id: string;
-  message_id: string;
-  destination: string;
-  state: "pending" | "leased";
-  attempt: number;
-  last_error: string | null;
-  next_attempt_at: string;
-  /** Deliveries of the same conversation that wait behind it. */
-  behind: number;
-}
 
 /** Defines the commands of the group. */
 export function deliveries(group: Command, run: Run): void {
@@ -33,7 +22,7 @@ Example:
     )
     .action((options: { destination?: string; limit: number }) =>
       run(async (session) => {
-        const rows = await (await session.api()).rpc<WaitingDelivery[]>("list_waiting", {
+        const rows = await (await session.api()).rpc("list_waiting", {
           p_filter: options.destination === undefined ? {} : { destination: options.destination },
           p_limit: options.limit,
         });
@@ -126,10 +115,10 @@ Example:
         const api = await session.api();
         let resent = 0;
         for (let after: string | null = null, first = true; first || after !== null; first = false) {
-          const page: { resent: number; after: string | null } = await api.rpc("resend_deliveries", {
+          const page: Result<"resend_deliveries"> = await api.rpc("resend_deliveries", {
             p_destination: options.destination,
-            p_from: options.from,
-            p_to: options.to,
+            p_from: options.from.toISOString(),
+            p_to: options.to.toISOString(),
             p_after: after,
           });
           resent += page.resent;

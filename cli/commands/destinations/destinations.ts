@@ -82,7 +82,7 @@ Examples:
     .action((name: string, url: string, options: AddOptions) =>
       run(async (session) => {
         const api = await session.api();
-        const added = await api.rpc<{ id: string; name: string; url: string; state: string; secret: string }>(
+        const added = await api.rpc(
           "add_destination",
           {
             p_name: name,
@@ -150,7 +150,7 @@ Examples:
         }
         const api = await session.api();
         const { version } = await destinationNamed(api, name);
-        const document = await api.rpc<Record<string, unknown>>("set_destination", {
+        const document = await api.rpc("set_destination", {
           p_name: name,
           p_version: version,
           p_changes: changes,
@@ -240,7 +240,7 @@ Example:
     )
     .action((name: string, options: { reason?: string }) =>
       run(async (session) => {
-        const document = await (await session.api()).rpc<{ dropped: number }>("remove_destination", {
+        const document = await (await session.api()).rpc("remove_destination", {
           p_name: name,
           p_reason: options.reason ?? null,
         });
@@ -340,9 +340,7 @@ Example:
     )
     .action((name: string, options: { overlap: number }) =>
       run(async (session) => {
-        const rotated = await (await session.api()).rpc<
-          { name: string; secret: string; old_secret_signs_until: string }
-        >(
+        const rotated = await (await session.api()).rpc(
           "rotate_destination_secret",
           { p_name: name, p_overlap_hours: options.overlap },
         );

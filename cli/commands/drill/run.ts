@@ -133,7 +133,7 @@ async function flag(world: DrillContext): Promise<Drilled> {
   await api.rpc("set_flag", {
     p_key: FLAG,
     p_changes: { on: true },
-    p_expected_version: (await api.rows<{ version: number }>((client) =>
+    p_expected_version: (await api.rows((client) =>
       client.from("settings").select("version").eq("key", FLAG)
     ))[0].version,
     p_reason: WHY,

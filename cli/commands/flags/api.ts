@@ -1,23 +1,14 @@
 /** Flags as the command line reads and writes them. */
-import type { FactFlag } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { InvalidArgumentError } from "commander";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 
-/** A flag's row in `settings`. */
-export interface FlagRow extends FactFlag {
-  /** `true` or `false`. */
-  value: string;
-  metadata: FactFlag["metadata"] & {
-    prerequisites?: string[];
-    schedule?: { on_at?: string; off_at?: string };
-    approvers?: string[];
-    description?: string;
-    launched_at?: string | null;
-  };
-  updated_at: string;
-  updated_by: string;
-}
+/** A flag's row in `settings`; its value is `true` or `false`. */
+export type FlagRow = Pick<
+  Row<"settings">,
+  "key" | "value" | "metadata" | "version" | "updated_at" | "updated_by"
+>;
 
 const COLUMNS = "key,value,metadata,version,updated_at,updated_by";
 
@@ -28,7 +19,7 @@ export function listFlags(api: Api): Promise<FlagRow[]> {
 
 /** The flag of a key. @throws {CliError} not_found */
 export async function flagNamed(api: Api, key: string): Promise<FlagRow> {
-  const [flag] = await api.rows<FlagRow>((client) => client.from("settings").select(COLUMNS).eq("key", key));
+  const [flag] = await api.rows((client) => client.from("settings").select(COLUMNS).eq("key", key));
   if (flag) return flag;
   throw new CliError(
     "not_found",

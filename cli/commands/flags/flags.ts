@@ -178,7 +178,7 @@ Examples:
         const start = flag.metadata.schedule?.on_at;
         const expected = options.new ? 0 : versionOf(flag, options.version);
         if (Object.keys(changes).length > 0 || options.new) {
-          flag = await api.rpc<FlagRow>("set_flag", {
+          flag = await api.rpc("set_flag", {
             p_key: key,
             p_changes: changes,
             p_expected_version: expected,
@@ -186,7 +186,7 @@ Examples:
           });
         }
         if (approvers !== undefined) {
-          flag = await api.rpc<FlagRow>("set_setting", {
+          flag = await api.rpc("set_setting", {
             p_key: key,
             p_value: flag.value,
             p_metadata: { ...flag.metadata, approvers },

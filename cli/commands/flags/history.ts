@@ -3,20 +3,10 @@ import { audience } from "../../../supabase/functions/_shared/contract/words/fla
 import type { Command } from "commander";
 import { withoutPast } from "../../../supabase/functions/_shared/flags/schedule.ts";
 import { CliError } from "../../core/errors.ts";
-import { flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { flagKey, flagNamed, versionOf } from "./api.ts";
 import { paint, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { later, reason, whole } from "../../core/values.ts";
-
-/** A row of `settings_history`. */
-interface Change {
-  version: number;
-  before: Pick<FlagRow, "value" | "metadata"> | null;
-  after: Pick<FlagRow, "value" | "metadata"> | null;
-  changed_at: string;
-  changed_by: string;
-  reason: string | null;
-}
 
 /** Adds `schedule`. */
 export function schedule(group: Command, run: Run): void {
@@ -55,7 +45,7 @@ Examples:
           ...(onAt === undefined ? {} : { on_at: onAt }),
           ...(offAt === undefined ? {} : { off_at: offAt }),
         };
-        const flag = await api.rpc<FlagRow>("set_flag", {
+        const flag = await api.rpc("set_flag", {
           p_key: key,
           p_changes: changes,
           p_expected_version: versionOf(await flagNamed(api, key), options.version),
@@ -87,7 +77,7 @@ Example:
     )
     .action((key: string, { limit }: { limit: number }) =>
       run(async (session) => {
-        const changes = await (await session.api()).rows<Change>((client) =>
+        const changes = await (await session.api()).rows((client) =>
           client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
             "key",
             key,
@@ -130,7 +120,7 @@ Example:
       run(async (session) => {
         const api = await session.api();
         const flag = await flagNamed(api, key);
-        const [then] = await api.rows<Change>((client) =>
+        const [then] = await api.rows((client) =>
           client.from("settings_history").select("after").eq("key", key).eq("version", version)
         );
         if (!then?.after) {
@@ -140,7 +130,7 @@ Example:
             `gatelink flags history ${key}`,
           );
         }
-        const restored = await api.rpc<FlagRow>("set_setting", {
+        const restored = await api.rpc("set_setting", {
           p_key: key,
           p_value: then.after.value,
           p_metadata: withoutPast(then.after.metadata, Date.now()),

@@ -4,20 +4,16 @@ import { audience } from "../../../supabase/functions/_shared/contract/words/fla
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
+import { loadConfig } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
-import { flagKey, flagNamed, type FlagRow, versionOf } from "./api.ts";
+import { flagKey, flagNamed, versionOf } from "./api.ts";
 import { facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { reason, several, whole } from "../../core/values.ts";
 
-interface Segment {
-  key: string;
-  description: string;
-  version: number;
-  updated_at: string;
-  updated_by: string;
-}
+type Segment = Omit<Row<"segments">, "created_at" | "created_by">;
 
 interface People {
   user?: string[];
@@ -98,7 +94,7 @@ Examples:
         run(async (session) => {
           requireSome(options.user, options.phone, options.segment);
           const api = await session.api();
-          const flag = await api.rpc<FlagRow>(rpc, {
+          const flag = await api.rpc(rpc, {
             p_key: key,
             p_expected_version: versionOf(await flagNamed(api, key), options.version),
             p_user_ids: options.user ?? [],
@@ -136,7 +132,7 @@ Example:
       run(async (session) => {
         const api = await session.api();
         const known = await find(api, key);
-        const segment = await api.rpc<Segment>("set_segment", {
+        const segment = await api.rpc("set_segment", {
           p_key: key,
           p_description: description,
           p_expected_version: known?.version ?? 0,
@@ -166,7 +162,7 @@ Example:
         run(async (session) => {
           requireSome(options.user, options.phone);
           const api = await session.api();
-          const segment = await api.rpc<Segment>(rpc, {
+          const segment = await api.rpc(rpc, {
             p_key: key,
             p_expected_version: versionOf(await segmentNamed(api, key), options.version),
             p_user_ids: options.user ?? [],
@@ -226,7 +222,7 @@ Examples:
               (ids.length === 0 ? "" : `\n\n${ids.join("\n")}`),
           };
         }
-        const rows = await api.rows<Segment>((client) =>
+        const rows = await api.rows((client) =>
           client.from("segments").select("key,description,version,updated_at,updated_by").order("key")
         );
         return {
@@ -242,7 +238,7 @@ Examples:
 }
 
 async function find(api: Api, key: string): Promise<Segment | undefined> {
-  const [segment] = await api.rows<Segment>((client) =>
+  const [segment] = await api.rows((client) =>
     client.from("segments").select("key,description,version,updated_at,updated_by").eq("key", key)
   );
   return segment;
@@ -256,6 +252,6 @@ async function segmentNamed(api: Api, key: string): Promise<Segment> {
 
 /** The ids in a segment, from the configuration, which has them whole: at most 10,000. */
 async function members(api: Api, key: string): Promise<string[]> {
-  const { segments } = await api.rpc<{ segments: Record<string, string[]> }>("load_config");
+  const { segments } = await loadConfig(api);
   return segments[key] ?? [];
 }

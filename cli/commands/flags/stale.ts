@@ -1,17 +1,12 @@
 /** `gatelink flags stale`: flags that look done with, and where the code still reads them. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
+import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { fromCheckout } from "../../core/checkout.ts";
 import { table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 
-interface Stale {
-  key: string;
-  why: "fully_on" | "never_evaluated" | "not_evaluated";
-  since: string | null;
-}
-
-const WHY: Record<Stale["why"], string> = {
+const WHY: Record<Result<"stale_flags">[number]["why"], string> = {
   fully_on: "on for everybody, unchanged",
   never_evaluated: "never evaluated",
   not_evaluated: "no longer evaluated",
@@ -34,7 +29,7 @@ Example:
         const { flagPlaces } = await fromCheckout("gatelink flags stale", () =>
           import("../../../lib/flag_places.ts"));
         const [found, places] = await Promise.all([
-          (await session.api()).rpc<Stale[]>("stale_flags"),
+          (await session.api()).rpc("stale_flags", {}),
           flagPlaces(),
         ]);
         const document = found.map((one) => ({ ...one, places: places.get(one.key) ?? [] }));

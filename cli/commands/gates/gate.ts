@@ -1,10 +1,10 @@
 /** What a launch gate is, and what it has to look at. */
+import type { LaunchFacts } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { APPROVER_ROLES, type ApproverRole } from "../../../supabase/functions/_shared/contract/states.ts";
 import type { Entry, Section } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
 import {
   FACT_GATES,
   type FactGate,
-  type Facts,
   type Finding,
 } from "../../../supabase/functions/_shared/rollouts/fact_gates.ts";
 import type { Api } from "../../core/api.ts";
@@ -12,8 +12,6 @@ import type { Session } from "../../core/session.ts";
 
 export { entry, type Section, SECTIONS } from "../../../supabase/functions/_shared/rollouts/checklist.ts";
 export {
-  type Approval,
-  type Facts,
   type Finding,
   none,
   notApplicable,
@@ -62,7 +60,7 @@ export interface GateContext {
   projectRef: string | undefined;
   /** The flag; undefined where the gates are looked at without one. */
   flag: string | undefined;
-  facts: Facts;
+  facts: LaunchFacts;
   health: Health;
   /** A stack on this machine, whose secrets are its own. */
   local: boolean;

@@ -1,4 +1,5 @@
 /** `gatelink gates`: launch requirements of a feature, and their sign-offs for it. */
+import type { Approval } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { type Command, Option } from "commander";
 import { fromCheckout } from "../../core/checkout.ts";
@@ -6,7 +7,7 @@ import { CliError } from "../../core/errors.ts";
 import { flagKey } from "../flags/api.ts";
 import { SIGNED_GATES } from "./people.ts";
 import { CHECKLIST } from "./list.ts";
-import { type Approval, type GateResult, openGates, ROLES } from "./gate.ts";
+import { type GateResult, openGates, ROLES } from "./gate.ts";
 import { type Cell, paint, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { reason } from "../../core/values.ts";
@@ -161,7 +162,7 @@ Examples:
         const signed: Approval[] = [];
         for (const name of options.gate) {
           signed.push(
-            await api.rpc<Approval>("sign_gate", {
+            await api.rpc("sign_gate", {
               p_flag_key: flag,
               p_role: options.role,
               p_gate: name,
@@ -196,7 +197,7 @@ Example:
         const api = await session.api();
         let revoked = 0;
         for (const name of options.gate) {
-          revoked += await api.rpc<number>("revoke_gate", {
+          revoked += await api.rpc("revoke_gate", {
             p_flag_key: flag,
             p_role: options.role,
             p_gate: name,

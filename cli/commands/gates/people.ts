@@ -1,9 +1,9 @@
 /** Gates of the flag itself, and those that only people can close. */
+import type { Approval } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { readFile } from "node:fs/promises";
 import { APPROVERS, approversOf, SIGN_OFFS } from "../../../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { join } from "../../../lib/paths.ts";
 import {
-  type Approval,
   entry,
   type Finding,
   type Gate,

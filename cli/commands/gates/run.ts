@@ -6,7 +6,6 @@ import { CHECKLIST } from "./list.ts";
 import { describeSignature, FLAG_GATES, SIGNED_GATES } from "./people.ts";
 import { SECURITY_GATES } from "./security.ts";
 import {
-  type Facts,
   type Finding,
   type Gate,
   type GateContext,
@@ -37,7 +36,7 @@ export async function runGates(
 ): Promise<GateResult[]> {
   const api = await session.api();
   const [facts, health] = await Promise.all([
-    api.rpc<Facts>("launch_facts", { p_flag_key: flag ?? "" }),
+    api.rpc("launch_facts", { p_flag_key: flag ?? "" }),
     askHealth(api.stack.url),
   ]);
   const world: GateContext = {

@@ -73,7 +73,7 @@ async function signatures({ api }: GateContext) {
 async function rateLimits({ api }: GateContext) {
   const key = `gates:${crypto.randomUUID()}`;
   const take = () =>
-    api.rpc<{ allowed: boolean; retry_after_ms: number | null }>("take_rate", {
+    api.rpc("take_rate", {
       p_key: key,
       p_rate: 0.01,
       p_burst: 1,
@@ -83,9 +83,7 @@ async function rateLimits({ api }: GateContext) {
     return open("the limiter allows more than its limit", "See the SQL function take_rate");
   }
   const keys = SETTABLE_LIMITS.map(({ setting }) => setting.key);
-  const set = await api.rows<{ key: string; value: string }>((client) =>
-    client.from("settings").select("key,value").in("key", keys)
-  );
+  const set = await api.rows((client) => client.from("settings").select("key,value").in("key", keys));
   const valueOf = new Map(set.map(({ key, value }) => [key, value]));
   const bad = misreadLimits(set).map(({ key, why }) => `${key} is ${valueOf.get(key)}, and ${why}`);
   const said = set.map(({ key, value }) => `${key} ${value}`).join(", ");

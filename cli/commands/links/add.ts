@@ -178,7 +178,7 @@ async function passwordGiven(io: Io): Promise<string> {
 }
 
 async function onlyNumber(session: Session): Promise<string> {
-  const numbers = await (await session.api()).rows<{ id: string; display_number: string | null }>((client) =>
+  const numbers = await (await session.api()).rows((client) =>
     client.from("wa_numbers").select("id,display_number").order("id")
   );
   if (numbers.length === 1) return numbers[0].id;

@@ -99,7 +99,7 @@ async function examine(session: Session, codes: string[], options: Options): Pro
 
 /** Links whose password somebody is guessing at. */
 async function guesses(api: Api, links: readonly Link[]): Promise<Report[]> {
-  const guessed = await api.rpc<{ code: string; wrong: number }[]>("guessed_links");
+  const guessed = await api.rpc("guessed_links", {});
   return guessed.filter(({ code }) => links.some((link) => link.code === code)).map(({ code, wrong }) => ({
     level: "warning",
     what: `somebody is guessing the password: ${wrong} wrong ones in the last two hours`,

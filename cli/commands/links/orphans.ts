@@ -1,4 +1,5 @@
 /** Codes that people asked for and no link has: misprints of links that are there. */
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
 
 /** Days that are looked at, today included. */
@@ -7,10 +8,7 @@ export const ORPHAN_DAYS = 7;
 const MOST = 10;
 
 /** An unknown code, and how often it was asked for. */
-export interface Orphan {
-  code: string;
-  visits: number;
-}
+export type Orphan = Pick<Row<"orphan_visits">, "code" | "visits">;
 
 /**
  * The misprints that were asked for most in the last days. What is no misprint of a link is counted by its kind alone,
@@ -18,7 +16,7 @@ export interface Orphan {
  */
 export async function topOrphans(api: Api): Promise<Orphan[]> {
   const since = new Date(Date.now() - (ORPHAN_DAYS - 1) * 86_400_000).toISOString().slice(0, 10);
-  const rows = await api.rows<Orphan>((client) =>
+  const rows = await api.rows((client) =>
     client.from("orphan_visits").select("code,visits").gte("day", since)
       .not("code", "like", "(%").order("visits", { ascending: false }).limit(1000)
   );

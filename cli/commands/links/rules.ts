@@ -10,9 +10,7 @@ import type { Target } from "./api.ts";
 export async function loadRules(api: Api): Promise<Rules> {
   const [config, numbers] = await Promise.all([
     loadConfig(api),
-    api.rows<{ id: string; display_number: string | null }>((client) =>
-      client.from("wa_numbers").select("id,display_number")
-    ),
+    api.rows((client) => client.from("wa_numbers").select("id,display_number")),
   ]);
   const digits = numbers.map(({ id, display_number }) => [id, display_number?.replace(/\D/g, "") ?? ""]);
   return await readRules(config, Object.fromEntries(digits.filter(([, number]) => number !== "")));

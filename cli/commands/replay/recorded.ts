@@ -37,14 +37,6 @@ export interface StoredMessage {
   ids: Record<string, string>;
 }
 
-interface StoredId {
-  id: number;
-  kind: string;
-  value: string;
-  dialled: boolean;
-  valid_to: string | null;
-}
-
 /** A body to send. */
 export interface Recording {
   label: string;
@@ -77,12 +69,12 @@ export async function* recordedSince(
   // What the replay itself stores is not read again.
   const until = new Date().toISOString();
   const displays = new Map(
-    (await api.rows<{ id: string; display_number: string | null }>((client) =>
-      client.from("wa_numbers").select("id,display_number")
-    )).map((number) => [number.id, number.display_number]),
+    (await api.rows((client) => client.from("wa_numbers").select("id,display_number"))).map((
+      number,
+    ) => [number.id, number.display_number]),
   );
   for (let first = 0;; first += BATCH) {
-    const events = await api.rows<StoredEvent>((client) =>
+    const events = await api.rows((client) =>
       client.from("webhook_events").select("dedupe_key,field,kind,number_id,raw,received_at")
         .eq("provider", "whatsapp").gte("received_at", since.toISOString()).lte("received_at", until)
         .order("received_at").order("dedupe_key").range(first, first + BATCH - 1)
@@ -99,36 +91,26 @@ export async function* recordedSince(
   }
 }
 
+const PERSON = "number_id,contact:contacts(name,ids:contact_identities(id,kind,value,dialled,valid_to))";
+
 /** The rows of messages that keep these events' updates, by key. */
 async function messagesOf(api: Api, events: StoredEvent[]): Promise<Map<string, StoredMessage>> {
   const ids = events.filter(isInMessage).flatMap((event) => wamidOf(event) ?? []);
   if (ids.length === 0) return new Map();
-  const rows = await api.rows<{
-    provider_id: string;
-    seq: number;
-    direction: "in" | "out";
-    type: string;
-    native: Json | null;
-    conversation: {
-      number_id: string;
-      contact: { name: string | null; ids: StoredId[] };
-    };
-  }>((client) =>
+  const rows = await api.rows((client) =>
     client.from("messages").select(
-      "provider_id,seq,direction,type,native,conversation:conversations!messages_conversation_id_fkey(" +
-        "number_id,contact:contacts(name,ids:contact_identities(id,kind,value,dialled,valid_to)))",
+      `provider_id,seq,direction,type,native,conversation:conversations!messages_conversation_id_fkey(${PERSON})`,
     ).in("provider_id", ids)
   );
-  return new Map(rows.map(({ conversation: { number_id, contact }, ...row }) => {
+  return new Map(rows.flatMap(({ provider_id, conversation: { number_id, contact }, ...row }) => {
+    // Asked for by it, each has one.
+    if (provider_id === null) return [];
     // Of several of a kind the last one stays: the latest, as Meta spells it.
     const current = contact.ids.filter((id) => id.valid_to === null)
       .sort((a, b) => Number(b.dialled) - Number(a.dialled) || a.id - b.id).map((id) => [id.kind, id.value]);
-    return [keyOf(row, number_id), {
-      ...row,
-      number_id,
-      name: contact.name,
-      ids: Object.fromEntries(current),
-    }];
+    const ids: Record<string, string> = Object.fromEntries(current);
+    const message = { ...row, provider_id, number_id, name: contact.name, ids };
+    return [[keyOf(message, number_id), message]];
   }));
 }
 

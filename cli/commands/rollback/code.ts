@@ -151,7 +151,7 @@ async function listed(project: Project): Promise<Map<string, number>> {
 
 /** Refuses code that the database is too old for, and code that a migration has cut off. */
 async function requireSchema(api: Api, folder: string, anyway: boolean): Promise<void> {
-  const has = await api.rpc<string | null>("schema_version").catch((error) => {
+  const has = await api.rpc("schema_version", {}).catch((error) => {
     if (error instanceof CliError && error.code === "stack_unreachable") return null;
     throw error;
   });
@@ -165,7 +165,7 @@ async function requireSchema(api: Api, folder: string, anyway: boolean): Promise
       "Apply the migrations first: supabase db push.",
     );
   }
-  const { breaks } = await api.rpc<{ breaks: string | null }>("schema_state");
+  const { breaks } = await api.rpc("schema_state", {});
   if (breaks !== null && breaks > newest) {
     throw new CliError(
       "refused",

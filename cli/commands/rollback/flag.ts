@@ -26,7 +26,7 @@ export interface FlagOptions {
 export async function appliedIrreversible(api: Api, flag: string, migrations?: string) {
   const steps = (await irreversible(migrations)).filter((step) => step.flag === flag || step.flag === "all");
   if (steps.length === 0) return [];
-  const newest = await api.rpc<string | null>("schema_version");
+  const newest = await api.rpc("schema_version", {});
   return steps.filter(({ version }) => newest === null || version <= newest);
 }
 
@@ -107,7 +107,7 @@ async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
           ...(setting.value === "true" ? { was: setting.version } : {}),
         };
       }
-      const version = await api.rpc<number | null>("switch_off", { p_key: flag, p_reason: why });
+      const version = await api.rpc("switch_off", { p_key: flag, p_reason: why });
       return version === null ? { said: "it was already off" } : {
         said: `version ${version}${calledOff}`,
         ...(setting.value === "true" ? { was: version - 1 } : {}),

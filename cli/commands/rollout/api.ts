@@ -1,59 +1,38 @@
 /** Rollouts as the command line reads them. */
-import type { RolloutState } from "../../../supabase/functions/_shared/contract/states.ts";
-import {
-  type EventFacts,
-  eventInWords,
-} from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
+import { eventInWords } from "../../../supabase/functions/_shared/contract/words/rollouts.ts";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
 import { CliError } from "../../core/errors.ts";
 import { isId } from "../../core/values.ts";
 
-/** A row of `rollouts`. */
-export interface Rollout {
-  id: string;
-  flag_key: string;
-  plan: string;
-  state: RolloutState;
-  /** From 1; 0 before the start. */
-  stage: number;
-  stage_started_at: string | null;
-  hold_reason: string | null;
-  guard: { seen: { n: number; failed: number; timed: number; late: number } } | null;
-  version: number;
-  created_at: string;
-  created_by: string;
-  started_at: string | null;
-  finished_at: string | null;
-}
+/** A row of `rollouts`, as far as it is shown. */
+export type Rollout = Pick<
+  Row<"rollouts">,
+  | "id"
+  | "flag_key"
+  | "plan"
+  | "state"
+  | "stage"
+  | "stage_started_at"
+  | "hold_reason"
+  | "guard"
+  | "version"
+  | "created_at"
+  | "created_by"
+  | "started_at"
+  | "finished_at"
+>;
 
-/** A row of `rollout_stages`. */
-export interface Stage {
-  position: number;
-  name: string;
-  /** A number; as text where it has decimals. */
-  percentage: number | string;
-  user_ids: string[];
-  segments: string[];
-  hold_minutes: number;
-  min_samples: number;
-  advance_when: Record<string, unknown>;
-  roll_back_when: Record<string, unknown>;
-  entered_at: string | null;
-  left_at: string | null;
-}
+/** A row of `rollout_stages`, without its rollout. */
+export type Stage = Omit<Row<"rollout_stages">, "rollout_id" | "overdue_minutes">;
 
 /** A row of `rollout_events`, without its evidence, and in words in the place of its figures. */
-export interface RolloutEvent {
-  id: string;
-  at: string;
-  kind: string;
-  stage: number;
-  verdict: string | null;
-  rule: string | null;
-  message: string;
-  actor: string;
-  reason: string | null;
-}
+export type RolloutEvent =
+  & Pick<
+    Row<"rollout_events">,
+    "id" | "at" | "kind" | "stage" | "verdict" | "rule" | "actor" | "reason"
+  >
+  & { message: string };
 
 const COLUMNS =
   "id,flag_key,plan,state,stage,stage_started_at,hold_reason,guard,version,created_at,created_by,started_at,finished_at";
@@ -67,7 +46,7 @@ export function listRollouts(api: Api, limit: number): Promise<Rollout[]> {
 
 /** The rollout of a flag that is under way; undefined when there is none. */
 export async function currentRollout(api: Api, flag: string): Promise<Rollout | undefined> {
-  const [rollout] = await api.rows<Rollout>((client) =>
+  const [rollout] = await api.rows((client) =>
     client.from("rollouts").select(COLUMNS).eq("flag_key", flag).in("state", ["running", "paused"])
   );
   return rollout;
@@ -79,14 +58,14 @@ export async function currentRollout(api: Api, flag: string): Promise<Rollout | 
  */
 export async function rolloutNamed(api: Api, name: string): Promise<Rollout> {
   if (isId(name)) {
-    const [rollout] = await api.rows<Rollout>((client) =>
+    const [rollout] = await api.rows((client) =>
       client.from("rollouts").select(COLUMNS).eq("id", name.toLowerCase())
     );
     if (rollout) return rollout;
   } else {
     const flag = /\.enabled$/.test(name) ? name : `${name}.enabled`;
     const rollout = await currentRollout(api, flag) ??
-      (await api.rows<Rollout>((client) =>
+      (await api.rows((client) =>
         client.from("rollouts").select(COLUMNS).eq("flag_key", flag).order("created_at", { ascending: false })
           .limit(1)
       ))[0];
@@ -106,7 +85,7 @@ export function stagesOf(api: Api, id: string): Promise<Stage[]> {
 
 /** What happened to a rollout, oldest first. */
 export async function eventsOf(api: Api, id: string): Promise<RolloutEvent[]> {
-  const rows = await api.rows<Omit<RolloutEvent, "message"> & EventFacts>((client) =>
+  const rows = await api.rows((client) =>
     client.from("rollout_events").select("id,at,kind,stage,verdict,rule,figures,actor,reason").eq(
       "rollout_id",
       id,

@@ -1,28 +1,11 @@
 /** `gatelink rollout forecast`: how long a plan takes with the traffic there is, and how soon a fault would be caught. */
 import type { Command } from "commander";
+import type { Forecast } from "../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { flagKey, percentage } from "../flags/api.ts";
 import { age, type Cell, table } from "../../core/output.ts";
 import { planned, planOf, type PlanOptions } from "./plan.ts";
 import type { Run } from "../../core/session.ts";
 import { positive } from "../../core/values.ts";
-
-interface Forecast {
-  per_minute: number | null;
-  failure_rate: number | null;
-  traffic: "given" | "measured" | "unknown";
-  stages: {
-    name: string;
-    hold_minutes: number;
-    per_minute: number | null;
-    samples_needed: number;
-    minutes_for_samples: number | null;
-    minutes: number;
-    passes: boolean;
-    caught_after_minutes: Record<"2x" | "5x" | "20%", number | null> | null;
-  }[];
-  minutes: number;
-  passes: boolean;
-}
 
 /** Adds the command. */
 export function forecasting(group: Command, run: Run): void {
@@ -45,7 +28,7 @@ Examples:
     )
     .action((flag: string, options: PlanOptions & { perMinute?: number; failureRate?: number }) =>
       run(async (session) => {
-        const forecast = await (await session.api()).rpc<Forecast>("forecast_rollout", {
+        const forecast = await (await session.api()).rpc("forecast_rollout", {
           p_flag_key: flag,
           p_plan: await planOf(session.io, options),
           p_per_minute: options.perMinute ?? null,

@@ -30,7 +30,7 @@ Example:
           const { id, version, flag_key } = await rolloutNamed(api, name);
           // It may have been deleted: its rollout has to end all the same.
           const flag = (await listFlags(api)).find(({ key }) => key === flag_key);
-          const rollout = await api.rpc<Rollout>(rpc, {
+          const rollout = await api.rpc(rpc, {
             p_id: id,
             p_expected_version: options.version ?? version,
             p_reason: options.why ?? null,
@@ -46,7 +46,7 @@ type Verb = "pause" | "resume" | "advance" | "back" | "complete";
 
 const MOVES: [
   Verb,
-  string,
+  `${"pause" | "resume" | "advance" | "roll_back" | "complete"}_rollout`,
   string,
   boolean,
   (stage: string, rollout: Rollout, before: FlagRow | undefined) => string,
@@ -152,7 +152,7 @@ Examples:
             `gatelink gates ${flag_key} gives the reasons. --override "…" starts it anyway, which is recorded.`,
           );
         }
-        const rollout = await api.rpc<Rollout>("start_rollout", {
+        const rollout = await api.rpc("start_rollout", {
           p_id: id,
           p_expected_version: options.version ?? version,
           p_reason: options.why ?? options.override ?? null,

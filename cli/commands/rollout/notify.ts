@@ -6,17 +6,6 @@ import type { Run } from "../../core/session.ts";
 import { address, destinationName } from "../../core/values.ts";
 import { EVENTS } from "../../../supabase/functions/_shared/contract/words/notifications.ts";
 
-interface Endpoint {
-  id: string;
-  name: string;
-  kind: "webhook" | "slack";
-  host: string;
-  events: string[];
-  state: "active" | "paused";
-  created_at: string;
-  secret?: string;
-}
-
 /** Adds the group. */
 export function notifying(group: Command, run: Run): void {
   const inner = group.command("notify").description(
@@ -48,7 +37,7 @@ Examples:
     )
     .action((name: string, url: string, options: { kind: string; events?: string[] }) =>
       run(async (session) => {
-        const endpoint = await (await session.api()).rpc<Endpoint>("add_notification_endpoint", {
+        const endpoint = await (await session.api()).rpc("add_notification_endpoint", {
           p_name: name,
           p_kind: options.kind,
           p_url: url,
@@ -74,7 +63,7 @@ Example:
     )
     .action(() =>
       run(async (session) => {
-        const rows = await (await session.api()).rows<Endpoint>((client) =>
+        const rows = await (await session.api()).rows((client) =>
           client.from("notification_endpoints").select("id,name,kind,host,events,state,created_at").order(
             "name",
           )
@@ -112,7 +101,7 @@ Example:
       )
       .action((name: string) =>
         run(async (session) => {
-          const endpoint = await (await session.api()).rpc<Endpoint>("set_notification_state", {
+          const endpoint = await (await session.api()).rpc("set_notification_state", {
             p_name: name,
             p_state: state,
           });
@@ -130,7 +119,7 @@ Example:
     )
     .action((name: string) =>
       run(async (session) => {
-        if (!await (await session.api()).rpc<boolean>("remove_notification_endpoint", { p_name: name })) {
+        if (!await (await session.api()).rpc("remove_notification_endpoint", { p_name: name })) {
           throw new CliError(
             "not_found",
             `There is no endpoint named ${name}.`,

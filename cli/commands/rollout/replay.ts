@@ -1,7 +1,7 @@
 /** `gatelink rollout replay`: the guard's verdicts, computed again from the evidence that was kept with them. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import { replay, type RolloutEvent } from "../../../supabase/functions/_shared/rollouts/replay.ts";
+import { replay } from "../../../supabase/functions/_shared/rollouts/replay.ts";
 import { table, time, verdict } from "../../core/output.ts";
 import { rolloutNamed } from "./api.ts";
 import type { Run } from "../../core/session.ts";
@@ -22,7 +22,7 @@ Example:
       run(async (session) => {
         const api = await session.api();
         const rollout = await rolloutNamed(api, name);
-        const events = await api.rows<RolloutEvent>((client) =>
+        const events = await api.rows((client) =>
           client.from("rollout_events").select("id,at,kind,stage,verdict,rule,evidence").eq(
             "rollout_id",
             rollout.id,

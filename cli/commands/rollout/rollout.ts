@@ -49,7 +49,7 @@ Examples:
       run(async (session) => {
         const plan = await planOf(session.io, options);
         const api = await session.api();
-        const rollout = await api.rpc<Rollout>("create_rollout", {
+        const rollout = await api.rpc("create_rollout", {
           p_flag_key: flag,
           p_plan: plan,
           p_reason: options.why ?? null,
@@ -169,7 +169,7 @@ function stageTable(rollout: Rollout, stages: Stage[]): string {
 }
 
 /** `{"error_rate_below":0.01}` -> `error rate below 1 %`. */
-function words(criteria: Record<string, unknown>): string {
+function words(criteria: object): string {
   return Object.entries(criteria).sort().map(([name, value]) => {
     if (typeof value === "object" && value !== null) {
       const { minutes, min_samples: _, ...rest } = value as Record<string, unknown>;

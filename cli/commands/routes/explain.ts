@@ -1,5 +1,6 @@
 /** `gatelink routes explain`: which route a message took or would take, why, and why not the others. */
 import { z } from "zod";
+import type { Row } from "../../../supabase/functions/_shared/contract/sql.ts";
 import { routingReasonInWords } from "../../../supabase/functions/_shared/contract/words/routing.ts";
 import { evaluate, prepareFlags } from "../../../supabase/functions/_shared/flags/evaluate.ts";
 import { routerFlag } from "../../../supabase/functions/_shared/pipeline/routed_channels.ts";
@@ -13,49 +14,21 @@ import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Result } from "../../core/session.ts";
 import { isId } from "../../core/values.ts";
 
-interface Message {
-  id: string;
-  direction: "in" | "out";
-  type: string;
-  created_at: string;
-  conversation_id: string;
-}
-
-interface Decision {
-  route_id: string | null;
-  route_name: string | null;
-  reason: string;
-  destination_ids: string[];
-  explanation: Finding[];
-  decided_at: string;
-}
-
-interface Conversation {
-  channel: string;
-  contact_id: string;
-  sticky_route_id: string | null;
-  sticky_until: string | null;
-}
+type Message = Pick<Row<"messages">, "id" | "direction" | "type" | "created_at" | "conversation_id">;
+type Conversation = Pick<
+  Row<"conversations">,
+  "channel" | "contact_id" | "sticky_route_id" | "sticky_until"
+>;
 
 const CONVERSATION = "channel,contact_id,sticky_route_id,sticky_until";
-
-interface Delivery {
-  id: string;
-  destination_id: string;
-  state: string;
-  attempt: number;
-  last_error: string | null;
-}
 
 /** Why a message of this stack went where it went, by what the router wrote down then. */
 export async function explainMessage(api: Api, message: string): Promise<Result> {
   const found = await findMessage(api, message);
   const [[decision], [conversation], deliveries, config] = await Promise.all([
-    api.rows<Decision>((client) => client.from("routing_decisions").select("*").eq("message_id", found.id)),
-    api.rows<Conversation>((client) =>
-      client.from("conversations").select(CONVERSATION).eq("id", found.conversation_id)
-    ),
-    api.rows<Delivery>((client) =>
+    api.rows((client) => client.from("routing_decisions").select("*").eq("message_id", found.id)),
+    api.rows((client) => client.from("conversations").select(CONVERSATION).eq("id", found.conversation_id)),
+    api.rows((client) =>
       client.from("deliveries").select("id,destination_id,state,attempt,last_error").eq(
         "message_id",
         found.id,
@@ -100,7 +73,7 @@ export async function explainMessage(api: Api, message: string): Promise<Result>
 }
 
 async function findMessage(api: Api, message: string): Promise<Message> {
-  const [found] = await api.rows<Message>((client) =>
+  const [found] = await api.rows((client) =>
     client.from("messages").select("id,direction,type,created_at,conversation_id")
       .eq(isId(message) ? "id" : "provider_id", isId(message) ? message.toLowerCase() : message)
       .order("seq").limit(1)
@@ -124,7 +97,7 @@ function waiting(message: Message, { channel, contact_id }: Conversation, config
 
 /** A contact as it may be shown: the last four digits of the phone, or characters of another id. */
 async function redactedContact(api: Api, contactId: string): Promise<string | null> {
-  const ids = await api.rows<{ kind: string; value: string }>((client) =>
+  const ids = await api.rows((client) =>
     client.from("contact_identities").select("kind,value").eq("contact_id", contactId).is("valid_to", null)
   );
   const best = ids.find(({ kind }) => kind === "phone") ?? ids[0];
@@ -148,7 +121,7 @@ const TRY = z.strictObject({
 
 /** What routing would know of a link. @throws {CliError} not_found */
 async function linkFacts(api: Api, code: string): Promise<LinkFacts> {
-  const [found] = await api.rows<{ code: string; tags: string[]; campaign: string | null }>((client) =>
+  const [found] = await api.rows((client) =>
     client.from("links").select("code,tags,campaign").eq("code", code)
   );
   if (!found) throw new CliError("not_found", `There is no link ${code}.`, "gatelink links list shows them.");
@@ -239,7 +212,7 @@ export async function explainTry(api: Api, input: unknown): Promise<Result> {
 }
 
 async function contactOf(api: Api, phone: string): Promise<string | undefined> {
-  const [identity] = await api.rows<{ contact_id: string }>((client) =>
+  const [identity] = await api.rows((client) =>
     client.from("contact_identities").select("contact_id").eq("kind", "phone").eq("value", phone).is(
       "valid_to",
       null,
@@ -253,7 +226,7 @@ async function conversationOf(
   contactId: string,
   numberId: string,
 ): Promise<Conversation | undefined> {
-  const [conversation] = await api.rows<Conversation>((client) =>
+  const [conversation] = await api.rows((client) =>
     client.from("conversations").select(CONVERSATION).eq("contact_id", contactId).eq("number_id", numberId)
   );
   return conversation;

@@ -28,14 +28,6 @@ interface AddOptions {
   channels?: string[];
 }
 
-/** What add_route answers, as far as it is shown. */
-interface Route {
-  id: string;
-  name: string;
-  priority: number;
-  destinations: string[];
-}
-
 /** An example of each type, and what its line adds. */
 const CONDITIONS: Record<ConditionType, [example: object, about?: string]> = {
   any: [{}, 'every message; with "of":[…], one of these conditions must match'],
@@ -107,7 +99,7 @@ Examples:
       run(async (session) => {
         const condition = await checked(options.when);
         const api = await session.api();
-        const route = await api.rpc<Route>("add_route", {
+        const route = await api.rpc("add_route", {
           p_destinations: [...new Set(options.to)],
           p_condition: condition,
           p_priority: options.priority,
@@ -163,7 +155,7 @@ Example:
         const found = routes.find((row) =>
           row.name === route || (isId(route) && row.id === route.toLowerCase())
         );
-        if (!found || !await api.rpc<boolean>("remove_route", { p_id: found.id })) {
+        if (!found || !await api.rpc("remove_route", { p_id: found.id })) {
           throw new CliError("not_found", `There is no route ${route}.`, "gatelink routes list shows them.");
         }
         return {

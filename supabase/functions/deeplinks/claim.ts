@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Args } from "../_shared/contract/sql.ts";
 import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
@@ -26,15 +27,6 @@ export interface ClaimDeps {
   /** Resolves once the clicks that this isolate has taken are written. */
   clicksWritten(): Promise<void>;
   now(): number;
-}
-
-/** What `claim_click` gives. */
-interface Claimed {
-  error?: "claimed" | "unknown";
-  /** The link's default. */
-  url?: string;
-  /** The address of the app in the rule that took the visit, as the link is now. */
-  app_url?: string;
 }
 
 const MAX_CLAIM_BYTES = 8192;
@@ -79,11 +71,11 @@ export function createClaim(deps: ClaimDeps) {
   };
 
   /** An app can be faster than the group in which its click is written: what is unknown is looked for once more. */
-  async function claimed(which: object): Promise<Response> {
-    let answer = await deps.rpc<Claimed>("claim_click", which);
+  async function claimed(which: Args<"claim_click">): Promise<Response> {
+    let answer = await deps.rpc("claim_click", which);
     if (answer.error === "unknown") {
       await Promise.all([atMost(deps.clicksWritten(), WRITTEN_MS), pause(FLUSH_MS)]);
-      answer = await deps.rpc<Claimed>("claim_click", which);
+      answer = await deps.rpc("claim_click", which);
     }
     if (answer.error === "claimed") throw new Problem("claim_used");
     if (answer.error === "unknown") throw new Problem("claim_unknown");

@@ -32,7 +32,7 @@ import { createHandler } from "./routes.ts";
 import { createVisitRecorder } from "./record_visit.ts";
 import { createLists } from "./lists.ts";
 import { createManage } from "./manage.ts";
-import { createUnlock, type PasswordAttempt } from "./unlock.ts";
+import { createUnlock } from "./unlock.ts";
 import { createVisits } from "./visits.ts";
 import { createWellKnown } from "./well_known.ts";
 
@@ -99,7 +99,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     commit: async (codes) => {
       const wanted = new Map<string, number>();
       for (const code of codes) wanted.set(code, (wanted.get(code) ?? 0) + 1);
-      const answer = await rpc<Record<string, number>>("take_uses", { p_wanted: Object.fromEntries(wanted) });
+      const answer = await rpc("take_uses", { p_wanted: Object.fromEntries(wanted) });
       const granted = new Map(Object.entries(answer));
       return codes.map((code) => {
         const left = granted.get(code) ?? 0;
@@ -156,9 +156,9 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
     unlocked: visits.unlocked,
     refusalPage: visits.refusalPage,
     takePasswordAttempt: (code, client) =>
-      rpc<PasswordAttempt>("take_password_attempt", { p_code: code, p_client: client ?? null }),
+      rpc("take_password_attempt", { p_code: code, p_client: client ?? null }),
     settlePasswordAttempt: (code, client, right) =>
-      rpc<void>("settle_password_attempt", { p_code: code, p_client: client ?? null, p_right: right })
+      rpc("settle_password_attempt", { p_code: code, p_client: client ?? null, p_right: right })
         .catch((error) => log.warn("how a password was could not be written down", { error })),
     refused,
     servesHtml,

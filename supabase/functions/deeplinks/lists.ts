@@ -17,13 +17,6 @@ export interface ListDeps {
   limit(actor: string): Promise<Record<string, string>>;
 }
 
-/** A link as `list_links` gives it. */
-interface Stored {
-  code: string;
-  created_at: string;
-  [member: string]: unknown;
-}
-
 const FILTERS = ["tag", "campaign", "state", "code", "external_id"];
 const DAY_MS = 86_400_000;
 
@@ -44,7 +37,7 @@ export function createLists(deps: ListDeps) {
     const cursor = query.get("cursor");
     if (cursor !== null) Object.assign(filter, cursorOf(cursor));
     const headers = await deps.limit(actor);
-    const links = await deps.rpc<Stored[]>("list_links", { p_filter: filter, p_limit: limit + 1 })
+    const links = await deps.rpc("list_links", { p_filter: filter, p_limit: limit + 1 })
       .catch(refuseValue);
     const page = links.slice(0, limit), last = page.at(-1);
     return Response.json({
@@ -64,7 +57,7 @@ export function createLists(deps: ListDeps) {
     const from = dayParam(query, "from", Date.parse(to) - 29 * DAY_MS);
     if (from > to) throw new Problem("invalid_request", { detail: "`from` must not be after `to`." });
     const headers = await deps.limit(actor);
-    const found = await deps.rpc<object | null>("link_stats", { p_code: code, p_from: from, p_to: to })
+    const found = await deps.rpc("link_stats", { p_code: code, p_from: from, p_to: to })
       .catch(refuseValue);
     if (found === null) throw new Problem("link_not_found");
     return Response.json(found, { headers });

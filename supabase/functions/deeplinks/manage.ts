@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import type { MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
@@ -36,15 +37,6 @@ const MAX_BULK = 1000;
 /** Passwords of one call: each takes a tenth of a second of CPU, of which an isolate has two in its life. */
 const MAX_PASSWORDS = 10;
 
-/** What `create_links` answers for one. */
-interface Outcome {
-  status: number;
-  code?: string;
-  error?: "external_id_taken" | "code_taken" | "code_reserved" | "no_code_found";
-  /** Of a link with a password that was made before; null where it has none any more. */
-  password_hash?: string | null;
-}
-
 /** Makes the answers to management. */
 export function createManage(deps: ManageDeps) {
   /** `POST /`: 201 with the link, or 200 with the one that was made before under the same external id. */
@@ -75,9 +67,9 @@ export function createManage(deps: ManageDeps) {
     return Response.json({ results }, { headers });
   }
 
-  async function createAll(bodies: unknown[], actor: string): Promise<(Outcome | Refused)[]> {
+  async function createAll(bodies: unknown[], actor: string): Promise<(MadeLink | Refused)[]> {
     let passwords = 0;
-    const outcomes: (Outcome | Refused | undefined)[] = [];
+    const outcomes: (MadeLink | Refused | undefined)[] = [];
     const rows: unknown[] = [];
     const given: (string | undefined)[] = [];
     for (const read of await readAll(newLink, bodies)) {
@@ -97,7 +89,7 @@ export function createManage(deps: ManageDeps) {
       }
     }
     const made = rows.length === 0 ? [] : await Promise.all(
-      (await deps.rpc<Outcome[]>("create_links", { p_links: rows, p_actor: actor }))
+      (await deps.rpc("create_links", { p_links: rows, p_actor: actor }))
         .map((outcome, index) => sameOnly(outcome, given[index])),
     );
     deps.forget(made.flatMap(({ code }) => code ?? []));
@@ -106,7 +98,7 @@ export function createManage(deps: ManageDeps) {
   }
 
   /** Under the same external id with another password it is another request. The hash stays here. */
-  async function sameOnly({ password_hash: hash, ...outcome }: Outcome, given?: string): Promise<Outcome> {
+  async function sameOnly({ password_hash: hash, ...outcome }: MadeLink, given?: string): Promise<MadeLink> {
     if (hash === undefined || given === undefined) return outcome;
     const isSame = hash !== null && await isPassword(given, hash);
     return isSame ? outcome : { status: 409, error: "external_id_taken" };
@@ -143,7 +135,7 @@ export function createManage(deps: ManageDeps) {
       throw new Problem("invalid_request", { detail: "The body must be an object." });
     }
     const headers = await deps.limit(actor);
-    const now = await deps.rpc<Stored | null>("find_link", { p_code: code });
+    const now = await deps.rpc("find_link", { p_code: code });
     if (now === null) throw new Problem("link_not_found");
     const { password: given, version, ...rest } = patch as Record<string, unknown>;
     if (version !== undefined && version !== now.version) throw changedMeanwhile();
@@ -156,7 +148,7 @@ export function createManage(deps: ManageDeps) {
     const row = given === undefined
       ? link
       : { ...link, password_hash: password === undefined ? null : await deps.hashPassword(password) };
-    const changed = await deps.rpc<Stored | null>("update_link", {
+    const changed = await deps.rpc("update_link", {
       p_code: code,
       p_version: now.version,
       p_link: row,
@@ -174,7 +166,7 @@ export function createManage(deps: ManageDeps) {
   async function remove(call: Call, code: string): Promise<Response> {
     const { by: actor } = call;
     const headers = await deps.limit(actor);
-    const found = await deps.rpc<boolean>("delete_link", { p_code: code, p_actor: actor });
+    const found = await deps.rpc("delete_link", { p_code: code, p_actor: actor });
     if (!found) throw new Problem("link_not_found");
     deps.forget([code]);
     return new Response(null, { status: 204, headers });
@@ -187,18 +179,8 @@ function changedMeanwhile(): Problem {
   return new Problem("conflict", { detail: "Somebody else changed the link meanwhile." });
 }
 
-/** A link as `find_link` gives it. */
-interface Stored {
-  code: string;
-  version: number;
-  created_at: string;
-  [member: string]: unknown;
-}
-
 /** The members of a stored link that a body may have. */
-function bodyOf(link: Stored): Record<string, unknown> {
-  const own = Object.keys(changedLink.shape).filter((name) =>
-    name !== "password" && link[name] !== undefined
-  );
-  return Object.fromEntries(own.map((name) => [name, link[name]]));
+function bodyOf(link: StoredLink): Record<string, unknown> {
+  const own = Object.keys(changedLink.shape).filter((name) => name !== "password");
+  return Object.fromEntries(Object.entries(link).filter(([name]) => own.includes(name)));
 }

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { PasswordAttempt } from "../_shared/contract/answers/links.ts";
 import { groupCommit } from "../_shared/db/group_commit.ts";
 import { parseJson, readBody } from "../_shared/http/body.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
@@ -36,18 +37,11 @@ export interface UnlockDeps {
   /** Takes a guess at a link's password. */
   takePasswordAttempt(code: string, client: string | undefined): Promise<PasswordAttempt>;
   /** Tells how it ended. Never rejects: what was taken stays taken then. */
-  settlePasswordAttempt(code: string, client: string | undefined, right: boolean): Promise<void>;
+  settlePasswordAttempt(code: string, client: string | undefined, right: boolean): Promise<unknown>;
   /** Counts a refusal that is answered as a page. */
   refused(code: ProblemCode): void;
   /** Whether HTML gets to the visitor as HTML. */
   servesHtml(request: Request): boolean;
-}
-
-/** What `take_password_attempt` gives. */
-export interface PasswordAttempt {
-  allowed: boolean;
-  retry_after_ms: number;
-  hash: string | null;
 }
 
 /** A form with one password. */
@@ -95,7 +89,7 @@ export function createUnlock(deps: UnlockDeps) {
 
   async function attempt(code: string, client: string | undefined, password: string): Promise<boolean> {
     const { allowed, hash, retry_after_ms } = await deps.takePasswordAttempt(code, client);
-    if (!allowed || hash === null) {
+    if (!allowed || hash == null) {
       throw new Problem("rate_limited", {
         headers: { "retry-after": String(Math.ceil(retry_after_ms / 1000) || 1) },
       });

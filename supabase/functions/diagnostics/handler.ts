@@ -6,7 +6,7 @@
  */
 import { env } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
-import { waitingInWords, type WaitingQueue } from "../_shared/contract/words/waiting.ts";
+import { waitingInWords } from "../_shared/contract/words/waiting.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import type { Route } from "../_shared/http/routes.ts";
 
@@ -21,7 +21,7 @@ export const ROUTES = [
  */
 export function diagnostics(call: Rpc = rpc): () => Promise<Response> {
   return async () => {
-    const found = await call<Record<string, unknown> & { waiting: WaitingQueue[] }>("diagnostics", {}, {
+    const found = await call("diagnostics", {}, {
       timeoutMs: 8000,
     });
     return Response.json({

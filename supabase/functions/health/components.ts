@@ -4,7 +4,7 @@
  * @module
  */
 import type { ConfigFault } from "../_shared/config/env.ts";
-import type { HealthPart } from "../_shared/contract/words/health.ts";
+import type { Result } from "../_shared/contract/sql.ts";
 
 /** healthy; degraded: somebody should look; down: it does not do its work. */
 export type Status = "healthy" | "degraded" | "down";
@@ -17,33 +17,16 @@ export interface Component {
   readonly [figure: string]: unknown;
 }
 
-/** What the SQL function `schema_state` gives. */
-export interface Schema {
-  /** The newest migration applied; null where nobody keeps a record. */
-  has: string | null;
-  /** The newest that code for an earlier one must not run on; null where there is none. */
-  breaks: string | null;
-  /** The clock, both halves of it. */
-  clock?: HealthPart;
-  /** Whom we write as: a token that is revoked holds them. */
-  senders?: HealthPart;
-}
+/** What the SQL function `health` gives, with its components in words. */
+export type Found = Omit<Result<"health">, "components"> & { components: Component[] };
 
 /** What keeps code for the schema `needs` from running on this one. Versions are of one length, so they compare as text. */
 export function misfit(
-  { has, breaks }: Schema,
+  { has, breaks }: Pick<Result<"schema_state">, "has" | "breaks">,
   needs: string,
 ): "schema_outdated" | "schema_too_new" | undefined {
   if (breaks !== null && breaks > needs) return "schema_too_new";
   return has !== null && has < needs ? "schema_outdated" : undefined;
-}
-
-/** What the SQL function `health` gives, with its components in words. */
-export interface Found extends Schema {
-  at: string;
-  revision: number;
-  queue: Record<string, { n: number; oldest_seconds: number | null }>;
-  components: Component[];
 }
 
 /** What was seen from here. */

@@ -9,7 +9,11 @@ const SEEN: Seen = {
     has: NEEDS,
     breaks: null,
     revision: 7,
-    queue: { unrouted: { n: 1, oldest_seconds: 2 } },
+    queue: {
+      unrouted: { n: 1, held: 0, oldest_seconds: 2 },
+      deliveries: { n: 0, oldest_seconds: null },
+      outbound: { n: 0, oldest_seconds: null },
+    },
     components: ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((
       component,
     ) => ({
@@ -117,7 +121,7 @@ Deno.test("judge(): every part is there, whatever is away, with its figures", ()
     NEEDS,
     NEEDS,
     null,
-    { n: 1, oldest_seconds: 2 },
+    { n: 1, held: 0, oldest_seconds: 2 },
   ]);
 });
 

@@ -8,6 +8,7 @@
  */
 import { configFaults, env, VARIABLE_NAMES, type VariableName } from "../_shared/config/env.ts";
 import { killSwitches } from "../_shared/config/kill_switch.ts";
+import type { Result } from "../_shared/contract/sql.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
 import { type Config, configAgeMs, loadConfig } from "../_shared/db/config.ts";
@@ -18,7 +19,7 @@ import type { Route } from "../_shared/http/routes.ts";
 import { misreadLimits } from "../_shared/contract/limits.ts";
 import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
-import { type Found, judge, misfit, type Schema, type Status, worst } from "./components.ts";
+import { judge, misfit, type Status, worst } from "./components.ts";
 
 /** Each address and method, with who may call it. */
 export const ROUTES = [
@@ -45,10 +46,10 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * once a second a process, and written to at most once in ten, however many ask.
  */
 export function health(call: Rpc = rpc): () => Promise<Response> {
-  const schema = cached<Schema | { problem: unknown }>({
+  const schema = cached<Result<"schema_state"> | { problem: unknown }>({
     ttlMs: 1000,
     load: () =>
-      call<Schema>("schema_state", {}, { timeoutMs: 2000 })
+      call("schema_state", {}, { timeoutMs: 2000 })
         .catch((problem: unknown) => ({ problem })),
   });
 
@@ -118,7 +119,7 @@ export function detailed(
   return async () => {
     const began = now();
     const [found, written, { unusable, misread }] = await Promise.all([
-      call<Omit<Found, "components"> & { components: HealthPart[] }>("health", {}, { timeoutMs: 5000 }).then(
+      call("health", {}, { timeoutMs: 5000 }).then(
         (answer) => ({
           found: { ...answer, components: healthInWords(answer.components) },
           cause: undefined,

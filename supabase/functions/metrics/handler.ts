@@ -11,7 +11,7 @@ import { killSwitches } from "../_shared/config/kill_switch.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import type { Route } from "../_shared/http/routes.ts";
 import { CONTENT_TYPE, render } from "./exposition.ts";
-import { metricsOf, type Snapshot } from "./metrics.ts";
+import { metricsOf } from "./metrics.ts";
 
 /** Prometheus sends the key as a bearer token (`authorization`), or in `apikey` where it is told to. */
 export const ROUTES = [
@@ -21,7 +21,7 @@ export const ROUTES = [
 /** The handler. */
 export function metrics(call: Rpc = rpc): () => Promise<Response> {
   return async () => {
-    const snapshot = await call<Snapshot>("metrics", {}, { timeoutMs: 8000 });
+    const snapshot = await call("metrics", {}, { timeoutMs: 8000 });
     const text = render(metricsOf(snapshot, {
       version: env("GATELINK_VERSION").GATELINK_VERSION,
       environment: env("DEPLOY_ENVIRONMENT").DEPLOY_ENVIRONMENT,

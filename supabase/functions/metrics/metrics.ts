@@ -6,36 +6,11 @@
  *
  * @module
  */
+import type { MetricsSnapshot } from "../_shared/contract/answers/operations.ts";
 import { ROLLOUT_STATES, SHOWN_DESTINATION_STATES } from "../_shared/contract/states.ts";
 import { refusingFunction } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
 import type { Buckets, Labels, Metric, Sample } from "./exposition.ts";
-
-/** What the SQL function `metrics` gives. */
-export interface Snapshot {
-  revision: number;
-  counters: { name: string; label: string; value: number }[];
-  measurements: { name: string; label: string; n: number; ms: number; counts: number[] }[];
-  /** When the clock's job of every minute last ran, in seconds since 1970; null when never. */
-  clock_at: number | null;
-  health: { component: string; status: string }[];
-  queue: Record<string, { n: number; held?: number; oldest_seconds: number | null }>;
-  overdue_seconds: number;
-  /** Whom a fault of the account keeps from sending. */
-  held: { channel: string; sender: string; code: string }[];
-  destinations: { name: string; state: string; open: number; oldest_seconds: number; dead: number }[];
-  /** Links whose password somebody is guessing at. */
-  links_guessed: number;
-  flags: { key: string; on: boolean; percentage: number | null }[];
-  rollouts: {
-    flag: string;
-    state: string;
-    stage: number;
-    percentage: number;
-    /** In seconds since 1970; null while it is under way. */
-    finished_at: number | null;
-  }[];
-}
 
 /** What this process knows by itself. */
 export interface About {
@@ -48,7 +23,7 @@ export interface About {
 const SECONDS = BUCKETS_MS.map((ms) => ms / 1000);
 
 /** All metrics. */
-export function metricsOf(snapshot: Snapshot, about: About): Metric[] {
+export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
   const { queue, destinations, flags, rollouts } = snapshot;
 
   /** The counters of a name, each label taken apart at its spaces into these. */

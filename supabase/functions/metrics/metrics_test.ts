@@ -3,15 +3,20 @@ import { join } from "node:path";
 import { ROOT } from "../../../lib/paths.ts";
 import { refusalCounter } from "../_shared/db/counters.ts";
 import { BUCKETS_MS } from "../_shared/db/measurements.ts";
-import { metricsOf, type Snapshot } from "./metrics.ts";
+import type { MetricsSnapshot } from "../_shared/contract/answers/operations.ts";
+import { metricsOf } from "./metrics.ts";
 
-const NOTHING: Snapshot = {
+const NOTHING: MetricsSnapshot = {
   revision: 1,
   counters: [],
   measurements: [],
   clock_at: null,
   health: [],
-  queue: {},
+  queue: {
+    unrouted: { n: 0, held: 0, oldest_seconds: null },
+    deliveries: { n: 0, oldest_seconds: null },
+    outbound: { n: 0, oldest_seconds: null },
+  },
   overdue_seconds: 0,
   held: [],
   destinations: [],
@@ -21,7 +26,7 @@ const NOTHING: Snapshot = {
 };
 
 /** The labels of each series of a metric, with its value, of a histogram how many it counts. */
-function series(name: string, snapshot: Partial<Snapshot>): unknown[] {
+function series(name: string, snapshot: Partial<MetricsSnapshot>): unknown[] {
   const metrics = metricsOf({ ...NOTHING, ...snapshot }, { version: "", environment: "", switches: {} });
   return metrics.find((metric) => metric.name === `gatelink_${name}`)!.samples.map(([labels, value]) => [
     labels,

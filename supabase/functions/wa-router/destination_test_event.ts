@@ -55,16 +55,6 @@ export interface Tested {
 /** Tests one destination, `name` as it stands in the address, for the key or person `actor`. */
 export type TestDestination = (name: string, actor: string, log: Logger) => Promise<Response>;
 
-/** What `destination_to_test` gives. */
-interface Target {
-  id: string;
-  /** Own headers, sealed. */
-  headers: Record<string, string> | null;
-  url: string;
-  timeout_ms: number;
-  secrets: string[];
-}
-
 /** How much of an answer is shown, in UTF-16 units. */
 const SHOWN = 2000;
 
@@ -78,7 +68,7 @@ export function createTest({ rpc, limit, world, count }: TestDeps): TestDestinat
   return async (name, actor, log) => {
     if (!DESTINATION_NAME.test(name)) throw new Problem("destination_not_found");
     const left = await limit(actor);
-    const target = await rpc<Target>("destination_to_test", { p_name: name }).catch((error) => {
+    const target = await rpc("destination_to_test", { p_name: name }).catch((error) => {
       throw error instanceof DbError && error.code === "GL404"
         ? new Problem("destination_not_found", { detail: `There is no destination named ${name}.` })
         : error;

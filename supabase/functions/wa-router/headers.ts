@@ -31,13 +31,6 @@ const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 const OURS =
   /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|proxy-.*|user-agent|accept-encoding|traceparent|tracestate|webhook-.*)$/;
 
-/** A row of `sealed_headers`. */
-interface SealedHeader {
-  destination_id: string;
-  name: string;
-  sealed: string;
-}
-
 /**
  * Makes {@linkcode DestinationHeaders}.
  *
@@ -59,7 +52,7 @@ export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
   return {
     async set(name, actor, request, log) {
       const headers = readHeaders(await readJson(request, MAX_BODY_BYTES));
-      const { id } = await rpc<{ id: string }>("destination_to_test", { p_name: name }).catch((error) => {
+      const { id } = await rpc("destination_to_test", { p_name: name }).catch((error) => {
         throw error instanceof DbError && error.code === "GL404"
           ? new Problem("destination_not_found", { detail: `There is no destination named ${name}.` })
           : error;
@@ -94,16 +87,14 @@ export function createHeaders({ rpc, keys }: HeadersDeps): DestinationHeaders {
     async reseal(actor, log) {
       const now = keysToSeal();
       const [first] = Object.keys(now);
-      const old = (await rpc<SealedHeader[]>("sealed_headers")).filter(({ sealed }) =>
-        sealedWith(sealed) !== first
-      );
+      const old = (await rpc("sealed_headers", {})).filter(({ sealed }) => sealedWith(sealed) !== first);
       const opened = await Promise.allSettled(old.map(async ({ destination_id, name, sealed }) => {
         const context = headerContext(destination_id, name);
         const after = await seal(now, await unseal(now, sealed, context), context);
         return { destination_id, name, before: sealed, after };
       }));
       const anew = opened.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
-      const resealed = anew.length === 0 ? 0 : await rpc<number>("reseal_headers", { p_headers: anew });
+      const resealed = anew.length === 0 ? 0 : await rpc("reseal_headers", { p_headers: anew });
       const left = old.length - anew.length;
       log.info("headers of destinations were sealed anew", { actor, key: first, resealed, left });
       return Response.json({ key: first, resealed, left });

@@ -1,6 +1,7 @@
 import { whatsapp } from "../_shared/channels/whatsapp/index.ts";
 import { pipeline } from "../_shared/compose.ts";
 import { killed } from "../_shared/config/kill_switch.ts";
+import type { Queued } from "../_shared/contract/answers/pipeline.ts";
 import { limitOf, LIMITS } from "../_shared/contract/limits.ts";
 import { rpc } from "../_shared/db/client.ts";
 import { loadConfig } from "../_shared/db/config.ts";
@@ -8,10 +9,10 @@ import { groupCommit } from "../_shared/db/group_commit.ts";
 import { requireKey } from "../_shared/gates/keys.ts";
 import { waitUntil } from "../_shared/http/background.ts";
 import { serve } from "../_shared/serve/serve.ts";
-import { type Item, outbound, type Queued } from "../_shared/pipeline/outbound.ts";
+import { type Item, outbound } from "../_shared/pipeline/outbound.ts";
 
 const enqueue = groupCommit<Item, Queued>({
-  commit: (items) => rpc<Queued[]>("enqueue_outbound", { p_items: items }),
+  commit: (items) => rpc("enqueue_outbound", { p_items: items }),
   maxItems: 100,
   maxQueued: 2000,
 });

@@ -15,7 +15,7 @@ export function AddDestination() {
   const [fault, setFault] = useState<string>();
   const add = useChange({
     act: (args: { name: string; url: string }) =>
-      rpc<{ secret: string }>("add_destination", { p_name: args.name, p_url: args.url }),
+      rpc("add_destination", { p_name: args.name, p_url: args.url }),
     touches: ["destination_health", "destinations", "status"],
     onRefused: (refusal) => {
       setFault(

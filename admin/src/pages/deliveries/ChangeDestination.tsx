@@ -3,11 +3,11 @@ import { Button, Group, Modal, NumberInput, Stack, TextInput } from "@mantine/co
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { useAsk } from "../../ui/ask.tsx";
-import type { Destination } from "./types.ts";
+import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
 const TOUCHES = ["destination_health", "destinations", "list_dead_letters", "list_waiting", "status"];
 
-export function ChangeDestination({ of }: { of: Destination }) {
+export function ChangeDestination({ of }: { of: DestinationHealth }) {
   const ask = useAsk();
   const [opened, setOpened] = useState(false);
   const [url, setUrl] = useState(of.url);

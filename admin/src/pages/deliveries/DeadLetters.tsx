@@ -25,7 +25,7 @@ import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { droppedWords } from "../messages/words.ts";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
-import type { DeadLetter } from "./types.ts";
+import type { DeadLetter } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
 const SIZE = 50;
 const TOUCHES = [
@@ -98,14 +98,14 @@ function List({ filter, open }: { filter: Record<string, string>; open: (message
       data: (before: unknown) => without(before, new Set(ids)),
     }));
   const retry = useChange({
-    act: (ids: string[]) => rpc<number>("retry_deliveries", { p_ids: ids }),
+    act: (ids: string[]) => rpc("retry_deliveries", { p_ids: ids }),
     touches: TOUCHES,
     foresee: gone,
     said: (n) => n === 1 ? "One delivery is tried again now." : `${n} deliveries are tried again now.`,
   });
   const drop = useChange({
     act: ({ ids, reason }: { ids: string[]; reason: string }) =>
-      rpc<number>("drop_deliveries", { p_ids: ids, p_reason: reason }),
+      rpc("drop_deliveries", { p_ids: ids, p_reason: reason }),
     touches: TOUCHES,
     foresee: ({ ids }) => gone(ids),
     said: (n) => n === 1 ? "One delivery was dropped." : `${n} deliveries were dropped.`,

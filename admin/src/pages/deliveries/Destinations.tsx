@@ -17,9 +17,9 @@ import { ChangeDestination } from "./ChangeDestination.tsx";
 import { Resend } from "./Resend.tsx";
 import { SecretModal } from "./SecretModal.tsx";
 import { TestDestination } from "./TestDestination.tsx";
-import type { Destination } from "./types.ts";
+import type { DestinationHealth } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
-export function Destinations({ all }: { all: Destination[] }) {
+export function Destinations({ all }: { all: DestinationHealth[] }) {
   if (all.length === 0) {
     return (
       <Empty icon="truck" title="No service is connected yet">
@@ -35,7 +35,7 @@ export function Destinations({ all }: { all: Destination[] }) {
   );
 }
 
-function DestinationCard({ of }: { of: Destination }) {
+function DestinationCard({ of }: { of: DestinationHealth }) {
   const [word, tone] = DESTINATION_STATE_WORDS[of.state];
   const name = useNames();
   return (
@@ -115,7 +115,7 @@ function Figure(
   );
 }
 
-function Secrets({ of }: { of: Destination }) {
+function Secrets({ of }: { of: DestinationHealth }) {
   const [newest, ...old] = of.secrets ?? [];
   if (!newest) return "It has no secret: rotate to make one.";
   const until = old.find(({ expires_at }) => expires_at)?.expires_at;
@@ -131,7 +131,7 @@ function Secrets({ of }: { of: Destination }) {
   );
 }
 
-function Actions({ of }: { of: Destination }) {
+function Actions({ of }: { of: DestinationHealth }) {
   const ask = useAsk();
   const me = useMe();
   const [secret, setSecret] = useState<string>();
@@ -141,7 +141,7 @@ function Actions({ of }: { of: Destination }) {
     foresee: (state) => [{
       key: ["destination_health"],
       data: (before) =>
-        (before as Destination[]).map((one) =>
+        (before as DestinationHealth[]).map((one) =>
           one.id === of.id
             ? {
               ...one,
@@ -156,8 +156,7 @@ function Actions({ of }: { of: Destination }) {
     said: (_, state) => state === "paused" ? `${of.name} is paused; its queue waits.` : `${of.name} goes on.`,
   });
   const rotate = useChange({
-    act: (hours: number) =>
-      rpc<{ secret: string }>("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
+    act: (hours: number) => rpc("rotate_destination_secret", { p_name: of.name, p_overlap_hours: hours }),
     touches: ["destination_health"],
   });
   const hours = useRef(OVERLAP_HOURS);

@@ -1,13 +1,8 @@
 /** An operator has what a destination got in a stretch of time sent to it again. */
 import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { Result } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange } from "../../data/query.ts";
-
-interface Page {
-  resent: number;
-  /** What to begin the next page after; null when this was the last. */
-  after: string | null;
-}
 
 export function Resend({ name }: { name: string }) {
   const [opened, setOpened] = useState(false);
@@ -17,7 +12,7 @@ export function Resend({ name }: { name: string }) {
     act: async () => {
       let resent = 0;
       for (let after: string | null = null, first = true; first || after !== null; first = false) {
-        const page: Page = await rpc<Page>("resend_deliveries", {
+        const page: Result<"resend_deliveries"> = await rpc("resend_deliveries", {
           p_destination: name,
           p_from: new Date(from).toISOString(),
           p_to: new Date(to).toISOString(),

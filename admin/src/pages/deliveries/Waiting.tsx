@@ -10,7 +10,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ChooseAll, DropButton, useChosen } from "./choosing.tsx";
-import type { WaitingDelivery } from "./types.ts";
+import type { WaitingDelivery } from "../../../../supabase/functions/_shared/contract/answers/deliveries.ts";
 
 const MOST = 200;
 const TOUCHES = [
@@ -25,7 +25,7 @@ const counted = (n: number) => n === 1 ? "One delivery" : `${n} deliveries`;
 
 export function Waiting({ names, open }: { names: string[]; open: (message: string) => void }) {
   const [destination, setDestination] = useParameter("destination");
-  const waiting = useRpc<WaitingDelivery[]>("list_waiting", {
+  const waiting = useRpc("list_waiting", {
     p_filter: destination ? { destination } : {},
     p_limit: MOST,
   }, { every: 5_000 });
@@ -52,18 +52,18 @@ function List({ items, open }: { items: WaitingDelivery[]; open: (message: strin
   const ask = useAsk();
   const chosen = useChosen(items);
   const retry = useChange({
-    act: (ids: string[]) => rpc<number>("retry_deliveries", { p_ids: ids }),
+    act: (ids: string[]) => rpc("retry_deliveries", { p_ids: ids }),
     touches: TOUCHES,
     said: (n) => `${counted(n)} ${n === 1 ? "is" : "are"} tried again now.`,
   });
   const skip = useChange({
-    act: (ids: string[]) => rpc<number>("skip_deliveries", { p_ids: ids }),
+    act: (ids: string[]) => rpc("skip_deliveries", { p_ids: ids }),
     touches: TOUCHES,
     said: (n) => `${counted(n)} stepped aside: see Dead letters.`,
   });
   const drop = useChange({
     act: ({ ids, reason }: { ids: string[]; reason: string }) =>
-      rpc<number>("drop_deliveries", { p_ids: ids, p_reason: reason }),
+      rpc("drop_deliveries", { p_ids: ids, p_reason: reason }),
     touches: TOUCHES,
     said: (n) => `${counted(n)} ${n === 1 ? "was" : "were"} dropped.`,
   });

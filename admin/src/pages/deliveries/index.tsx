@@ -9,13 +9,12 @@ import { StoryDrawer } from "../messages/StoryDrawer.tsx";
 import { AddDestination } from "./AddDestination.tsx";
 import { DeadLetters } from "./DeadLetters.tsx";
 import { Destinations } from "./Destinations.tsx";
-import type { Destination } from "./types.ts";
 import { Waiting } from "./Waiting.tsx";
 
 export default function Deliveries() {
   const [tab, setTab] = useParameter("tab", "destinations");
   const [message, setMessage] = useParameter("message");
-  const destinations = useRpc<Destination[]>("destination_health", {}, { every: 5_000 });
+  const destinations = useRpc("destination_health", {}, { every: 5_000 });
   const dead = destinations.data?.reduce((sum, { dead }) => sum + dead, 0) ?? 0;
   return (
     <Page

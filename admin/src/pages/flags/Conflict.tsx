@@ -6,21 +6,12 @@ import { useNames } from "../../session/team.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Diff } from "./Diff.tsx";
-import { differences, type FlagState } from "./diff.ts";
-
-interface Step {
-  version: number;
-  before: FlagState | null;
-  after: FlagState | null;
-  changed_at: string;
-  changed_by: string;
-  reason: string | null;
-}
+import { differences } from "./diff.ts";
 
 export function Conflict({ flag, wanted, done }: { flag: Flag; wanted: SetFlag; done: () => void }) {
   const name = useNames();
   const set = useSetFlag();
-  const steps = useRows<Step>(
+  const steps = useRows(
     ["settings_history", { key: flag.key, after: wanted.version }],
     (client) =>
       client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(

@@ -2,6 +2,7 @@
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { withoutPast } from "../../../../supabase/functions/_shared/flags/schedule.ts";
 import { type Flag, foreseen, TOUCHED } from "../../data/flags.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
@@ -12,21 +13,14 @@ import { Section } from "../../ui/Section.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Diff } from "./Diff.tsx";
-import { differences, type FlagState } from "./diff.ts";
+import { differences } from "./diff.ts";
 
-interface Step {
-  version: number;
-  before: FlagState | null;
-  after: FlagState | null;
-  changed_at: string;
-  changed_by: string;
-  reason: string | null;
-}
+type Step = Pick<Row<"settings_history">, "version" | "after">;
 
 export function History({ flag }: { flag: Flag }) {
   const name = useNames();
   const ask = useAsk();
-  const steps = useRows<Step>(
+  const steps = useRows(
     ["settings_history", { key: flag.key }],
     (client) =>
       client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(

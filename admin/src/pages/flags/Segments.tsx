@@ -3,6 +3,7 @@ import { ActionIcon, Anchor, Button, Group, Stack, Text, TextInput } from "@mant
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { isOn, useFlags } from "../../data/flags.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For, useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -12,16 +13,12 @@ import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 
-interface Segment {
-  key: string;
-  description: string;
-  version: number;
-}
+type Segment = Pick<Row<"segments">, "key" | "description" | "version">;
 
 const TOUCHES = ["segments", "segment_members"];
 
 export function SegmentList() {
-  const segments = useRows<Segment>(
+  const segments = useRows(
     ["segments", "all"],
     (client) => client.from("segments").select("key,description,version").order("key"),
   );
@@ -90,7 +87,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
   const may = useMay("operator");
   const ask = useAsk();
   const [who, setWho] = useState("");
-  const members = useRows<{ subject_id: string }>(
+  const members = useRows(
     ["segment_members", { key: segment.key }],
     (client) =>
       client.from("segment_members").select("subject_id").eq("segment_key", segment.key).order("subject_id")

@@ -12,7 +12,7 @@ export function Share({ flag, onConflict }: { flag: Flag; onConflict: OnConflict
   const may = useMay("operator");
   const ask = useAsk();
   const set = useSetFlag(onConflict);
-  const people = useRpc<{ contacts: number; recent: number }>("count_contacts", {}, { every: 60_000 });
+  const people = useRpc("count_contacts", {}, { every: 60_000 });
   // The version that was seen when the slider was first moved: a change by somebody else since then is a conflict.
   const [draft, setDraft] = useState<{ share: number; version: number }>();
   const now = setShareOf(flag.metadata);

@@ -22,7 +22,7 @@ export function Targets({ flag }: { flag: Flag }) {
   const may = useMay("operator");
   const ask = useAsk();
   const [who, setWho] = useState("");
-  const segments = useRows<{ key: string }>(
+  const segments = useRows(
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),
   );

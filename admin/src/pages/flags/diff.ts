@@ -1,10 +1,5 @@
 /** What differs between two states of a flag. */
-import type { Metadata } from "../../data/flags.ts";
-
-export interface FlagState {
-  value: string;
-  metadata: Metadata;
-}
+import type { SettingState } from "../../../../supabase/functions/_shared/contract/columns.ts";
 
 /** One difference; undefined: it was not, or is not there any more. */
 export interface Difference {
@@ -18,7 +13,7 @@ const text = (value: unknown): string | undefined =>
   value === undefined ? undefined : typeof value === "string" ? value : JSON.stringify(value);
 
 /** All differences, the state first. Null stands for a flag that was not there. */
-export function differences(before: FlagState | null, after: FlagState | null): Difference[] {
+export function differences(before: SettingState | null, after: SettingState | null): Difference[] {
   const found: Difference[] = [];
   const compare = (name: string, from: unknown, to: unknown) => {
     if (text(from) !== text(to)) found.push({ name, from: text(from), to: text(to) });

@@ -4,18 +4,12 @@ import { Link as To } from "wouter";
 import { useRpc } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";
 
-/** A link that is guessed at, and how many wrong passwords it got in this hour and the one before. */
-interface Guessed {
-  code: string;
-  wrong: number;
-}
-
 /** Links that are named; more are counted. */
 const MOST = 5;
 
 /** Nothing, as long as nobody guesses: at this link, or at any. */
 export function GuessedLinks({ code }: { code?: string }) {
-  const { data = [] } = useRpc<Guessed[]>("guessed_links");
+  const { data = [] } = useRpc("guessed_links", {});
   const guessed = data.filter((link) => code === undefined || link.code === code);
   if (guessed.length === 0) return null;
   return (

@@ -103,7 +103,7 @@ export function LinkList() {
 }
 
 function List({ filter, filtered }: { filter: string; filtered: boolean }) {
-  const numbers = useRows<WaNumber>(
+  const numbers = useRows(
     ["wa_numbers"],
     (db) => db.from("wa_numbers").select("id,display_number"),
     {

@@ -28,7 +28,7 @@ import { Time, useNow } from "../../ui/Time.tsx";
 import { Figures } from "./Figures.tsx";
 import { GuessedLinks } from "./Guessed.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
-import type { Link, WaNumber } from "./types.ts";
+import type { Link } from "./types.ts";
 import { placeWords, standing, targetWords, whenWords } from "./words.ts";
 
 /** A link, kept fresh; null when there is none. */
@@ -176,7 +176,7 @@ function Actions({ of }: { of: Link }) {
 
 function Leads({ of }: { of: Link }) {
   const nameOf = useNames();
-  const numbers = useRows<WaNumber>(
+  const numbers = useRows(
     ["wa_numbers"],
     (db) => db.from("wa_numbers").select("id,display_number"),
     {

@@ -2,11 +2,7 @@
 import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
 import { placeOf } from "../../../../supabase/functions/_shared/links/answer/address.ts";
 import { LINKS_FLAG, resolve } from "../../../../supabase/functions/_shared/links/answer/resolve.ts";
-import {
-  readRules,
-  type Rules,
-  type RulesSource,
-} from "../../../../supabase/functions/_shared/links/model/rules.ts";
+import { readRules, type Rules } from "../../../../supabase/functions/_shared/links/model/rules.ts";
 import type { Visit } from "../../../../supabase/functions/_shared/links/visitor/visit.ts";
 import { shareOf } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import { client } from "../../data/client.ts";
@@ -23,11 +19,11 @@ export interface PreviewContext {
 /** Reads it. @throws {Refusal} */
 export async function readPreviewContext(): Promise<PreviewContext> {
   const [settings, allowlist, numbers] = await Promise.all([
-    unwrap<RulesSource["settings"]>(client().from("settings").select("key,value,metadata,version")),
-    unwrap<RulesSource["allowlist"]>(
+    unwrap(client().from("settings").select("key,value,metadata,version")),
+    unwrap(
       client().from("destination_allowlist").select("pattern,purpose"),
     ),
-    unwrap<WaNumber[]>(client().from("wa_numbers").select("id,display_number").order("id")),
+    unwrap(client().from("wa_numbers").select("id,display_number").order("id")),
   ]);
   // What the link says, for whoever has links: a rollout of the feature under way is not the link's doing.
   const on = { key: LINKS_FLAG, value: "true", metadata: {}, version: 1 };

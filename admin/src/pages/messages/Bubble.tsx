@@ -3,7 +3,7 @@ import { Text, UnstyledButton } from "@mantine/core";
 import { useMay } from "../../session/me.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
-import type { Message } from "./types.ts";
+import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { errorWords, lineOf, stateOf } from "./words.ts";
 import classes from "./messages.module.css";
 

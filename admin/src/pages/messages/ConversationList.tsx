@@ -11,7 +11,10 @@ import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { ago, exact, useNow } from "../../ui/Time.tsx";
-import type { Conversation } from "./types.ts";
+import type {
+  Conversation,
+  FoundConversation,
+} from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import classes from "./messages.module.css";
 
 const SIZE = 50;
@@ -63,7 +66,7 @@ export function ConversationList({ query, onQuery, selected, open }: Props) {
 }
 
 function Found({ query, selected, open }: Pick<Props, "query" | "selected" | "open">) {
-  const found = useRpc<Conversation[]>("search_conversations", { p_query: query, p_limit: 200 });
+  const found = useRpc("search_conversations", { p_query: query, p_limit: 200 });
   if (found.data === undefined || found.isPlaceholderData) {
     return found.isError ? <Failed error={found.error} retry={found.refetch} /> : <Loading rows={3} />;
   }
@@ -146,7 +149,11 @@ function Rows({ items, selected, open, more, reading }: RowsProps) {
   );
 }
 
-function Row({ of, selected, open }: { of: Conversation; selected: boolean } & Pick<Props, "open">) {
+function Row(
+  { of, selected, open }:
+    & { of: Conversation & Partial<FoundConversation>; selected: boolean }
+    & Pick<Props, "open">,
+) {
   const { contact, last, found, message_id } = of;
   const now = useNow();
   return (

@@ -9,15 +9,10 @@ import { Reply } from "./Reply.tsx";
 import { Reveal } from "./Reveal.tsx";
 import { Reveals } from "./Reveals.tsx";
 import { Thread } from "./Thread.tsx";
-import type { Conversation } from "./types.ts";
 import classes from "./messages.module.css";
 
-interface Page {
-  conversation: Conversation;
-}
-
 export function ConversationView({ id, open }: { id: string; open: (message: string) => void }) {
-  const head = useRpc<Page | null>("conversation_messages", { p_conversation_id: id, p_limit: 1 });
+  const head = useRpc("conversation_messages", { p_conversation_id: id, p_limit: 1 });
   if (head.data === undefined || head.isPlaceholderData) {
     return head.isError ? <Failed error={head.error} retry={head.refetch} /> : <Loading rows={6} />;
   }

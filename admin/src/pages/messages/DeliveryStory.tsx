@@ -8,10 +8,15 @@ import { Icon } from "../../ui/icons.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { StoryPart } from "./StoryPart.tsx";
-import type { Attempt, Delivery } from "./types.ts";
+import type {
+  DeliveryAttempt,
+  MessageDelivery,
+} from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { droppedWords, stateOf } from "./words.ts";
 
-export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; attempts: Attempt[] }) {
+export function DeliveryStory(
+  { delivery, attempts }: { delivery: MessageDelivery; attempts: DeliveryAttempt[] },
+) {
   const ask = useAsk();
   const nameOf = useNames();
   const touches = [
@@ -23,17 +28,17 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
     "status",
   ];
   const retry = useChange({
-    act: () => rpc<number>("retry_deliveries", { p_ids: [delivery.id] }),
+    act: () => rpc("retry_deliveries", { p_ids: [delivery.id] }),
     touches,
     said: () => "It is tried again now.",
   });
   const drop = useChange({
-    act: (reason: string) => rpc<number>("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
+    act: (reason: string) => rpc("drop_deliveries", { p_ids: [delivery.id], p_reason: reason }),
     touches,
     said: () => "Dropped.",
   });
   const skip = useChange({
-    act: () => rpc<number>("skip_deliveries", { p_ids: [delivery.id] }),
+    act: () => rpc("skip_deliveries", { p_ids: [delivery.id] }),
     touches,
     said: () => "It is a dead letter; what waits behind it goes.",
   });
@@ -108,7 +113,7 @@ export function DeliveryStory({ delivery, attempts }: { delivery: Delivery; atte
   );
 }
 
-function Attempted({ of }: { of: Attempt }) {
+function Attempted({ of }: { of: DeliveryAttempt }) {
   const { attempt, outcome, status, latency_ms, error, answer, at } = of;
   const title = outcome === "delivered"
     ? "delivered"

@@ -3,7 +3,10 @@ import { Alert, Button, Group, Text, Textarea } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rpc, useChange } from "../../data/query.ts";
 import { ago, duration, exact, useNow } from "../../ui/Time.tsx";
-import type { Conversation, Message } from "./types.ts";
+import type {
+  Conversation,
+  Message,
+} from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { sendRefusal } from "./words.ts";
 
 /** Longest text that WhatsApp takes. */
@@ -11,7 +14,7 @@ const MAX = 4096;
 
 async function send(args: { conversation: string; text: string; key: string }): Promise<string> {
   const { conversation, text, key } = args;
-  const answer = await rpc<{ id?: string; error?: string }>("reply_in_conversation", {
+  const answer = await rpc("reply_in_conversation", {
     p_conversation_id: conversation,
     p_text: text,
     p_key: key,

@@ -7,7 +7,7 @@ import { sendRefusal } from "./words.ts";
 export function Resend({ message }: { message: string }) {
   const resend = useChange({
     act: async () => {
-      const answer = await rpc<{ id?: string; error?: string }>("resend_message", { p_message_id: message });
+      const answer = await rpc("resend_message", { p_message_id: message });
       if (answer.id === undefined) throw sendRefusal(answer.error);
     },
     touches: ["message_story", "conversation_messages"],

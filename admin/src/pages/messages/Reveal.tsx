@@ -1,16 +1,11 @@
 /** A contact whole: an operator's act that is recorded, with its reason. What was revealed is not kept. */
 import { ActionIcon, Button, CopyButton, Group, Modal, Stack, Table, Text } from "@mantine/core";
 import { useState } from "react";
+import type { RevealedContact } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Time } from "../../ui/Time.tsx";
-
-interface Revealed {
-  id: string;
-  name: string | null;
-  identities: { kind: string; value: string; valid_from: string; valid_to: string | null }[];
-}
 
 const KINDS: Record<string, string> = {
   phone: "Phone number",
@@ -21,9 +16,9 @@ const KINDS: Record<string, string> = {
 
 export function Reveal({ contact }: { contact: string }) {
   const ask = useAsk();
-  const [shown, setShown] = useState<Revealed>();
+  const [shown, setShown] = useState<RevealedContact>();
   const reveal = useChange({
-    act: (reason: string) => rpc<Revealed>("reveal_contact", { p_contact_id: contact, p_reason: reason }),
+    act: (reason: string) => rpc("reveal_contact", { p_contact_id: contact, p_reason: reason }),
     touches: ["contact_acts"],
   });
   return (

@@ -1,22 +1,16 @@
 /** How the provider names a message: an operator's act that is recorded, for the person's number may stand in it. */
 import { Button, Code, Stack } from "@mantine/core";
 import { useState } from "react";
+import type { RevealedMessage } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Icon } from "../../ui/icons.tsx";
 
-interface Revealed {
-  id: string;
-  /** Null for a message that was not sent yet. */
-  provider_id: string | null;
-  error: unknown;
-}
-
 export function RevealMessage({ message }: { message: string }) {
   const ask = useAsk();
-  const [shown, setShown] = useState<Revealed>();
+  const [shown, setShown] = useState<RevealedMessage>();
   const reveal = useChange({
-    act: (reason: string) => rpc<Revealed>("reveal_message", { p_message_id: message, p_reason: reason }),
+    act: (reason: string) => rpc("reveal_message", { p_message_id: message, p_reason: reason }),
     touches: ["contact_acts"],
   });
   if (shown) {

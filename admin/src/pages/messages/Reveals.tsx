@@ -5,16 +5,9 @@ import { useNames } from "../../session/team.ts";
 import { Reason } from "../../ui/Reason.tsx";
 import { Time } from "../../ui/Time.tsx";
 
-interface Act {
-  id: string;
-  reason: string;
-  at: string;
-  by: string;
-}
-
 export function Reveals({ contact }: { contact: string }) {
   const name = useNames();
-  const acts = useRows<Act>(
+  const acts = useRows(
     ["contact_acts", contact],
     (client) =>
       client.from("contact_acts").select("id,reason,at,by").eq("contact_id", contact).eq("act", "revealed")
@@ -23,7 +16,7 @@ export function Reveals({ contact }: { contact: string }) {
   if (acts.isPlaceholderData) return null;
   return acts.data?.map(({ id, reason, at, by }) => (
     <Text key={id} size="xs" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
-      Seen whole by {name(by)}, <Time at={at} />: <Reason text={reason} />
+      Seen whole by {name(by)}, <Time at={at} />: <Reason text={reason ?? ""} />
     </Text>
   ));
 }

@@ -15,7 +15,7 @@ import { DeliveryStory } from "./DeliveryStory.tsx";
 import { Resend } from "./Resend.tsx";
 import { RevealMessage } from "./RevealMessage.tsx";
 import { StoryPart } from "./StoryPart.tsx";
-import type { Story } from "./types.ts";
+import type { Story } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import { errorWords } from "./words.ts";
 import classes from "./messages.module.css";
 
@@ -35,7 +35,7 @@ export function StoryDrawer({ id, close }: { id: string; close: () => void }) {
 }
 
 function Told({ id }: { id: string }) {
-  const story = useRpc<Story | null>("message_story", { p_message_id: id }, { every: 3_000 });
+  const story = useRpc("message_story", { p_message_id: id }, { every: 3_000 });
   if (story.data === undefined || story.isPlaceholderData) {
     return story.isError ? <Failed error={story.error} retry={story.refetch} /> : <Loading rows={5} />;
   }

@@ -7,7 +7,7 @@ import { rpc } from "../../data/query.ts";
 import { Icon } from "../../ui/icons.tsx";
 import { Failed, Loading } from "../../ui/states.tsx";
 import { Bubble } from "./Bubble.tsx";
-import type { Message } from "./types.ts";
+import type { Message } from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 import classes from "./messages.module.css";
 
 const SIZE = 100;
@@ -20,11 +20,11 @@ export function Thread({ id, open }: { id: string; open: (message: string) => vo
   const pages = usePages<Message>({
     key: ["conversation_messages", id],
     read: async (after) =>
-      (await rpc<{ messages: Message[] }>("conversation_messages", {
+      (await rpc("conversation_messages", {
         p_conversation_id: id,
         p_before: after?.seq ?? null,
         p_limit: SIZE,
-      })).messages,
+      }))?.messages ?? [],
     size: SIZE,
     idOf: (message) => message.id,
   });

@@ -2,11 +2,15 @@
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { Refusal } from "../../data/refusal.ts";
 import type { Tone } from "../../ui/State.tsx";
-import type { Delivery, Message, ProviderError } from "./types.ts";
+import type {
+  Message,
+  MessageDelivery,
+  ProviderError,
+} from "../../../../supabase/functions/_shared/contract/answers/messages.ts";
 
 /** Tone and word of a delivery's state. */
 export function stateOf(
-  delivery: Pick<Delivery, "state" | "attempt" | "dropped_reason">,
+  delivery: Pick<MessageDelivery, "state" | "attempt" | "dropped_reason">,
 ): [tone: Tone, word: string] {
   if (delivery.dropped_reason !== null) return ["plain", "dropped"];
   switch (delivery.state) {

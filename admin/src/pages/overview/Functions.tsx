@@ -2,13 +2,13 @@
 import { Table, Text } from "@mantine/core";
 import { Section } from "../../ui/Section.tsx";
 import { Empty } from "../../ui/states.tsx";
-import type { FunctionFigures } from "./data.ts";
+import type { Overview } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 import classes from "./overview.module.css";
 
 const ms = (value: number | null) =>
   value == null ? "–" : `${value < 10 ? value : Math.round(value).toLocaleString()} ms`;
 
-export function Functions({ functions }: { functions: FunctionFigures[] }) {
+export function Functions({ functions }: { functions: Overview["functions"] }) {
   return (
     <Section title="Functions" flush>
       {functions.length === 0

@@ -1,7 +1,7 @@
 /** Whether things are well: one verdict, and each part with why. */
 import { Group, Paper, SimpleGrid, Stack, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
-import type { Component } from "./data.ts";
+import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 import classes from "./overview.module.css";
 
 const NAMES: Record<string, string> = {
@@ -16,7 +16,7 @@ const NAMES: Record<string, string> = {
 const WORDS = { healthy: "Healthy", degraded: "Degraded", down: "Down" };
 const COLOURS = { healthy: "teal", degraded: "yellow", down: "red" };
 
-export function Health({ health }: { health: Component[] }) {
+export function Health({ health }: { health: HealthInWords[] }) {
   const bad = health.filter(({ status }) => status !== "healthy");
   const worst = bad.some(({ status }) => status === "down")
     ? "down"

@@ -3,7 +3,7 @@ import { Anchor, Paper, SimpleGrid, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { duration } from "../../ui/Time.tsx";
-import type { OverviewData } from "./data.ts";
+import type { Overview } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 import classes from "./overview.module.css";
 
 const WAITS = {
@@ -12,13 +12,14 @@ const WAITS = {
   outbound: "Waiting to be sent",
 } as const;
 
-export function Numbers({ data }: { data: OverviewData }) {
+export function Numbers({ data }: { data: Overview }) {
   const requests = data.functions.reduce((sum, { requests }) => sum + requests, 0);
   const errors = data.functions.reduce((sum, { errors }) => sum + errors, 0);
   return (
     <SimpleGrid cols={{ base: 2, sm: 3, lg: 5 }} spacing="md" className={classes.numbers}>
       {Object.entries(WAITS).map(([name, label]) => {
-        const { n, oldest_seconds, held } = data.queue[name as keyof typeof WAITS];
+        const { n, oldest_seconds } = data.queue[name as keyof typeof WAITS];
+        const held = name === "unrouted" ? data.queue.unrouted.held : 0;
         const about = [
           ...(oldest_seconds != null ? [`oldest ${duration(oldest_seconds)}`] : ["nothing waits"]),
           ...(held ? [`${held} held by a flag`] : []),

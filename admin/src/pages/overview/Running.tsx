@@ -4,10 +4,10 @@ import { Link } from "wouter";
 import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
-import type { RunningRollout } from "./data.ts";
+import type { Overview } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 import classes from "./overview.module.css";
 
-export function Running({ rollouts }: { rollouts: RunningRollout[] }) {
+export function Running({ rollouts }: { rollouts: Overview["rollouts"] }) {
   return (
     <Section title="Rollouts under way" flush>
       {rollouts.length === 0

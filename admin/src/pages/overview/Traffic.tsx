@@ -2,18 +2,18 @@
 import { Skeleton } from "@mantine/core";
 import { lazy, Suspense } from "react";
 import { Section } from "../../ui/Section.tsx";
-import type { OverviewData } from "./data.ts";
+import type { Overview } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
 
 /** Without the minutes that are not over: they would look like a fall. */
-function closed(perMinute: OverviewData["per_minute"], at: string): OverviewData["per_minute"] {
+function closed(perMinute: Overview["per_minute"], at: string): Overview["per_minute"] {
   const [first, second] = perMinute.map(({ minute }) => Date.parse(minute));
   const whole = perMinute.filter(({ minute }) => Date.parse(minute) + (second - first) <= Date.parse(at));
   return whole.length > 1 ? whole : perMinute;
 }
 
-export function Traffic({ of }: { of: Pick<OverviewData, "at" | "per_minute"> }) {
+export function Traffic({ of }: { of: Pick<Overview, "at" | "per_minute"> }) {
   const perMinute = of.per_minute, drawn = closed(perMinute, of.at);
   const sum = (way: "in" | "out") => perMinute.reduce((total, minute) => total + Number(minute[way]), 0);
   return (

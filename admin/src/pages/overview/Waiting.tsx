@@ -1,22 +1,14 @@
 /** What waits, and why: the longest first. */
 import { Anchor, Group, Text } from "@mantine/core";
 import { Link } from "wouter";
-import {
-  waitingInWords,
-  type WaitingQueue,
-} from "../../../../supabase/functions/_shared/contract/words/waiting.ts";
+import { waitingInWords } from "../../../../supabase/functions/_shared/contract/words/waiting.ts";
 import { useRpc } from "../../data/query.ts";
 import { Section } from "../../ui/Section.tsx";
 import { duration } from "../../ui/Time.tsx";
 import classes from "./overview.module.css";
 
-/** What diagnostics() answers of what waits; see its comment in the database. */
-interface Diagnostics {
-  waiting: WaitingQueue[];
-}
-
 export function Waiting() {
-  const { data } = useRpc<Diagnostics>("diagnostics");
+  const { data } = useRpc("diagnostics", {});
   if (!data?.waiting.length) return null;
   return (
     <Section title="What waits, and why" flush>

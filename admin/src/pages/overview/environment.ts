@@ -2,7 +2,7 @@
 import { project } from "../../data/client.ts";
 import { useRead } from "../../data/query.ts";
 import { Refusal } from "../../data/refusal.ts";
-import type { Component } from "./data.ts";
+import type { HealthInWords } from "../../../../supabase/functions/_shared/contract/words/health.ts";
 
 /** What `GET /functions/v1/health` answers, also where it refuses; see docs/openapi.yaml. */
 export interface Environment {
@@ -26,7 +26,7 @@ export const switchedOff = (environment: Environment | undefined): string[] =>
   Object.entries(environment?.kill_switches ?? {}).filter(([, runs]) => !runs).map(([name]) => name);
 
 /** What the database says of each part, and the switches, of which it cannot know. */
-export function withSwitches(health: Component[], off: string[]): Component[] {
+export function withSwitches(health: HealthInWords[], off: string[]): HealthInWords[] {
   if (off.length === 0) return health;
   return health.map((part) => {
     if (part.component !== "config") return part;

@@ -14,14 +14,13 @@ import { Running } from "./Running.tsx";
 import { Switches } from "./Switches.tsx";
 import { Traffic } from "./Traffic.tsx";
 import { Waiting } from "./Waiting.tsx";
-import type { OverviewData } from "./data.ts";
 import { switchedOff, useEnvironment, withSwitches } from "./environment.ts";
 import { KillSwitches } from "./KillSwitches.tsx";
 import classes from "./overview.module.css";
 
 export default function Overview() {
   const [minutes, setMinutes] = useParameter("minutes", "60");
-  const overview = useRpc<OverviewData>("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
+  const overview = useRpc("overview", { p_minutes: Number(minutes) }, { every: 3_000 });
   const { data: environment } = useEnvironment();
   const off = switchedOff(environment);
   return (

@@ -1,5 +1,6 @@
 /** What can be done with a rollout in its state; each with the version that was shown. */
 import { Button, Group } from "@mantine/core";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { MOVED, type Rollout, type RolloutState, type Stage } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";
@@ -8,7 +9,7 @@ import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Start } from "./Start.tsx";
 
 interface Move {
-  call: string;
+  call: `${"pause" | "resume" | "advance" | "roll_back" | "complete"}_rollout`;
   reason: string | null;
   becomes: RolloutState | undefined;
 }
@@ -17,7 +18,7 @@ export function Actions(
   { rollout, stage, last }: { rollout: Rollout; stage: Stage | undefined; last: boolean },
 ) {
   const ask = useAsk();
-  const move = useChange<Move, Rollout>({
+  const move = useChange<Move, Row<"rollouts">>({
     act: ({ call, reason }) =>
       rpc(call, { p_id: rollout.id, p_expected_version: rollout.version, p_reason: reason }),
     touches: MOVED,
@@ -31,7 +32,11 @@ export function Actions(
       `${after.flag_key} is ${after.state === "rolled_back" ? "off: rolled back" : after.state}.`,
   });
 
-  async function offer(call: string, becomes: RolloutState | undefined, question: Parameters<typeof ask>[0]) {
+  async function offer(
+    call: Move["call"],
+    becomes: RolloutState | undefined,
+    question: Parameters<typeof ask>[0],
+  ) {
     const answer = await ask(question);
     if (answer) move.mutate({ call, reason: answer.reason, becomes });
   }

@@ -5,7 +5,7 @@ import { useRows } from "../../data/query.ts";
 import type { Rollout } from "../../data/rollouts.ts";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import { type Figures, type MetricRow, steps, sum } from "./arms.ts";
+import { type Figures, steps, sum } from "./arms.ts";
 import classes from "./rollouts.module.css";
 
 const Chart = lazy(() => import("../../ui/Chart.tsx"));
@@ -15,7 +15,7 @@ const ROWS = 960;
 const percent = (rate: number | null) => rate === null ? "–" : `${(100 * rate).toFixed(2)} %`;
 
 export function Arms({ rollout }: { rollout: Rollout }) {
-  const metrics = useRows<MetricRow>(
+  const metrics = useRows(
     ["flag_metrics", { flag: rollout.flag_key, until: rollout.finished_at }],
     (client) => {
       const rows = client.from("flag_metrics").select("minute,arm,n,failed,timed,le").eq(

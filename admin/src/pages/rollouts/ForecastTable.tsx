@@ -2,7 +2,7 @@
 import { Alert, Stack, Table, Text } from "@mantine/core";
 import { Icon } from "../../ui/icons.tsx";
 import { duration } from "../../ui/Time.tsx";
-import type { Forecast } from "./forecast.ts";
+import type { Forecast } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import classes from "./rollouts.module.css";
 
 const lasts = (minutes: number | null | undefined) => minutes == null ? "–" : duration(minutes * 60);

@@ -1,4 +1,5 @@
 /** The launch gates: what people sign, what the database tells, and what only the command line can look at. */
+import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { ActionIcon, Button, Code, CopyButton, Group, Text } from "@mantine/core";
 import { SECTIONS } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
 import { rpc, useChange } from "../../data/query.ts";
@@ -9,7 +10,7 @@ import { Section } from "../../ui/Section.tsx";
 import { State } from "../../ui/State.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { type Approval, type GateState, useGates } from "./gates.ts";
+import { type GateState, useGates } from "./gates.ts";
 import classes from "./rollouts.module.css";
 
 const TOUCHES = ["gate_approvals", "launch_facts"];

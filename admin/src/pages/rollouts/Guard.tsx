@@ -23,7 +23,7 @@ const evidenceOf = (value: unknown) =>
   (value as Partial<Evidence> | null)?.guard === 1 ? value as Evidence : undefined;
 
 export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEvent[] }) {
-  const live = useRpc<Evidence | null>("watch_rollout", { p_id: rollout.id }, { enabled: underWay(rollout) });
+  const live = useRpc("watch_rollout", { p_id: rollout.id }, { enabled: underWay(rollout) });
   // All of this stage: what its events kept, and what came since.
   const kept = events.map(({ evidence }) => evidenceOf(evidence)).filter((evidence) =>
     evidence?.stage === rollout.stage

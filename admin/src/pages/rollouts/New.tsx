@@ -16,16 +16,16 @@ import {
 import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { checkPlan, type Stage } from "../../../../supabase/functions/_shared/rollouts/plan.ts";
+import type { Result, Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { audience } from "../../../../supabase/functions/_shared/contract/words/flags.ts";
 import { useFlags } from "../../data/flags.ts";
 import { rpc, useChange, useRows, useRpc } from "../../data/query.ts";
-import { MOVED, type Rollout } from "../../data/rollouts.ts";
+import { MOVED } from "../../data/rollouts.ts";
 import { For } from "../../session/me.tsx";
 import { navigate, useParameter } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
 import { Section } from "../../ui/Section.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import type { Forecast } from "./forecast.ts";
 import { ForecastTable } from "./ForecastTable.tsx";
 import { StageEditor } from "./StageEditor.tsx";
 
@@ -69,7 +69,7 @@ function Form() {
   const [perMinute, setPerMinute] = useState<number | string>("");
   const [reason, setReason] = useState("");
   const flags = useFlags();
-  const known = useRows<{ key: string }>(
+  const known = useRows(
     ["segments", "keys"],
     (client) => client.from("segments").select("key").order("key"),
   );
@@ -85,18 +85,18 @@ function Form() {
   };
   const checked = stages && checkPlan(plan);
   const faults = checked?.ok === false ? checked.faults : [];
-  const forecast = useRpc<Forecast>("forecast_rollout", {
+  const forecast = useRpc("forecast_rollout", {
     p_flag_key: flag,
     p_plan: plan,
-    p_per_minute: perMinute === "" ? null : perMinute,
+    p_per_minute: perMinute === "" ? null : Number(perMinute),
   }, { enabled: flag !== "" && faults.length === 0, every: false });
-  const takeTemplate = useChange<string, { stages: Stage[] }>({
+  const takeTemplate = useChange<string, Result<"plan_of_template">>({
     act: (name) => rpc("plan_of_template", { p_name: name }),
     touches: [],
   });
-  const change = () => takeTemplate.mutate(template, { onSuccess: ({ stages }) => setStages(stages) });
+  const change = () => takeTemplate.mutate(template, { onSuccess: (plan) => setStages(plan?.stages) });
 
-  const create = useChange<void, Rollout>({
+  const create = useChange<void, Row<"rollouts">>({
     act: () => rpc("create_rollout", { p_flag_key: flag, p_plan: plan, p_reason: reason.trim() || null }),
     touches: MOVED,
     said: () => "The rollout is planned. Nothing has changed for anybody yet.",

@@ -1,16 +1,9 @@
 /** Both arms' figures in steps of time, from flag_metrics. Pure. */
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { EDGES_MS } from "../../../../supabase/functions/_shared/rollouts/latency.ts";
 
-/** A row of `flag_metrics`. */
-export interface MetricRow {
-  minute: string;
-  arm: "on" | "off";
-  n: number;
-  failed: number;
-  timed: number;
-  /** Outcomes of at most EDGES_MS[i]. */
-  le: number[];
-}
+/** A row of `flag_metrics`; `le` are the outcomes of at most EDGES_MS[i]. */
+export type MetricRow = Pick<Row<"flag_metrics">, "minute" | "arm" | "n" | "failed" | "timed" | "le">;
 
 /** One arm in one step; null where nothing happened. */
 export interface Figures {

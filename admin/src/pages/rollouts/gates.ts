@@ -1,4 +1,8 @@
 /** Which gates a flag's launch has to pass, and how they stand. The list is the command line's, and so are the checks. */
+import type {
+  Approval,
+  LaunchFacts,
+} from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import type { ApproverRole } from "../../../../supabase/functions/_shared/contract/states.ts";
 import {
   CLI_ENTRIES,
@@ -7,9 +11,7 @@ import {
   SECTIONS,
 } from "../../../../supabase/functions/_shared/rollouts/checklist.ts";
 import {
-  type Approval,
   FACT_GATES,
-  type Facts,
   type Finding,
   signaturesOf,
 } from "../../../../supabase/functions/_shared/rollouts/fact_gates.ts";
@@ -20,8 +22,6 @@ import {
 } from "../../../../supabase/functions/_shared/rollouts/sign_offs.ts";
 import { project } from "../../data/client.ts";
 import { rpc, useRead } from "../../data/query.ts";
-
-export type { Approval };
 
 /** A gate as it stands. */
 export interface GateState {
@@ -53,7 +53,7 @@ export function useGates(flag: string) {
 }
 
 async function readGates(flag: string): Promise<GateState[]> {
-  const facts = await rpc<Facts>("launch_facts", { p_flag_key: flag });
+  const facts = await rpc("launch_facts", { p_flag_key: flag });
   const local = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(new URL(project().url).hostname);
   const looked = FACT_GATES.map(async (gate): Promise<GateState> => {
     const state = waivable(gate, facts, "database");
@@ -72,7 +72,7 @@ async function readGates(flag: string): Promise<GateState[]> {
 /** A gate that nobody has to sign; whoever may can declare that it does not apply. */
 function waivable(
   { id, section, title, roles }: Entry,
-  facts: Facts,
+  facts: LaunchFacts,
   by: "database" | "command",
 ): GateState {
   const signed = signaturesOf(facts, id, roles).filter(({ applies }) => !applies);
@@ -80,7 +80,7 @@ function waivable(
   return { gate: id, id, section, title, roles, by, people: 0, signed, passed };
 }
 
-function signedGates(facts: Facts): GateState[] {
+function signedGates(facts: LaunchFacts): GateState[] {
   const required = approversOf(facts.flag?.metadata.approvers);
   const all = [
     ...SIGN_OFFS.filter(({ asks }) => asks === undefined || required.includes(asks))

@@ -7,18 +7,13 @@ import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { read } from "./data.ts";
-import type { Changes, WholeRoute } from "./types.ts";
+import type { Changes, Route, WholeRoute } from "./types.ts";
 import { inWords } from "./RouteList.tsx";
-
-interface Version extends Omit<WholeRoute, "id" | "updated_at" | "updated_by"> {
-  changed_at: string;
-  changed_by: string;
-}
 
 export function History({ route, restore }: { route: WholeRoute; restore: (changes: Changes) => void }) {
   const ask = useAsk();
   const nameOf = useNames();
-  const history = useRows<Version>(
+  const history = useRows(
     ["route_history", route.id],
     (db) =>
       db.from("route_history").select("*").eq("route_id", route.id).order("version", { ascending: false })
@@ -30,7 +25,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
       <Loaded of={history} rows={2} empty={<Text size="sm" c="dimmed">It is as it was made.</Text>}>
         {(versions) => (
           <Stack gap={6}>
-            {versions.map((version) => (
+            {versions.map(read).map((version) => (
               <Paper key={version.version} withBorder p="xs">
                 <Group justify="space-between" wrap="nowrap" align="flex-start">
                   <div style={{ minWidth: 0 }}>
@@ -39,8 +34,7 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                       {!version.active && " (off)"}
                     </Text>
                     <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-                      {inWords(read(version))} → {version.destinations.join(", ")}, priority{" "}
-                      {version.priority}
+                      {inWords(version)} → {version.destinations.join(", ")}, priority {version.priority}
                     </Text>
                     <Text size="xs" c="dimmed" component="div">
                       {nameOf(version.changed_by)}, <Time at={version.changed_at} />
@@ -73,7 +67,8 @@ export function History({ route, restore }: { route: WholeRoute; restore: (chang
                           restore({
                             name,
                             condition,
-                            mode,
+                            // It was checked when it was the route\'s.
+                            mode: mode as Route["mode"],
                             destinations,
                             flag_key,
                             sticky_minutes,

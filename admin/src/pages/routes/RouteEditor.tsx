@@ -40,7 +40,7 @@ async function save(
   if (route) return await rpc("set_route", { p_id: route.id, p_version: route.version, p_changes: changes });
   const { condition, destinations, name, mode, flag_key, sticky_minutes, channels } = changes;
   return await rpc("add_route", {
-    p_destinations: destinations,
+    p_destinations: destinations ?? [],
     p_condition: condition,
     p_priority: 100,
     p_options: { name: name || undefined, mode, flag_key, sticky_minutes, channels },
@@ -92,7 +92,7 @@ function Form({ route: now, destinations, close, again }: Props & { again: () =>
     },
   });
   const remove = useChange({
-    act: () => rpc<boolean>("remove_route", { p_id: route!.id }),
+    act: () => rpc("remove_route", { p_id: route!.id }),
     touches: TOUCHES,
     said: () => `${route!.name} is removed.`,
   });

@@ -3,7 +3,6 @@ import { Group, Paper, Select, SimpleGrid, Stack, Table, Text, TextInput, Title 
 import { INBOUND_TYPES } from "../../../../supabase/functions/_shared/contract/messages.ts";
 import { typeInWords } from "../../../../supabase/functions/_shared/contract/words/messages.ts";
 import { routingReasonInWords } from "../../../../supabase/functions/_shared/contract/words/routing.ts";
-import type { Setting } from "../../../../supabase/functions/_shared/flags/evaluate.ts";
 import type { Decision } from "../../../../supabase/functions/_shared/routing/match.ts";
 import { useState } from "react";
 import { client } from "../../data/client.ts";
@@ -21,11 +20,11 @@ export function TryMessage({ routes, destinations }: { routes: WholeRoute[]; des
   const [channel, setChannel] = useParameter("channel", "whatsapp");
   const [code, setCode] = useParameter("link");
   const [writer, setWriter] = useState<Writer>({});
-  const settings = useRows<Setting>(
+  const settings = useRows(
     ["settings", "flags"],
     (db) => db.from("settings").select("key,value,metadata,version").like("key", "%.enabled"),
   );
-  const links = useRows<{ code: string; tags: string[]; campaign: string | null }>(
+  const links = useRows(
     ["links", "facts", code],
     (db) => db.from("links").select("code,tags,campaign").eq("code", code.toLowerCase()),
     { enabled: code !== "" },

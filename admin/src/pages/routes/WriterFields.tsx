@@ -55,7 +55,7 @@ export function WriterFields(
   const asked = new Set(routes.flatMap(({ condition, fault }) => fault ? [] : typesOf(condition)));
   const stay = routes.filter(({ sticky_minutes }) => sticky_minutes !== null);
   const byPerson = asked.has("contacts") || routes.some(({ flag_key }) => flag_key !== null);
-  const numbers = useRows<{ id: string; display_number: string | null }>(
+  const numbers = useRows(
     ["wa_numbers"],
     (db) => db.from("wa_numbers").select("id,display_number").order("id"),
     { every: false, enabled: asked.has("number") },

@@ -5,27 +5,33 @@ import {
   ConditionError,
   parseCondition,
 } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { useRows } from "../../data/query.ts";
-import type { Destination, Read, Route, WholeRoute } from "./types.ts";
+import type { Read, WholeRoute } from "./types.ts";
 
 /** Those that a form offers; a channel of another name can be typed. */
 export const CHANNELS = ["whatsapp", "sms", "email", "telegram"];
 
 /** A row with its condition as the router reads it: stored may be a short form, or one of another version. */
-export function read<T extends { condition: Condition }>(row: T): T & Read {
+export function read<T extends { condition: unknown }>(
+  row: T,
+): Omit<T, "condition"> & Read & { condition: Condition } {
   try {
     return { ...row, condition: parseCondition(row.condition) };
   } catch (error) {
     if (!(error instanceof ConditionError)) throw error;
-    return { ...row, fault: error.message };
+    return { ...row, condition: row.condition as Condition, fault: error.message };
   }
 }
 
 /** A fallback is asked after all others, whatever its priority. */
-export const isFallback = ({ condition }: Pick<Route, "condition">): boolean => condition.type === "default";
+export const isFallback = ({ condition }: { condition: unknown }): boolean =>
+  (condition as { type?: unknown } | null)?.type === "default";
 
 /** By priority, then by age; fallbacks after all others. */
-export function inOrder<T extends Pick<Route, "id" | "priority" | "condition">>(routes: readonly T[]): T[] {
+export function inOrder<T extends Pick<Row<"routes">, "id" | "priority" | "condition">>(
+  routes: readonly T[],
+): T[] {
   return [...routes].sort((a, b) =>
     Number(isFallback(a)) - Number(isFallback(b)) || a.priority - b.priority || (a.id < b.id ? -1 : 1)
   );
@@ -33,12 +39,12 @@ export function inOrder<T extends Pick<Route, "id" | "priority" | "condition">>(
 
 /** The routes, kept fresh, and the destinations that they may lead to. */
 export function useRoutes() {
-  const routes = useRows<Route>(["routes"], (db) => db.from("routes").select("*"));
-  const links = useRows<{ route_id: string; destination_id: string; position: number }>(
+  const routes = useRows(["routes"], (db) => db.from("routes").select("*"));
+  const links = useRows(
     ["route_destinations"],
     (db) => db.from("route_destinations").select("route_id,destination_id,position"),
   );
-  const destinations = useRows<Destination>(
+  const destinations = useRows(
     ["destinations"],
     (db) =>
       db.from("destinations").select("id,name,state,circuit_trips").is("removed_at", null).order("name"),

@@ -1,31 +1,12 @@
 /** Routes and destinations, as the pages of routes have them. */
-import type { DestinationState, RouteMode } from "../../../../supabase/functions/_shared/contract/states.ts";
 import type { Condition } from "../../../../supabase/functions/_shared/contract/routing/condition.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 
-export interface Route {
-  id: string;
-  name: string;
-  priority: number;
-  /** Every default written out, once it went through `read`. */
-  condition: Condition;
-  mode: RouteMode;
-  flag_key: string | null;
-  sticky_minutes: number | null;
-  active: boolean;
-  /** The channels whose messages it may take. */
-  channels: string[];
-  version: number;
-  updated_at: string;
-  updated_by: string;
-}
+/** A row of `routes`, with every default of its condition written out once it went through `read`. */
+export type Route = Omit<Row<"routes">, "condition" | "created_at"> & { condition: Condition };
 
-export interface Destination {
-  id: string;
-  name: string;
-  state: DestinationState;
-  /** How often in a row its circuit opened; 0 where it is closed. */
-  circuit_trips: number;
-}
+/** A destination that routes may lead to; `circuit_trips` says how often in a row its circuit opened, 0 where it is closed. */
+export type Destination = Pick<Row<"destinations">, "id" | "name" | "state" | "circuit_trips">;
 
 /** A condition as it was read. */
 export interface Read {

@@ -11,6 +11,7 @@ import {
   TextInput,
 } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For, useMay } from "../../session/me.tsx";
@@ -21,12 +22,7 @@ import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { AllowlistHistory } from "./Histories.tsx";
 
-interface Allowed {
-  pattern: string;
-  purpose: "forward" | "redirect";
-  created_at: string;
-  created_by: string;
-}
+type Allowed = Row<"destination_allowlist">;
 
 const PURPOSES = [
   { purpose: "forward", title: "Services", about: "Messages and notifications may be sent to these hosts." },
@@ -35,7 +31,7 @@ const PURPOSES = [
 const TOUCHES = ["destination_allowlist", "allowlist_history", "link_ground"];
 
 export function Allowlist() {
-  const hosts = useRows<Allowed>(
+  const hosts = useRows(
     ["destination_allowlist"],
     (db) => db.from("destination_allowlist").select("*").order("pattern"),
   );

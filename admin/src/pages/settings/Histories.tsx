@@ -1,6 +1,8 @@
 /** Who gave whom which role, and who allowed which host: the latest fifty of each, for admins. */
 import { Text } from "@mantine/core";
 import type { ReactNode } from "react";
+import type { TeamStanding } from "../../../../supabase/functions/_shared/contract/columns.ts";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { Section } from "../../ui/Section.tsx";
@@ -15,27 +17,8 @@ interface Change {
   by: string;
 }
 
-interface Standing {
-  role: string;
-  approvals: string[];
-}
-
-interface TeamChange extends Change {
-  user_id: string;
-  email: string | null;
-  change: "added" | "changed" | "removed";
-  before: Standing | null;
-  after: Standing | null;
-}
-
-interface HostChange extends Change {
-  pattern: string;
-  purpose: "forward" | "redirect";
-  change: "added" | "removed";
-}
-
 export function TeamHistory() {
-  const changes = useRows<TeamChange>(
+  const changes = useRows(
     ["team_history"],
     (db) => db.from("team_history").select("*").order("id", { ascending: false }).limit(LATEST),
   );
@@ -47,7 +30,7 @@ export function TeamHistory() {
 }
 
 export function AllowlistHistory() {
-  const changes = useRows<HostChange>(
+  const changes = useRows(
     ["allowlist_history"],
     (db) => db.from("allowlist_history").select("*").order("id", { ascending: false }).limit(LATEST),
   );
@@ -79,7 +62,7 @@ function Lines<T extends Change>({ of, said }: { of: T[]; said: (one: T) => Reac
   ));
 }
 
-function teamWords({ email, user_id, change, before, after }: TeamChange): string {
+function teamWords({ email, user_id, change, before, after }: Row<"team_history">): string {
   const who = email ?? user_id;
   switch (change) {
     case "added":
@@ -91,7 +74,7 @@ function teamWords({ email, user_id, change, before, after }: TeamChange): strin
   }
 }
 
-function standing(of: Standing | null): string {
+function standing(of: TeamStanding | null): string {
   if (of === null) return "nothing";
   return of.approvals.length === 0 ? of.role : `${of.role} (signs as ${of.approvals.join(", ")})`;
 }

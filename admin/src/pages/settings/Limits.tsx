@@ -1,20 +1,17 @@
 /** Limits and terms that the running system reads from settings, within seconds of a change. */
 import { Button, Group, NumberInput, Stack, Table, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useMay } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { type Limit, SETTINGS } from "./limits.ts";
 
-interface Setting {
-  key: string;
-  value: string;
-  version: number;
-}
+type Setting = Pick<Row<"settings">, "key" | "value" | "version">;
 
 export function Limits() {
-  const settings = useRows<Setting>(
+  const settings = useRows(
     ["settings", "limits"],
     (db) => db.from("settings").select("key,value,version").in("key", SETTINGS.map(({ key }) => key)),
   );

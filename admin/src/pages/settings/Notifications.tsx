@@ -13,6 +13,7 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { type FormEvent, useState } from "react";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
@@ -21,21 +22,14 @@ import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { SecretModal } from "../deliveries/SecretModal.tsx";
 
-interface Endpoint {
-  id: string;
-  name: string;
-  kind: "webhook" | "slack";
-  host: string;
-  events: string[];
-  state: "active" | "paused";
-}
+type Endpoint = Pick<Row<"notification_endpoints">, "id" | "name" | "kind" | "host" | "events" | "state">;
 
 const USUAL = EVENTS.filter((event) => event !== "paused" && event !== "resumed");
 const TOUCHES = ["notification_endpoints"];
 const eventWords = (event: string) => event.replace("_", " ");
 
 export function Notifications() {
-  const endpoints = useRows<Endpoint>(
+  const endpoints = useRows(
     ["notification_endpoints"],
     (db) => db.from("notification_endpoints").select("id,name,kind,host,events,state").order("name"),
   );
@@ -143,7 +137,7 @@ function Add() {
   const [secret, setSecret] = useState<string>();
   const add = useChange({
     act: () =>
-      rpc<{ secret?: string }>("add_notification_endpoint", {
+      rpc("add_notification_endpoint", {
         p_name: name,
         p_kind: kind,
         p_url: url,

@@ -1,25 +1,19 @@
 /** Business numbers, and how fast each sends. */
 import { Button, Group, Modal, NumberInput, Paper, Stack, Text } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { Row } from "../../../../supabase/functions/_shared/contract/sql.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { useAsk } from "../../ui/ask.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
-interface WaNumber {
-  id: string;
-  display_number: string | null;
-  max_per_second: number;
-  pair_seconds: number;
-  pair_burst: number;
-  created_at: string;
-}
+type WaNumber = Row<"wa_numbers">;
 
 const nameOf = ({ id, display_number }: WaNumber) => display_number ? `+${display_number}` : id;
 
 export function Numbers() {
-  const numbers = useRows<WaNumber>(
+  const numbers = useRows(
     ["wa_numbers", "pace"],
     (db) => db.from("wa_numbers").select("*").order("id"),
   );

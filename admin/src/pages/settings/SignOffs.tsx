@@ -1,5 +1,6 @@
 /** Who has signed which launch, and taking that back. Signing itself is at the rollout that it is for. */
 import { Button, Stack, Table, Text } from "@mantine/core";
+import type { Approval } from "../../../../supabase/functions/_shared/contract/answers/rollouts.ts";
 import { rpc, useChange, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
 import { For } from "../../session/me.tsx";
@@ -8,22 +9,8 @@ import { State } from "../../ui/State.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
-interface SignOff {
-  id: string;
-  flag_key: string;
-  gate: string;
-  role: string;
-  applies: boolean;
-  note: string | null;
-  signed_as: string;
-  signed_at: string;
-  revoked_at: string | null;
-  revoked_by: string | null;
-  revoked_because: string | null;
-}
-
 export function SignOffs() {
-  const signed = useRows<SignOff>(
+  const signed = useRows(
     ["gate_approvals", "all"],
     (db) => db.from("gate_approvals").select("*").order("signed_at", { ascending: false }).limit(200),
   );
@@ -52,12 +39,12 @@ export function SignOffs() {
   );
 }
 
-function Row({ of }: { of: SignOff }) {
+function Row({ of }: { of: Approval }) {
   const ask = useAsk();
   const nameOf = useNames();
   const revoke = useChange({
     act: (reason: string) =>
-      rpc<number>("revoke_gate", {
+      rpc("revoke_gate", {
         p_flag_key: of.flag_key,
         p_role: of.role,
         p_gate: of.gate,

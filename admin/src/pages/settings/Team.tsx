@@ -12,6 +12,7 @@ import {
   TextInput,
 } from "@mantine/core";
 import { type FormEvent, useState } from "react";
+import type { Member } from "../../../../supabase/functions/_shared/contract/answers/people.ts";
 import { rpc, useChange, useRpc } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import { For, grows, type Role, useMay, useMe } from "../../session/me.tsx";
@@ -20,16 +21,6 @@ import { Icon } from "../../ui/icons.tsx";
 import { Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { TeamHistory } from "./Histories.tsx";
-
-interface Member {
-  user_id: string;
-  email: string;
-  role: Role;
-  approvals: string[];
-  created_at: string;
-  /** Whether the account is confirmed, and neither banned nor deleted. */
-  can_sign_in: boolean;
-}
 
 const ROLES: { value: Role; label: string }[] = [
   { value: "viewer", label: "Viewer: looks" },
@@ -65,7 +56,7 @@ const grown = (email: string, role: Role): Question => ({
 const TOUCHES = ["list_team", "me", "team_members", "team_history"];
 
 export function Team() {
-  const team = useRpc<Member[]>("list_team");
+  const team = useRpc("list_team", {});
   return (
     <Stack>
       <For role="admin" otherwise={<Text size="sm" c="dimmed">Admins change the team.</Text>}>
@@ -131,6 +122,8 @@ function Add() {
 }
 
 function Row({ of }: { of: Member }) {
+  // Who signs in by other means has no address.
+  const name = of.email ?? of.user_id;
   const me = useMe();
   const may = useMay("admin");
   const ask = useAsk();
@@ -144,19 +137,19 @@ function Row({ of }: { of: Member }) {
       data: (before) =>
         (before as Member[]).map((one) => one.user_id === of.user_id ? { ...one, ...changes } : one),
     }],
-    said: () => `${of.email} is changed.`,
+    said: () => `${name} is changed.`,
   });
   const remove = useChange({
     act: () => rpc("remove_team_member", { p_user_id: of.user_id }),
     touches: TOUCHES,
-    said: () => `${of.email} is no longer in the team.`,
+    said: () => `${name} is no longer in the team.`,
   });
   return (
     <Paper component="li" withBorder p="sm">
       <Group gap="sm" align="center">
         <div style={{ overflowWrap: "anywhere", flex: "1 1 200px" }}>
           <Text size="sm">
-            {of.email}
+            {name}
             {of.user_id === me.id && " (you)"}
           </Text>
           <Text size="xs" c="dimmed" component="div">
@@ -168,7 +161,7 @@ function Row({ of }: { of: Member }) {
           {may
             ? (
               <Select
-                aria-label={`Role of ${of.email}`}
+                aria-label={`Role of ${name}`}
                 data={ROLES}
                 allowDeselect={false}
                 value={of.role}
@@ -177,7 +170,8 @@ function Row({ of }: { of: Member }) {
                   const own = of.user_id === me.id;
                   const wanted = role as Role;
                   if (
-                    own && !await ask(OWN) || grows(of.role, wanted) && !await ask(grown(of.email, wanted))
+                    own && !await ask(OWN) ||
+                    grows(of.role, wanted) && !await ask(grown(name, wanted))
                   ) {
                     return;
                   }
@@ -191,11 +185,11 @@ function Row({ of }: { of: Member }) {
           {may
             ? (
               <MultiSelect
-                aria-label={`What ${of.email} signs as`}
+                aria-label={`What ${name} signs as`}
                 placeholder={of.approvals.length === 0 ? "None" : undefined}
                 data={APPROVALS}
                 value={of.approvals}
-                onChange={(approvals) => change.mutate({ approvals })}
+                onChange={(approvals) => change.mutate({ approvals: approvals as Member["approvals"] })}
               />
             )
             : of.approvals.join(", ") || "none"}
@@ -206,10 +200,10 @@ function Row({ of }: { of: Member }) {
               variant="subtle"
               color="gray"
               size="lg"
-              aria-label={`Remove ${of.email} from the team`}
+              aria-label={`Remove ${name} from the team`}
               onClick={async () => {
                 const answer = await ask({
-                  title: `Remove ${of.email} from the team?`,
+                  title: `Remove ${name} from the team?`,
                   body:
                     "They see nothing of this project any more, at once. What they did stays under their name.",
                   action: "Remove",

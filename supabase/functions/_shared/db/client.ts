@@ -16,6 +16,7 @@
  * @module
  */
 import { env } from "../config/env.ts";
+import type { Args, FunctionName, Result } from "../contract/sql.ts";
 import { Problem } from "../http/problem.ts";
 import { isTooOld, refusedAsTooOld, SCHEMA_HEADER, SCHEMA_VERSION, TOO_OLD } from "./schema.ts";
 
@@ -63,12 +64,16 @@ export interface RpcOptions {
 /**
  * Calls the function `name` in SQL and gives its result; null for a function without one.
  *
- * `T` is what the caller trusts the function to give: it is not checked here.
+ * The result is not checked here: tests do (contract/answers.ts).
  *
  * @throws {Problem} `database_unavailable`, `schema_outdated`, `schema_too_new`
  * @throws {DbError} when the database refused the call.
  */
-export type Rpc = <T>(name: string, args?: object, options?: RpcOptions) => Promise<T>;
+export type Rpc = <Name extends FunctionName>(
+  name: Name,
+  args: Args<Name>,
+  options?: RpcOptions,
+) => Promise<Result<Name>>;
 
 /** What {@linkcode createRpc} talks to, and with what. */
 export interface RpcEndpoint {
@@ -86,7 +91,11 @@ const ATTEMPTS = 4;
 export function createRpc(options: RpcEndpoint = {}): Rpc {
   const { endpoint = environment, fetch = globalThis.fetch, backoffMs = jittered } = options;
 
-  return async <T>(name: string, args: object = {}, { timeoutMs = 10_000 }: RpcOptions = {}): Promise<T> => {
+  return async <Name extends FunctionName>(
+    name: Name,
+    args: Args<Name>,
+    { timeoutMs = 10_000 }: RpcOptions = {},
+  ): Promise<Result<Name>> => {
     const { url, key } = endpoint();
     const address = `${url}/rest/v1/rpc/${name}`;
     const signal = AbortSignal.timeout(timeoutMs);
@@ -100,7 +109,7 @@ export function createRpc(options: RpcEndpoint = {}): Rpc {
       } catch (cause) {
         throw new Problem("database_unavailable", { cause });
       }
-      if (status >= 200 && status < 300) return result(name, text) as T;
+      if (status >= 200 && status < 300) return result(name, text) as Result<Name>;
       const error = failure(name, status, text);
       if (!(error instanceof DbError) || !UNDONE.test(error.code)) throw error;
       if (attempt === ATTEMPTS || signal.aborted) throw new Problem("database_unavailable", { cause: error });

@@ -25,11 +25,11 @@ const failed = (status: number, code?: string, message = "no") =>
   Response.json({ code, message, details: "why" }, { status });
 
 Deno.test("rpc() posts the arguments with the secret key and gives the result", async () => {
-  const { rpc, calls } = against([Response.json({ stored: 2 })]);
-  assertEquals(await rpc<{ stored: number }>("ingest", { p_updates: [1, 2] }), { stored: 2 });
+  const { rpc, calls } = against([Response.json({ outcomes: "sd" })]);
+  assertEquals(await rpc("ingest_updates", { p_updates: [1, 2] }), { outcomes: "sd" });
   const [{ url, init }] = calls;
   assertEquals([url, init.method, init.body], [
-    "http://api.test/rest/v1/rpc/ingest",
+    "http://api.test/rest/v1/rpc/ingest_updates",
     "POST",
     '{"p_updates":[1,2]}',
   ]);
@@ -43,13 +43,16 @@ Deno.test("rpc() posts the arguments with the secret key and gives the result", 
 
 Deno.test("rpc() sends a legacy key as a bearer token too", async () => {
   const { rpc, calls } = against([Response.json(1)], "eyJ.a.b");
-  await rpc("f");
+  await rpc("remove_number", { p_id: "1" });
   assertEquals((calls[0].init.headers as Record<string, string>).authorization, "Bearer eyJ.a.b");
 });
 
 Deno.test("rpc() gives null for a function without a result", async () => {
-  assertEquals(await against([new Response(null, { status: 204 })]).rpc("f"), null);
-  assertEquals(await against([new Response("null")]).rpc("f"), null);
+  assertEquals(
+    await against([new Response(null, { status: 204 })]).rpc("remove_number", { p_id: "1" }),
+    null,
+  );
+  assertEquals(await against([new Response("null")]).rpc("remove_number", { p_id: "1" }), null);
 });
 
 const outages: [string, Answer][] = [
@@ -72,7 +75,7 @@ const outages: [string, Answer][] = [
 for (const [label, answer] of outages) {
   Deno.test(`rpc() outage: ${label} -> database_unavailable, asked once`, async () => {
     const { rpc, calls } = against([answer]);
-    const problem = await assertRejects(() => rpc("f"), Problem);
+    const problem = await assertRejects(() => rpc("remove_number", { p_id: "1" }), Problem);
     assertEquals([problem.code, problem.status, calls.length], ["database_unavailable", 503, 1]);
     assertInstanceOf(problem.cause, Error);
   });
@@ -90,16 +93,16 @@ const faults: [string, Response, string][] = [
 for (const [label, answer, code] of faults) {
   Deno.test(`rpc() fault: ${label} -> DbError ${code || "without code"}, asked once`, async () => {
     const { rpc, calls } = against([answer]);
-    const error = await assertRejects(() => rpc("some_fn"), DbError);
-    assertEquals([error.code, error.fn, calls.length], [code, "some_fn", 1]);
+    const error = await assertRejects(() => rpc("watch", {}), DbError);
+    assertEquals([error.code, error.fn, calls.length], [code, "watch", 1]);
   });
 }
 
-const missing = { code: "42883", message: "function public.some_fn(p_now => timestamptz) does not exist" };
+const missing = { code: "42883", message: "function public.watch(p_now => timestamptz) does not exist" };
 for (const answer of [failed(404, "PGRST202"), Response.json(missing, { status: 404 })]) {
   Deno.test(`rpc() on a schema without the function -> schema_outdated, asked once (${answer.status})`, async () => {
     const { rpc, calls } = against([answer]);
-    const problem = await assertRejects(() => rpc("some_fn"), Problem);
+    const problem = await assertRejects(() => rpc("watch", {}), Problem);
     assertEquals([problem.code, calls.length], ["schema_outdated", 1]);
     assertInstanceOf(problem.cause, DbError);
   });
@@ -109,7 +112,7 @@ Deno.test("rpc() on a database that this code is too old for -> schema_too_new, 
   const { rpc, calls } = against([failed(400, "GL503")]);
   assertEquals(isTooOld(), false);
   try {
-    const problem = await assertRejects(() => rpc("some_fn"), Problem);
+    const problem = await assertRejects(() => rpc("watch", {}), Problem);
     assertEquals([problem.code, problem.status, calls.length], ["schema_too_new", 503, 1]);
     assertEquals([isRefusedAsTooOld(problem), isTooOld()], [true, true]);
     assertEquals(isTooOld(performance.now() + 5000), false, "somebody asks again");
@@ -121,10 +124,10 @@ Deno.test("rpc() on a database that this code is too old for -> schema_too_new, 
 for (const code of ["40001", "40P01", "55P03"]) {
   Deno.test(`rpc() repeats what Postgres has undone (${code}), a few times`, async () => {
     const once = against([failed(500, code), failed(500, code), Response.json("done")]);
-    assertEquals(await once.rpc("f"), "done");
+    assertEquals(await once.rpc("schema_version", {}), "done");
     assertEquals(once.calls.length, 3);
     const always = against([failed(500, code)]);
-    const problem = await assertRejects(() => always.rpc("f"), Problem);
+    const problem = await assertRejects(() => always.rpc("remove_number", { p_id: "1" }), Problem);
     assertEquals([problem.code, always.calls.length], ["database_unavailable", 4]);
   });
 }
@@ -136,7 +139,7 @@ Deno.test("rpc() gives up when the answer takes too long, over a real connection
   const asked: number[] = [];
   const { timeout } = AbortSignal;
   AbortSignal.timeout = (ms) => (asked.push(ms), timeout.call(AbortSignal, ms));
-  const problem = await assertRejects(() => createRpc({ endpoint })("f", {}, { timeoutMs: 50 }), Problem)
+  const problem = await assertRejects(() => createRpc({ endpoint })("watch", {}, { timeoutMs: 50 }), Problem)
     .finally(() => AbortSignal.timeout = timeout);
   assertEquals(problem.code, "database_unavailable");
   assertEquals([asked, (problem.cause as Error).name], [[50], "TimeoutError"]);

@@ -70,7 +70,7 @@ interface Entry<T, R> {
  * with `Problem` overloaded when the queue is full, else with what `commit` threw.
  * @example
  * ```ts
- * const store = groupCommit({ commit: (rows: Row[]) => rpc<string[]>("store", { rows }), maxItems: 500, maxQueued: 5000 });
+ * const store = groupCommit({ commit: (rows: Row[]) => rpc("store", { rows }), maxItems: 500, maxQueued: 5000 });
  * const outcome = await store(row);
  * ```
  */

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import type { Rate } from "../contract/answers/common.ts";
 import type { Limit } from "../contract/limits.ts";
 import { type Rpc, rpc } from "../db/client.ts";
 import { count } from "../db/counters.ts";
@@ -24,15 +25,6 @@ export interface Taken {
   readonly retryAfterMs: number | null;
 }
 
-/** What `take_rate` gives. */
-export interface TakeRate {
-  allowed: boolean;
-  limit: number;
-  remaining: number;
-  reset_ms: number;
-  retry_after_ms: number | null;
-}
-
 const TIMEOUT_MS = 1000;
 
 /**
@@ -44,7 +36,7 @@ export async function take(limit: Limit, subject: string, cost = 1, call: Rpc = 
   const { name, perSecond, burst } = limit;
   const args = { p_key: `${name}:${subject}`, p_rate: perSecond, p_burst: burst, p_cost: cost };
   try {
-    const taken = await call<TakeRate>("take_rate", args, { timeoutMs: TIMEOUT_MS });
+    const taken = await call("take_rate", args, { timeoutMs: TIMEOUT_MS });
     return { allowed: taken.allowed, headers: rateHeaders(limit, taken), retryAfterMs: taken.retry_after_ms };
   } catch (error) {
     count("rate_limit_unavailable", name);
@@ -101,7 +93,7 @@ export function refused(
  */
 export function rateHeaders(
   { name, perSecond, burst }: Limit,
-  { remaining, reset_ms }: TakeRate,
+  { remaining, reset_ms }: Rate,
 ): Record<string, string> {
   const eachMs = 1000 / perSecond;
   const nextMs = Math.max(0, reset_ms - (burst - remaining - 1) * eachMs);

@@ -9,6 +9,7 @@
  * @module
  */
 import { env } from "../config/env.ts";
+import type { Result } from "../contract/sql.ts";
 import { TEAM_ROLES, type TeamRole } from "../contract/states.ts";
 import { createRpc, DbError, type RpcEndpoint } from "../db/client.ts";
 import { type ApiKey, bearerOf, requireKey } from "./keys.ts";
@@ -16,12 +17,6 @@ import { Problem } from "../http/problem.ts";
 
 /** Whoever passed: what is written down as the author, `key:<name>` or a user's id. */
 export type Authorise = (headers: Headers, role: TeamRole) => Promise<string>;
-
-/** What `whoami` gives. */
-interface Member {
-  user_id: string;
-  role: TeamRole;
-}
 
 /**
  * Makes an {@linkcode Authorise}, which throws `unauthorized` without a valid key or token, and `forbidden` for a
@@ -51,7 +46,7 @@ function keyOf(headers: Headers, token: string | undefined): ApiKey | undefined 
   }
 }
 
-async function whoIs(token: string, request: NonNullable<RpcEndpoint["fetch"]>): Promise<Member | null> {
+async function whoIs(token: string, request: NonNullable<RpcEndpoint["fetch"]>): Promise<Result<"whoami">> {
   const { SUPABASE_URL, SUPABASE_PUBLISHABLE_KEYS } = env("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEYS");
   const asUser = createRpc({
     endpoint: () => ({ url: SUPABASE_URL, key: Object.values(SUPABASE_PUBLISHABLE_KEYS)[0] }),
@@ -62,7 +57,7 @@ async function whoIs(token: string, request: NonNullable<RpcEndpoint["fetch"]>):
       }),
   });
   try {
-    return await asUser<Member | null>("whoami");
+    return await asUser("whoami", {});
   } catch (cause) {
     // A token that is malformed, expired or of another project; and one of nobody, who may not ask.
     if (cause instanceof DbError) throw new Problem("unauthorized", { cause });

@@ -8,9 +8,10 @@ import type { Registry } from "../channels/registry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import type { Fields } from "../log/log.ts";
 import type { Outcome } from "../rollouts/outcomes.ts";
-import type { LeftOut, Reply } from "./forward.ts";
+import type { ClaimedMessage, LeftOut } from "../contract/answers/pipeline.ts";
+import type { Reply } from "./forward.ts";
 import { platformLimitMs } from "../http/ending.ts";
-import { type ClaimedMessage, putBack, type SendOutcome } from "./send.ts";
+import { putBack, type SendOutcome } from "./send.ts";
 
 /** What {@linkcode createChannelSteps} needs. */
 export interface ChannelStepsDeps {

@@ -1,7 +1,7 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Channel, Missing, Sent } from "../channels/channel.ts";
 import { createRegistry } from "../channels/registry.ts";
-import type { ClaimedMessage } from "./send.ts";
+import type { ClaimedMessage } from "../contract/answers/pipeline.ts";
 import { type ChannelStepsDeps, createChannelSteps } from "./channel_steps.ts";
 
 /** A channel that answers each send with `sent` and lacks what `missing` says. */

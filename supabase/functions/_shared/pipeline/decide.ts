@@ -3,13 +3,13 @@
  *
  * @module
  */
+import type { Recorded, WaitingConversation } from "../contract/answers/pipeline.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { evaluate, type Flag, type OnFlag } from "../flags/evaluate.ts";
 import { match } from "../routing/match.ts";
 import type { CompiledRoute } from "../routing/routes.ts";
-import type { LinkFacts, Referral } from "../routing/facts.ts";
-import type { Claim, Places } from "./forward.ts";
+import type { Places } from "./forward.ts";
 import type { Round } from "./pump.ts";
 import { routerFlag } from "./routed_channels.ts";
 
@@ -32,32 +32,6 @@ export interface Rules {
   readonly routes: readonly CompiledRoute[];
   /** Told what each flag that was asked said, and why. */
   readonly onFlag?: OnFlag;
-}
-
-/** A message as `claim_unrouted` gives it. */
-interface Waiting {
-  id: string;
-  seq: number;
-  type: string;
-  text: string | null;
-  choice: string | null;
-  referral: Referral | null;
-  link_token: string | null;
-  /** The deep link that it came from. */
-  link: LinkFacts | null;
-  created_at: string;
-}
-
-/** A conversation as `claim_unrouted` gives it. */
-export interface WaitingConversation {
-  id: string;
-  channel: string;
-  number_id: string;
-  contact_id: string;
-  phone: string | null;
-  sticky_route_id: string | null;
-  sticky_until: string | null;
-  messages: Waiting[];
 }
 
 /** What `record_decisions` takes for one conversation. */
@@ -93,13 +67,6 @@ export interface DeciderDeps {
   onError(message: string, error: unknown): void;
 }
 
-/** What `record_decisions` answers. */
-interface Recorded {
-  decided: number;
-  deliveries: number;
-  claim?: Claim;
-}
-
 /**
  * A round that decides about the conversations that wait longest.
  *
@@ -120,7 +87,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
       places = undefined;
       let recorded: Recorded | undefined;
       try {
-        recorded = await deps.rpc<Recorded>("record_decisions", {
+        recorded = await deps.rpc("record_decisions", {
           p_revision: items[0].revision,
           p_conversations: items.map(({ conversation }) => conversation),
           ...(mine === undefined ? {} : { p_claim: mine.claim }),
@@ -149,7 +116,7 @@ export function createDecider(deps: DeciderDeps): () => Promise<Round> {
 
   async function decideWaiting(channels: readonly string[], conversations: number): Promise<Round> {
     const rules = await deps.rules();
-    const waiting = await deps.rpc<WaitingConversation[]>("claim_unrouted", {
+    const waiting = await deps.rpc("claim_unrouted", {
       p_revision: rules.revision,
       p_conversations: conversations,
       p_each: MESSAGES_EACH,

@@ -1,17 +1,12 @@
 import { assert, assertEquals, assertRejects } from "../../../../tests/support/assert.ts";
 import fc from "fast-check";
+import type { WaitingConversation } from "../contract/answers/pipeline.ts";
 import { DbError, type Rpc } from "../db/client.ts";
 import { evaluate, prepareFlags } from "../flags/evaluate.ts";
 import { Problem } from "../http/problem.ts";
 import { compileRoutes, type RouteRow } from "../routing/routes.ts";
 import { route } from "../../../../tests/support/routing_samples.ts";
-import {
-  createDecider,
-  decide,
-  type DecidedConversation,
-  type Rules,
-  type WaitingConversation,
-} from "./decide.ts";
+import { createDecider, decide, type DecidedConversation, type Rules } from "./decide.ts";
 import { routerFlag } from "./routed_channels.ts";
 import { holds } from "../../../../tests/support/property.ts";
 
@@ -253,11 +248,11 @@ Deno.test("decide(): who is held is who the flag leaves out", async () => {
 /** A database that gives these conversations, and what was asked of it. */
 function database(...claims: WaitingConversation[][]) {
   const calls: [name: string, args: unknown][] = [];
-  const rpc: Rpc = <T>(name: string, args?: object) => {
+  const rpc = ((name: string, args?: object) => {
     calls.push([name, args]);
     const result = name === "claim_unrouted" ? claims.shift() ?? [] : { decided: 1, deliveries: 1 };
-    return Promise.resolve(result as T);
-  };
+    return Promise.resolve(result);
+  }) as Rpc;
   return { rpc, calls };
 }
 
@@ -319,15 +314,15 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
   const by = await rules([REST]);
   const bad = "c13";
   const stored: string[] = [];
-  const rpc: Rpc = <T>(name: string, args?: object) => {
+  const rpc = ((name: string, args?: object) => {
     if (name === "claim_unrouted") {
-      return Promise.resolve(Array.from({ length: 200 }, (_, i) => waiting(["hi"], { id: `c${i}` })) as T);
+      return Promise.resolve(Array.from({ length: 200 }, (_, i) => waiting(["hi"], { id: `c${i}` })));
     }
     const ids = (args as { p_conversations: DecidedConversation[] }).p_conversations.map(({ id }) => id);
     if (ids.includes(bad)) return Promise.reject(new DbError(name, "22P05", "the data was refused"));
     stored.push(...ids);
-    return Promise.resolve({ decided: ids.length, deliveries: ids.length } as T);
-  };
+    return Promise.resolve({ decided: ids.length, deliveries: ids.length });
+  }) as Rpc;
   const told: unknown[] = [];
   const deps = {
     routed: () => Promise.resolve(["whatsapp"]),
@@ -345,10 +340,10 @@ Deno.test("createDecider(): a conversation that cannot be stored is told and hol
 
   const away = createDecider({
     ...deps,
-    rpc: <T>(name: string) =>
+    rpc: ((name: string) =>
       name === "claim_unrouted"
-        ? Promise.resolve([waiting(["hi"]), waiting(["hi"], { id: "c2" })] as T)
-        : Promise.reject(new Problem("database_unavailable")),
+        ? Promise.resolve([waiting(["hi"]), waiting(["hi"], { id: "c2" })])
+        : Promise.reject(new Problem("database_unavailable"))) as Rpc,
   });
   await assertRejects(() => away(), Problem);
 });
@@ -364,12 +359,12 @@ Deno.test("createDecider(): what can be delivered at once is claimed with the de
   const told: number[][] = [];
   const round = createDecider({
     routed: () => Promise.resolve(["whatsapp"]),
-    rpc: <T>(name: string, args?: object) => {
+    rpc: ((name: string, args?: object) => {
       calls.push([name, args as Record<string, unknown>]);
       return Promise.resolve(
-        (name === "claim_unrouted" ? [waiting(["hi"])] : { decided: 1, deliveries: 3, claim: claimed }) as T,
+        name === "claim_unrouted" ? [waiting(["hi"])] : { decided: 1, deliveries: 3, claim: claimed },
       );
-    },
+    }) as Rpc,
     rules: () => Promise.resolve(by),
     now: () => new Date(at),
     places: () =>
@@ -411,7 +406,7 @@ Deno.test("createDecider(): places that no decision used are given back", async 
     onDecided: () => {},
     onError: () => {},
   };
-  await createDecider({ ...deps, rpc: <T>() => Promise.resolve([] as T) })();
+  await createDecider({ ...deps, rpc: (() => Promise.resolve([])) as Rpc })();
   await assertRejects(() => createDecider({ ...deps, rpc: () => Promise.reject(new Error("away")) })());
   assertEquals(begun, [undefined, undefined]);
 });

@@ -4,11 +4,13 @@
  * @module
  */
 import type { Outbound } from "../channels/channel.ts";
+import type { Claim, ClaimedDelivery, ClaimedDestination, LeftOut } from "../contract/answers/pipeline.ts";
+import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { deliver, type DeliveryDeps, type DeliveryResult } from "../delivery/deliver.ts";
 import { SCHEDULE } from "../contract/retries.ts";
-import { type FailurePolicy, next } from "../delivery/retry.ts";
+import { next } from "../delivery/retry.ts";
 import { traceparentFor } from "../http/traceparent.ts";
 import { retrySettlement } from "./retry.ts";
 import { type Round, roundOf, type Track } from "./pump.ts";
@@ -23,50 +25,6 @@ const EXPIRED_EVERY_MS = 1000;
 const LEASE_SECONDS = 60;
 /** How long a settlement is tried when the database is away: within the lease of the slowest delivery. */
 const SETTLE_MS = 20_000;
-
-/** A delivery as `claim_deliveries` gives it. */
-interface Claimed {
-  delivery_id: string;
-  lease: string;
-  attempt: number;
-  /** How often a person had it sent again. */
-  resent: number;
-  destination_id: string;
-  message: {
-    id: string;
-    channel: string;
-    sent_at: string | null;
-    created_at: string;
-    [key: string]: unknown;
-  };
-  /** W3C trace context that the message came with; null where it came with none. */
-  traceparent: string | null;
-  /** The deep link that the message came from, and how sure that is; null where nothing is known. */
-  link: Record<string, unknown> | null;
-  attribution: Record<string, unknown> | null;
-  conversation: { id: string; number_id: string };
-  contact: { id: string; name: string | null; identities: Record<string, string> };
-}
-
-interface ClaimedDestination {
-  id: string;
-  name: string;
-  url: string;
-  timeout_ms: number;
-  retry_seconds: number[] | null;
-  failure_policy: FailurePolicy;
-  /** Own headers, sealed. */
-  headers: Record<string, string> | null;
-  secrets: string[];
-}
-
-/** What was claimed, as `claim_deliveries` and, beside what else they do, `record_decisions` and `settle_deliveries` answer it. */
-export interface Claim {
-  deliveries: Claimed[];
-  destinations: ClaimedDestination[];
-  /** Absent where it was not looked for. */
-  next_due_ms?: number | null;
-}
 
 /** Places of the forwarder that are held for a call which claims on the way. */
 export interface Places {
@@ -94,20 +52,6 @@ export interface Forwarder {
   places(): Promise<Places | undefined>;
 }
 
-/** What `settle_deliveries` answers. */
-interface Settled {
-  replies: number;
-  left_out: { delivery_id: string; replies: LeftOut[] }[];
-  claim?: Claim;
-}
-
-/** A reply that is not sent. */
-export interface LeftOut {
-  /** Its place in the answer, from 1; absent where it is about all of them. */
-  reply?: number;
-  /** A code: `invalid`, `nobody`, `window_closed`, `opted_out`, … */
-  why: string;
-}
 const NO_REPLIES = { replies: [], leftOut: [] };
 /** A reply as `settle_deliveries` takes it. */
 export interface Reply {
@@ -199,10 +143,10 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       // Failure policy: where nothing can be claimed, what has happened is written down all the same.
       const next = await hold(items.length + half(), items).catch(() => undefined);
       const p_claim = next && { ...next.claim, expired: isTimeForExpired() };
-      let settled: Settled | undefined;
+      let settled: Result<"settle_deliveries"> | undefined;
       let round: Round | void = undefined;
       try {
-        settled = await deps.rpc<Settled>("settle_deliveries", {
+        settled = await deps.rpc("settle_deliveries", {
           p_results: items.map(({ destination: _, destination_id: __, ...settlement }) => settlement),
           ...(p_claim === undefined ? {} : { p_claim }),
         });
@@ -278,7 +222,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function allBack(
-    deliveries: readonly Claimed[],
+    deliveries: readonly ClaimedDelivery[],
     destinations: ReadonlyMap<string, ClaimedDestination>,
   ): Promise<Round> {
     const back = await Promise.allSettled(
@@ -291,7 +235,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   async function attempt(
-    claimed: Claimed,
+    claimed: ClaimedDelivery,
     destination: ClaimedDestination,
     world: DeliveryDeps,
   ): Promise<Round | void> {
@@ -339,7 +283,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   function putBack(
-    { delivery_id, lease }: Claimed,
+    { delivery_id, lease }: ClaimedDelivery,
     { name: destination, id: destination_id }: ClaimedDestination,
     retry_after_ms = 0,
   ): Promise<Round | void> {
@@ -365,7 +309,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
   }
 
   function settlement(
-    { delivery_id, lease, attempt }: Claimed,
+    { delivery_id, lease, attempt }: ClaimedDelivery,
     { retry_seconds, failure_policy }: ClaimedDestination,
     result: DeliveryResult,
     replies: Reply[],
@@ -420,7 +364,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
       let claim: Claim | undefined;
       let round: Round = { more: false };
       try {
-        claim = await deps.rpc<Claim>("claim_deliveries", {
+        claim = await deps.rpc("claim_deliveries", {
           p_limit: limit,
           p_lease_seconds: lease_seconds,
           p_busy: busy,
@@ -435,7 +379,7 @@ export function createForwarder(deps: ForwarderDeps): Forwarder {
 }
 
 /** The body that a service gets. Names are ours, not the channel's; the channel's own message is in `native`. */
-function eventOf({ message, resent, link, attribution, conversation, contact }: Claimed) {
+function eventOf({ message, resent, link, attribution, conversation, contact }: ClaimedDelivery) {
   const { created_at, sent_at, native, ...rest } = message;
   return {
     type: "message.received",

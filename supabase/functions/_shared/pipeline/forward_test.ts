@@ -2,7 +2,8 @@ import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
 import { Problem } from "../http/problem.ts";
-import { type Claim, createForwarder, type ForwarderDeps } from "./forward.ts";
+import type { Claim } from "../contract/answers/pipeline.ts";
+import { createForwarder, type ForwarderDeps } from "./forward.ts";
 import { until } from "../../../../tests/support/until.ts";
 
 const SECRET = "whsec_" + btoa("a secret of thirty-two bytes ....");
@@ -45,11 +46,11 @@ function forwarder(
   const calls: [name: string, args: Record<string, unknown>][] = [];
   const told: string[] = [];
   const settled: unknown[] = [];
-  const rpc: Rpc = <T>(name: string, args: object = {}) => {
+  const rpc = ((name: string, args: object = {}) => {
     calls.push([name, args as Record<string, unknown>]);
     const claim = () => claims.shift() ?? { deliveries: [], destinations: [], next_due_ms: null };
-    return Promise.resolve((name === "claim_deliveries" ? claim() : { replies: 0, left_out: [] }) as T);
-  };
+    return Promise.resolve(name === "claim_deliveries" ? claim() : { replies: 0, left_out: [] });
+  }) as Rpc;
   const works: Promise<unknown>[] = [];
   const { round, places } = createForwarder({
     rpc,
@@ -186,11 +187,11 @@ Deno.test("createForwarder(): what settles claims what comes next, into the plac
   const next = [claimOf([delivery(2)], 0), claimOf([], 20_000)];
   const received: string[] = [];
   const { round, done } = forwarder([], ({ data }) => (received.push(data.message.text), new Response()), {
-    rpc: <T>(name: string, args: object = {}) => {
-      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]) as T);
+    rpc: ((name: string, args: object = {}) => {
+      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]));
       settlements.push(args as typeof settlements[number]);
-      return Promise.resolve({ replies: 0, left_out: [], claim: next.shift() } as T);
-    },
+      return Promise.resolve({ replies: 0, left_out: [], claim: next.shift() });
+    }) as Rpc,
   });
   await round();
   await until("both are delivered and settled", () => received.length === 2 && settlements.length === 2);
@@ -252,11 +253,11 @@ Deno.test("createForwarder(): what cannot be settled is told, and its place is f
   const claims = [claimOf([delivery(1)])];
   let asked: unknown;
   const { round, done, told } = forwarder([], () => new Response(), {
-    rpc: <T>(name: string, args?: object) => {
+    rpc: ((name: string, args?: object) => {
       if (name === "settle_deliveries") return Promise.reject(new Error("the database is away"));
       asked = args;
-      return Promise.resolve((claims.shift() ?? claimOf([])) as T);
-    },
+      return Promise.resolve(claims.shift() ?? claimOf([]));
+    }) as Rpc,
   });
   await round();
   await done();
@@ -269,14 +270,14 @@ Deno.test("createForwarder(): what a service took is written down though the dat
   let away = 2, received = 0;
   const outcomes: unknown[] = [];
   const { round, done, told } = forwarder([], () => (received++, new Response()), {
-    rpc: <T>(name: string, args: object = {}) => {
-      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]) as T);
+    rpc: ((name: string, args: object = {}) => {
+      if (name === "claim_deliveries") return Promise.resolve(claimOf([delivery(1)]));
       if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
       outcomes.push(
         ...(args as { p_results: { outcome: string }[] }).p_results.map(({ outcome }) => outcome),
       );
-      return Promise.resolve({ replies: 0, left_out: [] } as T);
-    },
+      return Promise.resolve({ replies: 0, left_out: [] });
+    }) as Rpc,
   });
   await round();
   await done();

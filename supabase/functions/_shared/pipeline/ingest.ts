@@ -99,7 +99,7 @@ export function createIngest(
     const updates = deliveries.length === 1
       ? deliveries[0].updates
       : deliveries.flatMap((delivery) => delivery.updates);
-    const stored = await rpc<{ outcomes: string; freed?: true }>("ingest_updates", { p_updates: updates });
+    const stored = await rpc("ingest_updates", { p_updates: updates });
     const { outcomes } = stored;
     if (outcomes.length !== updates.length) {
       throw new TypeError(`ingest_updates gave ${outcomes.length} outcomes for ${updates.length} updates`);

@@ -4,11 +4,12 @@
  *
  * @module
  */
+import type { Queued } from "../contract/answers/pipeline.ts";
 import type { ApiKey } from "../gates/keys.ts";
 import type { Limit } from "../contract/limits.ts";
-import { rateHeaders, refused, type TakeRate } from "../gates/rate_limit.ts";
+import { rateHeaders, refused } from "../gates/rate_limit.ts";
 import { readJson } from "../http/body.ts";
-import { Problem, type ProblemCode } from "../http/problem.ts";
+import { Problem } from "../http/problem.ts";
 import { type Call, createRouter, type Route } from "../http/routes.ts";
 import type { Context, Handler } from "../serve/serve.ts";
 import type { Channel, SendRequest } from "../channels/channel.ts";
@@ -20,17 +21,6 @@ export interface Item extends Omit<SendRequest, "echo"> {
   /** W3C trace context of the request. */
   traceparent?: string;
   limit: { key: string; per_second: number; burst: number };
-}
-
-/** What it answers for each. */
-export interface Queued {
-  id?: string;
-  status?: string;
-  used_fallback?: boolean;
-  error?: ProblemCode;
-  /** When the 24-hour window closed, with error window_closed. */
-  window_closed_at?: string;
-  rate: TakeRate | null;
 }
 
 /** What the handler needs. */

@@ -1,4 +1,5 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
+import type { Rpc } from "../db/client.ts";
 import { createPipeline, type PipelineDeps } from "./pipeline.ts";
 import { prepareFlags } from "../flags/evaluate.ts";
 import { compileAllowlist } from "../delivery/allowlist.ts";
@@ -15,10 +16,11 @@ async function controlled(ending?: AbortSignal) {
   const counted: [string, string, number?][] = [];
   const told: string[] = [];
   const deps: PipelineDeps = {
-    rpc: <T>(name: string, args?: unknown) =>
-      new Promise<T>((answer, fail) =>
-        calls.push({ name, args, answer: (result) => answer(result as T), fail })
-      ),
+    rpc:
+      ((name: string, args?: unknown) =>
+        new Promise<unknown>((answer, fail) =>
+          calls.push({ name, args, answer: (result) => answer(result), fail })
+        )) as Rpc,
     channels: () => Promise.resolve(["whatsapp"]),
     routed: () => Promise.resolve(["whatsapp"]),
     rules: () => Promise.resolve({ revision: 1, flags, routes: [] }),

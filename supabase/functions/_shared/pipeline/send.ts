@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { FailureScope, Outbound } from "../channels/channel.ts";
+import type { FailureScope } from "../channels/channel.ts";
+import type { ClaimedMessage } from "../contract/answers/pipeline.ts";
 import type { Rpc } from "../db/client.ts";
 import { groupCommit } from "../db/group_commit.ts";
 import { retrySettlement } from "./retry.ts";
@@ -17,31 +18,6 @@ const SHARED_PLACES = 2 * PLACES;
 const LEASE_SECONDS = 60;
 /** How long a settlement is tried when the database is away: within the lease. */
 const SETTLE_MS = 35_000;
-
-/** An outbound message as `claim_outbound` gives it. */
-export interface ClaimedMessage {
-  id: string;
-  lease: string;
-  /** Attempts made, with this one; without those that were put off. */
-  attempt: number;
-  /** How often it was put off for what is no fault of its own. */
-  deferred: number;
-  /** The channel that it goes through. */
-  channel: string;
-  /** The sender on its channel. */
-  number_id: string;
-  /** The person's contact: the id that flags are asked with. */
-  contact_id: string;
-  to: string;
-  /** In the channel's shape, without recipient. */
-  message: Outbound;
-  /** W3C trace context that it came with; null where it came with none. */
-  traceparent: string | null;
-  /** The person has opted out of such messages: it is not to be sent. */
-  opted_out?: true;
-  /** The person has opted out of some: the provider is to be asked whether this template is one of these. */
-  ask?: { account: string; name: string };
-}
 
 /** What became of it, as `settle_outbound` takes it. */
 export type SendOutcome =
@@ -119,7 +95,7 @@ export function createSender(deps: SenderDeps): (track: Track) => Promise<Round>
     const channels = await deps.channels();
     const free = (channels.length > 1 ? SHARED_PLACES : PLACES) - underWay;
     if (channels.length === 0 || free <= 0 || deps.ending?.aborted) return { more: false };
-    const claim = await deps.rpc<{ messages: ClaimedMessage[]; next_due_ms: number | null }>(
+    const claim = await deps.rpc(
       "claim_outbound",
       {
         p_limit: free,

@@ -1,7 +1,8 @@
 import { assertEquals } from "../../../../tests/support/assert.ts";
 import type { Rpc } from "../db/client.ts";
 import { Problem } from "../http/problem.ts";
-import { type ClaimedMessage, createSender, type SenderDeps } from "./send.ts";
+import type { ClaimedMessage } from "../contract/answers/pipeline.ts";
+import { createSender, type SenderDeps } from "./send.ts";
 
 const message = (n: number, channel = "whatsapp"): ClaimedMessage => ({
   id: `o${n}`,
@@ -21,11 +22,11 @@ function sender(claims: ClaimedMessage[][], deps: Partial<SenderDeps> = {}) {
   const calls: [name: string, args: unknown][] = [];
   const told: string[] = [];
   const outcomes: string[] = [];
-  const rpc: Rpc = <T>(name: string, args?: object) => {
+  const rpc = ((name: string, args?: object) => {
     calls.push([name, args]);
     const result = name === "claim_outbound" ? { messages: claims.shift() ?? [], next_due_ms: 0 } : null;
-    return Promise.resolve(result as T);
-  };
+    return Promise.resolve(result);
+  }) as Rpc;
   const round = createSender({
     rpc,
     channels: () => Promise.resolve(["whatsapp"]),
@@ -106,10 +107,10 @@ Deno.test("createSender(): switched off it claims nothing; what cannot be settle
   const off = sender([], { channels: () => Promise.resolve([]) });
   assertEquals([await off.round(), off.calls], [{ more: false }, []]);
   const { round, done, told } = sender([], {
-    rpc: <T>(name: string) =>
+    rpc: ((name: string) =>
       name === "settle_outbound"
         ? Promise.reject(new Error("the database is away"))
-        : Promise.resolve({ messages: [message(1)], next_due_ms: null } as T),
+        : Promise.resolve({ messages: [message(1)], next_due_ms: null })) as Rpc,
   });
   await round();
   await done();
@@ -122,14 +123,14 @@ Deno.test("createSender(): what went out is written down though the database is 
   let sent = 0;
   const { round, done, told } = sender([], {
     send: () => Promise.resolve({ outcome: "sent", provider_id: `wamid.${++sent}` }),
-    rpc: <T>(name: string, args?: object) => {
+    rpc: ((name: string, args?: object) => {
       if (name === "claim_outbound") {
-        return Promise.resolve({ messages: [message(1)], next_due_ms: null } as T);
+        return Promise.resolve({ messages: [message(1)], next_due_ms: null });
       }
       if (away-- > 0) return Promise.reject(new Problem("database_unavailable"));
       settled.push(args);
-      return Promise.resolve(null as T);
-    },
+      return Promise.resolve(null);
+    }) as Rpc,
   });
   await round();
   await done();

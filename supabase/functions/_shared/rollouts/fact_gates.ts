@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Approval, LaunchFacts } from "../contract/answers/rollouts.ts";
 import type { ApproverRole } from "../contract/states.ts";
 import { audience } from "../contract/words/flags.ts";
 import { counted } from "../contract/words/sentences.ts";
@@ -23,55 +24,9 @@ export interface Finding {
   how?: string;
 }
 
-/** A sign-off; a row of `gate_approvals`. */
-export interface Approval {
-  gate: string;
-  role: ApproverRole;
-  applies: boolean;
-  note: string | null;
-  signed_by: string;
-  signed_as: string;
-  signed_with: "session" | "secret_key";
-  signed_at: string;
-}
-
-/** A flag, as far as its audience goes. */
-export interface FactFlag {
-  key: string;
-  value: string;
-  metadata: {
-    rollout_percentage?: number;
-    target_user_ids?: string[];
-    target_segments?: string[];
-    approvers?: unknown;
-    [name: string]: unknown;
-  };
-  version: number;
-}
-
-/** What the SQL function `launch_facts` gives. */
-export interface Facts {
-  flag: FactFlag | null;
-  approvals: Approval[];
-  migrations: string[] | null;
-  without_rls: string[];
-  open_to_anon: string[];
-  policies_for_anon: string[];
-  plans: { query: string; reads_whole: string[] }[];
-  allowlist: { pattern: string; purpose: string }[];
-  rolled_back_at: string | null;
-  under_way: boolean;
-  evaluated_at: string | null;
-  outcomes: number;
-  told: string[];
-  tables: string[];
-  operators: number;
-  archive: { mode: string; last_at: string | null; failing: boolean };
-}
-
 /** What such a gate looks at. */
 export interface FactWorld {
-  readonly facts: Facts;
+  readonly facts: LaunchFacts;
   /** The flag; undefined where the gates are looked at without one. */
   readonly flag: string | undefined;
   /** A stack on this machine, which may call itself. */
@@ -99,7 +54,7 @@ export function none(list: string[], good: string, bad: string, how: string): Fi
 
 /** The sign-offs of a gate that count: in a role that may, and since the feature was last taken back. */
 export function signaturesOf(
-  facts: Pick<Facts, "approvals" | "rolled_back_at">,
+  facts: Pick<LaunchFacts, "approvals" | "rolled_back_at">,
   gate: string,
   roles: readonly ApproverRole[],
 ): Approval[] {

@@ -7,21 +7,13 @@
  *
  * @module
  */
+import type { Result } from "../contract/sql.ts";
 import type { Rpc } from "../db/client.ts";
 import { deliver, type DeliveryDeps } from "../delivery/deliver.ts";
 import { next } from "../delivery/retry.ts";
 import { bodyOf, type Notification } from "./notification.ts";
 
-/** A notification as `claim_notifications` gives it. */
-interface Claimed {
-  id: string;
-  lease: string;
-  attempt: number;
-  kind: "webhook" | "slack";
-  url: string;
-  secret: string;
-  payload: Notification;
-}
+type Claimed = Result<"claim_notifications">[number];
 
 /** What {@linkcode createNotifier} needs. */
 export interface NotifierDeps {
@@ -44,7 +36,7 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
 
   async function drain(): Promise<number> {
     for (let total = 0;;) {
-      const claimed = await deps.rpc<Claimed[]>("claim_notifications", {
+      const claimed = await deps.rpc("claim_notifications", {
         p_limit: ROUND,
         p_lease_seconds: LEASE_SECONDS,
       });
@@ -63,7 +55,7 @@ export function createNotifier(deps: NotifierDeps): () => Promise<number> {
       id,
       url,
       secrets: [secret],
-      event: bodyOf(kind, payload),
+      event: bodyOf(kind, payload as unknown as Notification),
       timeoutMs: TIMEOUT_MS,
     });
     if (result.ok) {

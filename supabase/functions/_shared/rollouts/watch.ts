@@ -27,7 +27,7 @@ export function createWatch({ rpc, notify, now, onError }: WatchDeps): () => Pro
     if (now() - last < EVERY_MS) return;
     last = now();
     try {
-      if (await rpc<boolean>("watch")) await notify();
+      if (await rpc("watch", {})) await notify();
     } catch (error) {
       onError(error);
     }

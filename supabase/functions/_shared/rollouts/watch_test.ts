@@ -6,11 +6,11 @@ Deno.test("createWatch(): looks at most once a minute, tells what is due, and ne
   let time = 0;
   const did: string[] = [];
   const answers: (boolean | Error)[] = [false, true, new Error("away"), true];
-  const rpc: Rpc = <T>(name: string) => {
+  const rpc = ((name: string) => {
     did.push(name);
     const answer = answers.shift()!;
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
-  };
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  }) as Rpc;
   const watch = createWatch({
     rpc,
     notify: () => Promise.resolve(did.push("notify")),

@@ -15,18 +15,18 @@ interface Batch {
 function recorder(write: (batch: Batch, call: number) => void, options = {}) {
   const batches: Batch[] = [], lost: number[] = [];
   let delayed = 0, work: Promise<unknown> = Promise.resolve();
-  const rpc: Rpc = <T>(_name: string, args?: object) => {
+  const rpc = ((_name: string, args?: object) => {
     const batch = args as Batch;
     batches.push(batch);
-    return new Promise<T>((resolve, reject) => {
+    return new Promise<unknown>((resolve, reject) => {
       try {
         write(batch, batches.length);
-        resolve(null as T);
+        resolve(null);
       } catch (error) {
         reject(error);
       }
     });
-  };
+  }) as Rpc;
   const clicks = createClicks({
     rpc,
     waitUntil: (more) => work = more,

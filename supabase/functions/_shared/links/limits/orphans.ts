@@ -64,7 +64,7 @@ export function createOrphans(
     maxQueued: 5000,
     commit: async (visits) => {
       const codes = new Map<string, number>();
-      const limited = await rpc<{ client: string; retry_after_ms: number | null }[]>("record_orphans", {
+      const limited = await rpc("record_orphans", {
         p_visits: visits.map(({ asked, client }) => {
           const which = codes.get(asked) ?? codes.size;
           codes.set(asked, which);

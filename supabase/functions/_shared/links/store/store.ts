@@ -44,15 +44,6 @@ export interface StoreOptions {
   now?(): number;
 }
 
-/** What `refresh_links` gives. */
-interface Refreshed {
-  since: string;
-  changed: string[] | null;
-  numbers: Record<string, string>;
-  visitor_keys: Record<string, string>;
-  cookie_key: string;
-}
-
 interface Loading {
   readonly promise: Promise<Link | undefined>;
   stale: boolean;
@@ -194,10 +185,11 @@ export class LinkStore {
   /** One call for all of these, and for neighbours of the first. */
   async #commit(codes: string[]): Promise<(LinkRow | undefined)[]> {
     const forgotten = this.#forgotten;
-    const rows = await this.#options.rpc<LinkRow[]>("get_links", {
+    // What its members of JSON hold was checked when it was written.
+    const rows = await this.#options.rpc("get_links", {
       p_codes: codes,
       p_ahead: this.#packed.roomy ? READ_AHEAD : 0,
-    });
+    }) as LinkRow[];
     const found = new Map(rows.map((row) => [row.code, row]));
     const asked = codes.map((code) => {
       const row = found.get(code);
@@ -231,7 +223,7 @@ export class LinkStore {
       try {
         const [config, answer] = await Promise.all([
           loadConfig(),
-          this.#options.rpc<Refreshed>("refresh_links", { p_since: this.#since }, { timeoutMs: 4000 }),
+          this.#options.rpc("refresh_links", { p_since: this.#since }, { timeoutMs: 4000 }),
         ]);
         const numbers = JSON.stringify(answer.numbers);
         if (config !== this.#config || numbers !== this.#numbers) {

@@ -19,9 +19,9 @@ function storeOf(
   const asked: string[][] = [];
   let changed: string[] | null = [];
   let clock = 0;
-  const rpc: Rpc = <T>(name: string, args: object = {}) => {
+  const rpc = ((name: string, args: object = {}) => {
     if (name === "refresh_links") {
-      return Promise.resolve({ since: "1", changed, numbers: {}, visitor_keys: {}, cookie_key: "00" } as T);
+      return Promise.resolve({ since: "1", changed, numbers: {}, visitor_keys: {}, cookie_key: "00" });
     }
     const { p_codes, p_ahead } = args as { p_codes: string[]; p_ahead: number };
     asked.push(p_codes);
@@ -32,8 +32,8 @@ function storeOf(
       )
       : [];
     const rows = [...p_codes, ...others].flatMap((code) => links.get(code) ?? []);
-    return beforeAnswer().then(() => rows as T);
-  };
+    return beforeAnswer().then(() => rows);
+  }) as Rpc;
   const config = { revision: 1, settings: [], routes: [], destinations: [], allowlist: [], segments: {} };
   const store = new LinkStore({
     rpc,

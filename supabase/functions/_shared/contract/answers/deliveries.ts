@@ -1,0 +1,134 @@
+/**
+ * Destinations and what goes to them, as people of the team are shown them, and as wa-router seals their headers.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, destinationState, id } from "./common.ts";
+
+const header = z.strictObject({
+  name: z.string(),
+  /** Id of the key that it is sealed with. */
+  key: z.string(),
+  set_at: at,
+  set_by: z.string(),
+});
+
+const health = z.strictObject({
+  id,
+  name: z.string(),
+  url: z.string(),
+  /** Grows with each change made by people. */
+  version: z.int(),
+  /** When a person last changed it, and who. */
+  updated_at: at,
+  updated_by: z.string(),
+  state: destinationState,
+  circuit_open_until: at.nullable(),
+  /** What it answered, where that paused it. */
+  paused_because: z.string().nullable(),
+  failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
+  timeout_ms: z.int(),
+  rate_per_second: z.number().nullable(),
+  /** Waits between attempts: its own, or those of the setting; null for the built-in ones. */
+  retry_seconds: z.array(z.number()).nullable(),
+  secrets: z.array(z.strictObject({ created_at: at, expires_at: at.nullable() })).nullable(),
+  /** Headers of its own, without their values. */
+  headers: z.array(header),
+  /** Names of the routes that lead to it. */
+  routes: z.array(z.string()),
+  /** Deliveries that wait, and since when the oldest one does. */
+  open: count,
+  oldest_at: at.nullable(),
+  dead: count,
+  /** Of the latest 500 deliveries of the last day. */
+  attempts: count,
+  delivered: count,
+  p50_ms: z.number().nullable(),
+  p95_ms: z.number().nullable(),
+});
+/** A destination, and how it does. */
+export type DestinationHealth = z.infer<typeof health>;
+
+const waiting = z.strictObject({
+  id,
+  message_id: id,
+  conversation_id: id,
+  last_four: z.string().nullable(),
+  destination: z.string(),
+  type: z.string(),
+  state: z.enum(["pending", "leased"]),
+  attempt: z.int(),
+  last_error: z.string().nullable(),
+  next_attempt_at: at,
+  created_at: at,
+  /** Deliveries of the same conversation that wait behind it. */
+  behind: count,
+});
+/** A delivery that waits, the first of its conversation and destination. */
+export type WaitingDelivery = z.infer<typeof waiting>;
+
+const dead = z.strictObject({
+  id,
+  message_id: id,
+  conversation_id: id,
+  last_four: z.string().nullable(),
+  destination: z.string(),
+  type: z.string(),
+  attempt: z.int(),
+  last_error: z.string().nullable(),
+  dropped_reason: z.string().nullable(),
+  created_at: at,
+  updated_at: at,
+});
+/** A delivery that was given up. */
+export type DeadLetter = z.infer<typeof dead>;
+
+const state = z.enum(["active", "paused"]);
+
+/** By function. */
+export const DELIVERIES = {
+  destination_health: z.array(health),
+  list_waiting: z.array(waiting),
+  list_dead_letters: z.array(dead),
+  /** `after` is null at the end of the range. */
+  resend_deliveries: z.strictObject({ resent: count, after: id.nullable() }),
+  /** With its signing secret, which is not shown again. */
+  add_destination: z.strictObject({
+    id,
+    name: z.string(),
+    url: z.string(),
+    state: z.literal("active"),
+    secret: z.string(),
+  }),
+  set_destination: z.strictObject({
+    id,
+    name: z.string(),
+    url: z.string(),
+    state,
+    timeout_ms: z.int(),
+    rate_per_second: z.number().nullable(),
+    rate_burst: z.int(),
+    retry_seconds: z.array(z.number()).nullable(),
+    failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
+    version: z.int(),
+  }),
+  set_destination_state: z.strictObject({ id, name: z.string(), url: z.string(), state }),
+  remove_destination: z.strictObject({ id, name: z.string(), dropped: count }),
+  rotate_destination_secret: z.strictObject({
+    name: z.string(),
+    secret: z.string(),
+    old_secret_signs_until: at,
+  }),
+  destination_to_test: z.strictObject({
+    id,
+    url: z.string(),
+    timeout_ms: z.int(),
+    /** Own headers, sealed. */
+    headers: z.record(z.string(), z.string()).nullable(),
+    /** The newest first. */
+    secrets: z.array(z.string()),
+  }),
+  set_destination_headers: z.array(header),
+  sealed_headers: z.array(z.strictObject({ destination_id: id, name: z.string(), sealed: z.string() })),
+} as const;

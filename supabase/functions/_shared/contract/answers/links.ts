@@ -1,0 +1,157 @@
+/**
+ * Links, as the function deeplinks reads and manages them.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, passed } from "./common.ts";
+
+/** A link as its owner sees it; what is not set is left out. */
+const link = z.strictObject({
+  code: z.string(),
+  external_id: z.string().optional(),
+  default_url: z.string().optional(),
+  targets: z.array(passed),
+  whatsapp: passed.optional(),
+  starts_at: at.optional(),
+  expires_at: at.optional(),
+  expired_url: z.string().optional(),
+  max_uses: count.optional(),
+  uses: count,
+  utm: z.record(z.string(), z.string()),
+  pass_query: z.boolean(),
+  tags: z.array(z.string()),
+  flag_key: z.string().optional(),
+  preview: z.record(z.string(), z.string()).optional(),
+  fingerprint: z.boolean(),
+  /** Whether there is one. */
+  password: z.boolean(),
+  state: z.enum(["active", "disabled", "blocked", "deleted"]),
+  version: count,
+  created_at: at,
+  created_by: z.string(),
+  updated_at: at,
+  updated_by: z.string(),
+});
+/** A link as its owner sees it; what is not set is left out. */
+export type StoredLink = z.infer<typeof link>;
+
+/** What became of one of the links that were to be made. */
+const made = z.strictObject({
+  /** As an HTTP status. */
+  status: z.union([z.literal(200), z.literal(201), z.literal(409), z.literal(422), z.literal(503)]),
+  code: z.string().optional(),
+  error: z.enum(["external_id_taken", "code_taken", "code_reserved", "no_code_found"]).optional(),
+  /** Of a link with a password that was made before; null where it has none any more. */
+  password_hash: z.string().nullish(),
+});
+export type MadeLink = z.infer<typeof made>;
+
+/** What a visit needs of a link; what stands at its default is left out. */
+const visited = z.strictObject({
+  code: z.string(),
+  default_url: z.string().optional(),
+  targets: z.array(passed).optional(),
+  whatsapp: passed.optional(),
+  /** Unix milliseconds. */
+  starts_at: z.int().optional(),
+  expires_at: z.int().optional(),
+  expired_url: z.string().optional(),
+  max_uses: count.optional(),
+  used_up: z.literal(true).optional(),
+  utm: z.record(z.string(), z.string()).optional(),
+  pass_query: z.literal(true).optional(),
+  flag_key: z.string().optional(),
+  preview: z.record(z.string(), z.string()).optional(),
+  fingerprint: z.literal(true).optional(),
+  state: z.enum(["disabled", "blocked", "deleted"]).optional(),
+  password: z.literal(true).optional(),
+});
+
+const verdicts = {
+  human: count,
+  bot: count,
+  preview: count,
+  prefetch: count,
+};
+const by = z.record(z.string(), count);
+
+const stats = z.strictObject({
+  code: z.string(),
+  uses: count,
+  max_uses: count.nullable(),
+  from: z.iso.date(),
+  to: z.iso.date(),
+  clicks: z.strictObject(verdicts),
+  /** Humans; one who comes on two days counts twice. */
+  visitors: count,
+  days: z.array(z.strictObject({ day: z.iso.date(), ...verdicts, visitors: count })),
+  /** Of messages. */
+  attributions: z.strictObject({ total: count, first_touch: count, by_confidence: by }),
+  /** That those messages belong to. */
+  conversations: count,
+  platforms: by,
+  countries: by,
+  referrers: by,
+  targets: by,
+});
+/** Figures of a link, from day to day (UTC). */
+export type LinkStats = z.infer<typeof stats>;
+
+const claimed = z.strictObject({
+  error: z.enum(["claimed", "unknown"]).optional(),
+  code: z.string().optional(),
+  confidence: z.enum(["exact", "fingerprint"]).optional(),
+  clicked_at: at.optional(),
+  user_id: z.string().optional(),
+  /** The link's default. */
+  url: z.string().optional(),
+  /** The address of the app in the rule that took the visit, as the link is now. */
+  app_url: z.string().optional(),
+  link: z.strictObject({
+    code: z.string(),
+    external_id: z.string().optional(),
+    tags: z.array(z.string()),
+    utm: z.record(z.string(), z.string()),
+  }).optional(),
+});
+/** A click that an app has claimed, or why there is none. */
+export type ClaimedClick = z.infer<typeof claimed>;
+
+const attempt = z.strictObject({
+  allowed: z.boolean(),
+  retry_after_ms: count,
+  /** Hash of the password, where the attempt is allowed. */
+  hash: z.string().nullish(),
+});
+/** Whether somebody may try a password now. */
+export type PasswordAttempt = z.infer<typeof attempt>;
+
+/** By function. */
+export const LINKS = {
+  create_links: z.array(made),
+  find_link: link.nullable(),
+  /** Null: not there, or at another version. */
+  update_link: link.nullable(),
+  list_links: z.array(link),
+  get_links: z.array(visited),
+  refresh_links: z.strictObject({
+    /** To be given the next time. */
+    since: z.string(),
+    /** Codes of the links that changed; null: too many, forget all. */
+    changed: z.array(z.string()).nullable(),
+    /** Digits of our numbers, by their ids. */
+    numbers: z.record(z.string(), z.string()),
+    /** By day. */
+    visitor_keys: z.record(z.string(), z.string()),
+    cookie_key: z.string(),
+  }),
+  link_stats: stats.nullable(),
+  guessed_links: z.array(z.strictObject({ code: z.string(), wrong: count })),
+  claim_click: claimed,
+  take_password_attempt: attempt,
+  /** Uses that were granted, by code. */
+  take_uses: z.record(z.string(), count),
+  /** Clients who have asked for too many unknown codes. */
+  record_orphans: z.array(z.strictObject({ client: z.string(), retry_after_ms: count.nullable() })),
+} as const;

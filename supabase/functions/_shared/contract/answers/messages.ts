@@ -1,0 +1,184 @@
+/**
+ * Conversations and messages, as people of the team are shown them.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, figures, id } from "./common.ts";
+
+const direction = z.enum(["in", "out"]);
+
+const conversation = z.strictObject({
+  id,
+  /** whatsapp, or another one as its flags name it. */
+  channel: z.string(),
+  number_id: z.string(),
+  number: z.string().nullable(),
+  /** The name is null for viewers. */
+  contact: z.strictObject({ id, last_four: z.string().nullable(), name: z.string().nullable() }),
+  /** When the person's last message is as old as a reply may be; null when they never wrote. */
+  window_closes_at: at.nullable(),
+  opted_out_at: at.nullable(),
+  unrouted_since: at.nullable(),
+  last: z.strictObject({
+    id,
+    direction,
+    type: z.string(),
+    text: z.string().nullable(),
+    status: z.string(),
+    created_at: at,
+  }).nullable(),
+});
+export type Conversation = z.infer<typeof conversation>;
+
+const found = conversation.extend({
+  /** What was found of it. */
+  found: z.enum(["message", "conversation", "link", "contact"]),
+  message_id: id.nullable(),
+});
+/** A conversation that a search has found. */
+export type FoundConversation = z.infer<typeof found>;
+
+const delivery = z.strictObject({
+  id,
+  destination: z.string(),
+  state: z.enum(["pending", "leased", "delivered", "dead"]),
+  attempt: z.int(),
+  next_attempt_at: at.nullable(),
+  last_error: z.string().nullable(),
+  dropped_reason: z.string().nullable(),
+  delivered_at: at.nullable(),
+});
+/** A message's way to one destination. */
+export type MessageDelivery = z.infer<typeof delivery>;
+
+/** What the provider told of a message that failed; the words are null for viewers. */
+const providerError = z.strictObject({ code: z.string().nullable(), message: z.string().nullable() });
+export type ProviderError = z.infer<typeof providerError>;
+
+const message = z.strictObject({
+  id,
+  seq: count,
+  direction,
+  type: z.string(),
+  /** Null for viewers, and for messages without words. */
+  text: z.string().nullable(),
+  choice: z.string().nullable(),
+  status: z.string(),
+  status_at: z.record(z.string(), z.string()),
+  error: providerError.nullable(),
+  sent_at: at.nullable(),
+  created_at: at,
+  /** Code of the link that it came from. */
+  link: z.string().nullable(),
+  route: z.strictObject({ name: z.string().nullable(), reason: z.string() }).nullable(),
+  deliveries: z.array(delivery),
+});
+export type Message = z.infer<typeof message>;
+
+const attempt = z.strictObject({
+  delivery_id: id,
+  /** Negative: of the attempts before somebody retried it. */
+  attempt: z.int(),
+  outcome: z.enum(["delivered", "retry", "dead"]),
+  status: z.int().nullable(),
+  latency_ms: count.nullable(),
+  error: z.string().nullable(),
+  answer: z.string().nullable(),
+  at,
+});
+/** One attempt to deliver a message. */
+export type DeliveryAttempt = z.infer<typeof attempt>;
+
+const explained = z.strictObject({ route: id, name: z.string(), matched: z.boolean(), why: z.string() });
+
+const story = message.extend({
+  conversation,
+  attribution: z.strictObject({
+    code: z.string().nullable(),
+    confidence: z.string(),
+    reason: z.string(),
+    first_touch: z.boolean(),
+    clicked_at: at.nullable(),
+  }).nullable(),
+  decision: z.strictObject({
+    route_id: id.nullable(),
+    name: z.string().nullable(),
+    reason: z.string(),
+    explanation: z.array(explained),
+    decided_at: at,
+  }).nullable(),
+  outbound: z.strictObject({
+    state: z.enum(["queued", "leased", "sent", "failed"]),
+    attempt: count,
+    error: providerError.nullable(),
+    next_attempt_at: at.nullable(),
+    used_fallback: z.boolean(),
+  }).nullable(),
+  written_by: z.string().nullable(),
+  attempts: z.array(attempt),
+});
+/** All that is known of one message. */
+export type Story = z.infer<typeof story>;
+
+const trace = z.strictObject({
+  id,
+  trace_id: z.string(),
+  /** Other messages of the trace. */
+  others: z.array(id),
+  conversation_id: id,
+  direction,
+  type: z.string(),
+  status: z.string(),
+  /** In codes that words/story.ts puts into words. */
+  events: z.array(z.strictObject({ at, reply: z.boolean(), what: z.string(), figures })),
+});
+/** What became of a message, event by event, without words and numbers. */
+export type Trace = z.infer<typeof trace>;
+
+const thread = z.strictObject({ conversation, messages: z.array(message) });
+/** A conversation with a page of its messages. */
+export type Thread = z.infer<typeof thread>;
+
+const queued = z.strictObject({
+  id: id.optional(),
+  status: z.string().optional(),
+  /** It had been asked for before. */
+  repeated: z.literal(true).optional(),
+  used_fallback: z.literal(true).optional(),
+  /** Why nothing was queued. */
+  error: z.string().optional(),
+  channel: z.string().optional(),
+  window_closed_at: at.nullish(),
+});
+
+const revealedContact = z.strictObject({
+  id,
+  name: z.string().nullable(),
+  identities: z.array(
+    z.strictObject({ kind: z.string(), value: z.string(), valid_from: at, valid_to: at.nullable() }),
+  ),
+});
+/** A person's name and ids. */
+export type RevealedContact = z.infer<typeof revealedContact>;
+
+const revealedMessage = z.strictObject({
+  id,
+  provider_id: z.string().nullable(),
+  error: z.unknown(),
+});
+/** What of a message is shown on demand. */
+export type RevealedMessage = z.infer<typeof revealedMessage>;
+
+/** By function. */
+export const MESSAGES = {
+  list_conversations: z.array(conversation),
+  search_conversations: z.array(found),
+  conversation_messages: thread.nullable(),
+  message_story: story.nullable(),
+  trace_message: trace.nullable(),
+  reply_in_conversation: queued,
+  resend_message: queued,
+  reveal_contact: revealedContact,
+  reveal_message: revealedMessage,
+} as const;

@@ -1,0 +1,206 @@
+/**
+ * How an installation does: figures, health, what waits, and the proof that nothing was lost.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, destinationState, figures, id, rate } from "./common.ts";
+
+/** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
+const part = z.object({
+  component: z.string(),
+  status: z.enum(["healthy", "degraded", "down"]),
+  because: z.string(),
+  figures,
+}).catchall(z.unknown());
+
+const age = z.number().nullable();
+const queue = z.strictObject({ n: count, oldest_seconds: age });
+const queues = z.strictObject({
+  /** Conversations; those that a flag holds among them. */
+  unrouted: queue.extend({ held: count }),
+  deliveries: queue,
+  outbound: queue,
+});
+
+const overview = z.strictObject({
+  at,
+  health: z.array(part),
+  per_minute: z.array(z.strictObject({ minute: at, in: count, out: count })),
+  functions: z.array(z.strictObject({
+    name: z.string(),
+    requests: count,
+    errors: count,
+    p50_ms: z.number().nullable(),
+    p95_ms: z.number().nullable(),
+    p99_ms: z.number().nullable(),
+  })),
+  queue: queues,
+  dead_letters: count,
+  rollouts: z.array(z.strictObject({
+    id,
+    flag_key: z.string(),
+    state: z.enum(["running", "paused"]),
+    stage: count,
+    stage_name: z.string().nullable(),
+    percentage: z.number().nullable(),
+  })),
+  /** In codes that words/changes.ts puts into words. */
+  changes: z.array(z.strictObject({
+    at,
+    kind: z.string(),
+    name: z.string(),
+    change: z.string(),
+    figures,
+    who: z.string(),
+    why: z.string().nullable(),
+  })),
+});
+/** Whether things are well, over the last minutes. */
+export type Overview = z.infer<typeof overview>;
+
+const diagnostics = z.strictObject({
+  at,
+  since: at,
+  routes: z.array(
+    z.strictObject({ route: z.string().nullable(), reason: z.string(), n: count, last_at: at }),
+  ),
+  destinations: z.array(
+    z.strictObject({ destination: z.string(), outcome: z.string(), n: count, last_at: at }),
+  ),
+  decisions: z.array(z.strictObject({
+    at,
+    message_id: id,
+    /** Redacted. */
+    contact: z.string().nullable(),
+    route: z.string().nullable(),
+    reason: z.string(),
+    destinations: z.array(z.string()),
+    explanation: z.unknown(),
+    revision: count,
+  })),
+  flags: z.array(z.strictObject({
+    key: z.string(),
+    on: z.boolean(),
+    percentage: z.number().nullable(),
+    targets: count,
+    version: count,
+    updated_at: at,
+    updated_by: z.string(),
+  })),
+  errors: z.array(z.strictObject({ where: z.string(), code: z.string(), n: count, last_at: at })),
+  /** In codes that words/waiting.ts puts into words. */
+  waiting: z.array(z.strictObject({
+    queue: z.enum(["router", "destination", "number"]),
+    /** Null for the router, which has one queue. */
+    name: z.string().nullable(),
+    n: count,
+    oldest_seconds: age,
+    because: z.enum([
+      "flag_off",
+      "not_reached",
+      "paused",
+      "circuit_open",
+      "retry",
+      "rate",
+      "due",
+      "held",
+      "number_paced",
+      "paced",
+    ]),
+    at: at.nullable(),
+    per_second: z.string().nullable(),
+    flag: z.string().nullable(),
+    code: z.string().nullable(),
+  })),
+});
+/** What is going on, over the last hour. */
+export type Diagnostics = z.infer<typeof diagnostics>;
+
+const status = z.strictObject({
+  revision: count,
+  unrouted: z.strictObject({ conversations: count, held_by_flag: count, oldest_seconds: age }),
+  destinations: z.array(z.strictObject({
+    name: z.string(),
+    url: z.string(),
+    state: destinationState,
+    circuit_open_until: at.nullable(),
+    open: count,
+    oldest_seconds: age,
+    dead: count,
+  })),
+  outbound: z.strictObject({ open: count, oldest_seconds: age }),
+  counters: z.array(z.strictObject({ name: z.string(), label: z.string(), value: count })),
+});
+/** What waits, and what was counted. */
+export type Status = z.infer<typeof status>;
+
+const reconciliation = z.strictObject({
+  ok: z.boolean(),
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), expected: z.int(), found: z.int() })),
+  updates: z.record(z.enum(["received", "stored", "duplicates", "purged"]), z.int()),
+  messages: z.record(z.enum(["inbound", "decided", "waiting", "unmatched"]), z.int()),
+  deliveries: z.record(z.enum(["total", "pending", "leased", "delivered", "dead"]), z.int()),
+});
+/** Whether everything that came is accounted for. */
+export type Reconciliation = z.infer<typeof reconciliation>;
+
+const metrics = z.strictObject({
+  revision: count,
+  counters: z.array(z.strictObject({ name: z.string(), label: z.string(), value: count })),
+  measurements: z.array(z.strictObject({
+    name: z.string(),
+    label: z.string(),
+    n: count,
+    ms: z.number(),
+    counts: z.array(count),
+  })),
+  /** When the clock's job of every minute last ran, in seconds since 1970; null when never. */
+  clock_at: z.number().nullable(),
+  health: z.array(part),
+  queue: queues,
+  overdue_seconds: z.number(),
+  /** Whom a fault of the account keeps from sending. */
+  held: z.array(z.strictObject({ channel: z.string(), sender: z.string(), code: z.string() })),
+  destinations: z.array(z.strictObject({
+    name: z.string(),
+    state: destinationState,
+    open: count,
+    oldest_seconds: z.number(),
+    dead: count,
+  })),
+  /** Links whose password somebody is guessing at. */
+  links_guessed: count,
+  flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),
+  rollouts: z.array(z.strictObject({
+    flag: z.string(),
+    state: z.enum(["draft", "running", "paused", "completed", "rolled_back"]),
+    stage: count,
+    percentage: z.number(),
+    hold_reason: z.string().nullable(),
+    /** In seconds since 1970; null while it is under way. */
+    finished_at: z.number().nullable(),
+  })),
+});
+/** All that the function metrics prints. */
+export type MetricsSnapshot = z.infer<typeof metrics>;
+
+const schema = z.strictObject({
+  /** The newest migration applied; null where nobody keeps a record. */
+  has: z.string().nullable(),
+  /** The newest that code for an earlier one must not run on; null where there is none. */
+  breaks: z.string().nullable(),
+});
+
+/** By function. */
+export const OPERATIONS = {
+  overview,
+  diagnostics,
+  status,
+  reconcile: reconciliation,
+  metrics,
+  health: schema.extend({ at, revision: count, queue: queues, components: z.array(part) }),
+  /** With the clock, both halves of it, and whom we write as. */
+  schema_state: schema.extend({ clock: part, senders: part }),
+  take_rate: rate,
+} as const;

@@ -1,0 +1,51 @@
+/**
+ * The team, and people who write.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, id, passed } from "./common.ts";
+
+const role = z.enum(["viewer", "operator", "admin"]);
+
+const member = z.strictObject({
+  user_id: id,
+  email: z.string().nullable(),
+  role,
+  approvals: z.array(z.enum(["engineering", "security", "product", "cto"])),
+  created_at: at,
+  /** False: the address is not confirmed, or the account is banned. */
+  can_sign_in: z.boolean(),
+});
+/** A member of the team. */
+export type Member = z.infer<typeof member>;
+
+const erased = z.strictObject({
+  erasure: id,
+  part: count,
+  /** False: call it again with the same person and erasure. */
+  done: z.boolean(),
+  /** Rows by table. */
+  counts: z.record(z.string(), count),
+  kept: z.strictObject({ dedupe_keys_days: count, opt_outs: count }),
+  out_of_reach: z.array(z.string()),
+});
+/** What one part of an erasure did. */
+export type Erased = z.infer<typeof erased>;
+
+/** By function. */
+export const PEOPLE = {
+  list_team: z.array(member),
+  /** Null: not in the team. */
+  whoami: z.strictObject({ user_id: id, role }).nullable(),
+  count_contacts: z.strictObject({ contacts: count, recent: count }),
+  export_contact: z.strictObject({
+    at,
+    contacts: z.array(id),
+    /** Rows by table. */
+    tables: z.record(z.string(), z.array(passed)),
+    out_of_reach: z.array(z.string()),
+  }),
+  erase_contact: erased,
+  set_opt_out: z.strictObject({ contact_id: id, opted_out: z.boolean(), numbers: z.array(z.string()) }),
+} as const;

@@ -1,0 +1,232 @@
+/**
+ * What the pipeline claims and settles. Messages stand in the shape of their channel and go through unread.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { at, count, id, passed, rate } from "./common.ts";
+
+/** The ad or post that a person came from. */
+const referral = z.looseObject({
+  source_id: z.string().optional(),
+  source_type: z.string().optional(),
+  ctwa_clid: z.string().optional(),
+});
+
+const waitingMessage = z.strictObject({
+  id,
+  seq: count,
+  type: z.string(),
+  text: z.string().nullable(),
+  choice: z.string().nullable(),
+  referral: referral.nullable(),
+  link_token: z.string().nullable(),
+  /** The deep link that it came from. */
+  link: z.looseObject({
+    code: z.string(),
+    tags: z.array(z.string()),
+    campaign: z.string().optional(),
+  }).nullable(),
+  created_at: at,
+});
+
+const waitingConversation = z.strictObject({
+  id,
+  channel: z.string(),
+  number_id: z.string(),
+  contact_id: id,
+  phone: z.string().nullable(),
+  sticky_route_id: id.nullable(),
+  sticky_until: at.nullable(),
+  messages: z.array(waitingMessage),
+});
+/** A conversation with the messages that the router has to decide about. */
+export type WaitingConversation = z.infer<typeof waitingConversation>;
+
+const claimedDelivery = z.strictObject({
+  delivery_id: id,
+  lease: id,
+  attempt: count,
+  /** How often a person had it sent again. */
+  resent: count,
+  destination_id: id,
+  message: z.strictObject({
+    id,
+    seq: count,
+    channel: z.string(),
+    type: z.string(),
+    text: z.string().nullable(),
+    choice: z.string().nullable(),
+    reply_to: z.string().nullable(),
+    referral: passed.nullable(),
+    forwarded: z.boolean().nullable(),
+    provider_id: z.string().nullable(),
+    native: passed.nullable(),
+    sent_at: at.nullable(),
+    created_at: at,
+  }),
+  /** W3C trace context that the message came with; null where it came with none. */
+  traceparent: z.string().nullable(),
+  /** The deep link that the message came from, and how sure that is; null where nothing is known. */
+  link: passed.nullable(),
+  attribution: passed.nullable(),
+  conversation: z.strictObject({ id, number_id: z.string() }),
+  contact: z.strictObject({
+    id,
+    name: z.string().nullable(),
+    identities: z.record(z.string(), z.string()),
+  }),
+});
+/** A delivery under lease. */
+export type ClaimedDelivery = z.infer<typeof claimedDelivery>;
+
+const claimedDestination = z.strictObject({
+  id,
+  name: z.string(),
+  kind: z.string(),
+  url: z.string(),
+  timeout_ms: z.int(),
+  retry_seconds: z.array(z.number()).nullable(),
+  failure_policy: z.record(z.string(), z.enum(["hold", "aside", "pause"])),
+  /** Own headers, sealed. */
+  headers: z.record(z.string(), z.string()).nullable(),
+  /** The newest first. */
+  secrets: z.array(z.string()),
+});
+/** A destination, with what a call of it needs. */
+export type ClaimedDestination = z.infer<typeof claimedDestination>;
+
+const claim = z.strictObject({
+  deliveries: z.array(claimedDelivery),
+  destinations: z.array(claimedDestination),
+  /** Absent where it was not looked for. */
+  next_due_ms: z.number().nullish(),
+});
+/** Deliveries that were claimed, with their destinations. */
+export type Claim = z.infer<typeof claim>;
+
+const leftOut = z.strictObject({
+  /** Its place in the answer, from 1; absent where it is about all of them. */
+  reply: count.optional(),
+  /** A code: `invalid`, `nobody`, `window_closed`, `opted_out`, … */
+  why: z.string(),
+});
+/** A reply that is not sent. */
+export type LeftOut = z.infer<typeof leftOut>;
+
+const claimedMessage = z.strictObject({
+  id,
+  lease: id,
+  /** Attempts made, with this one; without those that were put off. */
+  attempt: count,
+  /** How often it was put off for what is no fault of its own. */
+  deferred: count,
+  /** The channel that it goes through. */
+  channel: z.string(),
+  /** The sender on its channel. */
+  number_id: z.string(),
+  /** The person's contact: the id that flags are asked with. */
+  contact_id: id,
+  to: z.string(),
+  /** In the channel's shape, without recipient. */
+  message: passed,
+  /** W3C trace context that it came with; null where it came with none. */
+  traceparent: z.string().nullable(),
+  /** The person has opted out of such messages: it is not to be sent. */
+  opted_out: z.literal(true).optional(),
+  /** The person has opted out of some: the provider is to be asked whether this template is one of these. */
+  ask: z.strictObject({ account: z.string(), name: z.string() }).optional(),
+});
+/** An outbound message under lease. */
+export type ClaimedMessage = z.infer<typeof claimedMessage>;
+
+const queued = z.strictObject({
+  id: id.optional(),
+  status: z.enum(["queued", "leased", "sent", "failed"]).optional(),
+  /** It was queued before under the same idempotency key. */
+  repeated: z.literal(true).optional(),
+  used_fallback: z.literal(true).optional(),
+  error: z.enum([
+    "rate_limited",
+    "feature_off",
+    "unknown_message",
+    "from_required",
+    "unknown_number",
+    "unknown_recipient",
+    "opted_out",
+    "window_closed",
+    "idempotency_conflict",
+  ]).optional(),
+  /** When the window for replies closed, with error window_closed; null when it was never open. */
+  window_closed_at: at.nullish(),
+  rate: rate.nullable(),
+});
+/** What became of one message that was to be sent. */
+export type Queued = z.infer<typeof queued>;
+
+const config = z.union([
+  z.strictObject({ revision: count, unchanged: z.literal(true) }),
+  z.strictObject({
+    revision: count,
+    settings: z.array(
+      z.strictObject({ key: z.string(), value: z.string(), metadata: passed, version: count }),
+    ),
+    /** Ids of the members, by the segment's key. */
+    segments: z.record(z.string(), z.array(z.string())),
+    routes: z.array(z.strictObject({
+      id,
+      name: z.string(),
+      priority: z.int(),
+      /** As stored; routing/condition.ts reads it. */
+      condition: z.unknown(),
+      mode: z.enum(["first", "all"]),
+      destination_ids: z.array(id),
+      flag_key: z.string().nullable(),
+      sticky_minutes: z.int().nullable(),
+      active: z.boolean(),
+      channels: z.array(z.string()),
+    })),
+    destinations: z.array(z.strictObject({
+      id,
+      name: z.string(),
+      kind: z.string(),
+      url: z.string(),
+      state: z.enum(["active", "paused"]),
+      circuit_open: z.boolean(),
+    })),
+    allowlist: z.array(z.strictObject({ pattern: z.string(), purpose: z.enum(["forward", "redirect"]) })),
+  }),
+]);
+
+const recorded = z.strictObject({ decided: count, deliveries: count, claim: claim.optional() });
+/** What became of decisions, and what was claimed with them. */
+export type Recorded = z.infer<typeof recorded>;
+
+/** By function. */
+export const PIPELINE = {
+  load_config: config,
+  ingest_updates: z.strictObject({
+    /** A character an update in their order: `s` stored, `d` duplicate. */
+    outcomes: z.string(),
+    /** A status lets a message go that waited for it. */
+    freed: z.literal(true).optional(),
+  }),
+  claim_unrouted: z.array(waitingConversation),
+  record_decisions: recorded,
+  claim_deliveries: claim,
+  settle_deliveries: z.strictObject({
+    settled: count,
+    fenced: count,
+    /** Replies that were queued. */
+    replies: count,
+    left_out: z.array(z.strictObject({ delivery_id: id, replies: z.array(leftOut) })),
+    claim: claim.optional(),
+  }),
+  enqueue_outbound: z.array(queued),
+  claim_outbound: z.strictObject({
+    messages: z.array(claimedMessage),
+    next_due_ms: z.number().nullable(),
+  }),
+  settle_outbound: z.strictObject({ settled: count, fenced: count }),
+  answer_category: z.strictObject({ opted_out: z.boolean() }),
+} as const;

@@ -1,0 +1,191 @@
+/**
+ * Rollouts, their guard, the gates of a launch, and who is told.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { FlagMetadata } from "../columns.ts";
+import { at, count, id, passed } from "./common.ts";
+
+/** A flag's metadata; see columns.ts. */
+const metadata = z.custom<FlagMetadata>((value) => passed.safeParse(value).success);
+
+const stagePlan = z.strictObject({
+  name: z.string(),
+  percentage: z.number(),
+  user_ids: z.array(z.string()).optional(),
+  segments: z.array(z.string()).optional(),
+  hold_minutes: count,
+  min_samples: count,
+  overdue_minutes: count.optional(),
+  advance_when: z.strictObject({
+    no_errors: z.literal(true).optional(),
+    error_rate_below: z.number().optional(),
+    p95_ms_below: z.number().optional(),
+  }),
+  roll_back_when: z.strictObject({
+    error_rate_above: z.number().optional(),
+    p95_ms_above: z.number().optional(),
+    plain: z.strictObject({
+      minutes: count,
+      min_samples: count,
+      error_rate_above: z.number().optional(),
+      mean_ms_above: z.number().optional(),
+    }).optional(),
+  }),
+});
+
+/** Minutes until the guard would roll back what fails so often. */
+const caught = z.strictObject({ "2x": count.nullable(), "5x": count.nullable(), "20%": count.nullable() });
+
+const forecast = z.strictObject({
+  flag: z.string().nullable(),
+  plan: z.string(),
+  /** Outcomes a minute. */
+  per_minute: z.number().nullable(),
+  /** A share of 1. */
+  failure_rate: z.number().nullable(),
+  traffic: z.enum(["given", "measured", "unknown"]),
+  stages: z.array(z.strictObject({
+    name: z.string(),
+    percentage: z.number(),
+    hold_minutes: count,
+    per_minute: z.number().nullable(),
+    samples_needed: count,
+    minutes_for_samples: count.nullable(),
+    minutes: count,
+    /** Whether it can be passed at today's failure rate. */
+    passes: z.boolean(),
+    caught_after_minutes: caught.nullable(),
+  })),
+  minutes: count,
+  passes: z.boolean(),
+});
+/** How a plan would go. */
+export type Forecast = z.infer<typeof forecast>;
+
+/** What one test of the guard remembers. */
+const series = z.record(z.string(), z.array(z.number()));
+const state = z.strictObject({
+  minute: z.int(),
+  since: z.int(),
+  window: z.int(),
+  heard: z.int(),
+  seen: z.strictObject({ n: count, failed: count, timed: count, late: count }),
+  errors: series,
+  slow: series,
+});
+
+/** What a verdict of the guard can be recomputed from; rollouts/replay.ts does. */
+const evidence = z.strictObject({
+  /** Version of the guard's rules. */
+  guard: z.literal(1),
+  stage: count,
+  watch: z.strictObject({
+    control: z.boolean(),
+    error_rate: z.number().nullable(),
+    p95_ms: z.number().nullable(),
+    plain: z.strictObject({
+      minutes: count,
+      min_samples: count,
+      error_rate: z.number().nullable(),
+      mean_ms: z.number().nullable(),
+    }).nullable(),
+    no_errors: z.boolean(),
+  }),
+  criteria: z.strictObject({
+    hold_minutes: count,
+    min_samples: count,
+    error_rate: z.number().nullable(),
+    p95_ms: z.number().nullable(),
+  }),
+  started_ms: count,
+  now_ms: count,
+  before: state,
+  minutes: z.array(z.array(z.number())),
+  /** The last minute of a span, and S of each test after it in millionths. */
+  path: z.array(z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()])),
+  after: state,
+  alarm: z.strictObject({ verdict: z.enum(["roll_back", "page"]), rule: z.string(), minute: z.int() })
+    .nullable(),
+  progress: z.union([
+    z.strictObject({ verdict: z.literal("advance") }),
+    z.strictObject({
+      verdict: z.literal("hold"),
+      reason: z.enum(["hold_time", "no_data", "samples", "error_rate", "p95"]),
+    }),
+  ]).nullable(),
+});
+/** What the guard sees of a rollout now. */
+export type GuardEvidence = z.infer<typeof evidence>;
+
+const approval = z.strictObject({
+  id,
+  flag_key: z.string(),
+  gate: z.string(),
+  role: z.enum(["engineering", "security", "product", "cto"]),
+  applies: z.boolean(),
+  note: z.string().nullable(),
+  signed_by: z.string(),
+  signed_as: z.string(),
+  signed_with: z.enum(["session", "secret_key"]),
+  signed_at: at,
+  revoked_at: at.nullable(),
+  revoked_by: z.string().nullable(),
+  revoked_because: z.string().nullable(),
+});
+/** A sign-off. */
+export type Approval = z.infer<typeof approval>;
+
+const launch = z.strictObject({
+  flag: z.strictObject({ key: z.string(), value: z.string(), metadata, version: z.int() }).nullable(),
+  approvals: z.array(approval),
+  /** Versions; null where nobody keeps a record. */
+  migrations: z.array(z.string()).nullable(),
+  without_rls: z.array(z.string()),
+  open_to_anon: z.array(z.string()),
+  policies_for_anon: z.array(z.string()),
+  /** Queries of the hot path, with the tables that their plans read whole. */
+  plans: z.array(z.strictObject({ query: z.string(), reads_whole: z.array(z.string()) })),
+  allowlist: z.array(z.strictObject({ pattern: z.string(), purpose: z.enum(["forward", "redirect"]) })),
+  rolled_back_at: at.nullable(),
+  under_way: z.boolean(),
+  evaluated_at: at.nullable(),
+  outcomes: count,
+  /** Names of the endpoints that are told of pages and rollbacks. */
+  told: z.array(z.string()),
+  tables: z.array(z.string()),
+  operators: count,
+  archive: z.strictObject({ mode: z.string(), last_at: at.nullable(), failing: z.boolean() }),
+});
+/** What the database knows about whether a flag may go live. */
+export type LaunchFacts = z.infer<typeof launch>;
+
+/** By function. */
+export const ROLLOUTS = {
+  forecast_rollout: forecast,
+  /** Null: there is no such template. */
+  plan_of_template: z.strictObject({ name: z.string(), stages: z.array(stagePlan) }).nullable(),
+  /** Null: it is not under way. */
+  watch_rollout: evidence.nullable(),
+  launch_facts: launch,
+  /** Of a webhook with its signing secret, which is not shown again. */
+  add_notification_endpoint: z.strictObject({
+    id,
+    name: z.string(),
+    kind: z.enum(["webhook", "slack"]),
+    host: z.string(),
+    events: z.array(z.string()),
+    secret: z.string().optional(),
+  }),
+  claim_notifications: z.array(z.strictObject({
+    id,
+    lease: id,
+    attempt: count,
+    kind: z.enum(["webhook", "slack"]),
+    url: z.string(),
+    secret: z.string(),
+    /** See rollouts/notification.ts. */
+    payload: passed,
+  })),
+} as const;

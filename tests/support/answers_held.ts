@@ -1,0 +1,13 @@
+/** Imported by what makes a Data API in the test's own process: fails the test that gets an answer which does not fit. */
+import { watchAnswers } from "./answers.ts";
+
+const misfits = new Set<string>();
+watchAnswers((misfit) => misfits.add(misfit));
+
+Deno.test.afterEach(() => {
+  const found = [...misfits];
+  misfits.clear();
+  if (found.length > 0) {
+    throw new Error(`the contract says otherwise of what was answered:\n${found.join("\n")}`);
+  }
+});

@@ -1,0 +1,234 @@
+/**
+ * `deno task contract` writes supabase/functions/_shared/contract/database.ts: the types of what the Data API serves, read
+ * from the catalog of a database that the migrations made. With `--check` it changes nothing, and its exit code is 1 when
+ * the file is not current.
+ */
+import type { Sql } from "postgres";
+import { FUNCTIONS, join, ROOT } from "../../lib/paths.ts";
+import { task } from "../../lib/task.ts";
+
+/** Where the types are. */
+export const TYPES_FILE: string = join(FUNCTIONS, "_shared", "contract", "database.ts");
+
+const HEAD = `/**
+ * What the Data API serves, as supabase-js wants a \`Database\` described: made from the catalog by \`deno task contract\`,
+ * held to it by tests/contracts/database_types_test.ts. What columns of JSON hold is said in columns.ts, what functions
+ * answer in JSON in answers.ts; sql.ts puts them together.
+ *
+ * @module
+ */
+import type { JsonOf } from "./columns.ts";
+import type { Json } from "./json.ts";
+`;
+
+interface Column {
+  name: string;
+  type: string;
+  nullable: boolean;
+  /** The values of a check constraint \`column in (…)\`. */
+  values: string[] | null;
+}
+
+interface Relation {
+  name: string;
+  /** View or materialized view. */
+  view: boolean;
+  columns: Column[];
+  relationships: {
+    name: string;
+    columns: string[];
+    one: boolean;
+    relation: string;
+    referenced: string[];
+  }[];
+}
+
+interface Routine {
+  name: string;
+  args: { name: string; type: string; optional: boolean; nullable: boolean }[];
+  set: boolean;
+  /** Type of the result, or what of `Database` has its row, or the columns of RETURNS TABLE. */
+  type: string;
+  relation: string | null;
+  columns: { name: string; type: string }[] | null;
+}
+
+/** Roles that reach the database through the Data API. */
+const CALLERS = "unnest(array['anon', 'authenticated', 'service_role']) as role (name)";
+
+const RELATIONS = `
+  select c.relname as name, c.relkind in ('v', 'm') as view, (
+    select json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, null), 'nullable', not a.attnotnull and not exists (
+        -- A view of one table has its columns as they are there.
+        select from (
+          select min(d.refobjid) as base from pg_rewrite w join pg_depend d on d.objid = w.oid and d.classid = 'pg_rewrite'::regclass
+          where w.ev_class = c.oid and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid
+          having count(distinct d.refobjid) = 1) one
+        join pg_attribute b on b.attrelid = one.base and b.attname = a.attname and b.atttypid = a.atttypid and b.attnotnull),
+      'values', (
+        select (select json_agg(v[1]) from regexp_matches(pg_get_constraintdef(k.oid), '''([^'']*)''::text', 'g') v)
+        from pg_constraint k
+        where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum]
+          and pg_get_constraintdef(k.oid) ~ ('^CHECK \\(\\(' || a.attname || ' = ANY \\(ARRAY\\[''[^'']*''::text(, ''[^'']*''::text)*\\]\\)\\)\\)$')
+        limit 1)) order by a.attname)
+    from pg_attribute a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      and exists (select from ${CALLERS} where has_column_privilege(role.name, c.oid, a.attnum, 'select'))) as columns, (
+    select coalesce(json_agg(json_build_object('name', k.conname, 'relation', r.relname,
+      'columns', (
+        select json_agg(a.attname order by n.i) from unnest(k.conkey) with ordinality n (num, i)
+        join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n.num),
+      'referenced', (
+        select json_agg(a.attname order by n.i) from unnest(k.confkey) with ordinality n (num, i)
+        join pg_attribute a on a.attrelid = k.confrelid and a.attnum = n.num),
+      'one', exists (
+        select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indpred is null
+          and i.indkey::int2[] <@ k.conkey and k.conkey <@ i.indkey::int2[])) order by k.conname), '[]')
+    from pg_constraint k
+    join pg_class r on r.oid = k.confrelid
+    where k.conrelid = c.oid and k.contype = 'f' and r.relnamespace = c.relnamespace) as relationships
+  from pg_class c
+  where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+    and exists (select from ${CALLERS} where has_any_column_privilege(role.name, c.oid, 'select'))
+  order by c.relname`;
+
+const ROUTINES = `
+  select p.proname as name, p.proretset as set, format_type(p.prorettype, null) as type,
+    (
+      select case when r.relkind in ('v', 'm') then 'Views' else 'Tables' end || '"]["' || r.relname
+      from pg_class r where r.oid = t.typrelid) as relation, (
+    select coalesce(json_agg(json_build_object('name', a.name, 'type', format_type(a.type, null),
+      'optional', a.i > p.pronargs - p.pronargdefaults,
+      'nullable', pg_get_function_arg_default(p.oid, a.i::integer) ~* '^null') order by a.i), '[]')
+    from unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) with ordinality as a (name, type, i)) as args, (
+    select json_agg(json_build_object('name', a.name, 'type', format_type(a.type, null)) order by a.i)
+    from unnest(p.proargnames, p.proallargtypes, p.proargmodes) with ordinality as a (name, type, mode, i)
+    where a.mode = 't') as columns
+  from pg_proc p join pg_type t on t.oid = p.prorettype
+  where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+    and exists (select from ${CALLERS} where has_function_privilege(role.name, p.oid, 'execute'))
+  order by p.proname`;
+
+/** How the Data API writes a type of Postgres in JSON. */
+const TYPES: Record<string, string> = {
+  text: "string",
+  uuid: "string",
+  xid8: "string",
+  date: "string",
+  "timestamp with time zone": "string",
+  smallint: "number",
+  integer: "number",
+  bigint: "number",
+  numeric: "number",
+  "double precision": "number",
+  boolean: "boolean",
+  json: "Json",
+  jsonb: "Json",
+  void: "null",
+};
+
+function typeOf(name: string): string {
+  if (name.endsWith("[]")) return `${typeOf(name.slice(0, -2))}[]`;
+  const type = TYPES[name];
+  if (type === undefined) {
+    throw new Error(`no type is known for ${name}: add it to tools/docs/database_types.ts`);
+  }
+  return type;
+}
+
+const quoted = (words: string[]) => words.map((word) => JSON.stringify(word));
+const orNull = (type: string, nullable: boolean) => nullable && type !== "Json" ? `${type} | null` : type;
+
+function columnType(table: string, { name, type, values }: Column): string {
+  if (values !== null) return quoted(values).join(" | ");
+  return type === "jsonb" ? `JsonOf<"${table}.${name}">` : typeOf(type);
+}
+
+/** Lists are read alone. */
+function argumentType(type: string): string {
+  return type.endsWith("[]") ? `readonly ${typeOf(type)}` : typeOf(type);
+}
+
+const block = (lines: string[]) => lines.length === 0 ? "Record<never, never>" : `{\n${lines.join("\n")}\n}`;
+
+function relationText({ name, columns, relationships }: Relation): string {
+  const row = columns.map((column) =>
+    `${column.name}: ${orNull(columnType(name, column), column.nullable)};`
+  );
+  const related = relationships.map((each) =>
+    `{ foreignKeyName: ${JSON.stringify(each.name)}; columns: [${
+      quoted(each.columns)
+    }]; isOneToOne: ${each.one}; ` +
+    `referencedRelation: ${JSON.stringify(each.relation)}; referencedColumns: [${quoted(each.referenced)}] }`
+  );
+  // The Data API lets nobody write a table: what changes one is a function.
+  return `${name}: { Row: ${block(row)}; Insert: Record<never, never>; Update: Record<never, never>; ` +
+    `Relationships: [${related.join(", ")}] };`;
+}
+
+function routineText({ name, args, set, type, relation, columns }: Routine): string {
+  const given = args.map((arg) =>
+    `${arg.name}${arg.optional ? "?" : ""}: ${orNull(argumentType(arg.type), arg.nullable)};`
+  );
+  const one = columns !== null
+    ? block(columns.map((column) => `${column.name}: ${typeOf(column.type)};`))
+    : relation !== null
+    ? `Database["public"]["${relation}"]["Row"]`
+    : typeOf(type);
+  return `${name}: { Args: ${block(given)}; Returns: ${set ? `${one}[]` : one} };`;
+}
+
+/** The text of the file, for the catalog of this database. @throws Error for a type that it does not know. */
+export async function typesText(sql: Sql): Promise<string> {
+  const [relations, routines] = await Promise.all([
+    sql.unsafe<Relation[]>(RELATIONS),
+    sql.unsafe<Routine[]>(ROUTINES),
+  ]);
+  const doubled = routines.find(({ name }, i) => routines[i + 1]?.name === name);
+  // PostgREST would have to guess which is meant.
+  if (doubled !== undefined) throw new Error(`public.${doubled.name} is there twice`);
+  const part = (of: Relation[]) => block(of.map(relationText));
+  const text = `${HEAD}
+/** Tables and views that can be read, and functions that can be called, with a key or a session. */
+export type Database = { public: {
+Tables: ${part(relations.filter(({ view }) => !view))};
+Views: ${part(relations.filter(({ view }) => view))};
+Functions: ${block(routines.map(routineText))};
+} };
+`;
+  return await formatted(text);
+}
+
+async function formatted(text: string): Promise<string> {
+  const fmt = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--quiet", "--ext", "ts", "-"],
+    cwd: ROOT,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const output = fmt.output();
+  await new Blob([text]).stream().pipeTo(fmt.stdin);
+  const { success, stdout, stderr } = await output;
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout);
+}
+
+if (import.meta.main) {
+  const about =
+    "Write the types of what the Data API serves, from the catalog of a database that the migrations made.";
+  const { check } = task("contract", about)
+    .option("--check", "write nothing; exit code 1 when they are not current")
+    .parse(Deno.args, { from: "user" })
+    .opts<{ check?: boolean }>();
+  const { testDatabase } = await import("../../tests/support/postgres.ts");
+  const { sql, drop } = await testDatabase();
+  const text = await typesText(sql).finally(drop);
+  if (!check) await Deno.writeTextFile(TYPES_FILE, text);
+  else if (await Deno.readTextFile(TYPES_FILE).catch(() => "") !== text) {
+    console.error(
+      "supabase/functions/_shared/contract/database.ts is not current: run `deno task contract`.",
+    );
+    Deno.exit(1);
+  }
+}
