@@ -1,10 +1,8 @@
 /** What waits and why, on the database: by the flag of the channel that it waits on. */
 import { assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import {
-  waitingInWords,
-  type WaitingQueue,
-} from "../../supabase/functions/_shared/contract/words/waiting.ts";
+import type { WaitingQueue } from "../../supabase/functions/_shared/contract/answers/operations.ts";
+import { waitingInWords } from "../../supabase/functions/_shared/contract/words/waiting.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";
 

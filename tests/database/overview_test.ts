@@ -1,7 +1,8 @@
 /** What the overview shows, on the database: traffic, latency, what waits, and each component's health. */
 import { assert, assertAlmostEquals, assertEquals } from "../support/assert.ts";
 import type { Sql } from "postgres";
-import { healthInWords, type HealthPart } from "../../supabase/functions/_shared/contract/words/health.ts";
+import type { HealthPart } from "../../supabase/functions/_shared/contract/answers/operations.ts";
+import { healthInWords } from "../../supabase/functions/_shared/contract/words/health.ts";
 import { routerFlag } from "../../supabase/functions/_shared/pipeline/routed_channels.ts";
 import { BUCKETS_MS } from "../../supabase/functions/_shared/db/measurements.ts";
 import { FILL } from "../support/fill.ts";

@@ -101,6 +101,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
     ...["LICENSE", "VERSION", "cli/main.ts", "tools/release/package.md", "tools/release/vite.config.ts"],
   ],
   "tools/release/release.ts": ["CHANGELOG.md", "VERSION"],
+  "tools/docs/database_types.ts": ["supabase/functions/_shared/contract/database.ts"],
   "tools/docs/schema_sql.ts": ["supabase/schema.sql"],
 };
 

@@ -16,8 +16,9 @@ import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import type { Route } from "../_shared/http/routes.ts";
+import type { HealthPart } from "../_shared/contract/answers/operations.ts";
 import { misreadLimits } from "../_shared/contract/limits.ts";
-import { healthInWords, type HealthPart } from "../_shared/contract/words/health.ts";
+import { healthInWords } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
 import { judge, misfit, type Status, worst } from "./components.ts";
 

@@ -1,6 +1,7 @@
 /** What was changed lately, by whom and why: the first suspect. */
 import { Group, Text } from "@mantine/core";
-import { type Change, changeInWords } from "../../../../supabase/functions/_shared/contract/words/changes.ts";
+import type { Change } from "../../../../supabase/functions/_shared/contract/answers/operations.ts";
+import { changeInWords } from "../../../../supabase/functions/_shared/contract/words/changes.ts";
 import { useNames } from "../../session/team.ts";
 import { Icon, type IconName } from "../../ui/icons.tsx";
 import { Reason } from "../../ui/Reason.tsx";

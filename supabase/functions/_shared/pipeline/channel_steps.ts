@@ -120,7 +120,8 @@ export function createChannelSteps(registry: Registry, deps: ChannelStepsDeps): 
           throw error;
         }),
     };
-    const result = await channel.send({ id, senderId, to, message, traceparent }, world);
+    // A receipt names the message that was read, and nobody.
+    const result = await channel.send({ id, senderId, to: to ?? "", message, traceparent }, world);
     if (!result.ok && limitMs !== undefined) return putBack(limitMs);
     const latencyMs = performance.now() - began;
     deps.measure(channel.provider, result.ok ? "sent" : String(result.code), latencyMs);

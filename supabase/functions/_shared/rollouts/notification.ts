@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { healthAdvice, healthInWords, type HealthPart } from "../contract/words/health.ts";
+import type { HealthPart } from "../contract/answers/operations.ts";
+import { healthAdvice, healthInWords } from "../contract/words/health.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
 

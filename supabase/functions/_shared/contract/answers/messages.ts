@@ -58,7 +58,8 @@ export type ProviderError = z.infer<typeof providerError>;
 
 const message = z.strictObject({
   id,
-  seq: count,
+  /** Place among all messages. */
+  seq: z.int(),
   direction,
   type: z.string(),
   /** Null for viewers, and for messages without words. */
@@ -121,6 +122,17 @@ const story = message.extend({
 /** All that is known of one message. */
 export type Story = z.infer<typeof story>;
 
+/** In codes that words/story.ts puts into words. */
+const event = z.strictObject({
+  at,
+  /** Whether it happened to a reply that the message led to. */
+  reply: z.boolean(),
+  what: z.string(),
+  /** What belongs to that; null or absent is what is not known. */
+  figures,
+});
+export type StoryEvent = z.infer<typeof event>;
+
 const trace = z.strictObject({
   id,
   trace_id: z.string(),
@@ -130,8 +142,7 @@ const trace = z.strictObject({
   direction,
   type: z.string(),
   status: z.string(),
-  /** In codes that words/story.ts puts into words. */
-  events: z.array(z.strictObject({ at, reply: z.boolean(), what: z.string(), figures })),
+  events: z.array(event),
 });
 /** What became of a message, event by event, without words and numbers. */
 export type Trace = z.infer<typeof trace>;

@@ -13,6 +13,7 @@ const part = z.object({
   because: z.string(),
   figures,
 }).catchall(z.unknown());
+export type HealthPart = z.infer<typeof part>;
 
 const age = z.number().nullable();
 const queue = z.strictObject({ n: count, oldest_seconds: age });
@@ -22,6 +23,18 @@ const queues = z.strictObject({
   deliveries: queue,
   outbound: queue,
 });
+
+/** What was changed, in codes that words/changes.ts puts into words. */
+const change = z.strictObject({
+  at,
+  kind: z.string(),
+  name: z.string(),
+  change: z.string(),
+  figures,
+  who: z.string(),
+  why: z.string().nullable(),
+});
+export type Change = z.infer<typeof change>;
 
 const overview = z.strictObject({
   at,
@@ -45,19 +58,41 @@ const overview = z.strictObject({
     stage_name: z.string().nullable(),
     percentage: z.number().nullable(),
   })),
-  /** In codes that words/changes.ts puts into words. */
-  changes: z.array(z.strictObject({
-    at,
-    kind: z.string(),
-    name: z.string(),
-    change: z.string(),
-    figures,
-    who: z.string(),
-    why: z.string().nullable(),
-  })),
+  changes: z.array(change),
 });
 /** Whether things are well, over the last minutes. */
 export type Overview = z.infer<typeof overview>;
+
+/** One queue in which something waits, in codes that words/waiting.ts puts into words. */
+const waiting = z.strictObject({
+  /** router: conversations; destination: deliveries to the one called `name`; number: messages from the one of that id. */
+  queue: z.enum(["router", "destination", "number"]),
+  /** Null for the router, which has one queue. */
+  name: z.string().nullable(),
+  n: count,
+  oldest_seconds: age,
+  because: z.enum([
+    "flag_off",
+    "not_reached",
+    "paused",
+    "circuit_open",
+    "retry",
+    "rate",
+    "due",
+    "held",
+    "number_paced",
+    "paced",
+  ]),
+  /** When it goes on, for circuit_open, retry, held and paced. */
+  at: at.nullable(),
+  /** As it is written in the database, for rate. */
+  per_second: z.string().nullable(),
+  /** The one that is off, for flag_off. */
+  flag: z.string().nullable(),
+  /** The provider's, for held. */
+  code: z.string().nullable(),
+});
+export type WaitingQueue = z.infer<typeof waiting>;
 
 const diagnostics = z.strictObject({
   at,
@@ -89,30 +124,7 @@ const diagnostics = z.strictObject({
     updated_by: z.string(),
   })),
   errors: z.array(z.strictObject({ where: z.string(), code: z.string(), n: count, last_at: at })),
-  /** In codes that words/waiting.ts puts into words. */
-  waiting: z.array(z.strictObject({
-    queue: z.enum(["router", "destination", "number"]),
-    /** Null for the router, which has one queue. */
-    name: z.string().nullable(),
-    n: count,
-    oldest_seconds: age,
-    because: z.enum([
-      "flag_off",
-      "not_reached",
-      "paused",
-      "circuit_open",
-      "retry",
-      "rate",
-      "due",
-      "held",
-      "number_paced",
-      "paced",
-    ]),
-    at: at.nullable(),
-    per_second: z.string().nullable(),
-    flag: z.string().nullable(),
-    code: z.string().nullable(),
-  })),
+  waiting: z.array(waiting),
 });
 /** What is going on, over the last hour. */
 export type Diagnostics = z.infer<typeof diagnostics>;

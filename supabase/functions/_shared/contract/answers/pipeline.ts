@@ -15,7 +15,7 @@ const referral = z.looseObject({
 
 const waitingMessage = z.strictObject({
   id,
-  seq: count,
+  seq: z.int(),
   type: z.string(),
   text: z.string().nullable(),
   choice: z.string().nullable(),
@@ -52,7 +52,7 @@ const claimedDelivery = z.strictObject({
   destination_id: id,
   message: z.strictObject({
     id,
-    seq: count,
+    seq: z.int(),
     channel: z.string(),
     type: z.string(),
     text: z.string().nullable(),
@@ -127,7 +127,8 @@ const claimedMessage = z.strictObject({
   number_id: z.string(),
   /** The person's contact: the id that flags are asked with. */
   contact_id: id,
-  to: z.string(),
+  /** Null for a receipt, which names the message that was read. */
+  to: z.string().nullable(),
   /** In the channel's shape, without recipient. */
   message: passed,
   /** W3C trace context that it came with; null where it came with none. */

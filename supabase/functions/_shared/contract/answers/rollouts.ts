@@ -64,8 +64,16 @@ const forecast = z.strictObject({
 /** How a plan would go. */
 export type Forecast = z.infer<typeof forecast>;
 
-/** What one test of the guard remembers. */
-const series = z.record(z.string(), z.array(z.number()));
+const tally = z.strictObject({ n: z.int(), k: z.int(), q: z.int(), m: z.int() });
+/** What one test of the guard remembers; see rollouts/series.ts. */
+const series = z.strictObject({
+  on: tally,
+  off: tally,
+  quiet: z.strictObject({ on: z.int(), off: z.int(), failed: z.int() }),
+  absolute: z.array(z.int()),
+  relative: z.array(z.int()),
+  trouble: z.int(),
+});
 const state = z.strictObject({
   minute: z.int(),
   since: z.int(),

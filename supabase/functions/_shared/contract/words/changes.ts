@@ -3,21 +3,8 @@
  *
  * @module
  */
+import type { Change } from "../answers/operations.ts";
 import { type EventFacts, eventInWords } from "./rollouts.ts";
-
-/** One change, as the SQL function `overview` tells it. */
-export interface Change {
-  at: string;
-  kind: "setting" | "rollout" | "rollback" | "route" | "destination" | "segment" | string;
-  /** Key of the setting or segment, flag of the rollout, what was taken back, name of the route or destination. */
-  name: string;
-  /** What became of it; see {@linkcode changeInWords}. */
-  change: string;
-  /** What belongs to that: numbers, values before and after. */
-  figures: Readonly<Record<string, unknown>>;
-  who: string;
-  why: string | null;
-}
 
 type Words = (figures: Change["figures"]) => string;
 

@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
-import { type Change, changeInWords } from "./changes.ts";
+import type { Change } from "../answers/operations.ts";
+import { changeInWords } from "./changes.ts";
 
 const CASES: [kind: Change["kind"], name: string, change: string, Change["figures"], words: string][] = [
   ["setting", "a.enabled", "removed", {}, "a.enabled removed"],

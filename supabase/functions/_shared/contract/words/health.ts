@@ -4,19 +4,9 @@
  * @module
  */
 
+import type { HealthPart } from "../answers/operations.ts";
 import { errorInWords, errorMeaning } from "./provider_errors.ts";
 import { repliesInWords } from "./replies.ts";
-
-/** One part, as the SQL functions `health` and `overview` tell it. Further members are figures that are shown as they are. */
-export interface HealthPart {
-  component: string;
-  status: "healthy" | "degraded" | "down";
-  /** See {@linkcode healthInWords}. */
-  because: string;
-  /** What belongs to that. */
-  figures: Readonly<Record<string, unknown>>;
-  [figure: string]: unknown;
-}
 
 /** The same in words. */
 export interface HealthInWords {

@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
-import { healthInWords, type HealthPart } from "./health.ts";
+import type { HealthPart } from "../answers/operations.ts";
+import { healthInWords } from "./health.ts";
 
 const CASES: [component: string, because: string, HealthPart["figures"], why: string][] = [
   ["database", "connections", { used: 7, most: 100 }, "answers; 7 of 100 connections in use"],

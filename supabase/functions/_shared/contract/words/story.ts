@@ -4,18 +4,8 @@
  * @module
  */
 
+import type { StoryEvent } from "../answers/messages.ts";
 import { errorInWords } from "./provider_errors.ts";
-
-/** One event of a message's story, as the SQL function `trace_message` tells it. */
-export interface StoryEvent {
-  at: string;
-  /** Whether it happened to a reply that the message led to. */
-  reply: boolean;
-  /** See {@linkcode storyInWords}. */
-  what: string;
-  /** What belongs to that; null or absent is what is not known. */
-  figures: Readonly<Record<string, unknown>>;
-}
 
 /** The same in words. */
 export interface StoryInWords {

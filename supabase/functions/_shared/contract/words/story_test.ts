@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
-import { type StoryEvent, storyInWords } from "./story.ts";
+import type { StoryEvent } from "../answers/messages.ts";
+import { storyInWords } from "./story.ts";
 
 const AT = "2026-11-29T10:00:00Z";
 const CASES: [code: string, StoryEvent["figures"], what: string, detail: string | null][] = [

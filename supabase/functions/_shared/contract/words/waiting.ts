@@ -5,36 +5,8 @@
  * @module
  */
 
+import type { WaitingQueue } from "../answers/operations.ts";
 import { errorInWords } from "./provider_errors.ts";
-
-/** One queue in which something waits, as the SQL function `diagnostics` tells it. */
-export interface WaitingQueue {
-  /** router: conversations; destination: deliveries to the one called `name`; number: messages from the one of that id. */
-  queue: "router" | "destination" | "number";
-  /** null for the router, which has one queue. */
-  name: string | null;
-  n: number;
-  oldest_seconds: number | null;
-  because:
-    | "flag_off"
-    | "not_reached"
-    | "paused"
-    | "circuit_open"
-    | "retry"
-    | "rate"
-    | "due"
-    | "held"
-    | "number_paced"
-    | "paced";
-  /** When it goes on, for circuit_open, retry, held and paced. */
-  at: string | null;
-  /** As it is written in the database, for rate. */
-  per_second: string | null;
-  /** The one that is off, for flag_off. */
-  flag: string | null;
-  /** The provider's, for held. */
-  code?: string | null;
-}
 
 /** The same in words. */
 export interface Waiting {

@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
-import { waitingInWords, type WaitingQueue } from "./waiting.ts";
+import type { WaitingQueue } from "../answers/operations.ts";
+import { waitingInWords } from "./waiting.ts";
 
 const AT = "2026-11-29T10:00:00Z";
 /** Queue, name, code, time, rate, the two sentences, and the flag. */
@@ -80,7 +81,17 @@ const CASES: [
 ];
 for (const [queue, name, because, at, per_second, what, why, flag = null] of CASES) {
   Deno.test(`waitingInWords(): ${queue} ${because}`, () => {
-    const found = waitingInWords([{ queue, name, n: 2, oldest_seconds: 5, because, at, per_second, flag }]);
+    const found = waitingInWords([{
+      queue,
+      name,
+      n: 2,
+      oldest_seconds: 5,
+      because,
+      at,
+      per_second,
+      flag,
+      code: null,
+    }]);
     assertEquals(found, [{ n: 2, why, what, oldest_seconds: 5 }]);
   });
 }
