@@ -1,7 +1,6 @@
 /** `gatelink status` and `gatelink reconcile`: what waits and why, and the proof that nothing was lost. */
 import { counted } from "../../supabase/functions/_shared/contract/words/sentences.ts";
 import type { Command } from "commander";
-import type { Status } from "../../supabase/functions/_shared/contract/answers/operations.ts";
 import { age, type Cell, destinationState, paint, table, verdict } from "../core/output.ts";
 import type { Run } from "../core/session.ts";
 

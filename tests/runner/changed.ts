@@ -82,6 +82,7 @@ export const REACHES: Readonly<Record<string, readonly string[]>> = {
   "tests/stack/postgres_test.ts": [],
   "tests/stack/stack_test.ts": ["local/start.ts"],
   "tests/support/kept_cluster.ts": ["supabase/migrations/"],
+  "tests/support/answers_test.ts": ["tests/support/answers_held.ts"],
   "tests/support/edge.ts": ["supabase/functions/"],
   "tests/support/gatelink.ts": ["cli/main.ts"],
   "tests/support/guard_test.ts": ["tests/support/guard.ts"],
