@@ -1,5 +1,5 @@
 /** Values that people type, checked: each function gives the value or says what would be one. */
-import { DESTINATION_NAME } from "../../supabase/functions/_shared/contract/names.ts";
+import { DESTINATION_NAME, LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
 import { InvalidArgumentError } from "commander";
 import type { FailurePolicy, OnFailure } from "../../supabase/functions/_shared/delivery/retry.ts";
 
@@ -154,7 +154,7 @@ export function pair(names: readonly string[]): (text: string) => [name: string,
 export function linkCode(text: string): string {
   const path = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text).pathname : text;
   const code = path.replace(/\/+$/, "").split("/").at(-1)!.toLowerCase();
-  if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(code)) return code;
+  if (LINK_CODE.test(code)) return code;
   throw new InvalidArgumentError("Use a link's code, like spring-24, or its address.");
 }
 

@@ -2,6 +2,8 @@
  * A phone that opens a link, as after scanning its QR code: visits it, and does what a phone does with where it leads.
  */
 
+import { LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
+
 /** What came of it. */
 export type Scanned =
   /** WhatsApp opens the chat with the business, and has written this for the person to send. */
@@ -13,7 +15,6 @@ export type Scanned =
 
 /** Where links are below an origin: as a link domain has them, and as the function is called. */
 const PLACES = ["/l/", "/functions/v1/deeplinks/"];
-const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/i;
 const PHONE =
   "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36";
 
@@ -47,19 +48,22 @@ export async function scan(
 }
 
 function addressOf(link: string, origin: string): string {
-  if (CODE.test(link)) return `${origin}/l/${link}`;
+  if (isCode(link)) return `${origin}/l/${link}`;
   if (URL.canParse(link)) {
     const { host, hostname, pathname, search } = new URL(link), here = new URL(origin);
     const isHere = host === here.host || (hostname === "localhost" && host === `localhost:${here.port}`);
     // One part: what follows a code (its figures, its QR code) is not for phones.
     if (
-      isHere && PLACES.some((place) => pathname.startsWith(place) && CODE.test(pathname.slice(place.length)))
+      isHere && PLACES.some((place) => pathname.startsWith(place) && isCode(pathname.slice(place.length)))
     ) {
       return origin + pathname + search;
     }
   }
   throw new RangeError(`This is not a link of this stack. Enter a code, or an address like ${origin}/l/demo`);
 }
+
+/** People type codes in any case. */
+const isCode = (text: string) => LINK_CODE.test(text.toLowerCase());
 
 /** The title of a problem. */
 function titleOf(body: string): string | undefined {

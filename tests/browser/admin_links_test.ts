@@ -65,15 +65,15 @@ panelTest("admin: a file of links, each row with its own result", async ({ stack
   const page = await signIn("operator");
   await go(page, "/links/import", "Import links");
   await page.getByLabel("The rows").fill("adress,code\nhttps://example.com/,one");
-  await page.getByText("The first row names adress.").waitFor();
+  await page.getByText("No link can hold what stands in adress").waitFor();
   await page.getByLabel("The rows").fill(
     `default_url,code,tags\n${stack.url}/simulator/,spring-1,"poster;spring"\nhttps://elsewhere.example.com/,spring-2,\n`,
   );
   await page.getByRole("button", { name: "Make 2 links" }).click();
   await page.getByText("1 of 2 are there.").waitFor();
   const results = page.getByRole("table", { name: "Results by row" });
-  await results.getByRole("row", { name: /^1 made spring-1/ }).waitFor();
-  await results.getByRole("row", { name: /^2 refused .*default_url/ }).waitFor();
+  await results.getByRole("row", { name: /^2 made spring-1/ }).waitFor();
+  await results.getByRole("row", { name: /^3 refused .*default_url/ }).waitFor();
   await isWell(page);
   await results.getByRole("link", { name: "spring-1" }).click();
   await page.getByRole("heading", { name: "Link spring-1", level: 1 }).waitFor();

@@ -1,6 +1,6 @@
 /** `gatelink links`: made, looked at, counted, switched, taken over from elsewhere, written out and examined. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
-import { csv } from "../../cli/commands/links/files.ts";
+import { csv } from "../../supabase/functions/_shared/links/table/write.ts";
 import {
   document,
   fails,

@@ -32,7 +32,15 @@ const SHELVES: Readonly<Record<string, readonly string[]>> = {
   "cli/": ["core/", "commands/", ""],
   "local/": ["project/", "database/", "seed/", "data_api/", "functions/", "panel/", "simulator/", ""],
   "admin/src/": ["data/", "ui/", "session/", "pages/", "shell/", ""],
-  "supabase/functions/_shared/links/": ["limits/", "visitor/", "model/", "answer/", "store/", "clicks/"],
+  "supabase/functions/_shared/links/": [
+    "limits/",
+    "visitor/",
+    "model/",
+    "table/",
+    "answer/",
+    "store/",
+    "clicks/",
+  ],
 };
 
 /** Folders of `_shared`: each may import those before it, so that there is no circle. Functions come after all. */
@@ -56,7 +64,7 @@ const LESS: Record<string, string[]> = {
 
 /** Decisions: by whatever way, they reach nothing that reads the environment, the network or the database. */
 const PURE =
-  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
+  /^_shared\/((crypto|json|time|contract|flags|routing)\/|channels\/((channel|registry)\.|\w+\/inbound\/)|delivery\/(addresses|allowlist|retry|sign)\.|links\/(model\/|table\/|visitor\/(accept|agents|languages|visit)\.|answer\/(address|pages)\.))/;
 const IMPURE = /^_shared\/(log|http|config|db|gates|rollouts|serve|pipeline)\//;
 const COMPOSED = /^(_shared\/(compose|channels\/all)\.ts$|(?!_shared\/))/;
 

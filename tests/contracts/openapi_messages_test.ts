@@ -1,7 +1,7 @@
 /** docs/openapi.yaml says which messages and links the functions take, and what a service gets. */
 import { assert, assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
-import { changedLink, newLink } from "../../supabase/functions/_shared/links/model/schema.ts";
+import { changedLink, newLink } from "../../supabase/functions/_shared/contract/links.ts";
 import {
   checkMessage,
   withoutNulls,

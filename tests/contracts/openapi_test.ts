@@ -13,7 +13,7 @@ import { ROUTES as HEALTH } from "../../supabase/functions/health/handler.ts";
 import { ROUTES as METRICS } from "../../supabase/functions/metrics/handler.ts";
 import { ROUTES as ROUTER } from "../../supabase/functions/wa-router/handler.ts";
 import { type ProblemCode, PROBLEMS } from "../../supabase/functions/_shared/http/problem.ts";
-import { newLink } from "../../supabase/functions/_shared/links/model/schema.ts";
+import { newLink } from "../../supabase/functions/_shared/contract/links.ts";
 import { checkMessage } from "../../supabase/functions/_shared/channels/whatsapp/outbound/outbound.ts";
 import { assertFits, DESCRIBED, openapi, operations, resolve, validity } from "../support/openapi.ts";
 

@@ -2,7 +2,10 @@
 import { assertEquals } from "../support/assert.ts";
 import fc from "fast-check";
 import { bodyOf, cleaned, patchOf, valueAt, withValue } from "../../admin/src/pages/links/form/body.ts";
-import type { Link, LinkBody } from "../../admin/src/pages/links/types.ts";
+import type { Link, NewLink } from "../../supabase/functions/_shared/contract/links.ts";
+import { readLinkFile } from "../../admin/src/pages/links/file.ts";
+import { WRITTEN, written } from "../../supabase/functions/_shared/links/table/write.ts";
+import { anyLink, stored } from "../support/any_link.ts";
 import { holds } from "../support/property.ts";
 
 /** JSON Merge Patch, as RFC 7396 writes it. */
@@ -35,7 +38,7 @@ const body = some({
   max_uses: fc.constantFrom(1, 2),
   pass_query: fc.boolean(),
   unknown: some({ to: word, this_panel: word }),
-}) as unknown as fc.Arbitrary<LinkBody>;
+}) as unknown as fc.Arbitrary<NewLink>;
 
 Deno.test("patchOf(): applied to what was there it gives what was written, whatever was there", () => {
   holds(fc.property(body, body, (before, after) => {
@@ -51,7 +54,7 @@ Deno.test("patchOf(): of what was not touched nothing is sent", () => {
 
 Deno.test("cleaned(): a condition that is empty stays, so that a rule does not grow wider", () => {
   const targets = [{ when: { platform: [] }, url: "", app: { url: "a", package: "" } }];
-  assertEquals(cleaned({ targets, expired_url: " ", utm: { source: "" } } as LinkBody), {
+  assertEquals(cleaned({ targets, expired_url: " ", utm: { source: "" } } as NewLink), {
     targets: [{ when: { platform: [] }, app: { url: "a" } }],
   });
 });
@@ -85,4 +88,40 @@ Deno.test("bodyOf(): what can be written, and what this panel does not know", ()
     later: { unknown: 1 },
   };
   assertEquals(bodyOf(link as unknown as Link) as unknown, { default_url: "d", later: { unknown: 1 } });
+});
+
+Deno.test("readLinkFile(): takes whatever links export writes, as it was", async () => {
+  await holds(
+    fc.asyncProperty(fc.array(anyLink, { minLength: 1, maxLength: 3 }), async (links) => {
+      for (const format of WRITTEN) {
+        const read = await readLinkFile(written(links.map(stored), format, true));
+        assertEquals(read, {
+          rows: links.map((link, index) => ({ place: index + (format === "csv" ? 2 : 1), link })),
+          leftOut: [],
+          lost: [],
+        }, format);
+      }
+    }),
+    { cases: 50 },
+  );
+});
+
+Deno.test("readLinkFile(): says what is not carried over, what is left out, and why nothing can be read", async () => {
+  const { rows, leftOut, lost } = await readLinkFile(
+    "url,code,colour,state\nhttps://a.example/,one,red,active\nhttps://b.example/,two,,disabled\n",
+  );
+  assertEquals(rows.map(({ place, link }) => [place, link.code]), [[2, "one"]]);
+  assertEquals([leftOut, lost], [[{ place: 3, why: "it is disabled" }], ["colour"]]);
+  assertEquals(await readLinkFile(" \n"), { rows: [], leftOut: [], lost: [] });
+  const { fault, rows: none } = await readLinkFile('url,code\n"https://x');
+  assertEquals([none, /^This cannot be read: .*CSV: /.test(fault ?? "")], [[], true]);
+  const many = "url\n" + "https://www.example.com/\n".repeat(1001);
+  assertEquals((await readLinkFile(many)).fault, "There are 1001 rows; at most 1000 go in one file.");
+});
+
+Deno.test("readLinkFile(): columns as this panel called them before are read", async () => {
+  const { rows } = await readLinkFile("whatsapp_number_id,whatsapp_text,campaign\n106,Hi,spring\n");
+  assertEquals([rows[0].link.whatsapp, rows[0].link.utm], [{ phone_number_id: "106", text: "Hi" }, {
+    campaign: "spring",
+  }]);
 });

@@ -1,39 +1,65 @@
 /** `gatelink links add`: one link. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { FIELDS, type LinkField } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
-import { type LinksApi, linksApi, type Target } from "./api.ts";
+import { type LinksApi, linksApi } from "./api.ts";
 import { isAllowedNow, UNSEEN_MS } from "./rules.ts";
 import { facts } from "../../core/output.ts";
 import type { Run, Session } from "../../core/session.ts";
 import { json, later, pair, several, whole } from "../../core/values.ts";
 
-const UTM = ["source", "medium", "campaign", "term", "content"];
-const PREVIEW = ["title", "description", "image"];
-
+/** Options of their own, by their names. */
 interface Options {
   code?: string;
   whatsapp?: string;
   number?: string;
-  target?: unknown[];
-  tag?: string[];
-  utm?: [string, string][];
-  externalId?: string;
-  starts?: string;
-  expires?: string;
-  expiredUrl?: string;
-  maxUses?: number;
   password?: string;
-  flag?: string;
-  preview?: [string, string][];
-  passQuery?: boolean;
-  fingerprint?: boolean;
   body?: unknown;
+  /** Those of the fields, see {@linkcode FIELD_OPTIONS}. */
+  [option: string]: unknown;
+}
+
+/** An option for each field of a link that has one. */
+const FIELD_OPTIONS = FIELDS.flatMap((field) => {
+  if (field.option === undefined) return [];
+  const [flags, help] = field.option;
+  const option = new Option(flags, help);
+  const parser = parserOf(field);
+  return [{ field, option: parser === undefined ? option : option.argParser<unknown>(parser as never) }];
+});
+
+/** How the value of an option is read; undefined for a text as it is, or a switch. */
+function parserOf(field: LinkField): ((text: string, before: unknown[] | undefined) => unknown) | undefined {
+  switch (field.kind) {
+    case "time":
+      return later;
+    case "integer":
+      return whole(field.min, field.max);
+    case "tags":
+      return several<unknown>((tag) => tag);
+    case "rules":
+      return several<unknown>(json);
+    case "group":
+      return several<unknown>(pair(Object.keys(field.parts)));
+    default:
+      return undefined;
+  }
+}
+
+/** The members of a body that the options of fields give. */
+function membersOf(options: Options): Record<string, unknown> {
+  return Object.fromEntries(FIELD_OPTIONS.map(({ field: { name, kind }, option }) => {
+    const value = options[option.attributeName()];
+    return [name, kind === "group" && value ? Object.fromEntries(value as [string, string][]) : value];
+  }));
 }
 
 /** Adds the command to the group. */
 export function adding(group: Command, run: Run): void {
-  group.command("add").description("create a link; prints its address and that of its QR code")
+  const command = group.command("add").description(
+    "create a link; prints its address and that of its QR code",
+  )
     .argument("[url]", "target; its host must be on the allowlist for redirect")
     .option("--code <code>", "custom code: 3 to 64 of a-z, 0-9, - and _ (default: 8 random characters)")
     .option(
@@ -43,31 +69,12 @@ export function adding(group: Command, run: Run): void {
     .option(
       "--number <id>",
       "phone_number_id of the chat's business number (default: the only one)",
-    )
-    .option("--target <json>", "a rule; the first that matches decides", several(json))
-    .option("--tag <tag>", "for lists and routes; repeatable", several((tag) => tag))
-    .option(
-      "--utm <name=value>",
-      "source, medium, campaign, term or content; repeatable",
-      several(pair(UTM)),
-    )
-    .option("--external-id <id>", "your own id; repeating the command returns the same link")
-    .option("--starts <time>", "start: a time, or a duration from now, like 2h", later)
-    .option("--expires <time>", "end: a time, or a duration from now, like 30d", later)
-    .option("--expired-url <url>", "target while the link cannot be used")
-    .option("--max-uses <n>", "maximum number of human visits", whole(1, 1_000_000_000))
-    .option(
-      "--password <password>",
-      "require this password, at least 8 characters; - reads it from standard input",
-    )
-    .option("--flag <key>", "visitors for whom this flag is off only get the url")
-    .option(
-      "--preview <name=value>",
-      "preview in messengers: title, description or image; repeatable",
-      several(pair(PREVIEW)),
-    )
-    .option("--pass-query", "pass the visit's query on to the page")
-    .option("--fingerprint", "allow matching an app's first open by network and device, which is a guess")
+    );
+  for (const { option } of FIELD_OPTIONS) command.addOption(option);
+  command.option(
+    "--password <password>",
+    "require this password, at least 8 characters; - reads it from standard input",
+  )
     .option("--body <json>", "instead of all other options: the body of POST deeplinks", json)
     .addHelpText(
       "after",
@@ -140,7 +147,7 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
       "gatelink links add --help has examples.",
     );
   }
-  for (const address of [url, options.expiredUrl]) {
+  for (const address of [url, ...addressesOf(options)]) {
     if (address === undefined || /^[a-z][a-z0-9+.-]*:\/\//i.test(address)) continue;
     throw new CliError("usage", `${address} is not a complete address.`, `Did you mean https://${address} ?`);
   }
@@ -150,20 +157,14 @@ async function bodyOf(session: Session, url: string | undefined, options: Option
       ? undefined
       : { phone_number_id: options.number ?? await onlyNumber(session), text: options.whatsapp },
     code: options.code,
-    targets: options.target as Target[] | undefined,
-    tags: options.tag,
-    utm: options.utm && Object.fromEntries(options.utm),
-    external_id: options.externalId,
-    starts_at: options.starts,
-    expires_at: options.expires,
-    expired_url: options.expiredUrl,
-    max_uses: options.maxUses,
+    ...membersOf(options),
     password: options.password === "-" ? await passwordGiven(session.io) : options.password,
-    flag_key: options.flag,
-    preview: options.preview && Object.fromEntries(options.preview),
-    pass_query: options.passQuery,
-    fingerprint: options.fingerprint,
   };
+}
+
+function addressesOf(options: Options): (string | undefined)[] {
+  return FIELD_OPTIONS.filter(({ field }) => field.kind === "url")
+    .map(({ option }) => options[option.attributeName()] as string | undefined);
 }
 
 /** What standard input holds, without the end of the line. */

@@ -2,112 +2,34 @@
  * The deeplinks function of a stack, called with the secret key. Links are made and changed by it alone: it checks each
  * address against the allowlist, which the database by itself does not.
  */
+import type {
+  BulkResult,
+  Link,
+  LinkList,
+  LinkStats,
+  MadeLink,
+} from "../../../supabase/functions/_shared/contract/links.ts";
 import { CliError } from "../../core/errors.ts";
 import { callFunction, type CallOptions } from "../../core/functions_api.ts";
 import type { Session } from "../../core/session.ts";
 import type { Stack } from "../../core/stack.ts";
 
-/** Links in one call of {@linkcode LinksApi.createMany}. */
-export const BULK = 1000;
-
-/** A link as its owner sees it; what is not set is left out. */
-export interface Link {
-  code: string;
-  url: string;
-  qr_url: string;
-  external_id?: string;
-  default_url?: string;
-  targets?: Target[];
-  whatsapp?: Chat;
-  starts_at?: string;
-  expires_at?: string;
-  expired_url?: string;
-  max_uses?: number;
-  uses: number;
-  utm?: Record<string, string>;
-  pass_query?: boolean;
-  tags?: string[];
-  flag_key?: string;
-  preview?: { title?: string; description?: string; image?: string };
-  fingerprint?: boolean;
-  /** Whether there is one. */
-  password: boolean;
-  state: "active" | "disabled" | "blocked";
-  created_at: string;
-  created_by: string;
-  updated_at: string;
-  updated_by: string;
-  version: number;
-}
-
-/** One of a link's rules. */
-export interface Target {
-  when?: Record<string, unknown>;
-  url?: string;
-  store?: string;
-  app?: { url: string; package?: string; fallback?: string };
-  whatsapp?: Chat;
-}
-
-/** A chat with a business number. */
-export interface Chat {
-  phone_number_id: string;
-  text?: string;
-}
-
-/** What became of one link of many. */
-export interface BulkResult {
-  /** As an HTTP status: 201 made, 200 made before, else refused. */
-  status: number;
-  code?: string;
-  /** Code of the refusal. */
-  error?: string;
-  detail?: string;
-}
-
-/** Figures of a link, from day to day (UTC). */
-export interface Stats {
-  code: string;
-  uses: number;
-  max_uses: number | null;
-  from: string;
-  to: string;
-  clicks: Record<"human" | "bot" | "preview" | "prefetch", number>;
-  /** Humans; one who comes on two days counts twice. */
-  visitors: number;
-  days: ({ day: string; visitors: number } & Stats["clicks"])[];
-  /** Of messages. */
-  attributions: { total: number; first_touch: number; by_confidence: Record<string, number> };
-  /** That those messages belong to. */
-  conversations: number;
-  platforms: Record<string, number>;
-  countries: Record<string, number>;
-  referrers: Record<string, number>;
-  targets: Record<string, number>;
-}
-
-/** Filters of a list. */
-export interface ListFilter {
-  code?: string;
-  external_id?: string;
-  tag?: string;
-  campaign?: string;
-  state?: string;
-}
+/** Filters of a list, by the names of `LINK_FILTERS`; and the state. */
+export type ListFilter = Readonly<Record<string, string>>;
 
 /** What the function offers to those with a secret key. */
 export interface LinksApi {
   readonly stack: Stack;
   /** Makes a link; `made` is false when it was there already under its external id. */
-  create(body: unknown): Promise<{ made: boolean; code: string; url: string; qr_url: string }>;
-  /** Makes up to {@linkcode BULK} links. Tried again when the stack is busy: each needs an external id. */
+  create(body: unknown): Promise<{ made: boolean } & MadeLink>;
+  /** Makes up to `MAX_BULK` links. Tried again when the stack is busy: each needs an external id. */
   createMany(links: readonly unknown[]): Promise<BulkResult[]>;
   /** The link, or undefined. */
   find(code: string): Promise<Link | undefined>;
   /** Links, newest first, page by page. */
   pages(filter: ListFilter, size?: number): AsyncGenerator<Link[]>;
   change(code: string, change: unknown): Promise<Link>;
-  stats(code: string, from: string, to: string): Promise<Stats>;
+  stats(code: string, from: string, to: string): Promise<LinkStats>;
 }
 
 /** The function of the stack that this session talks to. */
@@ -120,7 +42,7 @@ export async function linksApi(session: Session): Promise<LinksApi> {
     let cursor: string | undefined;
     do {
       const query = new URLSearchParams({ ...filter, limit: String(size), ...(cursor && { cursor }) });
-      const page = (await call<{ links: Link[]; cursor?: string }>("GET", `?${query}`, { again: true })).body;
+      const page = (await call<LinkList>("GET", `?${query}`, { again: true })).body;
       yield page.links;
       cursor = page.cursor;
     } while (cursor !== undefined);
@@ -130,7 +52,7 @@ export async function linksApi(session: Session): Promise<LinksApi> {
     stack,
     pages,
     async create(body) {
-      const answer = await call<{ code: string; url: string; qr_url: string }>("POST", "", { body });
+      const answer = await call<MadeLink>("POST", "", { body });
       return { made: answer.status === 201, ...answer.body };
     },
     async createMany(links) {
@@ -145,7 +67,8 @@ export async function linksApi(session: Session): Promise<LinksApi> {
     },
     async stats(code, from, to) {
       const query = new URLSearchParams({ from, to });
-      return (await call<Stats>("GET", `/${encodeURIComponent(code)}/stats?${query}`, { again: true })).body;
+      return (await call<LinkStats>("GET", `/${encodeURIComponent(code)}/stats?${query}`, { again: true }))
+        .body;
     },
   };
 }

@@ -5,8 +5,8 @@ import {
   assetLinks,
 } from "../../../supabase/functions/_shared/links/model/domain.ts";
 import type { Apps, Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
-import { checkPlaces, type LinkBody } from "../../../supabase/functions/_shared/links/model/schema.ts";
-import type { Link } from "./api.ts";
+import { checkPlaces } from "../../../supabase/functions/_shared/links/model/places.ts";
+import type { Link, LinkBody } from "../../../supabase/functions/_shared/contract/links.ts";
 import type { Probe } from "./probe.ts";
 
 /** Something found. A problem breaks a link for some visitors; a warning may. */

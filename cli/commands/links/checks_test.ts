@@ -10,7 +10,7 @@ import {
   IMAGE_BYTES,
   needsHtml,
 } from "./checks.ts";
-import type { Link } from "./api.ts";
+import type { Link } from "../../../supabase/functions/_shared/contract/links.ts";
 import { each, probe, type ProbeOptions } from "./probe.ts";
 
 const APPS: Apps = {

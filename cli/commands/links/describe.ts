@@ -1,5 +1,5 @@
 /** Links and their rules in words. */
-import type { Chat, Link, Target } from "./api.ts";
+import type { Chat, Link, Target } from "../../../supabase/functions/_shared/contract/links.ts";
 
 /** Where a link leads when no rule takes the visit; and how many rules there are. */
 export function describeLink(
@@ -21,7 +21,7 @@ function describeChat({ phone_number_id, text }: Chat): string {
 }
 
 /** When a rule takes a visit. */
-export function describeWhen(when: Record<string, unknown> = {}): string {
+export function describeWhen(when: Target["when"] = {}): string {
   const parts = Object.entries(when).map(([name, value]) => {
     switch (name) {
       case "weight":

@@ -1,7 +1,8 @@
 /** `gatelink links doctor`: what is wrong with links, where they lead, and the domain that they are on. */
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { type Command, Option } from "commander";
-import { type Link, linkNamed, type LinksApi, linksApi } from "./api.ts";
+import type { Link } from "../../../supabase/functions/_shared/contract/links.ts";
+import { linkNamed, type LinksApi, linksApi } from "./api.ts";
 import {
   checkDomainFile,
   checkImage,

@@ -1,31 +1,34 @@
 /** The filters that lists and exports of links share. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { LINK_FILTERS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
 import type { ListFilter } from "./api.ts";
 import { linkState } from "../../core/values.ts";
 
-/** Filters as they were given. */
-export interface FilterOptions {
-  tag?: string;
-  campaign?: string;
-  state?: string;
-  externalId?: string;
-}
+/** Filters as they were given, by the names of their options. */
+export type FilterOptions = Readonly<Record<string, unknown>>;
+
+/** One option for each filter; a code is an argument of `links show`. */
+const OPTIONS = LINK_FILTERS.filter(({ name }) => name !== "code").map(({ name, matching }) => {
+  const words = name.replaceAll("_", " ");
+  const help = matching === "whole"
+    ? `only links with this ${words}`
+    : `only links with this in the ${words}, in any case`;
+  return { name, option: new Option(`--${name.replaceAll("_", "-")} <${name.split("_").at(-1)}>`, help) };
+});
 
 /** Adds the options to a command. */
 export function filtered(command: Command): Command {
-  return command
-    .option("--tag <tag>", "only links with this tag")
-    .option("--campaign <campaign>", "only links with this utm campaign")
-    .option("--state <state>", "only active, disabled or blocked links", linkState)
-    .option("--external-id <id>", "only the link with this external id");
+  for (const { option } of OPTIONS) command.addOption(option);
+  return command.option("--state <state>", "only active, disabled or blocked links", linkState);
 }
 
 /** Filters as the function takes them. */
-export function filterOf({ tag, campaign, state, externalId }: FilterOptions): ListFilter {
-  return {
-    ...(tag !== undefined && { tag }),
-    ...(campaign !== undefined && { campaign }),
-    ...(state !== undefined && { state }),
-    ...(externalId !== undefined && { external_id: externalId }),
-  };
+export function filterOf(options: FilterOptions): ListFilter {
+  const given = [
+    ...OPTIONS.map(({ name, option }) => [name, options[option.attributeName()]] as const),
+    ["state", options.state] as const,
+  ];
+  return Object.fromEntries(
+    given.filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+  );
 }

@@ -2,23 +2,32 @@
 import { counted } from "../../../supabase/functions/_shared/contract/words/sentences.ts";
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
+import { LINK_COLUMNS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
+import { MAX_BULK, MAX_BULK_PASSWORDS } from "../../../supabase/functions/_shared/contract/link_limits.ts";
+import { type BulkResult, newLink } from "../../../supabase/functions/_shared/contract/links.ts";
+import { checkPlaces } from "../../../supabase/functions/_shared/links/model/places.ts";
+import {
+  readTable,
+  type Table,
+  UnreadableFile,
+} from "../../../supabase/functions/_shared/links/table/read.ts";
+import {
+  detect,
+  type Format,
+  FORMATS,
+  mapRow,
+} from "../../../supabase/functions/_shared/links/table/sources.ts";
 import { pathOf } from "../../../supabase/functions/_shared/contract/routing/condition.ts";
 import { CliError } from "../../core/errors.ts";
 import type { Io } from "../../core/io.ts";
-import { BULK, type BulkResult, type LinksApi, linksApi } from "./api.ts";
-import { readTable } from "./files.ts";
+import { type LinksApi, linksApi } from "./api.ts";
 import { hostsToAllow, loadRules, UNSEEN_MS } from "./rules.ts";
-import { detect, type Format, mapRow } from "./sources.ts";
 import { facts, table } from "../../core/output.ts";
 import { fromHere } from "../../core/paths.ts";
 import type { Result, Run, Session } from "../../core/session.ts";
 import { several } from "../../core/values.ts";
 
-const FORMATS: readonly Format[] = ["csv", "bitly", "dub", "firebase"];
-/** The function hashes so many passwords in one call at most. */
-const PASSWORDS = 10;
-/** Bytes of links in one call; the function takes 4 MiB. */
+/** Bytes of links in one call, with room below what the function takes (`MAX_BULK_BYTES`). */
 const BYTES = 3_500_000;
 /** Refused rows that are shown to people. */
 const SHOWN = 20;
@@ -50,6 +59,17 @@ interface Pending {
   bytes: number;
 }
 
+/** Words as a list in lines of the help. */
+function wrapped(words: readonly string[]): string {
+  const lines: string[] = [];
+  for (const word of words.map((word, index) => index < words.length - 1 ? `${word},` : word)) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > 100) lines.push(`  ${word}`);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
 /** Adds the command to the group. */
 export function importing(group: Command, run: Run): void {
   group.command("import")
@@ -67,10 +87,10 @@ export function importing(group: Command, run: Run): void {
     .addHelpText(
       "after",
       `
-Columns of a CSV: default_url (or url, destination), code (or short_link), external_id, tags, targets (JSON),
-whatsapp_number and whatsapp_text, starts_at, expires_at, expired_url, max_uses, pass_query, utm_source and the
-other four, flag_key, preview_title, preview_description, preview_image, fingerprint, password (8 characters
-or more). Files written by links export can be imported, except passwords. JSON has the bodies of POST deeplinks.
+Columns of a CSV:
+${wrapped(["code (or short_link)", ...LINK_COLUMNS, "password (8 characters or more)"])}
+default_url may be called url or destination; targets are JSON. Files written by links export can be imported, except
+passwords. JSON has the bodies of POST deeplinks. The panel reads the same files.
 
 Codes are kept in lower case: of two codes that differ only by case, the second is refused. Disabled links are skipped;
 archived ones, which still redirect at Bitly, Dub and Firebase, get the tag archived.
@@ -88,7 +108,7 @@ Examples:
 }
 
 async function imported(session: Session, file: string, options: Options): Promise<Result> {
-  const { columns, rows } = readTable(await read(session.io, file), file);
+  const { columns, rows } = tableOf(await read(session.io, file), file);
   const format = options.format ?? detect(columns);
   const api = await linksApi(session);
   const rules = await loadRules(await session.api());
@@ -126,7 +146,7 @@ async function imported(session: Session, file: string, options: Options): Promi
     } else {
       pending.push({ outcome, link, bytes: JSON.stringify(link).length });
     }
-    if (outcomes.length % BULK === 0) session.progress(`${outcomes.length} of ${rows.length} rows read`);
+    if (outcomes.length % MAX_BULK === 0) session.progress(`${outcomes.length} of ${rows.length} rows read`);
   }
   if (!options.dryRun) await make(session, api, pending);
   return report(
@@ -140,6 +160,15 @@ async function read(io: Io, file: string): Promise<string> {
     return file === "-" ? await io.stdin() : await readFile(fromHere(io, file), "utf8");
   } catch (error) {
     throw new CliError("usage", `${file} cannot be read: ${(error as Error).message}`, "Check the path.");
+  }
+}
+
+function tableOf(text: string, file: string): Table {
+  try {
+    return readTable(text, file);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    throw new CliError("usage", error.message, "gatelink links import --help describes the formats.");
   }
 }
 
@@ -166,9 +195,13 @@ async function make(
       throw new CliError(error.code, error.message, hint, { cause: error });
     }
     batch.forEach(({ outcome }, index) => {
-      const { status, code, error, detail } = results[index];
-      if (code !== undefined) Object.assign(outcome, { status: status === 201 ? "made" : "exists", code });
-      else Object.assign(outcome, { status: "refused", error, why: detail ?? WHY[error ?? ""] ?? error });
+      const result = results[index];
+      if ("code" in result) {
+        Object.assign(outcome, { status: result.status === 201 ? "made" : "exists", code: result.code });
+      } else {
+        const { error, detail } = result;
+        Object.assign(outcome, { status: "refused", error, why: detail ?? WHY[error] ?? error });
+      }
     });
     done += batch.length;
     session.progress(`${done} of ${pending.length} links sent`);
@@ -194,7 +227,10 @@ function* batches(pending: readonly Pending[]): Generator<Pending[]> {
   let batch: Pending[] = [], bytes = 0, passwords = 0;
   for (const item of pending) {
     const hasPassword = item.link.password !== undefined;
-    if (batch.length === BULK || bytes + item.bytes > BYTES || (hasPassword && passwords === PASSWORDS)) {
+    if (
+      batch.length === MAX_BULK || bytes + item.bytes > BYTES ||
+      (hasPassword && passwords === MAX_BULK_PASSWORDS)
+    ) {
       yield batch;
       batch = [], bytes = 0, passwords = 0;
     }

@@ -1,15 +1,21 @@
 /** `gatelink links`: links that open a chat, an app or a page. */
 import type { Command } from "commander";
+import { FIELDS } from "../../../supabase/functions/_shared/contract/link_fields.ts";
+import type { Link, LinkStats } from "../../../supabase/functions/_shared/contract/links.ts";
+import { factsOf, textOf } from "../../../supabase/functions/_shared/contract/words/links.ts";
 import { doctor } from "./doctor.ts";
 import { exporting } from "./export.ts";
 import { importing } from "./import.ts";
 import { adding } from "./add.ts";
-import { type Link, linkNamed, linksApi, type Stats } from "./api.ts";
+import { linkNamed, linksApi } from "./api.ts";
 import { describeLink, describeTarget, describeWhen } from "./describe.ts";
 import { filtered, filterOf, type FilterOptions } from "./filter.ts";
 import { type Cell, facts, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { day, linkCode, whole } from "../../core/values.ts";
+
+/** Fields that have a column in lists. */
+const LISTED = FIELDS.filter(({ listed }) => listed);
 
 /** Defines the commands of the group. */
 export function links(group: Command, run: Run): void {
@@ -45,12 +51,12 @@ Examples:
         return {
           document: { links: shown, more },
           text: table(
-            ["link", "goes to", "state", "tags", "made"],
+            ["link", "goes to", "state", ...LISTED.map(({ name }) => name), "made"],
             shown.map((link) => [
               link.url,
               describeLink(link),
               stateOf(link),
-              link.tags?.join(", "),
+              ...LISTED.map((field) => link[field.name] && textOf(field, link[field.name])),
               time(link.created_at),
             ]),
             "No links yet: gatelink links add https://example.com/",
@@ -80,17 +86,13 @@ Examples:
           "QR code": `${link.qr_url} (or .png)`,
           "goes to": describeLink(link),
           state: stateOf(link),
-          from: link.starts_at === undefined ? null : time(link.starts_at),
-          until: link.expires_at === undefined ? null : time(link.expires_at),
-          "else to": link.expired_url,
-          uses: link.max_uses === undefined ? null : `${link.uses} of ${link.max_uses}`,
-          password: link.password ? "yes" : null,
-          flag: link.flag_key,
           tags: link.tags?.join(", "),
-          utm: Object.entries(link.utm ?? {}).map(([name, value]) => `${name}=${value}`).join(" "),
-          "hands on": link.pass_query ? "the query of the visit" : null,
-          preview: link.preview?.title,
-          "external id": link.external_id,
+          password: link.password ? "yes" : null,
+          ...Object.fromEntries(
+            factsOf(link).map((
+              { label, at, text },
+            ) => [label.toLowerCase(), at === undefined ? text : time(at)]),
+          ),
           made: `${time(link.created_at)} by ${link.created_by}`,
           changed: link.version > 1 ? `${time(link.updated_at)} by ${link.updated_by}` : null,
         }));
@@ -135,7 +137,7 @@ Examples:
     );
 }
 
-function statsText({ clicks, attributions, ...stats }: Stats): string {
+function statsText({ clicks, attributions, ...stats }: LinkStats): string {
   const groups: [string, Record<string, number>][] = [
     ["platforms", stats.platforms],
     ["countries", stats.countries],

@@ -1,10 +1,10 @@
 /** What links of a stack may lead to, read as the function reads it; and every address in a link. */
+import { newLink, type Target } from "../../../supabase/functions/_shared/contract/links.ts";
 import { permit } from "../../../supabase/functions/_shared/delivery/allowlist.ts";
 import { readRules, type Rules } from "../../../supabase/functions/_shared/links/model/rules.ts";
-import { checkPlaces, newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
+import { checkPlaces } from "../../../supabase/functions/_shared/links/model/places.ts";
 import type { Api } from "../../core/api.ts";
 import { loadConfig } from "../../core/config.ts";
-import type { Target } from "./api.ts";
 
 /** Reads the rules. */
 export async function loadRules(api: Api): Promise<Rules> {

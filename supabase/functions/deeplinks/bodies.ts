@@ -6,7 +6,8 @@
 import type { z } from "zod";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
-import { type ChangedLink, checkPlaces, type LinkBody } from "../_shared/links/model/schema.ts";
+import type { ChangedLink, LinkBody } from "../_shared/contract/links.ts";
+import { checkPlaces } from "../_shared/links/model/places.ts";
 import { pathOf } from "../_shared/contract/routing/condition.ts";
 
 /** One thing that is wrong. */

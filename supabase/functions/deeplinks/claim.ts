@@ -7,7 +7,7 @@ import type { Args } from "../_shared/contract/sql.ts";
 import type { Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
-import { PLATFORMS } from "../_shared/links/visitor/agents.ts";
+import { PLATFORMS } from "../_shared/contract/link_limits.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import type { VisitorKeys } from "../_shared/links/visitor/hashes.ts";
 import { hashOf, isOwnAddress, networkOf } from "../_shared/links/visitor/hashes.ts";

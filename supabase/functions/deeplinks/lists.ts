@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LINK_FILTERS, LINK_STATES } from "../_shared/contract/link_fields.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
@@ -17,17 +18,17 @@ export interface ListDeps {
   limit(actor: string): Promise<Record<string, string>>;
 }
 
-const FILTERS = ["tag", "campaign", "state", "code", "external_id"];
+const FILTERS = ["state", ...LINK_FILTERS.map(({ name }) => name)];
 const DAY_MS = 86_400_000;
 
 /** Makes the answers to those who look. */
 export function createLists(deps: ListDeps) {
-  /** `GET /`: newest first; filters tag, campaign, state, code, external_id; `cursor` of the answer before. */
+  /** `GET /`: newest first; filtered by state and `LINK_FILTERS`; `cursor` of the answer before. */
   async function list(call: Call): Promise<Response> {
     const { by: actor } = call;
     const query = new URLSearchParams(call.query);
     knownParams(query, ["limit", "cursor", ...FILTERS]);
-    wordParam(query, "state", ["active", "disabled", "blocked", "deleted"]);
+    wordParam(query, "state", LINK_STATES);
     const limit = intParam(query, "limit", 50, 1, 1000);
     const filter: Record<string, string> = {};
     for (const name of FILTERS) {

@@ -5,13 +5,14 @@
  */
 import type { z } from "zod";
 import type { MadeLink, StoredLink } from "../_shared/contract/answers/links.ts";
+import { MAX_BULK, MAX_BULK_BYTES, MAX_BULK_PASSWORDS } from "../_shared/contract/link_limits.ts";
+import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/contract/links.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
 import { readJson } from "../_shared/http/body.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import type { Call } from "../_shared/http/routes.ts";
 import type { Rules } from "../_shared/links/model/rules.ts";
 import { isPassword } from "../_shared/links/model/passwords.ts";
-import { type ChangedLink, changedLink, type LinkBody, newLink } from "../_shared/links/model/schema.ts";
 import { hashOf, merge, readBodies, refusalOf, type Refused, refused } from "./bodies.ts";
 
 /** What management needs. */
@@ -30,12 +31,8 @@ export interface ManageDeps {
   limit(actor: string): Promise<Record<string, string>>;
 }
 
-/** A link's body, and a bulk's: a thousand links of a kilobyte or two. */
-const MAX_BYTES = 64 * 1024, MAX_BULK_BYTES = 4 * 1024 * 1024;
-/** Links of one call. */
-const MAX_BULK = 1000;
-/** Passwords of one call: each takes a tenth of a second of CPU, of which an isolate has two in its life. */
-const MAX_PASSWORDS = 10;
+/** A link's body. */
+const MAX_BYTES = 64 * 1024;
 
 /** Makes the answers to management. */
 export function createManage(deps: ManageDeps) {
@@ -75,11 +72,11 @@ export function createManage(deps: ManageDeps) {
     for (const read of await readAll(newLink, bodies)) {
       if ("error" in read) {
         outcomes.push(read);
-      } else if (read.link.password !== undefined && ++passwords > MAX_PASSWORDS) {
+      } else if (read.link.password !== undefined && ++passwords > MAX_BULK_PASSWORDS) {
         outcomes.push(
           refused("invalid_request", [{
             path: "password",
-            message: `is one too many: at most ${MAX_PASSWORDS} links with one are made in one call`,
+            message: `is one too many: at most ${MAX_BULK_PASSWORDS} links with one are made in one call`,
           }]),
         );
       } else {

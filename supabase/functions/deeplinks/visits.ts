@@ -9,7 +9,7 @@
 import { wantsHtml, wantsJson } from "../_shared/links/visitor/accept.ts";
 import { Problem, type ProblemCode } from "../_shared/http/problem.ts";
 import type { Link } from "../_shared/links/model/link.ts";
-import { CODE } from "../_shared/links/limits/misprints.ts";
+import { LINK_CODE } from "../_shared/contract/names.ts";
 import { placeOf, wantsToken } from "../_shared/links/answer/address.ts";
 import type { Orphans } from "../_shared/links/limits/orphans.ts";
 import { type Decision, needsVisitor, refuse, resolve } from "../_shared/links/answer/resolve.ts";
@@ -102,7 +102,7 @@ export function createVisits(deps: VisitDeps) {
     }
     const link = store.peek(code);
     // Browsers and robots themselves ask for such things as /favicon.ico.
-    if (link === undefined && !CODE.test(code)) throw unknown(code, undefined);
+    if (link === undefined && !LINK_CODE.test(code)) throw unknown(code, undefined);
     if (link === undefined) return store.load(code).then((link) => found(call, code, link, then));
     return found(call, code, link, then);
   }

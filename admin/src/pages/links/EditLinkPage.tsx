@@ -13,7 +13,7 @@ import { bodyOf, type Draft, patchOf } from "./form/body.ts";
 import { LinkForm } from "./form/LinkForm.tsx";
 import { useLink } from "./LinkView.tsx";
 import { type PreviewContext, readPreviewContext } from "./preview.ts";
-import type { Link } from "./types.ts";
+import type { Link } from "../../../../supabase/functions/_shared/contract/links.ts";
 
 export function EditLinkPage({ code }: { code: string }) {
   const ground = useRead(["link_ground"], readPreviewContext, { every: false });

@@ -13,7 +13,7 @@ import { callFunction } from "../../data/functions.ts";
 import { useRead } from "../../data/query.ts";
 import { useParameter } from "../../ui/location.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import type { Stats } from "./types.ts";
+import type { LinkStats } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { PLATFORM_NAMES } from "./words.ts";
 import classes from "./links.module.css";
 
@@ -41,7 +41,7 @@ export function Figures({ code }: { code: string }) {
   const [from, to] = [days[0], days.at(-1)!];
   const stats = useRead(
     ["link_stats", code, from, to],
-    () => callFunction<Stats>(`deeplinks/${code}/stats?from=${from}&to=${to}`),
+    () => callFunction<LinkStats>(`deeplinks/${code}/stats?from=${from}&to=${to}`),
   );
   return (
     <Stack gap="sm">
@@ -54,7 +54,7 @@ export function Figures({ code }: { code: string }) {
   );
 }
 
-function Shown({ of, days }: { of: Stats; days: string[] }) {
+function Shown({ of, days }: { of: LinkStats; days: string[] }) {
   const { clicks, visitors, attributions } = of;
   const all = Object.values(clicks).reduce((sum, n) => sum + n, 0);
   if (all === 0 && attributions.total === 0) {
@@ -104,7 +104,7 @@ function Shown({ of, days }: { of: Stats; days: string[] }) {
   );
 }
 
-function Days({ of, days }: { of: Stats; days: string[] }) {
+function Days({ of, days }: { of: LinkStats; days: string[] }) {
   const counted = new Map(of.days.map((day) => [day.day, day]));
   const most = Math.max(1, ...of.days.map(({ human }) => human));
   return (

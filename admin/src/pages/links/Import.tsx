@@ -1,7 +1,10 @@
 /** Many links from a file, each row with its own result. */
 import { Alert, Anchor, Button, Code, FileButton, Group, Stack, Table, Text, Textarea } from "@mantine/core";
-import { useMemo, useState } from "react";
+import { useEffect, useState } from "react";
 import { Link as To } from "wouter";
+import { LINK_COLUMNS } from "../../../../supabase/functions/_shared/contract/link_fields.ts";
+import { MAX_BULK } from "../../../../supabase/functions/_shared/contract/link_limits.ts";
+import type { BulkResult, NewLink } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
@@ -9,16 +12,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { State } from "../../ui/State.tsx";
 import { Empty } from "../../ui/states.tsx";
-import { COLUMNS, FileError, MOST, readRows } from "./rows.ts";
-import type { NewLink } from "./types.ts";
-
-interface Result {
-  status: number;
-  code?: string;
-  url?: string;
-  error?: string;
-  detail?: string;
-}
+import { type FileRow, type LinkFile, NO_FILE, readLinkFile } from "./file.ts";
 
 const ERRORS: Record<string, string> = {
   code_taken: "Another link has this code.",
@@ -27,22 +21,27 @@ const ERRORS: Record<string, string> = {
   no_code_found: "No free code was found. Try again.",
 };
 
+/** Columns that a file may have. */
+const COLUMNS = ["code", ...LINK_COLUMNS, "password"];
+
 const EXAMPLE = "default_url,code,tags\nhttps://www.example.com/spring,spring-24,poster;spring";
 
-function read(text: string): { rows: NewLink[]; fault?: string } {
-  try {
-    return { rows: readRows(text) };
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    return { rows: [], fault: error.message };
-  }
+/** What the text holds, read anew with each change of it. */
+function useLinkFile(text: string): LinkFile {
+  const [file, setFile] = useState(NO_FILE);
+  useEffect(() => {
+    let stale = false;
+    void readLinkFile(text).then((read) => stale || setFile(read));
+    return () => void (stale = true);
+  }, [text]);
+  return file;
 }
 
-export function Import() {
+export default function Import() {
   return (
     <Page
       title="Import links"
-      about={`CSV with a row of column names, or JSON; at most ${MOST.toLocaleString()} at once.`}
+      about={`CSV with a row of column names, or JSON; at most ${MAX_BULK.toLocaleString()} at once.`}
       back={<Anchor component={To} size="sm" href="/links">← All links</Anchor>}
     >
       <For
@@ -57,10 +56,13 @@ export function Import() {
 
 function Form() {
   const [text, setText] = useState("");
-  const { rows, fault } = useMemo(() => read(text), [text]);
+  const { rows, leftOut, lost, fault } = useLinkFile(text);
   const make = useChange({
-    act: (links: NewLink[]) =>
-      callFunction<{ results: Result[] }>("deeplinks/bulk", { method: "POST", body: { links } }),
+    act: (rows: FileRow[]) =>
+      callFunction<{ results: BulkResult[] }>("deeplinks/bulk", {
+        method: "POST",
+        body: { links: rows.map(({ link }) => link) },
+      }),
     touches: ["links"],
   });
   const results = make.data?.results;
@@ -71,9 +73,9 @@ function Form() {
   return (
     <Stack>
       <Text size="sm">
-        Columns: <Code>{Object.keys(COLUMNS).join(", ")}</Code>. Several tags stand apart by{" "}
-        <Code>;</Code>. With an <Code>external_id</Code>{" "}
-        the same file can be given again: what is there stays.
+        What <Code>gatelink links export</Code> writes, and exports of Bitly, Dub and Firebase. Columns:{" "}
+        <Code>{COLUMNS.join(", ")}</Code>. Several tags stand apart by{" "}
+        <Code>;</Code>. The same file can be given again: what is there stays.
       </Text>
       <Textarea
         label="The rows"
@@ -86,6 +88,16 @@ function Form() {
         onChange={({ currentTarget: { value } }) => edit(value)}
         styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 13 } }}
       />
+      {lost.length > 0 && (
+        <Alert color="yellow" role="status">
+          No link can hold what stands in {lost.join(", ")}: it is not carried over.
+        </Alert>
+      )}
+      {leftOut.length > 0 && (
+        <Alert color="blue" role="status">
+          Left out: {leftOut.map(({ place, why }) => `row ${place}, ${why}`).join("; ")}.
+        </Alert>
+      )}
       <Group>
         <FileButton
           accept=".csv,.json,text/csv,application/json"
@@ -110,8 +122,14 @@ function Form() {
   );
 }
 
-function Results({ of, rows }: { of: Result[]; rows: NewLink[] }) {
-  const failed = of.filter(({ code }) => code === undefined).length;
+/** Where a row leads, as it says. */
+function placeOf(row: FileRow | undefined): string | undefined {
+  const { default_url, whatsapp } = (row?.link ?? {}) as NewLink;
+  return default_url ?? whatsapp?.text;
+}
+
+function Results({ of, rows }: { of: BulkResult[]; rows: FileRow[] }) {
+  const failed = of.filter((result) => !("code" in result)).length;
   return (
     <Stack gap="sm">
       <Alert color={failed > 0 ? "yellow" : "green"} role="status">
@@ -128,21 +146,26 @@ function Results({ of, rows }: { of: Result[]; rows: NewLink[] }) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {of.map(({ status, code, error, detail }, index) => (
+            {of.map((result, index) => (
               <Table.Tr key={index}>
-                <Table.Td>{index + 1}</Table.Td>
+                <Table.Td>{rows[index]?.place}</Table.Td>
                 <Table.Td>
-                  <State tone={status === 201 ? "good" : status === 200 ? "info" : "bad"} asWritten>
-                    {status === 201 ? "made" : status === 200 ? "was there" : "refused"}
+                  <State
+                    tone={result.status === 201 ? "good" : result.status === 200 ? "info" : "bad"}
+                    asWritten
+                  >
+                    {result.status === 201 ? "made" : result.status === 200 ? "was there" : "refused"}
                   </State>
                 </Table.Td>
                 <Table.Td style={{ overflowWrap: "anywhere" }}>
-                  {code
-                    ? <Anchor component={To} href={`/links/at/${code}`} ff="monospace">{code}</Anchor>
-                    : detail ?? ERRORS[error ?? ""] ?? error}
-                  <Text size="xs" c="dimmed" truncate>
-                    {rows[index]?.default_url ?? rows[index]?.whatsapp?.text}
-                  </Text>
+                  {"code" in result
+                    ? (
+                      <Anchor component={To} href={`/links/at/${result.code}`} ff="monospace">
+                        {result.code}
+                      </Anchor>
+                    )
+                    : result.detail ?? ERRORS[result.error] ?? result.error}
+                  <Text size="xs" c="dimmed" truncate>{placeOf(rows[index])}</Text>
                 </Table.Td>
               </Table.Tr>
             ))}

@@ -14,6 +14,8 @@ import {
 } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link as To } from "wouter";
+import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
+import { factsOf } from "../../../../supabase/functions/_shared/contract/words/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useChange, useRead, useRows } from "../../data/query.ts";
 import { useNames } from "../../session/team.ts";
@@ -28,13 +30,12 @@ import { Time, useNow } from "../../ui/Time.tsx";
 import { Figures } from "./Figures.tsx";
 import { GuessedLinks } from "./Guessed.tsx";
 import { QrCode, QrDownloads } from "./QrCode.tsx";
-import type { Link } from "./types.ts";
 import { placeWords, standing, targetWords, whenWords } from "./words.ts";
 
 /** A link, kept fresh; null when there is none. */
 export function useLink(code: string) {
   return useRead(["links", "one", code], async () => {
-    const { links } = await callFunction<{ links: Link[] }>(`deeplinks?code=${encodeURIComponent(code)}`);
+    const { links } = await callFunction<LinkList>(`deeplinks?code=${encodeURIComponent(code)}`);
     return links[0] ?? null;
   });
 }
@@ -184,20 +185,7 @@ function Leads({ of }: { of: Link }) {
     },
   );
   const rules = of.targets ?? [];
-  const utm = Object.entries(of.utm ?? {}).map(([name, value]) => `${name} ${value}`).join(", ");
-  const facts = Object.entries<ReactNode>({
-    "Begins": of.starts_at && <Time at={of.starts_at} as="date" />,
-    "Ends": of.expires_at && <Time at={of.expires_at} as="date" />,
-    "Uses": of.max_uses !== undefined && `${of.uses} of ${of.max_uses} taken`,
-    "When it cannot be used": of.expired_url,
-    "Campaign": utm,
-    "Parameters of the visit": of.pass_query && "passed on to pages",
-    "Flag": of.flag_key,
-    "Messengers show": [of.preview?.title, of.preview?.description, of.preview?.image].filter(Boolean)
-      .join(" · "),
-    "First open of the app": of.fingerprint && "may be matched by network and platform",
-    "External id": of.external_id,
-  });
+  const facts = factsOf(of);
   return (
     <Stack gap="xs">
       <Title order={2} size="h4">Where it leads</Title>
@@ -210,12 +198,12 @@ function Leads({ of }: { of: Link }) {
           {of.whatsapp && of.default_url && <Row name="where chats are off">{of.default_url}</Row>}
         </Table.Tbody>
       </Table>
-      {facts.some(([, value]) => value) && (
+      {facts.length > 0 && (
         <Table withTableBorder layout="fixed" aria-label="What else is set">
           <Table.Tbody>
-            {facts.map(([name, value]) =>
-              value && <Row key={name} name={name}>{value}</Row>
-            )}
+            {facts.map(({ name, label, at, text }) => (
+              <Row key={name} name={label}>{at === undefined ? text : <Time at={at} as="date" />}</Row>
+            ))}
           </Table.Tbody>
         </Table>
       )}
@@ -235,7 +223,7 @@ function Row({ name, children }: { name: string; children: ReactNode }) {
   return (
     <Table.Tr>
       <Table.Th w="38%" fw={500} style={{ overflowWrap: "anywhere" }}>{name}</Table.Th>
-      <Table.Td style={{ overflowWrap: "anywhere" }}>{children}</Table.Td>
+      <Table.Td style={{ overflowWrap: "anywhere", whiteSpace: "pre-line" }}>{children}</Table.Td>
     </Table.Tr>
   );
 }

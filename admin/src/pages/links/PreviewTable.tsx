@@ -1,10 +1,10 @@
 /** Where each platform would go, while a link is being written, for a visitor who can be chosen. */
 import { Select, SimpleGrid, Stack, Switch, Table, Text, TextInput } from "@mantine/core";
-import type { When } from "../../../../supabase/functions/_shared/links/model/when.ts";
+import type { When } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { isoOf, localOf } from "./form/body.ts";
 import { COUNTRIES } from "./form/countries.ts";
 import type { PreviewPlace, PreviewRow, Visitor } from "./preview.ts";
-import type { Target } from "./types.ts";
+import type { Target } from "../../../../supabase/functions/_shared/contract/links.ts";
 
 export function PreviewTable({ rows }: { rows: PreviewRow[] }) {
   return (

@@ -1,22 +1,28 @@
 /** Links: the list, one with its figures, a new one, one that is changed, many from a file. */
+import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
+import { Loading } from "../../ui/states.tsx";
 import { EditLinkPage } from "./EditLinkPage.tsx";
-import { Import } from "./Import.tsx";
-import { LinkList } from "./LinkList.tsx";
+import { LinksPage } from "./LinksPage.tsx";
 import { LinkView } from "./LinkView.tsx";
 import { NewLinkPage } from "./NewLinkPage.tsx";
+
+/** With a parser of CSV, which the other pages do without. */
+const Import = lazy(() => import("./Import.tsx"));
 
 export default function Links() {
   return (
     <Switch>
       <Route path="/links">
-        <LinkList />
+        <LinksPage />
       </Route>
       <Route path="/links/new">
         <NewLinkPage />
       </Route>
       <Route path="/links/import">
-        <Import />
+        <Suspense fallback={<Loading rows={6} />}>
+          <Import />
+        </Suspense>
       </Route>
       <Route path="/links/at/:code/change">{({ code }) => <EditLinkPage key={code} code={code} />}</Route>
       <Route path="/links/at/:code">{({ code }) => <LinkView code={code} />}</Route>

@@ -1,4 +1,5 @@
 /** Where a link would lead on each platform: by the very code that decides at each visit. */
+import type { NewLink, Target } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { Link, type LinkRow, type Rule } from "../../../../supabase/functions/_shared/links/model/link.ts";
 import { placeOf } from "../../../../supabase/functions/_shared/links/answer/address.ts";
 import { LINKS_FLAG, resolve } from "../../../../supabase/functions/_shared/links/answer/resolve.ts";
@@ -7,8 +8,7 @@ import type { Visit } from "../../../../supabase/functions/_shared/links/visitor
 import { shareOf } from "../../../../supabase/functions/_shared/links/model/when.ts";
 import { client } from "../../data/client.ts";
 import { unwrap } from "../../data/query.ts";
-import type { NewLink, Target, WaNumber } from "./types.ts";
-import { PLATFORM_NAMES } from "./words.ts";
+import { PLATFORM_NAMES, type WaNumber } from "./words.ts";
 
 /** What the installation allows links to do, and its numbers. */
 export interface PreviewContext {

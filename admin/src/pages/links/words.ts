@@ -1,8 +1,13 @@
 /** Links and their rules in words. */
-import type { When } from "../../../../supabase/functions/_shared/links/model/when.ts";
+import type { Chat, Link, Target, When } from "../../../../supabase/functions/_shared/contract/links.ts";
 import type { Tone } from "../../ui/State.tsx";
 import { exact } from "../../ui/Time.tsx";
-import type { Chat, Link, Target, WaNumber } from "./types.ts";
+
+/** A business number, as a link can open a chat with it. */
+export interface WaNumber {
+  id: string;
+  display_number: string | null;
+}
 
 /** Names of platforms, in the order of documents. */
 export const PLATFORM_NAMES: Record<string, string> = {

@@ -1,6 +1,6 @@
 /** A chat: with which of our numbers, and what the visitor is to send. */
 import { Select } from "@mantine/core";
-import type { WaNumber } from "../types.ts";
+import type { WaNumber } from "../words.ts";
 import { valueAt } from "./body.ts";
 import { AreaField, useFault, useForm } from "./fields.tsx";
 

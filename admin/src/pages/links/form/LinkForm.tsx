@@ -7,8 +7,9 @@ import { preview, type PreviewContext, type Visitor } from "../preview.ts";
 import { PreviewTable, VisitorFields } from "../PreviewTable.tsx";
 import { cleaned, type Draft, withValue } from "./body.ts";
 import { ChatFields } from "./ChatFields.tsx";
-import { FormProvider, type FormState, TagsField, TextField } from "./fields.tsx";
+import { FormProvider, type FormState, TextField } from "./fields.tsx";
 import { More } from "./More.tsx";
+import { PlainFields } from "./PlainFields.tsx";
 
 /** Refusals that are about one field without saying so. */
 const FIELD_OF: Record<string, string> = {
@@ -105,8 +106,7 @@ export function LinkForm(
                 placeholder="poster-7"
               />
             )}
-            <TagsField path="tags" label="Tags" />
-            <TextField path="utm.campaign" label="Campaign" placeholder="spring" />
+            <PlainFields section="top" />
             <More numbers={numbers} locked={link?.password ?? false} />
           </Stack>
           <Stack style={{ position: "sticky", top: 76, alignSelf: "start" }}>

@@ -1,34 +1,32 @@
 /** What only some links need, section by section; a closed one says what it holds. */
-import { Accordion, Group, PasswordInput, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Accordion, Group, PasswordInput, SegmentedControl, Stack, Text } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { useFlags } from "../../../data/flags.ts";
-import { exact } from "../../../ui/Time.tsx";
-import type { WaNumber } from "../types.ts";
-import { cleaned, type Draft } from "./body.ts";
-import {
-  AreaField,
-  isBelow,
-  MomentField,
-  NumberField,
-  SuggestField,
-  SwitchField,
-  TextField,
-  useFault,
-  useForm,
-} from "./fields.tsx";
+import type { Section } from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
+import type { WaNumber } from "../words.ts";
+import type { Draft } from "./body.ts";
+import { isBelow, useFault, useForm } from "./fields.tsx";
+import { PlainFields, plainOf, saidOf } from "./PlainFields.tsx";
 import { RulesEditor } from "./RulesEditor.tsx";
 
 interface Part {
   id: string;
   title: string;
+  /** Above its fields. */
+  about?: string;
   /** Paths of what stands in it. */
   paths: string[];
   /** What it holds, in words; empty for nothing. */
   said: (body: Draft) => string;
 }
 
-const list = (...parts: (string | false | undefined | 0)[]) => parts.filter(Boolean).join(", ");
-const day = (at: string | undefined) => at && exact(new Date(at));
+/** A section of plain fields. */
+const plain = (id: Section, title: string, about?: string): Part => ({
+  id,
+  title,
+  about,
+  paths: plainOf(id).map(({ path }) => path),
+  said: (body) => saidOf(id, body),
+});
 
 const PARTS: Part[] = [
   {
@@ -38,50 +36,20 @@ const PARTS: Part[] = [
     said: ({ targets = [] }) =>
       targets.length === 0 ? "" : `${targets.length} ${targets.length === 1 ? "rule" : "rules"}`,
   },
-  {
-    id: "limits",
-    title: "Time and uses",
-    paths: ["starts_at", "expires_at", "max_uses", "expired_url"],
-    said: ({ starts_at, expires_at, max_uses }) =>
-      list(
-        starts_at && `from ${day(starts_at)}`,
-        expires_at && `until ${day(expires_at)}`,
-        max_uses && `${max_uses.toLocaleString()} ${max_uses === 1 ? "use" : "uses"}`,
-      ),
-  },
+  plain("limits", "Time and uses"),
   {
     id: "password",
     title: "Password",
     paths: ["password"],
     said: ({ password }) => password ? "a new one" : "",
   },
-  {
-    id: "campaign",
-    title: "Campaign parameters",
-    paths: ["utm.source", "utm.medium", "utm.term", "utm.content", "pass_query"],
-    said: ({ utm: { campaign: _, ...utm } = {}, pass_query }) =>
-      list(
-        ...Object.entries(cleaned(utm)).map(([name, value]) => `${name} ${value}`),
-        pass_query && "passed through",
-      ),
-  },
-  {
-    id: "preview",
-    title: "What messengers show",
-    paths: ["preview"],
-    said: ({ preview }) => preview?.title ?? list(preview && Object.keys(cleaned(preview)).join(", ")),
-  },
-  {
-    id: "programs",
-    title: "For programs and rollouts",
-    paths: ["external_id", "flag_key", "fingerprint"],
-    said: ({ external_id, flag_key, fingerprint }) =>
-      list(
-        external_id && `external id ${external_id}`,
-        flag_key && `flag ${flag_key}`,
-        fingerprint && "fingerprint",
-      ),
-  },
+  plain(
+    "campaign",
+    "Campaign parameters",
+    "Added to pages as utm_source and so on, unless the page's address has them. The campaign itself stands above.",
+  ),
+  plain("preview", "What messengers show", "Where the link's domain can serve HTML; see docs/deploy.md."),
+  plain("programs", "For programs and rollouts"),
 ];
 
 interface Props {
@@ -104,11 +72,7 @@ export function More({ numbers, locked }: Props) {
   }
   const content: Record<string, ReactNode> = {
     rules: <RulesEditor numbers={numbers} />,
-    limits: <Limits />,
     password: <Password locked={locked} />,
-    campaign: <Campaign />,
-    preview: <Shown />,
-    programs: <Programs />,
   };
   return (
     <Accordion
@@ -120,7 +84,7 @@ export function More({ numbers, locked }: Props) {
       // What is closed is not there: neither for a screen reader nor for the browser's own search.
       keepMounted={false}
     >
-      {PARTS.map(({ id, title, said }) => {
+      {PARTS.map(({ id, title, about, said }) => {
         const words = id === "password" && locked && said(body) === "" ? passwordWords(body) : said(body);
         return (
           <Accordion.Item key={id} value={id}>
@@ -130,7 +94,10 @@ export function More({ numbers, locked }: Props) {
                 {words && <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>{words}</Text>}
               </Group>
             </Accordion.Control>
-            <Accordion.Panel>{content[id]}</Accordion.Panel>
+            <Accordion.Panel>
+              {about && <Text size="sm" c="dimmed" mb="sm">{about}</Text>}
+              {content[id] ?? <PlainFields section={id as Section} />}
+            </Accordion.Panel>
           </Accordion.Item>
         );
       })}
@@ -139,30 +106,6 @@ export function More({ numbers, locked }: Props) {
 }
 
 const passwordWords = ({ password }: Draft) => (password as unknown) === null ? "taken away" : "as it is";
-
-function Limits() {
-  return (
-    <Stack gap="sm">
-      <SimpleGrid cols={{ base: 1, xs: 2 }}>
-        <MomentField path="starts_at" label="Begins at" />
-        <MomentField path="expires_at" label="Ends at" />
-      </SimpleGrid>
-      <NumberField
-        path="max_uses"
-        label="Uses at most"
-        description="Visits of people. 1 for a link that works once; bots and previews take none."
-        min={1}
-      />
-      <TextField
-        path="expired_url"
-        label="Where visits go when it cannot be used"
-        description="Before it begins, after it ended, used up or turned off. Without it they are told why."
-        type="url"
-        placeholder="https://www.example.com/over"
-      />
-    </Stack>
-  );
-}
 
 function Password({ locked }: { locked: boolean }) {
   const { body, set } = useForm();
@@ -193,68 +136,6 @@ function Password({ locked }: { locked: boolean }) {
         onChange={(to) => set("password", to === "keep" ? undefined : to === "none" ? null : "")}
       />
       {mode === "new" && field}
-    </Stack>
-  );
-}
-
-function Campaign() {
-  return (
-    <Stack gap="sm">
-      <Text size="sm" c="dimmed">
-        Added to pages as utm_source and so on, unless the page's address has them. The campaign itself stands
-        above.
-      </Text>
-      <SimpleGrid cols={{ base: 1, xs: 2 }}>
-        <TextField path="utm.source" label="Source" placeholder="poster" />
-        <TextField path="utm.medium" label="Medium" placeholder="print" />
-        <TextField path="utm.term" label="Term" />
-        <TextField path="utm.content" label="Content" />
-      </SimpleGrid>
-      <SwitchField
-        path="pass_query"
-        label="Pass the visit's own parameters on"
-        description="What follows the ? when somebody opens the link is added to the page's address."
-      />
-    </Stack>
-  );
-}
-
-function Shown() {
-  return (
-    <Stack gap="sm">
-      <Text size="sm" c="dimmed">Where the link's domain can serve HTML; see docs/deploy.md.</Text>
-      <TextField path="preview.title" label="Title" />
-      <AreaField path="preview.description" label="Description" />
-      <TextField
-        path="preview.image"
-        label="Address of the image"
-        type="url"
-        placeholder="https://www.example.com/card.png"
-      />
-    </Stack>
-  );
-}
-
-function Programs() {
-  const flags = useFlags();
-  return (
-    <Stack gap="sm">
-      <TextField
-        path="external_id"
-        label="External id"
-        description="Your own name for it. A second link with the same one is refused."
-      />
-      <SuggestField
-        path="flag_key"
-        label="Only where this flag is on"
-        description="For everybody else the link leads to its page. Besides deeplinks.enabled."
-        data={(flags.data ?? []).map(({ key }) => key)}
-      />
-      <SwitchField
-        path="fingerprint"
-        label="An app's first open may be matched by network and platform"
-        description="A guess, for installs without a referrer. Never from a shared or private address."
-      />
     </Stack>
   );
 }

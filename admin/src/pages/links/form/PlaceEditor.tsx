@@ -1,6 +1,7 @@
 /** Where a rule leads: a page, an app, a store or a chat. */
 import { Select, Stack } from "@mantine/core";
-import type { Target, WaNumber } from "../types.ts";
+import type { Target } from "../../../../../supabase/functions/_shared/contract/links.ts";
+import type { WaNumber } from "../words.ts";
 import { ChatFields } from "./ChatFields.tsx";
 import { TextField, useFault, useForm } from "./fields.tsx";
 import { valueAt } from "./body.ts";

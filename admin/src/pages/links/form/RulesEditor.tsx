@@ -1,7 +1,8 @@
 /** Other places for some visitors: rules in their order, of which the first one that holds decides. */
 import { ActionIcon, Button, Group, Paper, Stack, Text } from "@mantine/core";
 import { Icon } from "../../../ui/icons.tsx";
-import type { Target, WaNumber } from "../types.ts";
+import type { Target } from "../../../../../supabase/functions/_shared/contract/links.ts";
+import type { WaNumber } from "../words.ts";
 import { useForm } from "./fields.tsx";
 import { PlaceEditor } from "./PlaceEditor.tsx";
 import { WhenEditor } from "./WhenEditor.tsx";

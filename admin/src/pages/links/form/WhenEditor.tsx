@@ -12,7 +12,7 @@ import {
   Text,
 } from "@mantine/core";
 import type { ReactNode } from "react";
-import type { When } from "../../../../../supabase/functions/_shared/links/model/when.ts";
+import type { When } from "../../../../../supabase/functions/_shared/contract/links.ts";
 import { Icon } from "../../../ui/icons.tsx";
 import { WindowFields } from "../../../ui/WindowFields.tsx";
 import { freshWindow } from "../../../ui/windows.ts";

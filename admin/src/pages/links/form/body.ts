@@ -1,5 +1,5 @@
 /** A link's body while it is being written: values by path, what is sent of it, and the change that makes one of another. Pure. */
-import type { Link, LinkBody, NewLink } from "../types.ts";
+import type { Link, NewLink } from "../../../../../supabase/functions/_shared/contract/links.ts";
 
 /** A body as the form holds it. What the form does not know stays in it. */
 export type Draft = NewLink & Record<string, unknown>;
@@ -59,7 +59,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** The change (RFC 7396) that makes `after` of `before`; empty when nothing differs. */
-export function patchOf(before: LinkBody, after: LinkBody): Record<string, unknown> {
+export function patchOf(before: NewLink, after: NewLink): Record<string, unknown> {
   return difference(cleaned({ ...before }), cleaned({ ...after }));
 }
 

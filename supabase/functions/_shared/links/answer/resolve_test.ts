@@ -5,7 +5,7 @@ import { placeOf } from "./address.ts";
 import { type Finding, needsVisitor, resolve } from "./resolve.ts";
 import { AGENTS, linkOf, rulesOf, visitOf, withFlags } from "../../../../../tests/support/links_samples.ts";
 import { randomToken } from "../visitor/tokens.ts";
-import type { When } from "../model/when.ts";
+import type { When } from "../../contract/links.ts";
 import { holds } from "../../../../../tests/support/property.ts";
 
 const rules = await rulesOf();

@@ -8,8 +8,7 @@
  * @module
  */
 
-/** What a code can be. */
-export const CODE = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+import { LINK_CODE } from "../../contract/names.ts";
 
 /** Kinds of what is not kept. In brackets, which no code has. */
 export type Kind = "(e-mail address)" | "(number)" | "(secret)" | "(other)";
@@ -31,7 +30,7 @@ export function keptOf(code: string): string | Kind {
     return /^[^a-z]*$/.test(text) ? "(number)" : "(secret)";
   }
   if (text.replace(/\P{Nd}+/gu, "").length >= DIGITS || ENCODED_DIGITS.test(text)) return "(number)";
-  return CODE.test(code) ? code : "(other)";
+  return LINK_CODE.test(code) ? code : "(other)";
 }
 
 /** As people meant it: percent signs undone, however often, and one spelling of what looks alike. */

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { compileWhen, type Test, type When } from "./when.ts";
+import type { LINK_STATES } from "../../contract/link_fields.ts";
+import type { Chat, LinkBody, Target as TargetRow } from "../../contract/links.ts";
+import { compileWhen, type Test } from "./when.ts";
 import { type ChatAddress, chatAddress, checkApp, checkPackage, checkWeb, withParams } from "./urls.ts";
 import type { Rules } from "./rules.ts";
 
@@ -12,7 +14,7 @@ export interface LinkRow {
   readonly code: string;
   readonly default_url?: string;
   readonly targets?: readonly TargetRow[];
-  readonly whatsapp?: ChatRow;
+  readonly whatsapp?: Chat;
   /** Unix milliseconds. */
   readonly starts_at?: number;
   readonly expires_at?: number;
@@ -29,34 +31,11 @@ export interface LinkRow {
 }
 
 /** Whether a link may be used at all. */
-export type LinkState = "active" | "disabled" | "blocked" | "deleted";
+export type LinkState = typeof LINK_STATES[number];
 /** Campaign parameters, without their prefix. */
-export type Utm = Partial<Record<"source" | "medium" | "campaign" | "term" | "content", string>>;
+export type Utm = NonNullable<LinkBody["utm"]>;
 /** What a messenger shows. */
-export interface Preview {
-  readonly title?: string;
-  readonly description?: string;
-  readonly image?: string;
-}
-/** A chat: whose, and what the visitor is to send. */
-export interface ChatRow {
-  readonly phone_number_id: string;
-  readonly text?: string;
-}
-/** An app: its own address, its Android package, and where to go without it. */
-export interface AppRow {
-  readonly url: string;
-  readonly package?: string;
-  readonly fallback?: string;
-}
-/** One rule as it is stored: conditions, and one place. */
-export interface TargetRow {
-  readonly when?: When;
-  readonly url?: string;
-  readonly store?: string;
-  readonly app?: AppRow;
-  readonly whatsapp?: ChatRow;
-}
+export type Preview = NonNullable<LinkBody["preview"]>;
 
 /** A place that a link leads to. */
 export type Target = WebTarget | AppTarget | ChatTarget;
@@ -207,7 +186,7 @@ function ruleOf(row: TargetRow, web: (kind: "web" | "store", url: string) => Web
   return [{ tests: compileWhen(row.when ?? {}), weight, target }];
 }
 
-function chatOf({ phone_number_id, text = "" }: ChatRow): ChatTarget {
+function chatOf({ phone_number_id, text = "" }: Chat): ChatTarget {
   return new ChatTarget(phone_number_id, text);
 }
 

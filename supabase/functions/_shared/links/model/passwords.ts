@@ -7,6 +7,7 @@
  */
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { Buffer } from "node:buffer";
+import { MAX_PASSWORD } from "../../contract/link_limits.ts";
 
 /**
  * 16 MiB and about 0.1 s: what an isolate can give, with 2 s of CPU in its life. OWASP's p = 5 for so little memory would
@@ -14,11 +15,6 @@ import { Buffer } from "node:buffer";
  */
 const N = 16384, R = 8, P = 1;
 const KEY_BYTES = 32;
-
-/** Shortest password of a link that is made or changed, in characters. Shorter ones from before keep working. */
-export const MIN_PASSWORD = 8;
-/** Longest password, in characters: hashing must not be made to work on megabytes. */
-export const MAX_PASSWORD = 200;
 
 /** The hash of a password, `scrypt$N$r$p$salt$key`, with a salt of its own. */
 export async function hashPassword(password: string): Promise<string> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { PACKAGE } from "../../contract/link_limits.ts";
 import { type Flag, type OnFlag, prepareFlags, type Segments, type Setting } from "../../flags/evaluate.ts";
 import { type Limit, limitOf, LIMITS } from "../../contract/limits.ts";
 import { type Allowlist, compileAllowlist } from "../../delivery/allowlist.ts";
@@ -139,9 +140,6 @@ function readApps(text = "{}"): Apps {
     }),
   };
 }
-
-/** Name of an Android package. */
-export const PACKAGE = /^[A-Za-z]\w*(\.[A-Za-z]\w*)+$/;
 
 function objects(value: unknown): Record<string, unknown>[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "object" && item !== null) : [];

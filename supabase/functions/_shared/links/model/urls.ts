@@ -6,8 +6,9 @@
  *
  * @module
  */
+import { PACKAGE } from "../../contract/link_limits.ts";
 import { MAX_URL, permit } from "../../delivery/allowlist.ts";
-import { PACKAGE, type Rules } from "./rules.ts";
+import type { Rules } from "./rules.ts";
 
 /** The answer to "may a link lead there". */
 export type UrlCheck =

@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "../../../../../tests/support/assert.ts";
 import fc from "fast-check";
 import cases from "../../../../../tests/cases/redirects.json" with { type: "json" };
-import type { LinkRow, TargetRow } from "./link.ts";
+import type { Target } from "../../contract/links.ts";
+import type { LinkRow } from "./link.ts";
 import { placeOf } from "../answer/address.ts";
 import { resolve } from "../answer/resolve.ts";
 import { AGENTS, linkOf, rulesOf, visitOf } from "../../../../../tests/support/links_samples.ts";
@@ -94,7 +95,7 @@ const tricky = fc.oneof(
   ).map((parts) => parts.join("")),
 );
 
-const place: fc.Arbitrary<TargetRow> = fc.oneof(
+const place: fc.Arbitrary<Target> = fc.oneof(
   tricky.map((url) => ({ url })),
   tricky.map((store) => ({ store })),
   fc.record({

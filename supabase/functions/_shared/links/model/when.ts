@@ -4,31 +4,10 @@
  * @module
  */
 import { bucket } from "../../flags/bucket.ts";
-import type { Window } from "../../contract/window.ts";
+import type { When } from "../../contract/links.ts";
 import { inWindow } from "../../time/window.ts";
-import type { Platform } from "../visitor/agents.ts";
 import { rangeTakes } from "../visitor/languages.ts";
 import type { Visit } from "../visitor/visit.ts";
-
-/** Conditions as they are stored: all that are given must hold, of a list any. `schema.ts` checks them when written. */
-export interface When {
-  readonly platform?: readonly Platform[];
-  /** Two upper-case letters. */
-  readonly country?: readonly string[];
-  /** Language ranges in lower case; asked of the language that the visitor prefers most. */
-  readonly language?: readonly string[];
-  /** Hosts; each takes the hosts below it too. */
-  readonly referrer?: readonly string[];
-  /** Parameters of the visit: any of these values, or `true` for any value. */
-  readonly query?: Readonly<Record<string, readonly string[] | true>>;
-  /** Instants: not before `from`, not from `until` on. */
-  readonly date?: { readonly from?: string; readonly until?: string };
-  /** Hours of a week, by the wall clock of a zone. */
-  readonly time?: Window;
-  readonly visitor?: "new" | "returning";
-  /** Percent of the visitors, 0 to 100 in steps of 0.01; see `resolve`. */
-  readonly weight?: number;
-}
 
 /** One condition ready to be asked. */
 export interface Test {

@@ -4,13 +4,8 @@
  * @module
  */
 import { isbot } from "isbot";
+import type { Platform } from "../../contract/link_limits.ts";
 import { sha256Hex } from "../../crypto/hmac.ts";
-
-/** Where a visitor's browser runs. iPads that call themselves a Mac count as macos: nothing tells them apart. */
-export type Platform = "ios" | "android" | "windows" | "macos" | "linux" | "other";
-
-/** All platforms, in the order of documents. */
-export const PLATFORMS: readonly Platform[] = ["ios", "android", "windows", "macos", "linux", "other"];
 
 /** Who visits. Only a human's visit counts as a use and is given a token. */
 export type Verdict = "human" | "bot" | "preview" | "prefetch";

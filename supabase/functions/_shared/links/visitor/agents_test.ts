@@ -1,5 +1,6 @@
 import { assertEquals } from "../../../../../tests/support/assert.ts";
-import { agentOf, type Platform, type Verdict } from "./agents.ts";
+import type { Platform } from "../../contract/link_limits.ts";
+import { agentOf, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 import { assertLinear } from "../../../../../tests/support/growth.ts";
 import { AGENTS, visitOf } from "../../../../../tests/support/links_samples.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 import { wantsJson } from "./accept.ts";
-import { type Agent, agentOf, type Platform, PLATFORMS, type Verdict } from "./agents.ts";
+import { type Platform, PLATFORMS } from "../../contract/link_limits.ts";
+import { type Agent, agentOf, type Verdict } from "./agents.ts";
 import { preferredLanguage } from "./languages.ts";
 
 /** The facts of one visit. Plain: the same facts, the same decision. */

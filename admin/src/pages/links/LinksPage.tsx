@@ -4,6 +4,12 @@ import { useDebouncedCallback } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link as To } from "wouter";
+import {
+  FIELDS,
+  LINK_FILTERS,
+  LINK_STATES,
+} from "../../../../supabase/functions/_shared/contract/link_fields.ts";
+import type { Link, LinkList } from "../../../../supabase/functions/_shared/contract/links.ts";
 import { callFunction } from "../../data/functions.ts";
 import { useRows } from "../../data/query.ts";
 import type { Refusal } from "../../data/refusal.ts";
@@ -15,31 +21,24 @@ import { Empty, Failed, Loading } from "../../ui/states.tsx";
 import { State } from "../../ui/State.tsx";
 import { Time, useNow } from "../../ui/Time.tsx";
 import { GuessedLinks } from "./Guessed.tsx";
-import type { Link, WaNumber } from "./types.ts";
-import { placeWords, standing } from "./words.ts";
+import { placeWords, standing, type WaNumber } from "./words.ts";
 import classes from "./links.module.css";
 
 const SIZE = 50;
-interface Answer {
-  links: Link[];
-  cursor?: string;
-}
 
-const FILTERS = [
-  { value: "tag", label: "Tag" },
-  { value: "campaign", label: "Campaign" },
-  { value: "code", label: "Code" },
-  { value: "external_id", label: "External id" },
-];
+const FILTERS = LINK_FILTERS.map(({ name, label }) => ({ value: name, label }));
+/** What is typed for a filter: all of a value, or a part of it. */
+const isWhole = (filter: string) => LINK_FILTERS.find(({ name }) => name === filter)?.matching !== "part";
 
-const STATES = [
-  { value: "all", label: "Any state" },
-  { value: "active", label: "Active" },
-  { value: "disabled", label: "Disabled" },
-  { value: "blocked", label: "Blocked" },
-];
+const STATES = ["all", ...LINK_STATES.filter((state) => state !== "deleted")].map((value) => ({
+  value,
+  label: value === "all" ? "Any state" : value[0].toUpperCase() + value.slice(1),
+}));
 
-export function LinkList() {
+/** Texts that a row shows below where the link leads; tags stand beside its code. */
+const LISTED = FIELDS.filter(({ listed, kind }) => listed && kind !== "tags");
+
+export function LinksPage() {
   const [by, setBy] = useParameter("by", "tag");
   const [value, setValue] = useParameter("q");
   const [typed, setTyped] = useState(value);
@@ -83,7 +82,7 @@ export function LinkList() {
         <TextInput
           type="search"
           aria-label="Find links"
-          placeholder="Whole word"
+          placeholder={isWhole(by) ? "Whole word" : "A part of it"}
           leftSection={<Icon name="search" size={16} />}
           value={typed}
           onChange={({ currentTarget: { value } }) => (setTyped(value), search(value.trim()))}
@@ -97,12 +96,12 @@ export function LinkList() {
           w={140}
         />
       </Group>
-      <List filter={filter} filtered={value !== "" || state !== "all"} />
+      <List filter={filter} whole={isWhole(by)} filtered={value !== "" || state !== "all"} />
     </Page>
   );
 }
 
-function List({ filter, filtered }: { filter: string; filtered: boolean }) {
+function List({ filter, whole, filtered }: { filter: string; whole: boolean; filtered: boolean }) {
   const numbers = useRows(
     ["wa_numbers"],
     (db) => db.from("wa_numbers").select("id,display_number"),
@@ -110,7 +109,7 @@ function List({ filter, filtered }: { filter: string; filtered: boolean }) {
       every: false,
     },
   );
-  const pages = useInfiniteQuery<Answer, Refusal>({
+  const pages = useInfiniteQuery<LinkList, Refusal>({
     queryKey: ["links", filter],
     initialPageParam: "",
     queryFn: ({ pageParam }) =>
@@ -129,7 +128,7 @@ function List({ filter, filtered }: { filter: string; filtered: boolean }) {
     return filtered
       ? (
         <Empty icon="search" title="No link is like this">
-          Give the whole word, as it is written at the link.
+          {whole ? "Give the whole word, as it is written at the link." : "Give a shorter part of it."}
         </Empty>
       )
       : (
@@ -182,6 +181,11 @@ function Row({ link, numbers }: { link: Link; numbers: WaNumber[] | undefined })
               <Badge key={tag} size="sm" variant="outline" color="gray" tt="none">{tag}</Badge>
             ))}
           </Group>
+          {LISTED.map(({ name, label }) =>
+            link[name] !== undefined && (
+              <Text key={name} size="sm" aria-label={label} truncate>{String(link[name])}</Text>
+            )
+          )}
           <Text size="sm" c="dimmed" truncate>{placeWords(link, numbers)}</Text>
         </div>
         <Text size="xs" c="dimmed" component="div" style={{ whiteSpace: "nowrap" }}>

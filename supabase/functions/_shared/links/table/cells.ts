@@ -1,7 +1,11 @@
-/** One row of a file of links, asked by the names of its columns; what nobody asks for can be told. Pure. */
+/**
+ * One row of a file of links, asked by the names of its columns; what nobody asks for can be told. Pure.
+ *
+ * @module
+ */
 
 /** The values of a row, by name; it is noted which were asked for. */
-export class Fields {
+export class Cells {
   readonly #values = new Map<string, { column: string; value: unknown }>();
   readonly #read = new Set<string>();
 
@@ -28,13 +32,13 @@ export class Fields {
   }
 
   /** A number; what is none stays text, for the check to say so. */
-  number(name: string): number | string | undefined {
-    const text = this.text(name);
+  number(...names: string[]): number | string | undefined {
+    const text = this.text(...names);
     return text === undefined || !/^-?\d+(\.\d+)?$/.test(text) ? text : Number(text);
   }
 
-  flag(name: string): boolean {
-    return /^(true|yes|y|1)$/i.test(this.text(name) ?? "");
+  flag(...names: string[]): boolean {
+    return /^(true|yes|y|1)$/i.test(this.text(...names) ?? "");
   }
 
   /** A list: JSON, or words apart by commas, semicolons or bars. Of objects their names. */
@@ -60,8 +64,8 @@ export class Fields {
   }
 
   /** As it stands; what is no JSON stays text, for the check to say so. */
-  objectsOrNone(name: string): unknown {
-    return parsed(this.#first([name]));
+  json(...names: string[]): unknown {
+    return parsed(this.#first(names));
   }
 
   /** Columns with a value that nobody asked for. */

@@ -1,7 +1,14 @@
-/** Files of links, read into records: CSV, JSON, JSON lines. And CSV, written. Pure. */
+/**
+ * Files of links, read into records: CSV, JSON, JSON lines. Pure.
+ *
+ * @module
+ */
 import { parse } from "csv-parse/sync";
-import { stringify } from "csv-stringify/sync";
-import { CliError } from "../../core/errors.ts";
+
+/** A file that cannot be read: the message says where and why. */
+export class UnreadableFile extends Error {
+  override readonly name = "UnreadableFile";
+}
 
 /** One link of a file, by its columns or keys. */
 export interface Row {
@@ -20,7 +27,8 @@ export interface Table {
 /**
  * Reads a file: CSV with a heading (commas, semicolons or tabs), a JSON list of objects or `{"links": […]}`, or JSON
  * lines.
- * @throws {CliError} usage, when it is none of these.
+ * @param name How messages call the file.
+ * @throws {UnreadableFile} when it is none of these.
  */
 export function readTable(text: string, name: string): Table {
   const begin = text.trimStart()[0];
@@ -98,43 +106,11 @@ function jsonLine(line: string, place: number, name: string) {
   }
 }
 
-/** Rows as CSV with a heading, in the order of the columns. */
-export function csv(
-  columns: readonly string[],
-  rows: readonly Record<string, unknown>[],
-  heading = true,
-): string {
-  const cells = rows.map((row) => Object.fromEntries(columns.map((column) => [column, armed(row[column])])));
-  return stringify(cells, {
-    columns: [...columns],
-    header: heading,
-    record_delimiter: "\r\n",
-    // By itself it quotes the whole delimiter of records, and no half of one.
-    quoted_match: /[\r\n]/,
-  });
-}
-
-/**
- * A cell that a spreadsheet would take for a formula gets an apostrophe before it: what stands in a tag must not run on
- * the machine of whoever opens the file. Reading takes it off again.
- */
-function armed(value: unknown): string {
-  const text = value === null || value === undefined
-    ? ""
-    : typeof value === "object"
-    ? JSON.stringify(value)
-    : String(value);
-  return /^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-}
-
+/** The cell as it was before `armed()` in `write.ts`. */
 function disarmed(cell: string): string {
   return /^'+[=+\-@\t\r]/.test(cell) ? cell.slice(1) : cell;
 }
 
-function unreadable(name: string, why: string): CliError {
-  return new CliError(
-    "usage",
-    `${name} cannot be read: ${why}.`,
-    "gatelink links import --help describes the formats.",
-  );
+function unreadable(name: string, why: string): UnreadableFile {
+  return new UnreadableFile(`${name} cannot be read: ${why}.`);
 }

@@ -1,13 +1,17 @@
 /** Each service's export says the same as a link of ours. */
-import { assertEquals, assertMatch, assertNotEquals, assertRejects } from "../../../tests/support/assert.ts";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+} from "../../../../../tests/support/assert.ts";
+import { anyLink, stored } from "../../../../../tests/support/any_link.ts";
+import { holds } from "../../../../../tests/support/property.ts";
 import fc from "fast-check";
-import { newLink } from "../../../supabase/functions/_shared/links/model/schema.ts";
-import { CliError } from "../../core/errors.ts";
-import type { Link } from "./api.ts";
-import { written } from "./export.ts";
-import { readTable } from "./files.ts";
+import { newLink } from "../../contract/links.ts";
+import { readTable, UnreadableFile } from "./read.ts";
 import { detect, type Format, type Mapped, mapRow } from "./sources.ts";
-import { holds } from "../../../tests/support/property.ts";
+import { WRITTEN, written } from "./write.ts";
 
 async function mapped(text: string, format?: Format): Promise<Mapped[]> {
   const { columns, rows } = readTable(text, "file");
@@ -218,48 +222,10 @@ Deno.test("links import: a row without code and id is known by what it says, so 
 });
 
 Deno.test("links import: what links export writes is read back as it was, as CSV and as JSON lines", async () => {
-  const word = fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 }).filter((text) =>
-    // deno-lint-ignore no-control-regex
-    text.trim() === text && text !== "" && !/[\u0000-\u001f]/.test(text) && text.isWellFormed()
-  );
-  const url = fc.webUrl({ validSchemes: ["https"], withQueryParameters: true });
-  const utm = fc.record({ source: word, medium: word, campaign: word, term: word, content: word }, {
-    requiredKeys: [],
-  });
-  const target = fc.record({ when: fc.constantFrom({ platform: ["ios"] }, { weight: 12.5 }, {}), url });
-  const link = fc.record({
-    code: fc.stringMatching(/^[a-z0-9][a-z0-9_-]{2,20}$/),
-    default_url: url,
-    external_id: word,
-    targets: fc.array(target, { minLength: 1, maxLength: 3 }),
-    whatsapp: fc.record({ phone_number_id: fc.stringMatching(/^[1-9][0-9]{5,12}$/), text: word }),
-    starts_at: fc.constant("2026-11-21T10:00:00.000Z"),
-    expired_url: url,
-    max_uses: fc.integer({ min: 1, max: 1e9 }),
-    utm: utm.filter((utm) => Object.keys(utm).length > 0),
-    pass_query: fc.constant(true),
-    tags: fc.uniqueArray(word, { minLength: 1, maxLength: 5 }),
-    flag_key: word,
-    preview: fc.record({ title: word, description: word, image: url }),
-    fingerprint: fc.constant(true),
-  }, { requiredKeys: ["code", "default_url", "external_id"] });
   await holds(
-    fc.asyncProperty(fc.array(link, { minLength: 1, maxLength: 5 }), async (links) => {
-      const stored = links.map((link) => ({
-        ...link,
-        url: `https://go.example.com/${link.code}`,
-        qr_url: "https://x.example.com/qr",
-        uses: 0,
-        password: false,
-        state: "active",
-        created_at: "2026-11-21T10:00:00Z",
-        created_by: "key:default",
-        updated_at: "2026-11-21T10:00:00Z",
-        updated_by: "key:default",
-        version: 1,
-      })) as Link[];
-      for (const format of ["csv", "jsonl"] as const) {
-        const read = await mapped(written(stored, format, true));
+    fc.asyncProperty(fc.array(anyLink, { minLength: 1, maxLength: 5 }), async (links) => {
+      for (const format of WRITTEN) {
+        const read = await mapped(written(links.map(stored), format, true));
         assertEquals(read.map(({ link }) => link), links as Mapped["link"][], format);
         assertEquals(read.flatMap(({ lost }) => lost), []);
       }
@@ -294,8 +260,7 @@ const unreadable: [string, string, RegExp][] = [
 ];
 for (const [name, text, said] of unreadable) {
   Deno.test(`links import: ${name} is refused`, async () => {
-    const error = await assertRejects(() => mapped(text), CliError);
-    assertEquals(error.code, "usage");
+    const error = await assertRejects(() => mapped(text), UnreadableFile);
     assertMatch(error.message, said);
   });
 }

@@ -4,12 +4,17 @@
  *
  * Columns are known by their names in lower case, without spaces and signs; of `Deep link (link)`, as Firebase
  * documents its columns, by what is in brackets. Each value that no link of ours can hold is named in `lost`.
+ *
+ * @module
  */
-import { Fields, nameOf } from "./fields.ts";
-import type { Row } from "./files.ts";
+import { columnOf, FIELDS, LINK_FIELDS, type LinkField } from "../../contract/link_fields.ts";
+import { Cells, nameOf } from "./cells.ts";
+import type { Row } from "./read.ts";
 
 /** The formats, by the names that `--format` takes. */
-export type Format = "csv" | "bitly" | "dub" | "firebase";
+export const FORMATS = ["csv", "bitly", "dub", "firebase"] as const;
+/** One of {@link FORMATS}. */
+export type Format = typeof FORMATS[number];
 
 /** A row as a link. */
 export interface Mapped {
@@ -28,7 +33,7 @@ interface Source {
   fits(has: (...columns: string[]) => boolean): boolean;
   /** Columns that no link needs: figures, names, times. */
   ignored: readonly string[];
-  map(row: Fields): { link: Record<string, unknown>; externalId?: string; short?: Short; leftOut?: string };
+  map(row: Cells): { link: Record<string, unknown>; externalId?: string; short?: Short; leftOut?: string };
 }
 
 /** An address of a link as another service wrote it. */
@@ -83,8 +88,8 @@ export function detect(columns: readonly string[]): Format {
 /** A row as a link. */
 export async function mapRow(format: Format, row: Row): Promise<Mapped> {
   const { map, ignored } = SOURCES[format];
-  const fields = new Fields(row.values);
-  const { link, externalId, short, leftOut } = map(fields);
+  const cells = new Cells(row.values);
+  const { link, externalId, short, leftOut } = map(cells);
   const body = compact({ ...link, code: link.code ?? (short?.path.toLowerCase() || undefined) });
   const named = short
     ? `${format}:${short.host}/${short.path}`
@@ -94,13 +99,13 @@ export async function mapRow(format: Format, row: Row): Promise<Mapped> {
   return {
     // Without a name the row is known by what it says, so that reading a file again makes nothing twice.
     link: { ...body, external_id: externalId ?? named ?? `${format}:${await hashOf(body)}` },
-    lost: fields.unread(ignored),
+    lost: cells.unread(ignored),
     ...(short === undefined ? {} : { domain: short.host }),
     ...(leftOut === undefined ? {} : { leftOut }),
   };
 }
 
-function bitly(row: Fields) {
+function bitly(row: Cells) {
   // A link may have a custom back-half besides its own: that is the one people have printed.
   const [custom] = row.list("custom_link", "custom_bitlinks");
   const own = row.text("link", "bitlink", "id");
@@ -110,7 +115,7 @@ function bitly(row: Fields) {
   };
 }
 
-function dub(row: Fields) {
+function dub(row: Cells) {
   const domain = row.text("domain"), key = row.text("key");
   const short = domain !== undefined && key !== undefined
     ? { host: domain, path: key }
@@ -149,7 +154,7 @@ function dub(row: Fields) {
  * the link to the app at once, as it does here (AASA, assetlinks.json). So what is carried over is the way without the
  * app; on Android the app is tried once more, as Firebase did.
  */
-function firebase(row: Fields) {
+function firebase(row: Cells) {
   const link = row.text("link");
   const apn = row.text("apn"), afl = row.text("afl");
   const isi = row.text("isi"), ifl = row.text("ifl");
@@ -182,16 +187,9 @@ function firebase(row: Fields) {
   };
 }
 
-/** Our own export, and tables that people make: the same columns, with a few other names for the two that matter. */
-function table(row: Fields) {
-  const number = row.text("whatsapp_number"), text = row.text("whatsapp_text");
+/** Our own export, and tables that people make: columns as `LINK_FIELDS` names them. */
+function table(row: Cells) {
   const state = row.text("state");
-  const preview = row.object("preview") ??
-    compact({
-      title: row.text("preview_title"),
-      description: row.text("preview_description"),
-      image: row.text("preview_image"),
-    });
   const code = row.text("code", "short_code", "slug", "key", "back_half");
   const short = code === undefined ? shortOf(row.text("short_link", "short_url", "link")) : undefined;
   return {
@@ -200,43 +198,57 @@ function table(row: Fields) {
     leftOut: state === undefined || state === "active" ? undefined : `it is ${state}`,
     link: {
       code: code?.toLowerCase(),
-      default_url: row.text("default_url", "url", "destination_url", "destination", "long_url", "target_url"),
-      targets: row.objectsOrNone("targets"),
-      whatsapp: row.object("whatsapp") ??
-        (number === undefined ? undefined : compact({ phone_number_id: number, text })),
-      starts_at: instant(row.text("starts_at")),
-      expires_at: instant(row.text("expires_at")),
-      expired_url: row.text("expired_url"),
-      max_uses: row.number("max_uses"),
-      utm: utmOf(row),
-      pass_query: row.text("pass_query") === undefined ? undefined : row.flag("pass_query"),
-      tags: tagsOf(row),
-      flag_key: row.text("flag_key"),
-      preview: Object.keys(preview).length === 0 ? undefined : preview,
-      fingerprint: row.text("fingerprint") === undefined ? undefined : row.flag("fingerprint"),
+      ...Object.fromEntries(FIELDS.map((field) => [field.name, valueOf(row, field)])),
       // An export says only that there is one.
       password: passwordOf(row),
     },
   };
 }
 
-function passwordOf(row: Fields): string | undefined {
+/** What a row says of a field; undefined for nothing. */
+function valueOf(row: Cells, field: LinkField & { name: string }): unknown {
+  const columns = [columnOf(field), ...field.also ?? []];
+  switch (field.kind) {
+    case "group":
+    case "chat":
+      return row.object(field.name) ?? partsOf(row, field);
+    case "time":
+      return instant(row.text(...columns));
+    case "integer":
+      return row.number(...columns);
+    case "switch":
+      return row.text(...columns) === undefined ? undefined : row.flag(...columns);
+    case "tags":
+      return tagsOf(row);
+    case "rules":
+      return row.json(...columns);
+    default:
+      return row.text(...columns);
+  }
+}
+
+/** The members of a field that have a column each. */
+function partsOf(row: Cells, field: LinkField & { name: string; kind: "group" | "chat" }) {
+  const members = compact(Object.fromEntries(
+    Object.entries(field.parts).map((part) => {
+      return [part[0], row.text(columnOf(field, part), ...part[1].also ?? [])];
+    }),
+  ));
+  return Object.keys(members).length === 0 ? undefined : members;
+}
+
+function passwordOf(row: Cells): string | undefined {
   const value = row.text("password");
   return value === undefined || /^(true|false)$/i.test(value) ? undefined : value;
 }
 
-function tagsOf(row: Fields): string[] | undefined {
+function tagsOf(row: Cells): string[] | undefined {
   const tags = [...row.list("tags"), ...(row.flag("archived") ? ["archived"] : [])];
   return tags.length === 0 ? undefined : tags;
 }
 
-function utmOf(row: Fields): Record<string, unknown> | undefined {
-  const given = row.object("utm");
-  if (given) return given;
-  const utm = compact(Object.fromEntries(
-    ["source", "medium", "campaign", "term", "content"].map((name) => [name, row.text(`utm_${name}`)]),
-  ));
-  return Object.keys(utm).length === 0 ? undefined : utm;
+function utmOf(row: Cells): unknown {
+  return valueOf(row, { name: "utm", ...LINK_FIELDS.utm });
 }
 
 /** `https://bit.ly/abc` or `bit.ly/abc`. */

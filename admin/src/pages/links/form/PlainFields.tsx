@@ -1,0 +1,113 @@
+/** Fields of a link that need no editor of their own: those of a section, each by its kind, as `LINK_FIELDS` lists them. */
+import { SimpleGrid, Stack } from "@mantine/core";
+import {
+  FIELDS,
+  type LinkField,
+  type LinkPart,
+  type Section,
+} from "../../../../../supabase/functions/_shared/contract/link_fields.ts";
+import { useFlags } from "../../../data/flags.ts";
+import { exact } from "../../../ui/Time.tsx";
+import { type Draft, valueAt } from "./body.ts";
+import {
+  AreaField,
+  MomentField,
+  NumberField,
+  SuggestField,
+  SwitchField,
+  TagsField,
+  TextField,
+} from "./fields.tsx";
+
+/** One input: a field, or a part of one. */
+interface Plain {
+  readonly path: string;
+  readonly of: LinkField | LinkPart;
+  /** Name of the part, where it is one. */
+  readonly part?: string;
+  /** Of the field: how a closed section tells it, see `LinkField`. */
+  readonly brief: string | undefined;
+}
+
+/** The inputs of a section, in order. */
+export function plainOf(section: Section): Plain[] {
+  return FIELDS.flatMap((field): Plain[] => {
+    const { name, brief } = field;
+    if (field.kind !== "group") return field.section === section ? [{ path: name, of: field, brief }] : [];
+    return Object.entries(field.parts)
+      .filter(([, of]) => (of.section ?? field.section) === section)
+      .map(([part, of]) => ({ path: `${name}.${part}`, of, part, brief }));
+  });
+}
+
+/** What the inputs of a section hold, in words; empty for nothing. */
+export function saidOf(section: Section, body: Draft): string {
+  return plainOf(section).flatMap(({ path, of, part, brief }) => {
+    const value = valueAt(body, path);
+    if (brief === undefined || !value || (typeof value === "string" && value.trim() === "")) return [];
+    const words = [brief, part].filter(Boolean).join(" ");
+    // Of what is long only that it is there.
+    if (of.kind === "switch" || of.kind === "url" || of.tall) return [words];
+    return [`${words} ${wordsOf(of.kind, value)}`];
+  }).join(", ");
+}
+
+function wordsOf(kind: Plain["of"]["kind"], value: unknown): string {
+  if (kind === "time") return exact(new Date(String(value)));
+  return typeof value === "number" ? value.toLocaleString() : String(value);
+}
+
+/** Two beside each other where there is room for short ones. */
+export function PlainFields({ section }: { section: Section }) {
+  const plain = plainOf(section);
+  const pairs = section === "top"
+    ? []
+    : plain.filter(({ of, part }) => of.kind === "time" || isShort(of, part));
+  const others = plain.filter((one) => !pairs.includes(one));
+  return (
+    <Stack gap="sm">
+      {pairs.length > 0 && (
+        <SimpleGrid cols={{ base: 1, xs: 2 }}>
+          {pairs.map((one) => <PlainField key={one.path} {...one} />)}
+        </SimpleGrid>
+      )}
+      {others.map((one) => <PlainField key={one.path} {...one} />)}
+    </Stack>
+  );
+}
+
+/** Whether a part fits into half of the width: a word. */
+const isShort = ({ kind, tall, help }: LinkField | LinkPart, part: string | undefined) =>
+  part !== undefined && kind === "text" && !tall && help === undefined;
+
+function PlainField({ path, of }: Plain) {
+  const props = { path, label: of.label, description: of.help, placeholder: of.placeholder };
+  switch (of.kind) {
+    case "text":
+      return of.tall ? <AreaField {...props} /> : <TextField {...props} />;
+    case "lines":
+      return <AreaField {...props} />;
+    case "url":
+      return <TextField {...props} type="url" />;
+    case "time":
+      return <MomentField {...props} />;
+    case "integer":
+      return <NumberField {...props} min={of.min} />;
+    case "switch":
+      return <SwitchField {...props} />;
+    case "tags":
+      return <TagsField {...props} />;
+    case "flag":
+      return <FlagField {...props} />;
+    // A group is shown part by part; these two have editors of their own.
+    case "group":
+    case "chat":
+    case "rules":
+      return null;
+  }
+}
+
+function FlagField(props: { path: string; label: string }) {
+  const flags = useFlags();
+  return <SuggestField {...props} data={(flags.data ?? []).map(({ key }) => key)} />;
+}

@@ -1,0 +1,68 @@
+/**
+ * Schemas of a link's fields, made from `LINK_FIELDS`; those whose shape is written by hand (`chat`, `rules`) left out.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { FIELDS, LINK_FIELDS, type LinkField } from "./link_fields.ts";
+import { LIMITS } from "./link_limits.ts";
+import { instant, line, lines, url } from "./link_values.ts";
+
+const tags = z.array(line(60)).max(LIMITS.tags).transform((tags) => [...new Set(tags)]);
+
+/** The schema of each kind. */
+interface ByKind {
+  text: z.ZodString;
+  lines: z.ZodString;
+  flag: z.ZodString;
+  url: z.ZodString;
+  time: typeof instant;
+  integer: z.ZodNumber;
+  switch: z.ZodBoolean;
+  tags: typeof tags;
+}
+
+type SchemaOf<Field> = Field extends { kind: "group"; parts: infer Parts }
+  ? z.ZodObject<{ [Part in keyof Parts]: z.ZodOptional<z.ZodString> }, z.core.$strict>
+  : Field extends { kind: infer Kind extends keyof ByKind } ? ByKind[Kind]
+  : never;
+
+type Fields = typeof LINK_FIELDS;
+type ByHand = {
+  [Name in keyof Fields]: Fields[Name]["kind"] extends "chat" | "rules" ? Name : never;
+}[keyof Fields];
+
+function schemaOf(field: LinkField): z.ZodType | undefined {
+  switch (field.kind) {
+    case "text":
+    case "flag":
+      return line(field.max);
+    case "lines":
+      return lines(field.max);
+    case "url":
+      return url;
+    case "time":
+      return instant;
+    case "integer":
+      return z.int().min(field.min).max(field.max);
+    case "switch":
+      return z.boolean();
+    case "tags":
+      return tags;
+    case "group": {
+      const parts = Object.entries(field.parts);
+      return z.strictObject(Object.fromEntries(parts.map(([name, { max }]) => [name, line(max).optional()])));
+    }
+    case "chat":
+    case "rules":
+      return undefined;
+  }
+}
+
+/** Each may be absent. */
+export const fieldSchemas = Object.fromEntries(
+  FIELDS.flatMap((field) => {
+    const schema = schemaOf(field);
+    return schema === undefined ? [] : [[field.name, schema.optional()]];
+  }),
+) as { [Name in Exclude<keyof Fields, ByHand>]: z.ZodOptional<SchemaOf<Fields[Name]>> };

@@ -1,0 +1,281 @@
+/**
+ * The one list of a link's fields. The body that `deeplinks` takes, the form, tables and filters of the panel, the options
+ * and output of `gatelink links`, and the columns of its files are made from it; tests hold the database, openapi.yaml
+ * and docs/links.md to it.
+ *
+ * A field with a kind of its own needs no other code; `chat` and `rules` have shapes and editors by hand.
+ *
+ * @module
+ */
+import { LIMITS } from "./link_limits.ts";
+
+/** Where the panel's form shows a field: at the top, in one of its sections, or in an editor of the field's own. */
+export type Section = "top" | "limits" | "campaign" | "preview" | "programs" | "own";
+
+/** How a field and a part of one are told to people, and found in a file. */
+interface Described {
+  /** Above its input. */
+  readonly label: string;
+  /** Below the label. */
+  readonly help?: string;
+  readonly placeholder?: string;
+  readonly section?: Section;
+  /** Column of a CSV. @default {its name, of a part with the field's before it} */
+  readonly column?: string;
+  /** Names under which the column is read as well. */
+  readonly also?: readonly string[];
+  /** Whether its input has several lines. */
+  readonly tall?: boolean;
+}
+
+/** One member of a field that has members. */
+export interface LinkPart extends Described {
+  readonly kind: "text" | "url";
+  /** Characters. */
+  readonly max: number;
+}
+
+/** What values of a field are. */
+type Kind =
+  /** `text` is one line, `lines` may be several. */
+  | { readonly kind: "text" | "lines" | "flag"; readonly max: number }
+  | { readonly kind: "url" | "time" | "switch" | "tags" | "rules" }
+  | { readonly kind: "integer"; readonly min: number; readonly max: number }
+  | { readonly kind: "group" | "chat"; readonly parts: Readonly<Record<string, LinkPart>> };
+
+/** One field of a link. */
+export type LinkField = Kind & Described & {
+  /** Its name in a list of facts. @default {the label} */
+  readonly fact?: string;
+  /** Before its value where a closed section of the form says what it holds; without it the value is not told. */
+  readonly brief?: string;
+  /** Of a switch that is on, in a list of facts. */
+  readonly on?: string;
+  /** Whether it decides about a visit: then isolates read it (`get_links`). Others never leave the team. */
+  readonly visits: boolean;
+  /** Option of `gatelink links add`, and what its help says. */
+  readonly option?: readonly [flags: string, help: string];
+  /** Whether lists show it. */
+  readonly listed?: boolean;
+  /** How a list is filtered by it: by the whole value, or by a part in any case. */
+  readonly filter?: Matching;
+};
+
+/** How a filter compares. */
+export type Matching = "whole" | "part";
+
+const URL_MAX = 2000, WORD = 200;
+
+/** See the module. In the order of forms, files and documents. */
+export const LINK_FIELDS = {
+  external_id: {
+    kind: "text",
+    max: WORD,
+    label: "External id",
+    help: "Your own name for it. A second link with the same one is refused.",
+    brief: "external id",
+    section: "programs",
+    visits: false,
+    option: ["--external-id <id>", "your own id; repeating the command returns the same link"],
+    filter: "whole",
+  },
+  default_url: {
+    kind: "url",
+    label: "Page",
+    section: "own",
+    also: ["url", "destination_url", "destination", "long_url", "target_url"],
+    visits: true,
+  },
+  whatsapp: {
+    kind: "chat",
+    label: "WhatsApp chat",
+    section: "own",
+    parts: {
+      phone_number_id: {
+        kind: "text",
+        max: 64,
+        label: "With our number",
+        column: "whatsapp_number",
+        also: ["whatsapp_number_id"],
+      },
+      text: { kind: "text", max: LIMITS.text, label: "What the visitor is to send", tall: true },
+    },
+    visits: true,
+  },
+  targets: {
+    kind: "rules",
+    label: "Other places for some visitors",
+    section: "own",
+    visits: true,
+    option: ["--target <json>", "a rule; the first that matches decides"],
+  },
+  starts_at: {
+    kind: "time",
+    label: "Begins at",
+    fact: "Begins",
+    brief: "from",
+    section: "limits",
+    visits: true,
+    option: ["--starts <time>", "start: a time, or a duration from now, like 2h"],
+  },
+  expires_at: {
+    kind: "time",
+    label: "Ends at",
+    fact: "Ends",
+    brief: "until",
+    section: "limits",
+    visits: true,
+    option: ["--expires <time>", "end: a time, or a duration from now, like 30d"],
+  },
+  max_uses: {
+    kind: "integer",
+    min: 1,
+    max: LIMITS.uses,
+    label: "Uses at most",
+    fact: "Uses",
+    help: "Visits of people. 1 for a link that works once; bots and previews take none.",
+    brief: "at most",
+    section: "limits",
+    visits: true,
+    option: ["--max-uses <n>", "maximum number of human visits"],
+  },
+  expired_url: {
+    kind: "url",
+    label: "Where visits go when it cannot be used",
+    fact: "When it cannot be used",
+    help: "Before it begins, after it ended, used up or turned off. Without it they are told why.",
+    placeholder: "https://www.example.com/over",
+    section: "limits",
+    visits: true,
+    option: ["--expired-url <url>", "target while the link cannot be used"],
+  },
+  tags: {
+    kind: "tags",
+    label: "Tags",
+    section: "top",
+    visits: false,
+    option: ["--tag <tag>", "for lists and routes; repeatable"],
+    listed: true,
+  },
+  utm: {
+    kind: "group",
+    label: "Campaign parameters",
+    fact: "Campaign",
+    brief: "",
+    section: "campaign",
+    parts: {
+      campaign: {
+        kind: "text",
+        max: WORD,
+        label: "Campaign",
+        placeholder: "spring",
+        section: "top",
+        also: ["campaign"],
+      },
+      source: { kind: "text", max: WORD, label: "Source", placeholder: "poster" },
+      medium: { kind: "text", max: WORD, label: "Medium", placeholder: "print" },
+      term: { kind: "text", max: WORD, label: "Term" },
+      content: { kind: "text", max: WORD, label: "Content" },
+    },
+    visits: true,
+    option: ["--utm <name=value>", "source, medium, campaign, term or content; repeatable"],
+  },
+  pass_query: {
+    kind: "switch",
+    label: "Pass the visit's own parameters on",
+    fact: "Parameters of the visit",
+    on: "passed on to pages",
+    help: "What follows the ? when somebody opens the link is added to the page's address.",
+    brief: "passed through",
+    section: "campaign",
+    visits: true,
+    option: ["--pass-query", "pass the visit's query on to the page"],
+  },
+  preview: {
+    kind: "group",
+    label: "What messengers show",
+    fact: "Messengers show",
+    brief: "",
+    section: "preview",
+    parts: {
+      title: { kind: "text", max: WORD, label: "Title" },
+      description: { kind: "text", max: 500, label: "Description", tall: true },
+      image: {
+        kind: "url",
+        max: URL_MAX,
+        label: "Address of the image",
+        placeholder: "https://www.example.com/card.png",
+      },
+    },
+    visits: true,
+    option: [
+      "--preview <name=value>",
+      "preview in messengers: title, description or image; repeatable",
+    ],
+  },
+  flag_key: {
+    kind: "flag",
+    max: WORD,
+    label: "Only where this flag is on",
+    fact: "Flag",
+    help: "For everybody else the link leads to its page. Besides deeplinks.enabled.",
+    brief: "flag",
+    section: "programs",
+    visits: true,
+    option: ["--flag <key>", "visitors for whom this flag is off only get the url"],
+  },
+  fingerprint: {
+    kind: "switch",
+    label: "An app's first open may be matched by network and platform",
+    fact: "First open of the app",
+    on: "may be matched by network and platform",
+    help: "A guess, for installs without a referrer. Never from a shared or private address.",
+    brief: "fingerprint",
+    section: "programs",
+    visits: true,
+    option: ["--fingerprint", "allow matching an app's first open by network and device, which is a guess"],
+  },
+} as const satisfies Record<string, LinkField>;
+
+/** Name of a field. */
+export type FieldName = keyof typeof LINK_FIELDS;
+
+/** The fields in their order, each with its name. */
+export const FIELDS: readonly (LinkField & { readonly name: FieldName })[] = Object.entries(LINK_FIELDS)
+  .map(([name, field]) => ({ name: name as FieldName, ...field as LinkField }));
+
+/** A filter of lists: `GET deeplinks?<name>=`. */
+export interface LinkFilter {
+  readonly name: string;
+  readonly label: string;
+  readonly matching: Matching;
+}
+
+/** Filters of lists, besides the state. */
+export const LINK_FILTERS: readonly LinkFilter[] = [
+  { name: "tag", label: "Tag", matching: "whole" },
+  { name: "campaign", label: "Campaign", matching: "whole" },
+  { name: "code", label: "Code", matching: "whole" },
+  ...FIELDS.flatMap(({ name, label, filter }) =>
+    filter === undefined ? [] : [{ name, label, matching: filter }]
+  ),
+];
+
+/** States of a link, as lists are filtered by them. */
+export const LINK_STATES = ["active", "disabled", "blocked", "deleted"] as const;
+
+/** The column of a CSV that holds a field, or a part of one. */
+export function columnOf(
+  field: { name: string; column?: string },
+  part?: [name: string, part: Described],
+): string {
+  if (part === undefined) return field.column ?? field.name;
+  return part[1].column ?? `${field.name}_${part[0]}`;
+}
+
+/** Columns of the fields in a CSV, in order. */
+export const LINK_COLUMNS: readonly string[] = FIELDS.flatMap((field) =>
+  field.kind === "group" || field.kind === "chat"
+    ? Object.entries(field.parts).map((part) => columnOf(field, part))
+    : [columnOf(field)]
+);

@@ -1,0 +1,49 @@
+/**
+ * Values that links are made of, as schemas: texts that the database can keep, addresses, times.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { LIMITS } from "./link_limits.ts";
+
+const NOT_STORABLE = "is not valid Unicode, or has a NUL";
+
+/** Postgres keeps no NUL and no lone half of a surrogate pair; the latter cannot stand in an address either. */
+function isStorable(text: string): boolean {
+  try {
+    encodeURIComponent(text);
+    return !text.includes("\0");
+  } catch {
+    return false;
+  }
+}
+
+/** Any text that the database can keep. */
+export const storable = (max: number, error?: string) =>
+  z.string().max(max, error).refine(isStorable, NOT_STORABLE);
+
+/** A text of one line, without blanks around it. */
+export const line = (max: number) =>
+  z.string().trim().min(1, "must not be empty").max(max, `at most ${max} characters`).regex(
+    /^\P{Cc}*$/u,
+    "has control characters",
+  ).refine(isStorable, NOT_STORABLE);
+
+/** A text of several lines, without blanks around it. */
+export const lines = (max: number) =>
+  z.string().trim().min(1, "must not be empty").max(max, `at most ${max} characters`).regex(
+    /^(\P{Cc}|[\n\r\t])*$/u,
+    "has control characters",
+  ).refine(isStorable, NOT_STORABLE);
+
+/** An address, not yet checked against the allowlist. */
+export const url = line(2000);
+
+/** A time with a zone; written out in UTC. */
+export const instant = z.iso.datetime({ offset: true, error: 'is not a time like "2026-11-21T09:00:00Z"' })
+  .transform((text) => new Date(text).toISOString())
+  .refine((text) => /^(?!0000)\d{4}-/.test(text), "is not in the years 1 to 9999");
+
+/** One value, or a list of them. */
+export const some = <T extends z.ZodType>(item: T) =>
+  z.union([item.transform((one) => [one]), z.array(item).min(1, "must not be empty").max(LIMITS.list)]);

@@ -1,0 +1,47 @@
+/**
+ * What is set of a link, in words.
+ *
+ * @module
+ */
+import { type FieldName, FIELDS, type LinkField } from "../link_fields.ts";
+import type { Link } from "../links.ts";
+
+/** One thing that is set; its value is a text, or a time (ISO 8601) that readers see in their own zone. */
+export interface Fact {
+  readonly name: FieldName;
+  readonly label: string;
+  readonly text?: string;
+  readonly at?: string;
+}
+
+/** Fields that are told elsewhere: where the link leads, and its tags. */
+const ELSEWHERE: readonly LinkField["kind"][] = ["rules", "chat", "tags"];
+
+/** What is set of a link, besides where it leads and its tags, in the order of the fields. */
+export function factsOf(link: Link): Fact[] {
+  return FIELDS.flatMap((field): Fact[] => {
+    const value = link[field.name];
+    if (value === undefined || ELSEWHERE.includes(field.kind) || field.name === "default_url") return [];
+    const { name, label, fact = label } = field;
+    if (field.kind === "time") return [{ name, label: fact, at: String(value) }];
+    const text = name === "max_uses" ? `${link.uses} of ${value} taken` : textOf(field, value);
+    return text === "" ? [] : [{ name, label: fact, text }];
+  });
+}
+
+/** A value in words; empty for one that stands at its default. */
+export function textOf(field: LinkField, value: unknown): string {
+  switch (field.kind) {
+    case "switch":
+      return value === true ? field.on ?? "yes" : "";
+    case "tags":
+      return (value as readonly string[]).join(", ");
+    case "group":
+      return Object.keys(field.parts).flatMap((part) => {
+        const said = (value as Record<string, string | undefined>)[part];
+        return said === undefined || said === "" ? [] : [`${part} ${said}`];
+      }).join(", ");
+    default:
+      return String(value);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * The check of every address in a link that somebody wrote.
+ *
+ * @module
+ */
+import type { ChangedLink, LinkBody } from "../../contract/links.ts";
+import type { Rules } from "./rules.ts";
+import { checkApp, checkPackage, checkWeb, type UrlCheck } from "./urls.ts";
+
+/** One place that a link may not lead to. */
+export interface Disallowed {
+  /** Such as `targets[0].url`. */
+  readonly path: string;
+  readonly why: string;
+}
+
+/** Checks every address of a link against the rules and writes it as browsers do. Gives what is not allowed. */
+export function checkPlaces(link: LinkBody | ChangedLink, rules: Rules): Disallowed[] {
+  const faults: Disallowed[] = [];
+  const keep = (path: string, check: UrlCheck, given: string): string => {
+    if (check.ok) return check.url;
+    faults.push({ path, why: check.why });
+    return given;
+  };
+  const number = (path: string, id: string) => {
+    if (!rules.numbers.has(id)) faults.push({ path, why: "is not one of the business numbers" });
+  };
+  if (link.default_url !== undefined) {
+    link.default_url = keep("default_url", checkWeb(link.default_url, rules), link.default_url);
+  }
+  if (link.expired_url !== undefined) {
+    link.expired_url = keep("expired_url", checkWeb(link.expired_url, rules), link.expired_url);
+  }
+  if (link.whatsapp !== undefined) number("whatsapp.phone_number_id", link.whatsapp.phone_number_id);
+  link.targets?.forEach((target, index) => {
+    const path = `targets[${index}]`;
+    if (target.url !== undefined) target.url = keep(`${path}.url`, checkWeb(target.url, rules), target.url);
+    if (target.store !== undefined) {
+      target.store = keep(`${path}.store`, checkWeb(target.store, rules), target.store);
+    }
+    if (target.whatsapp !== undefined) {
+      number(`${path}.whatsapp.phone_number_id`, target.whatsapp.phone_number_id);
+    }
+    if (target.app !== undefined) {
+      const { app } = target;
+      app.url = keep(`${path}.app.url`, checkApp(app.url, rules), app.url);
+      if (app.fallback !== undefined) {
+        app.fallback = keep(`${path}.app.fallback`, checkWeb(app.fallback, rules), app.fallback);
+      }
+      if (app.package !== undefined && !checkPackage(app.package, rules)) {
+        faults.push({
+          path: `${path}.app.package`,
+          why: "is not one of the apps in the setting deeplinks.apps",
+        });
+      }
+    }
+  });
+  const { image } = link.preview ?? {};
+  if (image !== undefined) link.preview!.image = keep("preview.image", checkWeb(image, rules), image);
+  return faults;
+}
