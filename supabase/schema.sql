@@ -998,7 +998,7 @@ grant select, insert, update on public.links to service_role;
 create policy "team reads links" on public.links for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
 -- Tells isolates to read the link again, also after an update by hand.
-create TRIGGER links_changed BEFORE UPDATE OF default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query, flag_key, preview, fingerprint, state, version ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
+create TRIGGER links_changed BEFORE UPDATE ON public.links FOR EACH ROW EXECUTE FUNCTION private.mark_link_changed();
 
 -- What happened and how long it took: a row a minute for a day, and one since the beginning. Added up in the
 -- functions and sent in groups, or sampled by the clock; for people to look at, nothing is decided by it.
@@ -2858,41 +2858,39 @@ declare
   v_made text[] := array_fill(null::text, array[jsonb_array_length(p_links)]);
   v_open bigint[];
   v_row record;
+  v_insert text := (
+    select format($sql$
+      with open as (
+        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as new_code, g.item ->> 'password_hash' as password_hash,
+          g.item ->> 'request_hash' as new_hash, l.*
+        from jsonb_array_elements($1) with ordinality as g (item, ord)
+        cross join lateral jsonb_populate_record(null::public.links, g.item - '{code,request_hash,state}'::text[]) as l
+        where g.ord = any ($2)
+      ), first_of as (
+        -- Within the batch the first of an external id or code goes first.
+        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
+        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
+      ), made as (
+        insert into public.links (code, request_hash, created_by, updated_by, %s)
+        select f.new_code, f.new_hash, $3, $3, %s
+        from (select distinct on (f.new_code) f.* from first_of f order by f.new_code, f.ord) f
+        order by f.new_code
+        on conflict do nothing
+        returning code
+      ), with_password as (
+        insert into private.link_passwords (code, hash)
+        select m.code, f.password_hash from made m join first_of f on f.new_code = m.code where f.password_hash is not null
+      )
+      select min(f.ord) as ord, m.code from made m join first_of f on f.new_code = m.code group by m.code
+    $sql$, string_agg(c.name, ', '), string_agg(format('coalesce(f.%s, %s)', c.name, c.missing), ', '))
+    from private.link_columns() c);
 begin
   perform private.refuse_older_code();
   for v_turn in 1..10 loop
     select array_agg(o.ord order by o.ord) into v_open
     from private.link_outcomes(p_links, v_made) o where o.outcome is null;
     exit when v_open is null;
-    for v_row in
-      with open as (
-        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as code, l.*
-        from jsonb_array_elements(p_links) with ordinality as g (item, ord)
-        cross join lateral jsonb_to_record(g.item) as l (
-          external_id text, request_hash text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz,
-          expires_at timestamptz, expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[],
-          flag_key text, preview jsonb, fingerprint boolean, password_hash text)
-        where g.ord = any (v_open)
-      ), first_of as (
-        -- Within the batch the first of an external id or code goes first.
-        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
-        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
-      ), made as (
-        insert into public.links (
-          code, external_id, request_hash, default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses,
-          utm, pass_query, tags, flag_key, preview, fingerprint, created_by, updated_by)
-        select f.code, f.external_id, f.request_hash, f.default_url, coalesce(f.targets, '[]'), f.whatsapp, f.starts_at,
-          f.expires_at, f.expired_url, f.max_uses, coalesce(f.utm, '{}'), coalesce(f.pass_query, false),
-          coalesce(f.tags, '{}'), f.flag_key, f.preview, coalesce(f.fingerprint, false), p_actor, p_actor
-        from (select distinct on (f.code) f.* from first_of f order by f.code, f.ord) f
-        order by f.code
-        on conflict do nothing
-        returning code
-      ), with_password as (
-        insert into private.link_passwords (code, hash)
-        select m.code, f.password_hash from made m join first_of f on f.code = m.code where f.password_hash is not null
-      )
-      select min(f.ord) as ord, m.code from made m join first_of f on f.code = m.code group by m.code
+    for v_row in execute v_insert using p_links, v_open, p_actor
     loop
       v_made[v_row.ord] := v_row.code;
     end loop;
@@ -5588,19 +5586,15 @@ declare
   v_link public.links;
 begin
   perform private.refuse_older_code();
-  update public.links l
-  set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
-    whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
-    max_uses = n.max_uses, utm = coalesce(n.utm, '{}'), pass_query = coalesce(n.pass_query, false),
-    tags = coalesce(n.tags, '{}'), flag_key = n.flag_key, preview = n.preview,
-    fingerprint = coalesce(n.fingerprint, false), state = coalesce(n.state, l.state),
-    version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
-  from jsonb_to_record(p_link) as n (
-    external_id text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz, expires_at timestamptz,
-    expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[], flag_key text, preview jsonb,
-    fingerprint boolean, state text)
-  where l.code = p_code and l.version = p_version and l.state <> 'deleted'
-  returning l.* into v_link;
+  execute (
+    select format(
+      'update public.links l set (%s) = row(%s), version = l.version + 1, updated_at = clock_timestamp(), updated_by = $4
+       from jsonb_populate_record(null::public.links, $3) f
+       where l.code = $1 and l.version = $2 and l.state <> ''deleted'' returning l.*',
+      string_agg(c.name, ', '),
+      string_agg(format('coalesce(f.%s, %s)', c.name, case c.name when 'state' then 'l.state' else c.missing end), ', '))
+    from private.link_columns() c)
+  into v_link using p_code, p_version, p_link, p_actor;
   if v_link.code is null then
     return null;
   end if;
@@ -9439,6 +9433,22 @@ AS $function$
 $function$;
 grant execute on function private.link_attributions(p_code text, p_from date, p_to date) to service_role;
 
+-- Columns of links that people write, and what stands in each where nothing is given: every column but those of our
+-- own, so that one that is added is written.
+CREATE OR REPLACE FUNCTION private.link_columns()
+ RETURNS TABLE(name text, missing text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+  order by a.attnum
+$function$;
+grant execute on function private.link_columns() to service_role;
+
 -- A link's days with clicks, first and last included.
 CREATE OR REPLACE FUNCTION private.link_days(p_code text, p_from date, p_to date)
  RETURNS TABLE(day date, human bigint, bot bigint, preview bigint, prefetch bigint, visitors bigint, platforms jsonb, countries jsonb, referrers jsonb, targets jsonb)
@@ -9657,14 +9667,21 @@ begin
 end $function$;
 grant execute on function private.make_newcomers(p_updates private.inbound_update[]) to service_role;
 
--- Trigger, before an update of anything that decides about a visit: sets changed_in.
+-- Trigger, before an update: sets changed_in where anything but uses and taken becomes another.
 CREATE OR REPLACE FUNCTION private.mark_link_changed()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
+declare
+  v_before public.links := old;
 begin
-  new.changed_in := pg_current_xact_id();
+  v_before.uses := new.uses;
+  v_before.taken := new.taken;
+  v_before.campaign := new.campaign;
+  if v_before is distinct from new then
+    new.changed_in := pg_current_xact_id();
+  end if;
   return new;
 end $function$;
 
@@ -10405,6 +10422,8 @@ CREATE OR REPLACE FUNCTION private.personal_data()
  IMMUTABLE
  SET search_path TO ''
 AS $function$
+  select l.relation, l.columns, l.tied, l.erased from private.personal_links() l
+  union all
   values
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
@@ -10419,9 +10438,6 @@ AS $function$
     ('public.rollback_events', '{reason,steps}', '', 'words'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
-    -- Services make links for one person each, by an id of theirs.
-    ('public.links', '{external_id}', 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
-    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
     ('public.rate_limits', '{key}', 't.key ~* ($1).ids', 'deleted'),
     -- What the team did stays, and with whom does not.
@@ -10456,6 +10472,20 @@ AS $function$
     ('private.erased_opt_outs', '{identity}', 'false', 'kept')
 $function$;
 grant execute on function private.personal_data() to service_role;
+
+-- What of links is data of people, as private.personal_data() has it.
+CREATE OR REPLACE FUNCTION private.personal_links()
+ RETURNS TABLE(relation text, columns text[], tied text, erased text)
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  values
+    -- Services make links for one person each, by an id of theirs.
+    ('public.links', '{external_id}'::text[], 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
+$function$;
+grant execute on function private.personal_links() to service_role;
 
 -- Whether a call of wa-router would find something to decide, deliver or send that has become due within a minute, or
 -- since the configuration changed within one. For the clock.

@@ -84,6 +84,15 @@ create policy "team reads links" on public.links for select to authenticated
   using ((select private.has_role('viewer')));
 comment on policy "team reads links" on public.links is 'Every role may see the links; passwords are elsewhere.';
 
+create function private.personal_links() returns table (relation text, columns text[], tied text, erased text)
+language sql immutable set search_path = '' as $$
+  values
+    -- Services make links for one person each, by an id of theirs.
+    ('public.links', '{external_id}'::text[], 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
+$$;
+comment on function private.personal_links() is 'What of links is data of people, as private.personal_data() has it.';
+
 create table private.link_passwords (
   code text collate "C" primary key references public.links (code) on delete cascade,
   hash text not null
@@ -182,17 +191,23 @@ create policy "team reads orphan visits" on public.orphan_visits for select to a
   using ((select private.has_role('viewer')));
 comment on policy "team reads orphan visits" on public.orphan_visits is 'Holds no personal data: every role may read.';
 
--- Not at a change of uses or taken: an isolate need not read a link again because somebody visited it.
+-- Whatever column is added is compared. Not at a change of uses or taken: an isolate need not read a link again because
+-- somebody visited it. A generated column has no value yet before an update; it follows from another.
 create function private.mark_link_changed() returns trigger
 language plpgsql volatile set search_path = '' as $$
+declare
+  v_before public.links := old;
 begin
-  new.changed_in := pg_current_xact_id();
+  v_before.uses := new.uses;
+  v_before.taken := new.taken;
+  v_before.campaign := new.campaign;
+  if v_before is distinct from new then
+    new.changed_in := pg_current_xact_id();
+  end if;
   return new;
 end $$;
-comment on function private.mark_link_changed() is 'Trigger, before an update of anything that decides about a visit: sets changed_in.';
-create trigger links_changed
-  before update of default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses, utm, pass_query,
-    flag_key, preview, fingerprint, state, version on public.links
+comment on function private.mark_link_changed() is 'Trigger, before an update: sets changed_in where anything but uses and taken becomes another.';
+create trigger links_changed before update on public.links
   for each row execute function private.mark_link_changed();
 comment on trigger links_changed on public.links is 'Tells isolates to read the link again, also after an update by hand.';
 
@@ -502,6 +517,16 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function private.link_outcomes(jsonb, text[]) is 'What is known about each of some links to be made: {status, code | error, password_hash}, null for one that can be made now. p_made: the codes of those made so far, by place.';
 
+create function private.link_columns() returns table (name text, missing text)
+language sql stable set search_path = '' as $$
+  select quote_ident(a.attname), coalesce(pg_get_expr(d.adbin, d.adrelid), 'null')
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+  where a.attrelid = 'public.links'::regclass and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    and a.attname <> all ('{code,request_hash,uses,taken,version,changed_in,created_at,created_by,updated_at,updated_by}')
+  order by a.attnum
+$$;
+comment on function private.link_columns() is 'Columns of links that people write, and what stands in each where nothing is given: every column but those of our own, so that one that is added is written.';
+
 -- What is open is inserted; whom a conflict kept out (within the batch, with somebody else, or a random code that was
 -- taken) is looked at again. Each turn settles all but those.
 create function public.create_links(p_links jsonb, p_actor text) returns jsonb
@@ -510,41 +535,39 @@ declare
   v_made text[] := array_fill(null::text, array[jsonb_array_length(p_links)]);
   v_open bigint[];
   v_row record;
+  v_insert text := (
+    select format($sql$
+      with open as (
+        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as new_code, g.item ->> 'password_hash' as password_hash,
+          g.item ->> 'request_hash' as new_hash, l.*
+        from jsonb_array_elements($1) with ordinality as g (item, ord)
+        cross join lateral jsonb_populate_record(null::public.links, g.item - '{code,request_hash,state}'::text[]) as l
+        where g.ord = any ($2)
+      ), first_of as (
+        -- Within the batch the first of an external id or code goes first.
+        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
+        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
+      ), made as (
+        insert into public.links (code, request_hash, created_by, updated_by, %s)
+        select f.new_code, f.new_hash, $3, $3, %s
+        from (select distinct on (f.new_code) f.* from first_of f order by f.new_code, f.ord) f
+        order by f.new_code
+        on conflict do nothing
+        returning code
+      ), with_password as (
+        insert into private.link_passwords (code, hash)
+        select m.code, f.password_hash from made m join first_of f on f.new_code = m.code where f.password_hash is not null
+      )
+      select min(f.ord) as ord, m.code from made m join first_of f on f.new_code = m.code group by m.code
+    $sql$, string_agg(c.name, ', '), string_agg(format('coalesce(f.%s, %s)', c.name, c.missing), ', '))
+    from private.link_columns() c);
 begin
   perform private.refuse_older_code();
   for v_turn in 1..10 loop
     select array_agg(o.ord order by o.ord) into v_open
     from private.link_outcomes(p_links, v_made) o where o.outcome is null;
     exit when v_open is null;
-    for v_row in
-      with open as (
-        select g.ord, coalesce(g.item ->> 'code', private.new_link_code()) as code, l.*
-        from jsonb_array_elements(p_links) with ordinality as g (item, ord)
-        cross join lateral jsonb_to_record(g.item) as l (
-          external_id text, request_hash text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz,
-          expires_at timestamptz, expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[],
-          flag_key text, preview jsonb, fingerprint boolean, password_hash text)
-        where g.ord = any (v_open)
-      ), first_of as (
-        -- Within the batch the first of an external id or code goes first.
-        select distinct on (coalesce('x' || o.external_id, 'n' || o.ord)) o.* from open o
-        order by coalesce('x' || o.external_id, 'n' || o.ord), o.ord
-      ), made as (
-        insert into public.links (
-          code, external_id, request_hash, default_url, targets, whatsapp, starts_at, expires_at, expired_url, max_uses,
-          utm, pass_query, tags, flag_key, preview, fingerprint, created_by, updated_by)
-        select f.code, f.external_id, f.request_hash, f.default_url, coalesce(f.targets, '[]'), f.whatsapp, f.starts_at,
-          f.expires_at, f.expired_url, f.max_uses, coalesce(f.utm, '{}'), coalesce(f.pass_query, false),
-          coalesce(f.tags, '{}'), f.flag_key, f.preview, coalesce(f.fingerprint, false), p_actor, p_actor
-        from (select distinct on (f.code) f.* from first_of f order by f.code, f.ord) f
-        order by f.code
-        on conflict do nothing
-        returning code
-      ), with_password as (
-        insert into private.link_passwords (code, hash)
-        select m.code, f.password_hash from made m join first_of f on f.code = m.code where f.password_hash is not null
-      )
-      select min(f.ord) as ord, m.code from made m join first_of f on f.code = m.code group by m.code
+    for v_row in execute v_insert using p_links, v_open, p_actor
     loop
       v_made[v_row.ord] := v_row.code;
     end loop;
@@ -569,19 +592,15 @@ declare
   v_link public.links;
 begin
   perform private.refuse_older_code();
-  update public.links l
-  set external_id = n.external_id, default_url = n.default_url, targets = coalesce(n.targets, '[]'),
-    whatsapp = n.whatsapp, starts_at = n.starts_at, expires_at = n.expires_at, expired_url = n.expired_url,
-    max_uses = n.max_uses, utm = coalesce(n.utm, '{}'), pass_query = coalesce(n.pass_query, false),
-    tags = coalesce(n.tags, '{}'), flag_key = n.flag_key, preview = n.preview,
-    fingerprint = coalesce(n.fingerprint, false), state = coalesce(n.state, l.state),
-    version = l.version + 1, updated_at = clock_timestamp(), updated_by = p_actor
-  from jsonb_to_record(p_link) as n (
-    external_id text, default_url text, targets jsonb, whatsapp jsonb, starts_at timestamptz, expires_at timestamptz,
-    expired_url text, max_uses integer, utm jsonb, pass_query boolean, tags text[], flag_key text, preview jsonb,
-    fingerprint boolean, state text)
-  where l.code = p_code and l.version = p_version and l.state <> 'deleted'
-  returning l.* into v_link;
+  execute (
+    select format(
+      'update public.links l set (%s) = row(%s), version = l.version + 1, updated_at = clock_timestamp(), updated_by = $4
+       from jsonb_populate_record(null::public.links, $3) f
+       where l.code = $1 and l.version = $2 and l.state <> ''deleted'' returning l.*',
+      string_agg(c.name, ', '),
+      string_agg(format('coalesce(f.%s, %s)', c.name, case c.name when 'state' then 'l.state' else c.missing end), ', '))
+    from private.link_columns() c)
+  into v_link using p_code, p_version, p_link, p_actor;
   if v_link.code is null then
     return null;
   end if;
@@ -633,6 +652,7 @@ comment on function public.list_links(jsonb, integer) is 'Links, newest first, a
 
 call private.close_functions();
 grant execute on function
+  private.personal_links(),
   private.reserved_link_codes(),
   private.new_link_code(),
   public.get_links(text[], integer),
@@ -648,6 +668,7 @@ grant execute on function
   public.take_uses(jsonb),
   private.link_view(public.links),
   private.link_outcomes(jsonb, text[]),
+  private.link_columns(),
   public.create_links(jsonb, text),
   public.find_link(text),
   public.update_link(text, integer, jsonb, text),

@@ -194,6 +194,8 @@ comment on function private.without_targets(jsonb, text[]) is 'A flag''s metadat
 -- here nor declared there to hold none. In this order it is erased.
 create function private.personal_data() returns table (relation text, columns text[], tied text, erased text)
 language sql immutable set search_path = '' as $$
+  select l.relation, l.columns, l.tied, l.erased from private.personal_links() l
+  union all
   values
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
@@ -208,9 +210,6 @@ language sql immutable set search_path = '' as $$
     ('public.rollback_events', '{reason,steps}', '', 'words'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
-    -- Services make links for one person each, by an id of theirs.
-    ('public.links', '{external_id}', 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
-    ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),
     ('public.rate_limits', '{key}', 't.key ~* ($1).ids', 'deleted'),
     -- What the team did stays, and with whom does not.

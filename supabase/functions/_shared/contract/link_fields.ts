@@ -240,6 +240,11 @@ export const LINK_FIELDS = {
 /** Name of a field. */
 export type FieldName = keyof typeof LINK_FIELDS;
 
+/** Name of a field that decides about a visit. */
+export type DecidingName = {
+  [Name in FieldName]: (typeof LINK_FIELDS)[Name]["visits"] extends true ? Name : never;
+}[FieldName];
+
 /** The fields in their order, each with its name. */
 export const FIELDS: readonly (LinkField & { readonly name: FieldName })[] = Object.entries(LINK_FIELDS)
   .map(([name, field]) => ({ name: name as FieldName, ...field as LinkField }));

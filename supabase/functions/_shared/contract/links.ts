@@ -7,7 +7,7 @@
  */
 import { z } from "zod";
 import { fieldSchemas } from "./link_field_schemas.ts";
-import { LINK_STATES } from "./link_fields.ts";
+import { FIELDS, LINK_STATES } from "./link_fields.ts";
 import { instant, line, some, storable, url } from "./link_values.ts";
 import { LIMITS, MAX_BULK, MAX_PASSWORD, MIN_PASSWORD, PACKAGE, PLATFORMS } from "./link_limits.ts";
 import { CHOSEN_CODE, LINK_CODE } from "./names.ts";
@@ -78,7 +78,7 @@ function shareOfAll({ when: { weight, ...others } = {} }: z.output<typeof target
 }
 
 /** The members of every link. Those with a shape of their own stand here, the others in `LINK_FIELDS` alone. */
-const shape = {
+const members = {
   ...fieldSchemas,
   targets: z.array(target).max(LIMITS.targets).refine(
     (targets) => targets.reduce((sum, target) => sum + shareOfAll(target), 0) < 100.001,
@@ -86,6 +86,9 @@ const shape = {
   ).optional(),
   whatsapp: chat.optional(),
 };
+
+/** In the order of `LINK_FIELDS`: so faults are told in the order of a form. */
+const shape = Object.fromEntries(FIELDS.map(({ name }) => [name, members[name]])) as typeof members;
 
 const password = z.string().min(MIN_PASSWORD, `at least ${MIN_PASSWORD} characters`)
   .max(MAX_PASSWORD, `at most ${MAX_PASSWORD} characters`);

@@ -4,35 +4,12 @@
  * @module
  */
 import { z } from "zod";
-import { at, count, passed } from "./common.ts";
+import { type DecidingName, FIELDS } from "../link_fields.ts";
+import { link as linkSeen, linkStats } from "../links.ts";
+import { at, count } from "./common.ts";
 
-/** A link as its owner sees it; what is not set is left out. */
-const link = z.strictObject({
-  code: z.string(),
-  external_id: z.string().optional(),
-  default_url: z.string().optional(),
-  targets: z.array(passed),
-  whatsapp: passed.optional(),
-  starts_at: at.optional(),
-  expires_at: at.optional(),
-  expired_url: z.string().optional(),
-  max_uses: count.optional(),
-  uses: count,
-  utm: z.record(z.string(), z.string()),
-  pass_query: z.boolean(),
-  tags: z.array(z.string()),
-  flag_key: z.string().optional(),
-  preview: z.record(z.string(), z.string()).optional(),
-  fingerprint: z.boolean(),
-  /** Whether there is one. */
-  password: z.boolean(),
-  state: z.enum(["active", "disabled", "blocked", "deleted"]),
-  version: count,
-  created_at: at,
-  created_by: z.string(),
-  updated_at: at,
-  updated_by: z.string(),
-});
+/** A link as its owner sees it, without its addresses, which the function adds. */
+const link = linkSeen.omit({ url: true, qr_url: true });
 /** A link as its owner sees it; what is not set is left out. */
 export type StoredLink = z.infer<typeof link>;
 
@@ -47,56 +24,22 @@ const made = z.strictObject({
 });
 export type MadeLink = z.infer<typeof made>;
 
+/** Fields that decide about a visit; their shapes were checked when the link was written. */
+const deciding = Object.fromEntries(
+  FIELDS.flatMap(({ name, visits }) => visits ? [[name, z.unknown().optional()]] : []),
+) as Record<DecidingName, z.ZodOptional<z.ZodUnknown>>;
+
 /** What a visit needs of a link; what stands at its default is left out. */
 const visited = z.strictObject({
+  ...deciding,
   code: z.string(),
-  default_url: z.string().optional(),
-  targets: z.array(passed).optional(),
-  whatsapp: passed.optional(),
   /** Unix milliseconds. */
   starts_at: z.int().optional(),
   expires_at: z.int().optional(),
-  expired_url: z.string().optional(),
-  max_uses: count.optional(),
   used_up: z.literal(true).optional(),
-  utm: z.record(z.string(), z.string()).optional(),
-  pass_query: z.literal(true).optional(),
-  flag_key: z.string().optional(),
-  preview: z.record(z.string(), z.string()).optional(),
-  fingerprint: z.literal(true).optional(),
   state: z.enum(["disabled", "blocked", "deleted"]).optional(),
   password: z.literal(true).optional(),
 });
-
-const verdicts = {
-  human: count,
-  bot: count,
-  preview: count,
-  prefetch: count,
-};
-const by = z.record(z.string(), count);
-
-const stats = z.strictObject({
-  code: z.string(),
-  uses: count,
-  max_uses: count.nullable(),
-  from: z.iso.date(),
-  to: z.iso.date(),
-  clicks: z.strictObject(verdicts),
-  /** Humans; one who comes on two days counts twice. */
-  visitors: count,
-  days: z.array(z.strictObject({ day: z.iso.date(), ...verdicts, visitors: count })),
-  /** Of messages. */
-  attributions: z.strictObject({ total: count, first_touch: count, by_confidence: by }),
-  /** That those messages belong to. */
-  conversations: count,
-  platforms: by,
-  countries: by,
-  referrers: by,
-  targets: by,
-});
-/** Figures of a link, from day to day (UTC). */
-export type LinkStats = z.infer<typeof stats>;
 
 const claimed = z.strictObject({
   error: z.enum(["claimed", "unknown"]).optional(),
@@ -146,7 +89,7 @@ export const LINKS = {
     visitor_keys: z.record(z.string(), z.string()),
     cookie_key: z.string(),
   }),
-  link_stats: stats.nullable(),
+  link_stats: linkStats.nullable(),
   guessed_links: z.array(z.strictObject({ code: z.string(), wrong: count })),
   claim_click: claimed,
   take_password_attempt: attempt,

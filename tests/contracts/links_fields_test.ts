@@ -1,0 +1,48 @@
+/** What documents say of a link's fields is what `LINK_FIELDS` says: a field that is missing somewhere is named. */
+import {
+  FIELDS,
+  LINK_FIELDS,
+  LINK_FILTERS,
+  LINK_STATES,
+} from "../../supabase/functions/_shared/contract/link_fields.ts";
+import { CHOSEN_CODE, LINK_CODE } from "../../supabase/functions/_shared/contract/names.ts";
+import { assertEquals } from "../support/assert.ts";
+import { openapi, operations } from "../support/openapi.ts";
+import { ROOT } from "../../lib/paths.ts";
+
+const NAMES: string[] = FIELDS.map(({ name }) => name).sort();
+// deno-lint-ignore no-explicit-any
+const { schemas, parameters } = (openapi as any).components;
+const membersOf = (schema: string) => Object.keys(schemas[schema].properties).sort();
+
+Deno.test("openapi.yaml: a link has the members of LINK_FIELDS, to be made and to be changed", () => {
+  assertEquals(membersOf("LinkMembers"), NAMES);
+  assertEquals(membersOf("LinkChange"), [...NAMES, "password", "state", "version"].sort());
+  for (const [name, field] of Object.entries(LINK_FIELDS)) {
+    if (field.kind !== "text" && field.kind !== "flag") continue;
+    assertEquals(schemas.LinkMembers.properties[name].maxLength, field.max, name);
+  }
+});
+
+Deno.test("openapi.yaml: a list takes the filters of LINK_FILTERS", () => {
+  const list = operations.find(({ operation }) => operation.operationId === "listLinks")!;
+  const names = (list.operation.parameters as { name: string }[]).map(({ name }) => name);
+  assertEquals(names.sort(), ["cursor", "limit", "state", ...LINK_FILTERS.map(({ name }) => name)].sort());
+  assertEquals(schemas.Link.properties.state.enum, [...LINK_STATES]);
+});
+
+Deno.test("openapi.yaml: codes are those that the contract takes, in any case where they are given", () => {
+  const inAnyCase = ({ source }: RegExp) => source.replaceAll("a-z", "A-Za-z");
+  assertEquals(schemas.MadeLink.properties.code.pattern, LINK_CODE.source);
+  assertEquals(parameters.Code.schema.pattern, inAnyCase(LINK_CODE));
+  assertEquals(schemas.NewLink.properties.code.pattern, inAnyCase(CHOSEN_CODE));
+});
+
+Deno.test("docs/links.md: the table of members has each field", async () => {
+  const text = await Deno.readTextFile(`${ROOT}/docs/links.md`);
+  const [, table] = /\| Member \| Meaning \|\n((?:\|.*\n)+)/.exec(text)!;
+  const told = [...table.matchAll(/^\| ([^|]+) \|/gm)].flatMap(([, cell]) =>
+    [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name)
+  );
+  assertEquals(told.sort(), [...NAMES, "code", "password"].sort());
+});
