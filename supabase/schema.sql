@@ -921,6 +921,10 @@ create table public.links (
   external_id text,
   -- Hash of the request that made it, to tell a repetition from another request under the same external id.
   request_hash text not null,
+  -- What the team calls it. Never given to an isolate, and so to no visitor.
+  title text,
+  -- Free text of the team's. Never given to an isolate, and so to no visitor.
+  note text,
   -- Where a visit goes that no target takes, and every visit while the link's flag is off.
   default_url text,
   -- Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.
@@ -975,9 +979,11 @@ create table public.links (
   constraint links_flag_key_filled CHECK ((flag_key <> ''::text)),
   constraint links_lead_somewhere CHECK (((default_url IS NOT NULL) OR (whatsapp IS NOT NULL))),
   constraint links_max_uses_positive CHECK ((max_uses > 0)),
+  constraint links_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
   constraint links_preview_object CHECK ((jsonb_typeof(preview) = 'object'::text)),
   constraint links_state_known CHECK ((state = ANY (ARRAY['active'::text, 'disabled'::text, 'blocked'::text, 'deleted'::text]))),
   constraint links_targets_array CHECK ((jsonb_typeof(targets) = 'array'::text)),
+  constraint links_title_length CHECK (((length(title) >= 1) AND (length(title) <= 120))),
   constraint links_utm_object CHECK ((jsonb_typeof(utm) = 'object'::text)),
   constraint links_whatsapp_object CHECK ((jsonb_typeof(whatsapp) = 'object'::text))
 ) with (fillfactor=90);
@@ -991,6 +997,8 @@ create UNIQUE INDEX links_external_id_idx ON public.links USING btree (external_
 create INDEX links_newest_idx ON public.links USING btree (created_at, code);
 -- Lists by tag.
 create INDEX links_tags_idx ON public.links USING gin (tags);
+-- Lists by a part of title or note: only links that have one are looked at.
+create INDEX links_told_idx ON public.links USING btree (created_at, code) WHERE ((title IS NOT NULL) OR (note IS NOT NULL));
 alter table public.links enable row level security;
 grant select on public.links to authenticated;
 grant select, insert, update on public.links to service_role;
@@ -3496,9 +3504,9 @@ begin
 end $function$;
 grant execute on function public.list_dead_letters(p_filter jsonb, p_limit integer) to authenticated, service_role;
 
--- Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, state (without it all but
--- deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For
--- secret keys.
+-- Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, title and note (a part of
+-- it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and
+-- code of the last one of the page before. For secret keys.
 CREATE OR REPLACE FUNCTION public.list_links(p_filter jsonb DEFAULT '{}'::jsonb, p_limit integer DEFAULT 50)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -3517,6 +3525,8 @@ begin
       case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
       case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
+      case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
+      case when p_filter ? 'note' then 'l.note is not null and strpos(lower(l.note), lower($1 ->> ''note'')) > 0' end,
       case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
       case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
       case when p_filter ? 'after_code' then
@@ -10483,6 +10493,7 @@ AS $function$
   values
     -- Services make links for one person each, by an id of theirs.
     ('public.links', '{external_id}'::text[], 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{title,note}', '', 'words'),
     ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
 $function$;
 grant execute on function private.personal_links() to service_role;

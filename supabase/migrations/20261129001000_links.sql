@@ -13,6 +13,8 @@ create table public.links (
     constraint links_code_form check (code ~ '^[a-z0-9][a-z0-9_-]{0,63}$'),
   external_id text constraint links_external_id_length check (length(external_id) between 1 and 200),
   request_hash text not null,
+  title text constraint links_title_length check (length(title) between 1 and 120),
+  note text constraint links_note_length check (length(note) between 1 and 500),
   default_url text,
   targets jsonb not null default '[]' constraint links_targets_array check (jsonb_typeof(targets) = 'array'),
   whatsapp jsonb constraint links_whatsapp_object check (jsonb_typeof(whatsapp) = 'object'),
@@ -43,6 +45,8 @@ comment on table public.links is 'Links. Where one leads is decided for each vis
 comment on column public.links.code is 'The last part of the address, lower case. Never changes and is never used again.';
 comment on column public.links.external_id is 'The caller''s own id of it: creating it again answers this link. Unique among those not deleted.';
 comment on column public.links.request_hash is 'Hash of the request that made it, to tell a repetition from another request under the same external id.';
+comment on column public.links.title is 'What the team calls it. Never given to an isolate, and so to no visitor.';
+comment on column public.links.note is 'Free text of the team''s. Never given to an isolate, and so to no visitor.';
 comment on column public.links.default_url is 'Where a visit goes that no target takes, and every visit while the link''s flag is off.';
 comment on column public.links.targets is 'Rules in order, [{when, url | app | whatsapp}]: the first whose conditions hold decides.';
 comment on column public.links.whatsapp is 'Chat that a visit opens when no target takes it: {phone_number_id, text}. Comes before default_url.';
@@ -72,6 +76,8 @@ create index links_changed_idx on public.links (changed_in);
 comment on index public.links_changed_idx is 'What changed since an isolate last asked.';
 create index links_newest_idx on public.links (created_at, code);
 comment on index public.links_newest_idx is 'Lists, newest first, page by page.';
+create index links_told_idx on public.links (created_at, code) where title is not null or note is not null;
+comment on index public.links_told_idx is 'Lists by a part of title or note: only links that have one are looked at.';
 create index links_tags_idx on public.links using gin (tags);
 comment on index public.links_tags_idx is 'Lists by tag.';
 create index links_campaign_idx on public.links (campaign, created_at) where campaign is not null;
@@ -89,6 +95,7 @@ language sql immutable set search_path = '' as $$
   values
     -- Services make links for one person each, by an id of theirs.
     ('public.links', '{external_id}'::text[], 'private.tombstone(t.external_id, $1, false) <> t.external_id', 'set external_id = null'),
+    ('public.links', '{title,note}', '', 'words'),
     ('public.links', '{default_url,targets,whatsapp,expired_url,utm,tags,preview}', '', 'ids')
 $$;
 comment on function private.personal_links() is 'What of links is data of people, as private.personal_data() has it.';
@@ -639,6 +646,8 @@ begin
       case when p_filter ? 'state' then 'l.state = $1 ->> ''state''' else 'l.state <> ''deleted''' end,
       case when p_filter ? 'code' then 'l.code = $1 ->> ''code''' end,
       case when p_filter ? 'external_id' then 'l.external_id = $1 ->> ''external_id''' end,
+      case when p_filter ? 'title' then 'l.title is not null and strpos(lower(l.title), lower($1 ->> ''title'')) > 0' end,
+      case when p_filter ? 'note' then 'l.note is not null and strpos(lower(l.note), lower($1 ->> ''note'')) > 0' end,
       case when p_filter ? 'tag' then 'l.tags @> array[$1 ->> ''tag'']' end,
       case when p_filter ? 'campaign' then 'l.campaign = $1 ->> ''campaign''' end,
       case when p_filter ? 'after_code' then
@@ -646,7 +655,7 @@ begin
   using p_filter, p_limit into v_links;
   return v_links;
 end $$;
-comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
+comment on function public.list_links(jsonb, integer) is 'Links, newest first, at most p_limit. Filter: any of code, external_id, tag, campaign, title and note (a part of it, in any case), state (without it all but deleted ones), and after_at with after_code, which are created_at and code of the last one of the page before. For secret keys.';
 
 -- Who may run what --------------------------------------------------------------------------------
 

@@ -47,6 +47,8 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   await page.getByRole("textbox", { name: "What the visitor is to send" }).fill("Hello!");
   await page.getByRole("textbox", { name: "Page where chats are off" }).fill(home);
   await page.getByRole("textbox", { name: "Campaign" }).fill("spring");
+  await page.getByRole("textbox", { name: "Title for the team" }).fill("Poster at the station");
+  await page.getByRole("textbox", { name: "Note for the team" }).fill("Ask Ann.\nHung until May.");
   await open(page, "Other places");
 
   await page.getByRole("button", { name: "Add a rule" }).click();
@@ -97,7 +99,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
   await page.getByRole("textbox", { name: "Source" }).fill("poster");
   await page.getByRole("switch", { name: /^Pass the visit's own/ }).check();
   await open(page, "What messengers show");
-  await page.getByRole("textbox", { name: "Title" }).fill("Spring sale");
+  await page.getByRole("textbox", { name: "Title", exact: true }).fill("Spring sale");
   await page.getByRole("textbox", { name: "Description" }).fill("Until May");
   await page.getByRole("textbox", { name: "Address of the image" }).fill(`${home}card.png`);
   await open(page, "For programs and rollouts");
@@ -152,6 +154,7 @@ panelTest("admin: a link with every condition and every kind of place", async ({
     await zoned("2020-01-02T03:04"),
     await zoned("2098-01-02T03:04"),
   ]);
+  assertEquals([link.title, link.note], ["Poster at the station", "Ask Ann.\nHung until May."]);
   assertEquals([link.utm, link.pass_query, link.fingerprint, link.preview], [
     { source: "poster", campaign: "spring" },
     true,

@@ -295,12 +295,20 @@ Deno.test("links import: what cannot be read is refused with exit code 2", async
 Deno.test("links export: CSV and JSON lines that import reads back as other links of the same content", async () => {
   const tag = unique("export");
   const chat = await document(
-    `links add https://www.example.com/x --whatsapp 'Hi, "you"' --tag ${tag} --tag '=1+1'`,
+    `links add https://www.example.com/x --whatsapp 'Hi, "you"' --tag ${tag} --tag '=1+1' ` +
+      `--title '${tag} at the station' --note 'Ask Ann.'`,
   );
   await document(
     `links add https://www.example.com/y --tag ${tag} --target '{"when":{"weight":12.5},"url":"https://www.example.com/z"}' ` +
       `--utm term=x --preview title=Yes --max-uses 4 --pass-query --expires 30d --expired-url https://www.example.com/late`,
   );
+  const byTitle = await document(`links list --title '${tag.toUpperCase()} at'`);
+  assertEquals(byTitle.links.map(({ note }: { note: string }) => note), ["Ask Ann."]);
+  assertMatch(
+    (await gatelink(`links list --tag ${tag}`)).out,
+    new RegExp(`title.*\n[^]*${tag} at the station`),
+  );
+  assertMatch((await gatelink(`links show ${chat.code}`)).out, /note +Ask Ann\./);
   const exported = (await gatelink(`links export --tag ${tag} --json`)).json().links;
   assertEquals(exported.length, 2);
   const content = (

@@ -1,7 +1,7 @@
 /** Making and keeping links, on the real database: with a secret key, and as a member of the team. */
 import { hashPassword } from "../../supabase/functions/_shared/links/model/passwords.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
-import { IPHONE, KEYS, type Links, linksTest, NUMBER } from "../support/links.ts";
+import { IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
 
 const HOME = "https://www.example.com/", SALE = "https://www.example.com/sale";
 const post = (links: Links, body: unknown, headers = {}) => links.call("", { method: "POST", body, headers });
@@ -667,3 +667,38 @@ linksTest("a new password has 8 characters; a shorter one from before keeps work
   const opened = await links.call(`/${code}`, { method: "POST", open: true, body: { password: "0042" } });
   assertEquals(opened.status, 303);
 });
+
+linksTest(
+  "title and note are for the team: found by a part, changed, and in nothing that a visitor gets",
+  async (links) => {
+    const secret = "Unannounced 100 % off";
+    const made = { default_url: HOME, code: "told", title: secret, note: `${secret}\nAsk Ann` };
+    assertEquals((await post(links, { ...made, preview: { title: "Spring" } })).status, 201);
+    await post(links, { default_url: HOME, code: "other", title: "Another" });
+    const found = async (query: string) =>
+      (await links.call(`?${query}`)).body.links.map(({ code }: { code: string }) => code);
+    assertEquals(await found("title=ANNOUNCED"), ["told"]);
+    assertEquals(await found("title=%25"), ["told"], "a sign of patterns is a letter like any other");
+    assertEquals(await found("note=ask+ann"), ["told"]);
+    assertEquals(await found("title=ann&note=ann"), ["told"]);
+    assertEquals(await found("note=another"), []);
+    const { body: changed } = await patch(links, "told", { title: "Announced", note: null });
+    assertEquals([changed.title, changed.note], ["Announced", undefined]);
+    await patch(links, "told", { title: secret, note: secret });
+    assertEquals((await patch(links, "told", { title: "x".repeat(121) })).status, 422);
+    assertEquals((await patch(links, "told", { note: "x".repeat(501) })).status, 422);
+    assertEquals((await patch(links, "told", { title: "two\nlines" })).status, 422);
+
+    const answers = [
+      await links.visit("told"),
+      await links.visit("told", { accept: "application/json" }),
+      await links.visit("told", { "user-agent": WHATSAPP, accept: "text/html" }),
+      await links.visit("told", {}, "?explain=1"),
+    ];
+    for (const answer of answers) {
+      const told = `${JSON.stringify([...answer.headers])}${await answer.text()}`;
+      assert(!told.includes("Unannounced"), told);
+    }
+  },
+  { LINK_HTML: "true" },
+);

@@ -412,6 +412,7 @@ export type Database = {
           fingerprint: boolean;
           flag_key: string | null;
           max_uses: number | null;
+          note: string | null;
           pass_query: boolean;
           preview: JsonOf<"links.preview"> | null;
           request_hash: string;
@@ -420,6 +421,7 @@ export type Database = {
           tags: string[];
           taken: number;
           targets: JsonOf<"links.targets">;
+          title: string | null;
           updated_at: string;
           updated_by: string;
           uses: number;

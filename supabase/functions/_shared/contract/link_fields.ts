@@ -68,6 +68,28 @@ const URL_MAX = 2000, WORD = 200;
 
 /** See the module. In the order of forms, files and documents. */
 export const LINK_FIELDS = {
+  title: {
+    kind: "text",
+    max: 120,
+    label: "Title for the team",
+    fact: "Title",
+    help: "A name for your team. Visitors never see it.",
+    section: "top",
+    visits: false,
+    option: ["--title <title>", "a name for the team; visitors never see it"],
+    listed: true,
+    filter: "part",
+  },
+  note: {
+    kind: "lines",
+    max: 500,
+    label: "Note for the team",
+    fact: "Note",
+    section: "top",
+    visits: false,
+    option: ["--note <note>", "a note for the team; visitors never see it"],
+    filter: "part",
+  },
   external_id: {
     kind: "text",
     max: WORD,
