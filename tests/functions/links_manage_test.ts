@@ -1,4 +1,11 @@
 /** Making and keeping links, on the real database: with a secret key, and as a member of the team. */
+import {
+  bulkResults,
+  link,
+  linkList,
+  linkStats,
+  madeLink,
+} from "../../supabase/functions/_shared/contract/links.ts";
 import { hashPassword } from "../../supabase/functions/_shared/links/model/passwords.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals } from "../support/assert.ts";
 import { IPHONE, KEYS, type Links, linksTest, NUMBER, WHATSAPP } from "../support/links.ts";
@@ -702,3 +709,27 @@ linksTest(
   },
   { LINK_HTML: "true" },
 );
+
+linksTest("what is answered has the shapes of the contract, and nothing besides", async (links) => {
+  const full = {
+    default_url: HOME,
+    code: "full",
+    title: "Full",
+    targets: [{ when: { platform: "ios", time: { zone: "Europe/Berlin" } }, store: SALE }],
+    whatsapp: { phone_number_id: NUMBER.id },
+    starts_at: "2020-01-01T00:00:00Z",
+    max_uses: 5,
+    utm: { campaign: "spring" },
+    preview: { title: "Spring" },
+    password: "open sesame",
+  };
+  madeLink.parse((await post(links, full)).body);
+  const rows = [{ default_url: HOME }, { default_url: 1 }, { default_url: HOME, code: "full" }];
+  const bulk = await links.call("/bulk", { method: "POST", body: { links: rows } });
+  assertEquals(bulkResults.parse(bulk.body).results.map(({ status }) => status), [201, 422, 409]);
+  const { body: list } = await links.call("");
+  const read = linkList.parse(list);
+  assertEquals(read, list, "nothing is left out or written in another way");
+  link.parse((await patch(links, "full", { tags: ["a"], state: "disabled" })).body);
+  linkStats.parse((await links.call("/full/stats")).body);
+});
