@@ -174,6 +174,6 @@ Deno.test("deno task release: cuts the changelog and packs, where nothing has ch
     await git("commit", "--quiet", "--all", "--message", "Release 9.8.7");
     const { code, stderr } = await release();
     assertEquals(code, 1);
-    assertStringIncludes(stderr, "9.8.7 was released");
+    assertStringIncludes(stderr, "9.8.7 is already released");
   });
 });

@@ -14,7 +14,7 @@ interface Pattern {
 
 /** Patterns that are put together, and of what. */
 const MADE = new Map([
-  ["_shared/links/visit.ts", "of the name of a cookie of ours"],
+  ["_shared/links/visitor/visit.ts", "of the name of a cookie of ours"],
 ]);
 
 /** Every pattern in the code of the functions, tests left out. */
