@@ -255,7 +255,10 @@ function utmOf(row: Cells): unknown {
 function shortOf(text: string | undefined): Short | undefined {
   if (text === undefined) return undefined;
   const match = /^(?:https?:\/\/)?([^/?#]+)\/([^?#]*)/i.exec(text);
-  return match ? { host: match[1].toLowerCase(), path: match[2].replace(/\/+$/, "") } : undefined;
+  if (match === null) return undefined;
+  let path = match[2];
+  while (path.endsWith("/")) path = path.slice(0, -1);
+  return { host: match[1].toLowerCase(), path };
 }
 
 /** A time as ISO 8601, with UTC where the text names no zone; what is none stays, for the check to say so. */
