@@ -15,6 +15,7 @@ const config = {
     { key: "flags.rate_per_second", value: "1000000", metadata: {}, version: 1 },
   ],
   segments: {},
+  unreadable: [],
   routes: [],
   destinations: [],
   allowlist: [],

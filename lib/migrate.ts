@@ -89,6 +89,31 @@ async function recordOf(sql: Sql): Promise<Recorded[]> {
     select version, to_jsonb(m) ->> 'name' as name from supabase_migrations.schema_migrations m`;
 }
 
+/** Which of what is on record says of itself that it is ours; undefined where nothing says so. */
+async function ownOf(sql: Sql): Promise<Set<string> | undefined> {
+  const [{ kept }] = await sql`select to_regclass('private.own_migrations') is not null as kept`;
+  if (!kept) return undefined;
+  const rows = await sql<{ version: string }[]>`select version from private.own_migrations`;
+  return new Set(rows.map(({ version }) => version));
+}
+
+/**
+ * What of a record is ours: the files of a checkout, and what the database says is. Others of the same project (a table of
+ * its own, made in the dashboard or by another repository) are left out. Where the database does not say, or says of a
+ * file that it was applied and the record does not, nothing can be told apart, and all of it counts.
+ */
+async function oursOf(
+  sql: Sql,
+  files: readonly Migration[],
+  recorded: readonly Recorded[],
+): Promise<readonly Recorded[]> {
+  const own = await ownOf(sql);
+  const { pending } = standing(files, recorded);
+  if (own === undefined || pending.some(({ version }) => own.has(version))) return recorded;
+  const named = new Set(files.map(({ version }) => version));
+  return recorded.filter(({ version }) => own.has(version) || named.has(version));
+}
+
 /** The newest migration of a database that older code must not run on. */
 async function breakingOf(sql: Sql): Promise<{ version: string; why: string } | undefined> {
   const [{ kept }] = await sql`select to_regclass('private.schema_breaks') is not null as kept`;
@@ -118,7 +143,7 @@ export async function pendingMigrations(
   { place = "This database", remedy = "Use an empty one.", onNewer }: MigrateOptions = {},
 ): Promise<Migration[]> {
   const files = listMigrations(folder);
-  const { pending, unknown, newer } = standing(files, await recordOf(sql));
+  const { pending, unknown, newer } = standing(files, await oursOf(sql, files, await recordOf(sql)));
   if (newer) {
     const breaks = await breakingOf(sql);
     if (breaks !== undefined && breaks.version > files.at(-1)!.version) {

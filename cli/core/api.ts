@@ -11,6 +11,9 @@ import type { Stack } from "./stack.ts";
 
 const TIMEOUT_MS = 30_000;
 
+/** Where somebody waits for a way back: long enough for a busy database, short enough to take another way. */
+export const HURRIED_MS = 2000;
+
 /** Rows asked for at once; also the most that a Supabase project answers by default. */
 export const PAGE = 1000;
 
@@ -32,13 +35,18 @@ interface Answer<T = unknown> {
   status: number;
 }
 
-/** The API of a stack. Nothing is asked yet. */
-export function connect(stack: Stack): Api {
+/**
+ * The API of a stack. Nothing is asked yet.
+ * @param timeoutMs Longest wait for an answer, in milliseconds.
+ */
+export function connect(stack: Stack, timeoutMs: number = TIMEOUT_MS): Api {
   const client: Client = new PostgrestClient<Database>(`${stack.url}/rest/v1`, {
     headers: headersOf(stack.secretKey),
     schema: "public",
+    // Each attempt would wait as long again.
+    retry: timeoutMs === TIMEOUT_MS,
     fetch: (input, init) =>
-      fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(TIMEOUT_MS) })
+      fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(timeoutMs) })
         .catch((error) => Promise.reject(new Error(fetchReason(error), { cause: error }))),
   });
   const settle = async <T>(asked: PromiseLike<Answer<T>>): Promise<T> => {
@@ -97,6 +105,14 @@ export function failure(stack: Stack, error: NonNullable<Answer["error"]>, statu
         status === 0 ? error.message.replace(/^Error: /, "") : `HTTP ${status}`
       }`,
       stack.dbUrl ? "Start it: deno task start" : "Check the address, and whether the project is paused.",
+    );
+  }
+  // Read-only, or full, which Supabase makes read-only.
+  if (code === "25006" || code === "53100") {
+    return new CliError(
+      "refused",
+      `The database accepts no writes: it is read-only or full (${error.message}).`,
+      "Without the database: gatelink rollback 2 --help. To make it writable again: docs/runbooks/2-environment.md.",
     );
   }
   const kind = CODES[code] ?? (/^(22|23514)/.test(code) ? "invalid" : "refused");

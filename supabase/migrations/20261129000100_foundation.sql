@@ -77,6 +77,70 @@ language sql immutable parallel safe set search_path = '' as $$
 $$;
 comment on function private.uuid_v7_from(timestamptz) is 'The smallest UUID version 7 of that millisecond: ids of rows made since then are at or above it.';
 
+-- The one place in SQL that says when two ids mean the same person; subjectId() in _shared/flags/subject.ts is its like.
+create function private.subject_id(p_id text) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end
+$$;
+comment on function private.subject_id(text) is
+  'The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may matter to whoever made it.';
+
+-- Who holds a lock --------------------------------------------------------------------------------
+
+-- Statements hold what people wrote. What comes before the first literal, parameter, comment or number names tables and
+-- columns, and is enough to find who runs it.
+create function private.statement_in_brief(p_query text) returns text
+language sql immutable parallel safe set search_path = '' as $$
+  select nullif(btrim(left(regexp_replace(regexp_replace(p_query, '\s+', ' ', 'g'), '(''|\$|--|/\*|[0-9]{3}).*$', '…'), 160)), '')
+$$;
+comment on function private.statement_in_brief(text) is
+  'The beginning of a statement, at most 160 characters, without any value in it: it ends before the first literal, parameter, comment or number of three digits.';
+
+-- Takes no lock itself and reads no table of ours, so that it answers whatever is locked. Whoever holds a row's lock holds
+-- one on its table; who waits for somebody else is not the cause.
+create function private.lock_holders(p_relations text[]) returns jsonb
+language sql volatile security definer set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('pid', h.pid, 'role', a.usename, 'state', a.state,
+    'seconds', floor(extract(epoch from clock_timestamp() - a.xact_start))::integer,
+    'statement', private.statement_in_brief(a.query)) order by a.xact_start, h.pid), '[]')
+  from (
+    select distinct l.pid from pg_catalog.pg_locks l
+    where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+  ) h
+  left join pg_catalog.pg_stat_activity a on a.pid = h.pid
+  where cardinality(pg_blocking_pids(h.pid)) = 0
+    and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$$;
+comment on function private.lock_holders(text[]) is
+  'Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for pg_stat_activity shows other roles'' sessions to few.';
+
+create function private.refuse_locked(p_what text, p_relations text[], p_instead text) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_holders jsonb := private.lock_holders(p_relations);
+begin
+  raise exception '% is locked by %', p_what, coalesce((
+      select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
+        coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
+      from jsonb_array_elements(v_holders) h), 'another transaction')
+    using errcode = 'GL423', detail = v_holders::text,
+      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+end $$;
+comment on function private.refuse_locked(text, text[], text) is
+  'Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail: lock_holders), and what to do instead.';
+
+create function public.who_blocks() returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform private.require_role('operator');
+  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+    'public.rollout_events', 'public.segments', 'public.segment_members']);
+end $$;
+comment on function public.who_blocks() is
+  'Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first: [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.';
+
 -- Histories ---------------------------------------------------------------------------------------
 
 create function private.refuse_change() returns trigger
@@ -399,32 +463,89 @@ grant select on private.config_revision to service_role;
 
 insert into private.config_revision default values;
 
+create table private.config_changes (
+  id bigint generated always as identity constraint config_changes_pkey primary key,
+  at timestamptz not null default clock_timestamp()
+);
+comment on table private.config_changes is
+  'Changes of configuration that came while another transaction held the row of config_revision: one row each, until a later change takes them into it.';
+comment on constraint config_changes_pkey on private.config_changes is 'Rows are only counted.';
+comment on column private.config_changes.id is 'In the order in which they were made, not committed.';
+comment on column private.config_changes.at is 'When.';
+alter table private.config_changes enable row level security;
+revoke all on private.config_changes from anon, authenticated, service_role, public;
+grant select on private.config_changes to service_role;
+
+-- Nobody waits here: a transaction that somebody forgot must not keep every flag from being turned off. What is committed
+-- only grows, and each commit adds at least one to row and rows together, so their sum is another number after each.
 create function private.bump_config_revision() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_taken bigint;
 begin
+  perform from private.config_revision r for update skip locked;
+  if not found then
+    insert into private.config_changes default values;
+    return null;
+  end if;
+  with taken as (delete from private.config_changes returning 1)
+  select count(*) into v_taken from taken;
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
+  set revision = greatest(revision + v_taken + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $$;
 comment on function private.bump_config_revision() is
-  'Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its row lock puts changes of configuration in commit order.';
+  'Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Waits for no other transaction.';
+
+create function private.config_now(out revision bigint, out changed_at timestamptz)
+language sql stable set search_path = '' as $$
+  select r.revision + c.n, greatest(r.changed_at, c.at)
+  from private.config_revision r cross join (select count(*) as n, max(c.at) as at from private.config_changes c) c
+$$;
+comment on function private.config_now() is
+  'The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the same number, and a later one has a larger.';
 
 -- The schema's version ----------------------------------------------------------------------------
 
--- The table is the supabase CLI's and is there wherever migrations were applied by it or by the local
--- stack. SECURITY DEFINER because the API's roles may not read it, and only its newest version gets out.
-create function public.schema_version() returns text
+-- A project may have migrations of somebody else's: a table of its own, made in the dashboard or by another repository.
+-- Each of ours writes itself in here, and its reverse takes it out again.
+create table private.own_migrations (
+  version text collate "C" constraint own_migrations_pkey primary key
+    constraint own_migrations_version_form check (version ~ '^[0-9]{14}$')
+);
+comment on table private.own_migrations is
+  'Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink''s: all others are somebody else''s, and nobody here judges or takes back those.';
+comment on constraint own_migrations_pkey on private.own_migrations is 'A migration is applied once.';
+comment on column private.own_migrations.version is 'Of the migration.';
+alter table private.own_migrations enable row level security;
+revoke all on private.own_migrations from anon, authenticated, service_role, public;
+grant select on private.own_migrations to service_role;
+
+-- The record is the supabase CLI's and is there wherever migrations were applied by it or by the local stack. SECURITY
+-- DEFINER because the API's roles may not read it, and only our versions get out.
+create function private.applied_migrations() returns text[]
 language plpgsql stable security definer set search_path = '' as $$
 declare
-  v_version text;
+  v_versions text[];
 begin
   if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select max(version) from supabase_migrations.schema_migrations' into v_version;
+    execute 'select coalesce(array_agg(o.version order by o.version), ''{}'') from private.own_migrations o join supabase_migrations.schema_migrations m on m.version = o.version'
+    into v_versions;
   end if;
-  return v_version;
+  return v_versions;
+end $$;
+comment on function private.applied_migrations() is
+  'Versions of Gatelink''s migrations that were applied and are on record, oldest first; null when nobody kept a record.';
+
+create function public.schema_version() returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_versions text[] := private.applied_migrations();
+begin
+  return v_versions[cardinality(v_versions)];
 end $$;
 comment on function public.schema_version() is
-  'Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
+  'Version of the newest of Gatelink''s migrations that was applied, null when nobody kept a record. For secret keys: the health check compares it with what the code needs.';
 
 -- Which code may run on it --------------------------------------------------------------------------
 
@@ -484,15 +605,21 @@ grant execute on function
   private.actor(),
   private.require_role(text),
   private.can_sign_in(uuid),
+  private.subject_id(text),
+  private.config_now(),
+  private.applied_migrations(),
   public.schema_version(),
   private.breaking_version(),
   private.refuse_older_code()
   to service_role;
 grant execute on function
   private.has_role(text),
+  public.who_blocks(),
   public.set_team_member(uuid, text, text[]),
   public.add_team_member(text, text, text[]),
   public.remove_team_member(uuid),
   public.list_team(),
   public.whoami()
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000100');

@@ -26,6 +26,18 @@ create table public.settings (
     case when not metadata ? 'target_user_ids' then true
       when jsonb_typeof(metadata -> 'target_user_ids') <> 'array' then false
       else not jsonb_path_exists(metadata, 'strict $.target_user_ids[*] ? (@.type() != "string")') end),
+  -- Every isolate of every function holds all of this in memory, and reads it again after each change.
+  constraint settings_target_user_ids_count check (
+    jsonb_typeof(metadata -> 'target_user_ids') is distinct from 'array' or jsonb_array_length(metadata -> 'target_user_ids') <= 20000),
+  constraint settings_target_user_ids_length check (
+    not jsonb_path_exists(metadata, 'lax $.target_user_ids[*] ? (@ like_regex "^.{201}" flag "s")')),
+  constraint settings_value_size check (octet_length(value) <= 100000),
+  constraint settings_metadata_size check (octet_length((metadata - 'target_user_ids')::text) <= 100000),
+  constraint settings_client check (
+    case when not metadata ? 'client' then true
+      when jsonb_typeof(metadata -> 'client') <> 'boolean' then false
+      -- What the gateway's own features stand under is nobody's business; OWN in _shared/flags/ofrep.ts is the same list.
+      else metadata ->> 'client' = 'false' or key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' end),
   constraint settings_salt check (not metadata ? 'salt' or jsonb_typeof(metadata -> 'salt') = 'string'),
   constraint settings_target_segments check (
     case when not metadata ? 'target_segments' then true
@@ -79,12 +91,18 @@ comment on constraint settings_wa_send_window_fallback on public.settings is 'A 
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
+comment on constraint settings_target_user_ids_count on public.settings is 'A flag names at most 20,000 people; a segment or a percentage is for more.';
+comment on constraint settings_target_user_ids_length on public.settings is 'An id has at most 200 characters.';
+comment on constraint settings_value_size on public.settings is 'A value has at most 100,000 bytes.';
+comment on constraint settings_metadata_size on public.settings is 'Metadata without target_user_ids have at most 100,000 bytes.';
+comment on constraint settings_client on public.settings is
+  'metadata.client: true or false, whether apps with a publishable key may read the flag; never true for a flag of the gateway''s own.';
 comment on constraint settings_approvers on public.settings is
   'metadata.approvers: who has to approve the launch of a flag, any of engineering, security, product, cto.';
 comment on column public.settings.key is 'Name. A flag ends in .enabled and takes only true and false.';
 comment on column public.settings.value is 'A flag is on when this is exactly true; any other text is off.';
 comment on column public.settings.metadata is
-  'For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or off), salt (string, default the key), description, launched_at, type (string, number or object: a value that OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody, or only for its targets where target_user_ids or target_segments is present.';
+  'For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or off), salt (string, default the key), client (boolean: whether apps with a publishable key may read it, default false), description, launched_at, type (string, number or object: a value that OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody, or only for its targets where target_user_ids or target_segments is present.';
 comment on column public.settings.version is
   'Counts the writes of this key, deletes included. Give the version you read to set_setting.';
 comment on column public.settings.updated_at is 'When this row was last written.';
@@ -136,6 +154,26 @@ comment on trigger append_only on public.settings_history is 'Nobody rewrites hi
 
 -- Writing -----------------------------------------------------------------------------------------
 
+-- In plpgsql, for segments come in a later file.
+create function private.refuse_too_many(p_more bigint, p_except_flag text default null) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_count bigint := p_more;
+begin
+  v_count := v_count + (
+    select coalesce(sum(jsonb_array_length(s.metadata -> 'target_user_ids')), 0) from public.settings s
+    where jsonb_typeof(s.metadata -> 'target_user_ids') = 'array' and s.key is distinct from p_except_flag);
+  if to_regclass('public.segment_members') is not null then
+    v_count := v_count + (select count(*) from public.segment_members);
+  end if;
+  if v_count > 100000 then
+    raise exception 'flags and segments together name at most 100000 people, and this would make them %', v_count using errcode = 'GL422',
+      hint = 'Every function holds all of them in memory. Remove segments that no flag targets any more, or use a percentage.';
+  end if;
+end $$;
+comment on function private.refuse_too_many(bigint, text) is
+  'Raises GL422 when all targets of flags (but those of p_except_flag, which is being written) and all members of segments, with p_more added, are more than 100,000.';
+
 create function private.stamp_setting() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
@@ -148,10 +186,30 @@ begin
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
   new.updated_by := private.actor();
+  if new.metadata -> 'client' = 'true' and (tg_op = 'INSERT' or old.metadata -> 'client' is distinct from 'true')
+    and new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' then
+    raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
+      hint = 'Give the app a flag of its own that says what it needs to know.';
+  end if;
+  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
+    and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
+    if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
+      new.metadata := jsonb_set(new.metadata, '{target_user_ids}', (
+        select to_jsonb(array_agg(i.id order by i.first)) from (
+          select private.subject_id(e.id) as id, min(e.place) as first
+          from jsonb_array_elements_text(new.metadata -> 'target_user_ids') with ordinality as e (id, place) group by 1) i));
+    end if;
+    if jsonb_array_length(new.metadata -> 'target_user_ids') > 20000 then
+      raise exception 'a flag has at most 20000 target ids, and % would have %', new.key, jsonb_array_length(new.metadata -> 'target_user_ids')
+        using errcode = 'GL422', hint = 'Target segments of up to 10000 members each, or use a percentage.';
+    end if;
+    perform private.refuse_too_many(jsonb_array_length(new.metadata -> 'target_user_ids'), new.key);
+  end if;
   return new;
 end $$;
 comment on function private.stamp_setting() is
-  'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says.';
+  'Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement says, writes target ids as flags compare them, and keeps all targets together within what the functions can hold.';
 create trigger stamp before insert or update on public.settings
   for each row execute function private.stamp_setting();
 comment on trigger stamp on public.settings is 'Version, time and author of each write.';
@@ -186,10 +244,17 @@ begin
 end $$;
 comment on function private.given_reason(text) is 'A reason without the blanks around it; null for none. GL422 for one of blanks alone.';
 
+create function private.without_database(p_key text) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_key like '%.enabled'
+    then format('Turn it off without the database: gatelink rollback 2 %s --why "…".', p_key) else 'Try again when it is over.' end
+$$;
+comment on function private.without_database(text) is 'What to do about a setting that cannot be written now, in a sentence.';
+
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
 ) returns public.settings
-language plpgsql volatile security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '1s' as $$
 declare
   v_reason text := current_setting('gatelink.reason', true);
   v_setting public.settings;
@@ -200,8 +265,12 @@ begin
     insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
     on conflict (key) do nothing returning * into v_setting;
   else
-    update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
-    where key = p_key and version = p_expected_version returning * into v_setting;
+    begin
+      update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
+      where key = p_key and version = p_expected_version returning * into v_setting;
+    exception when lock_not_available then
+      perform private.refuse_locked('the setting ' || p_key, array['public.settings'], private.without_database(p_key));
+    end;
   end if;
   perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
   if v_setting.key is null then
@@ -212,15 +281,16 @@ begin
   return v_setting;
 end $$;
 comment on function public.set_setting(text, text, jsonb, bigint, text) is
-  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint''s name.';
+  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the constraint''s name.';
 
 -- Reading -----------------------------------------------------------------------------------------
 
-create function private.config_settings() returns jsonb
+-- In json and not jsonb: jsonb_agg of values that hold 20,000 elements takes 10 s, json_agg 10 ms (Postgres 17).
+create function private.config_settings() returns json
 language sql stable set search_path = '' as $$
   select coalesce(
-    jsonb_agg(
-      jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+    json_agg(
+      json_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
       order by s.key),
     '[]')
   from public.settings s
@@ -228,36 +298,37 @@ $$;
 comment on function private.config_settings() is
   'All settings as [{key, value, metadata, version}]: the settings part of load_config.';
 
--- In plpgsql, which looks names up when it runs: segments, routes and destinations come in later files.
-create function public.load_config(p_revision bigint default null) returns jsonb
-language plpgsql stable set search_path = '' as $$
+-- In plpgsql, which looks names up when it runs: segments, routes and destinations come in later files. The caller waits
+-- for 2 s; what went on waiting for a lock behind its back would keep the connections that the ways back need.
+create function public.load_config(p_revision bigint default null) returns json
+language plpgsql stable set search_path = '' set lock_timeout = '1500ms' as $$
 declare
   v_revision bigint;
 begin
   perform private.refuse_older_code();
-  select revision into v_revision from private.config_revision;
+  select c.revision into v_revision from private.config_now() c;
   if v_revision = p_revision then
-    return jsonb_build_object('revision', v_revision, 'unchanged', true);
+    return json_build_object('revision', v_revision, 'unchanged', true);
   end if;
-  return jsonb_build_object(
+  return json_build_object(
     'revision', v_revision,
     'settings', private.config_settings(),
     'segments', private.config_segments(),
     'routes', (
-      select coalesce(jsonb_agg(jsonb_build_object(
+      select coalesce(json_agg(json_build_object(
         'id', r.id, 'name', r.name, 'priority', r.priority, 'condition', r.condition, 'mode', r.mode,
         'destination_ids', (
-          select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
+          select coalesce(json_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
           where d.route_id = r.id),
         'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active,
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+      select coalesce(json_agg(json_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
         'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
       from public.destinations d where d.removed_at is null),
     'allowlist', (
-      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
 end $$;
 comment on function public.load_config(bigint) is 'What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or {revision, unchanged: true} when the caller has that revision.';
@@ -266,9 +337,12 @@ comment on function public.load_config(bigint) is 'What the functions at the edg
 
 call private.close_functions();
 grant execute on function
+  private.refuse_too_many(bigint, text),
   private.config_settings(),
   public.load_config(bigint)
   to service_role;
 grant execute on function
   public.set_setting(text, text, jsonb, bigint, text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000200');

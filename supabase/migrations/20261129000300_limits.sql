@@ -168,3 +168,5 @@ grant execute on function
   public.take_rate(text, numeric, integer, integer),
   private.purge_rate_limits(timestamptz)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129000300');

@@ -658,3 +658,5 @@ grant execute on function
   public.set_number_pace(text, integer, numeric, integer),
   public.remove_number(text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000400');

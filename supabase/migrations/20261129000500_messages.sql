@@ -818,3 +818,5 @@ grant execute on function
   private.ingest_updates(jsonb),
   public.ingest_updates(jsonb)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129000500');

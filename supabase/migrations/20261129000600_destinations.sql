@@ -480,3 +480,5 @@ grant execute on function
   public.set_destination(text, integer, jsonb),
   public.rotate_destination_secret(text, integer)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000600');

@@ -557,3 +557,5 @@ grant execute on function
   public.set_route(uuid, integer, jsonb),
   public.move_route(uuid, integer, uuid)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000700');

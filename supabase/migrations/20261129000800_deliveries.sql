@@ -973,3 +973,5 @@ grant execute on function
   public.remove_destination(text, text),
   public.drop_deliveries(uuid[], text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129000800');

@@ -1071,3 +1071,5 @@ grant execute on function
   private.settle_outbound(jsonb, timestamptz),
   public.settle_outbound(jsonb)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129000900');

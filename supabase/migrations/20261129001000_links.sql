@@ -685,3 +685,5 @@ grant execute on function
   public.list_links(jsonb, integer)
   to service_role;
 grant execute on function public.guessed_links() to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129001000');

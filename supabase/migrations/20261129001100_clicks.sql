@@ -393,3 +393,5 @@ grant execute on function
   private.roll_up_clicks(timestamptz, integer),
   private.purge_clicks(timestamptz, integer)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129001100');

@@ -301,3 +301,5 @@ grant execute on function
   private.link_attributions(text, date, date),
   public.link_stats(text, date, date)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129001200');

@@ -85,6 +85,42 @@ create trigger append_only before update or delete or truncate on public.segment
   for each statement execute function private.refuse_change();
 comment on trigger append_only on public.segment_history is 'Nobody rewrites history.';
 
+-- Bounds ------------------------------------------------------------------------------------------
+
+create function private.admit_member() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  new.subject_id := private.subject_id(new.subject_id);
+  return new;
+end $$;
+comment on function private.admit_member() is 'Trigger, before insert of segment_members: writes the id as flags compare it.';
+create trigger admit before insert on public.segment_members
+  for each row execute function private.admit_member();
+comment on trigger admit on public.segment_members is 'One way to write an id.';
+
+-- Every isolate of every function holds the members in memory.
+create function private.bound_members() returns trigger
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_key text;
+begin
+  select c.segment_key into v_key from (select distinct a.segment_key from added a) c
+  where (select count(*) from public.segment_members m where m.segment_key = c.segment_key) > 10000 limit 1;
+  if v_key is not null then
+    raise exception 'a segment has at most 10000 members, and % would have more', v_key using errcode = 'GL422',
+      hint = 'Use a percentage for larger groups.';
+  end if;
+  if exists (select from added) then
+    perform private.refuse_too_many(0);
+  end if;
+  return null;
+end $$;
+comment on function private.bound_members() is
+  'Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets together are more than the functions can hold.';
+create trigger bound after insert on public.segment_members referencing new table as added
+  for each statement execute function private.bound_members();
+comment on trigger bound on public.segment_members is 'What is accepted can be read everywhere.';
+
 -- History, and people who turn out to be one ------------------------------------------------------
 
 create function private.record_members() returns trigger
@@ -141,12 +177,12 @@ create trigger follow_merge after update of merged_into on public.contacts
   execute function private.follow_merge();
 comment on trigger follow_merge on public.contacts is 'Who was targeted stays targeted.';
 
-create function private.config_segments() returns jsonb
+create function private.config_segments() returns json
 language sql stable set search_path = '' as $$
-  select coalesce(jsonb_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
+  select coalesce(json_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
   from public.segments s
   left join (
-    select m.segment_key, jsonb_agg(m.subject_id order by m.subject_id) as ids
+    select m.segment_key, json_agg(m.subject_id order by m.subject_id) as ids
     from public.segment_members m group by m.segment_key
   ) m on m.segment_key = s.key
 $$;
@@ -173,7 +209,7 @@ begin
     end if;
     v_ids := v_ids || v_contact::text;
   end loop;
-  return array(select distinct id from unnest(v_ids) as i (id) order by id);
+  return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $$;
 comment on function private.subject_ids(text[], text[]) is
   'Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422 for an empty id.';
@@ -215,7 +251,6 @@ end $$;
 comment on function public.set_segment(text, text, bigint) is
   'Makes a segment (version 0) or changes its description. For operators and secret keys. Errors: GL409 somebody else was faster, 23514 a key that cannot be.';
 
--- Every isolate of every function holds the members in memory.
 create function public.add_segment_members(
   p_key text, p_expected_version bigint, p_user_ids text[] default '{}', p_phones text[] default '{}', p_reason text default null
 ) returns public.segments
@@ -230,10 +265,6 @@ begin
   select p_key, id from unnest(private.subject_ids(p_user_ids, p_phones)) as i (id)
   on conflict (segment_key, subject_id) do nothing;
   perform set_config('gatelink.reason', '', true);
-  if (select count(*) from public.segment_members m where m.segment_key = p_key) > 10000 then
-    raise exception 'a segment has at most 10000 members' using errcode = 'GL422',
-      hint = 'Use a percentage for larger groups.';
-  end if;
   select * into v_segment from public.segments s where s.key = p_key;
   return v_segment;
 end $$;
@@ -292,3 +323,5 @@ grant execute on function
   public.remove_segment_members(text, bigint, text[], text[], text),
   public.remove_segment(text, bigint, text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129001300');

@@ -337,3 +337,5 @@ grant execute on function
 grant execute on function
   public.stale_flags(timestamptz)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129001500');

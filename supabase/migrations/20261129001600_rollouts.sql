@@ -299,3 +299,5 @@ grant execute on function
   private.rollout_plan_faults(jsonb),
   private.rollout_template(text, jsonb, jsonb)
   to service_role;
+
+insert into private.own_migrations (version) values ('20261129001600');

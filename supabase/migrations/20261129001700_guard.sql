@@ -451,3 +451,5 @@ comment on function private.guard_progress(jsonb, jsonb, bigint, bigint) is
 -- Who may run what --------------------------------------------------------------------------------
 
 call private.close_functions();
+
+insert into private.own_migrations (version) values ('20261129001700');

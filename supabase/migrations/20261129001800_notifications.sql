@@ -239,3 +239,5 @@ grant execute on function
   public.set_notification_state(text, text),
   public.remove_notification_endpoint(text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129001800');

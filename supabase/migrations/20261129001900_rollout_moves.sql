@@ -306,20 +306,26 @@ comment on function public.advance_rollout(uuid, bigint, text) is
   'Goes on to the next stage (completes after the last) before the guard does; what it had seen is kept. One that is paused stays paused there. For operators and secret keys. Errors: GL409 stale version or not under way, GL422 no reason, GL404.';
 
 create function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
-language plpgsql volatile security definer set search_path = '' as $$
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '800ms' as $$
 declare
   v_rollout public.rollouts;
   v_evidence jsonb;
+  v_flag text := (select r.flag_key from public.rollouts r where r.id = p_id);
 begin
   perform private.require_role('operator');
-  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
-  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
-  v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  begin
+    v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+    v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+    v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
+    perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  exception when lock_not_available then
+    perform private.refuse_locked('the rollout of ' || v_flag, array['public.settings', 'public.rollouts', 'public.rollout_stages'],
+      private.without_database(v_flag));
+  end;
   return v_rollout;
 end $$;
 comment on function public.roll_back_rollout(uuid, bigint, text) is
-  'Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under way, GL404.';
+  'Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under way, GL404, GL423 within 2 s where another transaction holds a row of it, with who.';
 
 create function public.complete_rollout(p_id uuid, p_expected_version bigint, p_reason text) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -352,3 +358,5 @@ grant execute on function
   public.roll_back_rollout(uuid, bigint, text),
   public.complete_rollout(uuid, bigint, text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129001900');

@@ -171,10 +171,59 @@ end $$;
 comment on function private.guard_rollout(uuid, timestamptz) is
   'Judges one rollout and acts on it: verdict advance, hold, roll_back or page, and the rule. Nothing when somebody else has it in hand.';
 
--- Failure policy: what goes wrong with one rollout is undone, told, and leaves the others alone.
+-- No reference to the rollout: checking one would wait for the very lock that this is about.
+create table private.guard_skips (
+  rollout_id uuid constraint guard_skips_pkey primary key,
+  since timestamptz not null,
+  at timestamptz not null,
+  holders jsonb not null
+);
+comment on table private.guard_skips is 'Rollouts that the guard could not judge the last time, for another transaction held a lock: health tells of them.';
+comment on constraint guard_skips_pkey on private.guard_skips is 'A rollout is skipped since a time.';
+comment on column private.guard_skips.rollout_id is 'The rollout.';
+comment on column private.guard_skips.since is 'When it was first skipped.';
+comment on column private.guard_skips.at is 'When it was last skipped.';
+comment on column private.guard_skips.holders is 'Who held locks then, as private.lock_holders tells it.';
+alter table private.guard_skips enable row level security;
+revoke all on private.guard_skips from anon, authenticated, service_role, public;
+grant select on private.guard_skips to service_role;
+
+create function private.guard_skipped(p_id uuid, p_now timestamptz) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  insert into private.guard_skips as s (rollout_id, since, at, holders)
+  values (p_id, p_now, p_now, private.lock_holders(array['public.settings', 'public.rollouts', 'public.rollout_stages']))
+  on conflict on constraint guard_skips_pkey do update set at = excluded.at, holders = excluded.holders;
+exception when lock_not_available then
+  -- Another run of the guard writes down the same.
+  null;
+end $$;
+comment on function private.guard_skipped(uuid, timestamptz) is 'Writes down that a rollout could not be judged for a lock, and who holds one.';
+
+create function private.guard_health(p_now timestamptz) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('component', 'guard',
+    'status', case when s.skipped is null then 'healthy' when s.seconds >= 300 then 'down' else 'degraded' end,
+    'because', case when s.skipped is null then 'watching' else 'locked' end,
+    'figures', case when s.skipped is null then jsonb_build_object('rollouts', s.n) else jsonb_build_object('skipped', s.skipped) end)
+  from (
+    select count(*) as n, max(extract(epoch from p_now - k.since)) as seconds,
+      jsonb_agg(jsonb_build_object('flag', r.flag_key, 'seconds', floor(extract(epoch from p_now - k.since))::integer, 'by', k.holders)
+        order by k.since, r.flag_key) filter (where k.rollout_id is not null) as skipped
+    from public.rollouts r
+    -- What it has not met again for ten minutes it has judged since, or it does not run, which the clock tells.
+    left join private.guard_skips k on k.rollout_id = r.id and k.at > p_now - interval '10 minutes'
+    where r.state in ('running', 'paused')
+  ) s
+$$;
+comment on function private.guard_health(timestamptz) is
+  'The guard of rollouts: degraded while another transaction''s lock keeps it from judging one, down after five minutes of that.';
+
+-- Failure policy: what goes wrong with one rollout is undone, told, and leaves the others alone. One that is locked is
+-- passed over, and tried again the next minute.
 create function private.advance_rollouts(p_now timestamptz default clock_timestamp())
 returns table (rollout_id uuid, flag_key text, verdict text, rule text)
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set lock_timeout = '300ms' as $$
 declare
   r public.rollouts;
 begin
@@ -183,7 +232,15 @@ begin
     flag_key := r.flag_key;
     begin
       select g.verdict, g.rule into verdict, rule from private.guard_rollout(r.id, p_now) g;
-    exception when others then
+      if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
+        raise lock_not_available;
+      end if;
+      delete from private.guard_skips s where s.rollout_id = r.id;
+    exception when lock_not_available or sqlstate 'GL423' then
+      verdict := 'hold';
+      rule := 'locked';
+      perform private.guard_skipped(r.id, p_now);
+    when others then
       verdict := 'page';
       rule := 'guard_failed';
       if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
@@ -347,5 +404,10 @@ comment on function public.forecast_rollout(text, jsonb, numeric, numeric, times
 
 call private.close_functions();
 grant execute on function
+  private.guard_health(timestamptz)
+  to service_role;
+grant execute on function
   public.forecast_rollout(text, jsonb, numeric, numeric, timestamptz)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002000');

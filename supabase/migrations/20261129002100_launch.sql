@@ -255,13 +255,8 @@ comment on function private.open_doors() is
 
 create function public.launch_facts(p_flag_key text) returns jsonb
 language plpgsql volatile security definer set search_path = '' as $$
-declare
-  v_versions jsonb := 'null';
 begin
   perform private.require_role('viewer');
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
-  end if;
   return jsonb_build_object(
     'flag', (
       select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
@@ -269,7 +264,7 @@ begin
     'approvals', (
       select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
       where a.flag_key = p_flag_key and a.revoked_at is null),
-    'migrations', v_versions,
+    'migrations', to_jsonb(private.applied_migrations()),
     'plans', (
       select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
       from private.hot_queries() q),
@@ -313,3 +308,5 @@ grant execute on function
   public.record_rollback(jsonb),
   public.launch_facts(text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002100');

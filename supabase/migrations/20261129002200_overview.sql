@@ -243,7 +243,7 @@ language sql stable set search_path = '' as $$
     'status', case when c.faults is null then 'healthy' else 'degraded' end,
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
-      then jsonb_build_object('revision', (select r.revision from private.config_revision r))
+      then jsonb_build_object('revision', (select r.revision from private.config_now() r))
       else jsonb_build_object('faults', c.faults) end)
   from (
     select jsonb_agg(f.fault) as faults
@@ -332,19 +332,20 @@ create function private.health(p_now timestamptz) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
     private.graph_health(p_now), private.senders_health(p_now),
-    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now),
+    private.guard_health(p_now))
 $$;
 comment on function private.health(timestamptz) is 'Every component as {component, status: healthy | degraded | down, because, figures}.';
 
 create function public.health() returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(),
-    'breaks', private.breaking_version(), 'revision', r.revision,
+    'applied', private.applied_migrations(), 'breaks', private.breaking_version(), 'revision', r.revision,
     'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
-  from private.config_revision r
+  from private.config_now() r
 $$;
 comment on function public.health() is
-  'How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, because, figures}]}. For secret keys.';
+  'How each part does: {at, has: the newest of our migrations applied, applied: all of ours, null where nobody keeps a record, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down, because, figures}]}. For secret keys.';
 
 create table private.write_probe (
   only_row boolean constraint write_probe_pkey primary key default true constraint write_probe_only_row check (only_row),
@@ -365,11 +366,11 @@ create function public.schema_state() returns jsonb
 language plpgsql volatile set search_path = '' as $$
 begin
   update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
-  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+  return jsonb_build_object('has', public.schema_version(), 'applied', private.applied_migrations(), 'breaks', private.breaking_version(),
     'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
 end $$;
 comment on function public.schema_state() is
-  'What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the database takes no writes. For secret keys.';
+  'What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the database takes no writes. For secret keys.';
 
 -- Alarms ------------------------------------------------------------------------------------------
 
@@ -587,7 +588,7 @@ create function public.metrics() returns jsonb
 language sql stable set search_path = '' as $$
   select private.refuse_older_code();
   select jsonb_build_object(
-    'revision', (select r.revision from private.config_revision r),
+    'revision', (select r.revision from private.config_now() r),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value) order by c.name, c.label), '[]')
       from (select k.name, k.label, sum(k.value) as value from public.counters k group by k.name, k.label) c),
@@ -659,3 +660,5 @@ grant execute on function
 grant execute on function
   public.overview(integer)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002200');

@@ -267,3 +267,5 @@ grant execute on function
   public.diagnostics(),
   public.trace_message(text)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002300');

@@ -608,3 +608,5 @@ grant execute on function
   public.plan_of_template(text),
   public.watch_rollout(uuid)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002400');

@@ -473,3 +473,5 @@ grant execute on function
   public.export_contact(text),
   public.erase_contact(text, uuid, integer)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002450');

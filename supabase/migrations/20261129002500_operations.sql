@@ -179,7 +179,7 @@ declare
   v_after timestamptz;
 begin
   select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
-  into v_revision, v_after from private.config_revision r;
+  into v_revision, v_after from private.config_now() r;
   return exists (
     select from (select distinct s.channel from public.senders s) k
     where private.on_for_anybody(private.router_flag(k.channel)) and (
@@ -394,7 +394,7 @@ language plpgsql stable security definer set search_path = '' as $$
 begin
   perform private.require_role('viewer');
   return jsonb_build_object(
-    'revision', (select revision from private.config_revision),
+    'revision', (select revision from private.config_now()),
     'unrouted', (
       select jsonb_build_object('conversations', count(*), 'held_by_flag', count(*) filter (where held_revision is not null),
         'oldest_seconds', round(extract(epoch from now() - min(unrouted_since))))
@@ -438,3 +438,5 @@ grant execute on function
 grant execute on function
   public.status()
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002500');

@@ -35,7 +35,7 @@ const COMMANDS = [
   "links export",
   "links import {links}",
   "flags list",
-  "flags set shop off --new --description 'The shop' --why 'a test'",
+  "flags set shop off --new --client --description 'The shop' --why 'a test'",
   "flags show shop",
   "flags segments make beta --description 'Who tries it'",
   "flags segments add beta --user somebody --why 'a test'",

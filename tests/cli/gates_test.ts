@@ -110,7 +110,10 @@ Deno.test("gates of the database: passed as it is, open when something is taken 
       await sql`delete from supabase_migrations.schema_migrations where version = '20261129000200' returning version, name`;
     assertMatch((await gate("migrations")).detail, /not applied: 20261129000200/);
     await sql`insert into supabase_migrations.schema_migrations (version, name) values (${row.version}, ${row.name}), ('20990101000000', 'x')`;
+    assertEquals((await gate("migrations")).status, "passed", "one of somebody else's");
+    await sql`insert into private.own_migrations (version) values ('20990101000000')`;
     assertMatch((await gate("migrations")).detail, /not in this checkout: 20990101000000/);
+    await sql`delete from private.own_migrations where version = '20990101000000'`;
     await sql`delete from supabase_migrations.schema_migrations where version = '20990101000000'`;
   });
   await t.step("allowlist: a pattern over a public suffix, and an empty list", async () => {

@@ -196,9 +196,12 @@ edgeTest("openapi.yaml: every answer that it describes is met, by one as describ
     ask(`${ALL}/${key}`, body, headers, method);
   const context = { context: { targetingKey: "u1" } };
   await set({
-    "all.enabled": { value: "true", metadata: { description: "For all", rollout_percentage: 100 } },
-    "half.enabled": { value: "true", metadata: { rollout_percentage: 50 } },
-    "layout": { value: '{"columns":2}', metadata: { type: "object" } },
+    "all.enabled": {
+      value: "true",
+      metadata: { client: true, description: "For all", rollout_percentage: 100 },
+    },
+    "half.enabled": { value: "true", metadata: { client: true, rollout_percentage: 50 } },
+    "layout": { value: '{"columns":2}', metadata: { client: true, type: "object" } },
     "broken": { value: "many", metadata: { type: "number" } },
   });
 

@@ -5,6 +5,7 @@ import { bootstrap } from "../../local/database/bootstrap.ts";
 import { listMigrations, type Migration } from "../../lib/migrate.ts";
 import { dirname, join, MIGRATIONS } from "../../lib/paths.ts";
 import { type Catalog, catalogDifferences, readCatalog } from "../support/catalog.ts";
+import { MIGRATIONS as NEEDED } from "../../supabase/functions/_shared/db/schema.ts";
 import { FILL } from "../support/fill.ts";
 import { databaseTest } from "../support/database.ts";
 import { testDatabase } from "../support/postgres.ts";
@@ -51,12 +52,12 @@ async function readRows(sql: Sql, names: readonly string[]): Promise<Rows> {
   return rows;
 }
 
-/** Its one row counts changes, so it changes when a migration or a reverse writes settings. */
-const COUNTS = "private.config_revision";
+/** They count changes and migrations, so they change when a migration or a reverse writes settings, or comes and goes. */
+const COUNTS = ["private.config_revision", "private.config_changes", "private.own_migrations"];
 
 /** The rows of `before` that are not among those of `after`, compared in the columns that both have. */
 function lost(before: Rows, after: Rows): string[] {
-  return [...before].filter(([name]) => name !== COUNTS).flatMap(([name, rows]) => {
+  return [...before].filter(([name]) => !COUNTS.includes(name)).flatMap(([name, rows]) => {
     const left = after.get(name) ?? [];
     const columns = Object.keys(rows[0] ?? {}).filter((column) => column in (left[0] ?? rows[0]));
     const text = (row: Record<string, unknown>) => JSON.stringify(columns.map((column) => row[column]));
@@ -120,6 +121,13 @@ Deno.test("migrations go forward, back and forward again, one at a time, with ro
   } finally {
     await db.drop();
   }
+});
+
+databaseTest("each migration says that it is ours, and is in the list that health asks for", async (sql) => {
+  const rows = await sql`select version from private.own_migrations order by version`;
+  const files = migrations.map(({ version }) => version);
+  assertEquals(rows.map(({ version }) => version), files);
+  assertEquals([...NEEDED], files);
 });
 
 databaseTest("tests/support/fill.ts speaks of tables that exist", async (sql) => {

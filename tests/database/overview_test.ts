@@ -173,6 +173,7 @@ databaseTest("overview: on an empty database nothing is invented", async (sql) =
       ["functions", "healthy"],
       ["config", "degraded"],
       ["storage", "healthy"],
+      ["guard", "healthy"],
     ],
   );
   for (const { why } of healthInWords(health)) assert(why.includes(" ") && !/undefined|null/.test(why), why);

@@ -271,7 +271,11 @@ databaseTest("rollback 4: refuses what no reverse can take back, and what it doe
   await (await own.back({ steps: 1, anyway: true })).cleanUp!();
   await own.apply(V2, "select 1;");
   assertMatch(await refusal({ steps: 1 }), new RegExp(`^refused ${V2}_x has no reverse`));
+  // Somebody else's, and newer than all of ours: it is neither taken back nor in the way.
   await own.sql`insert into supabase_migrations.schema_migrations (version, name) values (${V3}, 'y')`;
+  assertMatch(await refusal({ steps: 1 }), new RegExp(`^refused ${V2}_x has no reverse`));
+  assertMatch(await refusal({ to: V3 }), new RegExp(`^not_found ${V3} is not applied here`));
+  await own.sql`insert into private.own_migrations (version) values (${V3})`;
   assertMatch(
     await refusal({ steps: 1 }),
     new RegExp(`^refused ${V3} is applied, but missing in this checkout`),

@@ -23,24 +23,27 @@ const IDS = Array.from({ length: 50 }, (_, i) => `user-${i}`);
 const IN = IDS.find((id) => bucket("half.enabled", id) < 5000)!;
 const OUT = IDS.find((id) => bucket("half.enabled", id) >= 5000)!;
 
+/** What lets apps read a flag. */
+const APPS = { client: true };
+
 /** Every kind of flag. */
 async function makeFlags({ sql, set }: Edge): Promise<void> {
   await sql`insert into public.segments (key) values ('beta')`;
   await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', 'tester')`;
   await set({
-    "all.enabled": "true",
-    "none.enabled": "false",
-    "half.enabled": { value: "true", metadata: { rollout_percentage: 50 } },
-    "ids.enabled": { value: "true", metadata: { rollout_percentage: 0, target_user_ids: ["u1"] } },
+    "all.enabled": { value: "true", metadata: APPS },
+    "none.enabled": { value: "false", metadata: APPS },
+    "half.enabled": { value: "true", metadata: { ...APPS, rollout_percentage: 50 } },
+    "ids.enabled": { value: "true", metadata: { ...APPS, rollout_percentage: 0, target_user_ids: ["u1"] } },
     "beta.enabled": {
       value: "true",
-      metadata: { target_segments: ["beta"], description: "Who asked for it" },
+      metadata: { ...APPS, target_segments: ["beta"], description: "Who asked for it" },
     },
-    "needs_half.enabled": { value: "true", metadata: { prerequisites: ["half.enabled"] } },
-    "checkout.colour": { value: "green", metadata: { type: "string" } },
-    "checkout.limit": { value: "12.5", metadata: { type: "number" } },
-    "checkout.layout": { value: '{"columns":2,"order":["a","b"]}', metadata: { type: "object" } },
-    "checkout.broken": { value: "many", metadata: { type: "number" } },
+    "needs_half.enabled": { value: "true", metadata: { ...APPS, prerequisites: ["half.enabled"] } },
+    "checkout.colour": { value: "green", metadata: { ...APPS, type: "string" } },
+    "checkout.limit": { value: "12.5", metadata: { ...APPS, type: "number" } },
+    "checkout.layout": { value: '{"columns":2,"order":["a","b"]}', metadata: { ...APPS, type: "object" } },
+    "checkout.broken": { value: "many", metadata: { ...APPS, type: "number" } },
     "not.a.flag": "hidden",
   });
 }
@@ -103,7 +106,12 @@ edgeTest("OpenFeature's server SDK reads every kind of flag", async (edge) => {
   const details = await OpenFeature.getClient("secret").getBooleanDetails("beta.enabled", false, {
     targetingKey: "tester",
   });
-  assertEquals(details.flagMetadata, { version: 1, segments: "beta", description: "Who asked for it" });
+  assertEquals(details.flagMetadata, {
+    version: 1,
+    client: true,
+    segments: "beta",
+    description: "Who asked for it",
+  });
   await OpenFeature.close();
 });
 
@@ -175,7 +183,7 @@ edgeTest(
     assertEquals(asked.at(-1)!.status, 304);
     await WebOpenFeature.setContext({ targetingKey: OUT });
     assertEquals(client.getBooleanValue("half.enabled", true), false);
-    await edge.set({ "half.enabled": { value: "true", metadata: { rollout_percentage: 100 } } });
+    await edge.set({ "half.enabled": { value: "true", metadata: { ...APPS, rollout_percentage: 100 } } });
     await WebOpenFeature.setContext({ targetingKey: OUT });
     assertEquals(asked.at(-1)!.status, 200);
     assertEquals(client.getBooleanValue("half.enabled", false), true);
@@ -266,7 +274,7 @@ edgeTest("OFREP: neither a body nor a context in it is required", async (edge) =
 });
 
 edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives them", async (edge) => {
-  await edge.set({ "a b/ü%.enabled": "true" });
+  await edge.set({ "a b/ü%.enabled": { value: "true", metadata: APPS } });
   const key = encodeURIComponent("a b/ü%.enabled");
   const answer = await ask(edge, `${ALL}/${key}?x=1`, { body: CONTEXT });
   assertEquals([answer.status, answer.body.key, answer.body.value], [200, "a b/ü%.enabled", true]);
@@ -285,6 +293,52 @@ edgeTest("OFREP: keys with odd characters, and paths as the hosted runtime gives
 });
 
 edgeTest(
+  "OFREP: an app reads the flags that are marked for it, alone and together, and no others",
+  async (edge) => {
+    await edge.set({
+      "marked.enabled": { value: "true", metadata: { ...APPS, prerequisites: ["needed.enabled"] } },
+      "needed.enabled": "true",
+      "unmarked.enabled": "true",
+      "closed.enabled": { value: "true", metadata: { client: false, target_user_ids: ["u1"] } },
+      "deeplinks.enabled": "true",
+    });
+    await edge.reread();
+    const all = async (key: string) =>
+      (await ask(edge, ALL, { key, body: CONTEXT })).body.flags.map(({ key }: { key: string }) => key);
+    assertEquals(await all(KEYS.publishableKey), ["marked.enabled"]);
+    const seen = await all(KEYS.secretKey);
+    for (const key of ["needed", "unmarked", "closed", "deeplinks"]) {
+      assertEquals(seen.includes(`${key}.enabled`), true, key);
+      const one = await ask(edge, `${ALL}/${key}.enabled`, { body: CONTEXT });
+      assertEquals([one.status, one.body.errorCode], [404, "FLAG_NOT_FOUND"], key);
+    }
+    assertEquals((await ask(edge, `${ALL}/marked.enabled`, { body: CONTEXT })).body.value, true);
+    await edge.sql`update public.settings set metadata = '{}' where key = 'marked.enabled'`;
+    await edge.reread();
+    assertEquals(await all(KEYS.publishableKey), []);
+  },
+);
+
+edgeTest("OFREP: a UUID in capitals is the same person", async (edge) => {
+  const id = "01968F00-00AB-7000-8000-0000000000EF";
+  await edge.set({
+    "listed.enabled": { value: "true", metadata: { target_user_ids: [id] } },
+    "part.enabled": { value: "true", metadata: { rollout_percentage: 50 } },
+  });
+  await edge.reread();
+  const asked = async (targetingKey: string) => {
+    const { body } = await ask(edge, ALL, { key: KEYS.secretKey, body: { context: { targetingKey } } });
+    return body.flags.map(({ key, value, reason }: Record<string, unknown>) => [key, value, reason]);
+  };
+  assertEquals(await asked(id), await asked(id.toLowerCase()));
+  assertEquals((await asked(id)).find(([key]: string[]) => key === "listed.enabled"), [
+    "listed.enabled",
+    true,
+    "TARGETING_MATCH",
+  ]);
+});
+
+edgeTest(
   "OFREP: by a publishable key nobody learns who is on a list, and nothing of the gateway itself",
   async (edge) => {
     const testers = ["maria@example.com", "Max+x@example.com", "491701234567", "+49 170 1234567"];
@@ -293,12 +347,12 @@ edgeTest(
       "deeplinks.enabled": "true",
       "wa_send.enabled": "true",
       "wa_router.enabled": "true",
-      "listed.enabled": { value: "true", metadata: { target_user_ids: testers } },
+      "listed.enabled": { value: "true", metadata: { ...APPS, target_user_ids: testers } },
       "listed_half.enabled": {
         value: "true",
-        metadata: { target_user_ids: testers, rollout_percentage: 50 },
+        metadata: { ...APPS, target_user_ids: testers, rollout_percentage: 50 },
       },
-      "needs_listed.enabled": { value: "true", metadata: { prerequisites: ["listed.enabled"] } },
+      "needs_listed.enabled": { value: "true", metadata: { ...APPS, prerequisites: ["listed.enabled"] } },
     });
     await edge.sql`insert into public.segment_members (segment_key, subject_id)
     select 'beta', tester from unnest(${testers}::text[]) tester`;

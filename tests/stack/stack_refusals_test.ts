@@ -137,7 +137,10 @@ Deno.test("start: a data folder whose database other migrations made is refused 
   const data = join(temporary.path, "data");
   const first = await startStack({ data, args: ["--no-seed"] });
   const sql = connect(first.stack.dbUrl);
-  await sql`insert into supabase_migrations.schema_migrations (version, name) values ('20991231000000', 'later')`;
+  // The second is somebody else's, in the same project.
+  await sql`insert into supabase_migrations.schema_migrations (version, name)
+    values ('20991231000000', 'later'), ('20500101000000', 'own_table')`;
+  await sql`insert into private.own_migrations (version) values ('20991231000000')`;
   await sql.end();
   assertEquals(await first.stop(), 0);
 

@@ -13,6 +13,7 @@ export const FILL: Record<string, string> = {
       ('00000000-0000-7000-8000-000000000001', 'admin', '{engineering,cto}')`,
   "public.team_history": "", // by trigger of team_members
   "private.config_revision": "", // its one row comes with it
+  "private.own_migrations": "", // each migration writes its own
   "public.erasures": `
     insert into public.erasures (id, part, counts, done) values
       ('00000000-0000-7000-8000-00000000e501', 1, '{"public.messages": 3}', true)`,
@@ -160,6 +161,9 @@ export const FILL: Record<string, string> = {
     insert into public.rollout_events (id, rollout_id, at, kind, stage, figures, rollout_version) values
       ('00000000-0000-7000-8000-000000000b02', '00000000-0000-7000-8000-000000000b01', now(), 'created', 0,
         '{"flag": "deeplinks.enabled", "plan": "custom"}', 1)`,
+  "private.guard_skips": `
+    insert into private.guard_skips (rollout_id, since, at, holders) values
+      ('00000000-0000-7000-8000-000000000b01', now(), now(), '[]')`,
   "public.notification_endpoints": `
     insert into public.notification_endpoints (id, name, kind, host, events) values
       ('00000000-0000-7000-8000-000000000b03', 'incidents', 'slack', 'hooks.example.com', '{paged}')`,
@@ -188,4 +192,6 @@ export const FILL: Record<string, string> = {
       ('revealed', '00000000-0000-7000-8000-0000000000c1', 'asked for a call back')`,
   "public.route_history": `
     select private.record_route('00000000-0000-7000-8000-0000000000b1')`,
+  // Last of all: a change of configuration takes it away.
+  "private.config_changes": `insert into private.config_changes default values`,
 };

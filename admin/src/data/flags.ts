@@ -61,6 +61,7 @@ export interface Changes {
   on_at?: string | null;
   off_at?: string | null;
   description?: string | null;
+  client?: boolean;
 }
 
 export interface SetFlag {

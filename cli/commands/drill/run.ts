@@ -226,10 +226,10 @@ async function database(world: DrillContext): Promise<Drilled> {
       () => databaseWayBack(session, { why: WHY, steps: 1, acceptLoss: true, migrations }),
       async () => {
         const [{ gone }] = await sql`select to_regclass('public.drill') is null as gone`;
-        const [{ newest }] =
-          await sql`select max(version) as newest from supabase_migrations.schema_migrations`;
+        const [{ recorded }] = await sql`
+          select exists (select from supabase_migrations.schema_migrations where version = ${DRILL_VERSION}) as recorded`;
         return expect(
-          String(gone && newest < DRILL_VERSION),
+          String(gone && !recorded),
           (gone) => gone === "true",
           "refused to destroy 2 rows without --accept-loss; destroyed with it",
         );

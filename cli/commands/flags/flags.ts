@@ -96,7 +96,7 @@ Example:
             flag: key,
             state: stateOf(flag),
             "on for": onFor(flag, rows),
-            people: list(metadata.target_user_ids),
+            people: shortened(metadata.target_user_ids),
             segments: list(metadata.target_segments),
             needs: list(metadata.prerequisites),
             "needs, but": describeUnmet(unmet(flag, rows)) || null,
@@ -105,6 +105,7 @@ Example:
             rollout: rollout === undefined ? null : `${rollout.id}, ${rollout.state}, stage ${rollout.stage}`,
             "kill switch": switchName(key),
             approvers: list(metadata.approvers),
+            "apps may read it": metadata.client === true ? "yes" : "no",
             description: metadata.description ?? null,
             launched: metadata.launched_at ?? null,
             version: flag.version,
@@ -115,11 +116,22 @@ Example:
     );
 }
 
+/** How many ids are shown to people; --json has all of them. */
+const SHOWN = 20;
+
+/** `a, b and 19,998 more (--json has them)`. */
+function shortened(ids: string[] | undefined): string | null {
+  if (!ids?.length) return null;
+  const more = ids.length - SHOWN;
+  return ids.slice(0, SHOWN).join(", ") + (more > 0 ? ` and ${more} more (--json has them)` : "");
+}
+
 interface SetOptions {
   why: string;
   percentage?: number;
   needs?: string[];
   description?: string;
+  client?: boolean;
   approvers?: string[];
   new?: boolean;
   version?: number;
@@ -139,6 +151,11 @@ function setting(group: Command, run: Run): void {
       several(needed),
     )
     .option("--description <text>", "its purpose")
+    .option(
+      "--client",
+      "let apps with a publishable key read it; by default they cannot",
+    )
+    .option("--no-client", "hide it from apps again")
     .addOption(
       new Option("--approvers <roles...>", "roles that have to approve its launch").choices(APPROVERS),
     )
@@ -158,12 +175,13 @@ Examples:
     .action((key: string, state: "on" | "off" | undefined, options: SetOptions) =>
       run(async (session) => {
         const api = await session.api();
-        const { percentage, needs, description, approvers } = options;
+        const { percentage, needs, description, client, approvers } = options;
         const changes = {
           ...(state === undefined ? {} : { on: state === "on" }),
           ...(percentage === undefined ? {} : { percentage }),
           ...(needs === undefined ? {} : { prerequisites: needs.filter((need) => need !== NONE) }),
           ...(description === undefined ? {} : { description }),
+          ...(client === undefined ? {} : { client }),
         };
         if (Object.keys(changes).length === 0 && approvers === undefined) {
           throw new CliError(

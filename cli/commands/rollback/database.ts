@@ -40,7 +40,7 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
   const sql = connect(url);
   try {
     const folder = options.migrations ?? MIGRATIONS;
-    const { back, to } = await chosen(sql, folder, options);
+    const { back, to, others } = await chosen(sql, folder, options);
     const marked = (await irreversible(folder)).filter(({ version }) =>
       back.some((migration) => migration.version === version)
     );
@@ -65,6 +65,11 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
         ...[...losses].map(([{ version, name }, loss]) =>
           `${version}_${name} destroys ${loss.map(describeLoss).join(", ")}`
         ),
+        ...(others.length === 0 ? [] : [
+          `Not Gatelink's, so left as they are: ${others.slice(0, 5).join(", ")}${
+            others.length > 5 ? ` and ${others.length - 5} more` : ""
+          }`,
+        ]),
       ],
       forward: "To undo: supabase db push, or restart the local stack.",
       cleanUp: () => sql.end({ timeout: 2 }),
@@ -73,7 +78,7 @@ export async function databaseWayBack(session: Session, options: DatabaseOptions
         ...back.map((migration) => step(sql, migration, options)),
         {
           what: `check that ${to === "0" ? "no migration" : to} is the newest on record`,
-          run: () => checkHistory(sql, to),
+          run: () => checkHistory(sql, folder, to),
         },
         {
           what: "check the data",
@@ -118,12 +123,23 @@ function step(sql: Sql, migration: Migration, { acceptLoss = false, save }: Data
   };
 }
 
-/** Versions on record, newest first. @throws {CliError} stack_unreachable, or invalid where nobody kept a record */
-async function applied(sql: Sql): Promise<string[]> {
+/**
+ * Versions on record, newest first: ours, which are those that the database says are and the files of the checkout, and
+ * those of somebody else in the same project, which nobody here takes back.
+ *
+ * @throws {CliError} stack_unreachable, or invalid where nobody kept a record
+ */
+async function applied(sql: Sql, files: ReadonlySet<string>): Promise<{ ours: string[]; others: string[] }> {
   try {
     const rows = await sql<{ version: string }[]>`
       select version from supabase_migrations.schema_migrations order by version desc`;
-    return rows.map(({ version }) => version);
+    const [{ kept }] = await sql`select to_regclass('private.own_migrations') is not null as kept`;
+    const own = new Set(
+      kept ? (await sql`select version from private.own_migrations`).map(({ version }) => version) : [],
+    );
+    const versions = rows.map(({ version }) => version);
+    const isOurs = (version: string) => own.has(version) || files.has(version);
+    return { ours: versions.filter(isOurs), others: versions.filter((version) => !isOurs(version)) };
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     if (code === "42P01" || code === "3F000") {
@@ -148,8 +164,9 @@ async function chosen(
   sql: Sql,
   folder: string,
   { to: wanted, steps }: DatabaseOptions,
-): Promise<{ back: Migration[]; to: string }> {
-  const versions = await applied(sql);
+): Promise<{ back: Migration[]; to: string; others: string[] }> {
+  const files = new Map(listMigrations(folder).map((migration) => [migration.version, migration]));
+  const { ours: versions, others } = await applied(sql, new Set(files.keys()));
   const to = wanted ?? versions[steps ?? 1] ?? "0";
   if (to !== "0" && !versions.includes(to)) {
     throw new CliError(
@@ -162,7 +179,6 @@ async function chosen(
   if (newer.length === 0) {
     throw new CliError("conflict", `${to} is already the newest.`, "There is nothing to revert.");
   }
-  const files = new Map(listMigrations(folder).map((migration) => [migration.version, migration]));
   const back = newer.map((version) => {
     const migration = files.get(version);
     if (migration === undefined) {
@@ -183,11 +199,11 @@ async function chosen(
       );
     });
   }
-  return { back, to };
+  return { back, to, others: others.filter((version) => version > to) };
 }
 
-async function checkHistory(sql: Sql, to: string): Promise<string> {
-  const left = await applied(sql);
+async function checkHistory(sql: Sql, folder: string, to: string): Promise<string> {
+  const { ours: left } = await applied(sql, new Set(listMigrations(folder).map(({ version }) => version)));
   if ((left[0] ?? "0") !== to) throw new CliError("refused", `${left[0]} is still on record.`);
   return counted(left.length, "migration");
 }

@@ -1,8 +1,9 @@
 /** Way back 1: a flag off, in the database, seen by every function. */
-import type { Api } from "../../core/api.ts";
+import { type Api, connect, HURRIED_MS } from "../../core/api.ts";
 import { loadConfig } from "../../core/config.ts";
 import { CliError } from "../../core/errors.ts";
 import { again, type FlagRow, listFlags } from "../flags/api.ts";
+import { refuseBlocked } from "./blocked.ts";
 import { awaited, untilAll } from "../../core/functions_state.ts";
 import { irreversible, refuseInVain } from "./irreversible.ts";
 import { suggest } from "../../core/suggest.ts";
@@ -30,25 +31,24 @@ export async function appliedIrreversible(api: Api, flag: string, migrations?: s
   return steps.filter(({ version }) => newest === null || version <= newest);
 }
 
-/** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more */
+/** Plans it. @throws {CliError} not_found, or refused when the flag takes nothing back any more, or somebody holds a lock */
 export async function flagWayBack(session: Session, flag: string, options: FlagOptions): Promise<WayBack> {
   const api = await session.api();
-  const keys = (await listFlags(api)).map(({ key }) => key);
-  if (!keys.includes(flag)) {
-    const alike = suggest(flag, keys);
-    throw new CliError(
-      "not_found",
-      `There is no flag ${flag}.`,
-      alike.length > 0 ? `Did you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
-    );
+  const hurried = connect(api.stack, HURRIED_MS);
+  const instead = `gatelink rollback 2 ${flag} --why "${options.why.replaceAll('"', '\\"')}"`;
+  try {
+    await requireFlag(hurried, flag);
+    refuseInVain(await appliedIrreversible(hurried, flag, options.migrations), 1, options.anyway ?? false);
+  } catch (error) {
+    throw await refuseBlocked(hurried, error, flag, instead);
   }
-  refuseInVain(await appliedIrreversible(api, flag, options.migrations), 1, options.anyway ?? false);
   let revision = 0;
   let off: Off | undefined;
   return {
     level: 1,
     target: flag,
     reason: options.why,
+    instead,
     // Known once it is off.
     get forward() {
       return `To turn it on again: ${again(flag, off?.was)}`;
@@ -57,7 +57,11 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
       {
         what: `set ${flag} to off`,
         run: async () => {
-          off = await turnOff(api, flag, options.why);
+          try {
+            off = await turnOff(hurried, api, flag, options.why);
+          } catch (error) {
+            throw await refuseBlocked(hurried, error, flag, instead);
+          }
           revision = (await loadConfig(api)).revision;
           return off.said;
         },
@@ -78,6 +82,17 @@ export async function flagWayBack(session: Session, flag: string, options: FlagO
   };
 }
 
+async function requireFlag(api: Api, flag: string): Promise<void> {
+  const [found] = await api.rows((client) => client.from("settings").select("key").eq("key", flag));
+  if (found !== undefined) return;
+  const alike = suggest(flag, (await listFlags(api)).map(({ key }) => key));
+  throw new CliError(
+    "not_found",
+    `There is no flag ${flag}.`,
+    alike.length > 0 ? `Did you mean ${alike.join(" or ")}?` : "gatelink flags list shows them.",
+  );
+}
+
 interface Off {
   said: string;
   /** The version in which it was on; undefined where it was already off. */
@@ -85,12 +100,14 @@ interface Off {
 }
 
 /** Off, and with it the rollout that is under way: else the guard would find the flag changed by hand. */
-async function turnOff(api: Api, flag: string, why: string): Promise<Off> {
+async function turnOff(hurried: Api, api: Api, flag: string, why: string): Promise<Off> {
   for (let attempt = 1;; attempt++) {
-    const rollout = await currentRollout(api, flag);
-    const setting = (await loadConfig(api)).settings.find(({ key }) => key === flag);
+    const rollout = await currentRollout(hurried, flag);
+    const [setting] = await hurried.rows<Pick<FlagRow, "value" | "metadata" | "version">>((client) =>
+      client.from("settings").select("value,metadata,version").eq("key", flag)
+    );
     if (setting === undefined) return { said: "it no longer exists, which means off" };
-    const { on_at: start } = (setting.metadata as FlagRow["metadata"]).schedule ?? {};
+    const { on_at: start } = setting.metadata.schedule ?? {};
     if (setting.value === "false" && rollout === undefined && start === undefined) {
       return { said: "it was already off" };
     }

@@ -27,6 +27,8 @@ export interface WayBack {
   steps: Step[];
   /** How to undo it, a sentence or a command. */
   forward: string;
+  /** The command that is left when this does not work. @default the next level's help */
+  instead?: string;
   /** Done at the end, however it ends. */
   cleanUp?(): Promise<void>;
   /** Writes the event, answering its id. @default {through the Data API} */
@@ -134,7 +136,7 @@ async function walk(session: Session, way: WayBack, dryRun: boolean): Promise<Re
       ok
         ? `${paint("green", "Rolled back")} in ${seconds(event.took_ms)}. ${way.forward}`
         : `${paint("red", "Not rolled back")}: step ${taken.length} of ${steps.length} failed. ${
-          nextLevel(level)
+          nextLevel(way)
         }`,
       typeof recorded === "string" ? `Recorded as ${id}.` : `It could not be recorded: ${recorded.why}`,
     ].join("\n"),
@@ -156,10 +158,10 @@ export function seconds(ms: number): string {
   return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-function nextLevel(level: number): string {
+function nextLevel({ level, instead }: WayBack): string {
   return level === 4
     ? "Completed steps are kept. Fix the failure and repeat, or restore the backup from before the migration."
-    : `Completed steps are kept. Fix the failure and repeat, or use the next level: gatelink rollback ${
-      level + 1
-    } --help`;
+    : `Completed steps are kept. Fix the failure and repeat, or use the next level: ${
+      instead ?? `gatelink rollback ${level + 1} --help`
+    }`;
 }

@@ -105,7 +105,7 @@ export const ROUTES = [
 /**
  * - `POST …/ofrep/v1/evaluate/flags/{key}` and `POST …/ofrep/v1/evaluate/flags`, with any key of the project (`apikey`,
  *   `X-API-Key` or `Authorization: Bearer`): OFREP. Secret keys get metadata too. A publishable key, which anybody can
- *   have, does not read the gateway's own flags, and tells of no e-mail address or phone number whether it is on a list:
+ *   have, reads the flags that are marked for apps (`client: true`) and no others, and tells of no e-mail address or phone number whether it is on a list:
  *   such an id is on none unless the context carries the `sig` of one of the team's services.
  * - `POST …/outcomes` with a secret key: how it went for people, from services.
  * - `POST` on the function itself with a secret key: notifications that are due are delivered, 202.

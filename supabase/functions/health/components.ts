@@ -5,6 +5,7 @@
  */
 import type { ConfigFault } from "../_shared/config/env.ts";
 import type { Result } from "../_shared/contract/sql.ts";
+import type { Unreadable } from "../_shared/db/config.ts";
 
 /** healthy; degraded: somebody should look; down: it does not do its work. */
 export type Status = "healthy" | "degraded" | "down";
@@ -20,13 +21,29 @@ export interface Component {
 /** What the SQL function `health` gives, with its components in words. */
 export type Found = Omit<Result<"health">, "components"> & { components: Component[] };
 
-/** What keeps code for the schema `needs` from running on this one. Versions are of one length, so they compare as text. */
+/**
+ * What keeps code that needs these migrations from running on this schema. Versions are of one length, so they compare as
+ * text.
+ *
+ * @param needs Oldest first.
+ */
 export function misfit(
-  { has, breaks }: Pick<Result<"schema_state">, "has" | "breaks">,
-  needs: string,
+  schema: Pick<Result<"schema_state">, "applied" | "breaks">,
+  needs: readonly string[],
 ): "schema_outdated" | "schema_too_new" | undefined {
-  if (breaks !== null && breaks > needs) return "schema_too_new";
-  return has !== null && has < needs ? "schema_outdated" : undefined;
+  const { breaks } = schema;
+  if (breaks !== null && breaks > (needs.at(-1) ?? "")) return "schema_too_new";
+  return missing(schema, needs).length > 0 ? "schema_outdated" : undefined;
+}
+
+/** Those of the migrations needed that are not on record; none where nobody keeps one. */
+export function missing(
+  { applied }: Pick<Result<"schema_state">, "applied">,
+  needs: readonly string[],
+): string[] {
+  if (applied === null) return [];
+  const known = new Set(applied);
+  return needs.filter((version) => !known.has(version));
 }
 
 /** What was seen from here. */
@@ -37,8 +54,8 @@ export interface Seen {
   readOnly?: boolean;
   /** How long it took to say so, in milliseconds. */
   latencyMs: number;
-  /** The schema that this version needs. */
-  needs: string;
+  /** The migrations that this version needs, oldest first. */
+  needs: readonly string[];
   /** Age of this process's copy of the configuration, in milliseconds; undefined while there is none. */
   cacheMs: number | undefined;
   faults: readonly ConfigFault[];
@@ -46,6 +63,10 @@ export interface Seen {
   unusable?: readonly { name: string; why: string }[];
   /** Settings whose value is not used, and why. */
   misread?: readonly { key: string; why: string }[];
+  /** What of the configuration cannot be read and is left out. */
+  unreadable?: readonly Unreadable[];
+  /** Why no configuration could be read the last time; undefined where one was. */
+  configError?: string;
   /** Every kill switch that is set: true lets its feature run. */
   switches: Readonly<Record<string, boolean>>;
 }
@@ -66,7 +87,9 @@ export function worst(states: Iterable<Status>): Status {
 export function judge(seen: Seen): Component[] {
   const { found } = seen;
   const parts = found?.components ??
-    ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((component) => ({
+    ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage", "guard"].map((
+      component,
+    ) => ({
       component,
       status: "degraded" as const,
       why: "unknown while the database does not answer",
@@ -89,12 +112,14 @@ function database(part: Component, { found, readOnly, latencyMs, needs }: Seen):
   if (readOnly) return { ...part, status: "down", why: "accepts no writes: it is full or read-only" };
   if (found === undefined) return { ...part, status: "down", why: "does not answer" };
   const { has, breaks } = found;
-  const figures = { latency_ms: Math.round(latencyMs), needs, has, breaks };
+  const newest = needs.at(-1);
+  const lacks = missing(found, needs);
+  const figures = { latency_ms: Math.round(latencyMs), needs: newest, has, breaks, missing: lacks };
   const fault = misfit(found, needs);
   if (fault !== undefined) {
     const why = fault === "schema_too_new"
-      ? `migration ${breaks} breaks this version, which was written for ${needs}`
-      : `at migration ${has}, but this version needs ${needs}`;
+      ? `migration ${breaks} breaks this version, which was written for ${newest}`
+      : `at migration ${has}, but this version needs ${newest}; not on record: ${lacks.join(", ")}`;
     return { ...part, ...figures, status: "down", why };
   }
   if (latencyMs > SLOW_MS) {
@@ -103,27 +128,55 @@ function database(part: Component, { found, readOnly, latencyMs, needs }: Seen):
   return { ...part, ...figures };
 }
 
-function config(part: Component, { faults, switches, unusable = [], misread = [] }: Seen): Component {
+function config(
+  part: Component,
+  { faults, switches, unusable = [], misread = [], unreadable = [] }: Seen,
+): Component {
   const reasons = [
     ...(part.status === "healthy" ? [] : [part.why]),
+    ...unreadable.map(({ kind, item, faults }) =>
+      `the ${kind} ${item ?? "without a name"} cannot be read and is left out (${faults.join("; ")}): ${
+        MEND[kind]
+      }`
+    ),
     ...faults.map(({ variable, fault }) => `${variable}: ${fault}`),
     ...unusable.map(({ name, why }) => `the route ${name} is invalid: ${why}`),
     ...misread.map(({ key, why }) => `the setting ${key} ${why}`),
     ...Object.entries(switches).filter(([, runs]) => !runs).map(([name]) => `switched off by ${name}`),
   ];
-  return reasons.length === 0 ? part : { ...part, status: "degraded", why: reasons.join(", ") };
+  return reasons.length === 0 ? part : {
+    ...part,
+    status: "degraded",
+    why: reasons.join(", "),
+    ...(unreadable.length === 0 ? {} : { code: "config_item_unreadable", unreadable }),
+  };
 }
 
-function cache({ cacheMs }: Seen): Component {
+/** What to do about an item that cannot be read. */
+const MEND: Readonly<Record<Unreadable["kind"], string>> = {
+  setting: "write it anew with set_setting, or delete its row of settings",
+  segment: "take its members out and add them anew",
+  route: "correct it with gatelink routes, or delete it",
+  destination: "correct it with gatelink destinations, or remove it",
+  "allowlist entry": "delete its row of destination_allowlist and add it anew",
+};
+
+function cache({ cacheMs, configError }: Seen): Component {
   const component = "settings_cache";
+  const because = configError === undefined ? "" : `: ${configError}`;
   if (cacheMs === undefined) {
-    return { component, status: "down", why: "holds no configuration", age_ms: null };
+    const why = `holds no configuration, so every flag is off and links lead nowhere${because}`;
+    return { component, status: "down", code: "config_unreadable", why, age_ms: null };
   }
   const age = Math.round(cacheMs);
+  if (age <= STALE_MS) {
+    return { component, status: "healthy", why: "as fresh as it should be", age_ms: age };
+  }
   return {
     component,
-    status: age <= STALE_MS ? "healthy" : "degraded",
-    why: age <= STALE_MS ? "as fresh as it should be" : `the last known configuration is used, ${age} ms old`,
+    status: "degraded",
+    code: "config_stale",
+    why: `the last known configuration is used, ${age} ms old, and no change is seen${because}`,
     age_ms: age,
   };
 }

@@ -2,11 +2,13 @@ import { assertEquals } from "../../../tests/support/assert.ts";
 import { type Component, judge, type Seen, worst } from "./components.ts";
 
 const NEEDS = "20261129002500";
+const BEFORE = "20261129002400";
 
 const SEEN: Seen = {
   found: {
     at: "2026-11-22T03:00:00Z",
     has: NEEDS,
+    applied: [BEFORE, NEEDS],
     breaks: null,
     revision: 7,
     queue: {
@@ -14,16 +16,17 @@ const SEEN: Seen = {
       deliveries: { n: 0, oldest_seconds: null },
       outbound: { n: 0, oldest_seconds: null },
     },
-    components: ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage"].map((
-      component,
-    ) => ({
-      component,
-      status: "healthy",
-      why: "fine",
-    })),
+    components: ["database", "queue", "clock", "graph", "senders", "functions", "config", "storage", "guard"]
+      .map((
+        component,
+      ) => ({
+        component,
+        status: "healthy",
+        why: "fine",
+      })),
   },
   latencyMs: 3.4,
-  needs: NEEDS,
+  needs: [BEFORE, NEEDS],
   cacheMs: 800,
   faults: [],
   switches: {},
@@ -39,21 +42,34 @@ const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
   ["away", { found: undefined }, "database", "down", "does not answer"],
   [
     "without migrations",
-    found({ has: "20200101000000" }),
+    found({ has: null, applied: [] }),
     "database",
     "down",
-    `at migration 20200101000000, but this version needs ${NEEDS}`,
+    `at migration null, but this version needs ${NEEDS}; not on record: ${BEFORE}, ${NEEDS}`,
+  ],
+  [
+    "without one between",
+    found({ applied: [NEEDS] }),
+    "database",
+    "down",
+    `at migration ${NEEDS}, but this version needs ${NEEDS}; not on record: ${BEFORE}`,
   ],
   [
     "that breaks older code",
-    found({ has: "20991231235959", breaks: "20991231000000" }),
+    found({ has: "20991231235959", applied: [BEFORE, NEEDS, "20991231000000"], breaks: "20991231000000" }),
     "database",
     "down",
     `migration 20991231000000 breaks this version, which was written for ${NEEDS}`,
   ],
   ["that broke what came before this code", found({ breaks: NEEDS }), "database", "healthy", "fine"],
-  ["ahead of the code", found({ has: "20991231235959" }), "database", "healthy", "fine"],
-  ["without a record of migrations", found({ has: null }), "database", "healthy", "fine"],
+  [
+    "ahead of the code",
+    found({ has: "20991231235959", applied: [BEFORE, NEEDS, "20991231235959"] }),
+    "database",
+    "healthy",
+    "fine",
+  ],
+  ["without a record of migrations", found({ has: null, applied: null }), "database", "healthy", "fine"],
   ["away", { found: undefined }, "queue", "degraded", "unknown while the database does not answer"],
   [
     "with a variable missing",
@@ -89,9 +105,29 @@ const CASES: [string, Partial<Seen>, string, Component["status"], string][] = [
     { cacheMs: 65_000.4 },
     "settings_cache",
     "degraded",
-    "the last known configuration is used, 65000 ms old",
+    "the last known configuration is used, 65000 ms old, and no change is seen",
   ],
-  ["empty", { cacheMs: undefined }, "settings_cache", "down", "holds no configuration"],
+  [
+    "kept for longer because of something",
+    { cacheMs: 6000, configError: "load_config failed with 42501" },
+    "settings_cache",
+    "degraded",
+    "the last known configuration is used, 6000 ms old, and no change is seen: load_config failed with 42501",
+  ],
+  [
+    "empty",
+    { cacheMs: undefined },
+    "settings_cache",
+    "down",
+    "holds no configuration, so every flag is off and links lead nowhere",
+  ],
+  [
+    "with a segment that cannot be read",
+    { unreadable: [{ kind: "segment", item: "beta", faults: ["0: expected string"] }] },
+    "config",
+    "degraded",
+    "the segment beta cannot be read and is left out (0: expected string): take its members out and add them anew",
+  ],
 ];
 
 for (const [label, change, component, status, why] of CASES) {
@@ -112,14 +148,23 @@ Deno.test("judge(): every part is there, whatever is away, with its figures", ()
     "functions",
     "config",
     "storage",
+    "guard",
     "settings_cache",
   ]);
   assertEquals(names({ ...SEEN, found: undefined }), names(SEEN));
   const [database, queue] = judge(SEEN);
-  assertEquals([database.latency_ms, database.needs, database.has, database.breaks, queue.unrouted], [
+  assertEquals([
+    database.latency_ms,
+    database.needs,
+    database.has,
+    database.missing,
+    database.breaks,
+    queue.unrouted,
+  ], [
     3,
     NEEDS,
     NEEDS,
+    [],
     null,
     { n: 1, held: 0, oldest_seconds: 2 },
   ]);

@@ -11,8 +11,8 @@ import { killSwitches } from "../_shared/config/kill_switch.ts";
 import type { Result } from "../_shared/contract/sql.ts";
 import { cached } from "../_shared/db/cache.ts";
 import { DbError, type Rpc, rpc } from "../_shared/db/client.ts";
-import { type Config, configAgeMs, loadConfig } from "../_shared/db/config.ts";
-import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
+import { type Config, configAgeMs, configError, loadConfig } from "../_shared/db/config.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { anyOrigin } from "../_shared/http/cors.ts";
 import type { Route } from "../_shared/http/routes.ts";
@@ -20,7 +20,7 @@ import type { HealthPart } from "../_shared/contract/answers/operations.ts";
 import { misreadLimits } from "../_shared/contract/limits.ts";
 import { healthInWords } from "../_shared/contract/words/health.ts";
 import { compileRoutes } from "../_shared/routing/routes.ts";
-import { judge, misfit, type Status, worst } from "./components.ts";
+import { judge, misfit, missing, type Status, worst } from "./components.ts";
 
 /** Each address and method, with who may call it. */
 export const ROUTES = [
@@ -35,10 +35,12 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Handler of `GET /functions/v1/health`.
  *
  * - 200 `{"status":"ok"|"degraded","version","environment","kill_switches":{NAME:bool},"config":[{variable,fault,purpose}],
- *   "database":{"needs","has","breaks"},"clock":{"status","why"},"senders":{"status","why"}}`; degraded when a variable of
- *   some function is missing, a kill switch stops something, the clock does not run or its calls do not arrive, or a fault
- *   of the account (a token that is revoked) holds senders. `needs` is the migration that this code was written for, `has` the newest in the database, null where nobody
- *   keeps a record, `breaks` the newest that code for an earlier one must not run on, null where there is none.
+ *   "database":{"needs","has","breaks","missing"},"configuration":{"status","code"?,"why"},"clock":{"status","why"},"senders":{"status","why"}}`;
+ *   degraded when a variable of some function is missing, a kill switch stops something, the configuration or an item of
+ *   it cannot be read, the clock does not run or its calls do not arrive, or a fault of the account (a token that is
+ *   revoked) holds senders. Of Gatelink's own migrations `needs` is the newest that this code was written for, `has` the
+ *   newest in the database, null where nobody keeps a record, `missing` those that are not on record, and `breaks` the
+ *   newest that code for an earlier one must not run on, null where there is none.
  * - 503 `database_unavailable`, `database_read_only` when it takes no writes, for it is full or read-only,
  *   `schema_outdated` when migrations are missing, or `schema_too_new` when one of them breaks
  *   this code; 500 `config_invalid` when the database's address or key is missing or refused. The problem carries the same members but `status`.
@@ -46,7 +48,10 @@ const VITAL: readonly VariableName[] = ["SUPABASE_URL", "SUPABASE_SECRET_KEYS"];
  * Any page may read it, for it is public: the admin panel does from wherever it is served. The database is asked at most
  * once a second a process, and written to at most once in ten, however many ask.
  */
-export function health(call: Rpc = rpc): () => Promise<Response> {
+export function health(
+  call: Rpc = rpc,
+  config: ConfigSource = { loadConfig, configError },
+): () => Promise<Response> {
   const schema = cached<Result<"schema_state"> | { problem: unknown }>({
     ttlMs: 1000,
     load: () =>
@@ -68,10 +73,15 @@ export function health(call: Rpc = rpc): () => Promise<Response> {
     }
     const found = await schema.get();
     if ("problem" in found) throw unavailable(found.problem, about);
-    const database = { needs: SCHEMA_VERSION, has: found.has, breaks: found.breaks };
-    const fault = misfit(found, SCHEMA_VERSION);
+    const database = {
+      needs: SCHEMA_VERSION,
+      has: found.has,
+      breaks: found.breaks,
+      missing: missing(found, MIGRATIONS),
+    };
+    const fault = misfit(found, MIGRATIONS);
     if (fault !== undefined) throw new Problem(fault, { extensions: { ...about, database } });
-    const parts = briefly([found.clock, found.senders]);
+    const parts = { configuration: await readable(config), ...briefly([found.clock, found.senders]) };
     const well = faults.length === 0 && Object.values(switches).every((runs) => runs) &&
       Object.values(parts).every(({ status }) => status === "healthy");
     return Response.json({ status: well ? "ok" : "degraded", ...about, database, ...parts }, {
@@ -80,6 +90,35 @@ export function health(call: Rpc = rpc): () => Promise<Response> {
   }
 
   return () => anyOrigin(answer);
+}
+
+/** Where {@linkcode health} learns whether the configuration can be read. */
+export interface ConfigSource {
+  loadConfig(): Promise<Pick<Config, "unreadable">>;
+  /** Why it could not be read the last time; undefined where it could. */
+  configError(): string | undefined;
+}
+
+/** Whether the configuration can be read, for everybody: of an item that cannot, health/detailed tells the name. */
+async function readable(
+  { loadConfig, configError }: ConfigSource,
+): Promise<{ status: Status; code?: string; why: string }> {
+  const config = await loadConfig().catch(() => undefined);
+  const error = configError();
+  if (config === undefined) {
+    const why = `none could be read, so every flag is off and links lead nowhere: ${error ?? "see the log"}`;
+    return { status: "down", code: "config_unreadable", why };
+  }
+  if (error !== undefined) {
+    return { status: "degraded", code: "config_stale", why: `the last known one is used: ${error}` };
+  }
+  if (config.unreadable.length > 0) {
+    const kinds = [...new Set(config.unreadable.map(({ kind }) => kind))].join(", ");
+    const why = `${config.unreadable.length} cannot be read and left out (${kinds}); ` +
+      "GET /functions/v1/health/detailed names each, and what to do";
+    return { status: "degraded", code: "config_item_unreadable", why };
+  }
+  return { status: "healthy", why: "can be read" };
 }
 
 /** Parts by name, for everybody: who reads it need not know the ids of senders. */
@@ -97,13 +136,15 @@ function briefly(parts: (HealthPart | undefined)[]): Record<string, { status: St
 export interface DetailedDeps {
   call: Rpc;
   /** Brings this process's copy of the configuration up to date, as any request would. */
-  loadConfig(): Promise<Pick<Config, "routes" | "settings">>;
+  loadConfig(): Promise<Pick<Config, "routes" | "settings" | "unreadable">>;
   configAgeMs(): number | undefined;
+  /** Why the configuration could not be read the last time; undefined where it could. */
+  configError(): string | undefined;
   /** Milliseconds of a clock that does not jump. */
   now(): number;
 }
 
-const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => performance.now() };
+const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, configError, now: () => performance.now() };
 
 /**
  * Handler of `GET /functions/v1/health/detailed`, for secret keys.
@@ -115,11 +156,11 @@ const REAL: DetailedDeps = { call: rpc, loadConfig, configAgeMs, now: () => perf
  *   `schema_too_new` when one of them breaks this code. The problem has the same members but `status` and `at`.
  */
 export function detailed(
-  { call, loadConfig, configAgeMs, now }: DetailedDeps = REAL,
+  { call, loadConfig, configAgeMs, configError, now }: DetailedDeps = REAL,
 ): () => Promise<Response> {
   return async () => {
     const began = now();
-    const [found, written, { unusable, misread }] = await Promise.all([
+    const [found, written, config] = await Promise.all([
       call("health", {}, { timeoutMs: 5000 }).then(
         (answer) => ({
           found: { ...answer, components: healthInWords(answer.components) },
@@ -130,7 +171,7 @@ export function detailed(
       ),
       call("schema_state", {}, { timeoutMs: 5000 }).then(() => undefined, (cause: unknown) => cause),
       // Without a configuration its age tells.
-      loadConfig().then(unused).catch(() => ({ unusable: [], misread: [] })),
+      loadConfig().then(unused).catch(() => ({ unusable: [], misread: [], unreadable: [] })),
     ]);
     const switches = killSwitches();
     const readOnly = isReadOnly(written);
@@ -141,18 +182,18 @@ export function detailed(
       components: judge({
         ...found,
         readOnly,
-        needs: SCHEMA_VERSION,
+        needs: MIGRATIONS,
         cacheMs: configAgeMs(),
+        configError: configError(),
         faults: configFaults(...VARIABLE_NAMES),
         switches,
-        unusable,
-        misread,
+        ...config,
       }),
     };
     if (readOnly) throw unavailable(written, about);
     if (found.found === undefined) throw unavailable(found.cause, about);
     const { at } = found.found;
-    const fault = misfit(found.found, SCHEMA_VERSION);
+    const fault = misfit(found.found, MIGRATIONS);
     if (fault !== undefined) throw new Problem(fault, { extensions: about });
     const status = worst(about.components.map((component) => component.status));
     return Response.json({ status, at, ...about }, { headers: { "cache-control": "no-store" } });
@@ -160,8 +201,8 @@ export function detailed(
 }
 
 /** What of the configuration does not count, and why. */
-async function unused({ routes, settings }: Pick<Config, "routes" | "settings">) {
-  return { unusable: await unusableRoutes(routes), misread: misreadLimits(settings) };
+async function unused({ routes, settings, unreadable }: Pick<Config, "routes" | "settings" | "unreadable">) {
+  return { unusable: await unusableRoutes(routes), misread: misreadLimits(settings), unreadable };
 }
 
 /** What no door of the database can tell: whether an expression is RE2's, and what was written by hand. */
@@ -181,7 +222,7 @@ function isReadOnly(problem: unknown): boolean {
 /** Why the database gave no answer, told apart as far as an operator can do something about it. */
 function unavailable(cause: unknown, about: Record<string, unknown>): Problem {
   if (cause instanceof Problem && cause.code === "schema_outdated") {
-    const database = { needs: SCHEMA_VERSION, has: null, breaks: null };
+    const database = { needs: SCHEMA_VERSION, has: null, breaks: null, missing: MIGRATIONS };
     return new Problem("schema_outdated", { extensions: { ...about, database }, cause });
   }
   if (cause instanceof DbError && (cause.status === 401 || cause.status === 403)) {

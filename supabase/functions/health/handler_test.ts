@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch } from "../../../tests/support/assert.ts";
 import { forgetEnv, VARIABLE_NAMES } from "../_shared/config/env.ts";
 import { DbError, type Rpc } from "../_shared/db/client.ts";
-import { SCHEMA_VERSION } from "../_shared/db/schema.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "../_shared/db/schema.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { serve } from "../_shared/serve/serve.ts";
-import { health } from "./handler.ts";
+import { type ConfigSource, health } from "./handler.ts";
 import "../../../tests/support/flushed.ts";
 
 const COMPLETE: Record<string, string> = {
@@ -19,10 +19,20 @@ const COMPLETE: Record<string, string> = {
 };
 
 /** A database that has this schema, and was not broken by it. */
-const schema = (has: string | null = SCHEMA_VERSION, breaks: string | null = null) => ({ has, breaks });
+const schema = (
+  has: string | null = SCHEMA_VERSION,
+  breaks: string | null = null,
+  applied: readonly string[] | null = has === null ? null : [...MIGRATIONS, has],
+) => ({ has, breaks, applied });
+
+/** A configuration that can be read whole. */
+const READABLE: ConfigSource = {
+  loadConfig: () => Promise.resolve({ unreadable: [] }),
+  configError: () => undefined,
+};
 
 /** Asks the function with exactly this environment, over a database that gives or throws this. */
-async function ask(values: Record<string, string>, database: unknown, times = 1) {
+async function ask(values: Record<string, string>, database: unknown, times = 1, config = READABLE) {
   const names = [...VARIABLE_NAMES, "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_ANON_KEY", "WA_SEND_ENABLED"];
   const before = names.map((name) => [name, Deno.env.get(name)] as const);
   const { warn, error } = console;
@@ -37,7 +47,7 @@ async function ask(values: Record<string, string>, database: unknown, times = 1)
       calls++;
       return database instanceof Error ? Promise.reject(database) : Promise.resolve(database);
     }) as Rpc;
-    const { fetch } = serve("health", { GET: health(call) });
+    const { fetch } = serve("health", { GET: health(call, config) });
     const answers = await Promise.all(
       Array.from({ length: times }, () => fetch(new Request("http://localhost/functions/v1/health"))),
     );
@@ -64,7 +74,8 @@ Deno.test("health: 200 with version, environment, switches and schema when it ca
     environment: "staging",
     kill_switches: { WA_SEND_ENABLED: true },
     config: [],
-    database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION, breaks: null },
+    database: { needs: SCHEMA_VERSION, has: SCHEMA_VERSION, breaks: null, missing: [] },
+    configuration: { status: "healthy", why: "can be read" },
   });
 });
 
@@ -104,9 +115,51 @@ Deno.test("health: a database ahead of the code is fine, and so is one without a
 });
 
 Deno.test("health: 503 when migrations are missing, with both versions", async () => {
-  const { response, body } = await ask(COMPLETE, schema("20200101000000"));
-  assertEquals([response.status, body.code, body.database.has], [503, "schema_outdated", "20200101000000"]);
+  const older = MIGRATIONS[0];
+  const { response, body } = await ask(COMPLETE, schema(older, null, [older]));
+  assertEquals([response.status, body.code, body.database.has], [503, "schema_outdated", older]);
+  assertEquals(body.database.missing, MIGRATIONS.slice(1));
 });
+
+Deno.test("health: 503 when one migration between is missing, though the newest is there", async () => {
+  const [, lacking] = MIGRATIONS;
+  const applied = MIGRATIONS.filter((version) => version !== lacking);
+  const { response, body } = await ask(COMPLETE, schema(SCHEMA_VERSION, null, applied));
+  assertEquals([response.status, body.code, body.database.missing], [503, "schema_outdated", [lacking]]);
+});
+
+const unreadable: [string, Partial<ConfigSource>, string, string, RegExp][] = [
+  [
+    "none could be read",
+    {
+      loadConfig: () => Promise.reject(new Problem("database_unavailable")),
+      configError: () => "no answer within 2 s",
+    },
+    "down",
+    "config_unreadable",
+    /every flag is off.*no answer within 2 s/,
+  ],
+  ["the last known is used", { configError: () => "it failed" }, "degraded", "config_stale", /it failed/],
+  [
+    "an item cannot be read",
+    {
+      loadConfig: () =>
+        Promise.resolve({ unreadable: [{ kind: "segment", item: "vips", faults: ["0: no"] }] }),
+    },
+    "degraded",
+    "config_item_unreadable",
+    /^1 cannot be read.*\(segment\).*health\/detailed/,
+  ],
+];
+for (const [label, source, status, code, why] of unreadable) {
+  Deno.test(`health: 200 degraded with ${code}, and no name of an item, while ${label}`, async () => {
+    const { response, body } = await ask(COMPLETE, schema(), 1, { ...READABLE, ...source });
+    assertEquals([response.status, body.status], [200, "degraded"]);
+    assertEquals([body.configuration.status, body.configuration.code], [status, code]);
+    assertMatch(body.configuration.why, why);
+    assertEquals(JSON.stringify(body).includes("vips"), false);
+  });
+}
 
 Deno.test("health: 503 when a migration breaks this version, with both versions; not when it came before", async () => {
   const broken = await ask(COMPLETE, schema("20991231000000", "20991230000000"));
@@ -115,6 +168,7 @@ Deno.test("health: 503 when a migration breaks this version, with both versions;
     needs: SCHEMA_VERSION,
     has: "20991231000000",
     breaks: "20991230000000",
+    missing: [],
   });
   const own = await ask(COMPLETE, schema("20991231000000", SCHEMA_VERSION));
   assertEquals([own.response.status, own.body.database.breaks], [200, SCHEMA_VERSION]);

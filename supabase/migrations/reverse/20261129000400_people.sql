@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000400';
+
 drop function private.is_news(uuid, private.identity[]);
 drop function private.learn_identities(uuid, text, text, private.identity[], timestamptz);
 drop function private.lock_contacts();

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000500';
+
 drop function public.ingest_updates(jsonb);
 drop function private.ingest_updates(jsonb);
 drop function private.refuse_erased(private.inbound_update[], text);

@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000600';
+
 drop function public.destination_to_test(text);
 drop function public.reseal_headers(jsonb);
 drop function public.sealed_headers();

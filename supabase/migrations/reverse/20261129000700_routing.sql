@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000700';
+
 drop function public.claim_unrouted(bigint, integer, integer, text[]);
 drop function private.unrouted(bigint, integer, text[]);
 drop function public.move_route(uuid, integer, uuid);

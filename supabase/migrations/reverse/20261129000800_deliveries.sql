@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000800';
+
 drop function private.tidy_destinations(timestamptz);
 drop function public.remove_destination(text, text);
 drop function public.set_destination_state(text, text);

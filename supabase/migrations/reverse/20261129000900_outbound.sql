@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129000900';
+
 drop function public.settle_outbound(jsonb);
 drop function private.settle_outbound(jsonb, timestamptz);
 drop function private.hold_sender(private.sending, timestamptz);

@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001000';
+
 drop function public.list_links(jsonb, integer);
 drop function public.delete_link(text, text);
 drop function public.update_link(text, integer, jsonb, text);

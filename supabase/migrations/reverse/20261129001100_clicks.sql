@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001100';
+
 drop function private.purge_clicks(timestamptz, integer);
 drop function private.roll_up_clicks(timestamptz, integer);
 drop function private.roll_up_day(date, integer);

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001200';
+
 drop function public.link_stats(text, date, date);
 drop function private.link_attributions(text, date, date);
 drop function public.claim_click(text, text[]);

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001300';
+
 drop function public.remove_segment(text, bigint, text);
 drop function public.remove_segment_members(text, bigint, text[], text[], text);
 drop function public.add_segment_members(text, bigint, text[], text[], text);
@@ -16,5 +18,9 @@ drop trigger record_removed on public.segment_members;
 drop trigger record_added on public.segment_members;
 drop function private.record_members();
 drop table public.segment_history;
+drop trigger bound on public.segment_members;
+drop function private.bound_members();
+drop trigger admit on public.segment_members;
+drop function private.admit_member();
 drop table public.segment_members;
 drop table public.segments;

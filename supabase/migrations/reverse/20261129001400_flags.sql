@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001400';
+
 drop function private.apply_flag_schedules(timestamptz);
 drop function public.switch_off(text, text);
 drop function public.remove_flag_targets(text, bigint, text[], text[], text[], text);

@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001500';
+
 drop function public.stale_flags(timestamptz);
 drop function private.purge_flag_metrics(timestamptz, integer);
 drop function public.record_outcomes(jsonb, text[]);

@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001600';
+
 drop function private.rollout_template(text, jsonb, jsonb);
 drop function private.rollout_plan_faults(jsonb);
 drop function private.rollout_stage_faults(jsonb);

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001700';
+
 drop function private.guard_progress(jsonb, jsonb, bigint, bigint);
 drop function private.guard_take(text, jsonb, integer, jsonb, bigint);
 drop function private.guard_judge(private.guard_series, private.guard_series, boolean, text, text);

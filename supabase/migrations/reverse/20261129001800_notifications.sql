@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001800';
+
 drop function public.remove_notification_endpoint(text);
 drop function public.set_notification_state(text, text);
 drop function public.add_notification_endpoint(text, text, text, text[]);

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129001900';
+
 drop function public.complete_rollout(uuid, bigint, text);
 drop function public.roll_back_rollout(uuid, bigint, text);
 drop function public.advance_rollout(uuid, bigint, text);

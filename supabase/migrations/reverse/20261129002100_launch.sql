@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002100';
+
 drop function public.launch_facts(text);
 drop function private.open_doors();
 drop function private.reads_whole_tables(text);

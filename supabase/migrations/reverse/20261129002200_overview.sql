@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002200';
+
 drop function public.metrics();
 drop function public.overview(integer);
 drop function private.overview(integer, timestamptz);

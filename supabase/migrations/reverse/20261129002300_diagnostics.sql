@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002300';
+
 drop function public.trace_message(text);
 drop function private.inbound_events(public.messages);
 drop function private.outbound_events(public.messages);

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002400';
+
 drop function public.watch_rollout(uuid);
 drop function public.plan_of_template(text);
 drop function public.count_contacts(timestamptz);

@@ -4,6 +4,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002450';
+
 drop function public.erase_contact(text, uuid, integer);
 drop function private.erase_part(text, uuid, integer);
 drop function private.erase_rows(private.person);

@@ -10,6 +10,7 @@ import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { Apps } from "./Apps.tsx";
 import { Conflict } from "./Conflict.tsx";
 import { History } from "./History.tsx";
 import { Needs } from "./Needs.tsx";
@@ -69,6 +70,7 @@ function Details({ flag, flags, back }: { flag: Flag; flags: Flag[]; back: React
           <Share flag={flag} onConflict={onConflict} />
           <Needs flag={flag} flags={flags} onConflict={onConflict} />
           <Schedule flag={flag} onConflict={onConflict} />
+          <Apps flag={flag} onConflict={onConflict} />
         </Stack>
         <Stack gap="md">
           <Targets flag={flag} />

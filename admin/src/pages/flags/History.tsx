@@ -27,7 +27,10 @@ export function History({ flag }: { flag: Flag }) {
         "key",
         flag.key,
       )
-        .order("version", { ascending: false }).limit(50),
+        // Each step holds all targets twice, which may be 20,000.
+        .order("version", { ascending: false }).limit(
+          (flag.metadata.target_user_ids?.length ?? 0) > 1000 ? 5 : 50,
+        ),
   );
   const restore = useChange<{ step: Step; reason: string | null }, Flag>({
     act: ({ step, reason }) =>

@@ -16,6 +16,8 @@ import { Empty, Loaded } from "../../ui/states.tsx";
 type Segment = Pick<Row<"segments">, "key" | "description" | "version">;
 
 const TOUCHES = ["segments", "segment_members"];
+/** A segment may have 10,000 members: more than a page can show, and than the Data API gives at once. */
+const SHOWN = 100;
 
 export function SegmentList() {
   const segments = useRows(
@@ -91,7 +93,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
     ["segment_members", { key: segment.key }],
     (client) =>
       client.from("segment_members").select("subject_id").eq("segment_key", segment.key).order("subject_id")
-        .limit(500),
+        .limit(SHOWN + 1),
   );
   const change = useChange<{ add: boolean; whom: object; reason?: string | null }, unknown>({
     act: ({ add, whom, reason }) =>
@@ -112,11 +114,11 @@ function SegmentCard({ segment }: { segment: Segment }) {
   const targeting = useFlags().data?.filter((flag) =>
     isOn(flag) && flag.metadata.target_segments?.includes(segment.key)
   );
+  const text = who.trim();
+  const whom = /^\+?[\d\s()./-]{7,20}$/.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
   async function add(event: FormEvent) {
     event.preventDefault();
-    const text = who.trim();
     if (text === "") return;
-    const whom = /^\+?[\d\s()./-]{7,20}$/.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
     // Whoever comes into a segment gets what is on for it; unread flags may be.
     const answer = targeting?.length === 0 ? { reason: null } : await ask({
       title: `Add somebody to ${segment.key}?`,
@@ -148,7 +150,7 @@ function SegmentCard({ segment }: { segment: Segment }) {
       <Loaded of={members} rows={1} empty={<Text size="sm" c="dimmed">Nobody is in it.</Text>}>
         {(members) => (
           <Group gap="md" component="ul" style={{ listStyle: "none", margin: 0, padding: 0 }}>
-            {members.map(({ subject_id: id }) => (
+            {members.slice(0, SHOWN).map(({ subject_id: id }) => (
               <Group key={id} component="li" gap={4}>
                 <Contact id={id} />
                 {may && (
@@ -164,6 +166,13 @@ function SegmentCard({ segment }: { segment: Segment }) {
                 )}
               </Group>
             ))}
+            {members.length > SHOWN && (
+              <Text component="li" size="sm" c="dimmed">
+                These are the first{" "}
+                {SHOWN}. Name one of the others below to take them out; all of them: gatelink flags segments
+                list {segment.key}
+              </Text>
+            )}
           </Group>
         )}
       </Loaded>
@@ -177,6 +186,16 @@ function SegmentCard({ segment }: { segment: Segment }) {
               onChange={(event) => setWho(event.currentTarget.value)}
             />
             <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
+            {(members.data?.length ?? 0) > SHOWN && (
+              <Button
+                variant="default"
+                color="red"
+                disabled={text === ""}
+                onClick={() => change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
+              >
+                Take out
+              </Button>
+            )}
           </Group>
         </form>
       )}

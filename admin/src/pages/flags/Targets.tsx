@@ -15,6 +15,9 @@ interface Whom {
   p_segments?: string[];
 }
 
+/** A flag may name 20,000 people: more than a page can show. */
+const SHOWN = 100;
+
 /** A phone number as people write it; everything else is an id. */
 const PHONE = /^\+?[\d\s()./-]{7,20}$/;
 
@@ -53,11 +56,12 @@ export function Targets({ flag }: { flag: Flag }) {
     if (answer) change.mutate({ add: true, whom, reason: answer.reason }, { onSuccess: then });
   }
 
+  const text = who.trim();
+  const whom: Whom = PHONE.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
+
   function submit(event: FormEvent) {
     event.preventDefault();
-    const text = who.trim();
     if (text === "") return;
-    const whom = PHONE.test(text) ? { p_phones: [text] } : { p_user_ids: [text] };
     add(`Turn ${flag.key} on for this person?`, whom, () => setWho(""));
   }
 
@@ -98,7 +102,7 @@ export function Targets({ flag }: { flag: Flag }) {
             tabIndex={0}
             aria-label="Targets by id"
           >
-            {ids.map((id) => (
+            {ids.slice(0, SHOWN).map((id) => (
               <Group key={id} component="li" justify="space-between" wrap="nowrap">
                 <Contact id={id} />
                 {may && (
@@ -115,6 +119,11 @@ export function Targets({ flag }: { flag: Flag }) {
             ))}
           </Stack>
         )}
+        {ids.length > SHOWN && (
+          <Text size="sm" c="dimmed">
+            The first {SHOWN} of {ids.length}. Name one of the others below to take them off.
+          </Text>
+        )}
         <For role="operator">
           <form onSubmit={submit}>
             <Group gap="xs" align="flex-end">
@@ -127,6 +136,16 @@ export function Targets({ flag }: { flag: Flag }) {
                 onChange={(event) => setWho(event.currentTarget.value)}
               />
               <Button type="submit" variant="default" loading={change.isPending}>Add</Button>
+              {ids.length > SHOWN && (
+                <Button
+                  variant="default"
+                  color="red"
+                  disabled={text === ""}
+                  onClick={() => change.mutate({ add: false, whom }, { onSuccess: () => setWho("") })}
+                >
+                  Take off
+                </Button>
+              )}
             </Group>
           </form>
           <Select

@@ -12,11 +12,15 @@ export interface Difference {
 const text = (value: unknown): string | undefined =>
   value === undefined ? undefined : typeof value === "string" ? value : JSON.stringify(value);
 
+/** A list may have 20,000 entries: then how many they are. */
+const shown = (value: unknown): string | undefined =>
+  Array.isArray(value) && value.length > 20 ? `${value.length} entries` : text(value);
+
 /** All differences, the state first. Null stands for a flag that was not there. */
 export function differences(before: SettingState | null, after: SettingState | null): Difference[] {
   const found: Difference[] = [];
   const compare = (name: string, from: unknown, to: unknown) => {
-    if (text(from) !== text(to)) found.push({ name, from: text(from), to: text(to) });
+    if (text(from) !== text(to)) found.push({ name, from: shown(from), to: shown(to) });
   };
   compare("value", before?.value, after?.value);
   const names = new Set([...Object.keys(before?.metadata ?? {}), ...Object.keys(after?.metadata ?? {})]);

@@ -18,6 +18,8 @@ export interface FlagMetadata {
   /** Roles that have to approve its launch. */
   approvers?: string[];
   description?: string;
+  /** Whether apps, which have a publishable key, may read it. */
+  client?: boolean;
   launched_at?: string | null;
   [name: string]: unknown;
 }

@@ -1702,6 +1702,7 @@ export type Database = {
         };
         Returns: Json;
       };
+      who_blocks: { Args: Record<never, never>; Returns: Json };
       whoami: { Args: Record<never, never>; Returns: Json };
     };
   };

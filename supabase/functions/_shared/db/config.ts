@@ -4,9 +4,9 @@
  *
  * Failure policy: the last known configuration while the database is away, however old; without one the
  * call fails (`database_unavailable`) and each gate takes its own default, which is closed. A database that this
- * code is too old for leaves none: what is in memory may mean something else by now. A row that
- * cannot be read is left out and logged: a setting left out is a flag that is off, an allowlist entry or
- * destination left out is not used, a route left out does not match.
+ * code is too old for leaves none: what is in memory may mean something else by now. An item that
+ * cannot be read is left out, logged and told by health: a setting left out is a flag that is off, a segment left out has
+ * nobody in it, an allowlist entry or destination left out is not used, a route left out does not match.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { ROUTE_MODES } from "../contract/states.ts";
 import { log } from "../log/log.ts";
 import { type Cached, cached } from "./cache.ts";
 import { DbError, isRefusedAsTooOld, type Rpc, rpc } from "./client.ts";
+import { Problem } from "../http/problem.ts";
 import { count } from "./counters.ts";
 
 const setting = z.object({
@@ -47,7 +48,7 @@ const destination = z.object({
 
 const allowed = z.object({ pattern: z.string(), purpose: z.string() });
 
-const segments = z.record(z.string(), z.array(z.string()));
+const segment = z.array(z.string());
 
 /** A row of `settings`. A flag is on when its value is exactly "true". */
 export type Setting = z.output<typeof setting>;
@@ -57,6 +58,15 @@ export type Route = z.output<typeof route>;
 export type Destination = z.output<typeof destination>;
 /** A row of `destination_allowlist`: which hosts may be reached for which purpose. */
 export type AllowedHost = z.output<typeof allowed>;
+
+/** What of the configuration could not be read, and is left out. */
+export interface Unreadable {
+  readonly kind: "setting" | "segment" | "route" | "destination" | "allowlist entry";
+  /** Its key or id; undefined where not even that can be read. */
+  readonly item: string | undefined;
+  /** What is wrong with it, without the value itself. */
+  readonly faults: readonly string[];
+}
 
 /**
  * One revision of the configuration. The object is the same as long as the revision is, so what is
@@ -71,6 +81,8 @@ export interface Config {
   readonly routes: readonly Route[];
   readonly destinations: readonly Destination[];
   readonly allowlist: readonly AllowedHost[];
+  /** What is left out of the above; empty where all is well. */
+  readonly unreadable: readonly Unreadable[];
 }
 
 const answer = z.union([
@@ -79,7 +91,7 @@ const answer = z.union([
     revision: z.number(),
     settings: z.array(z.unknown()),
     // A database that does not know them yet has none.
-    segments: segments.default({}),
+    segments: z.record(z.string(), z.unknown()).default({}),
     routes: z.array(z.unknown()),
     destinations: z.array(z.unknown()),
     allowlist: z.array(z.unknown()),
@@ -88,6 +100,7 @@ const answer = z.union([
 
 /** A flip is seen within 5 s: this, and up to 2 s for the answer. */
 const TTL_MS = 1000;
+const LOAD_MS = 2000;
 
 /**
  * A loader of its own; the functions share {@linkcode loadConfig}.
@@ -99,26 +112,58 @@ export function createConfigLoader(call: Rpc = rpc, now?: () => number): () => P
   return createConfigCache(call, now).get;
 }
 
-function createConfigCache(call: Rpc = rpc, now?: () => number): Cached<Config> {
+function createConfigCache(
+  call: Rpc = rpc,
+  now?: () => number,
+  told?: (reason: string | undefined) => void,
+): Cached<Config> {
   return cached<Config>({
     ttlMs: TTL_MS,
     now,
-    async load(held) {
-      const args = { p_revision: held?.revision ?? null };
-      const result = answer.safeParse(await call("load_config", args, { timeoutMs: 2000 }));
-      if (!result.success) throw new DbError("load_config", "", "its answer has not the shape expected");
-      const { data } = result;
-      if (!("unchanged" in data)) return read(data);
-      if (held === undefined) throw new DbError("load_config", "", "it gave no configuration");
-      return held;
-    },
+    load: (held) =>
+      load(call, held).then(
+        (config) => {
+          told?.(undefined);
+          return config;
+        },
+        (error) => {
+          told?.(reasonOf(error));
+          throw error;
+        },
+      ),
     isFinal: isRefusedAsTooOld,
     onStale: (error, ageMs) =>
       log.warn("the configuration in use is an old one", { error, age_ms: Math.round(ageMs) }),
   });
 }
 
-const shared = createConfigCache();
+async function load(call: Rpc, held: Config | undefined): Promise<Config> {
+  const args = { p_revision: held?.revision ?? null };
+  const result = answer.safeParse(await call("load_config", args, { timeoutMs: LOAD_MS }));
+  if (!result.success) throw new DbError("load_config", "", "its answer has not the shape expected");
+  const { data } = result;
+  if (!("unchanged" in data)) return read(data);
+  if (held === undefined) throw new DbError("load_config", "", "it gave no configuration");
+  return held;
+}
+
+/** Why a configuration could not be read, and what to do, for whoever asks health. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Problem ? error.cause : error;
+  if (cause instanceof DOMException && cause.name === "TimeoutError") {
+    return `load_config gave no answer within ${
+      LOAD_MS / 1000
+    } s; select public.who_blocks() says who holds a lock`;
+  }
+  if (cause instanceof DbError) {
+    return `load_config failed${cause.code === "" ? `: ${cause.message}` : ` with ${cause.code}`}; ` +
+      "the log of the functions says more";
+  }
+  return "the database does not answer";
+}
+
+let sharedError: string | undefined;
+const shared = createConfigCache(rpc, undefined, (reason) => sharedError = reason);
 
 /**
  * The configuration, at most 5 s old while the database answers; see {@linkcode cached}.
@@ -134,24 +179,44 @@ export function loadConfig(): Promise<Config> {
 /** How old this process's copy of the configuration is, in milliseconds; undefined while there is none. */
 export const configAgeMs: () => number | undefined = shared.ageMs;
 
+/** Why this process could not read the configuration the last time it tried, in words; undefined where it could. */
+export const configError = (): string | undefined => sharedError;
+
 function read(data: Exclude<z.output<typeof answer>, { unchanged: true }>): Config {
+  const unreadable: Unreadable[] = [];
+  const readable = <Schema extends z.ZodType>(
+    kind: Unreadable["kind"],
+    schema: Schema,
+    value: unknown,
+    item: unknown,
+  ): z.output<Schema> | undefined => {
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    const faults = result.error.issues.slice(0, 3).map(({ path, message }) =>
+      `${path.join(".")}: ${message}`
+    );
+    unreadable.push({ kind, item: typeof item === "string" ? item : undefined, faults });
+    log.error(`a ${kind} cannot be read and is left out`, { row: item, faults });
+    return undefined;
+  };
+  const rows = <Schema extends z.ZodType>(kind: Unreadable["kind"], schema: Schema, values: unknown[]) =>
+    values.flatMap((value) => {
+      const { id, key } = (value ?? {}) as { id?: unknown; key?: unknown };
+      const row = readable(kind, schema, value, id ?? key);
+      return row === undefined ? [] : [row];
+    });
   return {
     revision: data.revision,
     settings: rows("setting", setting, data.settings),
-    segments: data.segments,
+    segments: Object.fromEntries(
+      Object.entries(data.segments).flatMap(([key, ids]) => {
+        const members = readable("segment", segment, ids, key);
+        return members === undefined ? [] : [[key, members]];
+      }),
+    ),
     routes: rows("route", route, data.routes),
     destinations: rows("destination", destination, data.destinations),
     allowlist: rows("allowlist entry", allowed, data.allowlist),
+    unreadable,
   };
-}
-
-function rows<Schema extends z.ZodType>(what: string, schema: Schema, values: unknown[]): z.output<Schema>[] {
-  return values.flatMap((value) => {
-    const result = schema.safeParse(value);
-    if (result.success) return [result.data];
-    const { id, key } = (value ?? {}) as { id?: unknown; key?: unknown };
-    const faults = result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    log.error(`a ${what} cannot be read and is left out`, { row: id ?? key, faults });
-    return [];
-  });
 }

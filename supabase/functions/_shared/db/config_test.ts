@@ -33,6 +33,9 @@ const FULL = {
   allowlist: [{ pattern: "*.example", purpose: "forward" }],
 };
 
+/** What is made of it. */
+const READ = { ...FULL, unreadable: [] };
+
 /** A loader over a database that gives what `state.answer` gives, with a clock of its own. */
 function world(answer: () => unknown = () => FULL) {
   const state = { now: 0, answer, calls: [] as unknown[] };
@@ -56,7 +59,7 @@ async function printed<T>(run: () => Promise<T>): Promise<{ result: T; text: str
 
 Deno.test("loadConfig() gives the whole configuration in one call", async () => {
   const { state, load } = world();
-  assertEquals(await load(), FULL as unknown as Awaited<ReturnType<typeof load>>);
+  assertEquals(await load(), READ as unknown as Awaited<ReturnType<typeof load>>);
   assertEquals(state.calls, [{ name: "load_config", p_revision: null }]);
 });
 
@@ -108,10 +111,11 @@ Deno.test("loadConfig() refuses an answer of another shape as a whole", async ()
   }
 });
 
-Deno.test("loadConfig() leaves out a row it cannot read, keeps the others, and names it", async () => {
+Deno.test("loadConfig() leaves out an item it cannot read, keeps the others, and names it", async () => {
   const { load } = world(() => ({
     ...FULL,
     settings: [...FULL.settings, { key: "broken", value: true, metadata: {}, version: 1 }],
+    segments: { team: "c1", ...FULL.segments, odd: ["c1", 2] },
     routes: [{ ...FULL.routes[0], id: "r2", mode: "some" }, ...FULL.routes],
     allowlist: [null],
   }));
@@ -119,6 +123,14 @@ Deno.test("loadConfig() leaves out a row it cannot read, keeps the others, and n
   assertEquals(result.settings.map(({ key }) => key), ["wa_router.enabled"]);
   assertEquals(result.routes.map(({ id }) => id), ["r1"]);
   assertEquals(result.allowlist, []);
+  assertEquals(result.segments, FULL.segments);
+  assertEquals(result.unreadable.map(({ kind, item }) => [kind, item]), [
+    ["setting", "broken"],
+    ["segment", "team"],
+    ["segment", "odd"],
+    ["route", "r2"],
+    ["allowlist entry", undefined],
+  ]);
   assertStringIncludes(text, '"row":"broken","faults":["value:');
   assertStringIncludes(text, '"row":"r2"');
 });

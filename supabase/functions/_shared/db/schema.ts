@@ -16,6 +16,39 @@
  */
 export const SCHEMA_VERSION = "20261129002500";
 
+/**
+ * Versions of all migrations in supabase/migrations, oldest first: what has to be on record. Others in the same project
+ * are somebody else's.
+ */
+export const MIGRATIONS: readonly string[] = [
+  "20261129000100",
+  "20261129000200",
+  "20261129000300",
+  "20261129000400",
+  "20261129000500",
+  "20261129000600",
+  "20261129000700",
+  "20261129000800",
+  "20261129000900",
+  "20261129001000",
+  "20261129001100",
+  "20261129001200",
+  "20261129001300",
+  "20261129001400",
+  "20261129001500",
+  "20261129001600",
+  "20261129001700",
+  "20261129001800",
+  "20261129001900",
+  "20261129002000",
+  "20261129002100",
+  "20261129002200",
+  "20261129002300",
+  "20261129002400",
+  "20261129002450",
+  "20261129002500",
+];
+
 /** Header in which a call says {@linkcode SCHEMA_VERSION}. */
 export const SCHEMA_HEADER = "x-gatelink-schema";
 

@@ -1,4 +1,5 @@
 import { bucket, BUCKETS, prepareSalt, type Salt } from "./bucket.ts";
+import { subjectId } from "./subject.ts";
 
 /** A row of the table `settings` as `load_config` gives it. */
 export interface Setting {
@@ -23,7 +24,6 @@ export interface Flag {
   readonly targets: ReadonlySet<string>;
   /** Members of the segments that it targets. */
   readonly segments: readonly ReadonlySet<string>[];
-  /** Flags that have to be on for the same id. */
   /** All that have to be on for the same id: the flags that it names, those that they name, and so on, each once. */
   readonly prerequisites: readonly Flag[];
   /** How long the longest way through prerequisites is. */
@@ -73,7 +73,9 @@ export function prepareFlags(
 ): ReadonlyMap<string, Flag> {
   const byKey = new Map<string, Setting>();
   for (const setting of settings) byKey.set(setting.key, setting);
-  const members = new Map(Object.entries(segments).map(([key, ids]) => [key, new Set(ids)]));
+  const members = new Map(
+    Object.entries(segments).map(([key, ids]) => [key, new Set(ids.map(subjectId))]),
+  );
   const flags = new Map<string, Flag>();
   /** Flags under way: one of them as a prerequisite closes a circle. */
   const asked = new Set<string>();
@@ -90,7 +92,7 @@ export function prepareFlags(
     const flag: Flag = {
       key,
       on: setting.value === "true",
-      targets: new Set(strings(metadata.target_user_ids)),
+      targets: new Set(strings(metadata.target_user_ids).map(subjectId)),
       segments: strings(metadata.target_segments).flatMap((segment) => members.get(segment) ?? []),
       prerequisites: depth > MAX_DEPTH
         ? [NEVER]
@@ -140,7 +142,7 @@ export type Killed = (key: string) => boolean;
  * Failure policy: closed. An unknown flag, metadata that cannot be understood, a prerequisite that is not on for
  * whatever reason, prerequisites more than eight deep, and a percentage strictly between 0 and 100 with nobody to apply it to, are off, never a random draw.
  *
- * @param targetingId whom to decide for; empty is the same as missing
+ * @param targetingId whom to decide for, as {@linkcode subjectId} reads it; empty is the same as missing
  * @param killed the feature's kill switch in the environment; as a function it is asked for the prerequisites too
  */
 export function evaluate(
@@ -152,7 +154,7 @@ export function evaluate(
   if (killed === true) return DISABLED;
   const flag = flags.get(key);
   if (flag === undefined) return NOT_FOUND;
-  return decide(flag, targetingId, killed);
+  return decide(flag, subjectId(targetingId), killed);
 }
 
 function decide(flag: Flag, id: string, killed: false | Killed): Evaluation {

@@ -14,6 +14,8 @@ export interface RemoteFlag {
   readonly key: string;
   /** A value that is the same for everybody, of the metadata's `type`; undefined for a switch. */
   readonly fixed?: { readonly value: unknown } | { readonly fault: string };
+  /** Whether apps may read it, by `client: true` in the setting's metadata; never the case for a flag of our own. */
+  readonly client: boolean;
   /** For callers with a secret key. */
   readonly metadata: Metadata;
 }
@@ -43,7 +45,13 @@ export type RemoteContext =
   | { ok: false; errorCode: ErrorCode; errorDetails: string };
 
 /** Members of metadata that make a setting a flag whose key does not end in `.enabled`. */
-const MARKS = ["type", "rollout_percentage", "target_user_ids", "target_segments", "prerequisites"];
+const MARKS = ["type", "rollout_percentage", "target_user_ids", "target_segments", "prerequisites", "client"];
+
+/**
+ * Flags that this gateway's own features stand under: of no use to an app, and nobody else's business. The constraint
+ * `settings_client` in SQL is the same list.
+ */
+const OWN = /^(?:deeplinks|(?:wa|email|sms|telegram)_(?:webhook|router|send))\.enabled$/;
 
 /**
  * The settings that are flags, by key. Other settings are nobody's business here: a publishable key is known to anybody
@@ -55,17 +63,22 @@ export function prepareRemote(settings: Iterable<Setting>): ReadonlyMap<string, 
     const { key, value, metadata } = setting;
     if (!key.endsWith(".enabled") && !MARKS.some((mark) => mark in metadata)) continue;
     const fixed = fixedValue(value, metadata.type);
-    remote.set(key, { key, metadata: describe(setting), ...(fixed === undefined ? {} : { fixed }) });
+    remote.set(key, {
+      key,
+      client: metadata.client === true && !OWN.test(key),
+      metadata: describe(setting),
+      ...(fixed === undefined ? {} : { fixed }),
+    });
   }
   return remote;
 }
 
-/** Flags that this gateway's own features stand under: of no use to an app, and nobody else's business. */
-const OWN = /^(?:deeplinks|(?:wa|email|sms|telegram)_(?:webhook|router|send))\.enabled$/;
-
-/** Those of the flags that apps may read, which show a key that anybody can have. */
+/**
+ * Those of the flags that apps may read, which show a key that anybody can have. Failure policy: closed. A flag says
+ * what a team works on, so one that nobody marked is not told.
+ */
 export function forApps(remote: ReadonlyMap<string, RemoteFlag>): ReadonlyMap<string, RemoteFlag> {
-  return new Map([...remote].filter(([key]) => !OWN.test(key)));
+  return new Map([...remote].filter(([, { client }]) => client));
 }
 
 /** The flags as they are for whoever is on no list: each without its target ids and segments. */
@@ -116,6 +129,7 @@ function describe({ metadata, version }: Setting): Metadata {
     metadata;
   return {
     version,
+    client: metadata.client === true,
     ...(typeof rollout_percentage === "number" ? { rolloutPercentage: rollout_percentage } : {}),
     ...(Array.isArray(target_user_ids) ? { targets: target_user_ids.length } : {}),
     ...(Array.isArray(target_segments) ? { segments: target_segments.join(",") } : {}),

@@ -16,6 +16,7 @@ const CONFIG: Config = {
   routes: [],
   destinations: [],
   allowlist: [],
+  unreadable: [],
 };
 
 const ENVIRONMENT = {

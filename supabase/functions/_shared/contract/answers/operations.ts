@@ -197,9 +197,24 @@ const metrics = z.strictObject({
 /** All that the function metrics prints. */
 export type MetricsSnapshot = z.infer<typeof metrics>;
 
+/** A transaction that holds a lock. */
+const lockHolder = z.strictObject({
+  pid: count,
+  role: z.string().nullable(),
+  state: z.string().nullable(),
+  /** Since its beginning; null where that may not be known. */
+  seconds: count.nullable(),
+  /** The beginning of its statement, without values. */
+  statement: z.string().nullable(),
+});
+export type LockHolder = z.infer<typeof lockHolder>;
+
+/** Of Gatelink's own migrations; others in the project are not counted. */
 const schema = z.strictObject({
   /** The newest migration applied; null where nobody keeps a record. */
   has: z.string().nullable(),
+  /** Each migration applied; null where nobody keeps a record. */
+  applied: z.array(z.string()).nullable(),
   /** The newest that code for an earlier one must not run on; null where there is none. */
   breaks: z.string().nullable(),
 });
@@ -215,4 +230,5 @@ export const OPERATIONS = {
   /** With the clock, both halves of it, and whom we write as. */
   schema_state: schema.extend({ clock: part, senders: part }),
   take_rate: rate,
+  who_blocks: z.array(lockHolder),
 } as const;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { HealthPart } from "../answers/operations.ts";
+import type { HealthPart, LockHolder } from "../answers/operations.ts";
 import { errorInWords, errorMeaning } from "./provider_errors.ts";
 import { repliesInWords } from "./replies.ts";
 
@@ -14,6 +14,13 @@ export interface HealthInWords {
   status: "healthy" | "degraded" | "down";
   why: string;
   [figure: string]: unknown;
+}
+
+/** `process 1234 (postgres), for 45 s: update settings set …`. */
+export function lockHolderInWords({ pid, role, seconds, statement }: LockHolder): string {
+  return `process ${pid} (${role ?? "role not known"}), for ${seconds ?? "?"} s${
+    statement === null ? "" : `: ${statement}`
+  }`;
 }
 
 interface Failing {
@@ -31,6 +38,11 @@ interface Failed {
   channel: string;
   code: string;
   n: number;
+}
+interface Skipped {
+  flag: string;
+  seconds: number;
+  by: readonly LockHolder[];
 }
 interface Unpurged {
   what: string;
@@ -105,6 +117,15 @@ const REASONS: Readonly<
     faults: ({ faults }) => (faults as string[]).map((fault) => FAULTS[fault] ?? fault).join(", "),
     revision: ({ revision }) => `revision ${revision}`,
   },
+  guard: {
+    watching: ({ rollouts }) => `${rollouts} ${rollouts === 1 ? "rollout" : "rollouts"} under way`,
+    locked: ({ skipped }) =>
+      (skipped as Skipped[]).map(({ flag, seconds, by }) =>
+        `has not been able to judge ${flag} for ${seconds} s: it is locked by ${
+          by.length === 0 ? "another transaction" : by.map(lockHolderInWords).join("; ")
+        }`
+      ).join(". "),
+  },
   storage: {
     used: ({ mb, limit_mb, days_left }) =>
       `${mb} of ${limit_mb} MB used${
@@ -165,6 +186,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   graph: "Check the codes: gatelink diagnose.",
   senders: "Repair the account at its provider; waiting messages are then sent automatically.",
   functions: "Check the logs of the named functions; if a rollout is in progress, turn its flag off.",
+  guard:
+    "End the named process (select pg_terminate_backend(pid)), or turn the flag off: gatelink rollback 2.",
   storage: "Free some space, or shorten a retention: docs/personal-data.md.",
 };
 

@@ -34,7 +34,15 @@ function storeOf(
     const rows = [...p_codes, ...others].flatMap((code) => links.get(code) ?? []);
     return beforeAnswer().then(() => rows);
   }) as Rpc;
-  const config = { revision: 1, settings: [], routes: [], destinations: [], allowlist: [], segments: {} };
+  const config = {
+    revision: 1,
+    settings: [],
+    routes: [],
+    destinations: [],
+    allowlist: [],
+    segments: {},
+    unreadable: [],
+  };
   const store = new LinkStore({
     rpc,
     loadConfig: () => Promise.resolve(config),

@@ -1,0 +1,45 @@
+/** Who keeps a way back from the database, and which other way works. */
+import { lockHolderInWords } from "../../../supabase/functions/_shared/contract/words/health.ts";
+import type { Api } from "../../core/api.ts";
+import { CliError } from "../../core/errors.ts";
+
+/**
+ * The error of a way back that did not come through, with the command that needs no database. A database that gives no
+ * answer in time is asked who holds a lock: that takes none itself.
+ *
+ * @param instead The command that takes the flag back without the database.
+ */
+export async function refuseBlocked(
+  api: Api,
+  error: unknown,
+  flag: string,
+  instead: string,
+): Promise<unknown> {
+  if (!(error instanceof CliError)) return error;
+  if (error.code === "refused" && !error.hint?.includes("gatelink rollback")) return error;
+  if (error.code === "refused") {
+    return new CliError("refused", error.message, named(error.hint!, flag, instead));
+  }
+  if (error.code !== "stack_unreachable") return error;
+  const holders = await api.rpc("who_blocks", {}).catch(() => []);
+  if (holders.length === 0) {
+    return new CliError(error.code, error.message, `${error.hint} Without the database: ${instead}`);
+  }
+  return new CliError(
+    "refused",
+    `${flag} can be neither read nor written, for its table is locked by ${
+      holders.map(lockHolderInWords).join("; ")
+    }.`,
+    `Turn it off without the database: ${instead}. Or end that process: select pg_terminate_backend(${
+      holders[0].pid
+    }).`,
+  );
+}
+
+/** A hint of the database or of the API, with the whole command in the place of its pattern. */
+function named(hint: string, flag: string, instead: string): string {
+  return hint.replace(`gatelink rollback 2 ${flag} --why "…"`, instead).replace(
+    "gatelink rollback 2 --help",
+    instead,
+  );
+}
