@@ -253,6 +253,7 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "remove_segment_members(text,bigint,text[],text[],text)": () => ["'beta', 1, '{u1}', '{}', null"],
   "remove_segment(text,bigint,text)": () => ["'beta', 1, null"],
   "stale_flags(timestamp with time zone)": () => ["now()"],
+  "who_blocks()": () => [""],
   "create_rollout(text,jsonb,text)":
     () => ["'wa_router.enabled', private.rollout_template('standard', '[]', '[]'), null"],
   "start_rollout(uuid,bigint,text,jsonb)": ({ rollout }) => [`'${rollout}', 1, 'a test', null`],
