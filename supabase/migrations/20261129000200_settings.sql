@@ -72,6 +72,18 @@ create table public.settings (
         and key in ('retention.event_days', 'retention.click_days', 'retention.raw_days', 'retention.word_days', 'retention.message_days',
           'retention.decision_days', 'retention.delivery_days', 'retention.outbound_days', 'retention.attribution_days',
           'retention.notification_days', 'retention.contact_days', 'retention.cron_days') end),
+  -- A text with a hole in it must be told when it is written, not in the middle of an incident.
+  constraint settings_incident_template check (
+    case when key not like 'incident\_template.%' then true
+      when char_length(btrim(value)) not between 1 and 2000 then false
+      when key in ('incident_template.incident_channel', 'incident_template.escalation', 'incident_template.rollback_notice')
+        then regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}', '', 'g')
+          !~ '\{\{|\}\}'
+      when key in ('incident_template.status_investigating', 'incident_template.status_identified', 'incident_template.status_monitoring',
+        'incident_template.status_resolved', 'incident_template.affected_users', 'incident_template.announcement_beta',
+        'incident_template.announcement_all')
+        then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
+      else false end),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typing error must be told: a claim that failed for it would stop every delivery,
   constraint settings_forward_retry_seconds check (
@@ -88,6 +100,7 @@ comment on table public.settings is
   'Flags and other values read by the running system within seconds of a change. Plain INSERT and UPDATE work; a trigger fills version, updated_at, updated_by and writes settings_history.';
 comment on constraint settings_forward_retry_seconds on public.settings is 'A JSON list of 1 to 20 waits in seconds.';
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
+comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';

@@ -126,6 +126,7 @@ declare
   v_to bigint := private.closed_minute(p_now);
   v_reason text;
   v_told text;
+  v_stopped boolean;
 begin
   select * into r from public.rollouts o where o.id = p_id and o.state in ('running', 'paused') for update skip locked;
   if not found then
@@ -152,7 +153,8 @@ begin
   v_stage := private.rollout_stage(r);
   v_progress := private.guard_progress(private.guard_criteria(v_stage), v_taken.state, private.epoch_ms(r.stage_started_at),
     private.epoch_ms(p_now));
-  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' then
+  v_stopped := v_progress ->> 'verdict' = 'advance' and private.incident_in_the_way(r.flag_key) is not null;
+  if v_progress ->> 'verdict' = 'advance' and r.state = 'running' and not v_stopped then
     verdict := 'advance';
     rule := 'criteria_met';
     perform private.next_stage(r, p_now, private.rollout_evidence(r, v_to, p_now, v_taken), verdict, rule, null);
@@ -160,6 +162,7 @@ begin
   end if;
 
   v_reason := case when r.state = 'paused' then 'paused'
+    when v_stopped then 'incident'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
   v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);

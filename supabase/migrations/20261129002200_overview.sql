@@ -390,7 +390,7 @@ alter table private.part_states enable row level security;
 revoke all on private.part_states from public, anon, authenticated, service_role;
 grant select, insert, update, delete on private.part_states to service_role;
 
--- Two minutes degraded is told, down at once; well for five minutes is told too. What the team has set (config) it knows.
+-- Two minutes degraded is told, on the first day after a launch as well as down at once; well for five minutes is told too. What the team has set (config) it knows.
 create function private.watch(p_now timestamptz) returns integer
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -398,6 +398,7 @@ declare
   v_status text;
   v_was private.part_states;
   v_told integer := 0;
+  v_patience interval := case when private.just_launched(p_now) then '0' else '2 minutes' end;
 begin
   if not pg_try_advisory_xact_lock(hashtext('gatelink.watch')) then
     return 0;
@@ -420,11 +421,16 @@ begin
       elsif v_was.since <= p_now - interval '5 minutes' then
         delete from private.part_states s where s.component = v_was.component;
         v_told := v_told + private.notify('recovered', v_part, p_now);
+        perform private.incident_of_part('recovered', v_part, p_now);
       end if;
     elsif v_status is distinct from v_was.told and v_was.told is distinct from 'down'
-      and (v_status = 'down' or v_was.since <= p_now - interval '2 minutes') then
+      and (v_status = 'down' or v_was.since <= p_now - v_patience) then
       update private.part_states s set told = v_status where s.component = v_was.component;
       v_told := v_told + private.notify('failing', v_part, p_now);
+    end if;
+    -- What is down for a moment, as after a start, is no incident.
+    if v_status <> 'healthy' and v_was.since <= p_now - v_patience then
+      perform private.incident_of_part('failing', v_part, p_now);
     end if;
   end loop;
   return v_told;
@@ -437,11 +443,13 @@ language plpgsql volatile set search_path = '' as $$
 begin
   perform private.refuse_older_code();
   perform private.watch(clock_timestamp());
+  perform private.escalate_incidents(clock_timestamp());
   return exists (
-    select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp());
+      select from public.notifications n where n.state in ('pending', 'leased') and n.next_attempt_at <= clock_timestamp())
+    or private.status_posts_are_due(clock_timestamp());
 end $$;
 comment on function public.watch() is
-  'Looks at each part of health, and says whether a notification is due. For secret keys.';
+  'Looks at each part of health and at who is to be called of incidents, and says whether a notification is due. For secret keys.';
 
 -- Traffic -----------------------------------------------------------------------------------------
 
@@ -532,6 +540,10 @@ language sql stable set search_path = '' as $$
       jsonb_build_object('level', b.level), b.recorded_by, b.reason
     from public.rollback_events b order by b.recorded_at desc limit p_limit)
     union all
+    (select u.at, 'incident', i.number::text, u.kind, jsonb_build_object('title', i.title, 'severity', i.severity, 'status', u.status),
+      u.actor, u.text
+    from public.incident_updates u join public.incidents i on i.id = u.incident_id order by u.id desc limit p_limit)
+    union all
     -- Of these the latest change of each: what is asked first is where a message goes now, and since when.
     (select r.updated_at, 'route', r.name, case when r.version = 1 then 'added' else 'changed' end,
       jsonb_build_object('active', r.active), r.updated_by, null
@@ -550,7 +562,7 @@ language sql stable set search_path = '' as $$
   ) c
 $$;
 comment on function private.recent_changes(integer) is
-  'The latest changes of settings, moves of rollouts and ways back, and the latest of each route, destination and segment, latest first, in codes that _shared/contract/words/changes.ts puts into words: [{at, kind: setting | rollout | rollback | route | destination | segment, name, change, figures, who, why}].';
+  'The latest changes of settings, moves of rollouts, ways back and steps of incidents, and the latest of each route, destination and segment, latest first, in codes that _shared/contract/words/changes.ts puts into words: [{at, kind: setting | rollout | rollback | incident | route | destination | segment, name, change, figures, who, why}].';
 
 -- The overview ------------------------------------------------------------------------------------
 
@@ -564,6 +576,11 @@ language sql stable set search_path = '' as $$
     'queue', private.waiting(p_now),
     'dead_letters', (
       select count(*) from public.deliveries d where d.state = 'dead' and d.dropped_reason is null),
+    'incidents', (
+      select coalesce(jsonb_agg(jsonb_build_object('number', i.number, 'title', i.title, 'kind', i.kind, 'severity', i.severity,
+        'status', i.status, 'flag_key', i.flag_key, 'component', i.component, 'public', i.public, 'opened_at', i.opened_at,
+        'acknowledged_at', i.acknowledged_at, 'version', i.version) order by i.severity, i.number desc), '[]')
+      from public.incidents i where i.status <> 'resolved'),
     'rollouts', (
       select coalesce(jsonb_agg(jsonb_build_object('id', r.id, 'flag_key', r.flag_key, 'state', r.state, 'stage', r.stage,
         'stage_name', s.name, 'percentage', s.percentage) order by r.flag_key), '[]')
@@ -580,7 +597,7 @@ begin
   return private.overview(least(greatest(coalesce(p_minutes, 60), 1), 1440), clock_timestamp());
 end $$;
 comment on function public.overview(integer) is
-  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.';
+  'Whether things are well, over the last minutes (1 to 1440): {at, health: [{component, status, because, figures}], per_minute: [{minute, in, out}], functions: [{name, requests, errors, p50_ms, p95_ms, p99_ms}], queue: {unrouted, deliveries, outbound: {n, oldest_seconds}}, dead_letters, incidents: those that are open [{number, title, kind, severity, status, flag_key, component, public, opened_at, acknowledged_at, version}], rollouts: [{id, flag_key, state, stage, stage_name, percentage}], changes: [{at, kind, name, change, figures, who, why}]}. For viewers and secret keys.';
 
 -- Metrics -----------------------------------------------------------------------------------------
 
@@ -618,6 +635,13 @@ language sql stable set search_path = '' as $$
         select count(*) as n from public.deliveries x
         where x.state = 'dead' and x.dropped_reason is null and x.destination_id = d.id) dead
       where d.removed_at is null),
+    'incidents', (
+      select jsonb_agg(jsonb_build_object('severity', s.severity, 'open', o.n, 'unacknowledged_seconds', o.seconds) order by s.severity)
+      from private.incident_severities() s
+      cross join lateral (
+        select count(*) as n, coalesce(round(extract(epoch from clock_timestamp()
+          - min(i.opened_at) filter (where i.acknowledged_at is null))), 0) as seconds
+        from public.incidents i where i.severity = s.severity and i.status <> 'resolved') o),
     'links_guessed', jsonb_array_length(public.guessed_links()),
     'flags', (
       select coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'on', s.value = 'true', 'percentage', s.metadata -> 'rollout_percentage')

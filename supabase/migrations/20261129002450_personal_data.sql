@@ -171,12 +171,12 @@ begin
       select coalesce(jsonb_agg(private.tombstone(e.item, p_person, p_names) order by e.place), '[]')
       from jsonb_array_elements(p_value) with ordinality as e (item, place))
     when 'object' then (
-      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail') and jsonb_typeof(e.item) = 'string'
+      select coalesce(jsonb_object_agg(e.key, case when p_names and e.key in ('description', 'reason', 'detail', 'title', 'text') and jsonb_typeof(e.item) = 'string'
         then to_jsonb(private.tombstone(e.item #>> '{}', p_person, true)) else private.tombstone(e.item, p_person, p_names) end), '{}')
       from jsonb_each(p_value) as e (key, item))
     else p_value end;
 end $$;
-comment on function private.tombstone(jsonb, private.person, boolean) is 'A document without a person; names go from descriptions and reasons alone, for elsewhere they may be words of the system.';
+comment on function private.tombstone(jsonb, private.person, boolean) is 'A document without a person; names go from descriptions, reasons, titles and texts alone, for elsewhere they may be words of the system.';
 
 create function private.without_targets(p_metadata jsonb, p_subjects text[]) returns jsonb
 language sql immutable set search_path = '' as $$
@@ -208,6 +208,8 @@ language sql immutable set search_path = '' as $$
     ('public.notifications', '{payload,last_error}', '', 'words'),
     ('public.gate_approvals', '{note,revoked_because}', '', 'words'),
     ('public.rollback_events', '{reason,steps}', '', 'words'),
+    ('public.incidents', '{title}', '', 'words'),
+    ('public.incident_updates', '{text,changes}', '', 'words'),
     ('public.routes', '{condition}', '', 'ids'),
     ('public.route_history', '{condition}', '', 'ids'),
     ('public.deliveries', '{dropped_reason}', 't.state = ''dead''', 'words'),

@@ -228,9 +228,10 @@ language sql stable set search_path = '' as $$
     select from public.notifications n
     where n.state in ('pending', 'leased') and n.next_attempt_at <= p_now
       and n.next_attempt_at > p_now - interval '10 minutes')
+    or private.status_posts_are_due(p_now)
 $$;
 comment on function private.notifications_are_due(timestamptz) is
-  'Whether a notification has become due within ten minutes. For the clock.';
+  'Whether a notification, or a post to Statuspage, has become due within ten minutes. For the clock.';
 
 create function private.clock_jobs() returns table (name text, every_seconds integer, kind text, target text, due text)
 language sql immutable set search_path = '' as $$
@@ -239,6 +240,7 @@ language sql immutable set search_path = '' as $$
     ('gatelink_heartbeat', 30, 'http', 'wa-router', null),
     ('gatelink_notify', 30, 'http', 'flags', 'private.notifications_are_due(now())'),
     ('gatelink_watch', 60, 'sql', 'select private.watch(now())', null),
+    ('gatelink_escalate', 60, 'sql', 'select private.escalate_incidents(now())', null),
     ('gatelink_purge', 60, 'sql', 'select private.purge(now())', null),
     ('gatelink_purge_rate_limits', 3600, 'sql', 'select private.purge_rate_limits(now())', null),
     ('gatelink_roll_up_clicks', 3600, 'sql', 'select private.roll_up_clicks(now())', null),

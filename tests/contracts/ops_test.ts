@@ -29,6 +29,7 @@ const METRICS = new Map(
     overdue_seconds: 0,
     held: [],
     destinations: [],
+    incidents: [],
     links_guessed: 0,
     flags: [],
     rollouts: [],

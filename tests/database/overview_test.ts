@@ -383,7 +383,7 @@ databaseTest("overview: what waits, dead letters, rollouts and the latest change
   ]);
   assertEquals(
     new Set(after.changes.map(({ kind }: Json) => kind)),
-    new Set(["setting", "rollout", "rollback", "route", "destination", "segment"]),
+    new Set(["setting", "rollout", "rollback", "incident", "route", "destination", "segment"]),
   );
   await sql`select public.set_destination_state('demo', 'paused')`;
   await sql`update public.routes set active = false, version = 2, updated_at = now() + interval '1 minute', updated_by = 'ada'`;

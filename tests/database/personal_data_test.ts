@@ -37,6 +37,7 @@ const FREE: Record<string, string> = {
   "private.unknown_tokens": "at",
   "private.visitor_keys": "day key",
   "private.purges": "what due_at reached began_at rows error",
+  "private.status_posts": "update_id incident_id state attempt next_attempt_at lease last_error",
   "private.storage_days": "day bytes",
   "private.part_states": "component status since told",
   "private.write_probe": "only_row at",
@@ -59,10 +60,14 @@ const FREE: Record<string, string> = {
   "public.destinations":
     "id name kind url state timeout_ms rate_per_second rate_burst rate_tat retry_seconds circuit_failures circuit_open_until circuit_trips circuit_probe circuit_waking failure_policy paused_because removed_at version created_at updated_at updated_by",
   "public.erasures": "id part at by transaction counts done",
+  "public.escalation_steps": "severity after_minutes role endpoint_id",
   "public.flag_evaluations": "flag_key first_at last_at",
   "public.flag_metrics": "flag_key minute arm n failed timed ms le",
   "public.gate_approvals":
     "id flag_key gate role applies signed_by signed_as signed_with signed_at revoked_at revoked_by",
+  "public.incident_updates": "id incident_id at kind status public version actor",
+  "public.incidents":
+    "id number kind severity status flag_key component public cause rollout_id rollback_id opened_at opened_by acknowledged_at acknowledged_by resolved_at resolved_by escalated escalates_from escalate_at status_page_id version",
   "public.links":
     "code request_hash starts_at expires_at max_uses uses taken campaign pass_query flag_key fingerprint state version changed_in created_at created_by updated_at updated_by",
   "public.measurements": "name label minute n ms counts last_at",
@@ -261,6 +266,12 @@ async function plant(sql: Sql) {
     (1, 'new.enabled', ${`${PHONE} got it twice`}, true, ${
     sql.json([{ what: "off", detail: `as ${NAME} said` }])
   }, 5, now(), 'x')`;
+  await sql`insert into public.incidents (id, title, kind, severity, opened_at, escalates_from) values
+    ('00000000-0000-7000-8000-0000000000f1', ${`${NAME} got no reply`}, 'bug', 'P2', now(), now())`;
+  await sql`insert into public.incident_updates (incident_id, at, kind, status, text, changes, version) values
+    ('00000000-0000-7000-8000-0000000000f1', now(), 'changed', 'investigating', ${`${PHONE} complains`}, ${
+    sql.json({ title: { detail: `as ${NAME} said` } })
+  }, 1)`;
   await sql`insert into public.gate_approvals (flag_key, gate, role, applies, note, signed_by, signed_as, signed_with) values
     ('new.enabled', 'approval', 'cto', true, ${`tried with ${PHONE}`}, '00000000-0000-4000-8000-000000000002', 'lead@example.com', 'session')`;
   await sql`insert into public.contact_acts (act, contact_id, reason) values ('revealed', ${id}, ${`${NAME} wants a call back`}), ('revealed', ${other}, 'a colleague of Rosalind Quast')`;

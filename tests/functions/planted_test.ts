@@ -288,6 +288,13 @@ const CALLS: Record<string, (scene: Scene) => string[]> = {
   "revoke_gate(text,text,text,text)": () => ["'wa_send.enabled', 'engineering', 'approval', 'a test'"],
   "launch_facts(text)": () => ["'wa_send.enabled'"],
   "record_rollback(jsonb)": () => [`'{"level": 1}'`],
+  "open_incident(text,text,text,text,text,boolean,text,text)": () => ["'Replies come late'"],
+  "update_incident(bigint,bigint,jsonb,text,text)": () => [`1, 1, '{"severity": "P2"}'`],
+  "acknowledge_incident(bigint)": () => ["1"],
+  "resolve_incident(bigint,bigint,text,text)": () => ["1, 1"],
+  "list_incidents(boolean,integer)": () => [""],
+  "read_incident(bigint)": () => ["1"],
+  "set_escalation(text,jsonb)": () => [`'P0', '[{"after_minutes": 5, "role": "lead"}]'`],
   "list_conversations(uuid,integer)": () => [""],
   "search_conversations(text,integer)": ({ message, conversation }) => [
     `'${message}'`,

@@ -187,6 +187,18 @@ export const FILL: Record<string, string> = {
     insert into public.rollback_events (level, target, reason, ok, steps, took_ms, began_at, recorded_by) values
       (1, 'deeplinks.enabled', 'error rate of 6 %', true, '[]', 2100, now(), 'service_role')`,
 
+  "public.incidents": `
+    insert into public.incidents (id, title, kind, severity, opened_at, escalates_from, public) values
+      ('00000000-0000-7000-8000-00000000f001', 'Replies come late', 'bug', 'P2', now(), now(), true)`,
+  "public.incident_updates": `
+    insert into public.incident_updates (id, incident_id, at, kind, status, public, text, version) values
+      ('00000000-0000-7000-8000-00000000f002', '00000000-0000-7000-8000-00000000f001', now(), 'published', 'investigating', true,
+        'We are looking into it.', 1)`,
+  "public.escalation_steps": "", // its rows come with it
+  "private.status_posts": `
+    insert into private.status_posts (update_id, incident_id, next_attempt_at) values
+      ('00000000-0000-7000-8000-00000000f002', '00000000-0000-7000-8000-00000000f001', now())`,
+
   "public.contact_acts": `
     insert into public.contact_acts (act, contact_id, reason) values
       ('revealed', '00000000-0000-7000-8000-0000000000c1', 'asked for a call back')`,

@@ -277,6 +277,23 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
       "Notifications, by outcome.",
       counted("notifications", "result"),
     ),
+    gauge(
+      "incidents_open",
+      "Incidents that are not resolved, by severity.",
+      snapshot.incidents.map(({ severity, open }) => [{ severity }, open]),
+    ),
+    gauge(
+      "incident_unacknowledged_seconds",
+      "Age of the oldest open incident that nobody has in hand; 0 when there is none.",
+      snapshot.incidents.map((
+        { severity, unacknowledged_seconds },
+      ) => [{ severity }, unacknowledged_seconds]),
+    ),
+    counter(
+      "status_posts_total",
+      "Public updates for Statuspage, by outcome.",
+      counted("status_posts", "result"),
+    ),
 
     counter(
       "cache_requests_total",

@@ -20,6 +20,7 @@ const NOTHING: MetricsSnapshot = {
   overdue_seconds: 0,
   held: [],
   destinations: [],
+  incidents: [],
   links_guessed: 0,
   flags: [],
   rollouts: [],
@@ -41,6 +42,16 @@ const measurement = (name: string, label: string, n: number) => ({
   n,
   ms: n,
   counts: [n, ...BUCKETS_MS.map(() => 0)],
+});
+
+Deno.test("metricsOf(): incidents that are open, and for how long nobody has them in hand", () => {
+  const incidents = [{ severity: "P0", open: 2, unacknowledged_seconds: 90 }, {
+    severity: "P1",
+    open: 0,
+    unacknowledged_seconds: 0,
+  }];
+  assertEquals(series("incidents_open", { incidents }), [[{ severity: "P0" }, 2], [{ severity: "P1" }, 0]]);
+  assertEquals(series("incident_unacknowledged_seconds", { incidents })[0], [{ severity: "P0" }, 90]);
 });
 
 Deno.test("metricsOf(): what any function refused, by its name, and no replies of services", () => {

@@ -14,6 +14,7 @@ const ICONS: Record<string, IconName> = {
   setting: "flag",
   rollout: "stairs",
   rollback: "undo",
+  incident: "warn",
   route: "route",
   destination: "truck",
   segment: "people",

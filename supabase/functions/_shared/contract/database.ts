@@ -335,6 +335,25 @@ export type Database = {
         Update: Record<never, never>;
         Relationships: [];
       };
+      escalation_steps: {
+        Row: {
+          after_minutes: number;
+          endpoint_id: string | null;
+          role: string;
+          severity: "P0" | "P1" | "P2";
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "escalation_steps_endpoint_id_fkey";
+            columns: ["endpoint_id"];
+            isOneToOne: false;
+            referencedRelation: "notification_endpoints";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       flag_evaluations: {
         Row: {
           first_at: string;
@@ -379,6 +398,96 @@ export type Database = {
         Insert: Record<never, never>;
         Update: Record<never, never>;
         Relationships: [];
+      };
+      incident_updates: {
+        Row: {
+          actor: string;
+          at: string;
+          changes: JsonOf<"incident_updates.changes">;
+          id: string;
+          incident_id: string;
+          kind:
+            | "opened"
+            | "noted"
+            | "published"
+            | "changed"
+            | "acknowledged"
+            | "escalated"
+            | "taken_back"
+            | "resolved";
+          public: boolean;
+          status: string;
+          text: string | null;
+          version: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "incident_updates_incident_id_fkey";
+            columns: ["incident_id"];
+            isOneToOne: false;
+            referencedRelation: "incidents";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      incidents: {
+        Row: {
+          acknowledged_at: string | null;
+          acknowledged_by: string | null;
+          cause: string | null;
+          component: string | null;
+          escalate_at: string | null;
+          escalated: number;
+          escalates_from: string;
+          flag_key: string | null;
+          id: string;
+          kind:
+            | "error_rate"
+            | "security"
+            | "performance"
+            | "critical_bug"
+            | "complaints"
+            | "flag_stuck"
+            | "release"
+            | "data"
+            | "outage"
+            | "bug"
+            | "confusion"
+            | "other";
+          number: number;
+          opened_at: string;
+          opened_by: string;
+          public: boolean;
+          resolved_at: string | null;
+          resolved_by: string | null;
+          rollback_id: string | null;
+          rollout_id: string | null;
+          severity: "P0" | "P1" | "P2";
+          status: "investigating" | "identified" | "monitoring" | "resolved";
+          status_page_id: string | null;
+          title: string;
+          version: number;
+        };
+        Insert: Record<never, never>;
+        Update: Record<never, never>;
+        Relationships: [
+          {
+            foreignKeyName: "incidents_rollback_id_fkey";
+            columns: ["rollback_id"];
+            isOneToOne: false;
+            referencedRelation: "rollback_events";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "incidents_rollout_id_fkey";
+            columns: ["rollout_id"];
+            isOneToOne: false;
+            referencedRelation: "rollouts";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       link_guesses: {
         Row: {
@@ -952,6 +1061,12 @@ export type Database = {
       };
     };
     Functions: {
+      acknowledge_incident: {
+        Args: {
+          p_number: number;
+        };
+        Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
       add_counts: {
         Args: {
           p_counts: Json;
@@ -1070,6 +1185,13 @@ export type Database = {
           p_lease_seconds?: number;
           p_busy?: Json;
           p_channels?: readonly string[];
+        };
+        Returns: Json;
+      };
+      claim_status_posts: {
+        Args: {
+          p_limit?: number;
+          p_lease_seconds?: number;
         };
         Returns: Json;
       };
@@ -1232,6 +1354,13 @@ export type Database = {
         };
         Returns: Json;
       };
+      list_incidents: {
+        Args: {
+          p_open?: boolean | null;
+          p_limit?: number;
+        };
+        Returns: Json;
+      };
       list_links: {
         Args: {
           p_filter?: Json;
@@ -1268,6 +1397,19 @@ export type Database = {
         };
         Returns: Json;
       };
+      open_incident: {
+        Args: {
+          p_title: string;
+          p_kind?: string;
+          p_severity?: string | null;
+          p_flag_key?: string | null;
+          p_component?: string | null;
+          p_public?: boolean;
+          p_note?: string | null;
+          p_public_text?: string | null;
+        };
+        Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
       overview: {
         Args: {
           p_minutes?: number;
@@ -1285,6 +1427,12 @@ export type Database = {
       plan_of_template: {
         Args: {
           p_name: string;
+        };
+        Returns: Json;
+      };
+      read_incident: {
+        Args: {
+          p_number: number;
         };
         Returns: Json;
       };
@@ -1428,6 +1576,15 @@ export type Database = {
         };
         Returns: Json;
       };
+      resolve_incident: {
+        Args: {
+          p_number: number;
+          p_expected_version: number;
+          p_note?: string | null;
+          p_public_text?: string | null;
+        };
+        Returns: Database["public"]["Tables"]["incidents"]["Row"];
+      };
       resume_rollout: {
         Args: {
           p_id: string;
@@ -1512,6 +1669,13 @@ export type Database = {
           p_state: string;
         };
         Returns: Json;
+      };
+      set_escalation: {
+        Args: {
+          p_severity: string;
+          p_steps: Json;
+        };
+        Returns: Database["public"]["Tables"]["escalation_steps"]["Row"][];
       };
       set_flag: {
         Args: {
@@ -1608,6 +1772,12 @@ export type Database = {
         };
         Returns: null;
       };
+      settle_status_posts: {
+        Args: {
+          p_results: Json;
+        };
+        Returns: number;
+      };
       sign_gate: {
         Args: {
           p_flag_key: string;
@@ -1645,6 +1815,7 @@ export type Database = {
         Returns: Database["public"]["Tables"]["rollouts"]["Row"];
       };
       status: { Args: Record<never, never>; Returns: Json };
+      status_page: { Args: Record<never, never>; Returns: Json };
       switch_off: {
         Args: {
           p_key: string;
@@ -1685,6 +1856,16 @@ export type Database = {
           p_message: string;
         };
         Returns: Json;
+      };
+      update_incident: {
+        Args: {
+          p_number: number;
+          p_expected_version: number;
+          p_changes?: Json;
+          p_note?: string | null;
+          p_public_text?: string | null;
+        };
+        Returns: Database["public"]["Tables"]["incidents"]["Row"];
       };
       update_link: {
         Args: {

@@ -4,12 +4,39 @@
  * @module
  */
 import type { HealthPart } from "../contract/answers/operations.ts";
+import {
+  fillTemplate,
+  type IncidentFacts,
+  recommended,
+  TEMPLATES,
+  templateValues,
+} from "../contract/incidents.ts";
 import { healthAdvice, healthInWords } from "../contract/words/health.ts";
 import { adviceInWords, type EventFacts, eventInWords } from "../contract/words/rollouts.ts";
 import type { SlackText, WebhookEvent } from "../delivery/deliver.ts";
 
 /** What happened, as the table `notifications` keeps it. */
-export type Notification = RolloutNotification | PartNotification;
+export type Notification = RolloutNotification | PartNotification | IncidentNotification;
+
+/** A step of an incident. */
+export interface IncidentNotification {
+  kind:
+    | "incident_opened"
+    | "incident_updated"
+    | "incident_acknowledged"
+    | "incident_escalated"
+    | "incident_taken_back"
+    | "incident_resolved";
+  /** ISO time. */
+  at: string;
+  incident: IncidentFacts;
+  /** Words of whoever did it. */
+  text: string | null;
+  /** Who is called; null but for an escalation. */
+  role: string | null;
+  /** The team's own text; null for the usual one. */
+  template: string | null;
+}
 
 /** How a part of health does. */
 export interface PartNotification {
@@ -36,6 +63,7 @@ export interface RolloutNotification extends EventFacts {
 /** The body for an endpoint of this kind. */
 export function bodyOf(endpoint: "webhook" | "slack", told: Notification): WebhookEvent | SlackText {
   if ("part" in told) return bodyOfPart(endpoint, told);
+  if ("incident" in told) return bodyOfIncident(endpoint, told);
   const { kind, at, figures: _, ...facts } = told;
   const message = eventInWords(told);
   const what_to_do = adviceInWords(told);
@@ -54,6 +82,27 @@ function bodyOfPart(
   return endpoint === "slack"
     ? { text: escaped(kind === "recovered" ? message : `${message}\n${what_to_do}`) }
     : { type: `health.${kind}`, timestamp: at, data: { component, status, why, message, what_to_do } };
+}
+
+const TEMPLATE_OF: Partial<Record<IncidentNotification["kind"], string>> = {
+  incident_escalated: "escalation",
+  incident_taken_back: "rollback_notice",
+};
+
+function bodyOfIncident(
+  endpoint: "webhook" | "slack",
+  { kind, at, incident, text, role, template }: IncidentNotification,
+): WebhookEvent | SlackText {
+  const said = text ?? (kind === "incident_acknowledged" ? "Somebody has it in hand." : "");
+  const message = fillTemplate(
+    template ?? TEMPLATES[TEMPLATE_OF[kind] ?? "incident_channel"].text,
+    templateValues(incident, { text: said, role: role ?? "" }),
+  );
+  return endpoint === "slack" ? { text: escaped(message) } : {
+    type: `incident.${kind.replace(/^incident_/, "")}`,
+    timestamp: at,
+    data: { ...incident, text, role, message, what_to_do: recommended(incident) },
+  };
 }
 
 /** Slack takes these three for its own. */

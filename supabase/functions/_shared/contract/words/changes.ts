@@ -46,6 +46,10 @@ export function changeInWords({ kind, name, change, figures }: Change): string {
   if (kind === "rollback") {
     return `level ${figures.level}: ${name}${change === "not_verified" ? ", not verified" : ""}`;
   }
+  if (kind === "incident") {
+    const { title, severity, status } = figures;
+    return `incident ${name} (${severity}, ${status}) ${change.replaceAll("_", " ")}: ${title}`;
+  }
   const words = CHANGES[kind]?.[change]?.(figures) ?? change;
   // Whoever turned it off ought to know: what was to turn it on is gone.
   const clock = figures.start_taken_away === true ? ", no longer turned on by the clock" : "";

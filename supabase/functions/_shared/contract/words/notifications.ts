@@ -1,4 +1,4 @@
-/** What somebody can be told of: steps of rollouts, and parts that fail and recover. notification_endpoints takes the same. */
+/** What somebody can be told of: steps of rollouts, parts that fail and recover, and steps of incidents. notification_endpoints takes the same. */
 export const EVENTS = [
   "started",
   "advanced",
@@ -10,4 +10,9 @@ export const EVENTS = [
   "completed",
   "failing",
   "recovered",
+  "incident_opened",
+  "incident_updated",
+  "incident_acknowledged",
+  "incident_escalated",
+  "incident_resolved",
 ];

@@ -36,6 +36,7 @@ const EVENTS: Readonly<Record<string, Words>> = {
 
 const HOLDS: Readonly<Record<string, Words>> = {
   no_data: () => "nobody has used the feature lately",
+  incident: () => "a severe incident is open",
   samples: ({ figures: { n, min_samples } }) => `there are ${n} outcomes of ${min_samples}`,
   error_rate: ({ figures: { failed, n, error_rate } }) =>
     `${failed} of ${n} failed, which is not certainly below ${percentOf(error_rate)}`,
@@ -120,6 +121,8 @@ const ADVICE: Readonly<Record<string, (rule: string | null) => string>> = {
 const HELD: Readonly<Record<string, string>> = {
   no_data:
     "Nobody has used the feature lately, or outcomes no longer arrive: check that the functions run and the feature is used.",
+  incident:
+    "Lead the incident: gatelink incident list --open. The rollout goes on by itself once it is resolved or less severe.",
   samples: "Wait: there is too little traffic for this stage. Advance by hand if you know enough.",
   error_rate: "Look at the failures with the flag on. Wait for more outcomes, fix the cause, or roll back.",
   p95: "Look at what is slow with the flag on. Wait for more outcomes, fix the cause, or roll back.",

@@ -1,0 +1,310 @@
+/**
+ * Incidents: severities, the decision matrix, and what can be said of them. One list each, read by the command line, the
+ * panel, notifications and docs/runbooks/incident.md. `private.incident_severities()` and `private.incident_kinds()` say
+ * the same in SQL, where escalation and gates are decided; a test holds them together.
+ *
+ * @module
+ */
+
+export type Severity = "P0" | "P1" | "P2";
+
+/** What a severity asks of people. */
+export interface SeverityFacts {
+  severity: Severity;
+  about: string;
+  /** Minutes until somebody must have acknowledged it; null where nobody is woken. */
+  acknowledgeMinutes: number | null;
+  /** Minutes between two calls of the last person of the escalation, and between two updates for the public. */
+  repeatMinutes: number | null;
+}
+
+/** From the most severe. */
+export const SEVERITIES: readonly SeverityFacts[] = [
+  {
+    severity: "P0",
+    about: "people cannot use it, data is at risk, or it is a matter of security",
+    acknowledgeMinutes: 5,
+    repeatMinutes: 30,
+  },
+  {
+    severity: "P1",
+    about: "much worse than usual for many people",
+    acknowledgeMinutes: 15,
+    repeatMinutes: 60,
+  },
+  {
+    severity: "P2",
+    about: "can wait for the next working day",
+    acknowledgeMinutes: null,
+    repeatMinutes: null,
+  },
+];
+
+/** In the order in which an incident passes through them; any may be left out. */
+export const STATUSES = ["investigating", "identified", "monitoring", "resolved"] as const;
+export type IncidentStatus = typeof STATUSES[number];
+
+/** A line of the decision matrix. */
+export interface KindFacts {
+  kind: string;
+  /** What people call it. */
+  issue: string;
+  /** What it is unless somebody says otherwise. */
+  severity: Severity;
+  /** Levels of `gatelink rollback`, in the order in which they are taken; none where the way is forward. */
+  wayBack: readonly (1 | 2 | 3 | 4)[];
+  /** What is done where there is no way back. */
+  instead?: string;
+  /** How long the way back may take. */
+  within: string;
+}
+
+/** The decision matrix. */
+export const KINDS: readonly KindFacts[] = [
+  { kind: "error_rate", issue: "High error rate (above 5 %)", severity: "P0", wayBack: [1], within: "1 min" },
+  { kind: "security", issue: "Security vulnerability", severity: "P0", wayBack: [1, 3], within: "5 min" },
+  { kind: "performance", issue: "Performance degradation", severity: "P1", wayBack: [1], within: "1 min" },
+  { kind: "critical_bug", issue: "Critical bug", severity: "P1", wayBack: [1], within: "1 min" },
+  { kind: "complaints", issue: "Many complaints by users", severity: "P1", wayBack: [1], within: "1 min" },
+  { kind: "flag_stuck", issue: "The flag cannot be written", severity: "P0", wayBack: [2], within: "5 min" },
+  {
+    kind: "release",
+    issue: "A release is broken as a whole",
+    severity: "P0",
+    wayBack: [3],
+    within: "15 min",
+  },
+  { kind: "data", issue: "A migration corrupts data", severity: "P0", wayBack: [3, 4], within: "30 min" },
+  {
+    kind: "outage",
+    issue: "A part of the system or a provider is down",
+    severity: "P1",
+    wayBack: [],
+    instead: "look at the part: gatelink status",
+    within: "15 min",
+  },
+  {
+    kind: "bug",
+    issue: "Minor bug",
+    severity: "P2",
+    wayBack: [],
+    instead: "hotfix in the next deployment",
+    within: "next day",
+  },
+  {
+    kind: "confusion",
+    issue: "User confusion",
+    severity: "P2",
+    wayBack: [],
+    instead: "improve documents, adjust the interface",
+    within: "next sprint",
+  },
+  {
+    kind: "other",
+    issue: "Anything else",
+    severity: "P2",
+    wayBack: [],
+    instead: "decide, and say so: gatelink incident update",
+    within: "next day",
+  },
+];
+
+/** The matrix' line of a kind; a kind that this version does not know is `other`. */
+export function kindFacts(kind: string): KindFacts {
+  return KINDS.find((known) => known.kind === kind) ?? KINDS[KINDS.length - 1];
+}
+
+const LEVELS: Record<1 | 2 | 3 | 4, (flag: string | null, why: string) => string> = {
+  1: (flag, why) => `gatelink rollback 1 ${flag ?? "<flag>"} --why "${why}"`,
+  2: (flag, why) => `gatelink rollback 2 ${flag ?? "<flag>"} --why "${why}"`,
+  3: (_, why) => `gatelink rollback 3 HEAD --why "${why}"`,
+  4: (_, why) => `gatelink rollback 4 --steps 1 --why "${why}"`,
+};
+
+/** What of an incident says which commands take it back. */
+export interface WayBackOf {
+  number: number;
+  kind: string;
+  flag_key: string | null;
+}
+
+/** The exact commands that the matrix recommends, in their order; none where the way is forward. */
+export function wayBackCommands({ number, kind, flag_key }: WayBackOf): string[] {
+  return kindFacts(kind).wayBack.map((level) => LEVELS[level](flag_key, `incident ${number}`));
+}
+
+/** What the matrix recommends, in one line. */
+export function recommended(incident: WayBackOf): string {
+  const { instead, within } = kindFacts(incident.kind);
+  const commands = wayBackCommands(incident);
+  return `${commands.length > 0 ? commands.join(" && ") : instead} (within ${within})`;
+}
+
+/** What a template may name in `{{…}}`. */
+export const PLACEHOLDERS = [
+  "number",
+  "title",
+  "severity",
+  "status",
+  "kind",
+  "flag",
+  "component",
+  "opened_at",
+  "text",
+  "way_back",
+  "role",
+  "next_update",
+] as const;
+export type Placeholder = typeof PLACEHOLDERS[number];
+
+/** Where a text goes: those for the team may hold notes and commands, those for the public may not. */
+export interface TemplateFacts {
+  about: string;
+  audience: "team" | "public";
+  text: string;
+}
+
+/**
+ * Texts of incidents, each with what it is unless the team changes it (the setting `incident_template.<name>`). Those of
+ * {@linkcode STATUSES} stand on the status page where an update has no words of its own.
+ */
+export const TEMPLATES: Readonly<Record<string, TemplateFacts>> = {
+  incident_channel: {
+    about: "the channel of incidents: each step of an incident",
+    audience: "team",
+    text:
+      "{{severity}} #{{number}} {{status}}: {{title}}\n{{text}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+  },
+  escalation: {
+    about: "whoever is called when nobody acknowledged in time",
+    audience: "team",
+    text:
+      "Nobody has acknowledged {{severity}} #{{number}} since {{opened_at}}. {{role}}: please take it.\n{{title}}\nWay back: {{way_back}}\nAcknowledge: gatelink incident acknowledge {{number}}",
+  },
+  status_investigating: {
+    about: "status page: it has been noticed",
+    audience: "public",
+    text: "We are looking into it. The next update follows within {{next_update}}.",
+  },
+  status_identified: {
+    about: "status page: the cause is known",
+    audience: "public",
+    text: "We have found the cause and are working on it. The next update follows within {{next_update}}.",
+  },
+  status_monitoring: {
+    about: "status page: mended, and being watched",
+    audience: "public",
+    text: "It has been mended. We are watching whether it stays so.",
+  },
+  status_resolved: {
+    about: "status page: over",
+    audience: "public",
+    text: "This is resolved. We are sorry for the trouble.",
+  },
+  affected_users: {
+    about: "people who met the fault",
+    audience: "public",
+    text:
+      "Something did not work when you used it: {{title}}. It began at {{opened_at}} and is {{status}} now. You need not do anything. We are sorry.",
+  },
+  announcement_beta: {
+    about: "people who try a feature first",
+    audience: "public",
+    text:
+      "You now have {{flag}} before everybody else. If something is not as it should be, answer this message: a person reads it.",
+  },
+  announcement_all: {
+    about: "everybody, after a launch",
+    audience: "public",
+    text: "{{flag}} is now there for everybody. {{text}}",
+  },
+  rollback_notice: {
+    about: "the channel of incidents: a way back was taken",
+    audience: "team",
+    text:
+      "Taken back: {{title}} (#{{number}}, {{severity}}). {{text}}\nThe next update follows within {{next_update}}.",
+  },
+};
+
+/** Which template a status has on the status page. */
+export const statusTemplate = (status: string): string => `status_${status}`;
+
+/** Placeholders that only texts for the team may have: they tell of the inside. */
+const INTERNAL: readonly string[] = ["kind", "component", "way_back", "role"];
+export const TEMPLATE_LENGTH = 2000;
+
+/** What is wrong with a text for a template; empty where nothing is. The database checks the same. */
+export function templateFaults(name: string, text: string): string[] {
+  const template = TEMPLATES[name];
+  if (template === undefined) return [`there is no template ${name}: ${Object.keys(TEMPLATES).join(", ")}`];
+  const allowed = PLACEHOLDERS.filter((name) => template.audience === "team" || !INTERNAL.includes(name));
+  const rest = text.replace(/\{\{([a-z_]+)\}\}/g, (whole, name) => allowed.includes(name) ? "" : whole);
+  const unknown = /\{\{.{0,40}|\}\}/s.exec(rest)?.[0];
+  return [
+    ...text.trim() === "" || text.length > TEMPLATE_LENGTH ? [`1 to ${TEMPLATE_LENGTH} characters`] : [],
+    ...unknown === undefined ? [] : [
+      `${unknown} is no placeholder of it: ${allowed.map((name) => `{{${name}}}`).join(", ")}`,
+    ],
+  ];
+}
+
+/** Fills a template in. What is not known is left empty, and lines that hold nothing else go. */
+export function fillTemplate(text: string, values: Readonly<Partial<Record<Placeholder, string>>>): string {
+  return text.split("\n").flatMap((line) => {
+    let asked = 0, given = 0;
+    const filled = line.replace(/\{\{([a-z_]+)\}\}/g, (_, name: Placeholder) => {
+      asked++;
+      const value = values[name] ?? "";
+      if (value !== "") given++;
+      return value;
+    });
+    return asked > 0 && given === 0 ? [] : [filled];
+  }).join("\n").trim();
+}
+
+/** What of an incident fills its templates. */
+export interface IncidentFacts extends WayBackOf {
+  title: string;
+  severity: string;
+  status: string;
+  component: string | null;
+  /** ISO time. */
+  opened_at: string;
+}
+
+/** The values of an incident's placeholders. @param role Who is called, for an escalation */
+export function templateValues(
+  incident: IncidentFacts,
+  { text = "", role = "" }: { text?: string; role?: string } = {},
+): Record<Placeholder, string> {
+  const minutes = SEVERITIES.find(({ severity }) => severity === incident.severity)?.repeatMinutes ?? null;
+  return {
+    number: String(incident.number),
+    title: incident.title,
+    severity: incident.severity,
+    status: incident.status,
+    kind: kindFacts(incident.kind).issue,
+    flag: (incident.flag_key ?? "").replace(/\.enabled$/, ""),
+    component: incident.component ?? "",
+    opened_at: `${new Date(incident.opened_at).toISOString().slice(0, 16).replace("T", " ")} UTC`,
+    text,
+    way_back: recommended(incident),
+    role,
+    next_update: minutes === null ? "a day" : `${minutes} minutes`,
+  };
+}
+
+/** What the public reads of an update: its own words, else the template of its status. */
+export function publicText(
+  { status, text }: { status: string; text: string | null },
+  severity: string,
+  template?: string | null,
+): string {
+  if (text !== null) return text;
+  const minutes = SEVERITIES.find((known) => known.severity === severity)?.repeatMinutes ?? null;
+  return fillTemplate(template ?? TEMPLATES[statusTemplate(status)]?.text ?? "", {
+    status,
+    severity,
+    next_update: minutes === null ? "a day" : `${minutes} minutes`,
+  });
+}
