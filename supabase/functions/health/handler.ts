@@ -26,6 +26,7 @@ import { judge, misfit, missing, type Status, worst } from "./components.ts";
 export const ROUTES = [
   { method: "GET", path: "/", auth: "none", handler: "health" },
   { method: "GET", path: "/detailed", auth: "secret", handler: "detailed" },
+  { method: "GET", path: "/status", auth: "none", handler: "status" },
 ] as const satisfies readonly Route[];
 
 /** The variables without which nothing works. The others are needed by one function each. */

@@ -4,6 +4,7 @@ import { createRouter } from "../_shared/http/routes.ts";
 import { watch } from "../_shared/rollouts/compose.ts";
 import { serve } from "../_shared/serve/serve.ts";
 import { detailed, health, ROUTES } from "./handler.ts";
+import { statusPage } from "./status_page.ts";
 
 /** Who asks may be the only one who still does. */
 function watched(answer: () => Promise<Response>): () => Promise<Response> {
@@ -17,7 +18,7 @@ export default serve(
   "health",
   createRouter("health", ROUTES, {
     gates: { secret: (headers) => requireKey(headers).name },
-    handlers: { health: watched(health()), detailed: watched(detailed()) },
+    handlers: { health: watched(health()), detailed: watched(detailed()), status: statusPage() },
   }),
   { judgesSchema: true },
 );

@@ -114,6 +114,15 @@ const VARIABLES = {
     }),
     secret: true,
   },
+  STATUSPAGE_PAGE_ID: {
+    purpose: "post public incidents to Statuspage: the id of your page",
+    schema: z.string().optional(),
+  },
+  STATUSPAGE_API_KEY: {
+    purpose: "post public incidents to Statuspage: a key of its API",
+    schema: z.string().optional(),
+    secret: true,
+  },
   COUNTRY_HEADER: {
     purpose: "know a visitor's country: the header that your proxy sets",
     schema: z.string().default("cf-ipcountry").pipe(token),
@@ -206,6 +215,7 @@ function variable(name: string): string | undefined {
 }
 
 function texts(value: unknown): string[] {
+  if (value === undefined) return [];
   if (typeof value === "string") return [value];
   return Object.values(value as Record<string, string> | string[]);
 }

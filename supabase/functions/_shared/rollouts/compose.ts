@@ -7,14 +7,14 @@ import { rpc } from "../db/client.ts";
 import { type Config, loadConfig } from "../db/config.ts";
 import { count } from "../db/counters.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
+import { postStatus } from "../incidents/compose.ts";
 import { log } from "../log/log.ts";
 import { createNotifier } from "./notify.ts";
 import { createWatch } from "./watch.ts";
 
 let reach: { config: Config; reach: Promise<DeliveryConfig> } | undefined;
 
-/** Delivers the notifications that are due. */
-export const notify = createNotifier({
+const deliverNotifications = createNotifier({
   rpc,
   world: async () => {
     const config = await loadConfig();
@@ -29,6 +29,9 @@ export const notify = createNotifier({
     }
   },
 });
+
+/** Delivers what is due: notifications, and what the public status page at Statuspage is to say. */
+export const notify = (): Promise<unknown> => Promise.all([deliverNotifications(), postStatus()]);
 
 /** Tells of parts that fail, the clock among them. */
 export const watch = createWatch({

@@ -1,0 +1,86 @@
+/**
+ * What everybody may read of how things are: parts without their insides, public incidents with their public updates.
+ *
+ * @module
+ */
+import { cached } from "../_shared/db/cache.ts";
+import { type Rpc, rpc } from "../_shared/db/client.ts";
+import { ANY_ORIGIN } from "../_shared/http/cors.ts";
+import { publicText } from "../_shared/contract/incidents.ts";
+import type { Status } from "./components.ts";
+
+/** What the SQL function `status_page` gives. */
+interface Found {
+  at: string;
+  components: { component: string; status: Status }[];
+  incidents: {
+    number: number;
+    title: string;
+    severity: string;
+    status: string;
+    opened_at: string;
+    resolved_at: string | null;
+    updates: { at: string; status: string; text: string | null }[];
+  }[];
+  templates: Record<string, string>;
+}
+
+/** Seconds for which a browser or a shared cache may keep the answer. */
+const MAX_AGE = 10;
+const ORDER: readonly Status[] = ["healthy", "degraded", "down"];
+
+/**
+ * Handler of `GET /functions/v1/health/status`, for everybody: 200
+ * `{"status":"healthy"|"degraded"|"down","at","components":[{component,status}],"incidents":[{number,title,severity,status,opened_at,resolved_at,updates:[{at,status,text}]}]}`,
+ * incidents that are open or were resolved within 14 days, the latest first. Status is the worst of the parts and of what
+ * the open incidents say: P0 is down, others are degraded.
+ *
+ * Failure policy: open. With the database away it is `down`, `at` is null where nothing was ever read, and what was
+ * read last is shown: people look at this page when things are not well. The database is asked once in five seconds a
+ * process, however many ask.
+ *
+ * @param now Milliseconds of a clock that does not jump.
+ */
+export function statusPage(
+  call: Rpc = rpc,
+  now: () => number = () => performance.now(),
+): () => Promise<Response> {
+  let last: Found | undefined;
+  const page = cached<{ found: Found | undefined; away: boolean }>({
+    ttlMs: 5000,
+    now,
+    load: async () => {
+      try {
+        last = await call<Found>("status_page", {}, { timeoutMs: 2000 });
+        return { found: last, away: false };
+      } catch {
+        return { found: last, away: true };
+      }
+    },
+  });
+  return async () => {
+    const { found, away } = await page.get();
+    const { at = null, components = [], incidents = [], templates = {} } = found ?? {};
+    const open = incidents.filter(({ status }) => status !== "resolved")
+      .map(({ severity }): Status => severity === "P0" ? "down" : "degraded");
+    const status = away ? "down" : ORDER[
+      Math.max(
+        ...[...components.map(({ status }) => status), ...open, "healthy" as const].map((one) =>
+          ORDER.indexOf(one)
+        ),
+      )
+    ];
+    return Response.json({
+      status,
+      at,
+      components: away ? [{ component: "database", status: "down" }] : components,
+      incidents: incidents.map(({ updates, ...incident }) => ({
+        ...incident,
+        updates: updates.map((update) => ({
+          ...update,
+          text: publicText(update, incident.severity, templates[`status_${update.status}`]),
+        })),
+      })),
+    }, { headers: { ...ANY_ORIGIN, "cache-control": `public, max-age=${MAX_AGE}` } });
+  };
+}
