@@ -52,6 +52,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: "four ways to roll back: 1 flag, 2 environment, 3 code, 4 database",
     load: async () => (await import("./commands/rollback/rollback.ts")).rollback,
   },
+  incident: {
+    about: "incidents: open, escalate, update, resolve; texts and status page",
+    load: async () => (await import("./commands/incidents/incidents.ts")).incidents,
+  },
   drill: {
     about: "practise all four rollbacks on a separate stack, and time them",
     load: async () => (await import("./commands/drill/drill.ts")).drill,

@@ -284,7 +284,7 @@ export function metricsOf(snapshot: MetricsSnapshot, about: About): Metric[] {
     ),
     gauge(
       "incident_unacknowledged_seconds",
-      "Age of the oldest open incident that nobody has in hand; 0 when there is none.",
+      "Age of the oldest open incident that nobody has acknowledged; 0 when there is none.",
       snapshot.incidents.map((
         { severity, unacknowledged_seconds },
       ) => [{ severity }, unacknowledged_seconds]),

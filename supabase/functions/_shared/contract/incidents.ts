@@ -65,11 +65,11 @@ export const KINDS: readonly KindFacts[] = [
   { kind: "security", issue: "Security vulnerability", severity: "P0", wayBack: [1, 3], within: "5 min" },
   { kind: "performance", issue: "Performance degradation", severity: "P1", wayBack: [1], within: "1 min" },
   { kind: "critical_bug", issue: "Critical bug", severity: "P1", wayBack: [1], within: "1 min" },
-  { kind: "complaints", issue: "Many complaints by users", severity: "P1", wayBack: [1], within: "1 min" },
-  { kind: "flag_stuck", issue: "The flag cannot be written", severity: "P0", wayBack: [2], within: "5 min" },
+  { kind: "complaints", issue: "Many user complaints", severity: "P1", wayBack: [1], within: "1 min" },
+  { kind: "flag_stuck", issue: "The flag cannot be changed", severity: "P0", wayBack: [2], within: "5 min" },
   {
     kind: "release",
-    issue: "A release is broken as a whole",
+    issue: "A whole release is broken",
     severity: "P0",
     wayBack: [3],
     within: "15 min",
@@ -77,10 +77,10 @@ export const KINDS: readonly KindFacts[] = [
   { kind: "data", issue: "A migration corrupts data", severity: "P0", wayBack: [3, 4], within: "30 min" },
   {
     kind: "outage",
-    issue: "A part of the system or a provider is down",
+    issue: "A component or a provider is down",
     severity: "P1",
     wayBack: [],
-    instead: "look at the part: gatelink status",
+    instead: "check the component: gatelink status",
     within: "15 min",
   },
   {
@@ -96,7 +96,7 @@ export const KINDS: readonly KindFacts[] = [
     issue: "User confusion",
     severity: "P2",
     wayBack: [],
-    instead: "improve documents, adjust the interface",
+    instead: "improve documentation, adjust the interface",
     within: "next sprint",
   },
   {
@@ -104,7 +104,7 @@ export const KINDS: readonly KindFacts[] = [
     issue: "Anything else",
     severity: "P2",
     wayBack: [],
-    instead: "decide, and say so: gatelink incident update",
+    instead: "decide, and record it: gatelink incident update",
     within: "next day",
   },
 ];

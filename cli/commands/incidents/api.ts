@@ -1,0 +1,92 @@
+/** Incidents as the database gives them, and how they look. */
+import { type IncidentFacts, recommended } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import type { Api } from "../../core/api.ts";
+import { type Cell, clean, facts, time } from "../../core/output.ts";
+
+/** An incident's row. */
+export interface Incident extends IncidentFacts {
+  id: string;
+  version: number;
+  public: boolean;
+  opened_by: string;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  resolved_at: string | null;
+  escalated: number;
+  escalate_at: string | null;
+  rollout_id: string | null;
+  rollback_id: string | null;
+}
+
+/** What happened to it. */
+export interface Update {
+  at: string;
+  kind: string;
+  status: string;
+  public: boolean;
+  text: string | null;
+  changes: Record<string, unknown>;
+  actor: string;
+}
+
+/** An incident with its history. */
+export interface IncidentStory extends Incident {
+  updates: Update[];
+  rollback: { level: number; target: string; recorded_at: string } | null;
+  rollout: { id: string; flag_key: string; state: string } | null;
+}
+
+/** Reads one. @throws {CliError} not_found */
+export function readIncident(api: Api, number: number): Promise<IncidentStory> {
+  return api.rpc<IncidentStory>("read_incident", { p_number: number });
+}
+
+/** A severity, as bad as it is. */
+export function severityCell(severity: string): Cell {
+  return [severity === "P0" ? "red" : severity === "P1" ? "yellow" : "dim", severity];
+}
+
+/** What an incident is and what is to be done now, for whoever has just been woken. */
+export function inWords(incident: Incident): string {
+  const open = incident.status !== "resolved";
+  return facts({
+    incident: incident.number,
+    title: incident.title,
+    severity: severityCell(incident.severity),
+    kind: incident.kind,
+    status: incident.status,
+    flag: incident.flag_key,
+    component: incident.component,
+    public: incident.public ? "yes, on the status page" : "no",
+    opened: `${time(incident.opened_at)} by ${incident.opened_by}`,
+    acknowledged: incident.acknowledged_at === null
+      ? open ? ["red", `nobody: gatelink incident acknowledge ${incident.number}`] : "nobody"
+      : `${time(incident.acknowledged_at)} by ${incident.acknowledged_by}`,
+    ...(incident.escalate_at === null ? {} : { "next call": time(incident.escalate_at) }),
+    ...(incident.resolved_at === null ? {} : { resolved: time(incident.resolved_at) }),
+    ...(open ? { "way back": recommended(incident) } : {}),
+    version: incident.version,
+  });
+}
+
+/** What an update says, in a line. */
+export function updateInWords({ kind, text, changes }: Update): string {
+  const { step: _, role, rollout_id, rollback_id, level, ...others } = changes;
+  const told = [
+    typeof role === "string" ? `called: ${role}` : "",
+    rollout_id === undefined ? "" : "its rollout was rolled back: the flag is off",
+    rollback_id === undefined
+      ? ""
+      : level === undefined
+      ? "linked with a way back"
+      : `way back ${level} was taken`,
+    ...Object.entries(others).map(([field, change]) => changeInWords(field, change)),
+    text ?? (kind === "published" ? "(the status page's usual text)" : ""),
+  ].filter((part) => part !== "");
+  return clean(told.join("; "));
+}
+
+function changeInWords(field: string, change: unknown): string {
+  const { from, to, detail } = change as { from?: unknown; to?: unknown; detail?: string };
+  return detail === undefined ? `${field}: ${from ?? "none"} -> ${to ?? "none"}` : `${field} was: ${detail}`;
+}

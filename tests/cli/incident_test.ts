@@ -1,0 +1,91 @@
+/** `gatelink incident` on a real stack: from the first call to the last word for the public. */
+import { assert, assertEquals, assertMatch } from "../support/assert.ts";
+import { document, fails, gatelink, sql, stack } from "../support/cli.ts";
+
+const FLAG = "checkout.enabled";
+
+async function underWay(): Promise<string> {
+  await sql`insert into public.settings (key, value) values (${FLAG}, 'false') on conflict (key) do nothing`;
+  const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
+  await sql`select public.start_rollout(${id}, 1)`;
+  return id;
+}
+
+Deno.test("gatelink incident: open takes the rollout back, then acknowledged, told, resolved", async () => {
+  const rollout = await underWay();
+  const opened = await gatelink(
+    'incident open "Checkout fails" --kind error_rate --flag checkout --public --note "6 % since 3:00"',
+  );
+  assertEquals(opened.code, 0, opened.err);
+  const number = Number(/^incident +(\d+)$/m.exec(opened.out)![1]);
+  assertMatch(opened.out, /nobody: gatelink incident acknowledge/);
+  assertMatch(opened.out, /Its rollout was rolled back: checkout.enabled is off/);
+  assertMatch(
+    opened.out,
+    new RegExp(`gatelink rollback 1 checkout.enabled --why "incident ${number}" \\(within 1 min\\)`),
+  );
+  const [{ state }] = await sql`select state from public.rollouts where id = ${rollout}`;
+  assertEquals(state, "rolled_back");
+
+  const all = await document(`incident list --open`);
+  assertEquals(all.map((one: { number: number }) => one.number), [number]);
+  assertMatch((await gatelink("incident list")).out, /P0 +investigating +nobody +checkout.enabled/);
+  assertMatch((await gatelink(`incident ack ${number}`)).out, /is in hand since/);
+  await fails(`incident update ${number} --status identified --version 1`, 4, "conflict", /version/);
+  const updated = await document(`incident update ${number} --status identified --say "It is the disk."`);
+  assertEquals([updated.status, updated.severity], ["identified", "P0"]);
+
+  const text = await gatelink(`incident template affected_users --incident ${number}`);
+  assertMatch(text.out, /Something did not work when you used it: Checkout fails\. .* is identified now/);
+
+  const status = await (await fetch(`${stack.url}/functions/v1/health/status`)).json();
+  const [shown] = status.incidents;
+  assertEquals([shown.title, shown.status, shown.updates[0].text], [
+    "Checkout fails",
+    "identified",
+    "It is the disk.",
+  ]);
+  assertMatch(shown.updates.at(-1).text, /^We are looking into it/);
+  assert(!JSON.stringify(status).includes("6 % since"), "a note is for the team");
+
+  assertMatch((await gatelink(`incident resolve ${number} --note "disk grown"`)).out, /is resolved/);
+  await fails(`incident resolve ${number}`, 4, "conflict", /is resolved/);
+  const story = await document(`incident show ${number}`);
+  assertEquals(story.updates.map(({ kind }: { kind: string }) => kind), [
+    "opened",
+    "published",
+    "taken_back",
+    "acknowledged",
+    "changed",
+    "published",
+    "resolved",
+    "published",
+  ]);
+  const shownToTeam = (await gatelink(`incident show ${number}`)).out;
+  assertMatch(shownToTeam, /its rollout was rolled back/);
+  assertMatch(shownToTeam, /status: investigating -> identified/);
+  await fails("incident show 999999", 4, "not_found", /no incident 999999/);
+});
+
+Deno.test("gatelink incident template: a text with a hole is refused, the team's own takes the place of the usual one", async () => {
+  const all = await document("incident template");
+  assertEquals(all.find(({ name }: { name: string }) => name === "status_resolved").own, false);
+  await fails('incident template status_resolved --set "{{role}} did it"', 4, "invalid", /\{\{role\}\}/);
+  await fails("incident template status_resolvd", 4, "not_found", /no template/);
+  await document('incident template status_resolved --set "All is well again."');
+  await document('incident template status_resolved --set "All is well."');
+  assertEquals((await gatelink("incident template status_resolved")).out.trim(), "All is well.");
+});
+
+Deno.test("gatelink incident escalation: shown, and said anew for a severity", async () => {
+  const usual = await document("incident escalation --severity P0");
+  assertEquals(usual[0], { severity: "P0", after_minutes: 5, role: "engineering lead", endpoint: null });
+  const set = await document('incident escalation --severity P0 --steps "3=night shift" 9=CTO');
+  assertEquals(set.map((step: { after_minutes: number; role: string }) => [step.after_minutes, step.role]), [
+    [3, "night shift"],
+    [9, "CTO"],
+  ]);
+  await fails("incident escalation --severity P0 --steps 3=x@nowhere", 4, "not_found", /nowhere/);
+  await fails("incident escalation --steps 3=x", 2, "usage", /severity/);
+  await fails("incident escalation --severity P0 --steps soon=x", 2, "usage", /minutes=role/);
+});
