@@ -124,6 +124,8 @@ async function start(
     "/rest/v1": api.fetch,
     "/auth/v1": api.fetch,
     "/simulator": simulator.fetch,
+    // Where the public looks; on a host of its own it lies beside the panel.
+    "/status": () => new Response(null, { status: 302, headers: { location: "/admin/status/" } }),
     "/admin": createPanel({ url, publishableKey: keys.publishableKey }).fetch,
     [DEMO.path]: demo(database.sql),
   });

@@ -56,7 +56,10 @@ export function createPanel(
         return Response.json({ url, publishableKey }, { headers: { "cache-control": "no-store", ...ALONE } });
       }
       if (state !== "ready") return waiting(state);
-      return await file(path || "index.html");
+      if (path === "status") {
+        return new Response(null, { status: 308, headers: { location: "/admin/status/", ...ALONE } });
+      }
+      return await file(path.replace(/(^|\/)$/, "$1index.html"));
     },
   };
 }

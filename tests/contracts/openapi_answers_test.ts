@@ -97,6 +97,9 @@ edgeTest(
     see("/health/detailed", "get", 401, await detailed({}));
     see("/health/detailed", "get", 403, await detailed({ apikey: KEYS.publishableKey }));
     see("/health/detailed", "get", 405, await call("health/detailed"));
+    await sql`select public.open_incident('Replies are delayed', 'bug', null, null, null, true)`;
+    see("/health/status", "get", 200, await call("health/status", { method: "GET" }));
+    see("/health/status", "get", 405, await call("health/status"));
     const metrics = (headers: HeadersInit = key) => call("metrics", { method: "GET", headers });
     see("/metrics", "get", 200, await metrics());
     see("/metrics", "get", 401, await metrics({}));

@@ -16,7 +16,7 @@ const ADDRESSES: Record<string, string[]> = {
   "wa-send": ["", "/"],
   "metrics": ["", "/"],
   "diagnostics": ["", "/"],
-  "health": ["", "/", "/detailed", "/detailed/", "/nothing", "?a=/detailed"],
+  "health": ["", "/", "/detailed", "/detailed/", "/status", "/nothing", "?a=/detailed"],
   "flags": [
     ...["", "/", "/outcomes", "/nothing", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/a.enabled"],
     "?a=/ofrep/v1/evaluate/flags",

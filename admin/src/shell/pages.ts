@@ -42,6 +42,12 @@ export const PAGES: PageEntry[] = [
     Page: lazy(() => import("../pages/messages/index.tsx")),
   },
   {
+    path: "/incidents",
+    title: "Incidents",
+    icon: "warn",
+    Page: lazy(() => import("../pages/incidents/index.tsx")),
+  },
+  {
     path: "/deliveries",
     title: "Deliveries",
     icon: "truck",

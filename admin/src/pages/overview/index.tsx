@@ -15,6 +15,7 @@ import { Switches } from "./Switches.tsx";
 import { Traffic } from "./Traffic.tsx";
 import { Waiting } from "./Waiting.tsx";
 import { switchedOff, useEnvironment, withSwitches } from "./environment.ts";
+import { Incidents } from "./Incidents.tsx";
 import { KillSwitches } from "./KillSwitches.tsx";
 import classes from "./overview.module.css";
 
@@ -45,6 +46,7 @@ export default function Overview() {
       <Loaded of={overview} rows={8}>
         {(data) => (
           <Stack gap="md" className={classes.body}>
+            <Incidents incidents={data.incidents} />
             <KillSwitches off={off} />
             <Health health={withSwitches(healthInWords(data.health), off)} />
             <Numbers data={data} />

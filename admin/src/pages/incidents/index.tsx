@@ -1,0 +1,17 @@
+/** Incidents: the list, a new one, and one of them. */
+import { Route, Switch } from "wouter";
+import { IncidentPage } from "./IncidentPage.tsx";
+import { IncidentList } from "./List.tsx";
+import { NewIncident } from "./New.tsx";
+
+export default function Incidents() {
+  return (
+    <Switch>
+      <Route path="/incidents" component={IncidentList} />
+      <Route path="/incidents/new" component={NewIncident} />
+      <Route path="/incidents/:number">
+        {({ number }) => <IncidentPage key={number} number={Number(number)} />}
+      </Route>
+    </Switch>
+  );
+}

@@ -1,0 +1,47 @@
+/** What the list, one incident and the overview show alike: its state, and the button that takes it over. */
+import { Button, Group } from "@mantine/core";
+import { type Incident, INCIDENT_CHANGED, type OpenIncident } from "../../data/incidents.ts";
+import { rpc, useChange } from "../../data/query.ts";
+import { For } from "../../session/me.tsx";
+import { State, type Tone } from "../../ui/State.tsx";
+
+const SEVERITY_TONES: Record<string, Tone> = { P0: "bad", P1: "warn", P2: "plain" };
+const STATUS_TONES: Record<string, Tone> = {
+  investigating: "bad",
+  identified: "warn",
+  monitoring: "info",
+  resolved: "good",
+};
+
+/** Severity, status, and whether everybody can read it. */
+export function Badges({ incident }: { incident: OpenIncident }) {
+  return (
+    <Group gap={6} wrap="wrap">
+      <State tone={SEVERITY_TONES[incident.severity] ?? "plain"}>{incident.severity}</State>
+      <State tone={STATUS_TONES[incident.status] ?? "plain"}>{incident.status}</State>
+      {incident.public && <State tone="info">public</State>}
+    </Group>
+  );
+}
+
+/** One click, and nobody else is notified. */
+export function Acknowledge({ incident }: { incident: OpenIncident }) {
+  const change = useChange<undefined, Incident>({
+    act: () => rpc("acknowledge_incident", { p_number: incident.number }),
+    touches: INCIDENT_CHANGED,
+    said: ({ number }) => `You have acknowledged incident ${number}. Nobody else is notified.`,
+  });
+  if (incident.acknowledged_at !== null || incident.status === "resolved") return null;
+  return (
+    <For role="operator">
+      <Button
+        size="sm"
+        loading={change.isPending}
+        aria-label={`Acknowledge incident ${incident.number}`}
+        onClick={() => change.mutate(undefined)}
+      >
+        Acknowledge
+      </Button>
+    </For>
+  );
+}
