@@ -100,7 +100,7 @@ panelTest(
         await status.getByRole("heading", { name: "Some links show an error page" }).waitFor();
         await status.getByText("There is an outage.").waitFor();
         assertEquals(await seriousFaults(status), [], where);
-        const wide = await status.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        const wide = await status.evaluate<boolean>("document.documentElement.scrollWidth > innerWidth");
         assertEquals(wide, false, where);
         if (shots) await status.screenshot({ path: `${shots}/status-${where}.png`, fullPage: true });
       }

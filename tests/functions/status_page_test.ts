@@ -52,7 +52,7 @@ Deno.test("statusPage(): as bad as the worst part and the worst open incident", 
     [["healthy"], [["P0", "resolved"]], "healthy"],
   ];
   for (const [parts, open, expected] of cases) {
-    const call: Rpc = <T>() =>
+    const call = (() =>
       Promise.resolve({
         at: "2026-11-29T03:00:00Z",
         components: parts.map((status) => ({ component: "queue", status })),
@@ -66,7 +66,7 @@ Deno.test("statusPage(): as bad as the worst part and the worst open incident", 
           updates: [],
         })),
         templates: {},
-      } as T);
+      })) as unknown as Rpc;
     const { status } = await (await statusPage(call)()).json();
     assertEquals(status, expected);
   }
@@ -74,7 +74,7 @@ Deno.test("statusPage(): as bad as the worst part and the worst open incident", 
 
 Deno.test("statusPage(): with the database away it says down and shows what it knew; it asks once in five seconds", async () => {
   let time = 0, calls = 0, away = false;
-  const call: Rpc = <T>() => {
+  const call = (() => {
     calls++;
     return away ? Promise.reject(new Error("away")) : Promise.resolve({
       at: "2026-11-29T03:00:00Z",
@@ -89,8 +89,8 @@ Deno.test("statusPage(): with the database away it says down and shows what it k
         updates: [],
       }],
       templates: {},
-    } as T);
-  };
+    });
+  }) as unknown as Rpc;
   const page = statusPage(call, () => time);
   const ask = async () => (await page()).json();
   await Promise.all(Array.from({ length: 50 }, ask));

@@ -1,44 +1,19 @@
 /** Incidents as the database gives them, and how they look. */
-import { type IncidentFacts, recommended } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import { recommended } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import type {
+  Incident as ListedIncident,
+  IncidentStory,
+  IncidentUpdate,
+} from "../../../supabase/functions/_shared/contract/answers/incidents.ts";
+import type { Result } from "../../../supabase/functions/_shared/contract/sql.ts";
 import type { Api } from "../../core/api.ts";
 import { type Cell, clean, facts, time } from "../../core/output.ts";
 
-/** An incident's row. */
-export interface Incident extends IncidentFacts {
-  id: string;
-  version: number;
-  public: boolean;
-  opened_by: string;
-  acknowledged_at: string | null;
-  acknowledged_by: string | null;
-  resolved_at: string | null;
-  escalated: number;
-  escalate_at: string | null;
-  rollout_id: string | null;
-  rollback_id: string | null;
-}
-
-/** What happened to it. */
-export interface Update {
-  at: string;
-  kind: string;
-  status: string;
-  public: boolean;
-  text: string | null;
-  changes: Record<string, unknown>;
-  actor: string;
-}
-
-/** An incident with its history. */
-export interface IncidentStory extends Incident {
-  updates: Update[];
-  rollback: { level: number; target: string; recorded_at: string } | null;
-  rollout: { id: string; flag_key: string; state: string } | null;
-}
+type Incident = Result<"open_incident"> | ListedIncident;
 
 /** Reads one. @throws {CliError} not_found */
 export function readIncident(api: Api, number: number): Promise<IncidentStory> {
-  return api.rpc<IncidentStory>("read_incident", { p_number: number });
+  return api.rpc("read_incident", { p_number: number });
 }
 
 /** A severity, as bad as it is. */
@@ -70,7 +45,9 @@ export function inWords(incident: Incident): string {
 }
 
 /** What an update says, in a line. */
-export function updateInWords({ kind, text, changes }: Update): string {
+export function updateInWords(
+  { kind, text, changes }: Pick<IncidentUpdate, "kind" | "text" | "changes">,
+): string {
   const { step: _, role, rollout_id, rollback_id, level, ...others } = changes;
   const told = [
     typeof role === "string" ? `called: ${role}` : "",

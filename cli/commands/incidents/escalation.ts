@@ -1,17 +1,10 @@
 /** `gatelink incident escalation`: who is called when nobody acknowledges. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { SEVERITIES } from "../../../supabase/functions/_shared/contract/incidents.ts";
+import { SEVERITIES, type Severity } from "../../../supabase/functions/_shared/contract/incidents.ts";
 import { CliError } from "../../core/errors.ts";
 import { type Cell, table } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { several } from "../../core/values.ts";
-
-interface Step {
-  severity: string;
-  after_minutes: number;
-  role: string;
-  notification_endpoints: { name: string } | null;
-}
 
 /** `15=CTO` or `15=CTO@on-call`. */
 function step(text: string): { after_minutes: number; role: string; endpoint?: string } {
@@ -50,7 +43,7 @@ Examples:
   gatelink incident escalation
   gatelink incident escalation --severity P0 --steps "5=engineering lead@on-call" 15=CTO@management`,
     )
-    .action((options: { severity?: string; steps?: ReturnType<typeof step>[] }) =>
+    .action((options: { severity?: Severity; steps?: ReturnType<typeof step>[] }) =>
       run(async (session) => {
         const api = await session.api();
         if (options.steps !== undefined) {
@@ -63,7 +56,7 @@ Examples:
           }
           await api.rpc("set_escalation", { p_severity: options.severity, p_steps: options.steps });
         }
-        const rows = await api.rows<Step>((client) => {
+        const rows = await api.rows((client) => {
           const asked = client.from("escalation_steps")
             .select("severity,after_minutes,role,notification_endpoints(name)")
             .order("severity").order("after_minutes");

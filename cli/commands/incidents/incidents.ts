@@ -10,7 +10,7 @@ import { type Cell, table, time } from "../../core/output.ts";
 import type { Run } from "../../core/session.ts";
 import { id, reason, whole } from "../../core/values.ts";
 import { flagKey } from "../flags/api.ts";
-import { type Incident, inWords, readIncident, severityCell, updateInWords } from "./api.ts";
+import { inWords, readIncident, severityCell, updateInWords } from "./api.ts";
 import { escalation } from "./escalation.ts";
 import { template } from "./template.ts";
 
@@ -72,7 +72,7 @@ Examples:
     )
     .action((title: string, options: OpenOptions) =>
       run(async (session) => {
-        const incident = await (await session.api()).rpc<Incident>("open_incident", {
+        const incident = await (await session.api()).rpc("open_incident", {
           p_title: title,
           p_kind: options.kind,
           p_severity: options.severity ?? null,
@@ -102,7 +102,7 @@ Example:
     )
     .action(({ open, limit }: { open?: boolean; limit: number }) =>
       run(async (session) => {
-        const rows = await (await session.api()).rpc<Incident[]>("list_incidents", {
+        const rows = await (await session.api()).rpc("list_incidents", {
           p_open: open ? true : null,
           p_limit: limit,
         });
@@ -173,7 +173,7 @@ Example:
     )
     .action((incident: number) =>
       run(async (session) => {
-        const row = await (await session.api()).rpc<Incident>("acknowledge_incident", { p_number: incident });
+        const row = await (await session.api()).rpc("acknowledge_incident", { p_number: incident });
         return {
           document: row,
           text: `Incident ${incident} is in hand since ${time(row.acknowledged_at)}.\nWay back: ${
@@ -214,7 +214,7 @@ Examples:
       run(async (session) => {
         const api = await session.api();
         const version = options.version ?? (await readIncident(api, incident)).version;
-        const row = await api.rpc<Incident>("update_incident", {
+        const row = await api.rpc("update_incident", {
           p_number: incident,
           p_expected_version: version,
           p_changes: Object.fromEntries(
@@ -250,7 +250,7 @@ Example:
     .action((incident: number, options: { note?: string; say?: string; version?: number }) =>
       run(async (session) => {
         const api = await session.api();
-        const row = await api.rpc<Incident>("resolve_incident", {
+        const row = await api.rpc("resolve_incident", {
           p_number: incident,
           p_expected_version: options.version ?? (await readIncident(api, incident)).version,
           p_note: options.note ?? null,

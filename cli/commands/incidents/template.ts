@@ -23,7 +23,7 @@ interface Setting {
 }
 
 async function ownTexts(api: Api): Promise<Map<string, Setting>> {
-  const rows = await api.rows<Setting>((client) =>
+  const rows = await api.rows((client) =>
     client.from("settings").select("key,value,version").like("key", `${KEY}%`)
   );
   return new Map(rows.map((row) => [row.key.slice(KEY.length), row]));
@@ -93,7 +93,7 @@ Examples:
               `gatelink incident template ${name} shows the text that is used now.`,
             );
           }
-          const document = await api.rpc<Setting>("set_setting", {
+          const document = await api.rpc("set_setting", {
             p_key: KEY + name,
             p_value: options.set,
             p_metadata: {},

@@ -6,24 +6,9 @@
 import { cached } from "../_shared/db/cache.ts";
 import { type Rpc, rpc } from "../_shared/db/client.ts";
 import { ANY_ORIGIN } from "../_shared/http/cors.ts";
+import type { StatusPage } from "../_shared/contract/answers/incidents.ts";
 import { publicText } from "../_shared/contract/incidents.ts";
 import type { Status } from "./components.ts";
-
-/** What the SQL function `status_page` gives. */
-interface Found {
-  at: string;
-  components: { component: string; status: Status }[];
-  incidents: {
-    number: number;
-    title: string;
-    severity: string;
-    status: string;
-    opened_at: string;
-    resolved_at: string | null;
-    updates: { at: string; status: string; text: string | null }[];
-  }[];
-  templates: Record<string, string>;
-}
 
 /** Seconds for which a browser or a shared cache may keep the answer. */
 const MAX_AGE = 10;
@@ -45,13 +30,13 @@ export function statusPage(
   call: Rpc = rpc,
   now: () => number = () => performance.now(),
 ): () => Promise<Response> {
-  let last: Found | undefined;
-  const page = cached<{ found: Found | undefined; away: boolean }>({
+  let last: StatusPage | undefined;
+  const page = cached<{ found: StatusPage | undefined; away: boolean }>({
     ttlMs: 5000,
     now,
     load: async () => {
       try {
-        last = await call<Found>("status_page", {}, { timeoutMs: 2000 });
+        last = await call("status_page", {}, { timeoutMs: 2000 });
         return { found: last, away: false };
       } catch {
         return { found: last, away: true };

@@ -2,7 +2,11 @@
 import { Alert, Anchor, Code, Group, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
 import { kindFacts, wayBackCommands } from "../../../../supabase/functions/_shared/contract/incidents.ts";
-import { type IncidentStory, type IncidentUpdate, useIncident } from "../../data/incidents.ts";
+import type {
+  IncidentStory,
+  IncidentUpdate,
+} from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
+import { useIncident } from "../../data/incidents.ts";
 import { For } from "../../session/me.tsx";
 import { useNames } from "../../session/team.ts";
 import { Page } from "../../ui/Page.tsx";

@@ -1,7 +1,8 @@
 /** All incidents: open ones first, the most severe on top. */
 import { Anchor, Button, Group, Paper, Text } from "@mantine/core";
 import { Link } from "wouter";
-import { type Incident, useIncidents } from "../../data/incidents.ts";
+import type { Incident } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
+import { useIncidents } from "../../data/incidents.ts";
 import { For } from "../../session/me.tsx";
 import { Icon } from "../../ui/icons.tsx";
 import { Page } from "../../ui/Page.tsx";

@@ -14,7 +14,7 @@ import { type FormEvent, useState } from "react";
 import { Link } from "wouter";
 import { kindFacts, KINDS, SEVERITIES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
 import { useFlags } from "../../data/flags.ts";
-import { type Incident, INCIDENT_CHANGED } from "../../data/incidents.ts";
+import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { navigate } from "../../ui/location.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -45,7 +45,7 @@ export function NewIncident() {
   const set = (part: Partial<Draft>) => setDraft((before) => ({ ...before, ...part }));
   const facts = kindFacts(draft.kind);
   const severity = draft.severity || facts.severity;
-  const open = useChange<Draft, Incident>({
+  const open = useChange<Draft, { number: number }>({
     act: ({ title, kind, severity, flag, note, isPublic, text }) =>
       rpc("open_incident", {
         p_title: title.trim(),

@@ -2,7 +2,8 @@
 import { Button, Checkbox, Group, NativeSelect, SimpleGrid, Stack, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { SEVERITIES, STATUSES } from "../../../../supabase/functions/_shared/contract/incidents.ts";
-import { type Incident, INCIDENT_CHANGED, type IncidentStory } from "../../data/incidents.ts";
+import type { IncidentStory } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
+import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { useAsk } from "../../ui/ask.tsx";
 import { Section } from "../../ui/Section.tsx";
@@ -21,7 +22,7 @@ export function Update({ story }: { story: IncidentStory }) {
     ...isPublic === story.public ? {} : { public: isPublic },
   };
   const nothing = Object.keys(changes).length === 0 && words.p_note === null && words.p_public_text === null;
-  const update = useChange<undefined, Incident>({
+  const update = useChange<undefined, { number: number }>({
     act: () =>
       rpc("update_incident", {
         p_number: story.number,
@@ -32,7 +33,7 @@ export function Update({ story }: { story: IncidentStory }) {
     touches: INCIDENT_CHANGED,
     said: ({ number }) => `Incident ${number} is updated.`,
   });
-  const resolve = useChange<string | null, Incident>({
+  const resolve = useChange<string | null, { number: number }>({
     act: (reason) =>
       rpc("resolve_incident", {
         p_number: story.number,
@@ -64,7 +65,7 @@ export function Update({ story }: { story: IncidentStory }) {
           <NativeSelect
             label="Severity"
             value={severity}
-            onChange={(event) => setSeverity(event.currentTarget.value)}
+            onChange={(event) => setSeverity(event.currentTarget.value as typeof severity)}
             data={SEVERITIES.map(({ severity }) => severity)}
           />
         </SimpleGrid>

@@ -1,6 +1,7 @@
 /** What the list, one incident and the overview show alike: its state, and the button that takes it over. */
 import { Button, Group } from "@mantine/core";
-import { type Incident, INCIDENT_CHANGED, type OpenIncident } from "../../data/incidents.ts";
+import type { OpenIncident } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
+import { INCIDENT_CHANGED } from "../../data/incidents.ts";
 import { rpc, useChange } from "../../data/query.ts";
 import { For } from "../../session/me.tsx";
 import { State, type Tone } from "../../ui/State.tsx";
@@ -26,7 +27,7 @@ export function Badges({ incident }: { incident: OpenIncident }) {
 
 /** One click, and nobody else is notified. */
 export function Acknowledge({ incident }: { incident: OpenIncident }) {
-  const change = useChange<undefined, Incident>({
+  const change = useChange<undefined, { number: number }>({
     act: () => rpc("acknowledge_incident", { p_number: incident.number }),
     touches: INCIDENT_CHANGED,
     said: ({ number }) => `You have acknowledged incident ${number}. Nobody else is notified.`,

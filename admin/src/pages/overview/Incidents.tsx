@@ -1,7 +1,7 @@
 /** Open incidents, on top of everything: whoever has just been woken acknowledges with one click. */
 import { Anchor, Group, Paper, Stack, Text } from "@mantine/core";
 import { Link } from "wouter";
-import type { OpenIncident } from "../../data/incidents.ts";
+import type { OpenIncident } from "../../../../supabase/functions/_shared/contract/answers/incidents.ts";
 import { Time } from "../../ui/Time.tsx";
 import { Acknowledge, Badges } from "../incidents/parts.tsx";
 import classes from "./overview.module.css";

@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import { DELIVERIES } from "./answers/deliveries.ts";
+import { INCIDENTS } from "./answers/incidents.ts";
 import { LINKS } from "./answers/links.ts";
 import { MESSAGES } from "./answers/messages.ts";
 import { OPERATIONS } from "./answers/operations.ts";
@@ -25,6 +26,7 @@ type JsonFunction = {
 /** The answers, to be checked where it is worth its time: tests check each. One that is missing does not compile. */
 export const ANSWERS = {
   ...DELIVERIES,
+  ...INCIDENTS,
   ...LINKS,
   ...MESSAGES,
   ...OPERATIONS,

@@ -62,6 +62,7 @@ export interface ExplainedRoute {
 /** Columns by `table.column`. */
 interface Columns {
   "destinations.failure_policy": Readonly<Record<string, "hold" | "aside" | "pause">>;
+  "incident_updates.changes": Readonly<Record<string, unknown>>;
   /** As the provider gave it, or as we gave it to the provider. */
   "messages.native": Record<string, unknown>;
   "rollout_events.figures": Readonly<Record<string, unknown>>;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { StatusPost } from "../contract/answers/incidents.ts";
 import { publicText } from "../contract/incidents.ts";
 import type { Rpc } from "../db/client.ts";
 import { next } from "../delivery/retry.ts";
@@ -25,16 +26,6 @@ export interface StatusPosterDeps {
   random(): number;
   /** Called after each attempt: delivered, retry or dead, and why. */
   onSettled(outcome: string, error: string | undefined): void;
-}
-
-/** A post as `claim_status_posts` gives it. */
-interface Claimed {
-  id: string;
-  lease: string;
-  attempt: number;
-  incident: { id: string; title: string; severity: string; status_page_id: string | null };
-  update: { at: string; status: string; text: string | null };
-  template: string | null;
 }
 
 const API = "https://api.statuspage.io/v1/pages";
@@ -57,7 +48,7 @@ export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number
 
   async function drain(): Promise<number> {
     for (let total = 0;;) {
-      const claimed = await deps.rpc<Claimed[]>("claim_status_posts", {
+      const claimed = await deps.rpc("claim_status_posts", {
         p_limit: ROUND,
         p_lease_seconds: LEASE_SECONDS,
       });
@@ -73,7 +64,7 @@ export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number
     }
   }
 
-  async function attempt(page: StatusPage, post: Claimed) {
+  async function attempt(page: StatusPage, post: StatusPost) {
     const { id, lease } = post;
     try {
       const status_page_id = await write(page, post);
@@ -95,7 +86,7 @@ export function createStatusPoster(deps: StatusPosterDeps): () => Promise<number
     }
   }
 
-  async function write(page: StatusPage, post: Claimed): Promise<string> {
+  async function write(page: StatusPage, post: StatusPost): Promise<string> {
     const { incident, update, template } = post;
     const known = incident.status_page_id ?? (post.attempt > 1 ? await find(page, incident.id) : undefined);
     const body = {

@@ -26,11 +26,11 @@ async function post(
     update: { at: "2026-11-29T03:00:00Z", status: "identified", text: null },
     template: null,
   }], []];
-  const rpc: Rpc = <T>(name: string, args?: object) => {
-    if (name === "claim_status_posts") return Promise.resolve(claims.shift() as T);
+  const rpc = ((name: string, args?: object) => {
+    if (name === "claim_status_posts") return Promise.resolve(claims.shift());
     settled = (args as { p_results: Settled[] }).p_results[0];
-    return Promise.resolve(1 as T);
-  };
+    return Promise.resolve(1);
+  }) as Rpc;
   await createStatusPoster({
     rpc,
     page: () => page ?? undefined,

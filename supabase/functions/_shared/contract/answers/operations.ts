@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { openIncident } from "./incidents.ts";
 import { at, count, destinationState, figures, id, rate } from "./common.ts";
 
 /** One part, in codes that words/health.ts puts into words. Further members are figures that are shown as they are. */
@@ -50,6 +51,8 @@ const overview = z.strictObject({
   })),
   queue: queues,
   dead_letters: count,
+  /** Those that are open. */
+  incidents: z.array(openIncident),
   rollouts: z.array(z.strictObject({
     id,
     flag_key: z.string(),
@@ -181,6 +184,10 @@ const metrics = z.strictObject({
     oldest_seconds: z.number(),
     dead: count,
   })),
+  /** Of each severity, from the worst. */
+  incidents: z.array(
+    z.strictObject({ severity: z.string(), open: count, unacknowledged_seconds: z.number() }),
+  ),
   /** Links whose password somebody is guessing at. */
   links_guessed: count,
   flags: z.array(z.strictObject({ key: z.string(), on: z.boolean(), percentage: z.number().nullable() })),
