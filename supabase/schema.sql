@@ -1949,7 +1949,7 @@ create table public.settings (
   constraint settings_incident_template CHECK (
   CASE
       WHEN (key !~~ 'incident\_template.%'::text) THEN true
-      WHEN ((char_length(btrim(value)) < 1) OR (char_length(btrim(value)) > 2000)) THEN false
+      WHEN ((value !~ '\S'::text) OR (char_length(value) > 2000)) THEN false
       WHEN (key = ANY (ARRAY['incident_template.incident_channel'::text, 'incident_template.escalation'::text, 'incident_template.rollback_notice'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
       WHEN (key = ANY (ARRAY['incident_template.status_investigating'::text, 'incident_template.status_identified'::text, 'incident_template.status_monitoring'::text, 'incident_template.status_resolved'::text, 'incident_template.affected_users'::text, 'incident_template.announcement_beta'::text, 'incident_template.announcement_all'::text])) THEN (regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}'::text, ''::text, 'g'::text) !~ '\{\{|\}\}'::text)
       ELSE false

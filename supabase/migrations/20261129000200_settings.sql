@@ -75,7 +75,7 @@ create table public.settings (
   -- A text with a hole in it must be told when it is written, not in the middle of an incident.
   constraint settings_incident_template check (
     case when key not like 'incident\_template.%' then true
-      when char_length(btrim(value)) not between 1 and 2000 then false
+      when value !~ '\S' or char_length(value) > 2000 then false
       when key in ('incident_template.incident_channel', 'incident_template.escalation', 'incident_template.rollback_notice')
         then regexp_replace(value, '\{\{(number|title|severity|status|kind|flag|component|opened_at|text|way_back|role|next_update)\}\}', '', 'g')
           !~ '\{\{|\}\}'

@@ -27,6 +27,7 @@ const OPEN = [
   "settle_deliveries",
   "settle_outbound",
   "settle_notifications",
+  "settle_status_posts",
   "whoami",
 ];
 

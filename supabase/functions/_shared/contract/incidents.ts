@@ -241,7 +241,7 @@ export function templateFaults(name: string, text: string): string[] {
   const rest = text.replace(/\{\{([a-z_]+)\}\}/g, (whole, name) => allowed.includes(name) ? "" : whole);
   const unknown = /\{\{.{0,40}|\}\}/s.exec(rest)?.[0];
   return [
-    ...text.trim() === "" || text.length > TEMPLATE_LENGTH ? [`1 to ${TEMPLATE_LENGTH} characters`] : [],
+    ...!/\S/.test(text) || [...text].length > TEMPLATE_LENGTH ? [`1 to ${TEMPLATE_LENGTH} characters`] : [],
     ...unknown === undefined ? [] : [
       `${unknown} is no placeholder of it: ${allowed.map((name) => `{{${name}}}`).join(", ")}`,
     ],
