@@ -1819,6 +1819,10 @@ grant select on public.segment_members to authenticated, service_role;
 -- Ids only, no names or numbers: the whole team reads them.
 create policy segment_members_read on public.segment_members for select to authenticated
   using (( SELECT private.has_role('viewer'::text) AS has_role));
+-- One way to write an id.
+create TRIGGER admit BEFORE INSERT ON public.segment_members FOR EACH ROW EXECUTE FUNCTION private.admit_member();
+-- What is accepted can be read everywhere.
+create TRIGGER bound AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION private.bound_members();
 -- Version and history of who came in.
 create TRIGGER record_added AFTER INSERT ON public.segment_members REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION private.record_members();
 -- Version and history of who went out.
@@ -1923,9 +1927,10 @@ create table public.settings (
   -- For flags: rollout_percentage (number 0 to 100 in steps of 0.01), target_user_ids (array of strings: on for these
   -- whatever the percentage), target_segments (array of keys of segments: likewise for their members), prerequisites
   -- (array of flags that have to be on for the same id), schedule ({on_at, off_at}: when the clock turns it on or
-  -- off), salt (string, default the key), description, launched_at, type (string, number or object: a value that
-  -- OpenFeature clients may read, not a switch). Without rollout_percentage a flag that is true is on for everybody,
-  -- or only for its targets where target_user_ids or target_segments is present.
+  -- off), salt (string, default the key), client (boolean: whether apps with a publishable key may read it, default
+  -- false), description, launched_at, type (string, number or object: a value that OpenFeature clients may read, not
+  -- a switch). Without rollout_percentage a flag that is true is on for everybody, or only for its targets where
+  -- target_user_ids or target_segments is present.
   metadata jsonb default '{}'::jsonb not null,
   -- Counts the writes of this key, deletes included. Give the version you read to set_setting.
   version bigint not null,
@@ -1940,6 +1945,14 @@ create table public.settings (
       WHEN (NOT (metadata ? 'approvers'::text)) THEN true
       WHEN (jsonb_typeof((metadata -> 'approvers'::text)) <> 'array'::text) THEN false
       ELSE ((metadata -> 'approvers'::text) <@ '["engineering", "security", "product", "cto"]'::jsonb)
+  END),
+  -- metadata.client: true or false, whether apps with a publishable key may read the flag; never true for a flag of
+  -- the gateway's own.
+  constraint settings_client CHECK (
+  CASE
+      WHEN (NOT (metadata ? 'client'::text)) THEN true
+      WHEN (jsonb_typeof((metadata -> 'client'::text)) <> 'boolean'::text) THEN false
+      ELSE (((metadata ->> 'client'::text) = 'false'::text) OR (key !~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$'::text))
   END),
   constraint settings_enabled_true_or_false CHECK (((key !~~ '%.enabled'::text) OR (value = ANY (ARRAY['true'::text, 'false'::text])))),
   -- A JSON list of 1 to 20 waits in seconds.
@@ -1956,6 +1969,8 @@ create table public.settings (
   END),
   constraint settings_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 200))),
   constraint settings_metadata_object CHECK ((jsonb_typeof(metadata) = 'object'::text)),
+  -- Metadata without target_user_ids have at most 100,000 bytes.
+  constraint settings_metadata_size CHECK ((octet_length(((metadata - 'target_user_ids'::text))::text) <= 100000)),
   -- A JSON list of words; an empty one for none.
   constraint settings_opt_out_words CHECK (
   CASE
@@ -2011,7 +2026,13 @@ create table public.settings (
       WHEN (jsonb_typeof((metadata -> 'target_user_ids'::text)) <> 'array'::text) THEN false
       ELSE (NOT jsonb_path_exists(metadata, 'strict $."target_user_ids"[*]?(@.type() != "string")'::jsonpath))
   END),
+  -- A flag names at most 20,000 people; a segment or a percentage is for more.
+  constraint settings_target_user_ids_count CHECK (((jsonb_typeof((metadata -> 'target_user_ids'::text)) IS DISTINCT FROM 'array'::text) OR (jsonb_array_length((metadata -> 'target_user_ids'::text)) <= 20000))),
+  -- An id has at most 200 characters.
+  constraint settings_target_user_ids_length CHECK ((NOT jsonb_path_exists(metadata, '$."target_user_ids"[*]?(@ like_regex "^.{201}" flag "s")'::jsonpath))),
   constraint settings_type CHECK (((NOT (metadata ? 'type'::text)) OR ((metadata ->> 'type'::text) = ANY (ARRAY['boolean'::text, 'string'::text, 'number'::text, 'object'::text])))),
+  -- A value has at most 100,000 bytes.
+  constraint settings_value_size CHECK ((octet_length(value) <= 100000)),
   -- A template message as JSON: nothing else may go when the window is closed.
   constraint settings_wa_send_window_fallback CHECK (
   CASE
@@ -2164,6 +2185,19 @@ create INDEX click_batches_at_idx ON private.click_batches USING brin (at);
 alter table private.click_batches enable row level security;
 grant select, insert, delete on private.click_batches to service_role;
 
+-- Changes of configuration that came while another transaction held the row of config_revision: one row each, until a
+-- later change takes them into it.
+create table private.config_changes (
+  -- In the order in which they were made, not committed.
+  id bigint generated always as identity not null,
+  -- When.
+  at timestamp with time zone default clock_timestamp() not null,
+  -- Rows are only counted.
+  constraint config_changes_pkey PRIMARY KEY (id)
+);
+alter table private.config_changes enable row level security;
+grant select on private.config_changes to service_role;
+
 -- One row: the number that changes with every committed change of configuration.
 create table private.config_revision (
   -- Always true; the key that allows no second row.
@@ -2289,6 +2323,22 @@ create table private.erased_opt_outs (
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
 
+-- Rollouts that the guard could not judge the last time, for another transaction held a lock: health tells of them.
+create table private.guard_skips (
+  -- The rollout.
+  rollout_id uuid not null,
+  -- When it was first skipped.
+  since timestamp with time zone not null,
+  -- When it was last skipped.
+  at timestamp with time zone not null,
+  -- Who held locks then, as private.lock_holders tells it.
+  holders jsonb not null,
+  -- A rollout is skipped since a time.
+  constraint guard_skips_pkey PRIMARY KEY (rollout_id)
+);
+alter table private.guard_skips enable row level security;
+grant select on private.guard_skips to service_role;
+
 -- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
 create table private.hash_key (
   -- Always true; the key that allows no second row.
@@ -2380,6 +2430,18 @@ create INDEX outbound_lanes_due_idx ON private.outbound_lanes USING btree (chann
 create INDEX outbound_lanes_waits_idx ON private.outbound_lanes USING btree (waits_for) WHERE (waits_for IS NOT NULL);
 alter table private.outbound_lanes enable row level security;
 grant select, insert, update, delete on private.outbound_lanes to service_role;
+
+-- Which of the migrations on record (supabase_migrations.schema_migrations) are Gatelink's: all others are somebody
+-- else's, and nobody here judges or takes back those.
+create table private.own_migrations (
+  -- Of the migration.
+  version text collate "C" not null,
+  -- A migration is applied once.
+  constraint own_migrations_pkey PRIMARY KEY (version),
+  constraint own_migrations_version_form CHECK ((version ~ '^[0-9]{14}$'::text))
+);
+alter table private.own_migrations enable row level security;
+grant select on private.own_migrations to service_role;
 
 -- Parts that are not healthy, or have just become so: what those who are told of them know.
 create table private.part_states (
@@ -2724,10 +2786,6 @@ begin
   select p_key, id from unnest(private.subject_ids(p_user_ids, p_phones)) as i (id)
   on conflict (segment_key, subject_id) do nothing;
   perform set_config('gatelink.reason', '', true);
-  if (select count(*) from public.segment_members m where m.segment_key = p_key) > 10000 then
-    raise exception 'a segment has at most 10000 members' using errcode = 'GL422',
-      hint = 'Use a percentage for larger groups.';
-  end if;
   select * into v_segment from public.segments s where s.key = p_key;
   return v_segment;
 end $function$;
@@ -3550,9 +3608,9 @@ begin
 end $function$;
 grant execute on function public.guessed_links() to authenticated, service_role;
 
--- How each part does: {at, has: the newest migration applied, breaks: the newest one that older code must not run on,
--- revision of the configuration, queue: what waits, components: [{component, status: healthy | degraded | down,
--- because, figures}]}. For secret keys.
+-- How each part does: {at, has: the newest of our migrations applied, applied: all of ours, null where nobody keeps a
+-- record, breaks: the newest one that older code must not run on, revision of the configuration, queue: what waits,
+-- components: [{component, status: healthy | degraded | down, because, figures}]}. For secret keys.
 CREATE OR REPLACE FUNCTION public.health()
  RETURNS jsonb
  LANGUAGE sql
@@ -3560,9 +3618,9 @@ CREATE OR REPLACE FUNCTION public.health()
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('at', clock_timestamp(), 'has', public.schema_version(),
-    'breaks', private.breaking_version(), 'revision', r.revision,
+    'applied', private.applied_migrations(), 'breaks', private.breaking_version(), 'revision', r.revision,
     'queue', private.waiting(clock_timestamp()), 'components', private.health(clock_timestamp()))
-  from private.config_revision r
+  from private.config_now() r
 $function$;
 grant execute on function public.health() to service_role;
 
@@ -3600,13 +3658,8 @@ CREATE OR REPLACE FUNCTION public.launch_facts(p_flag_key text)
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
-declare
-  v_versions jsonb := 'null';
 begin
   perform private.require_role('viewer');
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations' into v_versions;
-  end if;
   return jsonb_build_object(
     'flag', (
       select jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
@@ -3614,7 +3667,7 @@ begin
     'approvals', (
       select coalesce(jsonb_agg(to_jsonb(a) order by a.signed_at), '[]') from public.gate_approvals a
       where a.flag_key = p_flag_key and a.revoked_at is null),
-    'migrations', v_versions,
+    'migrations', to_jsonb(private.applied_migrations()),
     'plans', (
       select jsonb_agg(jsonb_build_object('query', q.name, 'reads_whole', private.reads_whole_tables(q.statement)))
       from private.hot_queries() q),
@@ -3863,38 +3916,39 @@ grant execute on function public.list_waiting(p_filter jsonb, p_limit integer) t
 -- What the functions at the edge keep in memory: {revision, settings, segments, routes, destinations, allowlist}, or
 -- {revision, unchanged: true} when the caller has that revision.
 CREATE OR REPLACE FUNCTION public.load_config(p_revision bigint DEFAULT NULL::bigint)
- RETURNS jsonb
+ RETURNS json
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET lock_timeout TO '1500ms'
 AS $function$
 declare
   v_revision bigint;
 begin
   perform private.refuse_older_code();
-  select revision into v_revision from private.config_revision;
+  select c.revision into v_revision from private.config_now() c;
   if v_revision = p_revision then
-    return jsonb_build_object('revision', v_revision, 'unchanged', true);
+    return json_build_object('revision', v_revision, 'unchanged', true);
   end if;
-  return jsonb_build_object(
+  return json_build_object(
     'revision', v_revision,
     'settings', private.config_settings(),
     'segments', private.config_segments(),
     'routes', (
-      select coalesce(jsonb_agg(jsonb_build_object(
+      select coalesce(json_agg(json_build_object(
         'id', r.id, 'name', r.name, 'priority', r.priority, 'condition', r.condition, 'mode', r.mode,
         'destination_ids', (
-          select coalesce(jsonb_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
+          select coalesce(json_agg(d.destination_id order by d.position), '[]') from public.route_destinations d
           where d.route_id = r.id),
         'flag_key', r.flag_key, 'sticky_minutes', r.sticky_minutes, 'active', r.active,
         'channels', r.channels) order by r.priority, r.id), '[]')
       from public.routes r),
     'destinations', (
-      select coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
+      select coalesce(json_agg(json_build_object('id', d.id, 'name', d.name, 'kind', d.kind, 'url', d.url, 'state', d.state,
         'circuit_open', d.circuit_trips > 0) order by d.name), '[]')
       from public.destinations d where d.removed_at is null),
     'allowlist', (
-      select coalesce(jsonb_agg(jsonb_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
+      select coalesce(json_agg(json_build_object('pattern', a.pattern, 'purpose', a.purpose) order by a.purpose, a.pattern), '[]')
       from public.destination_allowlist a));
 end $function$;
 grant execute on function public.load_config(p_revision bigint) to service_role;
@@ -3951,7 +4005,7 @@ CREATE OR REPLACE FUNCTION public.metrics()
 AS $function$
   select private.refuse_older_code();
   select jsonb_build_object(
-    'revision', (select r.revision from private.config_revision r),
+    'revision', (select r.revision from private.config_now() r),
     'counters', (
       select coalesce(jsonb_agg(jsonb_build_object('name', c.name, 'label', c.label, 'value', c.value) order by c.name, c.label), '[]')
       from (select k.name, k.label, sum(k.value) as value from public.counters k group by k.name, k.label) c),
@@ -4992,22 +5046,29 @@ end $function$;
 grant execute on function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) to authenticated, service_role;
 
 -- Turns the flag off and ends the rollout. For operators and secret keys. Errors: GL409 stale version or not under
--- way, GL404.
+-- way, GL404, GL423 within 2 s where another transaction holds a row of it, with who.
 CREATE OR REPLACE FUNCTION public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text)
  RETURNS rollouts
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '800ms'
 AS $function$
 declare
   v_rollout public.rollouts;
   v_evidence jsonb;
+  v_flag text := (select r.flag_key from public.rollouts r where r.id = p_id);
 begin
   perform private.require_role('operator');
-  v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
-  v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
-  v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
-  perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  begin
+    v_rollout := private.rollout_at(p_id, p_expected_version, array['running', 'paused']);
+    v_evidence := private.rollout_evidence(v_rollout, private.closed_minute(clock_timestamp()), clock_timestamp());
+    v_rollout := private.end_rollout(v_rollout, 'rolled_back', clock_timestamp());
+    perform private.log_rollout(v_rollout, clock_timestamp(), 'rolled_back', '{}', null, 'by_hand', v_evidence, p_reason);
+  exception when lock_not_available then
+    perform private.refuse_locked('the rollout of ' || v_flag, array['public.settings', 'public.rollouts', 'public.rollout_stages'],
+      private.without_database(v_flag));
+  end;
   return v_rollout;
 end $function$;
 grant execute on function public.roll_back_rollout(p_id uuid, p_expected_version bigint, p_reason text) to authenticated, service_role;
@@ -5039,9 +5100,9 @@ begin
 end $function$;
 grant execute on function public.rotate_destination_secret(p_name text, p_overlap_hours integer) to authenticated, service_role;
 
--- What the health check asks: {has: the newest migration applied, null when nobody kept a record; breaks: the newest
--- one that older code must not run on, null when there is none; clock and senders: as in health}. Fails where the
--- database takes no writes. For secret keys.
+-- What the health check asks: {has: the newest of our migrations applied, applied: all of ours, both null when nobody
+-- kept a record; breaks: the newest one that older code must not run on, null when there is none; clock and senders:
+-- as in health}. Fails where the database takes no writes. For secret keys.
 CREATE OR REPLACE FUNCTION public.schema_state()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -5049,26 +5110,23 @@ CREATE OR REPLACE FUNCTION public.schema_state()
 AS $function$
 begin
   update private.write_probe set at = clock_timestamp() where at < clock_timestamp() - interval '10 seconds';
-  return jsonb_build_object('has', public.schema_version(), 'breaks', private.breaking_version(),
+  return jsonb_build_object('has', public.schema_version(), 'applied', private.applied_migrations(), 'breaks', private.breaking_version(),
     'clock', private.clock_health(clock_timestamp()), 'senders', private.senders_health(clock_timestamp()));
 end $function$;
 grant execute on function public.schema_state() to service_role;
 
--- Version of the newest migration applied, null when nobody kept a record. For secret keys: the health check compares
--- it with what the code needs.
+-- Version of the newest of Gatelink's migrations that was applied, null when nobody kept a record. For secret keys:
+-- the health check compares it with what the code needs.
 CREATE OR REPLACE FUNCTION public.schema_version()
  RETURNS text
  LANGUAGE plpgsql
- STABLE SECURITY DEFINER
+ STABLE
  SET search_path TO ''
 AS $function$
 declare
-  v_version text;
+  v_versions text[] := private.applied_migrations();
 begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select max(version) from supabase_migrations.schema_migrations' into v_version;
-  end if;
-  return v_version;
+  return v_versions[cardinality(v_versions)];
 end $function$;
 grant execute on function public.schema_version() to service_role;
 
@@ -5283,9 +5341,9 @@ grant execute on function public.set_escalation(p_severity text, p_steps jsonb) 
 
 -- Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes:
 -- on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not
--- past), description, launched_at; null takes one away, and so does on: false with an on_at that is not given anew.
--- For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the
--- constraint's name.
+-- past), description, launched_at, client (whether apps with a publishable key may read it); null takes one away, and
+-- so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else
+-- was faster, GL422 what cannot be, 23514 with the constraint's name.
 CREATE OR REPLACE FUNCTION public.set_flag(p_key text, p_changes jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
@@ -5303,10 +5361,10 @@ begin
     raise exception 'the changes must be an object' using errcode = 'GL422';
   end if;
   select k into v_name from jsonb_object_keys(p_changes) k
-  where k not in ('on', 'percentage', 'prerequisites', 'on_at', 'off_at', 'description', 'launched_at') limit 1;
+  where k not in ('on', 'percentage', 'prerequisites', 'on_at', 'off_at', 'description', 'launched_at', 'client') limit 1;
   if v_name is not null or (p_changes ? 'on' and jsonb_typeof(p_changes -> 'on') <> 'boolean') then
     raise exception '% cannot be set', coalesce(v_name, 'on to anything but true and false') using errcode = 'GL422',
-      hint = 'on (boolean), percentage, prerequisites, on_at, off_at, description, launched_at; null takes one away.';
+      hint = 'on (boolean), percentage, prerequisites, on_at, off_at, description, launched_at, client (boolean); null takes one away.';
   end if;
   if coalesce(p_expected_version, -1) <> 0 then
     v_flag := private.flag_at(p_key, p_expected_version);
@@ -5315,7 +5373,7 @@ begin
   end if;
   v_metadata := coalesce(v_flag.metadata, '{}');
   -- In brackets: minus binds more tightly than ||.
-  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at']))
+  v_schedule := (coalesce(v_metadata -> 'schedule', '{}') || jsonb_strip_nulls(p_changes - array['on', 'percentage', 'prerequisites', 'description', 'launched_at', 'client']))
     - array(select k from jsonb_each(p_changes) as c (k, v) where v = 'null');
   v_metadata := v_metadata - 'schedule'
     || (p_changes - array['on', 'percentage', 'on_at', 'off_at'])
@@ -5489,12 +5547,14 @@ grant execute on function public.set_segment(p_key text, p_description text, p_e
 
 -- Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row.
 -- Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was
--- faster, GL422 a reason of blanks, 23514 a value that cannot be, with the constraint's name.
+-- faster, GL422 a reason of blanks or too many targets, GL423 another transaction holds the row, with who, 23514 a
+-- value that cannot be, with the constraint's name.
 CREATE OR REPLACE FUNCTION public.set_setting(p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text DEFAULT NULL::text)
  RETURNS settings
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
   v_reason text := current_setting('gatelink.reason', true);
@@ -5506,8 +5566,12 @@ begin
     insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
     on conflict (key) do nothing returning * into v_setting;
   else
-    update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
-    where key = p_key and version = p_expected_version returning * into v_setting;
+    begin
+      update public.settings set value = p_value, metadata = coalesce(p_metadata, metadata)
+      where key = p_key and version = p_expected_version returning * into v_setting;
+    exception when lock_not_available then
+      perform private.refuse_locked('the setting ' || p_key, array['public.settings'], private.without_database(p_key));
+    end;
   end if;
   perform set_config('gatelink.reason', coalesce(v_reason, ''), true);
   if v_setting.key is null then
@@ -5822,7 +5886,7 @@ AS $function$
 begin
   perform private.require_role('viewer');
   return jsonb_build_object(
-    'revision', (select revision from private.config_revision),
+    'revision', (select revision from private.config_now()),
     'unrouted', (
       select jsonb_build_object('conversations', count(*), 'held_by_flag', count(*) filter (where held_revision is not null),
         'oldest_seconds', round(extract(epoch from now() - min(unrouted_since))))
@@ -5869,12 +5933,14 @@ grant execute on function public.status_page() to service_role;
 
 -- Turns a flag off whatever version it is at, forgets when the clock would turn it on, and answers the new version;
 -- null when it is off already, with no such time, or not there. The rest of the flag stays as it is. For operators
--- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks.
+-- and secret keys. Errors: 42501 not allowed, GL422 a reason of blanks, GL423 after 1 s where another transaction
+-- holds the flag, with who.
 CREATE OR REPLACE FUNCTION public.switch_off(p_key text, p_reason text)
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET lock_timeout TO '1s'
 AS $function$
 declare
   v_before text := current_setting('gatelink.reason', true);
@@ -5882,8 +5948,12 @@ declare
 begin
   perform private.require_role('operator');
   perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), ''), true);
-  update public.settings set value = 'false', metadata = private.without_start(metadata)
-  where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
+  begin
+    update public.settings set value = 'false', metadata = private.without_start(metadata)
+    where key = p_key and (value <> 'false' or metadata -> 'schedule' ? 'on_at') returning version into v_version;
+  exception when lock_not_available then
+    perform private.refuse_locked('the flag ' || p_key, array['public.settings'], private.without_database(p_key));
+  end;
   perform set_config('gatelink.reason', coalesce(v_before, ''), true);
   return v_version;
 end $function$;
@@ -6104,6 +6174,21 @@ begin
 end $function$;
 grant execute on function public.watch_rollout(p_id uuid) to authenticated, service_role;
 
+-- Transactions that hold locks on the tables of flags and rollouts for half a second or more, the oldest first:
+-- [{pid, role, state, seconds, statement}]. Waits for no lock on them. For operators and secret keys.
+CREATE OR REPLACE FUNCTION public.who_blocks()
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  perform private.require_role('operator');
+  return private.lock_holders(array['public.settings', 'public.settings_history', 'public.rollouts', 'public.rollout_stages',
+    'public.rollout_events', 'public.segments', 'public.segment_members']);
+end $function$;
+grant execute on function public.who_blocks() to authenticated, service_role;
+
 -- The signed-in user as a member of the team, {user_id, role}; null for a stranger. How a function at the edge learns
 -- what a caller's token is worth.
 CREATE OR REPLACE FUNCTION public.whoami()
@@ -6217,11 +6302,24 @@ begin
 end $function$;
 grant execute on function private.address_of(p_contact_id uuid, p_channel text, p_sender_id text) to service_role;
 
+-- Trigger, before insert of segment_members: writes the id as flags compare it.
+CREATE OR REPLACE FUNCTION private.admit_member()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+begin
+  new.subject_id := private.subject_id(new.subject_id);
+  return new;
+end $function$;
+
 -- Judges every rollout under way and acts on it, each for itself, all or nothing. For the clock, once a minute.
 CREATE OR REPLACE FUNCTION private.advance_rollouts(p_now timestamp with time zone DEFAULT clock_timestamp())
  RETURNS TABLE(rollout_id uuid, flag_key text, verdict text, rule text)
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET lock_timeout TO '300ms'
 AS $function$
 declare
   r public.rollouts;
@@ -6231,7 +6329,15 @@ begin
     flag_key := r.flag_key;
     begin
       select g.verdict, g.rule into verdict, rule from private.guard_rollout(r.id, p_now) g;
-    exception when others then
+      if verdict is null and exists (select from public.rollouts o where o.id = r.id and o.state in ('running', 'paused')) then
+        raise lock_not_available;
+      end if;
+      delete from private.guard_skips s where s.rollout_id = r.id;
+    exception when lock_not_available or sqlstate 'GL423' then
+      verdict := 'hold';
+      rule := 'locked';
+      perform private.guard_skipped(r.id, p_now);
+    when others then
       verdict := 'page';
       rule := 'guard_failed';
       if not private.rollout_told(r.id, r.stage, 'paged', 'guard_failed', p_now - interval '1 hour') then
@@ -6259,6 +6365,25 @@ AS $function$
     else jsonb_build_object('error_rate', p_watch -> 'error_rate') end
 $function$;
 
+-- Versions of Gatelink's migrations that were applied and are on record, oldest first; null when nobody kept a
+-- record.
+CREATE OR REPLACE FUNCTION private.applied_migrations()
+ RETURNS text[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_versions text[];
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select coalesce(array_agg(o.version order by o.version), ''{}'') from private.own_migrations o join supabase_migrations.schema_migrations m on m.version = o.version'
+    into v_versions;
+  end if;
+  return v_versions;
+end $function$;
+grant execute on function private.applied_migrations() to service_role;
+
 -- Turns flags on and off whose schedule's time has come, each by a versioned write with its history, and says how
 -- many times. For the clock.
 CREATE OR REPLACE FUNCTION private.apply_flag_schedules(p_now timestamp with time zone)
@@ -6280,11 +6405,17 @@ begin
         ('off_at', (v_flag.metadata #>> '{schedule,off_at}')::timestamptz, 'false')) as d (name, at, value)
       where d.at <= p_now order by d.at, d.value desc
     loop
-      v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
-      v_flag := public.set_setting(v_flag.key, v_due.value,
-        case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
-        v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
-      v_count := v_count + 1;
+      begin
+        v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
+        v_flag := public.set_setting(v_flag.key, v_due.value,
+          case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
+          v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
+        v_count := v_count + 1;
+      exception when others then
+        -- The others need not wait for it; the next minute tries again.
+        raise warning 'the schedule of % could not be followed: %', v_flag.key, sqlerrm;
+        exit;
+      end;
     end loop;
   end loop;
   return v_count;
@@ -6637,6 +6768,29 @@ AS $function$
 $function$;
 grant execute on function private.begin_again(p_ids uuid[]) to service_role;
 
+-- Trigger, after insert of segment_members: GL422 where a segment has more than 10,000 members, or all targets
+-- together are more than the functions can hold.
+CREATE OR REPLACE FUNCTION private.bound_members()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+declare
+  v_key text;
+begin
+  select c.segment_key into v_key from (select distinct a.segment_key from added a) c
+  where (select count(*) from public.segment_members m where m.segment_key = c.segment_key) > 10000 limit 1;
+  if v_key is not null then
+    raise exception 'a segment has at most 10000 members, and % would have more', v_key using errcode = 'GL422',
+      hint = 'Use a percentage for larger groups.';
+  end if;
+  if exists (select from added) then
+    perform private.refuse_too_many(0);
+  end if;
+  return null;
+end $function$;
+
 -- Version of the newest migration that older code must not run on; null when there is none.
 CREATE OR REPLACE FUNCTION private.breaking_version()
  RETURNS text
@@ -6648,17 +6802,26 @@ AS $function$
 $function$;
 grant execute on function private.breaking_version() to service_role;
 
--- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Its
--- row lock puts changes of configuration in commit order.
+-- Trigger, after insert, update, delete or truncate, for each statement, on every table that load_config reads. Waits
+-- for no other transaction.
 CREATE OR REPLACE FUNCTION private.bump_config_revision()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
 AS $function$
+declare
+  v_taken bigint;
 begin
+  perform from private.config_revision r for update skip locked;
+  if not found then
+    insert into private.config_changes default values;
+    return null;
+  end if;
+  with taken as (delete from private.config_changes returning 1)
+  select count(*) into v_taken from taken;
   update private.config_revision
-  set revision = greatest(revision + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
+  set revision = greatest(revision + v_taken + 1, (date_part('epoch', clock_timestamp()) * 1000)::bigint), changed_at = clock_timestamp();
   return null;
 end $function$;
 
@@ -7481,7 +7644,7 @@ AS $function$
     'status', case when c.faults is null then 'healthy' else 'degraded' end,
     'because', case when c.faults is null then 'revision' else 'faults' end,
     'figures', case when c.faults is null
-      then jsonb_build_object('revision', (select r.revision from private.config_revision r))
+      then jsonb_build_object('revision', (select r.revision from private.config_now() r))
       else jsonb_build_object('faults', c.faults) end)
   from (
     select jsonb_agg(f.fault) as faults
@@ -7499,17 +7662,30 @@ AS $function$
 $function$;
 grant execute on function private.config_health() to service_role;
 
--- All segments as {key: [subject ids]}: the segments part of load_config.
-CREATE OR REPLACE FUNCTION private.config_segments()
- RETURNS jsonb
+-- The revision of the configuration as this snapshot sees it, and when it last grew: no two committed states have the
+-- same number, and a later one has a larger.
+CREATE OR REPLACE FUNCTION private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone)
+ RETURNS record
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
-  select coalesce(jsonb_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
+  select r.revision + c.n, greatest(r.changed_at, c.at)
+  from private.config_revision r cross join (select count(*) as n, max(c.at) as at from private.config_changes c) c
+$function$;
+grant execute on function private.config_now(OUT revision bigint, OUT changed_at timestamp with time zone) to service_role;
+
+-- All segments as {key: [subject ids]}: the segments part of load_config.
+CREATE OR REPLACE FUNCTION private.config_segments()
+ RETURNS json
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select coalesce(json_object_agg(s.key, coalesce(m.ids, '[]')), '{}')
   from public.segments s
   left join (
-    select m.segment_key, jsonb_agg(m.subject_id order by m.subject_id) as ids
+    select m.segment_key, json_agg(m.subject_id order by m.subject_id) as ids
     from public.segment_members m group by m.segment_key
   ) m on m.segment_key = s.key
 $function$;
@@ -7517,14 +7693,14 @@ grant execute on function private.config_segments() to service_role;
 
 -- All settings as [{key, value, metadata, version}]: the settings part of load_config.
 CREATE OR REPLACE FUNCTION private.config_settings()
- RETURNS jsonb
+ RETURNS json
  LANGUAGE sql
  STABLE
  SET search_path TO ''
 AS $function$
   select coalesce(
-    jsonb_agg(
-      jsonb_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
+    json_agg(
+      json_build_object('key', s.key, 'value', s.value, 'metadata', s.metadata, 'version', s.version)
       order by s.key),
     '[]')
   from public.settings s
@@ -8170,7 +8346,7 @@ CREATE OR REPLACE FUNCTION private.evaluate_flag_alone(p_key text, p_targeting_i
 AS $function$
 declare
   v_setting public.settings;
-  v_id text := nullif(p_targeting_id, '');
+  v_id text := private.subject_id(nullif(p_targeting_id, ''));
   v_threshold int;
 begin
   value := false;
@@ -8681,6 +8857,30 @@ AS $function$
     'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
 $function$;
 
+-- The guard of rollouts: degraded while another transaction's lock keeps it from judging one, down after five minutes
+-- of that.
+CREATE OR REPLACE FUNCTION private.guard_health(p_now timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+  select jsonb_build_object('component', 'guard',
+    'status', case when s.skipped is null then 'healthy' when s.seconds >= 300 then 'down' else 'degraded' end,
+    'because', case when s.skipped is null then 'watching' else 'locked' end,
+    'figures', case when s.skipped is null then jsonb_build_object('rollouts', s.n) else jsonb_build_object('skipped', s.skipped) end)
+  from (
+    select count(*) as n, max(extract(epoch from p_now - k.since)) as seconds,
+      jsonb_agg(jsonb_build_object('flag', r.flag_key, 'seconds', floor(extract(epoch from p_now - k.since))::integer, 'by', k.holders)
+        order by k.since, r.flag_key) filter (where k.rollout_id is not null) as skipped
+    from public.rollouts r
+    -- What it has not met again for ten minutes it has judged since, or it does not run, which the clock tells.
+    left join private.guard_skips k on k.rollout_id = r.id and k.at > p_now - interval '10 minutes'
+    where r.state in ('running', 'paused')
+  ) s
+$function$;
+grant execute on function private.guard_health(p_now timestamp with time zone) to service_role;
+
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
 -- Answers hold or page where somebody is told of it, else null.
 CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text, p_to bigint, p_now timestamp with time zone, p_taken private.guard_taken)
@@ -8861,6 +9061,21 @@ begin
     verdict := coalesce(v_told, 'hold');
     rule := v_reason;
   end if;
+end $function$;
+
+-- Writes down that a rollout could not be judged for a lock, and who holds one.
+CREATE OR REPLACE FUNCTION private.guard_skipped(p_id uuid, p_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+begin
+  insert into private.guard_skips as s (rollout_id, since, at, holders)
+  values (p_id, p_now, p_now, private.lock_holders(array['public.settings', 'public.rollouts', 'public.rollout_stages']))
+  on conflict on constraint guard_skips_pkey do update set at = excluded.at, holders = excluded.holders;
+exception when lock_not_available then
+  -- Another run of the guard writes down the same.
+  null;
 end $function$;
 
 -- A flag's minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody
@@ -9206,7 +9421,8 @@ CREATE OR REPLACE FUNCTION private.health(p_now timestamp with time zone)
 AS $function$
   select jsonb_build_array(private.database_health(), private.queue_health(p_now), private.clock_health(p_now),
     private.graph_health(p_now), private.senders_health(p_now),
-    private.functions_health(p_now), private.config_health(), private.storage_health(p_now))
+    private.functions_health(p_now), private.config_health(), private.storage_health(p_now),
+    private.guard_health(p_now))
 $function$;
 grant execute on function private.health(p_now timestamp with time zone) to service_role;
 
@@ -10250,6 +10466,29 @@ AS $function$
   select pg_advisory_xact_lock(hashtext('gatelink.contacts'))
 $function$;
 grant execute on function private.lock_contacts() to service_role;
+
+-- Transactions that have held a lock on one of these tables for half a second or more and wait for nobody, the oldest
+-- first: [{pid, role, state, seconds, statement}]. The statement is in brief, without values. Definer, for
+-- pg_stat_activity shows other roles' sessions to few.
+CREATE OR REPLACE FUNCTION private.lock_holders(p_relations text[])
+ RETURNS jsonb
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('pid', h.pid, 'role', a.usename, 'state', a.state,
+    'seconds', floor(extract(epoch from clock_timestamp() - a.xact_start))::integer,
+    'statement', private.statement_in_brief(a.query)) order by a.xact_start, h.pid), '[]')
+  from (
+    select distinct l.pid from pg_catalog.pg_locks l
+    where l.granted and l.locktype = 'relation' and l.mode <> 'AccessShareLock' and l.pid <> pg_backend_pid()
+      and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+      and l.relation in (select to_regclass(t.name)::oid from unnest(p_relations) as t (name))
+  ) h
+  left join pg_catalog.pg_stat_activity a on a.pid = h.pid
+  where cardinality(pg_blocking_pids(h.pid)) = 0
+    and coalesce(a.xact_start < clock_timestamp() - interval '0.5 seconds', true)
+$function$;
 
 -- Locks the lanes of these deliveries, in the order that everybody takes them, and ends leases on them that are over.
 CREATE OR REPLACE FUNCTION private.lock_lanes(p_ids uuid[])
@@ -11332,7 +11571,7 @@ declare
   v_after timestamptz;
 begin
   select r.revision, case when r.changed_at > p_now - interval '1 minute' then '-infinity' else p_now - interval '1 minute' end
-  into v_revision, v_after from private.config_revision r;
+  into v_revision, v_after from private.config_now() r;
   return exists (
     select from (select distinct s.channel from public.senders s) k
     where private.on_for_anybody(private.router_flag(k.channel)) and (
@@ -12241,6 +12480,24 @@ begin
   return new;
 end $function$;
 
+-- Raises GL423: what is locked, by which process, of which role, for how long and by what statement (detail:
+-- lock_holders), and what to do instead.
+CREATE OR REPLACE FUNCTION private.refuse_locked(p_what text, p_relations text[], p_instead text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+declare
+  v_holders jsonb := private.lock_holders(p_relations);
+begin
+  raise exception '% is locked by %', p_what, coalesce((
+      select string_agg(format('process %s (%s), for %s s%s', h ->> 'pid', coalesce(h ->> 'role', 'role not known'),
+        coalesce(h ->> 'seconds', '?'), coalesce(': ' || (h ->> 'statement'), '')), '; ')
+      from jsonb_array_elements(v_holders) h), 'another transaction')
+    using errcode = 'GL423', detail = v_holders::text,
+      hint = p_instead || coalesce(format(' Or end that process: select pg_terminate_backend(%s).', v_holders #>> '{0,pid}'), '');
+end $function$;
+
 -- First line of each function that the functions at the edge call with a secret key: raises GL503 for code that says
 -- (header x-gatelink-schema) that it is older than the newest of schema_breaks. The Data API hands headers on as
 -- request.headers.
@@ -12264,6 +12521,30 @@ begin
   end if;
 end $function$;
 grant execute on function private.refuse_older_code() to service_role;
+
+-- Raises GL422 when all targets of flags (but those of p_except_flag, which is being written) and all members of
+-- segments, with p_more added, are more than 100,000.
+CREATE OR REPLACE FUNCTION private.refuse_too_many(p_more bigint, p_except_flag text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+declare
+  v_count bigint := p_more;
+begin
+  v_count := v_count + (
+    select coalesce(sum(jsonb_array_length(s.metadata -> 'target_user_ids')), 0) from public.settings s
+    where jsonb_typeof(s.metadata -> 'target_user_ids') = 'array' and s.key is distinct from p_except_flag);
+  if to_regclass('public.segment_members') is not null then
+    v_count := v_count + (select count(*) from public.segment_members);
+  end if;
+  if v_count > 100000 then
+    raise exception 'flags and segments together name at most 100000 people, and this would make them %', v_count using errcode = 'GL422',
+      hint = 'Every function holds all of them in memory. Remove segments that no flag targets any more, or use a percentage.';
+  end if;
+end $function$;
+grant execute on function private.refuse_too_many(p_more bigint, p_except_flag text) to service_role;
 
 -- Ends a lane's lease and makes it due with its first open delivery.
 CREATE OR REPLACE FUNCTION private.release_lane(p_destination_id uuid, p_conversation_id uuid)
@@ -13436,7 +13717,7 @@ end $function$;
 grant execute on function private.spellings(p_kind text, p_value text) to service_role;
 
 -- Trigger, before insert or update of settings: fills version, updated_at and updated_by, whatever the statement
--- says.
+-- says, writes target ids as flags compare them, and keeps all targets together within what the functions can hold.
 CREATE OR REPLACE FUNCTION private.stamp_setting()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -13453,8 +13734,39 @@ begin
     else coalesce((select max(h.version) from public.settings_history h where h.key = new.key), 0) end;
   new.updated_at := clock_timestamp();
   new.updated_by := private.actor();
+  if new.metadata -> 'client' = 'true' and (tg_op = 'INSERT' or old.metadata -> 'client' is distinct from 'true')
+    and new.key ~ '^(deeplinks|(wa|email|sms|telegram)_(webhook|router|send))[.]enabled$' then
+    raise exception '% is one of the gateway''s own flags, which no app may read', new.key using errcode = 'GL422',
+      hint = 'Give the app a flag of its own that says what it needs to know.';
+  end if;
+  -- Lists that stay are not looked at again: a way back must not depend on what was accepted before.
+  if jsonb_typeof(new.metadata -> 'target_user_ids') = 'array'
+    and (tg_op = 'INSERT' or new.metadata -> 'target_user_ids' is distinct from old.metadata -> 'target_user_ids') then
+    if exists (select from jsonb_array_elements_text(new.metadata -> 'target_user_ids') as i (id) where i.id <> private.subject_id(i.id)) then
+      new.metadata := jsonb_set(new.metadata, '{target_user_ids}', (
+        select to_jsonb(array_agg(i.id order by i.first)) from (
+          select private.subject_id(e.id) as id, min(e.place) as first
+          from jsonb_array_elements_text(new.metadata -> 'target_user_ids') with ordinality as e (id, place) group by 1) i));
+    end if;
+    if jsonb_array_length(new.metadata -> 'target_user_ids') > 20000 then
+      raise exception 'a flag has at most 20000 target ids, and % would have %', new.key, jsonb_array_length(new.metadata -> 'target_user_ids')
+        using errcode = 'GL422', hint = 'Target segments of up to 10000 members each, or use a percentage.';
+    end if;
+    perform private.refuse_too_many(jsonb_array_length(new.metadata -> 'target_user_ids'), new.key);
+  end if;
   return new;
 end $function$;
+
+-- The beginning of a statement, at most 160 characters, without any value in it: it ends before the first literal,
+-- parameter, comment or number of three digits.
+CREATE OR REPLACE FUNCTION private.statement_in_brief(p_query text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select nullif(btrim(left(regexp_replace(regexp_replace(p_query, '\s+', ' ', 'g'), '(''|\$|--|/\*|[0-9]{3}).*$', '…'), 160)), '')
+$function$;
 
 -- Public incidents, open or resolved within 14 days, with their public updates, latest first; and the team's own
 -- texts for the status page.
@@ -13612,6 +13924,18 @@ begin
 end $function$;
 grant execute on function private.store_messages(p_updates private.inbound_update[], p_contacts uuid[]) to service_role;
 
+-- The id of a person as flags keep and compare it: a UUID in lower case, any other id as it is, for its letters may
+-- matter to whoever made it.
+CREATE OR REPLACE FUNCTION private.subject_id(p_id text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select case when p_id ~ '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' then lower(p_id) else p_id end
+$function$;
+grant execute on function private.subject_id(p_id text) to service_role;
+
 -- Ids and phone numbers (written in any way) as ids, each once, in order. GL404 for a number that nobody has, GL422
 -- for an empty id.
 CREATE OR REPLACE FUNCTION private.subject_ids(p_user_ids text[], p_phones text[])
@@ -13636,7 +13960,7 @@ begin
     end if;
     v_ids := v_ids || v_contact::text;
   end loop;
-  return array(select distinct id from unnest(v_ids) as i (id) order by id);
+  return array(select distinct private.subject_id(i.id) as id from unnest(v_ids) as i (id) order by 1);
 end $function$;
 
 -- Whether a rate is below a limit with 95 % confidence (its one-sided Clopper-Pearson upper bound is).
@@ -14292,6 +14616,17 @@ begin
   where m.id = any (v_ids);
 end $function$;
 grant execute on function private.withdraw_messages(p_updates private.inbound_update[]) to service_role;
+
+-- What to do about a setting that cannot be written now, in a sentence.
+CREATE OR REPLACE FUNCTION private.without_database(p_key text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+ SET search_path TO ''
+AS $function$
+  select case when p_key like '%.enabled'
+    then format('Turn it off without the database: gatelink rollback 2 %s --why "…".', p_key) else 'Try again when it is over.' end
+$function$;
 
 -- A text with … for each id of this contact, past ones too, and for WhatsApp's ids of messages.
 CREATE OR REPLACE FUNCTION private.without_ids(p_text text, p_contact_id uuid)

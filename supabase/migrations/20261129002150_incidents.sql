@@ -862,3 +862,5 @@ grant execute on function
   public.list_incidents(boolean, integer),
   public.read_incident(bigint)
   to authenticated, service_role;
+
+insert into private.own_migrations (version) values ('20261129002150');

@@ -3,6 +3,8 @@
 set local lock_timeout = '5s';
 set local statement_timeout = '60s';
 
+delete from private.own_migrations where version = '20261129002150';
+
 drop trigger open_incident on public.rollout_events;
 drop trigger link_incident on public.rollback_events;
 drop trigger refuse_launch on public.settings;
