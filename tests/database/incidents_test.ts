@@ -350,7 +350,7 @@ databaseTest(
     other.release();
     assertEquals([opened.length, (await stateOf(sql, id)).state], [1, "running"]);
     const [{ text }] = await sql`select text from public.incident_updates where kind = 'noted'`;
-    assertEquals(text, `The rollout of ${FLAG} could not be taken back (55P03): take the flag itself back.`);
+    assertEquals(text, `The rollout of ${FLAG} could not be taken back (GL423): take the flag itself back.`);
   },
 );
 

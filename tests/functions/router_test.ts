@@ -94,6 +94,8 @@ edgeTest("conditions: each sees its part of the message", async (edge) => {
   await addDestination(sql, "service", service);
   const anna = person(edge, 1), bob = person(edge, 2);
   await says(bob, "first, so that there is an id");
+  // A round that has begun decides by the routes that it began with.
+  await settled();
   const [{ contact_id }] = await sql<{ contact_id: string }[]>`
     select contact_id from public.contact_identities where value = ${bob.phone!}`;
   const routes: Record<string, Parameters<typeof addRoute>[2]> = {
