@@ -212,7 +212,7 @@ async function fill(sql: Sql, rollouts: number, minutes: number, times: number):
     const key = `feature_${i}.enabled`;
     await sql`select public.set_flag(${key}, '{}', 0)`;
     const [{ id }] = await sql`select (public.create_rollout(${key}, ${sql.json(PLAN)})).id`;
-    await sql`select public.start_rollout(${id}, 1)`;
+    await sql`select public.start_rollout(${id}, 1, 'a test')`;
   }
   await sql`
     insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)

@@ -14,6 +14,8 @@ create table public.settings (
   version bigint not null,
   updated_at timestamptz not null,
   updated_by text not null,
+  -- Nobody could name such a flag, and the kill switch of feature.enabled would be that of all features.
+  constraint settings_flag_key check (key not like '%.enabled' or (key ~ '^[^[:cntrl:][:space:].][^[:cntrl:]]*\.enabled$' and key <> 'feature.enabled')),
   -- A typing error must be told, not read as off.
   constraint settings_enabled_true_or_false check (key not like '%.enabled' or value in ('true', 'false')),
   -- A JSON number and nothing else: "25" in quotes or null would be one more thing to guess about.
@@ -84,6 +86,7 @@ create table public.settings (
         'incident_template.announcement_all')
         then regexp_replace(value, '\{\{(number|title|severity|status|flag|opened_at|text|next_update)\}\}', '', 'g') !~ '\{\{|\}\}'
       else false end),
+  constraint settings_one_person_many_roles check (key <> 'gates.one_person_many_roles' or value in ('true', 'false')),
   constraint settings_storage_limit check (key <> 'storage.limit_mb' or value ~ '^[1-9][0-9]{0,8}$'),
   -- A typing error must be told: a claim that failed for it would stop every delivery,
   constraint settings_forward_retry_seconds check (
@@ -102,6 +105,9 @@ comment on constraint settings_forward_retry_seconds on public.settings is 'A JS
 comment on constraint settings_wa_send_window_fallback on public.settings is 'A template message as JSON: nothing else may go when the window is closed.';
 comment on constraint settings_incident_template on public.settings is 'A text of at most 2000 characters for a template that there is, with no other placeholders than it may have: _shared/contract/incidents.ts.';
 comment on constraint settings_opt_out_words on public.settings is 'A JSON list of words; an empty one for none.';
+comment on constraint settings_flag_key on public.settings is
+  'The key of a flag has a name before .enabled, without control characters. feature.enabled is none: FEATURE_ENABLED stops every feature.';
+comment on constraint settings_one_person_many_roles on public.settings is 'true or false: whether one person may sign a gate in several roles.';
 comment on constraint settings_retention on public.settings is 'Days, a whole number, at least what the retention needs; and a retention that there is.';
 comment on constraint settings_storage_limit on public.settings is 'Megabytes, a whole number above 0.';
 comment on constraint settings_target_user_ids_count on public.settings is 'A flag names at most 20,000 people; a segment or a percentage is for more.';
@@ -141,6 +147,7 @@ create table public.settings_history (
   changed_at timestamptz not null,
   changed_by text not null,
   reason text,
+  gates text constraint settings_history_gates_known check (gates in ('rollout', 'not_asked')),
   primary key (key, version)
 );
 comment on table public.settings_history is
@@ -153,6 +160,8 @@ comment on column public.settings_history.changed_at is 'When.';
 comment on column public.settings_history.changed_by is 'Who: a user id, or the database role.';
 comment on column public.settings_history.reason is
   'Why, from set_setting or, in plain SQL, from select set_config(''gatelink.reason'', ''…'', true) in the same transaction.';
+comment on column public.settings_history.gates is
+  'Where the change turns a flag on for everybody, or has the clock do so: rollout (its start asked the launch gates, or says why not) or not_asked. Null for every other change.';
 create index settings_history_changed_at on public.settings_history (changed_at);
 comment on index public.settings_history_changed_at is 'What changed lately, over all settings.';
 alter table public.settings_history enable row level security;
@@ -227,10 +236,19 @@ create trigger stamp before insert or update on public.settings
   for each row execute function private.stamp_setting();
 comment on trigger stamp on public.settings is 'Version, time and author of each write.';
 
+create function private.opens_to_everybody(p_value text, p_metadata jsonb) returns boolean
+language sql immutable parallel safe set search_path = '' as $$
+  select coalesce((p_value = 'true' or p_metadata -> 'schedule' ? 'on_at')
+    and case when p_metadata ? 'rollout_percentage' then (p_metadata ->> 'rollout_percentage')::numeric = 100
+      else not p_metadata ?| array['target_user_ids', 'target_segments'] end, false)
+$$;
+comment on function private.opens_to_everybody(text, jsonb) is
+  'Whether a flag with this value and metadata is on for everybody, or will be when the clock turns it on; its prerequisites aside.';
+
 create function private.record_setting() returns trigger
 language plpgsql volatile security definer set search_path = '' as $$
 begin
-  insert into public.settings_history (key, version, before, after, changed_at, changed_by, reason)
+  insert into public.settings_history (key, version, before, after, changed_at, changed_by, reason, gates)
   values (
     coalesce(new.key, old.key),
     coalesce(new.version, old.version + 1),
@@ -238,7 +256,10 @@ begin
     case when tg_op <> 'DELETE' then jsonb_build_object('value', new.value, 'metadata', new.metadata) end,
     coalesce(new.updated_at, clock_timestamp()),
     private.actor(),
-    nullif(current_setting('gatelink.reason', true), ''));
+    nullif(current_setting('gatelink.reason', true), ''),
+    case when new.key like '%.enabled' and private.opens_to_everybody(new.value, new.metadata)
+      and not private.opens_to_everybody(old.value, old.metadata)
+      then coalesce(nullif(current_setting('gatelink.gates', true), ''), 'not_asked') end);
   return null;
 end $$;
 comment on function private.record_setting() is
@@ -264,6 +285,17 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.without_database(text) is 'What to do about a setting that cannot be written now, in a sentence.';
 
+create function private.require_flag_key(p_key text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+  if p_key like '%.enabled' and p_key !~ '^[a-z0-9][a-z0-9._-]*\.enabled$' or p_key = 'feature.enabled' then
+    raise exception '% cannot be the key of a flag', p_key using errcode = 'GL422',
+      hint = 'Lower case letters, digits, dots, dashes and underscores before .enabled, and not feature.enabled: that switch stops everything.';
+  end if;
+end $$;
+comment on function private.require_flag_key(text) is
+  'Refuses the key of a new flag that the command line or a kill switch could not name: GL422. Plain SQL may still make it, for OpenFeature clients that ask by such a key.';
+
 create function public.set_setting(
   p_key text, p_value text, p_metadata jsonb, p_expected_version bigint, p_reason text default null
 ) returns public.settings
@@ -275,6 +307,7 @@ begin
   perform private.require_role('operator');
   perform set_config('gatelink.reason', coalesce(private.given_reason(p_reason), v_reason, ''), true);
   if p_expected_version = 0 then
+    perform private.require_flag_key(p_key);
     insert into public.settings (key, value, metadata) values (p_key, p_value, coalesce(p_metadata, '{}'))
     on conflict (key) do nothing returning * into v_setting;
   else
@@ -291,10 +324,16 @@ begin
       coalesce((select s.version from public.settings s where s.key = p_key), 0), p_expected_version
       using errcode = 'GL409', hint = 'Read it again and decide anew.';
   end if;
+  if exists (
+    select from public.settings_history h
+    where h.key = p_key and h.version = v_setting.version and h.gates = 'not_asked' and h.reason is null) then
+    raise exception '% for everybody without its launch gates needs a reason', p_key using errcode = 'GL422',
+      hint = 'Say why, or plan a rollout: create_rollout. Both are kept.';
+  end if;
   return v_setting;
 end $$;
 comment on function public.set_setting(text, text, jsonb, bigint, text) is
-  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a reason of blanks or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the constraint''s name.';
+  'Writes a setting if it still is at the version the caller read (0: it must not exist yet) and answers the new row. Metadata null leaves it as it is. For operators and secret keys. Errors: 42501 not allowed, GL409 somebody else was faster, GL422 a key that no flag can have, a reason of blanks, none for a flag that is on for everybody from now on, or too many targets, GL423 another transaction holds the row, with who, 23514 a value that cannot be, with the constraint''s name.';
 
 -- Reading -----------------------------------------------------------------------------------------
 

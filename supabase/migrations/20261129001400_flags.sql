@@ -205,6 +205,23 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function private.without_start(jsonb) is 'The metadata of a flag that no clock turns on: as given, without schedule.on_at.';
 
+-- Plain SQL too, and whatever door is made later. Not where the same write says when to turn it on again: the clock's
+-- off_at, and set_flag with an on_at.
+create function private.call_off_start() returns trigger
+language plpgsql volatile set search_path = '' as $$
+begin
+  if new.metadata #> '{schedule,on_at}' = old.metadata #> '{schedule,on_at}' and (old.value = 'true' or new.metadata = old.metadata)
+    and coalesce(current_setting('gatelink.start', true), '') <> 'stays' then
+    new.metadata := private.without_start(new.metadata);
+  end if;
+  return new;
+end $$;
+comment on function private.call_off_start() is
+  'Trigger, before a flag is set to off: forgets when the clock would turn it on, unless gatelink.start is stays in this transaction.';
+create trigger off_stays_off before update of value on public.settings
+  for each row when (new.value = 'false' and new.metadata -> 'schedule' ? 'on_at') execute function private.call_off_start();
+comment on trigger off_stays_off on public.settings is 'Off cancels a scheduled start, whoever writes it.';
+
 create function public.set_flag(
   p_key text, p_changes jsonb, p_expected_version bigint, p_reason text default null
 ) returns public.settings
@@ -244,7 +261,11 @@ begin
   if p_changes ->> 'on' = 'false' and not p_changes ? 'on_at' then
     v_metadata := private.without_start(v_metadata);
   end if;
+  if p_changes ? 'on_at' then
+    perform set_config('gatelink.start', 'stays', true);
+  end if;
   v_flag := public.set_setting(p_key, coalesce((p_changes ->> 'on'), v_flag.value, 'false'), v_metadata, p_expected_version, p_reason);
+  perform set_config('gatelink.start', '', true);
   select n.key into v_name from jsonb_array_elements_text(nullif(p_changes -> 'prerequisites', 'null')) as n (key)
   where not exists (select from public.settings s where s.key = n.key and s.key like '%.enabled') limit 1;
   if v_name is not null then
@@ -264,7 +285,7 @@ begin
   return v_flag;
 end $$;
 comment on function public.set_flag(text, jsonb, bigint, text) is
-  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at, client (whether apps with a publishable key may read it); null takes one away, and so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, 23514 with the constraint''s name.';
+  'Changes a flag that still is at the version the caller read, or makes one (version 0), off unless told. Changes: on, percentage (0 to 100), prerequisites ([keys of flags that exist]), on_at and off_at (ISO times with zone, not past), description, launched_at, client (whether apps with a publishable key may read it); null takes one away, and so does on: false with an on_at that is not given anew. For operators and secret keys. Errors: GL409 somebody else was faster, GL422 what cannot be, or no reason where the flag is on for everybody from now on, 23514 with the constraint''s name.';
 
 create function private.text_array(p_list jsonb) returns text[]
 language sql immutable set search_path = '' as $$
@@ -365,6 +386,7 @@ begin
     loop
       begin
         v_flag.metadata := v_flag.metadata #- array['schedule', v_due.name];
+        perform set_config('gatelink.start', 'stays', true);
         v_flag := public.set_setting(v_flag.key, v_due.value,
           case when v_flag.metadata -> 'schedule' = '{}' then v_flag.metadata - 'schedule' else v_flag.metadata end,
           v_flag.version, format('scheduled: %s %s', v_due.name, v_due.at));
@@ -376,6 +398,7 @@ begin
       end;
     end loop;
   end loop;
+  perform set_config('gatelink.start', '', true);
   return v_count;
 end $$;
 comment on function private.apply_flag_schedules(timestamptz) is

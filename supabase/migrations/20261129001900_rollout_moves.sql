@@ -89,6 +89,7 @@ declare
 begin
   select * into v_stage from public.rollout_stages s where s.rollout_id = p_rollout.id and s.position = p_position;
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
+  perform set_config('gatelink.gates', 'rollout', true);
   v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata
     || jsonb_build_object('rollout_percentage', trim_scale(v_stage.percentage))
     || case when v_stage.user_ids <> '{}' then jsonb_build_object('target_user_ids', to_jsonb(
@@ -96,6 +97,7 @@ begin
     || case when v_stage.segments <> '{}' then jsonb_build_object('target_segments', to_jsonb(
       array(select unnest(private.text_array(v_flag.metadata -> 'target_segments')) union select unnest(v_stage.segments) order by 1))) else '{}' end,
     v_flag.version, format('rollout %s: stage %s, %s', p_rollout.id, p_position, v_stage.name));
+  perform set_config('gatelink.gates', '', true);
   update public.rollout_stages s set left_at = p_now where s.rollout_id = p_rollout.id and s.position = p_rollout.stage and p_position <> p_rollout.stage;
   update public.rollout_stages s set entered_at = p_now where s.rollout_id = p_rollout.id and s.position = p_position;
   update public.rollouts r
@@ -118,8 +120,10 @@ declare
 begin
   select * into v_flag from public.settings s where s.key = p_rollout.flag_key for update;
   if p_state = 'completed' then
+    perform set_config('gatelink.gates', 'rollout', true);
     v_flag := public.set_setting(v_flag.key, 'true', v_flag.metadata || jsonb_build_object('rollout_percentage', 100,
       'launched_at', to_jsonb(p_now)), v_flag.version, format('rollout %s: completed', p_rollout.id));
+    perform set_config('gatelink.gates', '', true);
   elsif v_flag.value = 'true' or v_flag.metadata -> 'schedule' ? 'on_at' then
     -- The percentage too: whoever turns the flag on again begins with nobody but the targets. Off already, and the clock
     -- would turn it on again: with nobody watching.
@@ -227,6 +231,28 @@ end $$;
 comment on function public.create_rollout(text, jsonb, text) is
   'Plans a rollout of a flag, not yet started: {template: standard or canary, user_ids, segments}, or a plan {name, stages}. For operators and secret keys. Errors: GL422 with what is wrong with the plan, GL404 no such flag or segment.';
 
+-- Failure policy: closed. Gates that nobody has looked at, and open ones, are passed for a reason only.
+create function private.start_gates(p_gates jsonb, p_reason text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_gates jsonb := case when jsonb_typeof(p_gates -> 'gates') = 'array' then p_gates -> 'gates' end;
+  v_asked boolean := coalesce(jsonb_path_exists(v_gates, '$[*] ? (@.status == "passed" || @.status == "not_applicable" || @.status == "open")'), false);
+  v_open text := (select string_agg(g ->> 'id', ', ') from jsonb_array_elements(v_gates) g
+    where coalesce(g ->> 'status', '') not in ('passed', 'not_applicable', 'not_checked'));
+  v_override text := nullif(btrim(p_gates ->> 'override'), '');
+begin
+  if not v_asked or v_open is not null then
+    v_override := coalesce(v_override, private.given_reason(p_reason));
+    if v_override is null then
+      raise exception '%', case when v_asked then 'launch gates are open: ' || v_open else 'the launch gates were not asked' end
+        using errcode = 'GL422', hint = 'Close them, or give a reason to start none the less; it is kept with the rollout.';
+    end if;
+  end if;
+  return coalesce(nullif(p_gates, 'null'), '{}') || jsonb_build_object('gates', v_gates, 'override', v_override, 'asked', v_asked);
+end $$;
+comment on function private.start_gates(jsonb, text) is
+  'What is kept of the launch gates with a start: {gates, override, asked}. GL422 where they were not asked, or one is open, and there is neither an override nor a reason.';
+
 create function public.start_rollout(p_id uuid, p_expected_version bigint, p_reason text default null, p_gates jsonb default null)
 returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$
@@ -234,6 +260,7 @@ declare
   v_rollout public.rollouts;
   v_stage public.rollout_stages;
   v_flag public.settings;
+  v_gates jsonb;
   v_now numeric;
 begin
   perform private.require_role('operator');
@@ -251,13 +278,14 @@ begin
     raise exception '% is on for % %% already, and the first stage would take it away from some', v_flag.key, trim_scale(v_now)
       using errcode = 'GL409', hint = 'Turn it off first, or begin with a larger stage.';
   end if;
+  v_gates := private.start_gates(p_gates, p_reason);
   v_rollout := private.enter_stage(v_rollout, 1, clock_timestamp());
   perform private.log_rollout(v_rollout, v_rollout.stage_started_at, 'started', jsonb_build_object('plan', v_rollout.plan,
-    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => p_gates, p_reason => p_reason);
+    'stage', v_stage.name, 'percentage', trim_scale(v_stage.percentage)), p_evidence => v_gates, p_reason => p_reason);
   return v_rollout;
 end $$;
 comment on function public.start_rollout(uuid, bigint, text, jsonb) is
-  'Starts a rollout: sets the flag to the first stage. p_gates is kept with the event: what the launch gates said, or who overrode them. For operators and secret keys. Errors: GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
+  'Starts a rollout: sets the flag to the first stage. p_gates, {gates: [{id, status, detail}], override}, is kept with the event. For operators and secret keys. Errors: GL422 the gates were not asked or one is open, and no reason is given, GL409 stale version, not a draft, another one under way, or the flag is on for more people already; GL404.';
 
 create function public.pause_rollout(p_id uuid, p_expected_version bigint, p_reason text default null) returns public.rollouts
 language plpgsql volatile security definer set search_path = '' as $$

@@ -86,6 +86,15 @@ begin
     raise exception '% is not signed: it is checked, or there is no such gate', p_gate using errcode = 'GL422',
       hint = 'It closes when what it looks at is well; where it does not apply, sign it as not applicable.';
   end if;
+  -- Four signatures are four people, or they say nothing. What an approval's waiver is called makes no difference.
+  if exists (
+    select from public.gate_approvals g
+    where g.flag_key = p_flag_key and g.signed_by = v_user and g.role <> p_role and g.revoked_at is null
+      and regexp_replace(g.gate, '^approval_.*', 'approval') = regexp_replace(p_gate, '^approval_.*', 'approval'))
+    and not exists (select from public.settings s where s.key = 'gates.one_person_many_roles' and s.value = 'true') then
+    raise exception 'this person has signed % of % in another role', p_gate, p_flag_key using errcode = 'GL403',
+      hint = 'Each role is to be another person. Where one has to stand for several, the setting gates.one_person_many_roles says so.';
+  end if;
   select u.email into v_email from auth.users u where u.id = v_user;
   -- Whoever finds that a gate does not apply need not take their signature back by hand; the other way round they say why.
   if not p_applies then
@@ -104,7 +113,7 @@ begin
   return v_signed;
 end $$;
 comment on function public.sign_gate(text, text, text, text, boolean, text) is
-  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, GL404 no such user or flag, GL409 signed already, GL422 a gate that is checked or not there, 23514 a name that cannot be one.';
+  'Signs a gate of a flag in a role, as the signed-in person or, with a secret key, for p_signer (an address). The person must hold that approval. As not applicable (p_applies false, with a note) it takes the place of the person''s plain signature. Answers the row. Errors: GL403 may not sign, or has in another role (unless the setting gates.one_person_many_roles is true), GL404 no such user or flag, GL409 signed already, GL422 a gate that is checked or not there, 23514 a name that cannot be one.';
 
 create function public.revoke_gate(p_flag_key text, p_role text, p_gate text, p_because text) returns integer
 language plpgsql volatile security definer set search_path = '' as $$

@@ -38,6 +38,17 @@ Deno.test("gatelink flags set: makes, turns on, and keeps who, what and why", as
   assertMatch(out, new RegExp(`\n${key} +on +12.5 %`));
 });
 
+Deno.test("gatelink flags set: on for everybody says that no launch gate was asked, and so does the history", async () => {
+  const key = await made();
+  const { out } = await gatelink(`flags set ${key} on --percentage 100 --why "the campaign"`);
+  assertMatch(out, /launch gates were not asked/);
+  const [last] = await document(`flags history ${key}`);
+  assertEquals([last.gates, last.reason], ["not_asked", "the campaign"]);
+  assertMatch((await gatelink(`flags history ${key}`)).out, /the campaign \(launch gates not asked\)/);
+  const again = await gatelink(`flags set ${key} --description "x" --why "said what it is"`);
+  assertEquals(/gates/.test(again.out), false);
+});
+
 Deno.test("gatelink flags set: refuses what is not there, what is stale, and what changes nothing", async () => {
   const key = await made();
   await fails(`flags set ${unique("gone")} on --why x`, 4, "not_found", /There is no flag/);

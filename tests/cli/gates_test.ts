@@ -162,6 +162,24 @@ Deno.test("gates of the flag: there, off, documented, asked for, told about", as
   await document(`rollout notify remove ${name}`);
 });
 
+Deno.test("gates: load_test asks for this feature's figures, not for any feature's", async () => {
+  const root = join(folder, unique("checkout"));
+  await Deno.mkdir(root);
+  await Deno.writeTextFile(
+    join(root, "README.md"),
+    "# X\n\n## Speed\n\n| What | Measured |\n|---|---|\n| `checkout` at peak | 40 ms |\n\n## Licence\n",
+  );
+  assertEquals((await gate("load_test", "checkout.enabled", root)).status, "passed");
+  assertEquals((await gate("load_test", undefined, root)).status, "passed");
+  for (const other of ["referrals.enabled", "check.enabled"]) {
+    const { status, detail } = await gate("load_test", other, root);
+    assertEquals(status, "open", detail);
+  }
+  for (const own of ["wa_router.enabled", "wa_send.enabled", "deeplinks.enabled"]) {
+    assertEquals((await gate("load_test", own)).status, "passed", own);
+  }
+});
+
 Deno.test("gatelink gates sign: who may, who and when, and never twice", async () => {
   const flag = await made();
   const lead = await approver("engineering"), other = await approver("engineering", "product");

@@ -34,7 +34,7 @@ databaseTest("watch_rollout: what the guard sees now, which can be computed agai
   const watch = `public.watch_rollout('${id}')`;
   assertEquals(await call(sql, viewer, watch), null, "a draft is not watched");
 
-  await sql`select public.start_rollout(${id}, 1)`;
+  await sql`select public.start_rollout(${id}, 1, 'a test')`;
   const [{ minute }] = await sql`
     update public.rollouts r set stage_started_at = now() - interval '10 minutes', checkpoint = b.state, guard = b.state
     from (select private.guard_begin(floor(extract(epoch from now()) / 60)::bigint - 9) as state) b where r.id = ${id}

@@ -98,7 +98,7 @@ const FREE: Record<string, string> = {
   "public.senders":
     "channel id address class provider account credentials state max_per_second pair_seconds pair_burst send_tat held_since held_code held_until held_probes org created_at",
   "public.settings": "key value version updated_at updated_by",
-  "public.settings_history": "key version changed_at changed_by",
+  "public.settings_history": "key version changed_at changed_by gates",
   // People of the team, not customers.
   "public.team_history": "id user_id email change before after at by",
   "public.team_members": "user_id role approvals created_at",

@@ -380,13 +380,13 @@ databaseTest("a paused rollout that is advanced by hand stays paused, until it i
 databaseTest("a rollout by hand back: the flag is off, and the next one may begin", async (sql) => {
   const row = await make(sql);
   const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
-  assertEquals(await refusal(sql`select public.start_rollout(${id}, 1)`.then(() => {})), "GL409");
+  assertEquals(await refusal(sql`select public.start_rollout(${id}, 1, 'a test')`.then(() => {})), "GL409");
   await sql`select public.roll_back_rollout(${row.id}, ${row.version}, 'complaints')`;
   assertEquals((await flagOf(sql)).value, "false");
-  await sql`select public.start_rollout(${id}, 1, 'again', '{"gates": "all signed"}')`;
+  await sql`select public.start_rollout(${id}, 1, 'again', '{"gates": [{"id": "ci", "status": "passed"}]}')`;
   assertEquals((await flagOf(sql)).metadata, { rollout_percentage: 1, target_user_ids: ["t1", "t2"] });
   const started = (await eventsOf(sql, id)).find(({ kind }) => kind === "started")!;
-  assertEquals(started.evidence, { gates: "all signed" });
+  assertEquals(started.evidence, { gates: [{ id: "ci", status: "passed" }], override: null, asked: true });
 });
 
 databaseTest(
@@ -404,7 +404,7 @@ databaseTest(
     await sql`select public.set_segment('beta', 'testers', 0)`;
     assertEquals(await create(FLAG, { template: "standard", segments: ["beta"] }), undefined);
     const [{ id }] = await sql`select (public.create_rollout(${FLAG}, '{"template": "canary"}')).id`;
-    assertEquals(await refusal(sql`select public.start_rollout(${id}, 1)`.then(() => {})), "GL409");
+    assertEquals(await refusal(sql`select public.start_rollout(${id}, 1, 'a test')`.then(() => {})), "GL409");
   },
 );
 
@@ -413,7 +413,7 @@ databaseTest("what goes wrong with one rollout is told, and leaves the others al
   await sql`select public.set_flag('other.enabled', '{}', 0)`;
   const [{ id }] = await sql`
     select (public.create_rollout('other.enabled', ${sql.json({ stages: STAGES.slice(1) } as never)})).id`;
-  await sql`select public.start_rollout(${id}, 1)`;
+  await sql`select public.start_rollout(${id}, 1, 'a test')`;
   await sql`update public.rollouts set guard = '{"minute": "not a number"}' where id = ${row.id}`;
   for (let minute = 2; minute < 5; minute++) {
     const said = await advance(sql, row.started, minute * 60);

@@ -28,7 +28,7 @@ Deno.test("snapshot() puts back what was added, changed and removed, past every 
     const restore = await snapshot(sql);
 
     await sql`select public.set_flag('one.enabled', '{"percentage": 50}', 1)`;
-    await sql`select public.set_flag('two.enabled', '{"on": true}', 0)`;
+    await sql`select public.set_flag('two.enabled', '{"on": true}', 0, 'a test')`;
     await sql`select public.create_links(${sql.json([{ ...link, code: "more" }])}, 'somebody')`;
     await sql`update public.links set state = 'deleted' where code = 'kept'`;
     await sql`delete from public.destination_allowlist`;

@@ -194,6 +194,7 @@ Examples:
           ? { key, value: "false", metadata: {}, version: 0, updated_at: "", updated_by: "" }
           : await flagNamed(api, key);
         const start = flag.metadata.schedule?.on_at;
+        const before = audience(flag);
         const expected = options.new ? 0 : versionOf(flag, options.version);
         if (Object.keys(changes).length > 0 || options.new) {
           flag = await api.rpc("set_flag", {
@@ -223,6 +224,9 @@ Examples:
             (start === undefined || flag.metadata.schedule?.on_at !== undefined
               ? ""
               : `\nThe clock no longer turns it on at ${start}.`) +
+            (audience(flag) !== "everybody" || before === "everybody"
+              ? ""
+              : `\nIts launch gates were not asked, which the history says: gatelink gates ${key}`) +
             (missing.length === 0 ? "" : `\nNobody has it yet: ${describeUnmet(missing)}.`),
         };
       })

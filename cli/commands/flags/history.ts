@@ -78,7 +78,7 @@ Example:
     .action((key: string, { limit }: { limit: number }) =>
       run(async (session) => {
         const changes = await (await session.api()).rows((client) =>
-          client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
+          client.from("settings_history").select("version,before,after,changed_at,changed_by,reason,gates").eq(
             "key",
             key,
           )
@@ -91,13 +91,13 @@ Example:
           document: changes,
           text: table(
             ["version", "when", "on for", "was", "by", "why"],
-            changes.map(({ version, before, after, changed_at, changed_by, reason }) => [
+            changes.map(({ version, before, after, changed_at, changed_by, reason, gates }) => [
               version,
               time(changed_at),
               after === null ? "(deleted)" : audience(after),
               before === null ? "(not there)" : audience(before),
               changed_by,
-              reason,
+              gates === "not_asked" ? `${reason ?? ""} (launch gates not asked)`.trim() : reason,
             ]),
           ) + `\n\n${paint("dim", `Back to one of them: gatelink flags restore ${key} VERSION --why "…"`)}`,
         };

@@ -12,6 +12,8 @@ drop function public.remove_flag_targets(text, bigint, text[], text[], text[], t
 drop function public.add_flag_targets(text, bigint, text[], text[], text[], text);
 drop function private.text_array(jsonb);
 drop function public.set_flag(text, jsonb, bigint, text);
+drop trigger off_stays_off on public.settings;
+drop function private.call_off_start();
 drop function private.without_start(jsonb);
 drop function private.flag_needs_itself(text);
 drop function private.flag_at(text, bigint);

@@ -23,7 +23,7 @@ export function History({ flag }: { flag: Flag }) {
   const steps = useRows(
     ["settings_history", { key: flag.key }],
     (client) =>
-      client.from("settings_history").select("version,before,after,changed_at,changed_by,reason").eq(
+      client.from("settings_history").select("version,before,after,changed_at,changed_by,reason,gates").eq(
         "key",
         flag.key,
       )
@@ -94,6 +94,7 @@ export function History({ flag }: { flag: Flag }) {
                       <Reason text={step.reason} />
                     </Text>
                   )}
+                  {step.gates === "not_asked" && <Text size="sm">The launch gates were not asked.</Text>}
                   <Diff of={differences(step.before, step.after)} />
                 </div>
                 {step.after && step.version !== flag.version && (
