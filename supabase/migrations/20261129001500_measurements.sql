@@ -189,6 +189,15 @@ $$;
 comment on function private.latency_edges() is
   'The edges of the latency histogram in milliseconds, as in _shared/rollouts/latency.ts.';
 
+-- About the logarithm of each latency, added up: what the guard compares both arms by.
+create function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) returns bigint
+language sql immutable parallel safe set search_path = '' as $$
+  select coalesce(sum((p_timed - e.count)::bigint * case when p_squares then 2 * e.i - 1 else 1 end), 0)::bigint
+  from unnest(p_le) with ordinality as e (count, i)
+$$;
+comment on function private.latency_places(integer, integer[], boolean) is
+  'Of how many edges each timed outcome was slower than, the sum, or the sum of the squares; from a cumulative histogram. See scores() in _shared/rollouts/minutes.ts.';
+
 create table public.flag_metrics (
   flag_key text not null,
   minute timestamptz not null,
@@ -198,9 +207,14 @@ create table public.flag_metrics (
   timed integer not null,
   ms bigint not null,
   le integer[] not null,
+  failed_again integer not null default 0,
+  slow_again integer[] not null default '{}',
+  score bigint generated always as (private.latency_places(timed, le, false)) stored,
+  score2 bigint generated always as (private.latency_places(timed, le, true)) stored,
   constraint flag_metrics_pkey primary key (flag_key, minute, arm),
-  constraint flag_metrics_counts check (0 <= failed and failed <= n and 0 <= timed and timed <= n and ms >= 0),
-  constraint flag_metrics_histogram check (cardinality(le) = 27)
+  constraint flag_metrics_counts check (0 <= failed and failed <= n and 0 <= timed and timed <= n and ms >= 0
+    and 0 <= failed_again and failed_again <= failed),
+  constraint flag_metrics_histogram check (cardinality(le) = 27 and cardinality(slow_again) in (0, 27))
 ) with (fillfactor = 70);
 comment on table public.flag_metrics is
   'Outcomes by flag, arm and minute; at most one a person and minute, the first. Counted in the functions, sent in groups.';
@@ -214,6 +228,12 @@ comment on column public.flag_metrics.timed is 'Outcomes whose time is known.';
 comment on column public.flag_metrics.ms is 'Milliseconds of all that were timed.';
 comment on column public.flag_metrics.le is
   'Cumulative histogram of those: how many took at most private.latency_edges()[i] ms.';
+comment on column public.flag_metrics.failed_again is
+  'Failures among them of people who had failed in this stage of a rollout before.';
+comment on column public.flag_metrics.slow_again is
+  'How many took longer than private.latency_edges()[i] ms and were of people who had taken that long in this stage before; empty for none.';
+comment on column public.flag_metrics.score is 'Of how many edges each timed outcome was slower than, the sum.';
+comment on column public.flag_metrics.score2 is 'The sum of the squares.';
 create index flag_metrics_minute_idx on public.flag_metrics using brin (minute);
 comment on index public.flag_metrics_minute_idx is 'Purge by age.';
 alter table public.flag_metrics enable row level security;
@@ -329,6 +349,7 @@ grant execute on function
   private.count_messages(timestamptz, timestamptz),
   private.histogram_quantile(bigint[], double precision),
   private.latency_edges(),
+  private.latency_places(integer, integer[], boolean),
   private.add_histograms(integer[], integer[]),
   private.record_outcomes(jsonb, timestamptz),
   private.record_evaluations(text[], timestamptz),

@@ -68,7 +68,7 @@ begin
   if (v_taken).state is null or p_rollout.guard <> p_rollout.checkpoint then
     v_taken := private.guard_take(p_rollout.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, p_rollout.checkpoint, p_to);
   end if;
-  return jsonb_build_object('guard', 1, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
+  return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,

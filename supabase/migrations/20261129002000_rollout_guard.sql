@@ -19,6 +19,10 @@ comment on function private.alarm_figures(text, jsonb) is 'The limits that an al
 create function private.hold_figures(p_reason text, p_state jsonb, p_criteria jsonb) returns jsonb
 language sql immutable set search_path = '' as $$
   select case p_reason
+    when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
+      'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
+        / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
     when 'p95' then jsonb_build_object('late', p_state #> '{seen,late}', 'timed', p_state #> '{seen,timed}', 'p95_ms', p_criteria -> 'p95_ms')
@@ -91,13 +95,13 @@ returns text
 language plpgsql volatile set search_path = '' as $$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case p_reason when 'overdue' then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
   if p_reason is distinct from p_rollout.hold_reason and p_reason not in ('hold_time', 'paused')
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
-    v_verdict := case p_reason when 'overdue' then 'page' else 'hold' end;
+    v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
       case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
@@ -163,6 +167,7 @@ begin
 
   v_reason := case when r.state = 'paused' then 'paused'
     when v_stopped then 'incident'
+    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
   v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);

@@ -1,5 +1,6 @@
 /** A rollout in the panel, from its plan to its end. */
 import { assertEquals } from "../support/assert.ts";
+import { countsOf } from "../support/rollout_traffic.ts";
 import { writeMinutes } from "../support/rollouts.ts";
 import { until } from "../support/until.ts";
 import { answer, go, inTime, panelTest } from "../support/panel.ts";
@@ -47,7 +48,8 @@ panelTest(
       checkpoint = b.state, guard = b.state
     from (select private.guard_begin(floor(extract(epoch from now()) / 60)::bigint - 29) as state) b
     where r.flag_key = ${FLAG} returning (b.state ->> 'minute')::int + 1 as minute`;
-    const counts = (n: number, failed: number) => ({ n, failed, timed: n, slow: 0, late: 0, ms: n * 40 });
+    const counts = (n: number, failed: number) =>
+      countsOf({ n, failed, timed: n, slow: 0, late: 0, ms: n * 40 });
     await writeMinutes(
       sql,
       FLAG,

@@ -4,6 +4,7 @@ import type { Sql } from "postgres";
 import { replay } from "../../supabase/functions/_shared/rollouts/replay.ts";
 import { ANON, as, type Caller, refusal, signedIn } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
+import { countsOf } from "../support/rollout_traffic.ts";
 import { writeMinutes } from "../support/rollouts.ts";
 
 const FLAG = "checkout.enabled";
@@ -39,7 +40,8 @@ databaseTest("watch_rollout: what the guard sees now, which can be computed agai
     update public.rollouts r set stage_started_at = now() - interval '10 minutes', checkpoint = b.state, guard = b.state
     from (select private.guard_begin(floor(extract(epoch from now()) / 60)::bigint - 9) as state) b where r.id = ${id}
     returning (b.state ->> 'minute')::int + 1 as minute`;
-  const counts = (n: number, failed: number) => ({ n, failed, timed: n, slow: 0, late: 0, ms: n * 40 });
+  const counts = (n: number, failed: number) =>
+    countsOf({ n, failed, timed: n, slow: 0, late: 0, ms: n * 40 });
   await writeMinutes(
     sql,
     FLAG,

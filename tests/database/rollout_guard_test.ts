@@ -16,8 +16,15 @@ import { spanOf, type SpanRow } from "../../supabase/functions/_shared/rollouts/
 import type { Sql } from "postgres";
 import { databaseTest } from "../support/database.ts";
 import { casesOf } from "../support/property.ts";
-import { LATE_MS, SLOW_MS, writeMinutes } from "../support/rollouts.ts";
-import { minutesOfDay, type Traffic, xorshift } from "../support/rollout_traffic.ts";
+import { writeMinutes } from "../support/rollouts.ts";
+import {
+  LATE_MS,
+  MEAN_MS,
+  minutesOfDay,
+  SLOW_MS,
+  type Traffic,
+  xorshift,
+} from "../support/rollout_traffic.ts";
 
 Deno.test("surelyBelow() is the published Clopper-Pearson table: 1 % with 0, 1, 2, 3 failures", () => {
   for (const [failed, n] of [[0, 299], [1, 473], [2, 628], [3, 773]]) {
@@ -54,7 +61,7 @@ databaseTest("chance_of_so_few() is TypeScript's, and no underflow stops it", as
   );
 });
 
-const PLAIN = { minutes: 5, min_samples: 20, error_rate: 0.2, mean_ms: 500 };
+const PLAIN = { minutes: 5, min_samples: 20, error_rate: 0.2, mean_ms: MEAN_MS };
 const BASE: Watch = { control: true, error_rate: 0.01, p95_ms: SLOW_MS, plain: null, no_errors: false };
 
 /** A watch and a day; together they come to every kind of end. */
@@ -100,6 +107,19 @@ const DAYS: [label: string, Watch, Traffic][] = [
     on: { perMinute: 20, failing: 0, slow: 0.3 },
     off: { perMinute: 3, failing: 0, slow: 0 },
   }],
+  ["nobody without the flag", BASE, {
+    on: { perMinute: 20, failing: 0.2 },
+    off: { perMinute: 0, failing: 0 },
+  }],
+  ["one person again and again", BASE, {
+    on: { perMinute: 9, failing: 0.001, tormented: true },
+    off: { perMinute: 90, failing: 0.001 },
+  }],
+  ["fell silent", BASE, {
+    on: { perMinute: (minute) => minute < 320 ? 10 : 0, failing: 0.001 },
+    off: { perMinute: 10, failing: 0.001 },
+  }],
+  ["lost", BASE, { on: { perMinute: 2, failing: 0.001 }, off: { perMinute: 50, failing: 0.001 } }],
   ["silent", BASE, { on: { perMinute: 0, failing: 0 }, off: { perMinute: 30, failing: 0.005 } }],
   ["next to nothing", BASE, { on: { perMinute: 0.05, failing: 0.1 }, off: { perMinute: 0.3, failing: 0.1 } }],
   ["busy", BASE, { on: { perMinute: 300, failing: 0.009 }, off: { perMinute: 500, failing: 0.008 } }],
@@ -130,7 +150,13 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
   for (const [label, watch, traffic] of DAYS) {
     const day = [...minutesOfDay(random, traffic, 600)];
     await writeMinutes(sql, label, day);
-    const criteria: Criteria = { hold_minutes: 300, min_samples: 100, error_rate: 0.01, p95_ms: LATE_MS };
+    const criteria: Criteria = {
+      hold_minutes: 300,
+      min_samples: 100,
+      error_rate: 0.01,
+      p95_ms: LATE_MS,
+      percentage: label === "lost" ? 50 : null,
+    };
     let [inSql, inTs] = [begin(1), begin(1)];
     // In pieces, as the clock comes, and several times where an incident ended one early.
     for (let to = 7; inTs.minute < 600; to += 1 + Math.floor(random() * 120)) {
@@ -177,9 +203,11 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
     "no_data",
     "p95",
     "page error_rate_absolute",
+    "page error_rate_no_control",
     "page error_rate_unclear",
     "page mean_plain",
     "page p95_absolute",
+    "page p95_no_control",
     "page p95_unclear",
     "roll_back error_rate_absolute",
     "roll_back error_rate_plain",
@@ -187,7 +215,9 @@ databaseTest("guard_take() and guard_progress() are TypeScript's, over days of e
     "roll_back mean_plain",
     "roll_back p95_absolute",
     "roll_back p95_relative",
+    "sample_ratio",
     "samples",
+    "silent",
   ]);
 });
 

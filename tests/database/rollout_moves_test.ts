@@ -7,7 +7,7 @@ import { replay, type RolloutEvent } from "../../supabase/functions/_shared/roll
 import { refusal } from "../support/callers.ts";
 import { databaseTest } from "../support/database.ts";
 import { advance, writeMinutes } from "../support/rollouts.ts";
-import { minutesOfDay, type Traffic, xorshift } from "../support/rollout_traffic.ts";
+import { countsOf, minutesOfDay, type Traffic, xorshift } from "../support/rollout_traffic.ts";
 
 const FLAG = "checkout.enabled";
 const TRIGGERS = { error_rate_above: 0.02, p95_ms_above: 1000 };
@@ -222,8 +222,8 @@ databaseTest(
       row.started,
       Array.from({ length: 40 }, (_, i) => ({
         minute: i + 1,
-        on: { n: 20, failed: i < 10 ? 6 : 0, timed: 20, slow: 0, late: 0, ms: 1000 },
-        off: { n: 1, failed: 0, timed: 1, slow: 0, late: 0, ms: 50 },
+        on: countsOf({ n: 20, failed: i < 10 ? 6 : 0, timed: 20, slow: 0, late: 0, ms: 1000 }),
+        off: countsOf({ n: 1, failed: 0, timed: 1, slow: 0, late: 0, ms: 50 }),
       })),
     );
     assertEquals(await tick(sql, row, 11), "page error_rate_unclear");
@@ -252,8 +252,8 @@ databaseTest("too few samples, then too many failures: it holds, each said once"
   const row = await make(sql, { stages: STAGES.slice(1) });
   const quiet = (minute: number, n: number, failed = 0): Minute => ({
     minute,
-    on: { n, failed, timed: n, slow: 0, late: 0, ms: n * 50 },
-    off: { n: 2 * n, failed: 2 * failed, timed: 2 * n, slow: 0, late: 0, ms: n * 100 },
+    on: countsOf({ n, failed, timed: n, slow: 0, late: 0, ms: n * 50 }),
+    off: countsOf({ n: 2 * n, failed: 2 * failed, timed: 2 * n, slow: 0, late: 0, ms: n * 100 }),
   });
   await traffic(sql, row.started, Array.from({ length: 70 }, (_, i) => quiet(i + 1, 2)));
   assertEquals(await tick(sql, row, 62), "hold samples");
@@ -306,8 +306,8 @@ databaseTest("a paused rollout stays where it is, and is still rolled back", asy
   await sql`truncate public.flag_metrics`;
   const bad = Array.from({ length: 10 }, (_, i): Minute => ({
     minute: i + 70,
-    on: { n: 20, failed: 10, timed: 20, slow: 0, late: 0, ms: 100 },
-    off: { n: 60, failed: 0, timed: 60, slow: 0, late: 0, ms: 100 },
+    on: countsOf({ n: 20, failed: 10, timed: 20, slow: 0, late: 0, ms: 100 }),
+    off: countsOf({ n: 60, failed: 0, timed: 60, slow: 0, late: 0, ms: 100 }),
   }));
   await traffic(sql, row.started, bad);
   assertEquals(await tick(sql, row, 85), "roll_back error_rate_relative");

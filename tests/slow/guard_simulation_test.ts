@@ -196,7 +196,7 @@ Deno.test("guard: a plain threshold acts at once, and not on a few samples or on
 });
 
 Deno.test("guard: without traffic a stage is never over, and with traffic that fell silent neither", () => {
-  const criteria = { hold_minutes: 30, min_samples: 0, error_rate: 0.01, p95_ms: null };
+  const criteria = { hold_minutes: 30, min_samples: 0, error_rate: 0.01, p95_ms: null, percentage: null };
   const state = begin(1);
   for (const hours of [1, 24, 24 * 365]) {
     assertEquals(progress(criteria, state, 60_000, hours * 3_600_000), {

@@ -1,5 +1,32 @@
 /** Traffic under a flag, minute by minute, from a seed: the same days in every run. */
-import type { Counts, Minute } from "../../supabase/functions/_shared/rollouts/minutes.ts";
+import { EDGES_MS } from "../../supabase/functions/_shared/rollouts/latency.ts";
+import {
+  type Counts,
+  type Minute,
+  none,
+  robustMs,
+  scores,
+} from "../../supabase/functions/_shared/rollouts/minutes.ts";
+
+/** Milliseconds above which a minute's `slow` and `late` count, and the mean that plain thresholds look for. */
+export const SLOW_MS = 1000;
+export const LATE_MS = 400;
+export const MEAN_MS = 500;
+
+/** The histogram of such a minute: what is not late takes between 300 and 400 ms. */
+export function histogramOf({ timed, slow, late }: Pick<Counts, "timed" | "slow" | "late">): number[] {
+  return EDGES_MS.map((edge) => timed - (edge >= SLOW_MS ? slow : edge >= LATE_MS ? late : timed));
+}
+
+/** Counts as the guard takes them, from what a minute of such traffic has. */
+export function countsOf(
+  counts: Pick<Counts, "n" | "failed" | "timed" | "slow" | "late" | "ms"> & { again?: number },
+): Counts {
+  const le = histogramOf(counts);
+  const [score, score2] = scores(counts.timed, le);
+  const ms = robustMs(counts.ms, counts.timed, le, [], MEAN_MS);
+  return { ...none(), ...counts, ms, score, score2 };
+}
 
 /** Marsaglia's xorshift32, from 0 to below 1. */
 export function xorshift(seed: number): () => number {
@@ -15,8 +42,10 @@ export function xorshift(seed: number): () => number {
 
 /** One arm's traffic. */
 export interface ArmTraffic {
-  /** Outcomes a minute, on average: Poisson. */
-  perMinute: number;
+  /** Outcomes a minute, on average: Poisson; by minute where it changes. */
+  perMinute: number | ((minute: number) => number);
+  /** Somebody who fails each minute, beside the others. @default {false} */
+  tormented?: boolean;
   /** Share that fails; by minute where it changes. */
   failing: number | ((minute: number) => number);
   /** Failures come in groups of so many, in one minute. @default {1} */
@@ -42,15 +71,16 @@ export function* minutesOfDay(
 }
 
 function arm(random: () => number, traffic: ArmTraffic | undefined, minute: number): Counts {
-  if (traffic === undefined) return { n: 0, failed: 0, timed: 0, slow: 0, late: 0, ms: 0 };
-  const { perMinute, failing, burst = 1, slow = 0.02 } = traffic;
+  if (traffic === undefined) return none();
+  const { perMinute, failing, burst = 1, slow = 0.02, tormented = false } = traffic;
   const rate = typeof failing === "number" ? failing : failing(minute);
-  let n = poisson(random, perMinute);
+  let n = poisson(random, typeof perMinute === "number" ? perMinute : perMinute(minute));
   const events = binomial(random, n, rate / burst);
-  const failed = events * burst;
-  n += events * (burst - 1);
+  const again = tormented && minute > 1 ? 1 : 0;
+  const failed = events * burst + (tormented ? 1 : 0);
+  n += events * (burst - 1) + (tormented ? 1 : 0);
   const slowed = binomial(random, n, slow);
-  return { n, failed, timed: n, slow: slowed, late: slowed, ms: n * 100 + slowed * 2000 };
+  return countsOf({ n, failed, again, timed: n, slow: slowed, late: slowed, ms: n * 100 + slowed * 2000 });
 }
 
 function binomial(random: () => number, n: number, p: number): number {

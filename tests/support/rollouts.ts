@@ -1,11 +1,7 @@
 /** Rollouts on the database: outcomes of a flag minute by minute, and the clock's call at a time of the test's own. */
 import type { Sql } from "postgres";
 import type { Minute } from "../../supabase/functions/_shared/rollouts/minutes.ts";
-import { EDGES_MS } from "../../supabase/functions/_shared/rollouts/latency.ts";
-
-/** Milliseconds above which a minute's `slow` and `late` count. */
-export const SLOW_MS = 1000;
-export const LATE_MS = 400;
+import { histogramOf } from "./rollout_traffic.ts";
 
 /** Writes minutes as `record_outcomes` would have, shifted by `shift` minutes. */
 export async function writeMinutes(
@@ -22,16 +18,15 @@ export async function writeMinutes(
       failed: counts.failed,
       timed: counts.timed,
       ms: counts.ms,
-      le: EDGES_MS.map((edge) =>
-        counts.timed - (edge >= SLOW_MS ? counts.slow : edge >= LATE_MS ? counts.late : counts.timed)
-      ),
+      le: histogramOf(counts),
+      again: counts.again,
     }))
   );
   await sql`
-    insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le)
-    select ${flag}, to_timestamp(r.at), r.arm, r.n, r.failed, r.timed, r.ms, array(select jsonb_array_elements_text(r.le)::integer)
+    insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le, failed_again)
+    select ${flag}, to_timestamp(r.at), r.arm, r.n, r.failed, r.timed, r.ms, array(select jsonb_array_elements_text(r.le)::integer), r.again
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
-      as r (at float8, arm text, n integer, failed integer, timed integer, ms bigint, le jsonb)`;
+      as r (at float8, arm text, n integer, failed integer, timed integer, ms bigint, le jsonb, again integer)`;
 }
 
 /** A verdict of the guard. */

@@ -13,6 +13,7 @@ drop function private.record_evaluations(text[], timestamptz);
 drop function private.record_outcomes(jsonb, timestamptz);
 drop function private.add_histograms(integer[], integer[]);
 drop table public.flag_metrics;
+drop function private.latency_places(integer, integer[], boolean);
 drop function private.latency_edges();
 drop table public.flag_evaluations;
 drop function private.histogram_quantile(bigint[], double precision);

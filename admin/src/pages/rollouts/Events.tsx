@@ -3,7 +3,7 @@ import { Button, Code, Collapse, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import type { UseQueryResult } from "@tanstack/react-query";
 import { eventInWords } from "../../../../supabase/functions/_shared/contract/words/rollouts.ts";
-import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts";
+import { ALARM } from "../../../../supabase/functions/_shared/rollouts/series.ts";
 import { replay, type Replayed } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
 import type { Refusal } from "../../data/refusal.ts";
 import type { RolloutEvent } from "../../data/rollouts.ts";

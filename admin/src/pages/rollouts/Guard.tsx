@@ -1,7 +1,7 @@
 /** What the guard sees: S of each test, against the threshold at which it takes the feature back. */
 import { Group, Progress, Skeleton, Stack, Text } from "@mantine/core";
 import { lazy, Suspense } from "react";
-import { ALARM } from "../../../../supabase/functions/_shared/rollouts/guard.ts";
+import { ALARM } from "../../../../supabase/functions/_shared/rollouts/series.ts";
 import type { Evidence } from "../../../../supabase/functions/_shared/rollouts/replay.ts";
 import { useRpc } from "../../data/query.ts";
 import { type Rollout, type RolloutEvent, underWay } from "../../data/rollouts.ts";
@@ -20,7 +20,7 @@ const TESTS = [
 const THRESHOLD = ALARM / 1e6;
 
 const evidenceOf = (value: unknown) =>
-  (value as Partial<Evidence> | null)?.guard === 1 ? value as Evidence : undefined;
+  (value as Partial<Evidence> | null)?.guard === 2 ? value as Evidence : undefined;
 
 export function Guard({ rollout, events }: { rollout: Rollout; events: RolloutEvent[] }) {
   const live = useRpc("watch_rollout", { p_id: rollout.id }, { enabled: underWay(rollout) });

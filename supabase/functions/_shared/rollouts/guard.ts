@@ -14,20 +14,25 @@
  * @module
  */
 import { type Counts, none, type Span } from "./minutes.ts";
-import { type Series, series, test, TROUBLE } from "./series.ts";
+import {
+  aged,
+  ALARM,
+  LAG,
+  noSuspicion,
+  type Series,
+  series,
+  SUPPORTED,
+  type Suspicion,
+  test,
+  TROUBLE,
+} from "./series.ts";
+import { compare, type Places, type Shift, shift } from "./shift.ts";
 
-/**
- * An alarm is S at or above ln(5 * 10^4), in millionths: with five alternatives 10^4 minutes or more, a week, lie between
- * false alarms, on average and at the very limit of what is allowed. Blame takes twice that while the control is in
- * trouble itself.
- */
-export const ALARM = 10_819_778;
+/** S at which people with the flag wait longer, ln(10^5) in millionths. */
+const LONGER = 11_512_925;
 
-/**
- * More fail than the stage allows, and the control is not in trouble: something is wrong with the flag's arm alone, and a
- * tenth of the evidence is enough for blame, ln(5 * 10^3) in millionths.
- */
-export const SUPPORTED = 8_517_193;
+/** More seem to be slower than the stage allows: a tenth of a chance is left that it is not so, in millionths. */
+const SEEMS = 2_302_585;
 
 /** Where it stays unclear whether it is the flag, somebody is paged at so many times the alarm. */
 export const UNCLEAR = 4;
@@ -64,8 +69,16 @@ export interface State {
   heard: number;
   /** Outcomes with the flag on, since `since`. */
   seen: { n: number; failed: number; timed: number; late: number };
+  /**
+   * Outcomes of both arms since the stage began, those of the busiest minute together, and those without the flag since
+   * somebody with it was last heard of.
+   */
+  arms: { on: number; off: number; busiest: number; silent: number };
+  /** Minute since which the mean of the arm with the flag alone is above its threshold; 0 while it is not. */
+  broken: number;
   errors: Series;
   slow: Series;
+  shift: Shift;
 }
 
 /** Why the guard acts. */
@@ -76,6 +89,8 @@ export type AlarmRule =
   | "mean_plain"
   | "error_rate_absolute"
   | "p95_absolute"
+  | "error_rate_no_control"
+  | "p95_no_control"
   | "error_rate_unclear"
   | "p95_unclear";
 
@@ -98,6 +113,12 @@ export type Point = [
   slowRelative: number,
 ];
 
+/** Which tests a span moved: what the others say is older. */
+interface Moved {
+  failed: boolean;
+  slowed: boolean;
+}
+
 /** The beginning of a stage whose first whole minute is `minute`. */
 export function begin(minute: number): State {
   return {
@@ -106,8 +127,11 @@ export function begin(minute: number): State {
     window: minute,
     heard: 0,
     seen: { n: 0, failed: 0, timed: 0, late: 0 },
+    arms: { on: 0, off: 0, busiest: 0, silent: 0 },
+    broken: 0,
     errors: series(),
     slow: series(),
+    shift: shift(),
   };
 }
 
@@ -120,21 +144,34 @@ export function begin(minute: number): State {
  */
 export function take(watch: Watch, state: State, spans: readonly Span[], path?: Point[]): Alarm | undefined {
   for (let i = 0; i < spans.length; i++) {
-    const { minute, heard, on, errors, slowness } = spans[i];
+    const { minute, heard, on, off, errors, slowness, busiest, unheard } = spans[i];
     if (minute <= state.minute) continue;
     state.minute = minute;
     state.heard = Math.max(state.heard, heard);
-    const { seen } = state;
+    const { seen, arms } = state;
     seen.n += on.n;
     seen.failed += on.failed;
     seen.timed += on.timed;
     seen.late += on.late;
-    const moved = [
-      watch.error_rate !== null && test(state.errors, watch.error_rate, errors.on, errors.off),
-      watch.p95_ms !== null && test(state.slow, SLOW_SHARE, slowness.on, slowness.off),
-    ].includes(true);
+    arms.on += on.n;
+    arms.off += off.n;
+    arms.busiest = Math.max(arms.busiest, busiest);
+    arms.silent = heard > 0 ? unheard : arms.silent + unheard;
+    const failed = watch.error_rate !== null &&
+      test(state.errors, watch.error_rate, minute, errors.on, errors.off);
+    let slowed = false;
+    if (watch.p95_ms !== null) {
+      slowed = test(state.slow, SLOW_SHARE, minute, slowness.on, slowness.off);
+      compare(state.shift, minute, places(on), places(off), slowed);
+      if (state.slow.shared === minute) {
+        state.shift.s.fill(0);
+        state.shift.relation = noSuspicion();
+      }
+    }
+    const moved = failed || slowed;
     path?.push(point(state));
-    const alarm = (moved ? relative(watch, state) : undefined) ?? plain(watch, state, spans, i) ??
+    const alarm = (moved ? relative(watch, state, { failed, slowed }) : undefined) ??
+      plain(watch, state, spans, i) ??
       (moved ? absolute(watch, state) : undefined);
     if (alarm?.verdict === "roll_back") return alarm;
     if (alarm !== undefined || (watch.no_errors && on.failed > 0) || (moved && alarming(state))) {
@@ -146,6 +183,7 @@ export function take(watch: Watch, state: State, spans: readonly Span[], path?: 
       state.errors.absolute.fill(0);
       state.slow.absolute.fill(0);
       state.window = state.since;
+      state.broken = 0;
       return alarm;
     }
   }
@@ -153,6 +191,10 @@ export function take(watch: Watch, state: State, spans: readonly Span[], path?: 
 
 function point({ minute, errors, slow }: State): Point {
   return [minute, ...[errors.absolute, errors.relative, slow.absolute, slow.relative].map(highest)] as Point;
+}
+
+function places({ timed, score, score2 }: Counts): Places {
+  return { n: timed, v: score, vv: score2 };
 }
 
 function highest(s: readonly number[]): number {
@@ -163,14 +205,27 @@ function alarming({ errors, slow }: State): boolean {
   return highest(errors.absolute) >= ALARM || highest(slow.absolute) >= ALARM;
 }
 
-/** The flag's own fault: more with it than without it. */
-function relative({ control }: Watch, { minute, errors, slow }: State): Alarm | undefined {
+/** The flag's own fault: more with it than without it, and for so long that the other arm would have shown the same by now. */
+function relative(
+  { control }: Watch,
+  { minute, errors, slow, shift }: State,
+  moved: Moved,
+): Alarm | undefined {
   if (!control) return;
-  const troubled = Math.max(errors.trouble, slow.trouble) >= TROUBLE;
-  for (const [series, rule] of [[errors, "error_rate_relative"], [slow, "p95_relative"]] as const) {
-    const enough = troubled ? 2 * ALARM : highest(series.absolute) >= ALARM ? SUPPORTED : ALARM;
-    if (highest(series.relative) >= enough) return { verdict: "roll_back", rule, minute };
-  }
+  const troubled = errors.shared > 0 || slow.shared > 0;
+  const blames = (s: number, enough: number, relation: Suspicion) =>
+    s >= enough && aged(relation, minute, { s, enough, troubled });
+  const rates = ({ absolute, relative, relation }: Series) =>
+    blames(
+      highest(relative),
+      troubled ? 2 * ALARM : highest(absolute) >= ALARM ? SUPPORTED : ALARM,
+      relation,
+    );
+  if (moved.failed && rates(errors)) return { verdict: "roll_back", rule: "error_rate_relative", minute };
+  // Or everybody with the flag waits longer, and more than may be seem to be above the limit.
+  const waits = highest(slow.absolute) >= SEEMS &&
+    blames(highest(shift.s), troubled ? 2 * ALARM : LONGER, shift.relation);
+  if (moved.slowed && (rates(slow) || waits)) return { verdict: "roll_back", rule: "p95_relative", minute };
 }
 
 /** More than the stage allows. Shared where the control is in trouble too; where it is not, the relative test decides. */
@@ -178,29 +233,39 @@ function absolute({ control }: Watch, { minute, errors, slow }: State): Alarm | 
   for (const [series, what] of [[errors, "error_rate"], [slow, "p95"]] as const) {
     const s = highest(series.absolute);
     if (s < ALARM) continue;
-    if (!control || series.off.n * CONTROL_RATIO < series.on.n) {
-      return { verdict: "roll_back", rule: `${what}_absolute`, minute };
+    if (!control) return { verdict: "roll_back", rule: `${what}_absolute`, minute };
+    // Nobody without the flag walks the same path: whether it is the flag, only people can tell.
+    if (series.off.n * CONTROL_RATIO < series.on.n) {
+      return { verdict: "page", rule: `${what}_no_control`, minute };
     }
     if (series.trouble >= TROUBLE) return { verdict: "page", rule: `${what}_absolute`, minute };
     if (s >= UNCLEAR * ALARM) return { verdict: "page", rule: `${what}_unclear`, minute };
   }
 }
 
-/** A plain threshold over the last minutes; shared where the control breaks it too. */
+/**
+ * A plain threshold over the last minutes; shared where the control breaks it too, and nobody's fault for certain where there
+ * is none. A mean above its limit has to stay there for as long as the other arm may be late.
+ */
 function plain(watch: Watch, state: State, spans: readonly Span[], at: number): Alarm | undefined {
   if (watch.plain === null) return;
   const { minute } = state;
   const { error_rate, mean_ms, min_samples } = watch.plain;
   const [on, off] = recent(Math.max(minute - watch.plain.minutes + 1, state.window), spans, at);
-  const alarm = (rule: AlarmRule, breaks: (counts: Counts) => boolean): Alarm | undefined =>
-    breaks(on) ? { verdict: watch.control && breaks(off) ? "page" : "roll_back", rule, minute } : undefined;
-  return (error_rate === null ? undefined : alarm(
-    "error_rate_plain",
-    ({ n, failed }) => n >= min_samples && failed > error_rate * n,
-  )) ?? (mean_ms === null ? undefined : alarm(
-    "mean_plain",
-    ({ timed, ms }) => timed >= min_samples && ms > mean_ms * timed,
-  ));
+  const shared = (breaks: (counts: Counts) => boolean) =>
+    watch.control && (breaks(off) || off.n * CONTROL_RATIO < on.n);
+  const fails = ({ n, failed, again }: Counts) =>
+    n >= min_samples && error_rate !== null && failed - again > error_rate * n;
+  if (fails(on)) return { verdict: shared(fails) ? "page" : "roll_back", rule: "error_rate_plain", minute };
+  const waits = ({ timed, ms }: Counts) => timed >= min_samples && mean_ms !== null && ms > mean_ms * timed;
+  if (!waits(on)) {
+    state.broken = 0;
+    return;
+  }
+  if (shared(waits)) return { verdict: "page", rule: "mean_plain", minute };
+  if (state.broken === 0) state.broken = minute;
+  if (watch.control && minute - state.broken < LAG) return;
+  return { verdict: "roll_back", rule: "mean_plain", minute };
 }
 
 /** Sums of both arms from the minute `from` up to `spans[at]`. */
@@ -210,6 +275,7 @@ function recent(from: number, spans: readonly Span[], at: number): [Counts, Coun
     for (const [sum, counts] of [[sums[0], spans[i].on], [sums[1], spans[i].off]]) {
       sum.n += counts.n;
       sum.failed += counts.failed;
+      sum.again += counts.again;
       sum.timed += counts.timed;
       sum.ms += counts.ms;
     }

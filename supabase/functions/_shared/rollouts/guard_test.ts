@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "../../../../tests/support/assert.ts";
-import { ALARM, begin, type State, take, type Watch } from "./guard.ts";
+import { begin, type State, take, type Watch } from "./guard.ts";
+import { ALARM } from "./series.ts";
 import { type Counts, none, span } from "./minutes.ts";
 import { type Criteria, progress } from "./progress.ts";
 
@@ -17,11 +18,20 @@ const minute = (minute: number, on: Partial<Counts>, off: Partial<Counts> = {}) 
 const BAD = { n: 100, failed: 20 };
 const NOTHING = { n: 0, failed: 0, timed: 0, late: 0 };
 
-Deno.test("take() compares with a control of a twentieth; with a smaller one there is none", () => {
+Deno.test("take() compares with a control of a twentieth; with a smaller one there is none, and nobody is blamed", () => {
   assertEquals(take(ERRORS, begin(1), [minute(1, BAD, { n: 5 })]), undefined);
-  const alone = { verdict: "roll_back" as const, rule: "error_rate_absolute" as const, minute: 1 };
-  assertEquals(take(ERRORS, begin(1), [minute(1, BAD, { n: 4 })]), alone);
-  assertEquals(take({ ...ERRORS, control: false }, begin(1), [minute(1, BAD, { n: 1000 })]), alone);
+  for (const off of [{}, { n: 4 }]) {
+    assertEquals(take(ERRORS, begin(1), [minute(1, BAD, off)]), {
+      verdict: "page",
+      rule: "error_rate_no_control",
+      minute: 1,
+    });
+  }
+  assertEquals(take({ ...ERRORS, control: false }, begin(1), [minute(1, BAD, { n: 1000 })]), {
+    verdict: "roll_back",
+    rule: "error_rate_absolute",
+    minute: 1,
+  });
 });
 
 Deno.test("take() lets nothing count for going on while more fail than may, and pages where that goes on", () => {
@@ -77,7 +87,13 @@ Deno.test("take() goes by a plain threshold with enough samples, pages what is s
 });
 
 Deno.test("progress() says go on when the stage has shown all, and else what is missing", () => {
-  const criteria: Criteria = { hold_minutes: 60, min_samples: 300, error_rate: 0.01, p95_ms: 400 };
+  const criteria: Criteria = {
+    hold_minutes: 60,
+    min_samples: 300,
+    error_rate: 0.01,
+    p95_ms: 400,
+    percentage: null,
+  };
   const seen = { n: 1000, failed: 1, timed: 1000, late: 10 };
   const cases: [after: number, state: Partial<State>, said: string][] = [
     [60, {}, "advance"],

@@ -4,19 +4,28 @@
  * @module
  */
 
+import { EDGES_MS } from "./latency.ts";
+
 /** Outcomes of one arm; at most one a person and minute. */
 export interface Counts {
   /** Outcomes. */
   n: number;
   failed: number;
+  /** Failures among them of people who had failed in this stage before: one unhappy person, whatever they try. */
+  again: number;
   /** Outcomes whose time is known. */
   timed: number;
   /** Slower than the stage's `roll_back_when.p95_ms_above`. */
   slow: number;
+  /** Among these, of people who had been that slow in this stage before. */
+  slowAgain: number;
   /** Slower than the stage's `advance_when.p95_ms_below`. */
   late: number;
-  /** Milliseconds of all that were timed. */
+  /** Milliseconds of all that were timed; where they are above the stage's mean, as {@linkcode robustMs} has them. */
   ms: number;
+  /** Sum over those that were timed of how many of `EDGES_MS` each was slower than, and of its squares. */
+  score: number;
+  score2: number;
 }
 
 /** One minute of both arms. */
@@ -46,13 +55,28 @@ export interface Span extends Minute {
   minute: number;
   /** The last one with an outcome while the flag was on; 0 for none. */
   heard: number;
+  /** Outcomes of both arms in the busiest of its minutes. */
+  busiest: number;
+  /** Outcomes without the flag after `heard`, or all of them. */
+  unheard: number;
   errors: { on: Tally; off: Tally };
   slowness: { on: Tally; off: Tally };
 }
 
 /** No outcomes. */
 export function none(): Counts {
-  return { n: 0, failed: 0, timed: 0, slow: 0, late: 0, ms: 0 };
+  return {
+    n: 0,
+    failed: 0,
+    again: 0,
+    timed: 0,
+    slow: 0,
+    slowAgain: 0,
+    late: 0,
+    ms: 0,
+    score: 0,
+    score2: 0,
+  };
 }
 
 /** Nothing tallied. */
@@ -72,7 +96,52 @@ export function span({ minute, on, off }: Minute): Span {
     on,
     off,
     heard: on.n > 0 ? minute : 0,
-    errors: { on: tally(on.n, on.failed), off: tally(off.n, off.failed) },
-    slowness: { on: tally(on.timed, on.slow), off: tally(off.timed, off.slow) },
+    busiest: on.n + off.n,
+    unheard: on.n > 0 ? 0 : off.n,
+    errors: { on: tally(on.n, on.failed - on.again), off: tally(off.n, off.failed - off.again) },
+    slowness: {
+      on: tally(on.timed, on.slow - on.slowAgain),
+      off: tally(off.timed, off.slow - off.slowAgain),
+    },
   };
+}
+
+/** A single outcome counts in a mean for at most so many times the limit. */
+const MOST_TIMES = 3;
+
+/**
+ * Milliseconds of a minute's outcomes for a mean that few slow ones do not move: where the mean is above the limit, each
+ * counts for at most three times the limit, and who was that slow in this stage before counts no more. `private.robust_ms`
+ * in SQL does the same.
+ *
+ * @param le Cumulative histogram, as `flag_metrics` has it.
+ * @param slowAgain For each edge, how many were slower by people who had been before; may be empty.
+ */
+export function robustMs(
+  ms: number,
+  timed: number,
+  le: readonly number[],
+  slowAgain: readonly number[],
+  limit: number,
+): number {
+  if (ms <= limit * timed) return ms;
+  let sum = 0;
+  for (let i = 0; i < EDGES_MS.length; i++) {
+    const from = i === 0 ? 0 : EDGES_MS[i - 1];
+    const to = Math.min(EDGES_MS[i], MOST_TIMES * limit);
+    if (to <= from) break;
+    const slower = i === 0 ? timed : timed - le[i - 1] - (slowAgain[i - 1] ?? 0);
+    sum += (to - from) * slower;
+  }
+  return Math.min(ms, Math.trunc(sum));
+}
+
+/** `score` and `score2` of a cumulative histogram. */
+export function scores(timed: number, le: readonly number[]): [score: number, score2: number] {
+  let [score, score2] = [0, 0];
+  for (let i = 0; i < le.length; i++) {
+    score += timed - le[i];
+    score2 += (2 * i + 1) * (timed - le[i]);
+  }
+  return [score, score2];
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { surelyBelow } from "./confidence.ts";
+import { chanceOfSoFew, surelyBelow } from "./confidence.ts";
 import { SLOW_SHARE, type State } from "./guard.ts";
 
 /** What a stage asks for before the next one. */
@@ -14,10 +14,28 @@ export interface Criteria {
   error_rate: number | null;
   /** `advance_when.p95_ms_below`; null when slowness does not matter. */
   p95_ms: number | null;
+  /** Share of the people who have the flag, in percent; null where no share of them can be expected. */
+  percentage: number | null;
 }
 
+/** So many outcomes are missing where the arm with the flag has fallen silent, at least. */
+const MISSING = 12;
+/** And for so many minutes. */
+const SILENT_MINUTES = 5;
+/** The shares of both arms are looked at from this minute of a stage on. */
+const RATIO_MINUTES = 10;
+/** They are not what the percentage makes of them where so few would be rarer than this, in millionths. */
+const RATIO_CHANCE = 10;
+
 /** Why a stage is not over. */
-export type HoldReason = "hold_time" | "no_data" | "samples" | "error_rate" | "p95";
+export type HoldReason =
+  | "silent"
+  | "sample_ratio"
+  | "hold_time"
+  | "no_data"
+  | "samples"
+  | "error_rate"
+  | "p95";
 
 /** Whether the next stage may begin. */
 export type Progress = { verdict: "advance" } | { verdict: "hold"; reason: HoldReason };
@@ -32,12 +50,23 @@ export type Progress = { verdict: "advance" } | { verdict: "hold"; reason: HoldR
  */
 export function progress(
   criteria: Criteria,
-  { since, heard, seen }: State,
+  { minute, since, heard, seen, arms }: State,
   startedMs: number,
   nowMs: number,
 ): Progress {
   const hold = (reason: HoldReason): Progress => ({ verdict: "hold", reason });
-  const { hold_minutes, min_samples, error_rate, p95_ms } = criteria;
+  const { hold_minutes, min_samples, error_rate, p95_ms, percentage } = criteria;
+  // Who crashes before it can tell is no outcome: the other arm says how many there ought to be.
+  const before = arms.off - arms.silent;
+  if (
+    heard > 0 && minute - heard >= SILENT_MINUTES && before > 0 && arms.silent * arms.on >= MISSING * before
+  ) return hold("silent");
+  const all = arms.on + arms.off;
+  if (percentage !== null && all > 0 && nowMs - startedMs >= RATIO_MINUTES * 60_000) {
+    // Outcomes of the same people come again and again: as many count as there were people in the busiest minute.
+    const few = Math.floor(arms.on * arms.busiest / all);
+    if (chanceOfSoFew(few, arms.busiest, percentage / 100) < RATIO_CHANCE) return hold("sample_ratio");
+  }
   if (nowMs - Math.max(startedMs, since * 60_000) < hold_minutes * 60_000) return hold("hold_time");
   // Half an hour without a word, or a quarter of a longer stage: what has gone silent may be broken altogether.
   const silence = Math.max(30, hold_minutes / 4);

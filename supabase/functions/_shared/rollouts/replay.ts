@@ -10,14 +10,16 @@ import { type Criteria, type Progress, progress } from "./progress.ts";
 /**
  * A span of minutes as evidence has it: the last minute; outcomes, failed, timed, slow, late, milliseconds with the flag
  * on; outcomes, failed, timed, slow, milliseconds with it off; the last minute with an outcome while the flag was on;
- * minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and slow² / timed with the flag off.
+ * minutes with outcomes and with timed ones, on and off; the sums of failed² / outcomes and slow² / timed with the flag off;
+ * failed again and slow again, on and off; score and its square, on and off; outcomes of the busiest minute; outcomes with
+ * the flag off since the last one with it on.
  */
 export type SpanRow = readonly number[];
 
 /** What a verdict can be recomputed from. */
 export interface Evidence {
   /** Version of the guard's rules. */
-  guard: 1;
+  guard: 2;
   stage: number;
   watch: Watch;
   criteria: Criteria;
@@ -94,7 +96,8 @@ function replayOne({ id, at, kind, stage, verdict, rule }: RolloutEvent, evidenc
   if (!equal(path, evidence.path)) differences.push("path");
   if (!equal(state, evidence.after)) differences.push("after");
   // Where a person acted or had paused it, or the stage was overdue, what the guard itself saw is in the evidence alone.
-  const own = verdict === null || rule === null || rule === "overdue" || rule === "paused"
+  const own = verdict === null || rule === null || rule === "overdue" || rule === "paused" ||
+      verdict === "page" && (rule === "silent" || rule === "sample_ratio")
     ? evidence.alarm ?? said(evidence.progress ?? { verdict: "hold", reason: "hold_time" })
     : { verdict, rule };
   if (own.verdict !== recomputed.verdict) differences.push("verdict");
@@ -123,25 +126,41 @@ function said(progress: Progress): { verdict: string; rule: string } {
 export function spanOf(row: SpanRow): Span {
   const [minute, n, failed, timed, slow, late, ms, offN, offFailed, offTimed, offSlow, offMs, ...spread] =
     row;
-  const [heard, onMinutes, onTimedMinutes, offMinutes, offTimedMinutes, offFailedQ, offSlowQ] = spread;
+  const [heard, onMinutes, onTimedMinutes, offMinutes, offTimedMinutes, offFailedQ, offSlowQ, ...more] =
+    spread;
+  const [again, slowAgain, offAgain, offSlowAgain, score, score2, offScore, offScore2, busiest, unheard] =
+    more;
   return {
     minute,
     heard,
-    on: { n, failed, timed, slow, late, ms },
-    off: { ...none(), n: offN, failed: offFailed, timed: offTimed, slow: offSlow, ms: offMs },
+    busiest,
+    unheard,
+    on: { n, failed, again, timed, slow, slowAgain, late, ms, score, score2 },
+    off: {
+      ...none(),
+      n: offN,
+      failed: offFailed,
+      again: offAgain,
+      timed: offTimed,
+      slow: offSlow,
+      slowAgain: offSlowAgain,
+      ms: offMs,
+      score: offScore,
+      score2: offScore2,
+    },
     errors: {
-      on: { ...tally(n, failed), m: onMinutes },
-      off: { n: offN, k: offFailed, q: offFailedQ, m: offMinutes },
+      on: { ...tally(n, failed - again), m: onMinutes },
+      off: { n: offN, k: offFailed - offAgain, q: offFailedQ, m: offMinutes },
     },
     slowness: {
-      on: { ...tally(timed, slow), m: onTimedMinutes },
-      off: { n: offTimed, k: offSlow, q: offSlowQ, m: offTimedMinutes },
+      on: { ...tally(timed, slow - slowAgain), m: onTimedMinutes },
+      off: { n: offTimed, k: offSlow - offSlowAgain, q: offSlowQ, m: offTimedMinutes },
     },
   };
 }
 
 function isEvidence(value: unknown): value is Evidence {
-  return typeof value === "object" && value !== null && (value as { guard?: unknown }).guard === 1;
+  return typeof value === "object" && value !== null && (value as { guard?: unknown }).guard === 2;
 }
 
 /** Whether two values of evidence are equal; members in any order, as jsonb gives them. */

@@ -18,6 +18,37 @@ export const ALTERNATIVES: readonly number[] = [1.5, 2, 3, 5, 10];
  */
 export const TROUBLE = 4_605_170;
 
+/**
+ * An alarm is S at or above ln(5 * 10^4), in millionths: with five alternatives 10^4 minutes or more, a week, lie between
+ * false alarms, on average and at the very limit of what is allowed. Blame takes twice that while the control is in
+ * trouble itself.
+ */
+export const ALARM = 10_819_778;
+
+/**
+ * More fail than the stage allows, and the control is not in trouble: something is wrong with the flag's arm alone, and less
+ * evidence is enough for blame, ln(10^3) in millionths.
+ */
+export const SUPPORTED = 6_907_755;
+
+/** S of the relative test from which the arm with the flag is suspected, ln(40) in millionths. */
+export const SUSPECT = 3_688_879;
+
+/** S of the relative test below which nothing speaks against it, in millionths. */
+export const CALM = 1_000_000;
+
+/**
+ * Outcomes of one arm may come so many minutes after those of the other, which looks like the flag's fault meanwhile: blame
+ * waits, so that the control has had time to show that it is in trouble too.
+ */
+export const LAG = 5;
+
+/** How far S, in millionths, may be above what is enough for blame, where it has grown steadily. */
+const LEAP = 5_500_000;
+
+/** What is suspected so soon after it was calm is one event, not chance that piled up before another. */
+export const EVENT = 15;
+
 /** Minutes of ordinary scatter that the measured over-dispersion is averaged with: a few minutes prove nothing. */
 const PRIOR_MINUTES = 10;
 
@@ -36,6 +67,47 @@ export interface Series {
   relative: number[];
   /** S of the arm without the flag, for twice what is allowed, in millionths. */
   trouble: number;
+  relation: Suspicion;
+  /** Minute in which the arm without the flag came into trouble; 0 once its S is back at 0. */
+  shared: number;
+}
+
+/** Since which minutes S of a comparison is where it is; 0 for not at all. */
+export interface Suspicion {
+  /** The last minute with less than {@linkcode CALM}. */
+  calm: number;
+  /** Since when {@linkcode SUSPECT}. */
+  suspect: number;
+  /** Since when {@linkcode ALARM}. */
+  certain: number;
+}
+
+/** Nothing suspected yet. */
+export function noSuspicion(): Suspicion {
+  return { calm: 0, suspect: 0, certain: 0 };
+}
+
+/** Notes S of a comparison after a minute, and what it was before. */
+export function suspects(suspicion: Suspicion, minute: number, before: number, after: number): void {
+  if (Math.min(before, after) < CALM) suspicion.calm = minute;
+  if (after < SUSPECT) suspicion.suspect = 0;
+  else if (suspicion.suspect === 0) suspicion.suspect = minute;
+  if (after < ALARM) suspicion.certain = 0;
+  else if (suspicion.certain === 0) suspicion.certain = minute;
+}
+
+/**
+ * Whether S of a comparison, which is enough for blame, has been so for longer than the other arm may be late. Or, where it
+ * grew steadily from a calm of a moment ago, whether it has been suspected for as long. A leap is another event, and so is
+ * what comes while the other arm is in trouble: that takes certainty, and twice the time.
+ */
+export function aged(
+  { calm, suspect, certain }: Suspicion,
+  minute: number,
+  { s, enough, troubled }: { s: number; enough: number; troubled: boolean },
+): boolean {
+  if (certain > 0 && minute - certain >= (troubled ? 2 * LAG : LAG)) return true;
+  return !troubled && s < enough + LEAP && suspect > 0 && minute - suspect >= LAG && minute - calm <= EVENT;
 }
 
 /** Nothing seen yet. */
@@ -48,6 +120,8 @@ export function series(): Series {
     absolute: zeros(),
     relative: zeros(),
     trouble: 0,
+    relation: noSuspicion(),
+    shared: 0,
   };
 }
 
@@ -55,10 +129,11 @@ export function series(): Series {
  * Takes in a span of both arms.
  *
  * @param p0 The allowed rate.
+ * @param minute Its last minute.
  * @param on With failures, it is of a single minute.
  * @returns Whether S moved.
  */
-export function test(series: Series, p0: number, on: Tally, off: Tally): boolean {
+export function test(series: Series, p0: number, minute: number, on: Tally, off: Tally): boolean {
   const { quiet } = series;
   add(series.on, on);
   add(series.off, off);
@@ -70,9 +145,23 @@ export function test(series: Series, p0: number, on: Tally, off: Tally): boolean
   }
   const scattered = Math.max(scatter(series.on), scatter(series.off));
   move(series, p0, quiet.on, 0, quiet.off, quiet.failed, scattered);
+  share(series, minute);
   series.quiet = { on: 0, off: 0, failed: 0 };
+  const before = Math.max(...series.relative);
   move(series, p0, on.n, on.k, off.n, off.k, scattered);
+  share(series, minute);
+  suspects(series.relation, minute, before, Math.max(...series.relative));
   return true;
+}
+
+/** What the flag seemed to do alone, the other arm does too, and may only have been late to say so: compare anew. */
+function share(series: Series, minute: number): void {
+  if (series.trouble >= TROUBLE && series.shared === 0) {
+    series.shared = minute;
+    series.relative.fill(0);
+  } else if (series.trouble === 0) {
+    series.shared = 0;
+  }
 }
 
 function add(sum: Tally, { n, k, q, m }: Tally): void {
@@ -96,7 +185,7 @@ function move(
   for (let i = 0; i < ALTERNATIVES.length; i++) {
     absolute[i] = Math.max(0, absolute[i] + step(nOn, kOn, p0, ALTERNATIVES[i], scattered));
   }
-  const trouble = series.trouble + step(nOff, kOff, p0, 2, scattered);
+  const trouble = series.trouble + step(nOff, kOff, p0, 2, 1000);
   series.trouble = Math.min(2 * TROUBLE, Math.max(0, trouble));
   if (nOn === 0 || nOff === 0 || kOn + kOff === 0) return;
   for (let i = 0; i < ALTERNATIVES.length; i++) {

@@ -25,7 +25,10 @@ const EVENTS: Readonly<Record<string, Words>> = {
     `the rollout by the plan ${plan} began with ${stage} (${percent(percentage)})`,
   advanced: ({ figures: { stage, percentage, paused } }) =>
     `${stage} (${percent(percentage)}) began${paused === true ? ", and it stays paused" : ""}`,
-  held: (event) => `the stage has lasted long enough, but ${byRule(HOLDS, event)}`,
+  held: (event) =>
+    event.rule !== null && event.rule in PAGES
+      ? byRule(PAGES, event)
+      : `the stage has lasted long enough, but ${byRule(HOLDS, event)}`,
   checked: ({ rule }) => `holds: ${rule}`,
   paged: (event) => byRule(PAGES, event),
   paused: ({ figures: { stage } }) => `paused at ${stage}`,
@@ -53,6 +56,12 @@ const ALARMS: Readonly<Record<string, Words>> = {
   error_rate_absolute: (event) => `more than ${percentOf(event.figures.error_rate)} fail${whose(event)}`,
   error_rate_unclear: ({ figures: { error_rate } }) =>
     `more than ${percentOf(error_rate)} fail with the flag on, and it is not clear whether it is the flag`,
+  error_rate_no_control: ({ figures: { error_rate } }) =>
+    `more than ${
+      percentOf(error_rate)
+    } fail with the flag on, and nobody without it does the same, so nothing says whether it is the flag`,
+  p95_no_control: ({ figures: { p95_ms } }) =>
+    `the p95 is above ${p95_ms} ms with the flag on, and nobody without it does the same, so nothing says whether it is the flag`,
   p95_relative: (event) =>
     `more take longer than ${event.figures.p95_ms} ms with the flag on than without it${whose(event)}`,
   p95_absolute: (event) => `the p95 is above ${event.figures.p95_ms} ms${whose(event)}`,
@@ -64,6 +73,12 @@ const ALARMS: Readonly<Record<string, Words>> = {
 
 const PAGES: Readonly<Record<string, Words>> = {
   ...ALARMS,
+  silent: ({ figures: { minutes, expected } }) =>
+    `nobody with the flag has been heard of for ${minutes} minutes, in which about ${expected} outcomes would be usual: the rollout waits`,
+  sample_ratio: ({ figures: { on, off, percentage } }) =>
+    `${on} outcomes with the flag and ${off} without it are not ${
+      percent(percentage)
+    }: outcomes with the flag are lost, and the rollout waits`,
   overdue: ({ figures: { stage, overdue_minutes } }) =>
     `${stage} has lasted longer than ${+(Number(overdue_minutes) / 60).toFixed(2)} hours`,
   flag_changed_by_hand: ({ figures: { set_to, percentage } }) =>
@@ -130,11 +145,19 @@ const HELD: Readonly<Record<string, string>> = {
 
 const UNCLEAR =
   "There are too few outcomes without the flag to compare with: look at the failures with the flag on, and pause or roll back by hand if the flag causes them. The stage restarts.";
+const LOST =
+  "People with the flag may fail before they can report it: try the feature yourself, check what reports the outcomes, and roll back by hand if in doubt.";
+const NO_CONTROL =
+  "The guard does not blame a flag that it cannot compare: look at what fails, and roll back by hand if the flag causes it. The stage restarts.";
 const PAGED: Readonly<Record<string, string>> = {
   overdue: "The stage lasts longer than planned: decide whether to advance by hand, to wait or to roll back.",
   flag_changed_by_hand: "The rollout is paused. Resume it to set the stage's percentage again, or roll back.",
   guard_failed:
     "The guard cannot judge this rollout, and nothing advances until it can: read the message, and pause or roll back by hand.",
+  silent: LOST,
+  sample_ratio: LOST,
+  error_rate_no_control: NO_CONTROL,
+  p95_no_control: NO_CONTROL,
   error_rate_unclear: UNCLEAR,
   p95_unclear: UNCLEAR,
   shared:
