@@ -9,6 +9,7 @@ const BENCHES: Record<string, () => Promise<{ main(args: string[]): Promise<void
   costs: () => import("./costs.ts"),
   cli: () => import("./cli.ts"),
   growth: () => import("./growth/main.ts"),
+  guard: () => import("./guard.ts"),
 };
 
 const [name, ...args] = Deno.args;
@@ -21,7 +22,7 @@ NAME is one of: ${Object.keys(BENCHES).join(", ")}
 pipeline takes --runs N and --only PART,… (plain, bare, delivered, turns, latency); links --full goes up to a million links, in
 about seven minutes; panel needs Chromium; deploy measures first answers of fresh processes on the hosted Deno; cli measures
 the command line itself; growth fills --rows N messages, a million unless said otherwise and up to ten, and compares with ten
-thousand; --quick, of all but webhook, only shows that the bench works`);
+thousand; guard simulates --days N of rollouts, a thousand unless said otherwise; --quick, of all but webhook, only shows that the bench works`);
   Deno.exit(help ? 0 : 2);
 }
 await (await BENCHES[name]()).main(args);

@@ -14,6 +14,28 @@ create type private.claim as (
   empty uuid[]
 );
 
+-- Outcomes of both arms since the stage began, those of the busiest minute, and those without the flag since somebody
+-- with it was last heard of.
+create type private.guard_arms as (
+  "on" bigint,
+  off bigint,
+  busiest bigint,
+  silent bigint
+);
+
+-- Latencies of an arm by their places among the edges: how many, the sum, the sum of the squares.
+create type private.guard_places as (
+  n bigint,
+  v bigint,
+  vv bigint
+);
+
+-- The places of both arms.
+create type private.guard_places_of_both as (
+  "on" private.guard_places,
+  off private.guard_places
+);
+
 -- Outcomes of both arms, and failures without the flag, since somebody with the flag last failed.
 create type private.guard_quiet as (
   "on" bigint,
@@ -31,26 +53,49 @@ create type private.guard_seen as (
 );
 
 -- One thing watched, failures or slow ones: tallies of both arms, what is not yet in S, S of the five alternatives of
--- both tests, S of the arm without the flag.
+-- both tests, S of the arm without the flag, how long the comparison has been where it is, and since when the other
+-- arm has been in trouble.
 create type private.guard_series as (
   "on" private.guard_tally,
   off private.guard_tally,
   quiet private.guard_quiet,
   absolute bigint[],
   relative bigint[],
-  trouble bigint
+  trouble bigint,
+  relation private.guard_suspicion,
+  shared bigint
+);
+
+-- Whether people with the flag wait longer: see Shift in shift.ts.
+create type private.guard_shift as (
+  "on" private.guard_places,
+  off private.guard_places,
+  quiet private.guard_places_of_both,
+  s bigint[],
+  relation private.guard_suspicion
 );
 
 -- What the guard remembers, as rollouts.guard has it: the last minute taken in, the minute from which seen counts,
--- the one from which plain thresholds look, the last one with an outcome, and what is watched. See State in guard.ts.
+-- the one from which plain thresholds look, the last one with an outcome, both arms, the one since which the mean is
+-- above its threshold, and what is watched. See State in guard.ts.
 create type private.guard_state as (
   minute bigint,
   since bigint,
   "window" bigint,
   heard bigint,
   seen private.guard_seen,
+  arms private.guard_arms,
+  broken bigint,
   errors private.guard_series,
-  slow private.guard_series
+  slow private.guard_series,
+  shift private.guard_shift
+);
+
+-- Since which minutes S of a comparison is where it is: see Suspicion in series.ts.
+create type private.guard_suspicion as (
+  calm bigint,
+  suspect bigint,
+  certain bigint
 );
 
 -- What became of minutes: the state after them, the alarm {verdict, rule, minute} that they ended in, the spans as
@@ -832,11 +877,20 @@ create table public.flag_metrics (
   ms bigint not null,
   -- Cumulative histogram of those: how many took at most private.latency_edges()[i] ms.
   le integer[] not null,
+  -- Failures among them of people who had failed in this stage of a rollout before.
+  failed_again integer default 0 not null,
+  -- How many took longer than private.latency_edges()[i] ms and were of people who had taken that long in this stage
+  -- before; empty for none.
+  slow_again integer[] default '{}'::integer[] not null,
+  -- Of how many edges each timed outcome was slower than, the sum.
+  score bigint generated always as (private.latency_places(timed, le, false)) stored,
+  -- The sum of the squares.
+  score2 bigint generated always as (private.latency_places(timed, le, true)) stored,
   -- A minute of a flag's arm; both arms lie beside each other.
   constraint flag_metrics_pkey PRIMARY KEY (flag_key, minute, arm),
   constraint flag_metrics_arm_known CHECK ((arm = ANY (ARRAY['on'::text, 'off'::text]))),
-  constraint flag_metrics_counts CHECK (((0 <= failed) AND (failed <= n) AND (0 <= timed) AND (timed <= n) AND (ms >= 0))),
-  constraint flag_metrics_histogram CHECK ((cardinality(le) = 27))
+  constraint flag_metrics_counts CHECK (((0 <= failed) AND (failed <= n) AND (0 <= timed) AND (timed <= n) AND (ms >= 0) AND (0 <= failed_again) AND (failed_again <= failed))),
+  constraint flag_metrics_histogram CHECK (((cardinality(le) = 27) AND (cardinality(slow_again) = ANY (ARRAY[0, 27]))))
 ) with (fillfactor=70);
 -- Purge by age.
 create INDEX flag_metrics_minute_idx ON public.flag_metrics USING brin (minute);
@@ -1424,7 +1478,8 @@ create table public.rollouts (
   stage integer default 0 not null,
   -- When the stage began.
   stage_started_at timestamp with time zone,
-  -- Why the last verdict was to hold: hold_time, no_data, samples, error_rate, p95, paused, overdue.
+  -- Why the last verdict was to hold: silent, sample_ratio, hold_time, no_data, samples, error_rate, p95, paused,
+  -- overdue.
   hold_reason text,
   -- Version of the flag that the rollout last wrote or accepted: another one means that somebody else wrote.
   setting_version bigint,
@@ -2129,6 +2184,25 @@ create table private.erased_opt_outs (
 );
 alter table private.erased_opt_outs enable row level security;
 grant select, delete on private.erased_opt_outs to service_role;
+
+-- Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to
+-- count each once. Gone when the rollout is over.
+create table private.flag_sufferers (
+  -- The flag.
+  flag_key text not null,
+  -- The id that the flag was asked with.
+  subject_id text not null,
+  -- Whether it failed for this person.
+  failed boolean not null,
+  -- The longest that it took: of how many of private.latency_edges() it was slower than.
+  place smallint not null,
+  -- When last; before the stage began counts as never.
+  at timestamp with time zone not null,
+  -- A person once a flag.
+  constraint flag_sufferers_pkey PRIMARY KEY (flag_key, subject_id)
+) with (fillfactor=70);
+alter table private.flag_sufferers enable row level security;
+grant select, insert, update, delete on private.flag_sufferers to service_role;
 
 -- One row: the key of the hashes that stand for people who were erased. Without it they tell nothing.
 create table private.hash_key (
@@ -4050,8 +4124,8 @@ begin
 end $function$;
 grant execute on function public.record_orphans(p_visits jsonb) to service_role;
 
--- Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le}], and notes the flags that
--- were asked for. For secret keys.
+-- Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le, people: [[id, whether it
+-- failed, of how many edges it was slower]]}], and notes the flags that were asked for. For secret keys.
 CREATE OR REPLACE FUNCTION public.record_outcomes(p_outcomes jsonb, p_evaluated text[] DEFAULT '{}'::text[])
  RETURNS void
  LANGUAGE sql
@@ -8083,6 +8157,18 @@ AS $function$
 $function$;
 grant execute on function private.graph_health(p_now timestamp with time zone) to service_role;
 
+-- Whether it has been suspected for longer than the other arm may be late. See aged() in series.ts.
+CREATE OR REPLACE FUNCTION private.guard_aged(p_suspicion private.guard_suspicion, p_minute bigint, p_s bigint, p_enough bigint, p_troubled boolean)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select (p_suspicion.certain > 0 and p_minute - p_suspicion.certain >= case when p_troubled then 10 else 5 end)
+    or (not p_troubled and p_s < p_enough + 5500000 and p_suspicion.suspect > 0 and p_minute - p_suspicion.suspect >= 5
+      and p_minute - p_suspicion.calm <= 15)
+$function$;
+
 -- Takes the minutes up to p_to into a rollout whose row the caller has locked, and acts on each alarm: rolls back, or
 -- pages and goes on. Answers the rollout after it, what was taken since the last alarm, and the last verdict with its
 -- rule, null where there was none.
@@ -8124,10 +8210,13 @@ CREATE OR REPLACE FUNCTION private.guard_begin(p_minute bigint)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('minute', p_minute - 1, 'since', p_minute, 'window', p_minute, 'heard', 0,
-    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'errors', series.empty, 'slow', series.empty)
+    'seen', '{"n": 0, "failed": 0, "timed": 0, "late": 0}'::jsonb, 'arms', '{"on": 0, "off": 0, "busiest": 0, "silent": 0}'::jsonb,
+    'broken', 0, 'errors', series.empty, 'slow', series.empty, 'shift', '{"on": {"n": 0, "v": 0, "vv": 0},
+      "off": {"n": 0, "v": 0, "vv": 0}, "quiet": {"on": {"n": 0, "v": 0, "vv": 0}, "off": {"n": 0, "v": 0, "vv": 0}},
+      "s": [0, 0], "relation": {"calm": 0, "suspect": 0, "certain": 0}}'::jsonb)
   from (select '{"on": {"n": 0, "k": 0, "q": 0, "m": 0}, "off": {"n": 0, "k": 0, "q": 0, "m": 0},
     "quiet": {"on": 0, "off": 0, "failed": 0}, "absolute": [0, 0, 0, 0, 0], "relative": [0, 0, 0, 0, 0],
-    "trouble": 0}'::jsonb as empty) series
+    "trouble": 0, "relation": {"calm": 0, "suspect": 0, "certain": 0}, "shared": 0}'::jsonb as empty) series
 $function$;
 
 -- What follows when somebody else wrote a rollout's flag: off ends the rollout, another percentage pauses it,
@@ -8159,6 +8248,52 @@ begin
   return rule;
 end $function$;
 
+-- Takes the latencies of a span of both arms into a comparison. See compare() in shift.ts.
+CREATE OR REPLACE FUNCTION private.guard_compare(p_shift private.guard_shift, p_minute bigint, p_on private.guard_places, p_off private.guard_places, p_moves boolean)
+ RETURNS private.guard_shift
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+declare
+  v_shift private.guard_shift := p_shift;
+  v_with private.guard_places := p_shift."on";
+  v_without private.guard_places := p_shift.off;
+  a private.guard_places := (p_shift.quiet)."on";
+  b private.guard_places := (p_shift.quiet).off;
+  c_nothing constant private.guard_places := row(0, 0, 0);
+  v_spread double precision;
+  v_apart double precision;
+  v_weight double precision;
+  v_before bigint;
+begin
+  v_with := row(v_with.n + p_on.n, v_with.v + p_on.v, v_with.vv + p_on.vv);
+  v_without := row(v_without.n + p_off.n, v_without.v + p_off.v, v_without.vv + p_off.vv);
+  a := row(a.n + p_on.n, a.v + p_on.v, a.vv + p_on.vv);
+  b := row(b.n + p_off.n, b.v + p_off.v, b.vv + p_off.vv);
+  v_shift."on" := v_with;
+  v_shift.off := v_without;
+  if not p_moves then
+    v_shift.quiet := row(a, b);
+    return v_shift;
+  end if;
+  v_shift.quiet := row(c_nothing, c_nothing);
+  if a.n = 0 or b.n = 0 then
+    return v_shift;
+  end if;
+  v_spread := v_with.vv - v_with.v::double precision * v_with.v / v_with.n
+    + (v_without.vv - v_without.v::double precision * v_without.v / v_without.n);
+  v_apart := (a.v::double precision / a.n - b.v::double precision / b.n)
+    / sqrt(greatest(1::double precision, v_spread / greatest(1, v_with.n + v_without.n - 2)));
+  v_weight := a.n::double precision * b.n / (a.n + b.n);
+  v_before := greatest(v_shift.s[1], v_shift.s[2]);
+  v_shift.s := array[
+    greatest(0, v_shift.s[1] + floor(v_weight * (0.5::double precision * v_apart - 0.125::double precision) * 1000000 + 0.5::double precision)::bigint),
+    greatest(0, v_shift.s[2] + floor(v_weight * (1::double precision * v_apart - 0.5::double precision) * 1000000 + 0.5::double precision)::bigint)];
+  v_shift.relation := private.guard_suspects(v_shift.relation, p_minute, v_before, greatest(v_shift.s[1], v_shift.s[2]));
+  return v_shift;
+end $function$;
+
 -- What a stage asks for before the next one.
 CREATE OR REPLACE FUNCTION private.guard_criteria(p_stage rollout_stages)
  RETURNS jsonb
@@ -8167,7 +8302,8 @@ CREATE OR REPLACE FUNCTION private.guard_criteria(p_stage rollout_stages)
  SET search_path TO ''
 AS $function$
   select jsonb_build_object('hold_minutes', p_stage.hold_minutes, 'min_samples', p_stage.min_samples,
-    'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below')
+    'error_rate', p_stage.advance_when -> 'error_rate_below', 'p95_ms', p_stage.advance_when -> 'p95_ms_below',
+    'percentage', case when p_stage.percentage > 0 and p_stage.percentage < 100 then trim_scale(p_stage.percentage) end)
 $function$;
 
 -- Keeps a rollout whose row the caller has locked where it is, for a reason, with its evidence where it is due.
@@ -8179,13 +8315,13 @@ CREATE OR REPLACE FUNCTION private.guard_holds(p_rollout rollouts, p_reason text
 AS $function$
 declare
   v_stage public.rollout_stages := private.rollout_stage(p_rollout);
-  v_kind text := case p_reason when 'overdue' then 'paged' else 'held' end;
+  v_kind text := case when p_reason in ('overdue', 'silent', 'sample_ratio') then 'paged' else 'held' end;
   v_verdict text;
 begin
   update public.rollouts o set guard = p_taken.state, hold_reason = p_reason where o.id = p_rollout.id;
   if p_reason is distinct from p_rollout.hold_reason and p_reason not in ('hold_time', 'paused')
     and not private.rollout_told(p_rollout.id, p_rollout.stage, v_kind, p_reason, p_now - interval '1 hour') then
-    v_verdict := case p_reason when 'overdue' then 'page' else 'hold' end;
+    v_verdict := case v_kind when 'paged' then 'page' else 'hold' end;
     perform private.log_rollout(p_rollout, p_now, v_kind,
       case p_reason when 'overdue' then jsonb_build_object('stage', v_stage.name, 'overdue_minutes', v_stage.overdue_minutes)
         else private.hold_figures(p_reason, p_taken.state, private.guard_criteria(v_stage)) end,
@@ -8200,9 +8336,9 @@ begin
   return v_verdict;
 end $function$;
 
--- What the sequential tests say: roll_back or page, and the rule; given what plain thresholds said, which comes
--- second.
-CREATE OR REPLACE FUNCTION private.guard_judge(p_errors private.guard_series, p_slow private.guard_series, p_control boolean, INOUT verdict text, INOUT rule text)
+-- What the sequential tests say: roll_back or page, and the rule; given which of them moved, and what plain
+-- thresholds said, which comes second.
+CREATE OR REPLACE FUNCTION private.guard_judge(p_errors private.guard_series, p_slow private.guard_series, p_shift private.guard_shift, p_minute bigint, p_failed boolean, p_slowed boolean, p_control boolean, INOUT verdict text, INOUT rule text)
  RETURNS record
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
@@ -8210,39 +8346,58 @@ CREATE OR REPLACE FUNCTION private.guard_judge(p_errors private.guard_series, p_
 AS $function$
 declare
   c_alarm constant bigint := 10819778;
-  c_supported constant bigint := 8517193;
+  c_supported constant bigint := 6907755;
+  c_longer constant bigint := 11512925;
+  c_seems constant bigint := 2302585;
   c_unclear constant bigint := 4 * 10819778;
   c_trouble constant bigint := 4605170;
   c_names constant text[] := array['error_rate', 'p95'];
   v_series private.guard_series[] := array[p_errors, p_slow];
-  v_trouble boolean := greatest(p_errors.trouble, p_slow.trouble) >= c_trouble;
+  v_moved boolean[] := array[p_failed, p_slowed];
+  v_troubled boolean := p_errors.shared > 0 or p_slow.shared > 0;
   v_absolute bigint[];
-  v_threshold bigint;
+  v_s bigint;
+  v_enough bigint;
   v_one private.guard_series;
 begin
   for i in 1..2 loop
     v_one := v_series[i];
     v_absolute[i] := (select max(t.s) from unnest(v_one.absolute) as t (s));
-    v_threshold := case when v_trouble then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported else c_alarm end;
-    if p_control and (select max(t.s) from unnest(v_one.relative) as t (s)) >= v_threshold then
+    continue when not p_control or not v_moved[i];
+    v_s := (select max(t.s) from unnest(v_one.relative) as t (s));
+    v_enough := case when v_troubled then 2 * c_alarm when v_absolute[i] >= c_alarm then c_supported else c_alarm end;
+    if v_s >= v_enough and private.guard_aged(v_one.relation, p_minute, v_s, v_enough, v_troubled) then
       verdict := 'roll_back';
       rule := c_names[i] || '_relative';
       return;
     end if;
   end loop;
+  if p_control and p_slowed and v_absolute[2] >= c_seems then
+    v_s := greatest(p_shift.s[1], p_shift.s[2]);
+    v_enough := case when v_troubled then 2 * c_alarm else c_longer end;
+    if v_s >= v_enough and private.guard_aged(p_shift.relation, p_minute, v_s, v_enough, v_troubled) then
+      verdict := 'roll_back';
+      rule := 'p95_relative';
+      return;
+    end if;
+  end if;
   if verdict is not null then
     return;
   end if;
   for i in 1..2 loop
     v_one := v_series[i];
-    v_trouble := v_one.trouble >= c_trouble;
-    if v_absolute[i] >= c_alarm and (not p_control or (v_one.off).n * 20 < (v_one."on").n) then
+    continue when v_absolute[i] < c_alarm;
+    if not p_control then
       verdict := 'roll_back';
       rule := c_names[i] || '_absolute';
       return;
-    elsif v_absolute[i] >= c_alarm and (v_trouble or v_absolute[i] >= c_unclear) then
+    elsif (v_one.off).n * 20 < (v_one."on").n then
       verdict := 'page';
-      rule := c_names[i] || case when v_trouble then '_absolute' else '_unclear' end;
+      rule := c_names[i] || '_no_control';
+      return;
+    elsif v_one.trouble >= c_trouble or v_absolute[i] >= c_unclear then
+      verdict := 'page';
+      rule := c_names[i] || case when v_one.trouble >= c_trouble then '_absolute' else '_unclear' end;
       return;
     end if;
   end loop;
@@ -8265,8 +8420,8 @@ begin
   end loop;
 end $function$;
 
--- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: hold_time, no_data,
--- samples, error_rate or p95}. See progress() in progress.ts.
+-- Whether a stage has shown what it was to show: {verdict: advance}, or {verdict: hold, reason: silent, sample_ratio,
+-- hold_time, no_data, samples, error_rate or p95}. See progress() in progress.ts.
 CREATE OR REPLACE FUNCTION private.guard_progress(p_criteria jsonb, p_state jsonb, p_started_ms bigint, p_now_ms bigint)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -8276,9 +8431,17 @@ AS $function$
 declare
   v_hold bigint := (p_criteria ->> 'hold_minutes')::bigint;
   v_n bigint := (p_state #>> '{seen,n}')::bigint;
+  v_heard bigint := (p_state ->> 'heard')::bigint;
+  v_arms private.guard_arms := jsonb_populate_record(null::private.guard_arms, p_state -> 'arms');
+  v_all bigint := v_arms."on" + v_arms.off;
   v_reason text;
 begin
   v_reason := case
+    when v_heard > 0 and (p_state ->> 'minute')::bigint - v_heard >= 5 and v_arms.off > v_arms.silent
+      and v_arms.silent * v_arms."on" >= 12 * (v_arms.off - v_arms.silent) then 'silent'
+    when jsonb_typeof(p_criteria -> 'percentage') = 'number' and v_all > 0 and p_now_ms - p_started_ms >= 10 * 60000
+      and private.chance_of_so_few(v_arms."on" * v_arms.busiest / v_all, v_arms.busiest,
+        (p_criteria ->> 'percentage')::double precision / 100) < 10 then 'sample_ratio'
     when p_now_ms - greatest(p_started_ms, (p_state ->> 'since')::bigint * 60000) < v_hold * 60000 then 'hold_time'
     when v_n = 0 or p_now_ms - (p_state ->> 'heard')::bigint * 60000 > greatest(30, v_hold / 4.0) * 60000 then 'no_data'
     when v_n < (p_criteria ->> 'min_samples')::bigint then 'samples'
@@ -8340,6 +8503,7 @@ begin
   end if;
 
   v_reason := case when r.state = 'paused' then 'paused'
+    when v_progress ->> 'reason' in ('silent', 'sample_ratio') then v_progress ->> 'reason'
     when p_now >= v_stage.entered_at + make_interval(mins => v_stage.overdue_minutes) then 'overdue'
     else v_progress ->> 'reason' end;
   v_told := private.guard_holds(r, v_reason, v_to, p_now, v_taken);
@@ -8351,9 +8515,9 @@ end $function$;
 
 -- A flag's minutes in spans, as rows of evidence have them (see SpanRow in replay.ts): a minute in which somebody
 -- with the flag failed or was slower than edge p_slow is one of its own, and so is each where plain thresholds are
--- watched (p_plain; milliseconds are added up only then).
-CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_from bigint, p_to bigint)
- RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint)
+-- watched (p_plain, with the mean p_mean; milliseconds are added up only then).
+CREATE OR REPLACE FUNCTION private.guard_spans(p_flag_key text, p_slow integer, p_late integer, p_plain integer, p_mean double precision, p_from bigint, p_to bigint)
+ RETURNS TABLE(minute bigint, on_n bigint, on_failed bigint, on_timed bigint, on_slow bigint, on_late bigint, on_ms bigint, off_n bigint, off_failed bigint, off_timed bigint, off_slow bigint, off_ms bigint, heard bigint, on_minutes bigint, on_timed_minutes bigint, off_minutes bigint, off_timed_minutes bigint, off_failed_q bigint, off_slow_q bigint, on_again bigint, on_slow_again bigint, off_again bigint, off_slow_again bigint, on_score bigint, on_score2 bigint, off_score bigint, off_score2 bigint, busiest bigint, unheard bigint)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
@@ -8369,19 +8533,32 @@ begin
     coalesce(sum(s.off_ms), 0)::bigint,
     coalesce(date_part('epoch', max(s.heard))::bigint / 60, 0),
     count(s.on_n), count(nullif(s.on_timed, 0)), count(s.off_n), count(nullif(s.off_timed, 0)),
-    coalesce(sum(s.off_failed::bigint * s.off_failed * 1000000 / s.off_n) filter (where s.off_failed > 0), 0)::bigint,
-    coalesce(sum(s.off_slow::bigint * s.off_slow * 1000000 / s.off_timed) filter (where s.off_slow > 0), 0)::bigint
+    coalesce(sum((s.off_failed - s.off_again)::bigint * (s.off_failed - s.off_again) * 1000000 / s.off_n)
+      filter (where s.off_failed > s.off_again), 0)::bigint,
+    coalesce(sum((s.off_slow - s.off_slow_again)::bigint * (s.off_slow - s.off_slow_again) * 1000000 / s.off_timed)
+      filter (where s.off_slow > s.off_slow_again), 0)::bigint,
+    coalesce(sum(s.on_again), 0), coalesce(sum(s.on_slow_again), 0), coalesce(sum(s.off_again), 0), coalesce(sum(s.off_slow_again), 0),
+    coalesce(sum(s.on_score), 0)::bigint, coalesce(sum(s.on_score2), 0)::bigint, coalesce(sum(s.off_score), 0)::bigint,
+    coalesce(sum(s.off_score2), 0)::bigint, max(coalesce(s.on_n, 0) + coalesce(s.off_n, 0))::bigint,
+    coalesce(max(s.off_so_far) - max(s.off_so_far) filter (where s.heard is not null), sum(s.off_n), 0)::bigint
   from (
     -- Odd in a minute in which somebody with the flag failed or was slow, even in those between.
     select coalesce(a.minute, b.minute) as minute, a.minute as heard, a.n as on_n, a.failed as on_failed, a.timed as on_timed, a.slow as on_slow,
-      a.late as on_late, a.ms as on_ms, b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms,
+      a.late as on_late, a.ms as on_ms, a.again as on_again, a.slow_again as on_slow_again, a.score as on_score, a.score2 as on_score2,
+      b.n as off_n, b.failed as off_failed, b.timed as off_timed, b.slow as off_slow, b.ms as off_ms, b.again as off_again,
+      b.slow_again as off_slow_again, b.score as off_score, b.score2 as off_score2,
+      sum(coalesce(b.n, 0)) over (order by coalesce(a.minute, b.minute)) as off_so_far,
       2 * count(*) filter (where a.moves or p_plain is not null) over (order by coalesce(a.minute, b.minute))
         - coalesce(a.moves or p_plain is not null, false)::integer as span
     from (
-      select o.minute, o.n, o.failed, o.timed, o.late, o.slow, o.ms, o.failed > 0 or o.slow > 0 as moves
+      select o.*, o.failed > 0 or o.slow > 0 as moves
       from (
         select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
-          coalesce(m.timed - m.le[p_late], 0) as late, case when p_plain is not null then m.ms end as ms
+          coalesce(m.timed - m.le[p_late], 0) as late,
+          case when p_plain is null then null when m.ms > p_mean * m.timed
+            then private.robust_ms(m.ms, m.timed, m.le, m.slow_again, p_mean) else m.ms end as ms,
+          m.failed_again as again, coalesce(m.slow_again[p_slow], 0) as slow_again,
+          case when p_slow is not null then m.score end as score, case when p_slow is not null then m.score2 end as score2
         from public.flag_metrics m
         where m.flag_key = p_flag_key and m.arm = 'on' and m.n > 0
           and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
@@ -8390,7 +8567,10 @@ begin
     ) a
     full join (
       select m.minute, m.n, m.failed, m.timed, coalesce(m.timed - m.le[p_slow], 0) as slow,
-        case when p_plain is not null then m.ms end as ms
+        case when p_plain is null then null when m.ms > p_mean * m.timed
+          then private.robust_ms(m.ms, m.timed, m.le, m.slow_again, p_mean) else m.ms end as ms,
+        m.failed_again as again, coalesce(m.slow_again[p_slow], 0) as slow_again,
+        case when p_slow is not null then m.score end as score, case when p_slow is not null then m.score2 end as score2
       from public.flag_metrics m
       where m.flag_key = p_flag_key and m.arm = 'off' and m.n > 0
         and m.minute >= to_timestamp(p_from * 60.0) and m.minute <= to_timestamp(p_to * 60.0)
@@ -8400,6 +8580,20 @@ begin
   group by s.span
   order by 1;
 end $function$;
+
+-- Notes S of a comparison after a minute, and what it was before.
+CREATE OR REPLACE FUNCTION private.guard_suspects(p_suspicion private.guard_suspicion, p_minute bigint, p_before bigint, p_after bigint)
+ RETURNS private.guard_suspicion
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select row(
+    case when least(p_before, p_after) < 1000000 then p_minute else p_suspicion.calm end,
+    case when p_after < 3688879 then 0 when p_suspicion.suspect = 0 then p_minute else p_suspicion.suspect end,
+    case when p_after < 10819778 then 0 when p_suspicion.certain = 0 then p_minute else p_suspicion.certain end
+  )::private.guard_suspicion
+$function$;
 
 -- Takes a flag's minutes after state.minute up to p_to into the state, up to the first alarm. The spans hold the last
 -- minutes before state.minute too, where plain thresholds need them. See take() in guard.ts.
@@ -8412,7 +8606,7 @@ AS $function$
 declare
   c_alarm constant bigint := 10819778;
   -- Below it no test has anything to say.
-  c_supported constant bigint := 8517193;
+  c_supported constant bigint := 6907755;
   c_zeros constant bigint[] := array[0, 0, 0, 0, 0];
   v_control boolean := (p_watch ->> 'control')::boolean;
   v_rate double precision := (p_watch ->> 'error_rate')::double precision;
@@ -8426,6 +8620,10 @@ declare
   v_seen private.guard_seen := v_state.seen;
   v_errors private.guard_series := v_state.errors;
   v_slow private.guard_series := v_state.slow;
+  v_shift private.guard_shift := v_state.shift;
+  v_arms private.guard_arms := v_state.arms;
+  v_failed boolean;
+  v_slowed boolean;
   v_error_logs record;
   v_slow_logs record;
   v_span record;
@@ -8437,6 +8635,8 @@ declare
   v_slow_relative bigint;
   v_verdict text;
   v_rule text;
+  v_said text;
+  v_said_rule text;
   v_minutes jsonb[] := '{}';
   v_path jsonb[] := '{}';
 begin
@@ -8448,13 +8648,15 @@ begin
     select t.*,
       case when t.w_on_n >= v_plain_samples and t.w_on_failed > v_plain_rate * t.w_on_n then 'error_rate_plain'
         when t.w_on_timed >= v_plain_samples and t.w_on_ms > v_plain_ms * t.w_on_timed then 'mean_plain' end as plain_rule,
-      v_control and t.w_off_n >= v_plain_samples and t.w_off_failed > v_plain_rate * t.w_off_n as errors_shared,
-      v_control and t.w_off_timed >= v_plain_samples and t.w_off_ms > v_plain_ms * t.w_off_timed as mean_shared
+      v_control and (coalesce(t.w_off_n >= v_plain_samples and t.w_off_failed > v_plain_rate * t.w_off_n, false)
+        or t.w_off_n * 20 < t.w_on_n) as errors_shared,
+      v_control and (coalesce(t.w_off_timed >= v_plain_samples and t.w_off_ms > v_plain_ms * t.w_off_timed, false)
+        or t.w_off_n * 20 < t.w_on_n) as mean_shared
     from (
-      select g.*, sum(g.on_n) over w as w_on_n, sum(g.on_failed) over w as w_on_failed,
+      select g.*, sum(g.on_n) over w as w_on_n, sum(g.on_failed - g.on_again) over w as w_on_failed,
         sum(g.on_timed) over w as w_on_timed, sum(g.on_ms) over w as w_on_ms, sum(g.off_n) over w as w_off_n,
-        sum(g.off_failed) over w as w_off_failed, sum(g.off_timed) over w as w_off_timed, sum(g.off_ms) over w as w_off_ms
-      from private.guard_spans(p_flag_key, v_edge, array_position(private.latency_edges(), p_late_ms), v_plain,
+        sum(g.off_failed - g.off_again) over w as w_off_failed, sum(g.off_timed) over w as w_off_timed, sum(g.off_ms) over w as w_off_ms
+      from private.guard_spans(p_flag_key, v_edge, array_position(private.latency_edges(), p_late_ms), v_plain, v_plain_ms,
         greatest(v_state."window", v_state.minute - coalesce(v_plain, 0) + 1), p_to) g
       window w as (order by g.minute range between coalesce(v_plain, 1) - 1 preceding and current row)
     ) t
@@ -8463,27 +8665,40 @@ begin
     v_minutes := v_minutes || jsonb_build_array(v_span.minute, v_span.on_n, v_span.on_failed, v_span.on_timed, v_span.on_slow,
       v_span.on_late, v_span.on_ms, v_span.off_n, v_span.off_failed, v_span.off_timed, v_span.off_slow, v_span.off_ms,
       v_span.heard, v_span.on_minutes, v_span.on_timed_minutes, v_span.off_minutes, v_span.off_timed_minutes,
-      v_span.off_failed_q, v_span.off_slow_q);
+      v_span.off_failed_q, v_span.off_slow_q, v_span.on_again, v_span.on_slow_again, v_span.off_again, v_span.off_slow_again,
+      v_span.on_score, v_span.on_score2, v_span.off_score, v_span.off_score2, v_span.busiest, v_span.unheard);
     continue when v_span.minute <= v_state.minute;
     v_state.minute := v_span.minute;
     v_state.heard := greatest(v_state.heard, v_span.heard);
     v_seen := row(v_seen.n + v_span.on_n, v_seen.failed + v_span.on_failed, v_seen.timed + v_span.on_timed,
       v_seen.late + v_span.on_late);
-    v_moved := false;
+    v_arms := row(v_arms."on" + v_span.on_n, v_arms.off + v_span.off_n, greatest(v_arms.busiest, v_span.busiest),
+      case when v_span.heard > 0 then v_span.unheard else v_arms.silent + v_span.unheard end);
+    v_failed := false;
+    v_slowed := false;
     if v_rate is not null then
-      v_errors := private.guard_test(v_errors, v_error_logs.failure, v_error_logs.success,
-        row(v_span.on_n, v_span.on_failed,
-          case when v_span.on_failed > 0 then v_span.on_failed * v_span.on_failed * 1000000 / v_span.on_n else 0 end, v_span.on_minutes),
-        row(v_span.off_n, v_span.off_failed, v_span.off_failed_q, v_span.off_minutes));
-      v_moved := v_span.on_failed > 0;
+      v_failed := v_span.on_failed > v_span.on_again;
+      v_errors := private.guard_test(v_errors, v_error_logs.failure, v_error_logs.success, v_span.minute,
+        row(v_span.on_n, v_span.on_failed - v_span.on_again,
+          case when v_failed then (v_span.on_failed - v_span.on_again) * (v_span.on_failed - v_span.on_again) * 1000000 / v_span.on_n else 0 end,
+          v_span.on_minutes),
+        row(v_span.off_n, v_span.off_failed - v_span.off_again, v_span.off_failed_q, v_span.off_minutes));
     end if;
     if v_edge is not null then
-      v_slow := private.guard_test(v_slow, v_slow_logs.failure, v_slow_logs.success,
-        row(v_span.on_timed, v_span.on_slow,
-          case when v_span.on_slow > 0 then v_span.on_slow * v_span.on_slow * 1000000 / v_span.on_timed else 0 end, v_span.on_timed_minutes),
-        row(v_span.off_timed, v_span.off_slow, v_span.off_slow_q, v_span.off_timed_minutes));
-      v_moved := v_moved or v_span.on_slow > 0;
+      v_slowed := v_span.on_slow > v_span.on_slow_again;
+      v_slow := private.guard_test(v_slow, v_slow_logs.failure, v_slow_logs.success, v_span.minute,
+        row(v_span.on_timed, v_span.on_slow - v_span.on_slow_again,
+          case when v_slowed then (v_span.on_slow - v_span.on_slow_again) * (v_span.on_slow - v_span.on_slow_again) * 1000000 / v_span.on_timed else 0 end,
+          v_span.on_timed_minutes),
+        row(v_span.off_timed, v_span.off_slow - v_span.off_slow_again, v_span.off_slow_q, v_span.off_timed_minutes));
+      v_shift := private.guard_compare(v_shift, v_span.minute, row(v_span.on_timed, v_span.on_score, v_span.on_score2),
+        row(v_span.off_timed, v_span.off_score, v_span.off_score2), v_slowed);
+      if v_slow.shared = v_span.minute then
+        v_shift.s := array[0, 0];
+        v_shift.relation := row(0, 0, 0);
+      end if;
     end if;
+    v_moved := v_failed or v_slowed;
     v_errors_absolute := greatest(v_errors.absolute[1], v_errors.absolute[2], v_errors.absolute[3], v_errors.absolute[4], v_errors.absolute[5]);
     v_errors_relative := greatest(v_errors.relative[1], v_errors.relative[2], v_errors.relative[3], v_errors.relative[4], v_errors.relative[5]);
     v_slow_absolute := greatest(v_slow.absolute[1], v_slow.absolute[2], v_slow.absolute[3], v_slow.absolute[4], v_slow.absolute[5]);
@@ -8493,8 +8708,33 @@ begin
     v_rule := v_span.plain_rule;
     v_verdict := case when v_rule is null then null
       when case v_rule when 'error_rate_plain' then v_span.errors_shared else v_span.mean_shared end then 'page' else 'roll_back' end;
-    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative) >= c_supported then
-      select j.verdict, j.rule into v_verdict, v_rule from private.guard_judge(v_errors, v_slow, v_control, v_verdict, v_rule) j;
+    if v_moved and greatest(v_errors_absolute, v_errors_relative, v_slow_absolute, v_slow_relative, v_shift.s[1], v_shift.s[2]) >= c_supported then
+      select j.verdict, j.rule into v_said, v_said_rule from private.guard_judge(v_errors, v_slow, v_shift, v_span.minute, v_failed, v_slowed, v_control, null, null) j;
+    else
+      v_said := null;
+      v_said_rule := null;
+    end if;
+    -- The flag's own fault comes first, and is decided before a mean is looked at.
+    if v_said = 'roll_back' and v_said_rule like '%\_relative' then
+      v_verdict := v_said;
+      v_rule := v_said_rule;
+    else
+      -- A mean has to stay above its threshold for as long as the other arm may be late.
+      if v_rule is null then
+        v_state.broken := 0;
+      elsif v_rule = 'mean_plain' and v_verdict = 'roll_back' then
+        if v_state.broken = 0 then
+          v_state.broken := v_span.minute;
+        end if;
+        if v_control and v_span.minute - v_state.broken < 5 then
+          v_verdict := null;
+          v_rule := null;
+        end if;
+      end if;
+      if v_verdict is null then
+        v_verdict := v_said;
+        v_rule := v_said_rule;
+      end if;
     end if;
     exit when v_verdict = 'roll_back';
     -- The stage begins anew behind an incident, and behind what it must be free of.
@@ -8507,6 +8747,7 @@ begin
       v_errors.absolute := c_zeros;
       v_slow.absolute := c_zeros;
       v_state."window" := v_state.since;
+      v_state.broken := 0;
       exit;
     end if;
   end loop;
@@ -8514,6 +8755,8 @@ begin
   v_state.seen := v_seen;
   v_state.errors := v_errors;
   v_state.slow := v_slow;
+  v_state.arms := v_arms;
+  v_state.shift := v_shift;
   return row(to_jsonb(v_state),
     case when v_verdict is not null then jsonb_build_object('verdict', v_verdict, 'rule', v_rule, 'minute', v_state.minute) end,
     to_jsonb(v_minutes), to_jsonb(v_path));
@@ -8553,7 +8796,7 @@ begin
 end $function$;
 
 -- Takes a span of both arms into a series: S moves where somebody with the flag failed. See test() in series.ts.
-CREATE OR REPLACE FUNCTION private.guard_test(p_series private.guard_series, p_failure bigint[], p_success bigint[], p_on private.guard_tally, p_off private.guard_tally)
+CREATE OR REPLACE FUNCTION private.guard_test(p_series private.guard_series, p_failure bigint[], p_success bigint[], p_minute bigint, p_on private.guard_tally, p_off private.guard_tally)
  RETURNS private.guard_series
  LANGUAGE plpgsql
  IMMUTABLE PARALLEL SAFE
@@ -8574,6 +8817,7 @@ declare
   v_k bigint;
   v_scatter bigint;
   v_n double precision;
+  v_before bigint;
 begin
   v_with := row(v_with.n + p_on.n, v_with.k + p_on.k, v_with.q + p_on.q, v_with.m + p_on.m);
   v_without := row(v_without.n + p_off.n, v_without.k + p_off.k, v_without.q + p_off.q, v_without.m + p_off.m);
@@ -8602,7 +8846,7 @@ begin
       greatest(0, v_series.absolute[4] + (v_on_k * p_failure[4] + v_ok * p_success[4]) * 1000 / v_scatter),
       greatest(0, v_series.absolute[5] + (v_on_k * p_failure[5] + v_ok * p_success[5]) * 1000 / v_scatter)];
     v_series.trouble := least(c_most, greatest(0,
-      v_series.trouble + (v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]) * 1000 / v_scatter));
+      v_series.trouble + v_off_k * p_failure[6] + (v_off - v_off_k) * p_success[6]));
     v_k := v_on_k + v_off_k;
     if v_on > 0 and v_off > 0 and v_k > 0 then
       v_n := v_on + v_off;
@@ -8613,12 +8857,22 @@ begin
         greatest(0, v_series.relative[4] + (v_on_k * c_lr[4] + v_k * round(ln(v_n / (5::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter),
         greatest(0, v_series.relative[5] + (v_on_k * c_lr[5] + v_k * round(ln(v_n / (10::double precision * v_on + v_off)) * c_million)::bigint) * 1000 / v_scatter)];
     end if;
+    -- What the flag seemed to do alone, the other arm does too, and may only have been late to say so.
+    if v_series.trouble >= 4605170 and v_series.shared = 0 then
+      v_series.shared := p_minute;
+      v_series.relative := array[0, 0, 0, 0, 0];
+    elsif v_series.trouble = 0 then
+      v_series.shared := 0;
+    end if;
     exit when v_on_k > 0;
+    v_before := greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]);
     v_on := p_on.n;
     v_on_k := p_on.k;
     v_off := p_off.n;
     v_off_k := p_off.k;
   end loop;
+  v_series.relation := private.guard_suspects(v_series.relation, p_minute, v_before,
+    greatest(v_series.relative[1], v_series.relative[2], v_series.relative[3], v_series.relative[4], v_series.relative[5]));
   return v_series;
 end $function$;
 
@@ -8727,6 +8981,10 @@ CREATE OR REPLACE FUNCTION private.hold_figures(p_reason text, p_state jsonb, p_
  SET search_path TO ''
 AS $function$
   select case p_reason
+    when 'silent' then jsonb_build_object('minutes', (p_state ->> 'minute')::bigint - (p_state ->> 'heard')::bigint,
+      'expected', (p_state #>> '{arms,silent}')::bigint * (p_state #>> '{arms,on}')::bigint
+        / greatest(1, (p_state #>> '{arms,off}')::bigint - (p_state #>> '{arms,silent}')::bigint))
+    when 'sample_ratio' then jsonb_build_object('on', p_state #> '{arms,on}', 'off', p_state #> '{arms,off}', 'percentage', p_criteria -> 'percentage')
     when 'samples' then jsonb_build_object('n', p_state #> '{seen,n}', 'min_samples', p_criteria -> 'min_samples')
     when 'error_rate' then jsonb_build_object('failed', p_state #> '{seen,failed}', 'n', p_state #> '{seen,n}', 'error_rate', p_criteria -> 'error_rate')
     when 'p95' then jsonb_build_object('late', p_state #> '{seen,late}', 'timed', p_state #> '{seen,timed}', 'p95_ms', p_criteria -> 'p95_ms')
@@ -9398,6 +9656,19 @@ AS $function$
     5000, 7500, 10000, 15000, 20000, 30000]
 $function$;
 grant execute on function private.latency_edges() to service_role;
+
+-- Of how many edges each timed outcome was slower than, the sum, or the sum of the squares; from a cumulative
+-- histogram. See scores() in _shared/rollouts/minutes.ts.
+CREATE OR REPLACE FUNCTION private.latency_places(p_timed integer, p_le integer[], p_squares boolean)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select coalesce(sum((p_timed - e.count)::bigint * case when p_squares then 2 * e.i - 1 else 1 end), 0)::bigint
+  from unnest(p_le) with ordinality as e (count, i)
+$function$;
+grant execute on function private.latency_places(p_timed integer, p_le integer[], p_squares boolean) to service_role;
 
 -- Keeps what the provider's answers tell of the people that messages went to, where it is new.
 CREATE OR REPLACE FUNCTION private.learn_answered(p_results jsonb, p_now timestamp with time zone)
@@ -10508,6 +10779,7 @@ AS $function$
     ('public.settings', '{metadata}'::text[], 'private.mentions(t.metadata::text, $1) and private.tombstone(t.metadata, $1, true) <> t.metadata',
       'set metadata = private.tombstone(private.without_targets(t.metadata, ($1).subjects), $1, true)'),
     ('public.segment_members', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
+    ('private.flag_sufferers', '{subject_id}', 't.subject_id = any (($1).subjects)', 'deleted'),
     ('public.segments', '{description}', '', 'words'),
     ('public.settings_history', '{before,after,reason}', '', 'words'),
     ('public.segment_history', '{added,removed,reason}', '', 'words'),
@@ -10809,7 +11081,8 @@ begin
   return v_count;
 end $function$;
 
--- Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.
+-- Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that
+-- are over. For the clock.
 CREATE OR REPLACE FUNCTION private.purge_flag_metrics(p_now timestamp with time zone, p_limit integer DEFAULT 100000)
  RETURNS integer
  LANGUAGE plpgsql
@@ -10819,6 +11092,8 @@ declare
   v_count integer;
 begin
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
+  delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
+    select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
@@ -11333,27 +11608,53 @@ end $function$;
 -- The outcomes part of record_outcomes, with the time given.
 CREATE OR REPLACE FUNCTION private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone)
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO ''
 AS $function$
-  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le)
-  select o.flag, g.minute, o.arm, sum(o.n), sum(o.failed), sum(o.timed), sum(o.ms), (
+begin
+  with sums as (
+    select o.*, least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
+      date_trunc('minute', p_now)) as at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
+      ms bigint, le jsonb, people jsonb)
+  ), met as (
+    select s.flag, s.arm, s.at, p.person ->> 0 as subject_id, (p.person ->> 1)::boolean as failed, (p.person ->> 2)::smallint as place,
+      coalesce(k.failed, false) as had_failed, coalesce(k.place, 0) as had_place
+    from sums s
+    join public.rollouts r on r.flag_key = s.flag and r.state in ('running', 'paused')
+    cross join lateral jsonb_array_elements(s.people) as p (person)
+    left join private.flag_sufferers k on k.flag_key = s.flag and k.subject_id = p.person ->> 0 and k.at >= r.stage_started_at
+  ), remembered as (
+    insert into private.flag_sufferers as k (flag_key, subject_id, failed, place, at)
+    select m.flag, m.subject_id, bool_or(m.failed or m.had_failed), max(greatest(m.place, m.had_place)), p_now
+    from met m
+    where char_length(m.subject_id) <= 200 and (
+      select count(*) from (select from private.flag_sufferers f where f.flag_key = m.flag limit 10000) many) < 10000
+    group by m.flag, m.subject_id
+    order by 1, 2
+    on conflict on constraint flag_sufferers_pkey do update set failed = excluded.failed, place = excluded.place, at = excluded.at
+  ), again as (
+    select m.flag, m.at, m.arm, count(*) filter (where m.failed and m.had_failed)::integer as failed,
+      array(select count(*) filter (where least(x.place, x.had_place) >= i)::integer
+        from generate_series(1, 27) i, met x where x.flag = m.flag and x.at = m.at and x.arm = m.arm group by i order by i) as slow
+    from met m group by m.flag, m.at, m.arm
+  )
+  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le, failed_again, slow_again)
+  select s.flag, s.at, s.arm, sum(s.n), sum(s.failed), sum(s.timed), sum(s.ms), (
     select array_agg(t.total order by t.i) from (
       select e.i, sum(e.count::integer)::integer as total
-      from unnest(array_agg(o.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
-      group by e.i) t)
-  from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
-    ms bigint, le jsonb)
-  cross join lateral (
-    select least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
-      date_trunc('minute', p_now)) as minute
-  ) g
-  group by o.flag, g.minute, o.arm
+      from unnest(array_agg(s.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
+      group by e.i) t),
+    coalesce(max(a.failed), 0), coalesce(max(a.slow), '{}')
+  from sums s left join again a on a.flag = s.flag and a.at = s.at and a.arm = s.arm
+  group by s.flag, s.at, s.arm
   order by 1, 2, 3
   on conflict on constraint flag_metrics_pkey do update
     set n = m.n + excluded.n, failed = m.failed + excluded.failed, timed = m.timed + excluded.timed,
-      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le)
-$function$;
+      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
+      slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
+        else private.add_histograms(m.slow_again, excluded.slow_again) end;
+end $function$;
 grant execute on function private.record_outcomes(p_outcomes jsonb, p_now timestamp with time zone) to service_role;
 
 -- Writes a route's version of now into its history, unless it is there.
@@ -11710,6 +12011,24 @@ AS $function$
 $function$;
 grant execute on function private.retentions() to service_role;
 
+-- Milliseconds of a minute's outcomes for a mean that few slow ones do not move. See robustMs() in minutes.ts; the
+-- caller asks only where the mean is above the limit.
+CREATE OR REPLACE FUNCTION private.robust_ms(p_ms bigint, p_timed integer, p_le integer[], p_slow_again integer[], p_limit double precision)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO ''
+AS $function$
+  select least(p_ms, trunc(sum((least(e.edge, 3 * p_limit) - e.before) * e.slower))::bigint)
+  from (
+    select t.edge, coalesce(lag(t.edge) over w, 0) as before,
+      case when t.i = 1 then p_timed else p_timed - lag(t.count) over w - coalesce(lag(t.again) over w, 0) end as slower
+    from unnest(private.latency_edges(), p_le, p_slow_again) with ordinality as t (edge, count, again, i)
+    window w as (order by t.i)
+  ) e
+  where least(e.edge, 3 * p_limit) > e.before
+$function$;
+
 -- Turns the counts of days before p_now's into click_days, at most p_limit links and days a call, and says how many.
 -- For the clock.
 CREATE OR REPLACE FUNCTION private.roll_up_clicks(p_now timestamp with time zone, p_limit integer DEFAULT 200000)
@@ -11836,7 +12155,7 @@ begin
   if (v_taken).state is null or p_rollout.guard <> p_rollout.checkpoint then
     v_taken := private.guard_take(p_rollout.flag_key, v_watch, (v_criteria ->> 'p95_ms')::integer, p_rollout.checkpoint, p_to);
   end if;
-  return jsonb_build_object('guard', 1, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
+  return jsonb_build_object('guard', 2, 'stage', p_rollout.stage, 'watch', v_watch, 'criteria', v_criteria,
     'started_ms', private.epoch_ms(p_rollout.stage_started_at), 'now_ms', private.epoch_ms(p_now),
     'before', p_rollout.checkpoint, 'minutes', v_taken.minutes, 'path', v_taken.path, 'after', v_taken.state,
     'alarm', v_taken.alarm, 'progress', case when v_taken.alarm is null then private.guard_progress(v_criteria, v_taken.state,

@@ -244,6 +244,26 @@ create policy flag_metrics_read on public.flag_metrics for select to authenticat
   using ((select private.has_role('viewer')));
 comment on policy flag_metrics_read on public.flag_metrics is 'Counts only: the whole team reads them.';
 
+create table private.flag_sufferers (
+  flag_key text not null,
+  subject_id text not null,
+  failed boolean not null,
+  place smallint not null,
+  at timestamptz not null,
+  constraint flag_sufferers_pkey primary key (flag_key, subject_id)
+) with (fillfactor = 70);
+comment on table private.flag_sufferers is
+  'Who failed, or waited long, in the stage of a rollout that is under way: at most 10,000 a flag, for the guard to count each once. Gone when the rollout is over.';
+comment on constraint flag_sufferers_pkey on private.flag_sufferers is 'A person once a flag.';
+comment on column private.flag_sufferers.flag_key is 'The flag.';
+comment on column private.flag_sufferers.subject_id is 'The id that the flag was asked with.';
+comment on column private.flag_sufferers.failed is 'Whether it failed for this person.';
+comment on column private.flag_sufferers.place is 'The longest that it took: of how many of private.latency_edges() it was slower than.';
+comment on column private.flag_sufferers.at is 'When last; before the stage began counts as never.';
+alter table private.flag_sufferers enable row level security;
+revoke all on private.flag_sufferers from anon, authenticated, service_role, public;
+grant select, insert, update, delete on private.flag_sufferers to service_role;
+
 create function private.add_histograms(p_a integer[], p_b integer[]) returns integer[]
 language sql immutable strict parallel safe set search_path = '' as $$
   select array(select a + b from unnest(p_a, p_b) with ordinality as u (a, b, i) order by i)
@@ -253,26 +273,54 @@ comment on function private.add_histograms(integer[], integer[]) is 'The sum of 
 -- The guard reads a minute 20 seconds after its end and decides by what it read. What comes later than 10 seconds counts
 -- in the minute that is open then, so that a minute once read never changes, and evidence can be recomputed for ever.
 -- A clock that runs ahead cannot write into the future either.
+-- Who failed or waited long in the stage that is under way is remembered: what the same person meets again says nothing
+-- new, whatever they try. In plpgsql, which looks names up when it runs: rollouts come in the next file.
 create function private.record_outcomes(p_outcomes jsonb, p_now timestamptz) returns void
-language sql volatile set search_path = '' as $$
-  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le)
-  select o.flag, g.minute, o.arm, sum(o.n), sum(o.failed), sum(o.timed), sum(o.ms), (
+language plpgsql volatile set search_path = '' as $$
+begin
+  with sums as (
+    select o.*, least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
+      date_trunc('minute', p_now)) as at
+    from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
+      ms bigint, le jsonb, people jsonb)
+  ), met as (
+    select s.flag, s.arm, s.at, p.person ->> 0 as subject_id, (p.person ->> 1)::boolean as failed, (p.person ->> 2)::smallint as place,
+      coalesce(k.failed, false) as had_failed, coalesce(k.place, 0) as had_place
+    from sums s
+    join public.rollouts r on r.flag_key = s.flag and r.state in ('running', 'paused')
+    cross join lateral jsonb_array_elements(s.people) as p (person)
+    left join private.flag_sufferers k on k.flag_key = s.flag and k.subject_id = p.person ->> 0 and k.at >= r.stage_started_at
+  ), remembered as (
+    insert into private.flag_sufferers as k (flag_key, subject_id, failed, place, at)
+    select m.flag, m.subject_id, bool_or(m.failed or m.had_failed), max(greatest(m.place, m.had_place)), p_now
+    from met m
+    where char_length(m.subject_id) <= 200 and (
+      select count(*) from (select from private.flag_sufferers f where f.flag_key = m.flag limit 10000) many) < 10000
+    group by m.flag, m.subject_id
+    order by 1, 2
+    on conflict on constraint flag_sufferers_pkey do update set failed = excluded.failed, place = excluded.place, at = excluded.at
+  ), again as (
+    select m.flag, m.at, m.arm, count(*) filter (where m.failed and m.had_failed)::integer as failed,
+      array(select count(*) filter (where least(x.place, x.had_place) >= i)::integer
+        from generate_series(1, 27) i, met x where x.flag = m.flag and x.at = m.at and x.arm = m.arm group by i order by i) as slow
+    from met m group by m.flag, m.at, m.arm
+  )
+  insert into public.flag_metrics as m (flag_key, minute, arm, n, failed, timed, ms, le, failed_again, slow_again)
+  select s.flag, s.at, s.arm, sum(s.n), sum(s.failed), sum(s.timed), sum(s.ms), (
     select array_agg(t.total order by t.i) from (
       select e.i, sum(e.count::integer)::integer as total
-      from unnest(array_agg(o.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
-      group by e.i) t)
-  from jsonb_to_recordset(p_outcomes) as o (flag text, arm text, minute bigint, n integer, failed integer, timed integer,
-    ms bigint, le jsonb)
-  cross join lateral (
-    select least(greatest(to_timestamp(o.minute * 60.0), date_trunc('minute', p_now - interval '10 seconds')),
-      date_trunc('minute', p_now)) as minute
-  ) g
-  group by o.flag, g.minute, o.arm
+      from unnest(array_agg(s.le)) as h (le), jsonb_array_elements_text(h.le) with ordinality as e (count, i)
+      group by e.i) t),
+    coalesce(max(a.failed), 0), coalesce(max(a.slow), '{}')
+  from sums s left join again a on a.flag = s.flag and a.at = s.at and a.arm = s.arm
+  group by s.flag, s.at, s.arm
   order by 1, 2, 3
   on conflict on constraint flag_metrics_pkey do update
     set n = m.n + excluded.n, failed = m.failed + excluded.failed, timed = m.timed + excluded.timed,
-      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le)
-$$;
+      ms = m.ms + excluded.ms, le = private.add_histograms(m.le, excluded.le), failed_again = m.failed_again + excluded.failed_again,
+      slow_again = case when m.slow_again = '{}' then excluded.slow_again when excluded.slow_again = '{}' then m.slow_again
+        else private.add_histograms(m.slow_again, excluded.slow_again) end;
+end $$;
 comment on function private.record_outcomes(jsonb, timestamptz) is 'The outcomes part of record_outcomes, with the time given.';
 
 create function private.record_evaluations(p_flags text[], p_now timestamptz) returns void
@@ -292,7 +340,7 @@ language sql volatile set search_path = '' as $$
   select private.record_outcomes(p_outcomes, clock_timestamp());
 $$;
 comment on function public.record_outcomes(jsonb, text[]) is
-  'Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le}], and notes the flags that were asked for. For secret keys.';
+  'Adds a group of outcomes [{flag, arm, minute (since 1970), n, failed, timed, ms, le, people: [[id, whether it failed, of how many edges it was slower]]}], and notes the flags that were asked for. For secret keys.';
 
 create function private.purge_flag_metrics(p_now timestamptz, p_limit integer default 100000) returns integer
 language plpgsql volatile set search_path = '' as $$
@@ -300,13 +348,15 @@ declare
   v_count integer;
 begin
   -- More than the longest stage of the built-in plans, whose evidence is kept in rollout_events anyway.
+  delete from private.flag_sufferers s where s.at < p_now - interval '60 days' or not exists (
+    select from public.rollouts r where r.flag_key = s.flag_key and r.state in ('running', 'paused'));
   delete from public.flag_metrics m where ctid = any (array(
     select ctid from public.flag_metrics o where o.minute < p_now - interval '60 days' limit p_limit));
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
 comment on function private.purge_flag_metrics(timestamptz, integer) is
-  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many. For the clock.';
+  'Deletes outcomes older than 60 days, at most p_limit a call, and says how many; and who suffered in rollouts that are over. For the clock.';
 
 -- Flags that look done with -----------------------------------------------------------------------
 

@@ -62,7 +62,8 @@ const FREE: Record<string, string> = {
   "public.erasures": "id part at by transaction counts done",
   "public.escalation_steps": "severity after_minutes role endpoint_id",
   "public.flag_evaluations": "flag_key first_at last_at",
-  "public.flag_metrics": "flag_key minute arm n failed timed ms le",
+  "private.flag_sufferers": "flag_key failed place at",
+  "public.flag_metrics": "flag_key minute arm n failed timed ms le failed_again slow_again score score2",
   "public.gate_approvals":
     "id flag_key gate role applies signed_by signed_as signed_with signed_at revoked_at revoked_by",
   "public.incident_updates": "id incident_id at kind status public version actor",
@@ -244,6 +245,7 @@ async function plant(sql: Sql) {
   await sql`select set_config('gatelink.reason', '', false)`;
   await sql`insert into public.segments (key, description) values ('beta', ${`led by ${NAME}`})`;
   await sql`insert into public.segment_members (segment_key, subject_id) values ('beta', ${id}), ('beta', ${other}), ('beta', 'u1')`;
+  await sql`insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values ('new.enabled', ${id}, true, 0, now()), ('new.enabled', ${other}, true, 0, now()), ('new.enabled', 'u9', true, 0, now())`;
   await sql`insert into public.rollouts (id, flag_key, plan) values ('00000000-0000-7000-8000-000000000b01', 'new.enabled', 'custom')`;
   await sql`insert into public.rollout_stages (rollout_id, position, name, percentage, user_ids, hold_minutes, min_samples, advance_when, roll_back_when)
     values ('00000000-0000-7000-8000-000000000b01', 1, 'first', 0, array[${id}::text], 60, 100, '{}', '{}')`;

@@ -27,6 +27,7 @@ const BOUNDED: Record<string, string> = {
   "private.destination_headers": "with destinations",
   "private.destination_secrets": "with destinations",
   "private.erased_opt_outs": "with people who were erased",
+  "private.flag_sufferers": "purge_flag_metrics",
   "private.guard_skips": "one row a rollout that was locked",
   "private.hash_key": "one row",
   "private.link_guessers": "purge_clicks",

@@ -148,7 +148,7 @@ Deno.test("guard: where too little is without the flag to tell, somebody is page
     off: { perMinute: 1, failing: 0 },
   }, 30);
   const told = outcomes.filter(({ rolledBackAt, paged }) =>
-    rolledBackAt || paged[0] === "error_rate_unclear"
+    rolledBackAt || paged[0] === "error_rate_unclear" || paged[0] === "error_rate_no_control"
   );
   assert(told.length >= 297, `${told.length} of 300 within 30 minutes`);
 });
@@ -173,26 +173,55 @@ Deno.test("guard: a slower p95 is caught like failures, and blamed on the flag o
 });
 
 Deno.test("guard: a plain threshold acts at once, and not on a few samples or on what both arms share", () => {
-  const plain = { minutes: 5, min_samples: 20, error_rate: null, mean_ms: 500 };
-  const watch: Watch = { control: true, error_rate: null, p95_ms: null, plain, no_errors: false };
   const minute = (minute: number, on: Partial<Counts>, off: Partial<Counts> = {}): Minute => ({
     minute,
     on: { ...none(), ...on },
     off: { ...none(), ...off },
   });
-  const slow = { n: 10, timed: 10, ms: 6000 };
-  const fast = { n: 10, timed: 10, ms: 1000 };
-  const few = { n: 3, timed: 3, ms: 3000 };
-  const verdict = (minutes: Minute[]) => take(watch, begin(1), minutes.map(span));
-  assertEquals(verdict([minute(1, slow, fast), minute(2, slow, fast)]), {
+  const watching = (plain: Partial<NonNullable<Watch["plain"]>>, control = true): Watch => ({
+    control,
+    error_rate: null,
+    p95_ms: null,
+    plain: { minutes: 5, min_samples: 20, error_rate: null, mean_ms: null, ...plain },
+    no_errors: false,
+  });
+  const verdict = (watch: Watch, minutes: Minute[]) => take(watch, begin(1), minutes.map(span));
+  const failing = watching({ error_rate: 0.2 });
+  const bad = { n: 10, failed: 4 }, good = { n: 10 };
+  assertEquals(verdict(failing, [minute(1, bad, good), minute(2, bad, good)]), {
     verdict: "roll_back",
-    rule: "mean_plain",
+    rule: "error_rate_plain",
     minute: 2,
   });
-  assertEquals(verdict([minute(1, slow, slow), minute(2, slow, slow)])?.verdict, "page");
-  assertEquals(verdict([1, 2, 3, 4, 5].map((m) => minute(m, few))), undefined);
+  assertEquals(verdict(failing, [minute(1, bad, bad), minute(2, bad, bad)])?.verdict, "page");
+  assertEquals(verdict(failing, [minute(1, bad), minute(2, bad)])?.verdict, "page", "nobody without it");
+  const again = { n: 10, failed: 4, again: 4 };
+  assertEquals(
+    verdict(failing, [minute(1, again, good), minute(2, again, good)]),
+    undefined,
+    "the same people",
+  );
+
+  // A mean has to stay there for as long as the other arm may be late.
+  const mean = watching({ mean_ms: 500 });
+  const slow = { n: 10, timed: 10, ms: 6000 }, fast = { n: 10, timed: 10, ms: 1000 };
+  const minutes = (count: number, on: Partial<Counts>, off: Partial<Counts>) =>
+    Array.from({ length: count }, (_, i) => minute(i + 1, on, off));
+  assertEquals(verdict(mean, minutes(6, slow, fast)), undefined);
+  assertEquals(verdict(mean, minutes(7, slow, fast)), {
+    verdict: "roll_back",
+    rule: "mean_plain",
+    minute: 7,
+  });
+  assertEquals(verdict(watching({ mean_ms: 500 }, false), minutes(2, slow, {}))?.verdict, "roll_back");
+  assertEquals(verdict(mean, minutes(2, slow, slow))?.verdict, "page");
+  const few = { n: 3, timed: 3, ms: 3000 };
+  assertEquals(verdict(mean, minutes(5, few, few)), undefined);
   // What is older than the window no longer counts.
-  assertEquals(verdict([minute(1, slow, fast), minute(6, slow, fast), minute(7, fast, fast)]), undefined);
+  assertEquals(
+    verdict(watching({ mean_ms: 500 }, false), [minute(1, slow), minute(6, slow), minute(7, fast)]),
+    undefined,
+  );
 });
 
 Deno.test("guard: without traffic a stage is never over, and with traffic that fell silent neither", () => {

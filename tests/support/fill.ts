@@ -150,6 +150,9 @@ export const FILL: Record<string, string> = {
   "public.flag_metrics": `
     insert into public.flag_metrics (flag_key, minute, arm, n, failed, timed, ms, le) values
       ('deeplinks.enabled', '2026-11-21 10:00Z', 'on', 10, 1, 9, 450, array_fill(9, array[27]))`,
+  "private.flag_sufferers": `
+    insert into private.flag_sufferers (flag_key, subject_id, failed, place, at) values
+      ('deeplinks.enabled', 'u1', true, 9, '2026-11-21 10:00Z')`,
   "public.rollouts": `
     insert into public.rollouts (id, flag_key, plan) values
       ('00000000-0000-7000-8000-000000000b01', 'deeplinks.enabled', 'custom')`,

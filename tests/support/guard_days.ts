@@ -23,6 +23,10 @@ export const STAGE: Watch = {
   no_errors: false,
 };
 
+/** Outcomes a minute, both arms together, and the share of them with the flag, that days are looked at with. */
+export const PER_MINUTE: readonly number[] = [10, 100, 1000];
+export const SHARES: readonly number[] = [0.05, 0.5];
+
 const DAY = 1440;
 const MEDIAN_MS = 200;
 const SIGMA = 0.5;
@@ -55,7 +59,7 @@ interface Weather {
 }
 
 /** Draws from a seed. */
-export class Draws {
+class Draws {
   readonly random: () => number;
 
   constructor(seed: number) {
@@ -142,7 +146,7 @@ const SLOWNESS: Weather = { failing: 0.005, latencies: buckets(5, 0) };
 const OUTLIERS: Weather = { failing: 0.005, latencies: buckets(1, 0.002) };
 
 /** The minutes of one day; `share` of `perMinute` outcomes have the flag. */
-export function* day(draws: Draws, kind: Harmless, perMinute: number, share: number): Generator<Minute> {
+function* day(draws: Draws, kind: Harmless, perMinute: number, share: number): Generator<Minute> {
   const from = 60 + Math.floor(draws.random() * 1200), to = from + 3 + Math.floor(draws.random() * 58);
   const weatherAt = (minute: number): Weather =>
     kind === "slow requests"

@@ -121,7 +121,7 @@ export function createDeeplinks(deps: Partial<DeeplinksDeps> = {}): Deeplinks {
   const kept = createVisitRecorder({
     store,
     clicks,
-    observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, outcomes),
+    observe: (flags, keys, visitor, outcome) => observe(flags, keys, visitor, outcome, { into: outcomes }),
     clientIpHeader: CLIENT_IP_HEADER,
     audienceSecrets: AUDIENCE_SECRET,
     killed: killedNow,

@@ -30,6 +30,7 @@ import { Problem } from "../_shared/http/problem.ts";
 import { addressOf, type Call, createRouter, ownPaths, type Route } from "../_shared/http/routes.ts";
 import type { Context, Handler } from "../_shared/serve/serve.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
+import { createAnswers } from "./answers.ts";
 import { recordReports } from "./reports.ts";
 
 /** A context is a handful of attributes. */
@@ -165,6 +166,8 @@ export function createHandler(deps: FlagsDeps): Handler {
       const single = answer(remote, flags, one, targetingKey, options);
       // A key that no flag has is whatever the caller sent.
       deps.onFlag(remote.has(one) ? one : "unknown", single.reason ?? single.errorCode ?? "");
+      // Only services report outcomes, and what anybody may ask would push their answers out.
+      if (key.kind === "secret") answers.told(targetingKey, single);
       return new Response(JSON.stringify(single), { status: statusOf(single), headers: JSON_HEADERS });
     }
     const etag = etagOf(config, body, [...remote.keys()].map(deps.killed), options.metadata);
@@ -173,7 +176,10 @@ export function createHandler(deps: FlagsDeps): Handler {
       return new Response(null, { status: 304, headers });
     }
     const all = [...remote.keys()].map((key) => answer(remote, flags, key, targetingKey, options));
-    for (const { key, reason, errorCode } of all) deps.onFlag(key, reason ?? errorCode ?? "");
+    for (const single of all) {
+      deps.onFlag(single.key, single.reason ?? single.errorCode ?? "");
+      if (key.kind === "secret") answers.told(targetingKey, single);
+    }
     return new Response(
       JSON.stringify({
         flags: all,
@@ -186,7 +192,7 @@ export function createHandler(deps: FlagsDeps): Handler {
   async function report({ request }: Call): Promise<Response> {
     const { flags } = compiledOf(await deps.loadConfig());
     const body = await readJson(request, MAX_BODY_BYTES);
-    return Response.json({ accepted: recordReports(body, flags, deps.outcomes) }, { status: 202 });
+    return Response.json({ accepted: recordReports(body, flags, deps.outcomes, answers) }, { status: 202 });
   }
 
   async function tick({ request }: Call): Promise<Response> {

@@ -6,6 +6,7 @@
 import type { Flag } from "../_shared/flags/evaluate.ts";
 import { Problem } from "../_shared/http/problem.ts";
 import { observe } from "../_shared/rollouts/observe.ts";
+import type { Answers } from "./answers.ts";
 import type { Outcomes } from "../_shared/rollouts/outcomes.ts";
 
 /** Reports of one request. */
@@ -18,11 +19,14 @@ interface Report {
   targetingKey: string;
   failed: boolean;
   latency_ms?: number;
+  /** What the flag said when it was asked; left out: what it says now. */
+  value?: boolean;
 }
 
 /**
- * Counts `{"outcomes": [{"flag", "targetingKey", "failed", "latency_ms"?}]}`. In which arm somebody is, the flag says, not
- * the caller.
+ * Counts `{"outcomes": [{"flag", "targetingKey", "failed", "latency_ms"?, "value"?}]}`. In which arm somebody is,
+ * `value` says, what the flag answered when the service asked; where it is left out, what this process answered in the last
+ * ten minutes, else the flag as it is now.
  *
  * @returns How many reports were of flags that exist; whether each counts (one a person and minute does) is not told.
  * @throws {Problem} `invalid_request` naming the first report that cannot be read; then none is counted.
@@ -31,6 +35,7 @@ export function recordReports(
   body: unknown,
   flags: ReadonlyMap<string, Flag>,
   into: Pick<Outcomes, "outcome" | "evaluated">,
+  answers?: Pick<Answers, "had">,
 ): number {
   const { outcomes } = (body ?? {}) as { outcomes?: unknown };
   if (!Array.isArray(outcomes) || outcomes.length > MAX_REPORTS) {
@@ -43,20 +48,22 @@ export function recordReports(
     if (fault !== undefined) throw new Problem("invalid_request", { detail: `outcomes[${i}]: ${fault}` });
   });
   const known = (outcomes as Report[]).filter(({ flag }) => flags.has(flag));
-  for (const { flag, targetingKey, failed, latency_ms } of known) {
+  for (const { flag, targetingKey, failed, latency_ms, value } of known) {
+    const had = value ?? answers?.had(flag, targetingKey);
     observe(flags, [flag], targetingKey, {
       failed,
       ...(latency_ms === undefined ? {} : { latencyMs: latency_ms }),
-    }, into);
+    }, { into, ...(had === undefined ? {} : { had: had ? "on" : "off" }) });
   }
   return known.length;
 }
 
 function faultOf(report: unknown): string | undefined {
-  const { flag, targetingKey, failed, latency_ms } = (report ?? {}) as Record<string, unknown>;
+  const { flag, targetingKey, failed, latency_ms, value } = (report ?? {}) as Record<string, unknown>;
   if (typeof flag !== "string" || flag === "") return "`flag` must be the key of a flag.";
   if (typeof targetingKey !== "string" || targetingKey === "") return "`targetingKey` must be an id.";
   if (typeof failed !== "boolean") return "`failed` must be true or false.";
+  if (value !== undefined && typeof value !== "boolean") return "`value` must be true or false.";
   const ms = latency_ms ?? 0;
   if (typeof ms !== "number" || !(ms >= 0 && ms < 86_400_000)) return "`latency_ms` must be milliseconds.";
 }

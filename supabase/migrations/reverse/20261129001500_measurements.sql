@@ -12,6 +12,7 @@ drop function public.record_outcomes(jsonb, text[]);
 drop function private.record_evaluations(text[], timestamptz);
 drop function private.record_outcomes(jsonb, timestamptz);
 drop function private.add_histograms(integer[], integer[]);
+drop table private.flag_sufferers;
 drop table public.flag_metrics;
 drop function private.latency_places(integer, integer[], boolean);
 drop function private.latency_edges();

@@ -14,7 +14,7 @@ import { type Flag, onForAnybody, prepareFlags } from "../flags/evaluate.ts";
 import { type DeliveryConfig, deliveryConfigOf, deliveryDepsOf } from "../delivery/compose.ts";
 import { log } from "../log/log.ts";
 import { observe } from "../rollouts/observe.ts";
-import type { Outcome } from "../rollouts/outcomes.ts";
+import type { Arm, Outcome } from "../rollouts/outcomes.ts";
 import { type CompiledRoute, compileRoutes, stoppedOf } from "../routing/routes.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { routedChannels, routerFlag } from "./routed_channels.ts";
@@ -61,8 +61,11 @@ export function composePipeline(channels: Registry): Pipeline {
     },
     routed: () => routedChannels(names, killed, async () => (await compiledOf(await loadConfig())).flags),
     world: async () => deliveryDepsOf(await compiledOf(await loadConfig())),
-    onOutcome: (contactId, outcome, channel) =>
-      watch(contactId, outcome, ({ routeFlags }) => [routerFlag(channel), ...routeFlags]),
+    onOutcome: (contactId, outcome, channel) => {
+      // Only who has the router gets a delivery, and only who has sending is sent to, whatever the flag says by now.
+      watch(contactId, outcome, () => [routerFlag(channel)], "on");
+      watch(contactId, outcome, ({ routeFlags }) => routeFlags);
+    },
     onIgnored: (why, deliveryId) => {
       count("replies_refused", why);
       log.warn("a service's replies cannot be used", { delivery_id: deliveryId, why });
@@ -77,7 +80,7 @@ export function composePipeline(channels: Registry): Pipeline {
         rpc("answer_category", { p_message_id: messageId, p_found: found }),
       count,
       measure,
-      onOutcome: (contactId, outcome, flag) => watch(contactId, outcome, () => [flag]),
+      onOutcome: (contactId, outcome, flag) => watch(contactId, outcome, () => [flag], "on"),
       log,
     }),
   });
@@ -103,9 +106,11 @@ function watch(
   contactId: string,
   outcome: Outcome,
   flagsOf: (compiled: CompiledConfig) => Iterable<string>,
+  had?: Arm,
 ): void {
   loadConfig().then(compiledOf).then(
-    (compiled) => observe(compiled.flags, flagsOf(compiled), contactId, outcome),
+    (compiled) =>
+      observe(compiled.flags, flagsOf(compiled), contactId, outcome, had === undefined ? {} : { had }),
     (error) => log.warn("an outcome could not be counted", { error }),
   );
 }

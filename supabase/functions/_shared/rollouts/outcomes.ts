@@ -13,7 +13,7 @@ import { configFaults } from "../config/env.ts";
 import { DbError, rpc } from "../db/client.ts";
 import { postpone, waitUntil } from "../http/background.ts";
 import { log } from "../log/log.ts";
-import { addLatency, emptyHistogram } from "./latency.ts";
+import { addLatency, EDGES_MS, emptyHistogram } from "./latency.ts";
 
 /** Whether people have the feature. */
 export type Arm = "on" | "off";
@@ -36,6 +36,8 @@ export interface OutcomeSum {
   timed: number;
   ms: number;
   readonly le: number[];
+  /** Who failed or waited long: the id, whether it failed, and of how many of `EDGES_MS` it was slower; some of many. */
+  readonly people: [id: string, failed: boolean, place: number][];
 }
 
 /** Outcomes in memory; see {@linkcode createOutcomes}. */
@@ -61,6 +63,12 @@ export interface OutcomesOptions {
   /** Sums held while they cannot be sent; further outcomes are left out. @default {5000} */
   maxSums?: number;
 }
+
+/** Who takes longer is remembered through a stage, so that one slow client counts once. */
+const LONG_MS = 250;
+
+/** So many people of a minute and arm are named; where more suffer, they are not the same few. */
+const MAX_PEOPLE = 200;
 
 /** A flag's use is noted once in so long. */
 const EVALUATED_MS = 3_600_000;
@@ -90,7 +98,7 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
     let sum = sums.get(key);
     if (sum === undefined) {
       if (sums.size >= maxSums) return;
-      sum = { flag, arm, minute, n: 0, failed: 0, timed: 0, ms: 0, le: emptyHistogram() };
+      sum = { flag, arm, minute, n: 0, failed: 0, timed: 0, ms: 0, le: emptyHistogram(), people: [] };
       sums.set(key, sum);
     }
     counted.add(who);
@@ -101,6 +109,10 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
       sum.timed++;
       sum.ms += ms;
       addLatency(sum.le, ms);
+    }
+    const place = EDGES_MS.filter((edge) => (latencyMs ?? 0) > edge).length;
+    if ((failed || (latencyMs ?? 0) > LONG_MS) && sum.people.length < MAX_PEOPLE) {
+      sum.people.push([subjectId, failed, place]);
     }
     sendLater.begin();
   }
@@ -142,6 +154,7 @@ export function createOutcomes(options: OutcomesOptions): Outcomes {
     since.timed += sum.timed;
     since.ms += sum.ms;
     for (let i = 0; i < since.le.length; i++) since.le[i] += sum.le[i];
+    since.people.push(...sum.people.slice(0, MAX_PEOPLE - since.people.length));
   }
 
   return { outcome, evaluated, flush };

@@ -152,9 +152,30 @@ Deno.test("armOf() says in which arm somebody is, and nothing where that says no
   assertEquals(armOf(FLAGS, "gone", "u1"), undefined);
 });
 
+Deno.test("armOf(): who lost a feature by its kill switch is without it, and who lost a prerequisite is in neither arm", () => {
+  assertEquals(armOf(FLAGS, "ids", "u1", (key) => key === "ids"), "off");
+  assertEquals(armOf(FLAGS, "ids", "u1", () => false), "on");
+});
+
+Deno.test("observe() counts what a person had, where the caller knows, whatever the flag says by now", async () => {
+  const { groups, flush, ...into } = world();
+  observe(FLAGS, ["off"], "u1", { failed: true }, { into, had: "on" });
+  await flush();
+  assertEquals(short(groups[0].outcomes), [["off", "on", 0, 1, 1]]);
+});
+
+Deno.test("outcomes name who failed or waited long, and of how many edges it was slower", async () => {
+  const { groups, flush, ...into } = world();
+  into.outcome("ids", "on", "u1", { failed: true });
+  into.outcome("ids", "on", "u2", { failed: false, latencyMs: 40 });
+  into.outcome("ids", "on", "u3", { failed: false, latencyMs: 700 });
+  await flush();
+  assertEquals(groups[0].outcomes[0].people, [["u1", true, 0], ["u3", false, 13]]);
+});
+
 Deno.test("observe() counts under each flag that had a say", async () => {
   const { groups, flush, ...into } = world();
-  observe(FLAGS, ["ids", "off", "needs", "gone"], "u1", { failed: true }, into);
+  observe(FLAGS, ["ids", "off", "needs", "gone"], "u1", { failed: true }, { into });
   await flush();
   assertEquals(short(groups[0].outcomes), [["ids", "on", 0, 1, 1], ["off", "off", 0, 1, 1]]);
   assertEquals(groups[0].evaluated, ["ids", "off", "needs", "gone"]);

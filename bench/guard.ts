@@ -1,0 +1,46 @@
+/** `deno task bench guard`: what the guard of rollouts takes back wrongly, and how soon what it should; from kept seeds. */
+import {
+  falseRollbacks,
+  type Fault,
+  FAULTS,
+  HARMLESS,
+  type Harmless,
+  minutesToCatch,
+  PER_MINUTE,
+  SHARES,
+  wilson,
+} from "../tests/support/guard_days.ts";
+
+const MINUTES = [5, 10, 15, 20, 30, 60, 120, 240];
+
+/** Prints two tables: false rollbacks of so many days, and the share of faults caught within so many minutes. */
+// deno-lint-ignore require-await
+export async function main(args: string[]): Promise<void> {
+  const days = args.includes("--quick") ? 10 : Number(args[args.indexOf("--days") + 1] || 1000) || 1000;
+  const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+  console.log(`False rollbacks in ${days} days (95 % interval)\n`);
+  console.log(`| What happens | with the flag | ${PER_MINUTE.map((n) => `${n} a minute`).join(" | ")} |`);
+  console.log(`|---|---|${PER_MINUTE.map(() => "---|").join("")}`);
+  for (const kind of Object.keys(HARMLESS) as Harmless[]) {
+    for (const share of SHARES) {
+      const cells = PER_MINUTE.map((perMinute) => {
+        const { rolledBack } = falseRollbacks(kind, perMinute, share, days);
+        const [low, high] = wilson(rolledBack, days);
+        return `${rolledBack} (${percent(low)} to ${percent(high)})`;
+      });
+      console.log(`| ${HARMLESS[kind]} | ${share * 100} % | ${cells.join(" | ")} |`);
+    }
+  }
+  console.log(`\nFaults caught in ${days} runs, 10 outcomes a minute in each arm (95 % interval)\n`);
+  console.log(
+    `| Fault | ${MINUTES.map((n) => `${n} min`).join(" | ")} |\n|---|${MINUTES.map(() => "---|").join("")}`,
+  );
+  for (const fault of Object.keys(FAULTS) as Fault[]) {
+    const caught = minutesToCatch(fault, days);
+    const cells = MINUTES.map((minutes) => {
+      const n = caught.filter((minute) => minute <= minutes).length, [low, high] = wilson(n, days);
+      return `${percent(n / days)} (${percent(low)} to ${percent(high)})`;
+    });
+    console.log(`| ${fault} | ${cells.join(" | ")} |`);
+  }
+}
